@@ -3,7 +3,13 @@ module foyer
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
+	github.com/yutopp/go-amf0 v0.1.1
+)
+
+require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
+	github.com/stretchr/testify v1.8.1 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect

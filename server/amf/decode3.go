@@ -1,0 +1,419 @@
+package amf
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+)
+
+// marker3 is the type marker of an AMF3 value (AMF3 §3.1).
+type marker3 byte
+
+const (
+	undefined3    marker3 = 0x00
+	null3         marker3 = 0x01
+	false3        marker3 = 0x02
+	true3         marker3 = 0x03
+	integer3      marker3 = 0x04
+	double3       marker3 = 0x05
+	string3       marker3 = 0x06
+	xmlDocument3  marker3 = 0x07
+	date3         marker3 = 0x08
+	array3        marker3 = 0x09
+	object3       marker3 = 0x0A
+	xml3          marker3 = 0x0B
+	byteArray3    marker3 = 0x0C
+	intVector3    marker3 = 0x0D
+	uintVector3   marker3 = 0x0E
+	doubleVector3 marker3 = 0x0F
+	objectVector3 marker3 = 0x10
+	dictionary3   marker3 = 0x11
+)
+
+// tables are what the references of one AMF3 value refer to (AMF3 §2.2).
+type tables struct {
+	strings []text
+	objects []span
+	traits  []traits
+	names   []text // of all traits, one after another
+}
+
+// text is a string of the table. In a dry run only its length is known.
+type text struct {
+	s string
+	n int
+}
+
+// traits are a class and the names of its sealed members (AMF3 §3.12).
+type traits struct {
+	class   text
+	first   int // in tables.names
+	count   int
+	dynamic bool
+	bytes   int // of class and names: what a reference to it stands for
+}
+
+func (t *tables) size() int {
+	return max(cap(t.strings), cap(t.objects), cap(t.traits), cap(t.names))
+}
+
+func (t *tables) reset() {
+	clear(t.strings)
+	clear(t.traits)
+	clear(t.names)
+	t.strings, t.objects, t.traits, t.names = t.strings[:0], t.objects[:0], t.traits[:0], t.names[:0]
+}
+
+// value3 decodes one AMF3 value that stands in depth others. While d.dry it
+// only checks, and the value means nothing.
+func (d *Decoder) value3(depth int) (Value, error) {
+	at := d.i
+	if err := d.count(1); err != nil {
+		return nil, err
+	}
+	m, err := d.byte()
+	if err != nil {
+		return nil, err
+	}
+	switch marker3(m) {
+	case undefined3:
+		return Undefined{}, nil
+	case null3:
+		return Null{}, nil
+	case false3, true3:
+		return Bool(marker3(m) == true3), nil
+	case integer3:
+		n, err := d.u29()
+		if d.dry || err != nil {
+			return nil, err
+		}
+		if n >= 1<<28 { // two's complement in 29 bits (AMF3 §3.6)
+			n -= 1 << 29
+		}
+		return boxNumber(float64(n)), nil
+	case double3:
+		return d.number()
+	case string3:
+		t, err := d.string3()
+		return boxString(t.s), err
+	}
+	if marker3(m) > dictionary3 {
+		return nil, d.fail(at, ErrMarker, "AMF3 marker %#02x", m)
+	}
+	return d.complex3(marker3(m), at, depth)
+}
+
+// complex3 decodes what has a place in the object table. Its head is a number
+// whose lowest bit tells a reference from a value (AMF3 §3.9 and on).
+func (d *Decoder) complex3(m marker3, at, depth int) (v Value, err error) {
+	head, err := d.u29()
+	if err != nil {
+		return nil, err
+	}
+	if head&1 == 0 {
+		return d.reference3(at, depth, head>>1)
+	}
+	switch m {
+	case array3, object3, objectVector3, dictionary3:
+		if err := d.enter(at, depth); err != nil {
+			return nil, err
+		}
+	}
+	number, n := open(&d.three.objects, at, d.replay3), head>>1
+	switch m {
+	case xml3, xmlDocument3:
+		var s string
+		s, err = d.text(n)
+		v = XML(s)
+	case date3:
+		var ms float64
+		ms, err = d.double()
+		v = Date{Ms: ms}
+	case byteArray3:
+		v, err = d.bytes3(n)
+	case array3:
+		v, err = d.array3(n, depth+1)
+	case object3:
+		v, err = d.object3(at, n, depth+1)
+	case objectVector3:
+		v, err = d.objectVector3(n, depth+1)
+	case dictionary3:
+		v, err = d.dictionary3(n, depth+1)
+	default:
+		v, err = d.vector3(m, n)
+	}
+	d.shut(d.three.objects, number)
+	return v, err
+}
+
+// reference3 decodes object n of the table once more.
+func (d *Decoder) reference3(at, depth, n int) (Value, error) {
+	s, err := d.find(at, d.three.objects, n)
+	if err != nil {
+		return nil, err
+	}
+	back := d.i
+	d.i = s.start
+	d.replay3++
+	v, err := d.value3(depth)
+	d.replay3--
+	d.i = back
+	return v, err
+}
+
+// u29 reads an integer of 29 bits: seven in each of the first three bytes,
+// whose top bit says that more follows, and eight in the fourth (AMF3 §1.3.1).
+func (d *Decoder) u29() (int, error) {
+	n := 0
+	for range 3 {
+		b, err := d.byte()
+		if err != nil {
+			return 0, err
+		}
+		n = n<<7 | int(b&0x7F)
+		if b < 0x80 {
+			return n, nil
+		}
+	}
+	b, err := d.byte()
+	return n<<8 | int(b), err
+}
+
+// string3 reads a string or a reference to one (AMF3 §1.3.2). The empty string
+// is never in the table.
+func (d *Decoder) string3() (text, error) {
+	at := d.i
+	head, err := d.u29()
+	if err != nil {
+		return text{}, err
+	}
+	n := head >> 1
+	if head&1 == 0 {
+		if n >= len(d.three.strings) {
+			return text{}, d.fail(at, ErrReference, "string %d of %d", n, len(d.three.strings))
+		}
+		t := d.three.strings[n]
+		return t, d.expand(at, t.n)
+	}
+	s, err := d.text(n)
+	if err != nil {
+		return text{}, err
+	}
+	t := text{s: s, n: n}
+	if n > 0 && d.replay3 == 0 {
+		d.three.strings = append(d.three.strings, t)
+	}
+	return t, nil
+}
+
+func (d *Decoder) bytes3(n int) (Value, error) {
+	b, err := d.take(n)
+	if d.dry || err != nil {
+		return nil, err
+	}
+	return Bytes(append([]byte{}, b...)), nil
+}
+
+// array3 reads the named members of an array, up to an empty name, and its n
+// numbered ones (AMF3 §3.11).
+func (d *Decoder) array3(n, depth int) (Value, error) {
+	fields, err := d.dynamic3(len(d.fields), depth)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.expect(n, 1); err != nil {
+		return nil, err
+	}
+	items, err := d.items3(n, depth)
+	if d.dry || err != nil {
+		return nil, err
+	}
+	if len(fields) == 0 {
+		return StrictArray(items), nil
+	}
+	for i, v := range items {
+		fields = append(fields, Field{Name: strconv.Itoa(i), Value: v})
+	}
+	return ECMAArray(fields), nil
+}
+
+// items3 reads n values. The caller has checked n.
+func (d *Decoder) items3(n, depth int) ([]Value, error) {
+	base := len(d.values)
+	for range n {
+		v, err := d.value3(depth)
+		if err != nil {
+			return nil, err
+		}
+		if !d.dry {
+			d.values = append(d.values, v)
+		}
+	}
+	return d.popValues(base), nil
+}
+
+// dynamic3 reads pairs of name and value up to an empty name, and returns
+// them and what lay on the pile above base before.
+func (d *Decoder) dynamic3(base, depth int) ([]Field, error) {
+	for {
+		name, err := d.string3()
+		if err != nil {
+			return nil, err
+		}
+		if name.n == 0 {
+			return d.popFields(base), nil
+		}
+		v, err := d.value3(depth)
+		if err != nil {
+			return nil, err
+		}
+		if !d.dry {
+			d.fields = append(d.fields, Field{Name: name.s, Value: v})
+		}
+	}
+}
+
+// object3 reads an object whose head, without the lowest bit, is n (AMF3 §3.12).
+func (d *Decoder) object3(at, n, depth int) (Value, error) {
+	t, err := d.traits3(at, n)
+	if err != nil {
+		return nil, err
+	}
+	base := len(d.fields)
+	for i := range t.count {
+		v, err := d.value3(depth)
+		if err != nil {
+			return nil, err
+		}
+		if !d.dry {
+			d.fields = append(d.fields, Field{Name: d.three.names[t.first+i].s, Value: v})
+		}
+	}
+	var fields []Field
+	if t.dynamic {
+		fields, err = d.dynamic3(base, depth)
+	} else {
+		fields = d.popFields(base)
+	}
+	switch {
+	case d.dry || err != nil:
+		return nil, err
+	case t.class.n > 0:
+		return &TypedObject{Class: t.class.s, Fields: fields}, nil
+	}
+	return Object(fields), nil
+}
+
+// traits3 reads traits or a reference to some.
+func (d *Decoder) traits3(at, n int) (traits, error) {
+	if n&1 == 0 { // U29O-traits-ref
+		n >>= 1
+		if n >= len(d.three.traits) {
+			return traits{}, d.fail(at, ErrReference, "traits %d of %d", n, len(d.three.traits))
+		}
+		t := d.three.traits[n]
+		return t, d.expand(at, t.bytes)
+	}
+	class, err := d.string3()
+	if err != nil {
+		return traits{}, err
+	}
+	if n&2 != 0 { // U29O-traits-ext
+		return traits{}, d.fail(at, ErrMarker, "externalizable class %.60q", class.s)
+	}
+	t := traits{class: class, first: len(d.three.names), count: n >> 3, dynamic: n&4 != 0, bytes: class.n}
+	if err := d.expect(t.count, 2); err != nil { // each has a name and a value
+		return traits{}, err
+	}
+	for range t.count {
+		name, err := d.string3()
+		if err != nil {
+			return traits{}, err
+		}
+		t.bytes += name.n
+		d.three.names = append(d.three.names, name)
+	}
+	if d.replay3 == 0 {
+		d.three.traits = append(d.three.traits, t)
+	}
+	return t, nil
+}
+
+// vector3 reads n numbers (AMF3 §3.15). Each counts as an element.
+func (d *Decoder) vector3(m marker3, n int) (Value, error) {
+	size := 4
+	if m == doubleVector3 {
+		size = 8
+	}
+	if _, err := d.byte(); err != nil { // fixed length or not
+		return nil, err
+	}
+	if err := d.expect(n, size); err != nil {
+		return nil, err
+	}
+	if err := d.count(n); err != nil {
+		return nil, err
+	}
+	b, err := d.take(n * size)
+	if d.dry || err != nil {
+		return nil, err
+	}
+	switch m {
+	case intVector3:
+		v := make(IntVector, n)
+		for i := range v {
+			v[i] = int32(binary.BigEndian.Uint32(b[i*4:]))
+		}
+		return v, nil
+	case uintVector3:
+		v := make(UintVector, n)
+		for i := range v {
+			v[i] = binary.BigEndian.Uint32(b[i*4:])
+		}
+		return v, nil
+	}
+	v := make(DoubleVector, n)
+	for i := range v {
+		v[i] = math.Float64frombits(binary.BigEndian.Uint64(b[i*8:]))
+	}
+	return v, nil
+}
+
+// objectVector3 reads a vector of n values of any type (AMF3 §3.15).
+func (d *Decoder) objectVector3(n, depth int) (Value, error) {
+	fixed, err := d.byte()
+	if err != nil {
+		return nil, err
+	}
+	class, err := d.string3()
+	if err != nil {
+		return nil, err
+	}
+	if err := d.expect(n, 1); err != nil {
+		return nil, err
+	}
+	items, err := d.items3(n, depth)
+	if d.dry || err != nil {
+		return nil, err
+	}
+	return &ObjectVector{Class: class.s, Fixed: fixed != 0, Items: items}, nil
+}
+
+// dictionary3 reads n pairs of key and value (AMF3 §3.16).
+func (d *Decoder) dictionary3(n, depth int) (Value, error) {
+	if _, err := d.byte(); err != nil { // weak keys or not
+		return nil, err
+	}
+	if err := d.expect(2*n, 1); err != nil {
+		return nil, err
+	}
+	items, err := d.items3(2*n, depth)
+	if d.dry || err != nil {
+		return nil, err
+	}
+	v := make(Dictionary, n)
+	for i := range v {
+		v[i] = Entry{Key: items[2*i], Value: items[2*i+1]}
+	}
+	return v, nil
+}

@@ -1,0 +1,345 @@
+package amf
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+)
+
+// Limits of one message (one Decoder). They hold before memory is taken.
+const (
+	// MaxDepth is how many objects and arrays may stand inside each other.
+	MaxDepth = 32
+	// MaxElements is how many values a message may hold, members and items counted.
+	MaxElements = 16384
+	// MaxExpansion is how many bytes the references of a message may stand for:
+	// what is referred to is written in full when it is encoded again.
+	MaxExpansion = 1 << 20
+)
+
+// Strings of one message share memory piece by piece, because most messages
+// are small and read whole. A string that is kept pins no more than a piece.
+const (
+	pieceSize = 1024
+	maxShared = pieceSize / 4 // a longer string has memory of its own
+)
+
+// Decoder decodes the AMF0 values of one message, one after another, under
+// limits that hold for all of them together. The AMF0 reference table is the
+// message's; AMF3 tables are each value's (the value after 0x11).
+//
+// A reference is resolved by decoding what it refers to once more: values
+// share nothing, and every limit counts what they really hold.
+type Decoder struct {
+	b   []byte
+	i   int
+	err error // the first one; it stays
+
+	elements int
+	expanded int
+	objects  []span // AMF0 reference table (§2.9)
+	replay   int    // > 0 while an AMF0 reference is resolved: nothing is added to its table
+	replay3  int    // the same for AMF3
+
+	dry       bool // check only; values are nil, strings empty
+	reference bool // an AMF0 reference was met
+	amf3      bool // a 0x11 was met
+
+	piece   string // a copy of b from pieceAt on
+	pieceAt int
+
+	*scratch // only while a value is being decoded
+}
+
+// A span is where an object of a reference table stands in the message. Its
+// end is 0 while it is still being read.
+type span struct{ start, end int }
+
+// scratch is memory that is needed only while a value is decoded.
+type scratch struct {
+	fields []Field // members read so far, of all open objects
+	values []Value // items read so far, of all open arrays
+	three  tables
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// NewDecoder returns a Decoder of b. The values it returns do not alias b.
+func NewDecoder(b []byte) *Decoder { return &Decoder{b: b} }
+
+// Parse decodes b, which must be exactly one AMF0 value.
+func Parse(b []byte) (Value, error) {
+	d := NewDecoder(b)
+	v, err := d.Next()
+	return d.finish(v, err)
+}
+
+// Parse3 decodes b, which must be exactly one AMF3 value without the 0x11 marker.
+func Parse3(b []byte) (Value, error) {
+	d := NewDecoder(b)
+	v, err := d.next(true)
+	return d.finish(v, err)
+}
+
+// finish makes sure that nothing follows v.
+func (d *Decoder) finish(v Value, err error) (Value, error) {
+	if err == nil && d.More() {
+		return nil, d.fail(d.i, ErrTrailing, "%d bytes", len(d.b)-d.i)
+	}
+	return v, err
+}
+
+// Next decodes the next value. After an error every call returns that error.
+// When no bytes are left the error is ErrShort, never io.EOF.
+func (d *Decoder) Next() (Value, error) { return d.next(false) }
+
+// NextRaw is Next without decoding where that is possible: it returns Raw, or
+// a decoded value when the bytes hold an AMF0 reference and so mean something
+// else in another message. It accepts exactly what Next accepts.
+func (d *Decoder) NextRaw() (Value, error) {
+	before := *d
+	d.dry, d.reference = true, false
+	_, err := d.next(false)
+	d.dry = false
+	if err == nil && !d.reference {
+		return Raw(slices.Clone(d.b[before.i:d.i])), nil
+	}
+	*d = before
+	return d.next(false)
+}
+
+// More reports whether bytes are left.
+func (d *Decoder) More() bool { return d.i < len(d.b) }
+
+// Offset is how many bytes have been read.
+func (d *Decoder) Offset() int { return d.i }
+
+// Rest decodes all the values that are left.
+func (d *Decoder) Rest() (Args, error) {
+	var args Args
+	for d.More() {
+		v, err := d.Next()
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, v)
+	}
+	return args, d.err
+}
+
+// Name reads a bare string with a 16-bit length and no marker (AMF0 §1.3.1
+// UTF-8), as it stands between the values of a shared object message.
+func (d *Decoder) Name() (string, error) {
+	if d.err != nil {
+		return "", d.err
+	}
+	var s string
+	s, d.err = d.name()
+	return s, d.err
+}
+
+func (d *Decoder) next(three bool) (v Value, err error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	d.scratch = scratches.Get().(*scratch)
+	if three {
+		v, err = d.value3(0)
+	} else {
+		v, err = d.value0(0)
+	}
+	d.scratch.release()
+	d.scratch, d.err = nil, err
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// release gives s back, keeping nothing of the message alive.
+func (s *scratch) release() {
+	const keep = 1024 // elements; more than that is a rare message's
+	if cap(s.fields) > keep || cap(s.values) > keep || s.three.size() > keep {
+		return
+	}
+	clear(s.fields)
+	clear(s.values)
+	s.fields, s.values = s.fields[:0], s.values[:0]
+	s.three.reset()
+	scratches.Put(s)
+}
+
+// fail makes an error about the value that begins at byte at.
+func (d *Decoder) fail(at int, err error, format string, a ...any) error {
+	return &DecodeError{Offset: at, Detail: fmt.Sprintf(format, a...), Err: err}
+}
+
+// count adds n elements to the message's.
+func (d *Decoder) count(n int) error {
+	if n > MaxElements-d.elements {
+		return d.fail(d.i, ErrElements, "more than %d in a message", MaxElements)
+	}
+	d.elements += n
+	return nil
+}
+
+// expand adds n bytes to those that references stand for.
+func (d *Decoder) expand(at, n int) error {
+	if n > MaxExpansion-d.expanded {
+		return d.fail(at, ErrExpansion, "more than %d bytes in a message", MaxExpansion)
+	}
+	d.expanded += n
+	return nil
+}
+
+// expect checks a count of items before memory is taken for them: each needs
+// at least size bytes and counts as an element.
+func (d *Decoder) expect(n, size int) error {
+	if left := len(d.b) - d.i; n < 0 || n > left/size {
+		return d.fail(d.i, ErrShort, "%d items in %d bytes", uint32(n), left)
+	}
+	if n > MaxElements-d.elements {
+		return d.fail(d.i, ErrElements, "%d items after %d elements, at most %d in a message", n, d.elements, MaxElements)
+	}
+	return nil
+}
+
+// enter checks the depth of a value that holds others; depth is how many it
+// stands in.
+func (d *Decoder) enter(at, depth int) error {
+	if depth >= MaxDepth {
+		return d.fail(at, ErrDepth, "more than %d levels", MaxDepth)
+	}
+	return nil
+}
+
+// open adds the object that begins at byte at to a table. The number is -1 in
+// a replay.
+func open(table *[]span, at, replay int) int {
+	if replay > 0 {
+		return -1
+	}
+	if *table == nil {
+		*table = make([]span, 0, 8)
+	}
+	*table = append(*table, span{start: at})
+	return len(*table) - 1
+}
+
+// shut notes that the object of that number ends here.
+func (d *Decoder) shut(table []span, number int) {
+	if number >= 0 {
+		table[number].end = d.i
+	}
+}
+
+// find returns where object number n of a table stands, and counts its bytes.
+func (d *Decoder) find(at int, table []span, n int) (span, error) {
+	if n >= len(table) {
+		return span{}, d.fail(at, ErrReference, "object %d of %d", n, len(table))
+	}
+	s := table[n]
+	if s.end == 0 {
+		return span{}, d.fail(at, ErrCycle, "object %d", n)
+	}
+	return s, d.expand(at, s.end-s.start)
+}
+
+// take returns the next n bytes, which alias the message.
+func (d *Decoder) take(n int) ([]byte, error) {
+	if left := len(d.b) - d.i; n < 0 || n > left {
+		return nil, d.fail(d.i, ErrShort, "%d bytes announced or needed, %d left", uint32(n), left)
+	}
+	b := d.b[d.i : d.i+n]
+	d.i += n
+	return b, nil
+}
+
+func (d *Decoder) byte() (byte, error) {
+	if d.i >= len(d.b) {
+		return 0, d.fail(d.i, ErrShort, "")
+	}
+	d.i++
+	return d.b[d.i-1], nil
+}
+
+func (d *Decoder) uint16() (int, error) {
+	b, err := d.take(2)
+	if err != nil {
+		return 0, err
+	}
+	return int(binary.BigEndian.Uint16(b)), nil
+}
+
+func (d *Decoder) uint32() (int, error) {
+	b, err := d.take(4)
+	if err != nil {
+		return 0, err
+	}
+	return int(binary.BigEndian.Uint32(b)), nil
+}
+
+func (d *Decoder) double() (float64, error) {
+	b, err := d.take(8)
+	if err != nil {
+		return 0, err
+	}
+	return math.Float64frombits(binary.BigEndian.Uint64(b)), nil
+}
+
+// text reads a string of n bytes.
+func (d *Decoder) text(n int) (string, error) {
+	at := d.i
+	b, err := d.take(n)
+	if err != nil || d.dry || n == 0 {
+		return "", err
+	}
+	if from, to := at-d.pieceAt, at-d.pieceAt+n; from >= 0 && to <= len(d.piece) {
+		return d.piece[from:to], nil
+	}
+	if n > maxShared || d.replay > 0 || d.replay3 > 0 {
+		return string(b), nil
+	}
+	d.piece, d.pieceAt = string(d.b[at:min(at+pieceSize, len(d.b))]), at
+	return d.piece[:n], nil
+}
+
+// popFields takes the members from base on off the pile.
+func (d *Decoder) popFields(base int) []Field {
+	top := d.fields[base:]
+	fields := make([]Field, len(top))
+	copy(fields, top)
+	clear(top)
+	d.fields = d.fields[:base]
+	return fields
+}
+
+// popValues takes the items from base on off the pile.
+func (d *Decoder) popValues(base int) []Value {
+	top := d.values[base:]
+	values := make([]Value, len(top))
+	copy(values, top)
+	clear(top)
+	d.values = d.values[:base]
+	return values
+}
+
+// smallNumbers are ready-made: most numbers of a status are small counts.
+var smallNumbers = func() (t [1024]Value) {
+	for i := range t {
+		t[i] = Number(i)
+	}
+	return t
+}()
+
+// boxNumber is Value(Number(f)), without an allocation for small whole numbers.
+func boxNumber(f float64) Value {
+	if f >= 0 && f < float64(len(smallNumbers)) {
+		if i := int(f); math.Float64bits(float64(i)) == math.Float64bits(f) { // -0 is not 0
+			return smallNumbers[i]
+		}
+	}
+	return Number(f)
+}
