@@ -1,0 +1,281 @@
+package rtmp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// maxHeader is the longest chunk header: basic header, message header of
+// type 0, extended timestamp.
+const maxHeader = 3 + 11 + 4
+
+// initialChunkSize is each direction's chunk size until Set Chunk Size.
+const initialChunkSize = 128
+
+// chunkReader puts messages together from chunks (RTMP 1.0 §5.3). It does no
+// I/O: next is fed bytes, in pieces of any size. Memory is taken as bytes
+// arrive: a message that only claims to be long costs nothing.
+type chunkReader struct {
+	size     int           // the peer's chunk size
+	accepted bool          // connect was accepted: the larger limits hold
+	streams  []chunkStream // in order of appearance
+	cur      int           // index of the one that the chunk being read belongs to
+	inChunk  bool          // its header has been read
+	left     int           // bytes of its payload still to come
+	taken    int           // capacity of all unfinished payloads
+	offset   uint64        // bytes read so far
+}
+
+// chunkStream is what later headers of the same chunk stream leave out.
+type chunkStream struct {
+	id        uint32
+	timestamp uint32 // of the message being read, or the last one
+	delta     uint32 // repeated by a type 3 header that begins a message
+	length    int
+	streamID  uint32
+	typ       MessageType
+	extended  bool // the last type 0, 1 or 2 header had an extended timestamp
+	begun     bool // a message is being read
+	payload   []byte
+}
+
+// next reads from b until a message is complete (ok) or b is used up. n is how
+// much of b it used: less than all without a message means that the rest, at
+// most maxHeader bytes, is the beginning of a header and must come again with
+// more behind it.
+func (r *chunkReader) next(b []byte) (n int, m Message, ok bool, err error) {
+	for {
+		if !r.inChunk {
+			h, err := r.header(b[n:])
+			if err != nil || h == 0 {
+				return n, m, false, err
+			}
+			n += h
+			r.offset += uint64(h)
+		}
+		k := min(r.left, len(b)-n)
+		if err := r.take(b[n:n+k], len(b)-n); err != nil {
+			return n, m, false, err
+		}
+		n += k
+		r.left -= k
+		r.offset += uint64(k)
+		if r.left > 0 {
+			return n, m, false, nil
+		}
+		r.inChunk = false
+		if st := &r.streams[r.cur]; len(st.payload) == st.length {
+			m = Message{Type: st.typ, StreamID: st.streamID, Timestamp: st.timestamp, Payload: st.payload}
+			r.drop(st)
+			return n, m, true, nil
+		}
+	}
+}
+
+// take appends p to the payload being read. atHand is how many bytes have
+// arrived: as much room as they and those before them fill is made at once.
+func (r *chunkReader) take(p []byte, atHand int) error {
+	st := &r.streams[r.cur]
+	if need := len(st.payload) + len(p); need > cap(st.payload) {
+		size := min(st.length, max(2*cap(st.payload), len(st.payload)+atHand))
+		if r.taken+size-cap(st.payload) > MaxPartial {
+			return r.errorf("unfinished messages exceed %d bytes", MaxPartial)
+		}
+		r.taken += size - cap(st.payload)
+		grown := make([]byte, len(st.payload), size)
+		copy(grown, st.payload)
+		st.payload = grown
+	}
+	st.payload = append(st.payload, p...)
+	return nil
+}
+
+// drop forgets the payload of st.
+func (r *chunkReader) drop(st *chunkStream) {
+	r.taken -= cap(st.payload)
+	st.payload, st.begun = nil, false
+}
+
+// abort drops the unfinished message of a chunk stream (RTMP 1.0 §5.4.2).
+func (r *chunkReader) abort(id uint32) {
+	if i := r.find(id); i >= 0 {
+		r.drop(&r.streams[i])
+	}
+}
+
+// setSize applies Set Chunk Size (RTMP 1.0 §5.4.1).
+func (r *chunkReader) setSize(n uint32) error {
+	if n == 0 || n > 0x7FFFFFFF {
+		return r.errorf("chunk size %#x", n)
+	}
+	r.size = int(min(n, MaxChunkSize))
+	return nil
+}
+
+var (
+	errFormat = errors.New("new message before the end of the last one on its chunk stream")
+	errFirst  = errors.New("chunk stream begins with a header that refers to an earlier one")
+)
+
+// header reads the chunk header at the beginning of h and reports how long it
+// is: 0 when more bytes are needed.
+func (r *chunkReader) header(h []byte) (int, error) {
+	id, n := basicHeader(h)
+	if n == 0 {
+		return 0, nil
+	}
+	format := h[0] >> 6
+	if format == 3 {
+		return r.continuation(h, id, n)
+	}
+	fields := h[n:]
+	n += [...]int{11, 7, 3}[format]
+	if len(h) < n {
+		return 0, nil
+	}
+	time := uint24(fields)
+	extended := time == 0xFFFFFF
+	if extended {
+		if len(h) < n+4 {
+			return 0, nil
+		}
+		time = binary.BigEndian.Uint32(h[n:])
+		n += 4
+	}
+	if err := r.use(id, format); err != nil {
+		return 0, err
+	}
+	st := &r.streams[r.cur]
+	st.extended, st.delta = extended, time
+	if format <= 1 {
+		st.length, st.typ = int(uint24(fields[3:])), MessageType(fields[6])
+	}
+	if format == 0 {
+		st.streamID = binary.LittleEndian.Uint32(fields[7:])
+		st.timestamp = 0
+	}
+	return n, r.begin(st)
+}
+
+// use makes the chunk stream of a header of type 0, 1 or 2 the current one.
+func (r *chunkReader) use(id uint32, format byte) error {
+	if i := r.find(id); i >= 0 {
+		r.cur = i
+		if r.streams[i].begun {
+			return r.protocolError(errFormat)
+		}
+		return nil
+	}
+	if format > 1 { // librtmp begins chunk stream 2 with a type 1 header
+		return r.protocolError(errFirst)
+	}
+	if len(r.streams) == MaxChunkStreams {
+		return r.errorf("more than %d chunk streams", MaxChunkStreams)
+	}
+	r.cur = len(r.streams)
+	r.streams = append(r.streams, chunkStream{id: id})
+	return nil
+}
+
+// continuation reads a header of type 3, whose basic header is n bytes long:
+// more of a message, or a new one just like the last one on its chunk stream.
+func (r *chunkReader) continuation(h []byte, id uint32, n int) (int, error) {
+	i := r.find(id)
+	if i < 0 {
+		return 0, r.protocolError(errFirst)
+	}
+	r.cur = i
+	st := &r.streams[i]
+	if st.extended {
+		k, ok := repeated(h[n:], st)
+		if !ok {
+			return 0, nil
+		}
+		n += k
+	}
+	if !st.begun {
+		return n, r.begin(st)
+	}
+	r.chunk(st)
+	return n, nil
+}
+
+// repeated reports how many bytes of h, 4 or 0, are the extended timestamp
+// again. RTMP 1.0 §5.3.1.3 wants it on type 3 headers too, but some encoders
+// leave it out: what does not look like it is payload. It repeats the field of
+// the last header or, with some senders, the time of the message. ok is false
+// when more bytes are needed to tell.
+func repeated(h []byte, st *chunkStream) (n int, ok bool) {
+	if len(h) >= 4 {
+		if t := binary.BigEndian.Uint32(h); t == st.delta || t == st.timestamp {
+			return 4, true
+		}
+		return 0, true
+	}
+	var a, b [4]byte
+	binary.BigEndian.PutUint32(a[:], st.delta)
+	binary.BigEndian.PutUint32(b[:], st.timestamp)
+	return 0, string(h) != string(a[:len(h)]) && string(h) != string(b[:len(h)])
+}
+
+// begin starts a message whose header st now holds. The first message after a
+// type 0 header that is repeated by a type 3 header comes that header's
+// timestamp later: RTMP 1.0 §5.3.1.2.4 says so, and ffmpeg sends it.
+func (r *chunkReader) begin(st *chunkStream) error {
+	if max := st.typ.limit(r.accepted); st.length > max {
+		return r.errorf("%v message of %d bytes exceeds %d", st.typ, st.length, max)
+	}
+	st.timestamp += st.delta
+	st.begun = true
+	r.chunk(st)
+	return nil
+}
+
+// chunk starts a chunk of st.
+func (r *chunkReader) chunk(st *chunkStream) {
+	r.inChunk = true
+	r.left = min(r.size, st.length-len(st.payload))
+}
+
+// find returns the index of a chunk stream, or -1.
+func (r *chunkReader) find(id uint32) int {
+	if r.cur < len(r.streams) && r.streams[r.cur].id == id {
+		return r.cur
+	}
+	for i := range r.streams {
+		if r.streams[i].id == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func (r *chunkReader) protocolError(err error) error {
+	return &ProtocolError{Offset: r.offset, Err: err}
+}
+
+func (r *chunkReader) errorf(format string, args ...any) error {
+	return r.protocolError(fmt.Errorf(format, args...))
+}
+
+// basicHeader reads a basic header (RTMP 1.0 §5.3.1.1): n is 1, 2 or 3, or 0
+// when more bytes are needed.
+func basicHeader(h []byte) (id uint32, n int) {
+	if len(h) == 0 {
+		return 0, 0
+	}
+	switch id = uint32(h[0] & 0x3F); {
+	case id == 0 && len(h) >= 2:
+		return 64 + uint32(h[1]), 2
+	case id == 1 && len(h) >= 3:
+		return 64 + uint32(h[1]) + uint32(h[2])<<8, 3
+	case id >= 2:
+		return id, 1
+	}
+	return 0, 0
+}
+
+func uint24(b []byte) uint32 {
+	return uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2])
+}

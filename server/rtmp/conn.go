@@ -1,0 +1,362 @@
+package rtmp
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// windowSize is the Window Acknowledgement Size and the Peer Bandwidth we
+// announce; the figure is Flash Media Server's.
+const windowSize = 2500000
+
+// Conn reads and writes whole messages: what is below a Session. One goroutine
+// may read and another one write.
+type Conn struct {
+	nc    net.Conn
+	cfg   *Config
+	begun time.Time // set by the constructor
+
+	// owned by the goroutine that reads
+	in       chunkReader
+	src      source
+	unread   []byte // arrived and not yet looked at; part of src's buffer
+	window   uint32 // acknowledge each time so many bytes have come
+	acked    uint64
+	answered bool // Set Peer Bandwidth was
+
+	// reply sends what reading makes necessary: acknowledgements, ping answers.
+	// It is write until a Session puts its outbox there.
+	reply func(packed []byte) error
+
+	lastRead   atomic.Int64 // since begun, in ns
+	bytesIn    atomic.Uint64
+	bytesOut   atomic.Uint64
+	messagesIn atomic.Uint64
+}
+
+// NewServerConn does the server's side of the handshake on nc. The time for
+// that and for ReadConnect after it is Config.HandshakeTimeout (ErrTimeout).
+// When it fails, nc is closed.
+func NewServerConn(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
+	return newConn(ctx, nc, cfg, serverHandshake)
+}
+
+// NewClientConn does the client's side of the handshake on nc. The time for
+// that and for Connect after it is Config.HandshakeTimeout (ErrTimeout). When
+// it fails, nc is closed.
+func NewClientConn(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
+	return newConn(ctx, nc, cfg, clientHandshake)
+}
+
+func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.ReadWriter) error) (*Conn, error) {
+	c := &Conn{nc: nc, cfg: cfg.withDefaults(), begun: time.Now()}
+	c.in.size = initialChunkSize
+	c.reply = c.write
+	c.src.init(nc)
+	nc.SetDeadline(c.begun.Add(c.cfg.HandshakeTimeout))
+	stop := c.closeWhen(ctx)
+	defer stop()
+	if err := handshake(nc); err != nil {
+		nc.Close()
+		return nil, ended(ctx, err)
+	}
+	return c, nil
+}
+
+// closeWhen closes the connection when ctx ends, unless stopped before.
+func (c *Conn) closeWhen(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { c.nc.Close() })
+}
+
+// ended is why I/O under ctx failed with err.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return timedOut(err)
+}
+
+// ReadMessage reads the next message. What the chunk layer is told by the peer
+// it obeys without returning it: Set Chunk Size, Abort, Acknowledgement, Window
+// Acknowledgement Size, Set Peer Bandwidth, and ping requests.
+func (c *Conn) ReadMessage() (Message, error) {
+	for {
+		n, m, ok, err := c.in.next(c.unread)
+		c.unread = c.unread[n:]
+		if err != nil {
+			return m, err
+		}
+		if !ok {
+			if err := c.fill(); err != nil {
+				return m, err
+			}
+			continue
+		}
+		c.messagesIn.Add(1)
+		if m.Type <= TypeSetPeerBandwidth {
+			pass, err := c.control(m)
+			if err != nil {
+				return m, err
+			}
+			if !pass {
+				continue
+			}
+		}
+		return m, nil
+	}
+}
+
+// fill waits for bytes and counts them.
+func (c *Conn) fill() error {
+	kept := len(c.unread)
+	var err error
+	if c.unread, err = c.src.read(c.unread); err != nil {
+		return normalize(err)
+	}
+	total := c.bytesIn.Add(uint64(len(c.unread) - kept))
+	c.lastRead.Store(int64(time.Since(c.begun)))
+	if c.window > 0 && total-c.acked >= uint64(c.window) {
+		return c.acknowledge(total)
+	}
+	return nil
+}
+
+// acknowledge says how much has come (RTMP 1.0 §5.4.3). It is kept out of fill,
+// where thousands of goroutines wait, for its stack.
+//
+//go:noinline
+func (c *Conn) acknowledge(total uint64) error {
+	c.acked = total
+	return c.reply(Pack(control(TypeAcknowledgement, uint32(total))))
+}
+
+// control obeys a control message; pass says that it is for the reader too.
+//
+//go:noinline
+func (c *Conn) control(m Message) (pass bool, err error) {
+	if m.Type == TypeUserControl {
+		return c.userControl(m)
+	}
+	if len(m.Payload) < 4 {
+		return false, c.in.errorf("%v message of %d bytes", m.Type, len(m.Payload))
+	}
+	switch n := binary.BigEndian.Uint32(m.Payload); m.Type {
+	case TypeSetChunkSize:
+		return false, c.in.setSize(n)
+	case TypeAbort:
+		c.in.abort(n)
+	case TypeWindowAckSize:
+		c.window = n
+	case TypeSetPeerBandwidth:
+		if !c.answered { // RTMP 1.0 §5.4.5; our window never changes
+			c.answered = true
+			return false, c.reply(Pack(control(TypeWindowAckSize, windowSize)))
+		}
+	}
+	return false, nil
+}
+
+func (c *Conn) userControl(m Message) (pass bool, err error) {
+	if len(m.Payload) < 2 {
+		return false, c.in.errorf("user control message of %d bytes", len(m.Payload))
+	}
+	if binary.BigEndian.Uint16(m.Payload) == eventPingRequest && len(m.Payload) >= 6 {
+		return false, c.reply(Pack(userControl(eventPingResponse, binary.BigEndian.Uint32(m.Payload[2:]))))
+	}
+	return true, nil
+}
+
+// protocolError reports a message that cannot be understood.
+func (c *Conn) protocolError(doing string, err error) error {
+	return c.in.protocolError(fmt.Errorf("%s: %w", doing, err))
+}
+
+// WriteMessage writes m in one write. Not for use beside a Session.
+func (c *Conn) WriteMessage(m Message) error { return c.write(Pack(m)) }
+
+// write writes chunks.
+func (c *Conn) write(packed []byte) error {
+	n, err := c.nc.Write(packed)
+	c.bytesOut.Add(uint64(n))
+	return normalize(err)
+}
+
+// writeNow writes as much of packed as there is room for and never waits.
+func (c *Conn) writeNow(packed []byte) (n int, err error) {
+	if c.src.raw == nil {
+		return 0, nil
+	}
+	werr := c.src.raw.Write(func(fd uintptr) bool {
+		n, err = pollWrite(fd, packed)
+		return true
+	})
+	if n = max(n, 0); errors.Is(err, errWouldBlock) {
+		err = nil
+	}
+	c.bytesOut.Add(uint64(n))
+	return n, normalize(cmp.Or(werr, err))
+}
+
+// writeAll writes several pieces, in one system call where there is one.
+func (c *Conn) writeAll(pieces net.Buffers, total int) error {
+	_, vectors := c.nc.(*net.TCPConn)
+	if len(pieces) > 1 && (!vectors || total <= readBuffer) {
+		return c.writeJoined(pieces)
+	}
+	if len(pieces) == 1 {
+		return c.write(pieces[0])
+	}
+	n, err := pieces.WriteTo(c.nc)
+	c.bytesOut.Add(uint64(n))
+	return normalize(err)
+}
+
+// writeJoined copies small pieces together: cheaper than a vector of them, and
+// the only way where there are no vectors.
+func (c *Conn) writeJoined(pieces net.Buffers) error {
+	p := buffers.Get().(*[readBuffer]byte)
+	defer buffers.Put(p)
+	n := 0
+	for _, b := range pieces {
+		for len(b) > 0 {
+			k := copy(p[n:], b)
+			n, b = n+k, b[k:]
+			if n == len(p) {
+				if err := c.write(p[:]); err != nil {
+					return err
+				}
+				n = 0
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return c.write(p[:n])
+}
+
+// finish ends a connection whose last words have been written so that the peer
+// can read them: a connection closed with bytes of the peer unread is reset,
+// and takes them along. It reports whether the reader should go on until the
+// peer has left, at most lingerTimeout.
+func (c *Conn) finish() (linger bool) {
+	c.nc.SetReadDeadline(time.Now().Add(lingerTimeout))
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		c.nc.Close()
+		return false
+	}
+	return true
+}
+
+// drain reads and forgets until the connection is over.
+func (c *Conn) drain() {
+	for {
+		var err error
+		if c.unread, err = c.src.read(nil); err != nil {
+			return
+		}
+	}
+}
+
+// Close closes the connection at once.
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// RemoteAddr returns the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+const (
+	readBuffer  = 64 << 10 // borrowed while bytes are there
+	smallBuffer = 4 << 10  // kept, where waiting without a buffer is not possible
+)
+
+var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
+
+// source reads a connection into borrowed buffers: while it waits it has none.
+// That is possible where the system says that bytes are there (a socket);
+// elsewhere (TLS, a pipe) it keeps a small one.
+type source struct {
+	nc    net.Conn
+	raw   syscall.RawConn // nil: no socket
+	ready func(fd uintptr) bool
+	buf   *[readBuffer]byte // borrowed, or nil
+	small []byte
+	tail  [maxHeader]byte // the beginning of a header, kept while there is no buffer
+	kept  int
+	n     int
+	err   error
+}
+
+func (s *source) init(nc net.Conn) {
+	s.nc = nc
+	sc, ok := nc.(syscall.Conn)
+	if !ok || !canPoll {
+		return
+	}
+	if raw, err := sc.SyscallConn(); err == nil {
+		s.raw, s.ready = raw, s.readReady
+	}
+}
+
+// read waits for bytes and returns them behind rest, which is at most
+// maxHeader bytes of what it returned last.
+func (s *source) read(rest []byte) ([]byte, error) {
+	if s.raw == nil {
+		return s.readSmall(rest)
+	}
+	s.kept = copy(s.tail[:], rest)
+	s.release()
+	if err := s.raw.Read(s.ready); err != nil {
+		return nil, err
+	}
+	if s.err != nil {
+		s.release()
+		return nil, s.err
+	}
+	if s.n == 0 {
+		s.release()
+		return nil, io.EOF
+	}
+	return s.buf[:s.kept+s.n], nil
+}
+
+// readReady is called when there may be bytes, and once before.
+func (s *source) readReady(fd uintptr) bool {
+	p := buffers.Get().(*[readBuffer]byte)
+	n, err := pollRead(fd, p[s.kept:])
+	if errors.Is(err, errWouldBlock) {
+		buffers.Put(p)
+		return false
+	}
+	copy(p[:], s.tail[:s.kept])
+	s.buf, s.n, s.err = p, max(n, 0), err
+	return true
+}
+
+func (s *source) release() {
+	if s.buf != nil {
+		buffers.Put(s.buf)
+		s.buf = nil
+	}
+}
+
+func (s *source) readSmall(rest []byte) ([]byte, error) {
+	if s.small == nil {
+		s.small = make([]byte, smallBuffer)
+	}
+	k := copy(s.small, rest)
+	n, err := s.nc.Read(s.small[k:])
+	if n > 0 {
+		err = nil // it comes again
+	}
+	return s.small[:k+n], err
+}

@@ -1,0 +1,60 @@
+package rtmp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Why a session ended. Test with errors.Is.
+var (
+	// ErrClosed: the connection is gone and nobody said why, or this end
+	// closed it without a reason.
+	ErrClosed = errors.New("rtmp: connection closed")
+	// ErrGoodbye: the peer sent the command close.
+	ErrGoodbye = errors.New("rtmp: peer said goodbye")
+	// ErrSlow: the peer reads more slowly than it is told things (MaxOutbox).
+	ErrSlow = errors.New("rtmp: peer does not read fast enough")
+	// ErrSilent: nothing came for Config.PingTimeout, not even answers to pings.
+	ErrSilent = errors.New("rtmp: peer gave no sign of life")
+	// ErrTimeout: handshake and connect took longer than Config.HandshakeTimeout.
+	ErrTimeout = errors.New("rtmp: peer took too long to connect")
+	// ErrBusy: MaxRequests calls of ours wait for answers already.
+	ErrBusy = errors.New("rtmp: too many calls without an answer")
+)
+
+// ProtocolError means the peer broke the protocol; the connection is gone.
+type ProtocolError struct {
+	Offset uint64 // bytes of the peer before it, counted from the end of the handshake
+	Err    error
+}
+
+func (e *ProtocolError) Error() string {
+	return fmt.Sprintf("rtmp: byte %d: %v", e.Offset, e.Err)
+}
+
+func (e *ProtocolError) Unwrap() error { return e.Err }
+
+// normalize turns the many ways in which a connection can be over into ErrClosed.
+func normalize(err error) error {
+	for _, gone := range []error{
+		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,
+		syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED,
+	} {
+		if errors.Is(err, gone) {
+			return ErrClosed
+		}
+	}
+	return err
+}
+
+// timedOut turns a deadline that passed into ErrTimeout.
+func timedOut(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return ErrTimeout
+	}
+	return normalize(err)
+}

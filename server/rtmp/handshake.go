@@ -1,0 +1,118 @@
+package rtmp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+)
+
+// The handshake (RTMP 1.0 §5.2). go-rtmp's handshake package was considered:
+// it does not look at C0, writes in pieces and keeps 4.6 KB on the stack.
+
+const (
+	rtmpVersion   = 3
+	handshakeSize = 1536
+)
+
+// handshakeBuffer is on the heap and shared so that the stacks of connections,
+// of which there are thousands, stay small. C0 C1, or S0 S1 S2.
+type handshakeBuffer [1 + 2*handshakeSize]byte
+
+var handshakeBuffers = sync.Pool{New: func() any { return new(handshakeBuffer) }}
+
+// serverHandshake is the server's side. S0, S1 and S2 go out in one write as
+// soon as C1 is here (ffmpeg needs that); what C2 contains does not matter,
+// for clients exist that echo nothing.
+func serverHandshake(rw io.ReadWriter) error {
+	in := handshakeBuffers.Get().(*handshakeBuffer)
+	defer handshakeBuffers.Put(in)
+	c := in[:1+handshakeSize]
+	n, err := io.ReadAtLeast(rw, c, 1)
+	if err != nil {
+		return err
+	}
+	if c[0] != rtmpVersion {
+		return &ProtocolError{Err: notRTMP(c[:n])}
+	}
+	if _, err := io.ReadFull(rw, c[n:]); err != nil {
+		return err
+	}
+	out := handshakeBuffers.Get().(*handshakeBuffer)
+	defer handshakeBuffers.Put(out)
+	out[0] = rtmpVersion
+	answer(out[1:1+handshakeSize], out[1+handshakeSize:], c[1:])
+	if _, err := rw.Write(out[:]); err != nil {
+		return err
+	}
+	_, err = io.ReadFull(rw, c[1:]) // C2
+	return err
+}
+
+// answer fills S1 and S2 for C1.
+func answer(s1, s2, c1 []byte) {
+	fillRandom(s1)
+	clear(s1[:8]) // time 0, zero: the plain handshake
+	if digest, scheme := findDigest(c1); digest != nil {
+		answerDigest(s1, s2, digest, scheme)
+		return
+	}
+	copy(s2, c1) // librtmp compares all of it
+}
+
+// clientHandshake is the client's side, plain.
+func clientHandshake(rw io.ReadWriter) error {
+	b := handshakeBuffers.Get().(*handshakeBuffer)
+	defer handshakeBuffers.Put(b)
+	c := b[:1+handshakeSize]
+	fillRandom(c)
+	clear(c[1:9])
+	c[0] = rtmpVersion
+	if _, err := rw.Write(c); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(rw, c[:1]); err != nil {
+		return err
+	}
+	if c[0] != rtmpVersion {
+		return &ProtocolError{Err: notRTMP(c[:1])}
+	}
+	if _, err := io.ReadFull(rw, b[1:]); err != nil { // S1 S2
+		return err
+	}
+	_, err := rw.Write(b[1 : 1+handshakeSize]) // C2 echoes S1
+	return err
+}
+
+// notRTMP says what a peer seems to speak whose first bytes are b.
+func notRTMP(b []byte) error {
+	for _, is := range []struct{ first, what string }{
+		{"GET ", "an HTTP request"},
+		{"POST ", "an HTTP request (RTMPT is not served)"},
+		{"HEAD ", "an HTTP request"},
+		{"HTTP/", "an HTTP answer"},
+		{"<policy-file-request/>", "a Flash policy file request"},
+		{"\x16\x03", "TLS (is this an rtmps port?)"},
+		{"\x06", "RTMPE (encrypted RTMP is not served)"},
+		{"\x08", "RTMPE (encrypted RTMP is not served)"},
+	} {
+		if bytes.HasPrefix(b, []byte(is.first)) {
+			return errors.New("handshake: this is not RTMP but " + is.what)
+		}
+	}
+	return fmt.Errorf("handshake: version %d, want %d", b[0], rtmpVersion)
+}
+
+// fillRandom fills b. The bytes only have to differ from peer to peer.
+func fillRandom(b []byte) {
+	for len(b) >= 8 {
+		binary.LittleEndian.PutUint64(b, rand.Uint64())
+		b = b[8:]
+	}
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+}

@@ -1,0 +1,62 @@
+package rtmp
+
+import "time"
+
+// What a peer may take, in bytes and in number. Going over one of the limits
+// of the wire ends the connection with a *ProtocolError.
+const (
+	MaxMessageBeforeConnect = 64 << 10  // any message, until its connect is accepted
+	MaxMessage              = 4 << 20   // audio, video, data, aggregate
+	MaxCommand              = 256 << 10 // commands, shared objects, whatever else
+	MaxControl              = 1 << 10   // protocol control and user control
+	MaxPartial              = 8 << 20   // memory of all unfinished messages of a connection
+	MaxChunkStreams         = 64        // chunk streams of a connection
+	MaxStreams              = 16        // message streams the peer has open at a time
+	MaxRequests             = 1024      // calls of ours that wait for an answer: ErrBusy
+	MaxOutbox               = 1 << 20   // control and commands not yet written: ErrSlow
+	MaxMediaOutbox          = 2 << 20   // media not yet written; more is dropped
+	mediaReserve            = 256 << 10 // of audio and codec headers over MaxMediaOutbox
+	MaxChunkSize            = 0xFFFFFF  // RTMP 1.0 §5.4.1: greater ones mean the same
+)
+
+// How long things may take.
+const (
+	flushTimeout  = 2 * time.Second // for the last words of Close and Reject
+	lingerTimeout = time.Second     // for the peer to read them and leave
+)
+
+// Config is optional everywhere; the zero value is usable.
+type Config struct {
+	HandshakeTimeout time.Duration // handshake and connect together; 0 means 10 s
+	PingInterval     time.Duration // silence before a ping is sent; 0 means 10 s
+	PingTimeout      time.Duration // silence before the session ends; 0 means 30 s
+}
+
+// or returns d, or what 0 means.
+func or(d, zero time.Duration) time.Duration {
+	if d == 0 {
+		return zero
+	}
+	return d
+}
+
+// withDefaults is safe to call on nil.
+func (cfg *Config) withDefaults() *Config {
+	if cfg == nil {
+		return &defaults
+	}
+	c := *cfg
+	if c == (Config{}) {
+		return &defaults // one for everybody, not one a connection
+	}
+	c.HandshakeTimeout = or(c.HandshakeTimeout, defaults.HandshakeTimeout)
+	c.PingInterval = or(c.PingInterval, defaults.PingInterval)
+	c.PingTimeout = or(c.PingTimeout, defaults.PingTimeout)
+	return &c
+}
+
+var defaults = Config{
+	HandshakeTimeout: 10 * time.Second,
+	PingInterval:     10 * time.Second,
+	PingTimeout:      30 * time.Second,
+}

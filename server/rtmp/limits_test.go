@@ -1,0 +1,283 @@
+package rtmp_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/rtmp/rtmptest"
+)
+
+// withPeer runs test with a session of h and a scripted peer connected to it,
+// in a bubble, and checks how the session ended.
+func withPeer(t *testing.T, h rtmp.Handler, want error, test func(*rtmptest.Peer, *rtmp.Session)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		cnc, snc := rtmptest.Pipe()
+		made := make(chan *rtmp.Session, 1) // one is made
+		ended := make(chan error, 1)        // it ends once
+		go func() {
+			s := accept(t, snc, nil, h)
+			made <- s
+			ended <- s.Run(t.Context())
+		}()
+		p := rtmptest.NewPeer(t, cnc)
+		p.Connect("app")
+		test(p, <-made)
+		if want == rtmp.ErrClosed {
+			p.Close()
+		}
+		if err := <-ended; !errors.Is(err, want) {
+			if _, ok := errors.AsType[*rtmp.ProtocolError](err); !ok || want != errProtocol {
+				t.Errorf("session ended with %v, want %v", err, want)
+			}
+		}
+		p.Close()
+	})
+}
+
+// errProtocol stands for any *ProtocolError.
+var errProtocol = errors.New("a protocol error")
+
+func TestStreamLimit(t *testing.T) {
+	withPeer(t, newStation(t), rtmp.ErrClosed, func(p *rtmptest.Peer, _ *rtmp.Session) {
+		p.Expect("onBWDone", 0)
+		for i := 1; i <= rtmp.MaxStreams; i++ {
+			p.Command(0, "createStream", float64(i), amf.Null{})
+			c := p.Expect("_result", float64(i))
+			if len(c.Args) != 2 || c.Args[0] != (amf.Null{}) || c.Args[1] != amf.Number(i) {
+				t.Errorf("createStream answered %v", c.Args)
+			}
+		}
+		p.Command(0, "createStream", 17, amf.Null{})
+		p.Expect("_error", 17)
+		p.Command(0, "deleteStream", 0, amf.Null{}, amf.Number(3))
+		p.Command(0, "createStream", 18, amf.Null{})
+		if c := p.Expect("_result", 18); c.Args[1] != amf.Number(3) {
+			t.Errorf("after deleteStream: %v", c.Args)
+		}
+		for _, odd := range []amf.Value{amf.Number(-1), amf.Number(99), amf.Null{}} {
+			p.Command(0, "deleteStream", 0, amf.Null{}, odd)
+		}
+	})
+}
+
+func TestRequestLimit(t *testing.T) {
+	withPeer(t, nil, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+		failed := 0
+		for range rtmp.MaxRequests {
+			if err := s.Request("m", nil, func(_ amf.Value, err error) {
+				if err == rtmp.ErrClosed {
+					failed++
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Request("m", nil, func(amf.Value, error) { t.Error("answered") }); err != rtmp.ErrBusy {
+			t.Errorf("one more: %v", err)
+		}
+		if err := s.Request("m", nil, nil); err != nil {
+			t.Errorf("without an answer: %v", err)
+		}
+		p.Close()
+		<-s.Done()
+		if failed != rtmp.MaxRequests {
+			t.Errorf("%d of %d were told the end", failed, rtmp.MaxRequests)
+		}
+	})
+}
+
+// A peer that stops reading is let go when MaxOutbox is full, and nothing ever
+// waited for it.
+func TestBombReaderStops(t *testing.T) {
+	withPeer(t, nil, rtmp.ErrSlow, func(p *rtmptest.Peer, s *rtmp.Session) {
+		packed := rtmp.Pack(rtmp.CallMessage(0, "m", amf.String(string(make([]byte, 1000)))))
+		begun := time.Now()
+		sent := 0
+		for s.Send(packed) == nil {
+			sent += len(packed)
+		}
+		if sent > rtmp.MaxOutbox+rtmptest.PipeBuffer || sent < rtmp.MaxOutbox-len(packed) {
+			t.Errorf("ended after %d bytes", sent)
+		}
+		if d := time.Since(begun); d != 0 {
+			t.Errorf("sending took %v", d)
+		}
+		if err := s.Send(packed); err != rtmp.ErrSlow {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
+
+// The same, with answers to what the peer asks: pings, calls, seeks.
+func TestBombReaderStopsAndAsks(t *testing.T) {
+	ping := rtmp.Message{Type: rtmp.TypeUserControl, Payload: []byte{0, 6, 0, 0, 0, 1}}
+	call := rtmp.CommandMessage(0, false, "echo", 5, amf.Null{}, amf.String(string(make([]byte, 1000))))
+	seek := rtmp.CommandMessage(1, false, "seek", 5, amf.Null{}, amf.Number(5))
+	for _, m := range []rtmp.Message{ping, call, seek} {
+		withPeer(t, newStation(t), rtmp.ErrSlow, func(p *rtmptest.Peer, s *rtmp.Session) {
+			p.Command(0, "createStream", 2, amf.Null{})
+			p.Command(1, "play", 3, amf.Null{}, amf.String("x"))
+			for p.WriteMessage(m) == nil {
+			}
+		})
+	}
+}
+
+func TestBombReplyToNothing(t *testing.T) {
+	withPeer(t, handler(echo), rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+		p.Expect("onBWDone", 0)
+		for _, tx := range []float64{0, 1, 2, 77, -1, 1.5, 1e300} {
+			p.Command(0, "_result", tx, amf.Null{}, amf.String("x"))
+			p.Command(0, "_error", tx, amf.Null{})
+		}
+		p.Command(0, "echo", 9, amf.Null{}, amf.String("still here"))
+		if c := p.Expect("_result", 9); c.Args[1] != amf.String("still here") {
+			t.Errorf("echo: %v", c.Args)
+		}
+	})
+}
+
+func TestSilence(t *testing.T) {
+	withPeer(t, nil, rtmp.ErrSilent, func(p *rtmptest.Peer, s *rtmp.Session) {
+		begun := time.Now()
+		<-s.Done()
+		if d := time.Since(begun); d != 30*time.Second {
+			t.Errorf("let go after %v", d)
+		}
+	})
+}
+
+// Any bytes are a sign of life, even half a message.
+func TestAnyByteIsLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cnc, snc := rtmptest.Pipe()
+		ended := make(chan error, 1) // it ends once
+		go func() { ended <- accept(t, snc, nil, handler(echo)).Run(t.Context()) }()
+		p := rtmptest.NewPeer(t, cnc)
+		p.Connect("app")
+		cnc.Write([]byte{4, 0, 0, 0, 0, 10, 0, byte(rtmp.TypeAudio), 1, 0, 0, 0})
+		for range 100 {
+			time.Sleep(29 * time.Second)
+			cnc.Write([]byte{0})
+		}
+		select {
+		case err := <-ended:
+			t.Errorf("ended with %v", err)
+		default:
+		}
+		cnc.Close()
+		<-ended
+	})
+}
+
+func TestAcknowledgements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cnc, snc := rtmptest.Pipe()
+		ended := make(chan error, 1) // it ends once
+		go func() { ended <- accept(t, snc, nil, handler(echo)).Run(t.Context()) }()
+		rtmptest.NewPeer(t, cnc).Connect("app")
+		cnc.Write(rtmp.Pack(rtmp.Message{Type: rtmp.TypeWindowAckSize, Payload: []byte{0, 0, 0x40, 0}}))
+		r := rtmp.NewChunkReader(rtmp.ChunkSize, true)
+		b := make([]byte, 4096)
+		acks := 0
+		for range 100 {
+			cnc.Write(rtmp.Pack(audio(1, 0, string(make([]byte, 4000)))))
+			synctest.Wait()
+			cnc.SetReadDeadline(time.Now().Add(time.Millisecond))
+			n, _ := cnc.Read(b)
+			ms, err := r.Feed(b[:n])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range ms {
+				if m.Type == rtmp.TypeAcknowledgement {
+					acks++
+				}
+			}
+		}
+		if acks < 100*4000/0x4000-5 || acks > 100*4012/0x4000 {
+			t.Errorf("%d acknowledgements of 16 KiB for 400 KB", acks)
+		}
+		cnc.Close()
+		<-ended
+	})
+}
+
+func TestCloseWithReason(t *testing.T) {
+	reason := &rtmp.StatusError{Level: "status", Code: rtmp.CodeConnectShutdown, Description: "Bye."}
+	withPeer(t, nil, reason, func(p *rtmptest.Peer, s *rtmp.Session) {
+		p.Expect("onBWDone", 0)
+		s.Send(rtmp.Pack(rtmp.CallMessage(0, "before")))
+		s.Close(reason)
+		if err := s.Send(nil); err != reason {
+			t.Errorf("after Close: %v", err)
+		}
+		p.Expect("before", 0)
+		c := p.ExpectStatus(0, rtmp.CodeConnectShutdown)
+		if level := amf.Lookup(c.Args[1], "level"); level != amf.String("error") {
+			t.Errorf("level %v", level)
+		}
+		p.Expect("close", 0)
+		if _, err := p.ReadMessage(); err != rtmp.ErrClosed {
+			t.Errorf("after close: %v", err)
+		}
+	})
+}
+
+// Last words to a peer that does not read, or does not leave, take bounded time.
+func TestCloseIsBounded(t *testing.T) {
+	for name, fill := range map[string]int{"stays": 0, "does not read": 200 << 10} {
+		withPeer(t, nil, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+			begun := time.Now()
+			s.Send(make([]byte, fill))
+			s.Close(nil)
+			<-s.Done()
+			if d := time.Since(begun); d > rtmp.FlushTimeout+rtmp.LingerTimeout || d == 0 {
+				t.Errorf("%s: took %v", name, d)
+			}
+		})
+	}
+}
+
+func TestBrokenCommand(t *testing.T) {
+	for _, b := range [][]byte{{0xEE}, {5}, {2, 0, 1, 'x', 0}, {2, 0, 1, 'x', 0, 0, 0, 0, 0, 0, 0, 0, 0, 3}} {
+		withPeer(t, handler(echo), errProtocol, func(p *rtmptest.Peer, s *rtmp.Session) {
+			p.Send(rtmp.Message{Type: rtmp.TypeCommandAMF0, Payload: b})
+		})
+	}
+}
+
+func TestHarmlessMessages(t *testing.T) {
+	withPeer(t, newStation(t), rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+		p.Expect("onBWDone", 0)
+		p.Send(rtmp.Message{Type: rtmp.TypeCommandAMF0})
+		p.Send(rtmp.Message{Type: rtmp.TypeVideo, StreamID: 9})
+		p.Send(rtmp.Message{Type: rtmp.TypeAggregate})
+		p.Send(rtmp.Message{Type: rtmp.TypeDataAMF0})
+		p.Send(rtmp.Message{Type: rtmp.TypeSharedObjectAMF0})
+		p.Send(rtmp.Message{Type: 99})
+		p.Send(rtmp.Message{Type: rtmp.TypeUserControl, Payload: []byte{0, 31, 0, 0, 0, 1}})
+		for i, name := range []string{"onBWDone", "onBWCheck", "_checkbw", "releaseStream", "FCPublish", "FCUnpublish", "FCSubscribe", "FCUnsubscribe", "getStreamLength"} {
+			p.Command(0, name, float64(i+2), amf.Null{}, amf.String("key"))
+			p.Expect("_result", float64(i+2))
+			switch name {
+			case "FCPublish", "FCSubscribe":
+				p.Expect("on"+name, 0)
+			}
+		}
+		for _, name := range []string{"closeStream", "pause", "pauseRaw", "seek", "receiveAudio", "receiveVideo"} {
+			p.Command(5, name, 0, amf.Null{}, amf.Bool(true)) // on no stream at all
+		}
+		p.Command(5, "publish", 0, amf.Null{}, amf.String("key"))
+		p.ExpectStatus(5, rtmp.CodePublishBadName)
+		p.Command(5, "play", 0, amf.Null{}, amf.String("key"))
+		p.ExpectStatus(5, rtmp.CodePlayFailed)
+		p.Command(0, "FCWhatever", 40, amf.Null{})
+		p.Expect("_error", 40)
+	})
+}

@@ -1,0 +1,154 @@
+package rtmp
+
+import (
+	"bytes"
+	"errors"
+)
+
+// serveMedia hands audio, video and data to the sink of their stream.
+func (s *Session) serveMedia(m Message) error {
+	sink, id := s.sink(m)
+	if sink == nil {
+		s.dropped.Add(1)
+		return nil
+	}
+	m.StreamID = id
+	switch m.Type {
+	case TypeAggregate:
+		if err := splitAggregate(m, sink.WriteMessage); err != nil {
+			return s.c.protocolError("reading aggregate", err)
+		}
+		return nil
+	case TypeDataAMF0, TypeDataAMF3:
+		b, err := amf0Payload(m)
+		if err != nil {
+			return s.c.protocolError("reading data", err)
+		}
+		m.Type, m.Payload = TypeDataAMF0, bytes.TrimPrefix(b, setDataFrame)
+	}
+	sink.WriteMessage(m)
+	return nil
+}
+
+// setDataFrame is the AMF0 string before onMetaData that asks the server to
+// keep it for players who come later.
+var setDataFrame = []byte("\x02\x00\x0D@setDataFrame")
+
+// sink returns where m goes: to the sink of the peer's stream that is
+// published, or of ours that plays. Sloppy encoders send metadata on message
+// stream 0; that is accepted when exactly one stream is published.
+func (s *Session) sink(m Message) (Sink, uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.own[m.StreamID]; st != nil {
+		return st.sink, m.StreamID
+	}
+	if st := s.streamLocked(m.StreamID); st != nil && st.publish != nil {
+		return st.publish.sink, m.StreamID
+	}
+	if m.StreamID != 0 || m.Type != TypeDataAMF0 && m.Type != TypeDataAMF3 {
+		return nil, 0
+	}
+	var only *Publish
+	for _, st := range s.peer {
+		if st != nil && st.publish != nil {
+			if only != nil {
+				return nil, 0
+			}
+			only = st.publish
+		}
+	}
+	if only == nil {
+		return nil, 0
+	}
+	return only.sink, only.id
+}
+
+var errAggregate = errors.New("sub-message goes past the end")
+
+// splitAggregate yields the messages of an aggregate (RTMP 1.0 §7.1.6): FLV
+// tags, whose times are shifted so that the first one has the aggregate's and
+// whose stream is the aggregate's.
+func splitAggregate(m Message, yield func(Message)) error {
+	const header, trailer = 11, 4
+	var offset uint32
+	for b, first := m.Payload, true; len(b) > 0; first = false {
+		if len(b) < header {
+			return errAggregate
+		}
+		size := int(uint24(b[1:]))
+		if len(b) < header+size {
+			return errAggregate
+		}
+		t := uint24(b[4:]) | uint32(b[7])<<24
+		if first {
+			offset = m.Timestamp - t
+		}
+		sub := Message{
+			Type: MessageType(b[0]), StreamID: m.StreamID, Timestamp: t + offset,
+			Payload: b[header : header+size : header+size],
+		}
+		switch sub.Type {
+		case TypeAudio, TypeVideo:
+			yield(sub)
+		case TypeDataAMF0:
+			sub.Payload = bytes.TrimPrefix(sub.Payload, setDataFrame)
+			yield(sub)
+		}
+		b = b[header+size:]
+		b = b[min(trailer, len(b)):] // the back pointer; some leave out the last one
+	}
+	return nil
+}
+
+// A gate decides which messages of one stream fit into the outbox. Once video
+// is dropped, everything up to the next key frame is: it could not be decoded.
+// Guarded by the session's mu.
+type gate struct {
+	waiting          bool // for a key frame
+	noAudio, noVideo bool // the player does not want it
+	paused           bool
+}
+
+// pass reports whether m, n bytes long when packed, is to be sent.
+func (g *gate) pass(o *outbox, m Message, n int) bool {
+	switch m.Type {
+	case TypeAudio:
+		// Sound is small and missed most: it may use the reserve too.
+		return !g.paused && !g.noAudio && o.fits(laneMedia, n, MaxMediaOutbox+mediaReserve)
+	case TypeVideo:
+		header := isVideoHeader(m.Payload)
+		switch {
+		case header:
+			return o.fits(laneMedia, n, MaxMediaOutbox+mediaReserve)
+		case g.paused, g.noVideo:
+			return false
+		case !o.fits(laneMedia, n, MaxMediaOutbox):
+			g.waiting = true
+			return false
+		case g.waiting && !isKeyFrame(m.Payload):
+			return false
+		}
+		g.waiting = false
+		return true
+	}
+	return o.fits(laneMedia, n, MaxMediaOutbox+mediaReserve)
+}
+
+// isKeyFrame reads the frame type of a video tag; it is in the same bits in
+// Enhanced RTMP.
+func isKeyFrame(p []byte) bool { return len(p) > 0 && p[0]>>4&7 == 1 }
+
+// isVideoHeader reports whether a video tag has codec configuration or other
+// things that are no picture: those are never dropped.
+func isVideoHeader(p []byte) bool {
+	if len(p) < 2 {
+		return false
+	}
+	if p[0]&0x80 != 0 { // Enhanced RTMP: SequenceStart, SequenceEnd, Metadata
+		packet := p[0] & 0xF
+		return packet == 0 || packet == 2 || packet == 4
+	}
+	codec := p[0] & 0xF // AVC, and HEVC as some send it, with packet type 0 or 2
+	return (codec == 7 || codec == 12) && p[1] != 1
+}

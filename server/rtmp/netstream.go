@@ -1,0 +1,191 @@
+package rtmp
+
+import "foyer/server/amf"
+
+// A netStream is a message stream that the peer has created. What it does,
+// publish or play or nothing, is guarded by the session's mu and changed on
+// Run's goroutine only.
+type netStream struct {
+	id      uint32
+	publish *Publish
+	play    *Play
+}
+
+// streamCommands are the NetStream commands (RTMP 1.0 §7.2.2) and what comes
+// with them, which a Session serves when its Handler is a StreamHandler.
+var streamCommands = map[string]func(*Session, *command) error{
+	"createStream":    (*Session).serveCreateStream,
+	"deleteStream":    (*Session).serveDeleteStream,
+	"closeStream":     (*Session).serveCloseStream,
+	"publish":         (*Session).servePublish,
+	"play":            (*Session).servePlay,
+	"pause":           (*Session).servePause,
+	"pauseRaw":        (*Session).servePause,
+	"receiveAudio":    (*Session).serveReceive,
+	"receiveVideo":    (*Session).serveReceive,
+	"seek":            (*Session).serveSeek,
+	"getStreamLength": (*Session).serveStreamLength,
+	"releaseStream":   (*Session).serveReleaseStream,
+	"FCPublish":       (*Session).serveFCPublish,
+	"FCUnpublish":     (*Session).serveFCUnpublish,
+	"FCSubscribe":     (*Session).serveFCSubscribe,
+	"FCUnsubscribe":   (*Session).serveReleaseStream,
+}
+
+func (s *Session) serveCreateStream(cmd *command) error {
+	s.mu.Lock()
+	id := 0
+	for id < len(s.peer) && s.peer[id] != nil {
+		id++
+	}
+	switch {
+	case id == MaxStreams:
+		s.mu.Unlock()
+		return s.replyError(cmd, &StatusError{Code: CodeCallFailed, Description: "Too many streams."})
+	case id == len(s.peer):
+		s.peer = append(s.peer, nil)
+	}
+	s.peer[id] = &netStream{id: uint32(id + 1)}
+	s.mu.Unlock()
+	return s.reply(cmd, amf.Number(id+1))
+}
+
+// stream returns the peer's message stream, or nil.
+func (s *Session) stream(id uint32) *netStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streamLocked(id)
+}
+
+func (s *Session) streamLocked(id uint32) *netStream {
+	if id == 0 || uint64(id) > uint64(len(s.peer)) {
+		return nil
+	}
+	return s.peer[id-1]
+}
+
+// serveDeleteStream has the stream's id as argument (RTMP 1.0 §7.2.2.3).
+func (s *Session) serveDeleteStream(cmd *command) error {
+	args, err := cmd.arguments()
+	if err != nil {
+		return err
+	}
+	n, _ := amf.AsNumber(args.At(0))
+	st := s.stream(uint32(n))
+	if st == nil {
+		return nil
+	}
+	s.closeStream(st)
+	s.mu.Lock()
+	s.peer[st.id-1] = nil
+	s.mu.Unlock()
+	return nil
+}
+
+// serveCloseStream comes on the stream itself, which can be used again.
+func (s *Session) serveCloseStream(cmd *command) error {
+	if st := s.stream(cmd.stream); st != nil {
+		s.closeStream(st)
+	}
+	return nil
+}
+
+// closeStream stops what st does, at the peer's wish.
+func (s *Session) closeStream(st *netStream) {
+	s.mu.Lock()
+	p := st.publish
+	s.mu.Unlock()
+	if p != nil {
+		p.unpublish()
+	}
+	s.endStream(st, nil)
+}
+
+// endStream stops what st does, because of reason, without telling the peer.
+func (s *Session) endStream(st *netStream, reason error) {
+	s.mu.Lock()
+	publish, play := st.publish, st.play
+	st.publish, st.play = nil, nil
+	s.mu.Unlock()
+	if publish != nil {
+		publish.end(reason)
+	}
+	if play != nil {
+		play.end()
+	}
+}
+
+// status sends an onStatus on message stream id.
+func (s *Session) status(l lane, id uint32, info *StatusError) {
+	s.send(l, statusMessage(id, s.amf3, info))
+}
+
+// begin sends StreamBegin (RTMP 1.0 §7.1.7). It goes into the command lane
+// here, to stay where it belongs among the answers.
+func (s *Session) begin(id uint32) { s.send(laneCommands, userControl(eventStreamBegin, id)) }
+
+// streamStatus makes an information object of level status about the stream of
+// that name.
+func streamStatus(code, description, name string) *StatusError {
+	return &StatusError{
+		Level: LevelStatus, Code: code, Description: description,
+		Extra: []amf.Field{{Name: "details", Value: amf.String(name)}},
+	}
+}
+
+// noStream answers a command on a message stream that does not exist.
+func (s *Session) noStream(cmd *command, code string) error {
+	s.status(laneCommands, cmd.stream, &StatusError{Code: code, Description: "No such message stream."})
+	return nil
+}
+
+// serveReleaseStream answers commands of FMLE that ask for nothing here.
+func (s *Session) serveReleaseStream(cmd *command) error { return s.reply(cmd, amf.Undefined{}) }
+
+// serveFCPublish announces a publish command; the answer that FMLE likes is
+// onFCPublish.
+func (s *Session) serveFCPublish(cmd *command) error {
+	return s.answerFC(cmd, "onFCPublish", CodePublishStart)
+}
+
+// serveFCSubscribe is what live players of some content networks wait for.
+func (s *Session) serveFCSubscribe(cmd *command) error {
+	return s.answerFC(cmd, "onFCSubscribe", CodePlayStart)
+}
+
+func (s *Session) answerFC(cmd *command, method, code string) error {
+	args, err := cmd.arguments()
+	if err != nil {
+		return err
+	}
+	name, _ := amf.AsString(args.At(0))
+	s.reply(cmd, amf.Undefined{})
+	info := &StatusError{Level: LevelStatus, Code: code, Description: name}
+	s.send(laneCommands, commandMessage(0, s.amf3, method, 0, amf.Null{}, info.Object()))
+	return nil
+}
+
+// serveFCUnpublish ends the stream published under the name.
+func (s *Session) serveFCUnpublish(cmd *command) error {
+	args, err := cmd.arguments()
+	if err != nil {
+		return err
+	}
+	name, _ := amf.AsString(args.At(0))
+	s.reply(cmd, amf.Undefined{})
+	s.mu.Lock()
+	var named *Publish
+	for _, st := range s.peer {
+		if st != nil && st.publish != nil && st.publish.Name == name {
+			named = st.publish
+		}
+	}
+	s.mu.Unlock()
+	if named != nil {
+		named.unpublish()
+	}
+	return nil
+}
+
+// serveStreamLength answers players that ask before they play: live is 0 long.
+func (s *Session) serveStreamLength(cmd *command) error { return s.reply(cmd, amf.Number(0)) }

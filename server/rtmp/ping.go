@@ -1,0 +1,65 @@
+package rtmp
+
+import "time"
+
+// ping watches for signs of life: any bytes are one. It is one timer a
+// session, no goroutine. Guarded by the session's mu.
+type ping struct {
+	timer *time.Timer
+	token uint32    // of the ping under way
+	sent  time.Time // zero: none under way
+}
+
+// startPingLocked starts the timer.
+func (s *Session) startPingLocked() {
+	s.c.lastRead.Store(int64(time.Since(s.c.begun)))
+	s.ping.timer = time.AfterFunc(s.c.cfg.PingInterval, s.tick)
+}
+
+func (p *ping) stopLocked() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// tick is run by the timer. It sends a ping when the peer is silent, ends the
+// session when it stays so, and sets the timer for the next look.
+func (s *Session) tick() {
+	cfg := s.c.cfg
+	now := time.Since(s.c.begun)
+	idle := now - time.Duration(s.c.lastRead.Load())
+	if idle >= cfg.PingTimeout {
+		s.fail(ErrSilent)
+		return
+	}
+	s.mu.Lock()
+	if !s.running || s.sealed {
+		s.mu.Unlock()
+		return
+	}
+	// A peer that answered the last ping a moment after it was sent is silent
+	// for a moment less than the interval: that is near enough.
+	if idle < cfg.PingInterval*9/10 {
+		s.ping.timer.Reset(cfg.PingInterval - idle)
+		s.mu.Unlock()
+		return
+	}
+	s.ping.token, s.ping.sent = uint32(now.Milliseconds()), time.Now()
+	s.out.add(laneControl, Pack(userControl(eventPingRequest, s.ping.token)))
+	s.ping.timer.Reset(min(cfg.PingInterval, cfg.PingTimeout-idle))
+	write := s.startWriterLocked()
+	s.mu.Unlock()
+	if write {
+		s.write() // the timer's own goroutine may wait
+	}
+}
+
+// pong takes the answer to a ping.
+func (s *Session) pong(token uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token == s.ping.token && !s.ping.sent.IsZero() {
+		s.rtt.Store(int64(max(1, time.Since(s.ping.sent))))
+		s.ping.sent = time.Time{}
+	}
+}

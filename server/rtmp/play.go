@@ -1,0 +1,255 @@
+package rtmp
+
+import "foyer/server/amf"
+
+// Start of a Play, in milliseconds, when it is no position.
+const (
+	StartAny  = -2000 // live, else recorded, else wait for somebody to publish
+	StartLive = -1000 // live only
+)
+
+// Play is a play command. Start and Duration are in milliseconds, as on the
+// wire; Start may be StartAny or StartLive, Duration -1000 means to the end.
+type Play struct {
+	Name            string
+	Start, Duration float64
+	Reset           bool
+
+	s  *Session
+	id uint32
+
+	// guarded by the session's mu
+	player  *Player
+	ended   func()
+	settled bool
+	over    bool
+}
+
+// servePlay asks the Handler (RTMP 1.0 §7.2.2.1). What the stream played
+// before is over.
+func (s *Session) servePlay(cmd *command) error {
+	args, err := cmd.arguments()
+	if err != nil {
+		return err
+	}
+	st := s.stream(cmd.stream)
+	if st == nil {
+		return s.noStream(cmd, CodePlayFailed)
+	}
+	p := parsePlay(args)
+	p.s, p.id = s, cmd.stream
+	s.mu.Lock()
+	before := st.play
+	publishing := st.publish != nil
+	if !publishing {
+		st.play = p
+	}
+	s.mu.Unlock()
+	if publishing {
+		s.status(laneCommands, cmd.stream, &StatusError{Code: CodePlayFailed, Description: "This stream is in use."})
+		return nil
+	}
+	if before != nil {
+		before.end()
+	}
+	s.h.(StreamHandler).ServePlay(p)
+	return nil
+}
+
+// parsePlay reads the arguments of play. The specification's examples have
+// seconds where everybody sends milliseconds: -2 and -1 are accepted too.
+func parsePlay(args amf.Args) *Play {
+	p := &Play{Start: StartAny, Duration: -1000, Reset: true}
+	p.Name, _ = amf.AsString(args.At(0))
+	if n, ok := amf.AsNumber(args.At(1)); ok {
+		p.Start = n
+		if n == -2 || n == -1 {
+			p.Start = n * 1000
+		}
+	}
+	if n, ok := amf.AsNumber(args.At(2)); ok && n >= 0 {
+		p.Duration = n
+	}
+	if b, ok := amf.AsBool(args.At(3)); ok {
+		p.Reset = b
+	} else if n, ok := amf.AsNumber(args.At(3)); ok {
+		p.Reset = n != 0
+	}
+	return p
+}
+
+// Accept answers in Flash Media Server's order: StreamBegin, Play.Reset,
+// Play.Start, |RtmpSampleAccess, NetStream.Data.Start. It returns where the
+// stream's messages go. ended, if not nil, is called once, when the player
+// stops playing for whatever reason; at once, when it has already.
+func (p *Play) Accept(ended func()) *Player {
+	pl := &Player{p: p}
+	p.s.mu.Lock()
+	if p.settled || p.over {
+		p.s.mu.Unlock()
+		if ended != nil {
+			ended()
+		}
+		return pl
+	}
+	p.settled, p.player, p.ended = true, pl, ended
+	p.s.mu.Unlock()
+
+	p.s.begin(p.id)
+	if p.Reset {
+		p.s.status(laneCommands, p.id, streamStatus(CodePlayReset, "Playing and resetting "+p.Name+".", p.Name))
+	}
+	p.s.status(laneCommands, p.id, streamStatus(CodePlayStart, "Started playing "+p.Name+".", p.Name))
+	p.s.send(laneMedia, dataMessage(p.id, amf.String("|RtmpSampleAccess"), amf.Bool(false), amf.Bool(false)))
+	p.s.send(laneMedia, dataMessage(p.id, amf.String("onStatus"),
+		amf.Object{{Name: "code", Value: amf.String("NetStream.Data.Start")}}))
+	return pl
+}
+
+// Reject answers NetStream.Play.StreamNotFound for nil, a *StatusError as it
+// is, and any other error as NetStream.Play.Failed without its text.
+func (p *Play) Reject(err error) {
+	p.s.mu.Lock()
+	if p.settled || p.over {
+		p.s.mu.Unlock()
+		return
+	}
+	p.settled, p.over = true, true
+	if st := p.s.streamLocked(p.id); st != nil && st.play == p {
+		st.play = nil
+	}
+	p.s.mu.Unlock()
+	info := &StatusError{Code: CodePlayNotFound, Description: p.Name + " was not found."}
+	if err != nil {
+		info = statusOf(err, CodePlayFailed, p.Name+" cannot be played.")
+	}
+	p.s.status(laneCommands, p.id, info)
+}
+
+// end says that the player has stopped. Run's goroutine; st.play is not p any more.
+func (p *Play) end() {
+	p.s.mu.Lock()
+	ended := p.ended
+	p.ended, p.over = nil, true
+	p.s.mu.Unlock()
+	if ended != nil {
+		ended()
+	}
+}
+
+// Player writes to one playing stream. Its methods may be used by any
+// goroutine and do not block.
+type Player struct {
+	p *Play
+	g gate // guarded by the session's mu
+}
+
+// WriteMessage sends m on the player's stream, in the media lane, whatever m's
+// StreamID. It honours pause, receiveAudio and receiveVideo; when the player
+// does not read fast enough, video is dropped up to the next key frame, then
+// sound. The error says that the player is gone.
+func (pl *Player) WriteMessage(m Message) error {
+	m.StreamID = pl.p.id
+	return pl.p.s.media(&pl.g, &pl.p.over, m)
+}
+
+// media sends a message of audio, video or data if g lets it pass. over is
+// guarded by mu, as g is.
+func (s *Session) media(g *gate, over *bool, m Message) error {
+	s.mu.Lock()
+	switch {
+	case s.sealed:
+		defer s.mu.Unlock()
+		return s.reason
+	case *over:
+		s.mu.Unlock()
+		return ErrClosed
+	case !g.pass(&s.out, m, packedLen(&m, ChunkSize)):
+		s.mu.Unlock()
+		s.dropped.Add(1)
+		return nil
+	}
+	s.mu.Unlock()
+	packed := Pack(m)
+	s.mu.Lock()
+	return s.queueLocked(laneMedia, packed)
+}
+
+// Status sends an onStatus at level status on this stream, in order with its
+// messages: PublishNotify, UnpublishNotify …
+func (pl *Player) Status(code, description string) {
+	p := pl.p
+	p.s.mu.Lock()
+	over := p.over
+	p.s.mu.Unlock()
+	if !over {
+		p.s.status(laneMedia, p.id, streamStatus(code, description, p.Name))
+	}
+}
+
+// playerOf returns the player of a message stream, or nil.
+func (s *Session) playerOf(id uint32) *Player {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streamLocked(id); st != nil && st.play != nil {
+		return st.play.player
+	}
+	return nil
+}
+
+// servePause stops and starts what flows: a live stream goes on at its next
+// key frame (RTMP 1.0 §7.2.2.8).
+func (s *Session) servePause(cmd *command) error {
+	args, err := cmd.arguments()
+	if err != nil {
+		return err
+	}
+	pl := s.playerOf(cmd.stream)
+	if pl == nil {
+		return nil
+	}
+	on, _ := amf.AsBool(args.At(0))
+	s.mu.Lock()
+	pl.g.paused = on
+	pl.g.waiting = true
+	s.mu.Unlock()
+	if on {
+		pl.Status(CodePauseNotify, "Pausing "+pl.p.Name+".")
+	} else {
+		pl.Status(CodeUnpauseNotify, "Unpausing "+pl.p.Name+".")
+	}
+	return nil
+}
+
+// serveReceive serves receiveAudio and receiveVideo (RTMP 1.0 §7.2.2.4, §7.2.2.5).
+func (s *Session) serveReceive(cmd *command) error {
+	args, err := cmd.arguments()
+	if err != nil {
+		return err
+	}
+	pl := s.playerOf(cmd.stream)
+	on, ok := amf.AsBool(args.At(0))
+	if pl == nil || !ok {
+		return nil
+	}
+	s.mu.Lock()
+	if cmd.name == "receiveAudio" {
+		pl.g.noAudio = !on
+	} else {
+		pl.g.noVideo, pl.g.waiting = !on, true
+	}
+	s.mu.Unlock()
+	if on {
+		pl.Status(CodeSeekNotify, "Seeking "+pl.p.Name+".")
+		pl.Status(CodePlayStart, "Started playing "+pl.p.Name+".")
+	}
+	return nil
+}
+
+// serveSeek answers; in a live stream there is nowhere to go (RTMP 1.0 §7.2.2.7).
+func (s *Session) serveSeek(cmd *command) error {
+	if pl := s.playerOf(cmd.stream); pl != nil {
+		pl.Status(CodeSeekNotify, "Seeking "+pl.p.Name+".")
+	}
+	return nil
+}

@@ -1,0 +1,14 @@
+//go:build !unix
+
+package rtmp
+
+import "errors"
+
+// canPoll: here sockets are read like everything else.
+const canPoll = false
+
+var errWouldBlock = errors.New("rtmp: nothing to read")
+
+func pollRead(uintptr, []byte) (int, error) { return 0, errWouldBlock }
+
+func pollWrite(uintptr, []byte) (int, error) { return 0, errWouldBlock }

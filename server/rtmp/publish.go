@@ -1,0 +1,140 @@
+package rtmp
+
+import "foyer/server/amf"
+
+// A Sink takes the audio, video and data messages of a published stream, in
+// order, on the publisher's goroutine. WriteMessage does not block. Data
+// messages come as type 18, onMetaData without @setDataFrame before it;
+// aggregates come as what they consist of. Close is called once, when the
+// stream ends for whatever reason: nil when the publisher said so.
+type Sink interface {
+	WriteMessage(Message)
+	Close(err error)
+}
+
+// Publish is a publish command waiting for its answer. Name is as sent, query
+// included; Kind is live, record or append.
+type Publish struct {
+	Name, Kind string
+
+	s  *Session
+	id uint32
+
+	// guarded by the session's mu
+	sink    Sink
+	settled bool          // accepted or rejected
+	decided chan struct{} // closed when settled or not to be waited for any more
+	over    bool
+	reason  error // once over
+}
+
+// servePublish asks the Handler (RTMP 1.0 §7.2.2.6), and reads on when it has
+// decided: some publishers, go-rtmp among them, send metadata and pictures
+// without waiting for the answer.
+func (s *Session) servePublish(cmd *command) error {
+	args, err := cmd.arguments()
+	if err != nil {
+		return err
+	}
+	decided := make(chan struct{})
+	p := &Publish{s: s, id: cmd.stream, decided: decided}
+	p.Name, _ = amf.AsString(args.At(0))
+	p.Kind, _ = amf.AsString(args.At(1))
+	if p.Kind == "" {
+		p.Kind = "live"
+	}
+	s.mu.Lock()
+	st := s.streamLocked(cmd.stream)
+	if st == nil {
+		s.mu.Unlock()
+		return s.noStream(cmd, CodePublishBadName)
+	}
+	if st.publish != nil || st.play != nil {
+		s.mu.Unlock()
+		s.status(laneCommands, p.id, &StatusError{Code: CodePublishBadName, Description: "This stream is in use."})
+		return nil
+	}
+	if s.sealed {
+		s.mu.Unlock()
+		return nil
+	}
+	st.publish = p
+	s.mu.Unlock()
+	s.h.(StreamHandler).ServePublish(p)
+	<-decided // Accept and Reject close it, and the session's end
+	return nil
+}
+
+// decideLocked lets servePublish go on.
+func (p *Publish) decideLocked() {
+	if p.decided != nil {
+		close(p.decided)
+		p.decided = nil
+	}
+}
+
+// Accept answers NetStream.Publish.Start; messages flow to dst from now on.
+// Any goroutine may use it, once. When the stream is over already, dst is
+// closed. Until Accept or Reject nothing more is read from the peer.
+func (p *Publish) Accept(dst Sink) {
+	p.s.mu.Lock()
+	if p.settled || p.over {
+		reason := p.reason
+		p.s.mu.Unlock()
+		dst.Close(reason)
+		return
+	}
+	p.settled, p.sink = true, dst
+	p.decideLocked()
+	p.s.mu.Unlock()
+	p.s.begin(p.id)
+	p.s.status(laneCommands, p.id, streamStatus(CodePublishStart, p.Name+" is now published.", p.Name))
+}
+
+// Reject answers NetStream.Publish.BadName at level error, unless err is a
+// *StatusError, which is sent as it is. The message stream is free again.
+func (p *Publish) Reject(err error) {
+	p.s.mu.Lock()
+	if p.settled || p.over {
+		p.s.mu.Unlock()
+		return
+	}
+	p.settled, p.over = true, true
+	p.decideLocked()
+	if st := p.s.streamLocked(p.id); st != nil && st.publish == p {
+		st.publish = nil
+	}
+	p.s.mu.Unlock()
+	p.s.status(laneCommands, p.id, statusOf(err, CodePublishBadName, p.Name+" cannot be published."))
+}
+
+// End tells an accepted publisher that it is over (a *StatusError at level
+// error, on its stream) and ends its connection. Any goroutine may use it.
+func (p *Publish) End(err error) {
+	reason := statusOf(err, CodePublishBadName, p.Name+" has ended.")
+	p.s.leave(reason, p.s.lastStatus(p.id, reason))
+}
+
+// unpublish ends p at the publisher's wish. Some publishers take the answer
+// for a failure, so nobody gets it who did not ask.
+func (p *Publish) unpublish() {
+	if p.end(nil) {
+		p.s.status(laneCommands, p.id, streamStatus(CodeUnpublishSuccess, p.Name+" is now unpublished.", p.Name))
+	}
+}
+
+// end closes the sink, and reports whether there was one. Run's goroutine.
+func (p *Publish) end(reason error) bool {
+	p.s.mu.Lock()
+	sink := p.sink
+	p.sink, p.over, p.reason = nil, true, reason
+	if st := p.s.streamLocked(p.id); st != nil && st.publish == p {
+		st.publish = nil
+	}
+	p.s.mu.Unlock()
+	if sink == nil {
+		return false
+	}
+	sink.Close(reason)
+	return true
+}

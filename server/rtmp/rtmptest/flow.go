@@ -1,0 +1,154 @@
+package rtmptest
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+)
+
+// A Flow is what one side said before the other one said something.
+type Flow struct {
+	FromServer bool
+	Bytes      []byte
+}
+
+// A conversation is kept as text: hexdumps under headings
+//
+//	>>> Flow 1 (client to server)
+//
+// so that it can be read, and so that a change of it shows in review.
+
+// WriteFlows writes a conversation.
+func WriteFlows(w io.Writer, flows []Flow) error {
+	b := bufio.NewWriter(w)
+	for i, f := range flows {
+		from, to := "client", "server"
+		if f.FromServer {
+			from, to = to, from
+		}
+		fmt.Fprintf(b, ">>> Flow %d (%s to %s)\n", i+1, from, to)
+		d := hex.Dumper(b)
+		d.Write(f.Bytes)
+		d.Close()
+	}
+	return b.Flush()
+}
+
+// ReadFlows reads a conversation.
+func ReadFlows(r io.Reader) (flows []Flow, err error) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		if strings.HasPrefix(line, ">>> Flow ") {
+			flows = append(flows, Flow{FromServer: strings.Contains(line, "(server to client)")})
+			continue
+		}
+		line, _, _ = strings.Cut(line, "|") // the text at the right
+		_, line, ok := strings.Cut(line, "  ")
+		if !ok {
+			continue
+		}
+		b, err := hex.DecodeString(strings.ReplaceAll(line, " ", ""))
+		if err != nil || len(flows) == 0 {
+			return nil, fmt.Errorf("rtmptest: no line of a conversation: %q", lines.Text())
+		}
+		f := &flows[len(flows)-1]
+		f.Bytes = append(f.Bytes, b...)
+	}
+	return flows, lines.Err()
+}
+
+// handshakeSize is what each side says before the first chunk. It is random,
+// so it is not recorded.
+const handshakeSize = 1 + 2*1536
+
+// Recorder is a server's connection that keeps what is said after the
+// handshake.
+type Recorder struct {
+	net.Conn
+
+	mu            sync.Mutex
+	read, written int
+	flows         []Flow
+}
+
+// Record returns nc with a memory.
+func Record(nc net.Conn) *Recorder { return &Recorder{Conn: nc} }
+
+// Read reads from the client.
+func (r *Recorder) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.add(false, &r.read, p[:n])
+	return n, err
+}
+
+// Write writes to the client.
+func (r *Recorder) Write(p []byte) (int, error) {
+	n, err := r.Conn.Write(p)
+	r.add(true, &r.written, p[:n])
+	return n, err
+}
+
+func (r *Recorder) add(fromServer bool, count *int, b []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	skip := min(len(b), max(0, handshakeSize-*count))
+	*count += len(b)
+	if b = b[skip:]; len(b) == 0 {
+		return
+	}
+	if n := len(r.flows); n == 0 || r.flows[n-1].FromServer != fromServer {
+		r.flows = append(r.flows, Flow{FromServer: fromServer})
+	}
+	f := &r.flows[len(r.flows)-1]
+	f.Bytes = append(f.Bytes, b...)
+}
+
+// Flows returns what was said so far.
+func (r *Recorder) Flows() []Flow {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Flow(nil), r.flows...)
+}
+
+// Replay says the client's part of a conversation to the server at the other
+// end of nc, after a handshake, and returns all that the server says. wait
+// waits until the server has nothing more to say: synctest.Wait.
+func Replay(nc net.Conn, flows []Flow, wait func()) ([]byte, error) {
+	hello := make([]byte, handshakeSize)
+	hello[0] = 3
+	if _, err := nc.Write(hello); err != nil {
+		return nil, err
+	}
+	var said []byte
+	var mu sync.Mutex
+	done := make(chan struct{})
+	go func() { // ends with the connection; the end of this function waits for it
+		defer close(done)
+		b := make([]byte, 4096)
+		for {
+			n, err := nc.Read(b)
+			mu.Lock()
+			said = append(said, b[:n]...)
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	wait()
+	var err error
+	for _, f := range flows {
+		if !f.FromServer && err == nil {
+			_, err = nc.Write(f.Bytes)
+			wait()
+		}
+	}
+	nc.Close()
+	<-done
+	return said[min(len(said), handshakeSize):], err
+}

@@ -1,0 +1,133 @@
+package rtmptest
+
+import (
+	"net"
+	"testing"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// Peer is a client without a mind of its own: a test says what it sends and
+// what it must get, message by message. What goes wrong fails the test.
+type Peer struct {
+	*rtmp.Conn
+	t testing.TB
+}
+
+// A Command is a command that a Peer got.
+type Command struct {
+	Stream uint32
+	Name   string
+	Tx     float64
+	Args   amf.Args // the command object first
+}
+
+// Code returns the code of the first information object among the arguments.
+func (c *Command) Code() string {
+	for _, v := range c.Args {
+		if code, ok := amf.AsString(amf.Lookup(v, "code")); ok {
+			return code
+		}
+	}
+	return ""
+}
+
+// NewPeer does the client's handshake on nc.
+func NewPeer(t testing.TB, nc net.Conn) *Peer {
+	t.Helper()
+	c, err := rtmp.NewClientConn(t.Context(), nc, nil)
+	if err != nil {
+		t.Fatalf("handshake: %v", err)
+	}
+	return &Peer{c, t}
+}
+
+// Connect connects to app and must be accepted. From here on nothing is read
+// or written but what the test asks for.
+func (p *Peer) Connect(app string, args ...amf.Value) {
+	p.t.Helper()
+	if _, err := rtmp.Connect(p.t.Context(), p.Conn, &rtmp.ConnectRequest{App: app, Args: args}); err != nil {
+		p.t.Fatalf("connect: %v", err)
+	}
+}
+
+// Send sends a message.
+func (p *Peer) Send(m rtmp.Message) {
+	p.t.Helper()
+	if err := p.WriteMessage(m); err != nil {
+		p.t.Fatalf("sending %v: %v", m.Type, err)
+	}
+}
+
+// Command sends a command on a message stream; values begin with the command
+// object.
+func (p *Peer) Command(stream uint32, name string, tx float64, values ...amf.Value) {
+	p.t.Helper()
+	b := amf.Append(amf.Append(nil, amf.String(name)), amf.Number(tx))
+	for _, v := range values {
+		b = amf.Append(b, v)
+	}
+	p.Send(rtmp.Message{Type: rtmp.TypeCommandAMF0, StreamID: stream, Payload: b})
+}
+
+// Next returns the next message that is no control message.
+func (p *Peer) Next() rtmp.Message {
+	p.t.Helper()
+	for {
+		m, err := p.ReadMessage()
+		if err != nil {
+			p.t.Fatalf("reading: %v", err)
+		}
+		if m.Type != rtmp.TypeUserControl {
+			return m
+		}
+	}
+}
+
+// NextCommand returns the next command; audio, video and data are skipped.
+func (p *Peer) NextCommand() *Command {
+	p.t.Helper()
+	for {
+		m := p.Next()
+		switch b := m.Payload; m.Type {
+		case rtmp.TypeCommandAMF3:
+			return p.parse(m.StreamID, b[1:])
+		case rtmp.TypeCommandAMF0:
+			return p.parse(m.StreamID, b)
+		}
+	}
+}
+
+func (p *Peer) parse(stream uint32, b []byte) *Command {
+	p.t.Helper()
+	args, err := amf.NewDecoder(b).Rest()
+	if err != nil || len(args) < 2 {
+		p.t.Fatalf("command %x: %v", b, err)
+	}
+	c := &Command{Stream: stream, Args: args[2:]}
+	c.Name, _ = amf.AsString(args[0])
+	c.Tx, _ = amf.AsNumber(args[1])
+	return c
+}
+
+// Expect returns the next command, which must be name with transaction tx.
+func (p *Peer) Expect(name string, tx float64) *Command {
+	p.t.Helper()
+	c := p.NextCommand()
+	if c.Name != name || c.Tx != tx {
+		p.t.Fatalf("got %s(%v) %v, want %s(%v)", c.Name, c.Tx, c.Args, name, tx)
+	}
+	return c
+}
+
+// ExpectStatus returns the next command, which must be an onStatus with that
+// code on a message stream.
+func (p *Peer) ExpectStatus(stream uint32, code string) *Command {
+	p.t.Helper()
+	c := p.Expect("onStatus", 0)
+	if c.Code() != code || c.Stream != stream {
+		p.t.Fatalf("got status %s on stream %d, want %s on %d", c.Code(), c.Stream, code, stream)
+	}
+	return c
+}

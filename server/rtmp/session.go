@@ -1,0 +1,403 @@
+package rtmp
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foyer/server/amf"
+)
+
+// Session is symmetric: both ends call and serve. Everything that sends is
+// safe for concurrent use and never blocks: what the outbox cannot hold ends
+// the session with ErrSlow.
+type Session struct {
+	// set by NewSession
+	c    *Conn
+	h    Handler
+	amf3 bool
+	done chan struct{}
+
+	wg sync.WaitGroup // the writer and the ping timer's function; Add only under mu, while running
+
+	messagesOut, dropped atomic.Uint64
+	rtt                  atomic.Int64
+
+	// guarded by mu
+	mu      sync.Mutex
+	out     outbox
+	running bool // Run runs: a writer may be started
+	writing bool // there is a writer
+	sealed  bool // nothing more is taken; reason is set
+	leaving bool // sealed by Close: what is queued is still written
+	reason  error
+	lastTx  uint32
+	pending map[uint32]func(amf.Value, error) // by transaction
+	peer    []*netStream                      // the peer's message streams; index is id-1
+	own     map[uint32]*Stream                // this end's, by message stream
+	ping    ping
+}
+
+// A Handler takes what the peer asks for, in wire order, on the goroutine of
+// Run. While it blocks, the peer is held back; for longer than
+// Config.PingTimeout that looks like silence.
+type Handler interface {
+	ServeCall(*Call) // commands that are not NetStream commands
+}
+
+// Optional parts of a Handler.
+type (
+	// SharedObjectHandler takes types 19 and 16, as they came.
+	SharedObjectHandler interface{ ServeSharedObject(Message) }
+	// StreamHandler lets the peer publish and play. A Session of one answers
+	// createStream and what else belongs to a NetStream by itself.
+	StreamHandler interface {
+		ServePublish(*Publish)
+		ServePlay(*Play)
+	}
+	// StatusHandler takes onStatus on message stream 0 (a client's NetConnection).
+	StatusHandler interface{ ServeStatus(info amf.Object) }
+)
+
+// refuseAll is the Handler of who needs none.
+type refuseAll struct{}
+
+func (refuseAll) ServeCall(c *Call) { c.Fail(MethodNotFound(c.Method)) }
+
+// Stats are the counters of a session.
+type Stats struct {
+	BytesIn, BytesOut, MessagesIn, MessagesOut uint64
+	Dropped                                    uint64        // media that the peer was too slow for, or that belonged to no stream
+	RTT                                        time.Duration // of the last ping; 0: none yet
+}
+
+// NewSession makes a session of a connection whose connect was settled, or is
+// about to be: what is sent before Run waits for Run. Exactly one Session may
+// be made of a Conn, and Run must be called, even if only to end it.
+// objectEncoding 3 lets AMF3 values travel.
+func NewSession(c *Conn, h Handler, objectEncoding int) *Session {
+	if h == nil {
+		h = refuseAll{}
+	}
+	s := &Session{c: c, h: h, amf3: objectEncoding == 3, done: make(chan struct{})}
+	c.reply = func(packed []byte) error { return s.push(laneControl, packed) }
+	return s
+}
+
+// Run moves messages until the connection fails, Close, or ctx ends. It
+// returns after everything it started has ended, with the reason: ErrClosed
+// (the peer left without a word), ErrGoodbye (the peer sent the command
+// close), ErrSlow, ErrSilent, a *ProtocolError, the reason given to Close
+// (ErrClosed for nil), or the cause of ctx.
+func (s *Session) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.fail(context.Cause(ctx)) })
+	defer stop()
+	s.start()
+	s.fail(s.read())
+	s.mu.Lock()
+	s.running = false
+	s.ping.stopLocked()
+	s.mu.Unlock()
+	s.wg.Wait()
+	return s.end()
+}
+
+// start lets the writer and the pings begin.
+func (s *Session) start() {
+	s.mu.Lock()
+	s.running = true
+	s.startPingLocked()
+	write := s.startWriterLocked()
+	s.mu.Unlock()
+	if write {
+		go s.write()
+	}
+}
+
+// read serves the peer until that fails. After Close it only waits for the
+// peer to leave.
+func (s *Session) read() error {
+	for {
+		m, err := s.c.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if s.isLeaving() {
+			s.c.drain()
+			return ErrClosed
+		}
+		if err := s.serve(m); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) isLeaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaving
+}
+
+// end tells everybody who waits.
+func (s *Session) end() error {
+	s.mu.Lock()
+	reason := s.reason
+	pending, peer, own := s.pending, s.peer, s.own
+	s.pending, s.peer, s.own = nil, nil, nil
+	if s.out.q != nil {
+		*s.out.q = queue{}
+		s.out.q = nil
+	}
+	s.mu.Unlock()
+	for _, st := range peer {
+		if st != nil {
+			s.endStream(st, reason)
+		}
+	}
+	for _, st := range own {
+		st.end(reason)
+	}
+	for _, done := range pending {
+		done(nil, reason)
+	}
+	close(s.done)
+	return reason
+}
+
+// fail ends the session at once; the first reason stays.
+func (s *Session) fail(reason error) {
+	s.mu.Lock()
+	s.sealLocked(reason)
+	s.mu.Unlock()
+	s.c.Close()
+}
+
+// sealLocked notes why the session ends. What Run may be waiting for is over.
+func (s *Session) sealLocked(reason error) {
+	if s.sealed {
+		return
+	}
+	s.sealed, s.reason = true, reason
+	for _, st := range s.peer {
+		if st != nil && st.publish != nil {
+			st.publish.decideLocked()
+		}
+	}
+}
+
+// Close ends the session. A *StatusError is sent first (onStatus at level
+// error, then close, flushed, bounded in time); nil means a goodbye: the
+// command close. Any other reason ends it at once. It does not block.
+func (s *Session) Close(reason error) {
+	if reason == nil {
+		s.leave(ErrClosed)
+	} else if info, ok := errors.AsType[*StatusError](reason); ok {
+		s.leave(reason, s.lastStatus(0, info))
+	} else {
+		s.fail(reason)
+	}
+}
+
+// lastStatus tells a reason for the end: ffmpeg stops at no level but error.
+func (s *Session) lastStatus(stream uint32, info *StatusError) Message {
+	last := *info
+	last.Level = LevelError
+	return statusMessage(stream, s.amf3, &last)
+}
+
+// leave ends the session after what is queued, the last words and the command
+// close. The peer has flushTimeout to take them.
+func (s *Session) leave(reason error, last ...Message) {
+	last = append(last, commandMessage(0, s.amf3, "close", 0, amf.Null{}))
+	packed := Pack(last...)
+	s.mu.Lock()
+	if s.sealed {
+		s.mu.Unlock()
+		return
+	}
+	s.sealLocked(reason)
+	s.leaving = true
+	s.out.add(laneMedia, packed) // after all else
+	write := s.startWriterLocked()
+	s.mu.Unlock()
+	s.c.nc.SetWriteDeadline(time.Now().Add(flushTimeout))
+	if write {
+		go s.write()
+	}
+}
+
+// Done is closed when Run has ended.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err returns why the session is ending or has ended, nil before.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reason
+}
+
+// ObjectEncoding returns 3 when AMF3 values may travel, else 0.
+func (s *Session) ObjectEncoding() int {
+	if s.amf3 {
+		return 3
+	}
+	return 0
+}
+
+// RemoteAddr returns the peer's address.
+func (s *Session) RemoteAddr() net.Addr { return s.c.RemoteAddr() }
+
+// Stats returns the counters as they are now.
+func (s *Session) Stats() Stats {
+	return Stats{
+		BytesIn:     s.c.bytesIn.Load(),
+		BytesOut:    s.c.bytesOut.Load(),
+		MessagesIn:  s.c.messagesIn.Load(),
+		MessagesOut: s.messagesOut.Load(),
+		Dropped:     s.dropped.Load(),
+		RTT:         time.Duration(s.rtt.Load()),
+	}
+}
+
+// Send queues bytes made by Pack in the command lane. They are not copied.
+func (s *Session) Send(packed []byte) error { return s.push(laneCommands, packed) }
+
+// Status sends onStatus on message stream 0.
+func (s *Session) Status(info *StatusError) error {
+	return s.send(laneCommands, statusMessage(0, s.amf3, info))
+}
+
+// send queues one message.
+func (s *Session) send(l lane, m Message) error { return s.push(l, Pack(m)) }
+
+// push queues packed. What does not fit ends the session.
+func (s *Session) push(l lane, packed []byte) error {
+	s.mu.Lock()
+	if !s.sealed && !s.out.fits(l, len(packed), MaxMediaOutbox+2*mediaReserve) {
+		s.mu.Unlock()
+		s.fail(ErrSlow)
+		return ErrSlow
+	}
+	return s.queueLocked(l, packed)
+}
+
+// queueLocked queues packed, sees to it that it is written, and unlocks mu.
+func (s *Session) queueLocked(l lane, packed []byte) error {
+	if s.sealed {
+		defer s.mu.Unlock()
+		return s.reason
+	}
+	s.out.add(l, packed)
+	write := s.startWriterLocked()
+	s.mu.Unlock()
+	if write {
+		go s.write()
+	}
+	return nil
+}
+
+// sendSoon is send in the command lane.
+func (s *Session) sendSoon(m Message) error { return s.send(laneCommands, m) }
+
+// sendNow is send in the command lane for what somebody waits for and nothing
+// comes right behind: it tries to write at once, without a goroutine, and
+// leaves to the writer what there is no room for. It does not block either.
+func (s *Session) sendNow(m Message) error {
+	packed := Pack(m)
+	s.mu.Lock()
+	if s.sealed || s.writing || s.out.q != nil || !s.running {
+		s.mu.Unlock()
+		return s.push(laneCommands, packed)
+	}
+	s.writing = true // we are the writer
+	s.wg.Add(1)
+	s.mu.Unlock()
+	n, err := s.c.writeNow(packed)
+	if err != nil {
+		s.wg.Done()
+		s.fail(err)
+		return err
+	}
+	s.mu.Lock()
+	if n < len(packed) {
+		s.out.addFirst(packed[n:])
+	} else {
+		s.messagesOut.Add(1)
+	}
+	if s.out.q == nil && !s.leaving {
+		s.writing = false
+		s.mu.Unlock()
+		s.wg.Done()
+		return nil
+	}
+	s.mu.Unlock()
+	go s.write()
+	return nil
+}
+
+// startWriterLocked reports whether the caller must run write, in a goroutine
+// of its own or, if it is one that may wait, in itself.
+func (s *Session) startWriterLocked() bool {
+	if !s.running || s.writing || s.out.q == nil {
+		return false
+	}
+	s.writing = true
+	s.wg.Add(1)
+	return true
+}
+
+// write writes the outbox until it is empty. It is started by who makes the
+// outbox non-empty, ends when it is empty or writing fails, and Run waits for
+// it; its error ends the session.
+func (s *Session) write() {
+	defer s.wg.Done()
+	b := batches.Get().(*batch)
+	defer batches.Put(b)
+	for {
+		s.mu.Lock()
+		s.out.written(b)
+		if !s.out.take(b) {
+			s.writing = false
+			leaving := s.leaving
+			s.mu.Unlock()
+			if leaving {
+				s.c.finish()
+			}
+			return
+		}
+		s.mu.Unlock()
+		s.messagesOut.Add(uint64(len(b.pieces)))
+		b.vectors = append(b.vectors[:0], b.pieces...)
+		if err := s.c.writeAll(b.vectors, b.total()); err != nil {
+			s.fail(err)
+			b.empty()
+			return // writing stays true: there is nothing left to write to
+		}
+	}
+}
+
+// serve handles one message.
+func (s *Session) serve(m Message) error {
+	switch m.Type {
+	case TypeCommandAMF0, TypeCommandAMF3:
+		if len(m.Payload) == 0 {
+			return nil
+		}
+		return s.serveCommand(m)
+	case TypeAudio, TypeVideo, TypeDataAMF0, TypeDataAMF3, TypeAggregate:
+		return s.serveMedia(m)
+	case TypeSharedObjectAMF0, TypeSharedObjectAMF3:
+		if h, ok := s.h.(SharedObjectHandler); ok {
+			h.ServeSharedObject(m)
+		}
+	case TypeUserControl:
+		if binary.BigEndian.Uint16(m.Payload) == eventPingResponse && len(m.Payload) >= 6 {
+			s.pong(binary.BigEndian.Uint32(m.Payload[2:]))
+		}
+	}
+	return nil
+}
