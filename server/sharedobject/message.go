@@ -1,0 +1,257 @@
+package sharedobject
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"foyer/server/amf"
+)
+
+// MaxEvents is how many events a message may have. It bounds what a message of
+// nothing but empty events costs; see [Parse].
+const MaxEvents = 16384
+
+// flagPersistent is the one flag with a known meaning. Adobe's peers set 0x10
+// and 0x20 as well, so it is tested by mask.
+const flagPersistent = 0x02
+
+var errShort = errors.New("message is cut short")
+
+// A Message is a shared object message. It is immutable once it is sent.
+type Message struct {
+	Name       string
+	Version    uint32 // to the owner: the last one the sender has seen; from it: the current one
+	Persistent bool
+	Events     []Event
+}
+
+// Parse decodes the payload of a type 19 message, or with amf3 of a type 16
+// message, which is the same behind a format byte of 0. Values become
+// [amf.Raw]; the message does not alias payload. A RequestChange or Change of
+// several slots becomes several events. Events of unknown types are skipped.
+func Parse(payload []byte, amf3 bool) (*Message, error) {
+	p := parser{budget: len(payload) + amf.MaxExpansion}
+	if err := p.message(payload, amf3); err != nil {
+		return nil, fmt.Errorf("sharedobject: %w", err)
+	}
+	return &p.m, nil
+}
+
+type parser struct {
+	m      Message
+	budget int // how many bytes of values there may still be, what references stand for included
+}
+
+func (p *parser) message(r reader, amf3 bool) error {
+	if amf3 {
+		format, err := r.take(1)
+		if err != nil {
+			return err
+		}
+		if format[0] != 0 {
+			return fmt.Errorf("format byte %d is not defined", format[0])
+		}
+	}
+	name, err := r.string()
+	if err != nil {
+		return err
+	}
+	head, err := r.take(12) // version, flags, a reserved word
+	if err != nil {
+		return err
+	}
+	p.m.Name = name
+	p.m.Version = binary.BigEndian.Uint32(head)
+	p.m.Persistent = binary.BigEndian.Uint32(head[4:])&flagPersistent != 0
+	for len(r) > 0 {
+		if err := p.event(&r); err != nil {
+			return err
+		}
+		if len(p.m.Events) > MaxEvents {
+			return fmt.Errorf("message of more than %d events", MaxEvents)
+		}
+	}
+	return nil
+}
+
+func (p *parser) event(r *reader) error {
+	head, err := r.take(5)
+	if err != nil {
+		return err
+	}
+	t := EventType(head[0])
+	size := binary.BigEndian.Uint32(head[1:])
+	if uint64(size) > uint64(len(*r)) {
+		return fmt.Errorf("%v of %d bytes: %w", t, size, errShort)
+	}
+	data, _ := r.take(int(size))
+	if err := p.data(t, data); err != nil {
+		return fmt.Errorf("%v: %w", t, err)
+	}
+	return nil
+}
+
+// data appends the events that data holds. Bytes behind what an event
+// needs are ignored: some servers put values into UseSuccess.
+func (p *parser) data(t EventType, data reader) (err error) {
+	e := Event{Type: t}
+	switch t {
+	case Use, Release, Clear, UseSuccess, RequestClear:
+	case RequestChange, Change:
+		return p.pairs(t, data)
+	case Success, Remove, RequestRemove:
+		e.Slot, err = data.string()
+	case eventEcho:
+		e.Type = Success
+		e.Slot, err = data.string()
+	case SendMessage:
+		e.Method, e.Args, err = p.send(data)
+	case Status:
+		if e.Code, err = data.string(); err == nil {
+			e.Level, err = data.string()
+		}
+	default:
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.m.Events = append(p.m.Events, e)
+	return nil
+}
+
+// pairs reads slots and their values. References reach across an event,
+// not further.
+func (p *parser) pairs(t EventType, data reader) error {
+	d := amf.NewDecoder(data)
+	for d.More() && len(p.m.Events) <= MaxEvents {
+		slot, err := d.Name()
+		if err != nil {
+			return err
+		}
+		v, err := p.value(d)
+		if err != nil {
+			return fmt.Errorf("slot %.40q: %w", slot, err)
+		}
+		p.m.Events = append(p.m.Events, Event{Type: t, Slot: slot, Value: v})
+	}
+	return nil
+}
+
+// send reads the handler name, which unlike all other names is an AMF
+// value with its marker, and the arguments.
+func (p *parser) send(data reader) (method string, args amf.Args, err error) {
+	d := amf.NewDecoder(data)
+	v, err := d.Next()
+	if err != nil {
+		return "", nil, err
+	}
+	name, ok := v.(amf.String)
+	if !ok {
+		return "", nil, errors.New("handler name is not a string")
+	}
+	for d.More() {
+		arg, err := p.value(d)
+		if err != nil {
+			return "", nil, err
+		}
+		args = append(args, arg)
+	}
+	return string(name), args, nil
+}
+
+func (p *parser) value(d *amf.Decoder) (amf.Value, error) {
+	v, err := d.NextRaw()
+	if err != nil {
+		return nil, err
+	}
+	r := raw(v)
+	if p.budget -= len(r); p.budget < 0 {
+		return nil, errors.New("references stand for too much")
+	}
+	return r, nil
+}
+
+// Append appends m as the payload of a type 19 message, or with amf3 of a type
+// 16 message. In type 19 values that AMF0 does not have are replaced
+// ([amf.Plain]).
+func (m *Message) Append(b []byte, amf3 bool) []byte {
+	if amf3 {
+		b = append(b, 0)
+	}
+	b = appendString(b, m.Name)
+	b = binary.BigEndian.AppendUint32(b, m.Version)
+	var flags uint32
+	if m.Persistent {
+		flags = flagPersistent
+	}
+	b = binary.BigEndian.AppendUint32(b, flags)
+	b = binary.BigEndian.AppendUint32(b, 0)
+	for i := range m.Events {
+		b = m.Events[i].append(b, amf3)
+	}
+	return b
+}
+
+func (e *Event) append(b []byte, amf3 bool) []byte {
+	b = append(b, byte(e.Type), 0, 0, 0, 0)
+	start := len(b)
+	switch e.Type {
+	case RequestChange, Change:
+		b = appendString(b, e.Slot)
+		b = appendValue(b, e.Value, amf3)
+	case Success, Remove, RequestRemove:
+		b = appendString(b, e.Slot)
+	case SendMessage:
+		b = amf.Append(b, amf.String(e.Method))
+		for _, arg := range e.Args {
+			b = appendValue(b, arg, amf3)
+		}
+	case Status:
+		b = appendString(b, e.Code)
+		b = appendString(b, e.Level)
+	}
+	binary.BigEndian.PutUint32(b[start-4:], uint32(len(b)-start))
+	return b
+}
+
+func appendValue(b []byte, v amf.Value, amf3 bool) []byte {
+	if v != nil && !amf3 {
+		v = amf.Plain(v)
+	}
+	return amf.Append(b, v)
+}
+
+// appendString appends s with a length of two bytes, cut to what that can say.
+func appendString(b []byte, s string) []byte {
+	if len(s) > math.MaxUint16 {
+		s = strings.ToValidUTF8(s[:math.MaxUint16], "")
+	}
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
+	return append(b, s...)
+}
+
+// A reader is what is left to read.
+type reader []byte
+
+func (r *reader) take(n int) ([]byte, error) {
+	if n > len(*r) {
+		return nil, errShort
+	}
+	b := (*r)[:n]
+	*r = (*r)[n:]
+	return b, nil
+}
+
+// string reads a string with a length of two bytes and no AMF marker.
+func (r *reader) string() (string, error) {
+	n, err := r.take(2)
+	if err != nil {
+		return "", err
+	}
+	b, err := r.take(int(binary.BigEndian.Uint16(n)))
+	return string(b), err
+}
