@@ -1,0 +1,155 @@
+package netconnection
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+// DefaultAgent is what a connection calls itself unless told otherwise.
+const DefaultAgent = "foyer/1 (netconnection)"
+
+// ErrInUse means that the connection has this shared object already.
+var ErrInUse = errors.New("netconnection: shared object is in use")
+
+// Options are optional; the zero value is usable.
+type Options struct {
+	// Methods are what the server may call. They run one at a time, in order.
+	// A *rtmp.StatusError goes to the server as it is, any other error as
+	// NetConnection.Call.Failed without its text.
+	Methods map[string]func(args amf.Args) (amf.Value, error)
+	// OnStatus takes onStatus of the connection.
+	OnStatus func(*rtmp.StatusError)
+	Agent    string // flashVer; "" means DefaultAgent
+	// ObjectEncoding 3 offers AMF3; the server may decline.
+	ObjectEncoding int
+	TLS            *tls.Config // for rtmps; nil means the system's certificates
+	// Dial opens the transport; nil means net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// A NetConnection is a connection to an application instance. Its methods are
+// safe for concurrent use.
+type NetConnection struct {
+	// set by Dial
+	o       Options
+	session *rtmp.Session
+
+	// guarded by mu
+	mu      sync.Mutex
+	objects map[key]*SharedObject
+}
+
+// key names a shared object: the two persistences are two objects.
+type key struct {
+	name       string
+	persistent bool
+}
+
+// Dial connects: uri is absolute ("rtmp://localhost/room/blue"), args are the
+// user arguments of connect. ctx bounds the connecting, not the connection. A
+// rejection is a *rtmp.StatusError in the error's chain, a bad address a
+// *rtmp.AddressError. The caller must Close the connection.
+func Dial(ctx context.Context, uri string, o Options, args ...amf.Value) (*NetConnection, error) {
+	if o.Agent == "" {
+		o.Agent = DefaultAgent
+	}
+	nc := &NetConnection{o: o, objects: make(map[key]*SharedObject)}
+	session, _, err := rtmp.Dial(ctx, uri, &rtmp.ConnectRequest{
+		FlashVer:       o.Agent,
+		ObjectEncoding: o.ObjectEncoding,
+		Args:           args,
+	}, rtmp.DialOptions{Handler: handler{nc}, Dial: o.Dial, TLS: o.TLS})
+	if err != nil {
+		return nil, err
+	}
+	nc.session = session
+	// The connection's goroutine. Close ends it and waits for it, through Done;
+	// its error is the session's own, which Err returns.
+	go session.Run(context.WithoutCancel(ctx))
+	return nc, nil
+}
+
+// Call calls a method of the server and waits for the answer. The error is the
+// *rtmp.StatusError of a call that failed, the cause of ctx, or why the
+// connection ended.
+func (nc *NetConnection) Call(ctx context.Context, method string, args ...amf.Value) (amf.Value, error) {
+	return nc.session.Call(ctx, method, args...)
+}
+
+// Notify calls a method of the server and wants no answer. It does not wait.
+func (nc *NetConnection) Notify(method string, args ...amf.Value) error {
+	return nc.session.Request(method, args, nil)
+}
+
+// Done is closed when the connection has ended.
+func (nc *NetConnection) Done() <-chan struct{} { return nc.session.Done() }
+
+// Err returns why the connection has ended or is ending, nil before:
+// rtmp.ErrGoodbye when the server said goodbye, rtmp.ErrClosed when it just
+// left or after Close.
+func (nc *NetConnection) Err() error { return nc.session.Err() }
+
+// Close says goodbye and waits until the connection has ended. The error is
+// nil unless it had ended otherwise than by a goodbye or the peer's leaving.
+func (nc *NetConnection) Close() error {
+	nc.session.Close(nil)
+	<-nc.session.Done()
+	err := nc.session.Err()
+	if errors.Is(err, rtmp.ErrClosed) || errors.Is(err, rtmp.ErrGoodbye) {
+		return nil
+	}
+	return err
+}
+
+// handler is a NetConnection as its session sees it; the methods run on the
+// session's goroutine.
+type handler struct{ nc *NetConnection }
+
+// ServeCall implements rtmp.Handler.
+func (h handler) ServeCall(c *rtmp.Call) {
+	method, ok := h.nc.o.Methods[c.Method]
+	switch {
+	case ok:
+		v, err := method(c.Args)
+		if err != nil {
+			c.Fail(err)
+			return
+		}
+		c.Reply(v)
+	case strings.HasPrefix(c.Method, "_onbw"): // bandwidth checks of Adobe's servers
+		c.Reply(amf.Null{})
+	default:
+		c.Fail(rtmp.MethodNotFound(c.Method))
+	}
+}
+
+// ServeStatus implements rtmp.StatusHandler.
+func (h handler) ServeStatus(info amf.Object) {
+	if h.nc.o.OnStatus != nil {
+		h.nc.o.OnStatus(rtmp.ParseStatus(info))
+	}
+}
+
+// ServeSharedObject implements rtmp.SharedObjectHandler.
+func (h handler) ServeSharedObject(m rtmp.Message) {
+	so, err := sharedobject.Parse(m.Payload, m.Type == rtmp.TypeSharedObjectAMF3)
+	if err != nil {
+		h.nc.session.Close(fmt.Errorf("reading shared object message: %w", err))
+		return
+	}
+	h.nc.mu.Lock()
+	object := h.nc.objects[key{so.Name, so.Persistent}]
+	h.nc.mu.Unlock()
+	if object != nil { // otherwise it was sent before our release arrived
+		object.apply(so)
+	}
+}

@@ -1,0 +1,242 @@
+package netconnection_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/netconnection"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/rtmp/rtmptest"
+)
+
+func TestConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		nc, err := s.dial(t, netconnection.Options{}, amf.String("ann"), amf.Null{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if nc.Err() != nil {
+			t.Errorf("err is %v", nc.Err())
+		}
+		if err := nc.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		if err := nc.Close(); err != nil {
+			t.Errorf("close again: %v", err)
+		}
+		<-nc.Done()
+		if err := s.left(t); !errors.Is(err, rtmp.ErrGoodbye) {
+			t.Errorf("the server heard no goodbye but %v", err)
+		}
+		r := s.seen[0]
+		if r.App != "room/blue" || r.FlashVer != netconnection.DefaultAgent || r.TCURL != "rtmp://test/room/blue" {
+			t.Errorf("the server saw %+v", r)
+		}
+		if name, _ := amf.AsString(r.Args.At(0)); len(r.Args) != 2 || name != "ann" {
+			t.Errorf("user arguments %v", r.Args)
+		}
+	})
+}
+
+func TestAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		nc := s.connect(t, netconnection.Options{Agent: "bot/2", ObjectEncoding: 3})
+		nc.Close()
+		s.left(t)
+		if r := s.seen[0]; r.FlashVer != "bot/2" || r.ObjectEncoding != 3 {
+			t.Errorf("the server saw %+v", r)
+		}
+	})
+}
+
+func TestRejected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		_, err := s.dial(t, netconnection.Options{}, amf.String("Room"), amf.String("wrong"))
+		info, ok := errors.AsType[*rtmp.StatusError](err)
+		if !ok || info.Code != rtmp.CodeConnectRejected || info.Description != "Invalid room connection attempt." {
+			t.Errorf("got %v", err)
+		}
+		s.wg.Wait()
+	})
+}
+
+func TestBadAddress(t *testing.T) {
+	for _, uri := range []string{"", "rtmp:/room", "http://host/room", "room/blue", "rtmpt://host/room"} {
+		_, err := netconnection.Dial(t.Context(), uri, netconnection.Options{})
+		if _, ok := errors.AsType[*rtmp.AddressError](err); !ok {
+			t.Errorf("%q: %v", uri, err)
+		}
+	}
+}
+
+// ctx bounds the connecting, and no more than that.
+func TestDialContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errOwn) })
+		cnc, snc := net.Pipe()
+		go io.Copy(io.Discard, snc)
+		dial := func(context.Context, string, string) (net.Conn, error) { return cnc, nil }
+		_, err := netconnection.Dial(ctx, "rtmp://test/room", netconnection.Options{Dial: dial})
+		if !errors.Is(err, errOwn) {
+			t.Errorf("a server that says nothing: %v", err)
+		}
+		snc.Close()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := newServer()
+		cnc, snc := rtmptest.Pipe()
+		s.wg.Go(func() { s.serve(snc) })
+		dial := func(context.Context, string, string) (net.Conn, error) { return cnc, nil }
+		nc, err := netconnection.Dial(ctx, "rtmp://test/room", netconnection.Options{Dial: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		time.Sleep(time.Hour) // pings included
+		if v, err := nc.Call(t.Context(), "echo", amf.Number(1)); err != nil || v != amf.Number(1) {
+			t.Errorf("an hour later: %v, %v", v, err)
+		}
+		nc.Close()
+		s.wg.Wait()
+	})
+}
+
+func TestCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		nc := s.connect(t, netconnection.Options{})
+		if v, err := nc.Call(t.Context(), "echo", amf.String("hi")); err != nil || v != amf.String("hi") {
+			t.Errorf("echo: %v, %v", v, err)
+		}
+		_, err := nc.Call(t.Context(), "refuse")
+		if info, ok := errors.AsType[*rtmp.StatusError](err); !ok || info.Description != "Not allowed." {
+			t.Errorf("refuse: %v", err)
+		}
+		_, err = nc.Call(t.Context(), "none")
+		if info, ok := errors.AsType[*rtmp.StatusError](err); !ok || info.Description != "Method not found (none)." {
+			t.Errorf("none: %v", err)
+		}
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errOwn)
+		defer cancel()
+		if _, err = nc.Call(ctx, "never"); !errors.Is(err, errOwn) {
+			t.Errorf("never: %v", err)
+		}
+		if err := nc.Notify("told"); err != nil {
+			t.Error(err)
+		}
+		nc.Close()
+		s.left(t)
+		if want := []string{"echo", "refuse", "none", "never", "told"}; !slices.Equal(s.calls, want) {
+			t.Errorf("the server was called %v, want %v", s.calls, want)
+		}
+		if _, err := nc.Call(t.Context(), "echo"); !errors.Is(err, rtmp.ErrClosed) {
+			t.Errorf("call after close: %v", err)
+		}
+		if err := nc.Notify("echo"); !errors.Is(err, rtmp.ErrClosed) {
+			t.Errorf("notify after close: %v", err)
+		}
+	})
+}
+
+func TestMethods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		var order []string
+		note := func(args amf.Args) (amf.Value, error) {
+			word, _ := amf.AsString(args.At(0))
+			order = append(order, word)
+			return amf.Number(len(order)), nil
+		}
+		nc := s.connect(t, netconnection.Options{Methods: map[string]func(amf.Args) (amf.Value, error){
+			"note":   note,
+			"refuse": func(amf.Args) (amf.Value, error) { return nil, &rtmp.StatusError{Code: "X.Y", Description: "told"} },
+			"fail":   func(amf.Args) (amf.Value, error) { return nil, errOwn },
+		}})
+		callBack := func(args ...amf.Value) amf.Value {
+			t.Helper()
+			v, err := nc.Call(t.Context(), "callBack", args...)
+			if err != nil {
+				t.Errorf("%v: %v", args, err)
+			}
+			return v
+		}
+		for i, word := range []string{"one", "two", "three"} {
+			if v := callBack(amf.String("note"), amf.String(word)); v != amf.Number(i+1) {
+				t.Errorf("%s: got %v", word, v)
+			}
+		}
+		if got := strings.Join(order, " "); got != "one two three" {
+			t.Errorf("called in the order %s", got)
+		}
+		for method, want := range map[string]amf.Value{
+			"refuse":     amf.String("X.Y: told"),
+			"fail":       amf.String(rtmp.CodeCallFailed),
+			"none":       amf.String("NetConnection.Call.Failed: Method not found (none)."),
+			"onBWDone":   amf.Null{},
+			"onBWCheck":  amf.Null{},
+			"_onbwdone":  amf.Null{},
+			"_onbwcheck": amf.Null{},
+		} {
+			if got := callBack(amf.String(method)); got != want {
+				t.Errorf("%s: got %v, want %v", method, got, want)
+			}
+		}
+		nc.Close()
+		s.left(t)
+	})
+}
+
+// How a connection ends that the server ends.
+func TestServerEnds(t *testing.T) {
+	for _, tt := range []struct {
+		method, status string
+		want           error
+	}{
+		{"bye", "", rtmp.ErrGoodbye},
+		{"kick", rtmp.CodeConnectShutdown, rtmp.ErrGoodbye},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer()
+			var status string
+			nc := s.connect(t, netconnection.Options{OnStatus: func(info *rtmp.StatusError) { status = info.Code }})
+			if err := nc.Notify(tt.method); err != nil {
+				t.Error(err)
+			}
+			<-nc.Done()
+			if err := nc.Err(); !errors.Is(err, tt.want) || status != tt.status {
+				t.Errorf("%s: ended with %v after status %q", tt.method, err, status)
+			}
+			if err := nc.Close(); err != nil {
+				t.Errorf("%s: close: %v", tt.method, err)
+			}
+			s.wg.Wait()
+		})
+	}
+}
+
+// What is no shared object message ends the connection, with the reason.
+func TestBadSharedObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		nc := s.connect(t, netconnection.Options{})
+		nc.Notify("garble")
+		<-nc.Done()
+		if err := nc.Close(); err == nil || !strings.Contains(err.Error(), "sharedobject: message is cut short") {
+			t.Errorf("ended with %v", err)
+		}
+		s.wg.Wait()
+	})
+}
