@@ -84,8 +84,18 @@ func NewSession(c *Conn, h Handler, objectEncoding int) *Session {
 		h = refuseAll{}
 	}
 	s := &Session{c: c, h: h, amf3: objectEncoding == 3, done: make(chan struct{})}
-	c.reply = func(packed []byte) error { return s.push(laneControl, packed) }
+	c.reply = s.replyControl
 	return s
+}
+
+// replyControl sends what reading makes necessary. While the session is leaving
+// nothing is: an error would end the reader, and with it the connection, before
+// the last words are written.
+func (s *Session) replyControl(packed []byte) error {
+	if err := s.push(laneControl, packed); err != nil && !s.isLeaving() {
+		return err
+	}
+	return nil
 }
 
 // Run moves messages until the connection fails, Close, or ctx ends. It

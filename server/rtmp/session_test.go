@@ -113,6 +113,37 @@ func TestGoodbye(t *testing.T) {
 	})
 }
 
+// TestLastWordsAfterPing has a peer that asks for a sign of life when all that
+// it has to read, and the goodbye behind it, is still on its way.
+func TestLastWordsAfterPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cnc, snc := rtmptest.Pipe()
+		got := make(chan *rtmp.Session)
+		go func() { got <- accept(t, snc, nil, nil) }()
+		peer := rtmptest.NewPeer(t, cnc)
+		peer.Connect("app")
+		session := <-got
+		ended := make(chan error, 1)
+		go func() { ended <- session.Run(t.Context()) }()
+		if err := session.Request("fill", []amf.Value{amf.String(strings.Repeat("x", 2*rtmptest.PipeBuffer))}, nil); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		session.Close(nil)
+		peer.Send(rtmp.Message{Type: rtmp.TypeUserControl, Payload: []byte{0, 6, 0, 0, 0, 1}})
+		synctest.Wait()
+		for _, want := range []string{"onBWDone", "fill", "close"} {
+			if c := peer.NextCommand(); c.Name != want {
+				t.Errorf("got %s, want %s", c.Name, want)
+			}
+		}
+		peer.Close()
+		if err := <-ended; err != rtmp.ErrClosed {
+			t.Error(err)
+		}
+	})
+}
+
 func TestPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := pair(t, nil, nil)
