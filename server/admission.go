@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"foyer/server/amf"
+)
+
+// errUndecided is what OnDisconnect gets for a client that was left pending
+// for too long.
+var errUndecided = errors.New("server: connection was not decided in time")
+
+// admit brings a client before the application and waits for the decision.
+// Arrival and departure are posts to the same queue, so that a client is
+// settled once and in order.
+func (in *Instance) admit(ctx context.Context, c *Client, args amf.Args) error {
+	settled := make(chan error, 1)
+	c.settled = settled
+	if !in.post(func() { in.arrive(c, args) }) {
+		return errStopped
+	}
+	deadline := time.NewTimer(in.host.admitTimeout())
+	defer deadline.Stop()
+	select {
+	case err := <-settled:
+		return err
+	case <-deadline.C:
+		in.post(func() { in.expire(c) })
+		return <-settled
+	case <-ctx.Done():
+		in.post(func() { in.depart(c, context.Cause(ctx)) })
+		if err := <-settled; err != nil {
+			return err
+		}
+		return context.Cause(ctx)
+	}
+}
+
+// arrive asks the application about a client.
+func (in *Instance) arrive(c *Client, args amf.Args) {
+	if in.startErr != nil {
+		in.settle(c, in.startErr)
+		return
+	}
+	if in.stopping || in.broken {
+		in.settle(c, errStopped)
+		return
+	}
+	c.state = clientPending
+	if in.pending == nil {
+		in.pending = make(map[*Client]bool)
+	}
+	in.pending[c] = true
+	if !c.itself() {
+		in.guests++
+		in.occupied()
+	}
+	switch err := in.code.OnConnect(c, args); {
+	case err == nil:
+		in.Accept(c)
+	case !errors.Is(err, ErrPending):
+		in.Reject(c, err)
+	}
+}
+
+// Accept settles a pending client: it is in. Instance goroutine only. In
+// OnConnect it decides whatever OnConnect returns.
+func (in *Instance) Accept(c *Client) {
+	if c.state != clientPending {
+		return
+	}
+	delete(in.pending, c)
+	in.clients = append(in.clients, c)
+	c.state = clientAccepted
+	in.welcomed = true
+	in.app.count(c, 1)
+	if a, ok := c.peer.(Accepter); ok {
+		a.Accept()
+	}
+	c.open()
+	in.settle(c, nil)
+}
+
+// Reject settles a pending client: it is refused, in words only when err is a
+// *rtmp.StatusError. OnDisconnect does not run for it. Instance goroutine only.
+func (in *Instance) Reject(c *Client, err error) {
+	if c.state != clientPending {
+		return
+	}
+	in.refused = true
+	in.remove(c)
+	in.settle(c, err)
+}
+
+// expire ends a client that is still pending at its deadline.
+func (in *Instance) expire(c *Client) {
+	if c.state == clientPending {
+		in.refused = true
+		in.drop(c, errUndecided)
+	}
+}
+
+// depart is the end of a client that left by itself or was closed.
+func (in *Instance) depart(c *Client, reason error) {
+	if c.state == clientPending || c.state == clientAccepted {
+		in.drop(c, reason)
+	}
+}
+
+// drop takes a client out and tells the application. What it published,
+// played and used is over first.
+func (in *Instance) drop(c *Client, reason error) {
+	in.dropStreams(c)
+	in.releaseAll(c)
+	in.remove(c)
+	in.settle(c, reason)
+	c.calls.lift()
+	if !in.broken {
+		in.code.OnDisconnect(c, reason)
+	}
+}
+
+// remove takes a client out of the lists.
+func (in *Instance) remove(c *Client) {
+	if c.state == clientAccepted {
+		i := slices.Index(in.clients, c)
+		in.clients = slices.Delete(in.clients, i, i+1)
+		in.app.count(c, -1)
+		in.app.disconnected.Add(1)
+	}
+	delete(in.pending, c)
+	c.state = clientGone
+	if c.itself() {
+		return
+	}
+	if in.guests--; in.guests == 0 {
+		in.emptied()
+	}
+}
+
+// settle tells admit how it went.
+func (in *Instance) settle(c *Client, err error) {
+	if c.settled == nil {
+		return
+	}
+	if err != nil {
+		c.state = clientGone
+	}
+	c.settled <- err
+	c.settled = nil
+}
+
+// itself reports whether the client says that it is this very instance. Such a
+// one does not keep its instance alive. A liar only gives up its own claim.
+func (c *Client) itself() bool { return c.req.Referrer == c.in.ref }

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// An Application is the behaviour of one instance. Its methods run on the
+// instance's goroutine, one at a time, and must not block; it needs no locks.
+type Application interface {
+	// OnAppStart runs before the first OnConnect. Its error refuses who started
+	// the instance and ends it; OnAppStop does not run then.
+	OnAppStart(*Instance) error
+	// OnConnect decides about a client: nil accepts, ErrPending leaves it to
+	// Instance.Accept or Instance.Reject later, any other error rejects. What
+	// it pushes to the client arrives after the answer to connect.
+	OnConnect(*Client, amf.Args) error
+	// OnDisconnect runs once for every client that was accepted or pending.
+	// errors.Is(err, rtmp.ErrGoodbye) when the peer said the command close.
+	OnDisconnect(*Client, error)
+	// OnAppStop runs last, when no client is left.
+	OnAppStop()
+}
+
+// Optional parts of an Application.
+type (
+	// Caller serves remote methods. Methods is asked once, after OnAppStart.
+	Caller interface{ Methods() map[string]Method }
+
+	// Sharer decides who may use shared objects. Without it clients may read
+	// all that the application made, and write nothing.
+	Sharer interface {
+		// CanRead answers a use. A yes lets the client create the object.
+		CanRead(c *Client, object string, persistent bool) bool
+		// CanWrite answers a change of a slot; slot is "" for send and clear.
+		CanWrite(c *Client, object, slot string) bool
+	}
+
+	// Publisher decides who may publish. Without it nobody may.
+	Publisher interface {
+		// OnPublish returns the public name of the stream. takeover says that an
+		// older publisher has to go; without it the newcomer is refused as long
+		// as the older one gave a sign of life in the last 5 seconds.
+		OnPublish(c *Client, name, kind string) (public string, takeover bool, err error)
+		// OnUnpublish runs once for every publication that began. One that was
+		// refused because another publisher is there did not begin. After a
+		// takeover it runs for the older client, after the newer one's OnPublish.
+		OnUnpublish(c *Client, public string)
+	}
+
+	// Player decides who may play. Without it everybody may.
+	Player interface {
+		// OnPlay returns the public name of the stream.
+		OnPlay(c *Client, name string) (public string, err error)
+		// OnStop runs once for every play that began.
+		OnStop(c *Client, public string)
+	}
+)
+
+// A Method serves one remote method, on the instance's goroutine. A
+// *rtmp.StatusError goes to the caller as it is, any other error as
+// NetConnection.Call.Failed without its text. ErrPending means that the
+// function taken from Instance.Later answers.
+type Method func(from *Client, args amf.Args) (amf.Value, error)
+
+var (
+	// ErrPending is returned by OnConnect and by a Method that answers later.
+	ErrPending = errors.New("server: decided later")
+	// ErrNotRunning is returned by Host.Call for an instance that does not run.
+	ErrNotRunning = errors.New("server: instance is not running")
+
+	// errStopped settles a client whose instance stopped before it could decide.
+	errStopped = errors.New("server: instance has stopped")
+)
+
+// Reject is the error with which OnAppStart and OnConnect say no in words the
+// client may see: NetConnection.Connect.Rejected.
+func Reject(description string) *rtmp.StatusError {
+	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectRejected, Description: description}
+}
+
+// Fail is the error with which a Method says no: NetConnection.Call.Failed.
+func Fail(description string) *rtmp.StatusError {
+	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeCallFailed, Description: description}
+}
+
+// appShutdown is what clients of a stopping instance are told.
+func appShutdown() *rtmp.StatusError {
+	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectShutdown, Description: "The application instance is shutting down."}
+}
+
+// notDefined words the refusal of an unknown application as FlashCom does.
+func notDefined(name string) *rtmp.StatusError {
+	return Reject(fmt.Sprintf("[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (%s) is not defined.", name))
+}
+
+// reserved are the commands that never reach an application's methods: those
+// of NetConnection and NetStream, and FlashCom's Client built-ins
+// ("Avoiding reserved commands", flashcom.md §5.3).
+var reserved = map[string]bool{
+	"closeStream": true, "connect": true, "createStream": true, "deleteStream": true,
+	"onStatus": true, "pause": true, "play": true, "publish": true,
+	"receiveAudio": true, "receiveVideo": true, "seek": true,
+	"getBandwidthLimit": true, "setBandwidthLimit": true, "getStats": true, "ping": true,
+}

@@ -1,0 +1,285 @@
+package server
+
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+const (
+	// MaxCalls is how many calls and shared object messages of one client may
+	// be in flight. Then its reader waits, and so does the peer.
+	MaxCalls = 64
+	// MaxHeld is how much an application may push to a client before it has
+	// accepted the client.
+	MaxHeld = 256
+)
+
+// A Client is the instance's view of one connection made to it: a visitor, an
+// encoder, a browser tab, or another instance. Agent, Referrer and IP are
+// hints, never proof.
+type Client struct {
+	// Data is the application's own. Owned by the instance goroutine.
+	Data any
+
+	// set by newClient
+	in    *Instance
+	peer  Peer
+	req   *Request // without Args
+	id    uint64
+	since time.Time
+
+	// owned by the instance goroutine
+	state   clientState
+	settled chan<- error // nil once it was told
+	objects []*object    // in use by this client
+	streams []*publication
+	playing []*playback
+
+	calls credits
+	left  atomic.Bool
+
+	opened atomic.Bool // held is empty and stays so
+	mu     sync.Mutex  // guards held
+	held   []func()    // what was pushed before the client was accepted
+}
+
+// unlimited is the limit of credits that nobody has to wait for.
+const unlimited = 1 << 30
+
+type clientState uint8
+
+const (
+	clientNew clientState = iota
+	clientPending
+	clientAccepted
+	clientGone // rejected or departed
+)
+
+var lastClientID atomic.Uint64
+
+func newClient(in *Instance, p Peer, r *Request) *Client {
+	c := &Client{in: in, peer: p, req: r, id: lastClientID.Add(1), since: time.Now()}
+	c.calls.limit = MaxCalls
+	return c
+}
+
+// ID is unique in the process.
+func (c *Client) ID() string { return strconv.FormatUint(c.id, 36) }
+
+// Instance is where the client is.
+func (c *Client) Instance() *Instance { return c.in }
+
+// IP is where the client comes from. A hint: proxies exist.
+func (c *Client) IP() netip.Addr { return c.req.Addr.Addr() }
+
+// Agent is flashVer; it starts with FlashCom for another instance. A hint.
+func (c *Client) Agent() string { return c.req.Agent }
+
+// Referrer is swfUrl; for an instance its address. A hint.
+func (c *Client) Referrer() string { return c.req.Referrer }
+
+// PageURL is the page that the client says it was loaded by.
+func (c *Client) PageURL() string { return c.req.PageURL }
+
+// URI is the address that the client asked for (tcUrl).
+func (c *Client) URI() string { return c.req.URI }
+
+// Query is the query of the address, without "?".
+func (c *Client) Query() string { _, q := clean(c.req.Path); return q }
+
+// Protocol is "rtmp", "rtmps", "ws" or "wss".
+func (c *Client) Protocol() string { return c.req.Protocol }
+
+// Local reports whether this is the process itself, by Host.Call.
+func (c *Client) Local() bool { return c.peer == Peer(deaf{}) }
+
+// Push queues p for the client. An error means that it is gone or going.
+func (c *Client) Push(p *Push) error {
+	if c.opened.Load() {
+		return c.peer.Push(p)
+	}
+	c.whenOpen(func() { c.peer.Push(p) })
+	return nil
+}
+
+// Call calls a method of the client. result runs on the instance goroutine,
+// once, unless the instance stops before; nil means that no answer is wanted.
+func (c *Client) Call(method string, result func(amf.Value, error), args ...amf.Value) {
+	if result == nil {
+		c.Push(&Push{Method: method, Args: args})
+		return
+	}
+	done := func(v amf.Value, err error) { c.in.Post(func() { result(v, err) }) }
+	c.whenOpen(func() {
+		if err := c.peer.Request(method, args, done); err != nil {
+			done(nil, err)
+		}
+	})
+}
+
+// Close ends the client's connection; a *rtmp.StatusError is told first. It
+// does not wait: OnDisconnect follows.
+func (c *Client) Close(reason error) {
+	c.whenOpen(func() { c.peer.Close(reason) })
+}
+
+// whenOpen runs f now, or in its turn when the client is opened. More than
+// MaxHeld is taken for a loop and ends the client.
+func (c *Client) whenOpen(f func()) {
+	c.mu.Lock()
+	if c.opened.Load() {
+		c.mu.Unlock()
+		f()
+		return
+	}
+	switch n := len(c.held); {
+	case n < MaxHeld:
+		c.held = append(c.held, f)
+	case n == MaxHeld:
+		c.held = append(c.held, func() { c.peer.Close(rtmp.ErrSlow) })
+	}
+	c.mu.Unlock()
+}
+
+// open lets through what was held, in order: the client is accepted.
+func (c *Client) open() {
+	for {
+		c.mu.Lock()
+		held := c.held
+		c.held = nil
+		if len(held) == 0 {
+			c.opened.Store(true)
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		for _, f := range held {
+			f()
+		}
+	}
+}
+
+// ServeCall passes on a call of the peer. It blocks while the client has
+// MaxCalls in flight; reply runs once, on any goroutine, and is nil when no
+// answer is wanted. Calls of one client are served in the order they came.
+func (c *Client) ServeCall(method string, args amf.Args, reply func(amf.Value, error)) {
+	c.calls.take()
+	c.in.host.calls.Add(1)
+	if !c.in.post(func() { c.in.serve(&call{c, method, args, reply}) }) {
+		c.calls.give()
+		if reply != nil {
+			reply(nil, appShutdown())
+		}
+	}
+}
+
+// ServeSharedObject passes on a shared object message of the peer. It blocks
+// as ServeCall does.
+func (c *Client) ServeSharedObject(m *sharedobject.Message) {
+	c.later(func() { c.in.serveSharedObject(c, m) })
+}
+
+// later posts f on behalf of the peer, at the cost of a credit. It reports
+// false when the instance has stopped.
+func (c *Client) later(f func()) bool {
+	c.calls.take()
+	if c.in.post(func() { defer c.calls.give(); f() }) {
+		return true
+	}
+	c.calls.give()
+	return false
+}
+
+// Leave says that the peer has gone, and why. It is the last word of the
+// Peer's owner and does not block; a second one is ignored.
+func (c *Client) Leave(reason error) {
+	if c.left.Swap(true) {
+		return
+	}
+	c.in.host.disconnected(c, reason)
+	c.in.post(func() { c.in.depart(c, reason) })
+}
+
+// credits bound what a peer may have in flight.
+type credits struct {
+	limit int32
+
+	mu   sync.Mutex
+	used int32
+	free chan struct{} // closed when one is given back; nil while nobody waits
+}
+
+// take waits for a credit.
+func (c *credits) take() {
+	c.mu.Lock()
+	for c.used >= c.limit {
+		if c.free == nil {
+			c.free = make(chan struct{})
+		}
+		free := c.free
+		c.mu.Unlock()
+		<-free
+		c.mu.Lock()
+	}
+	c.used++
+	c.mu.Unlock()
+}
+
+func (c *credits) give() {
+	c.mu.Lock()
+	c.used--
+	c.wakeLocked()
+	c.mu.Unlock()
+}
+
+// lift ends all waiting: whatever was in flight is not going to be answered.
+func (c *credits) lift() {
+	c.mu.Lock()
+	c.limit = unlimited
+	c.wakeLocked()
+	c.mu.Unlock()
+}
+
+func (c *credits) wakeLocked() {
+	if c.free != nil {
+		close(c.free)
+		c.free = nil
+	}
+}
+
+// A call is one remote method call on its way through the instance.
+type call struct {
+	from   *Client
+	method string
+	args   amf.Args
+	reply  func(amf.Value, error) // nil: no answer wanted
+}
+
+// answer ends the call: what the caller may read of err, and the credit.
+func (k *call) answer(v amf.Value, err error) {
+	k.from.calls.give()
+	if err != nil {
+		k.from.in.log.Debug("call failed", "client", k.from.ID(), "method", k.method, "err", err)
+		err = public(err)
+	}
+	if k.reply != nil {
+		k.reply(v, err)
+	}
+}
+
+// public is what a caller is told of an error: only a *rtmp.StatusError in its
+// own words.
+func public(err error) error {
+	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
+		return s
+	}
+	return Fail("Call failed.")
+}

@@ -1,0 +1,277 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// Defaults of Host.
+const (
+	DefaultIdle         = 30 * time.Second
+	DefaultAdmitTimeout = 30 * time.Second
+	DefaultMaxInstances = 10000
+)
+
+// Host runs application instances. Set its fields, call Handle, then Serve.
+type Host struct {
+	Log          *slog.Logger  // nil: nothing is logged
+	Node         string        // this process's name
+	Mounts       []string      // extra leading paths: "chapter4"
+	Idle         time.Duration // when an instance without clients stops; default 30 s
+	AdmitTimeout time.Duration // how long OnConnect may leave a client pending; default 30 s
+	MaxInstances int           // default 10,000
+	Config       rtmp.Config
+	Dial         func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
+
+	calls    atomic.Uint64
+	sessions sessions
+
+	mu        sync.Mutex // guards what follows
+	apps      map[string]*application
+	instances map[string]*Instance // by full name; until they have ended
+	stopping  bool
+}
+
+// application is what the host knows of one application.
+type application struct {
+	name string
+	make func() Application
+
+	accepted, rejected, disconnected atomic.Uint64
+	clients                          [len(protocols)]atomic.Int64
+}
+
+// Handle names an application: new makes the Application of each instance.
+// Call it before Serve.
+func (h *Host) Handle(app string, new func() Application) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.apps == nil {
+		h.apps = make(map[string]*application)
+		h.instances = make(map[string]*Instance)
+	}
+	name, _ := clean(app)
+	h.apps[name] = &application{name: name, make: new}
+}
+
+// Resolve reports whether path ("chapter4/room/blue") leads to an application
+// here ("room"), and to which instance ("room/blue").
+func (h *Host) Resolve(path string) (app, instance string, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	name, _ := clean(path)
+	a, short := h.resolveLocked(name)
+	if a == nil {
+		return "", "", false
+	}
+	return a.name, a.name + "/" + short, true
+}
+
+// Start starts an instance that stays until the host stops ("room/blue"). It
+// returns when OnAppStart has run, with its error.
+func (h *Host) Start(instance string) error {
+	for {
+		in, err := h.instance(instance, true)
+		if err != nil {
+			return err
+		}
+		<-in.started
+		if in.startErr != nil {
+			<-in.done
+			return in.startErr
+		}
+		// The pin may have come when an idle instance had already decided.
+		in.pinned.Store(true)
+		if in.post(func() {}) {
+			return nil
+		}
+		<-in.done
+	}
+}
+
+// Stop stops all instances: their clients are told AppShutdown, OnAppStop
+// runs, and what they started has ended when it returns. It returns early when
+// ctx ends. Nothing starts afterwards.
+func (h *Host) Stop(ctx context.Context) {
+	h.mu.Lock()
+	h.stopping = true
+	var all []*Instance
+	for _, in := range h.instances {
+		all = append(all, in)
+	}
+	h.mu.Unlock()
+	for _, in := range all {
+		in.post(func() { in.quit = true })
+	}
+	for _, in := range all {
+		select {
+		case <-in.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Call calls a method of a running instance on behalf of this process: the
+// method's from is a Client whose Local is true. It starts nothing: for an
+// instance that does not run the error is ErrNotRunning.
+func (h *Host) Call(ctx context.Context, instance, method string, args ...amf.Value) (amf.Value, error) {
+	_, name, _ := h.Resolve(instance)
+	h.mu.Lock()
+	in := h.instances[name]
+	h.mu.Unlock()
+	if in == nil {
+		return nil, ErrNotRunning
+	}
+	type answer struct {
+		v   amf.Value
+		err error
+	}
+	answered := make(chan answer, 1)
+	k := &call{in.local, method, args, func(v amf.Value, err error) { answered <- answer{v, err} }}
+	in.local.calls.take()
+	if !in.post(func() { in.serve(k) }) {
+		in.local.calls.give()
+		return nil, ErrNotRunning
+	}
+	select {
+	case a := <-answered:
+		return a.v, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Connect asks for admission on behalf of a peer; the WebSocket bridge does
+// for its own what Serve does for RTMP. It blocks until the application has
+// decided, at most AdmitTimeout; a *rtmp.StatusError says no in words for the
+// peer. On success the caller passes on what the peer asks (Client.ServeCall
+// and so on) and must end with Client.Leave.
+func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) {
+	args := r.Args
+	r.Args = nil // not kept for the life of the client
+	for {
+		in, err := h.instance(r.Path, false)
+		if err != nil {
+			h.log().Info("client rejected", "remote", r.Addr, "err", err)
+			return nil, err
+		}
+		c := newClient(in, p, &r)
+		switch err := in.admit(ctx, c, args); {
+		case err == nil:
+			h.connected(c)
+			return c, nil
+		case !errors.Is(err, errStopped):
+			in.app.rejected.Add(1)
+			in.log.Info("client rejected", "client", c.ID(), "remote", r.Addr, "err", err)
+			return nil, refusal(err)
+		}
+		// It stopped before it could decide. The next one starts when it is done.
+		select {
+		case <-in.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// instance finds the instance of a path, and starts it if need be.
+func (h *Host) instance(path string, pin bool) (*Instance, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping {
+		return nil, appShutdown()
+	}
+	name, _ := clean(path)
+	a, short := h.resolveLocked(name)
+	if a == nil {
+		return nil, notDefined(name)
+	}
+	if in := h.instances[a.name+"/"+short]; in != nil {
+		return in, nil
+	}
+	if len(h.instances) >= h.maxInstances() {
+		return nil, Reject("Too many instances are running here.")
+	}
+	in := newInstance(h, a, short)
+	in.pinned.Store(pin)
+	h.instances[in.name] = in
+	go in.run() // until it is over; Stop, and whoever needs its name, wait for done
+	return in, nil
+}
+
+// forget makes room for the next instance of that name.
+func (h *Host) forget(in *Instance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.instances, in.name)
+}
+
+// refusal is what a client is told of an error of OnConnect or OnAppStart:
+// only a *rtmp.StatusError in its own words.
+func refusal(err error) error {
+	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
+		return s
+	}
+	return Reject("Connection failed.")
+}
+
+// connected and disconnected write the one line at each end of a client.
+func (h *Host) connected(c *Client) {
+	c.in.app.accepted.Add(1)
+	c.in.log.Info("client connected", "client", c.ID(), "remote", c.req.Addr,
+		"protocol", c.Protocol(), "agent", c.Agent())
+}
+
+func (h *Host) disconnected(c *Client, reason error) {
+	level := slog.LevelInfo
+	if misbehaved(reason) {
+		level = slog.LevelWarn
+	}
+	c.in.log.Log(context.Background(), level, "client disconnected", "client", c.ID(),
+		"remote", c.req.Addr, "dur", time.Since(c.since), "err", reason)
+}
+
+// misbehaved reports whether a connection ended by its peer's fault.
+func misbehaved(reason error) bool {
+	if _, ok := errors.AsType[*rtmp.ProtocolError](reason); ok {
+		return true
+	}
+	return errors.Is(reason, rtmp.ErrSlow) || errors.Is(reason, rtmp.ErrSilent)
+}
+
+func (h *Host) log() *slog.Logger {
+	if h.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return h.Log
+}
+
+func (h *Host) idle() time.Duration {
+	if h.Idle == 0 {
+		return DefaultIdle
+	}
+	return h.Idle
+}
+
+func (h *Host) admitTimeout() time.Duration {
+	if h.AdmitTimeout == 0 {
+		return DefaultAdmitTimeout
+	}
+	return h.AdmitTimeout
+}
+
+func (h *Host) maxInstances() int {
+	if h.MaxInstances == 0 {
+		return DefaultMaxInstances
+	}
+	return h.MaxInstances
+}

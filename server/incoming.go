@@ -1,0 +1,213 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+
+	"foyer/server/amf"
+	"foyer/server/relay"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+// incoming is an RTMP session as an instance's peer, and the session's handler.
+type incoming struct {
+	session *rtmp.Session
+	client  *Client // set before session runs
+}
+
+// serveConn is the life of one RTMP connection: handshake, connect, admission,
+// then its session until it ends.
+func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
+	conn, req, err := h.greet(ctx, nc)
+	if err != nil {
+		h.greetingFailed(nc.RemoteAddr(), err)
+		return
+	}
+	// The session is there before the decision, to keep what the application
+	// says in OnConnect until connect was answered.
+	p := new(incoming)
+	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
+	c, err := h.Connect(ctx, p, request(nc, req))
+	if err != nil {
+		req.Reject(err) // if that fails, there is nobody to be told
+		return
+	}
+	p.client = c
+	if err := req.Accept(); err != nil {
+		conn.Close() // Run says why
+	}
+	h.sessions.begin(ctx, p)
+	// Run does not see the end of ctx: sessions.shutdown ends it with a word
+	// to the peer.
+	c.Leave(p.session.Run(context.Background()))
+	h.sessions.end(p)
+}
+
+// greet does the handshake and reads connect, within Config.HandshakeTimeout.
+func (h *Host) greet(ctx context.Context, nc net.Conn) (*rtmp.Conn, *rtmp.ConnectRequest, error) {
+	conn, err := rtmp.NewServerConn(ctx, nc, &h.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	req, err := rtmp.ReadConnect(ctx, conn)
+	return conn, req, err
+}
+
+// greetingFailed logs a connection that never became a client. One that left
+// without a word is a port scan or a health check.
+func (h *Host) greetingFailed(remote net.Addr, err error) {
+	if errors.Is(err, rtmp.ErrClosed) || errors.Is(err, context.Canceled) {
+		h.log().Debug("connection closed before connect", "remote", remote, "err", err)
+		return
+	}
+	h.log().Warn("connection refused", "remote", remote, "err", err)
+}
+
+// request is what an RTMP peer said, as any other peer would say it.
+func request(nc net.Conn, r *rtmp.ConnectRequest) Request {
+	protocol := "rtmp"
+	if _, ok := nc.(*tls.Conn); ok {
+		protocol = "rtmps"
+	}
+	addr, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
+	return Request{
+		Path: r.App, Args: r.Args, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()),
+		Agent: r.FlashVer, Referrer: r.SWFURL, PageURL: r.PageURL, URI: r.TCURL,
+		Protocol: protocol, AMF3: r.ObjectEncoding == 3,
+	}
+}
+
+// Push queues the bytes that all peers of the same encoding share.
+func (p *incoming) Push(m *Push) error {
+	if p.session.ObjectEncoding() == 3 {
+		return p.session.Send(m.Bytes(AMF3, pack3))
+	}
+	return p.session.Send(m.Bytes(AMF0, pack0))
+}
+
+// Request calls a method of the peer.
+func (p *incoming) Request(method string, args []amf.Value, done func(amf.Value, error)) error {
+	return p.session.Request(method, args, done)
+}
+
+// Close ends the session, with a word when reason has one for the peer.
+func (p *incoming) Close(reason error) { p.session.Close(reason) }
+
+// ServeCall takes a command of the peer. It is an rtmp.Handler's.
+func (p *incoming) ServeCall(k *rtmp.Call) {
+	p.client.ServeCall(k.Method, k.Args, answer(k))
+}
+
+// answer returns what replies to a call, nil when no answer is wanted.
+func answer(k *rtmp.Call) func(amf.Value, error) {
+	if !k.WantsReply() {
+		return nil
+	}
+	return func(v amf.Value, err error) {
+		if err != nil {
+			k.Fail(err)
+			return
+		}
+		k.Reply(v)
+	}
+}
+
+// ServeSharedObject takes a message of type 19 or 16. It is an
+// rtmp.SharedObjectHandler's.
+func (p *incoming) ServeSharedObject(m rtmp.Message) {
+	so, err := sharedobject.Parse(m.Payload, m.Type == rtmp.TypeSharedObjectAMF3)
+	if err != nil {
+		p.session.Close(&rtmp.ProtocolError{Offset: p.session.Stats().BytesIn, Err: err})
+		return
+	}
+	p.client.ServeSharedObject(so)
+}
+
+// ServePublish takes a publish command. It is an rtmp.StreamHandler's.
+func (p *incoming) ServePublish(k *rtmp.Publish) {
+	c := p.client
+	if !c.later(func() { c.in.publish(c, k.Name, k.Kind, k) }) {
+		k.Reject(appShutdown())
+	}
+}
+
+// ServePlay takes a play command. It is an rtmp.StreamHandler's.
+func (p *incoming) ServePlay(k *rtmp.Play) {
+	c := p.client
+	if !c.later(func() { c.in.play(c, k.Name, player{k}) }) {
+		k.Reject(appShutdown())
+	}
+}
+
+// player adapts *rtmp.Play, whose Accept returns a concrete type.
+type player struct{ *rtmp.Play }
+
+func (k player) accept(ended func()) relay.Player { return k.Accept(ended) }
+func (k player) reject(err error)                 { k.Reject(err) }
+
+// sessions are the RTMP sessions of a host, for counting and for shutdown.
+type sessions struct {
+	mu      sync.Mutex // guards what follows
+	live    map[*incoming]context.Context
+	in, out uint64 // bytes of those that ended
+}
+
+// begin adds a session that was accepted by the Serve whose context is ctx.
+func (s *sessions) begin(ctx context.Context, p *incoming) {
+	s.mu.Lock()
+	if s.live == nil {
+		s.live = make(map[*incoming]context.Context)
+	}
+	s.live[p] = ctx
+	s.mu.Unlock()
+	if ctx.Err() != nil {
+		p.session.Close(appShutdown())
+	}
+}
+
+func (s *sessions) end(p *incoming) {
+	stats := p.session.Stats()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.live, p)
+	s.in += stats.BytesIn
+	s.out += stats.BytesOut
+}
+
+// list returns the live ones; ctx nil means those of every Serve.
+func (s *sessions) list(ctx context.Context) []*incoming {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*incoming
+	for p, of := range s.live {
+		if ctx == of {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// shutdown ends the sessions of one Serve.
+func (s *sessions) shutdown(ctx context.Context) {
+	for _, p := range s.list(ctx) {
+		p.session.Close(appShutdown())
+	}
+}
+
+// bytes adds up all that sessions have moved.
+func (s *sessions) bytes() (in, out uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in, out = s.in, s.out
+	for p := range s.live {
+		stats := p.session.Stats() // counters: it takes no lock
+		in += stats.BytesIn
+		out += stats.BytesOut
+	}
+	return in, out
+}

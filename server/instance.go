@@ -1,0 +1,174 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// An Instance is one running, named copy of an application. One goroutine runs
+// everything the application does, in the order it was posted.
+type Instance struct {
+	// set by newInstance
+	host    *Host
+	app     *application
+	name    string // "room/blue"
+	short   string // "blue"
+	ref     string // the referrer of its NetConnections
+	log     *slog.Logger
+	local   *Client // from of Host.Call
+	mailbox mailbox
+	ctx     context.Context // ends when the instance stops
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup // what Go and NetConnections started
+	pinned  atomic.Bool    // stays until the host stops
+	started chan struct{}  // closed when OnAppStart has run
+	done    chan struct{}  // closed when nothing of the instance is left
+
+	startErr error // set before started is closed
+
+	// owned by the instance goroutine
+	code      Application
+	methods   map[string]Method
+	sharer    Sharer    // nil when the application is none
+	publisher Publisher // the same
+	player    Player    // the same
+	clients   []*Client // accepted, in order of arrival
+	pending   map[*Client]bool
+	guests    int         // accepted and pending ones, without the instance itself
+	welcomed  bool        // somebody was accepted once
+	refused   bool        // somebody was refused once
+	vacant    time.Time   // since when there are no guests
+	idle      *time.Timer // runs while there are none
+	idled     bool        // it has run out
+	quit      bool        // the host wants it to stop
+	broken    bool        // the application panicked: none of its code runs again
+	stopping  bool        // end has begun
+	serving   *call       // whose answer Later takes
+	batch     []func()    // what is run now
+	next      int         // the first of batch that has not run
+	links     map[*link]bool
+	objects   map[objectKey]*object
+	held      []*object // those the application holds
+	touched   []*object // those clients changed in this turn
+	created   int       // how many objects clients made
+	bytes     int       // what clients wrote into objects
+	version   uint32    // above every version of an object that is gone
+	streams   map[string]*stream
+}
+
+func newInstance(h *Host, a *application, short string) *Instance {
+	in := &Instance{
+		host: h, app: a, name: a.name + "/" + short, short: short,
+		mailbox: mailbox{wake: make(chan struct{}, 1)},
+		started: make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	in.log = h.log().With("app", a.name, "instance", in.name)
+	in.ctx, in.cancel = context.WithCancel(context.Background())
+	in.ref = "rtmp://_defaultVHost_:1935/" + in.name
+	in.local = newClient(in, deaf{}, &Request{Path: in.name})
+	in.local.state = clientAccepted
+	in.local.calls.limit = unlimited
+	in.local.opened.Store(true)
+	return in
+}
+
+// Name is the full name, "room/blue", as application.name.
+func (in *Instance) Name() string { return in.name }
+
+// App is the application's name, "room".
+func (in *Instance) App() string { return in.app.name }
+
+// ShortName is what follows the application's name, "blue"; "_definst_" when
+// the address had nothing there.
+func (in *Instance) ShortName() string { return in.short }
+
+// Log carries the instance's name with every record.
+func (in *Instance) Log() *slog.Logger { return in.log }
+
+// Host is where the instance runs.
+func (in *Instance) Host() *Host { return in.host }
+
+// Post runs f on the instance goroutine, after all that was posted before; it
+// never blocks. It reports false when the instance has stopped: f will not run.
+func (in *Instance) Post(f func()) bool {
+	return in.post(func() {
+		if !in.broken {
+			f()
+		}
+	})
+}
+
+// post is Post for the package itself, whose functions run to the very end.
+func (in *Instance) post(f func()) bool { return in.mailbox.put(f) }
+
+// After posts f after d. Stop it as any timer; it dies with the instance.
+func (in *Instance) After(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() { in.Post(f) })
+}
+
+// Go runs f beside the instance, which waits for f when it stops; ctx ends
+// then. Call it on the instance goroutine or from another such f.
+func (in *Instance) Go(f func(ctx context.Context)) {
+	in.wg.Go(func() {
+		defer in.recover(func() { in.post(func() { in.broken = true }) })
+		f(in.ctx)
+	})
+}
+
+// Clients are the accepted ones, in order of arrival. Instance goroutine only.
+func (in *Instance) Clients() []*Client { return slices.Clone(in.clients) }
+
+// BroadcastMsg calls method on every client, without an answer. It is encoded
+// once for all. Instance goroutine only.
+func (in *Instance) BroadcastMsg(method string, args ...amf.Value) {
+	p := &Push{Method: method, Args: args}
+	for _, c := range in.clients {
+		c.Push(p)
+	}
+}
+
+// Later is for a Method that returns ErrPending: the function it returns
+// answers the call. That function must be called, may be called from any
+// goroutine, and does nothing the second time.
+func (in *Instance) Later() func(amf.Value, error) {
+	k := in.serving
+	in.serving = nil
+	var once sync.Once
+	return func(v amf.Value, err error) { once.Do(func() { k.answer(v, err) }) }
+}
+
+// serve runs one remote method.
+func (in *Instance) serve(k *call) {
+	m := in.methods[k.method]
+	switch {
+	case in.broken || k.from.state != clientAccepted:
+		k.answer(nil, appShutdown())
+		return
+	case m == nil || reserved[k.method]:
+		k.answer(nil, rtmp.MethodNotFound(k.method))
+		return
+	}
+	in.serving = k
+	defer func() { // also when the method panics: its caller gets an answer
+		if in.serving == k {
+			in.serving = nil
+			k.answer(nil, errStopped)
+		}
+	}()
+	v, err := m(k.from, k.args)
+	if err == ErrPending && in.serving == nil {
+		return // the method has taken Later
+	}
+	if in.serving == k {
+		in.serving = nil
+		k.answer(v, err)
+	}
+}

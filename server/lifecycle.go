@@ -1,0 +1,162 @@
+package server
+
+import (
+	"errors"
+	"runtime/debug"
+	"time"
+)
+
+// maxTurn is how many posts one turn handles before what they changed in
+// shared objects goes out.
+const maxTurn = 1024
+
+// maxSpare is the largest queue that is kept for the next turn.
+const maxSpare = 4096
+
+// run is the instance goroutine. Host starts it and waits for done.
+func (in *Instance) run() {
+	defer close(in.done)
+	in.protect(in.start)
+	close(in.started)
+	for !in.over() {
+		<-in.mailbox.wake
+		in.turn()
+	}
+	in.end()
+}
+
+// start makes the application.
+func (in *Instance) start() {
+	in.startErr = errors.New("application panicked")
+	in.code = in.app.make()
+	if in.startErr = in.code.OnAppStart(in); in.startErr != nil {
+		in.log.Warn("instance refused to start", "err", in.startErr)
+		return
+	}
+	if c, ok := in.code.(Caller); ok {
+		in.methods = c.Methods()
+	}
+	in.sharer, _ = in.code.(Sharer)
+	in.publisher, _ = in.code.(Publisher)
+	in.player, _ = in.code.(Player)
+	in.log.Info("instance started")
+	in.emptied()
+	in.flush()
+}
+
+// turn runs what was posted since the last one.
+func (in *Instance) turn() {
+	spare := in.batch
+	if cap(spare) > maxSpare {
+		spare = nil
+	}
+	in.batch, in.next = in.mailbox.take(spare), 0
+	for in.next < len(in.batch) && !in.broken {
+		in.step(min(in.next+maxTurn, len(in.batch)))
+	}
+}
+
+// step runs the batch up to end, then tells subscribers what has changed.
+func (in *Instance) step(end int) {
+	in.protect(func() {
+		for in.next < end {
+			f := in.batch[in.next]
+			in.batch[in.next] = nil
+			in.next++
+			f()
+		}
+		in.flush()
+	})
+}
+
+// protect is the one place where a panic of an application ends.
+func (in *Instance) protect(f func()) {
+	defer in.recover(func() { in.broken = true })
+	f()
+}
+
+// recover is deferred around code of the application.
+func (in *Instance) recover(then func()) {
+	if r := recover(); r != nil {
+		in.log.Error("application panicked", "err", r, "stack", string(debug.Stack()))
+		then()
+	}
+}
+
+// over reports whether the instance has to end, and closes the mailbox then.
+// Somebody who arrives at the last moment keeps an idle one going.
+func (in *Instance) over() bool {
+	switch {
+	case in.quit || in.broken || in.startErr != nil:
+		return in.mailbox.close(false)
+	case in.guests > 0 || in.pinned.Load():
+		return false
+	case in.idled || in.refused && !in.welcomed:
+		return in.mailbox.close(true)
+	}
+	return false
+}
+
+// emptied starts the wait for the end of an instance without guests. It runs
+// at the start too, for an instance may be made only to refuse somebody.
+func (in *Instance) emptied() {
+	in.vacant = time.Now()
+	if in.idle != nil {
+		in.idle.Reset(in.host.idle())
+		return
+	}
+	in.idle = time.AfterFunc(in.host.idle(), func() {
+		in.post(func() {
+			in.idled = in.guests == 0 && time.Since(in.vacant) >= in.host.idle()
+		})
+	})
+}
+
+// occupied ends that wait.
+func (in *Instance) occupied() {
+	in.idled = false
+	in.idle.Stop()
+}
+
+// end lets everybody go, and returns when all that the instance started has
+// ended. The mailbox is closed.
+func (in *Instance) end() {
+	in.stopping = true
+	in.drain()
+	for c := range in.pending {
+		in.protect(func() { in.drop(c, appShutdown()) })
+	}
+	for len(in.clients) > 0 {
+		c := in.clients[len(in.clients)-1]
+		c.Close(appShutdown())
+		in.protect(func() { in.drop(c, appShutdown()) })
+	}
+	if in.startErr == nil && !in.broken {
+		in.protect(in.code.OnAppStop)
+	}
+	if in.idle != nil {
+		in.idle.Stop()
+	}
+	for l := range in.links {
+		l.goodbye()
+	}
+	in.cancel()
+	in.wg.Wait()
+	in.host.forget(in)
+	if in.startErr == nil {
+		in.log.Info("instance stopped")
+	}
+}
+
+// drain runs all that was posted before the mailbox was closed: who arrived is
+// told, calls are answered, departures keep their reasons.
+func (in *Instance) drain() {
+	for {
+		for in.next < len(in.batch) {
+			in.step(len(in.batch))
+		}
+		if in.batch, in.next = in.mailbox.take(nil), 0; len(in.batch) == 0 {
+			return
+		}
+	}
+}

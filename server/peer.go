@@ -1,0 +1,48 @@
+package server
+
+import (
+	"net/netip"
+
+	"foyer/server/amf"
+)
+
+// A Peer is what an instance needs of a connection. Its methods never block
+// and may be called by any goroutine. None is called before the application
+// has accepted the client.
+type Peer interface {
+	// Push queues something for the peer. An error means that the peer is gone
+	// or going: nobody needs to act on it.
+	Push(*Push) error
+	// Request calls a method of the peer; done runs once, on any goroutine,
+	// unless Request returns an error: then it never runs.
+	Request(method string, args []amf.Value, done func(amf.Value, error)) error
+	// Close ends the connection. A *rtmp.StatusError is told to the peer first.
+	Close(reason error)
+}
+
+// An Accepter is a Peer that wants to know when the application has accepted
+// it: Accept runs before anything is pushed, so a peer that queues its success
+// there has it in front of whatever the application says in OnConnect.
+type Accepter interface{ Accept() }
+
+// Request is what a peer said when it came.
+type Request struct {
+	Path     string // "room/blue", query allowed
+	Args     amf.Args
+	Addr     netip.AddrPort
+	Agent    string
+	Referrer string
+	PageURL  string
+	URI      string
+	Protocol string // "rtmp", "rtmps", "ws", "wss"
+	AMF3     bool
+}
+
+// deaf is the peer of an instance's local client: nobody listens there.
+type deaf struct{}
+
+func (deaf) Push(*Push) error { return nil }
+func (deaf) Close(error)      {}
+func (deaf) Request(string, []amf.Value, func(amf.Value, error)) error {
+	return ErrNotRunning
+}

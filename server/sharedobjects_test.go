@@ -1,0 +1,318 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+// sharingApp holds "rooms" and lets clients write below public/.
+type sharingApp struct{ testApp }
+
+func newSharingApp() *sharingApp {
+	a := new(sharingApp)
+	a.start = func(in *Instance) error {
+		in.SharedObject("rooms", false).Set("blue", amf.Number(1))
+		return nil
+	}
+	return a
+}
+
+func (a *sharingApp) CanRead(_ *Client, object string, _ bool) bool {
+	return object == "rooms" || strings.HasPrefix(object, "public/")
+}
+
+func (a *sharingApp) CanWrite(_ *Client, object, slot string) bool {
+	return strings.HasPrefix(object, "public/")
+}
+
+// heard is what a peer was told of shared objects since the last time, a line
+// a message: "rooms UseSuccess Clear Change blue".
+func (p *fakePeer) heard() (lines []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.pushed {
+		if m.SharedObject == nil {
+			continue
+		}
+		line := []string{m.SharedObject.Name}
+		for _, e := range m.SharedObject.Events {
+			word := e.Type.String()
+			for _, detail := range []string{e.Slot, e.Method, e.Code} {
+				if detail != "" {
+					word += " " + detail
+				}
+			}
+			line = append(line, word)
+		}
+		lines = append(lines, strings.Join(line, ", "))
+	}
+	p.pushed = nil
+	return lines
+}
+
+func use(name string, persistent bool) *sharedobject.Message {
+	return &sharedobject.Message{Name: name, Persistent: persistent, Events: []sharedobject.Event{{Type: sharedobject.Use}}}
+}
+
+func ask(name string, events ...sharedobject.Event) *sharedobject.Message {
+	return &sharedobject.Message{Name: name, Events: events}
+}
+
+func set(slot string, v amf.Value) sharedobject.Event {
+	return sharedobject.Event{Type: sharedobject.RequestChange, Slot: slot, Value: v}
+}
+
+// expect compares what a peer has heard.
+func expect(t *testing.T, who string, p *fakePeer, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	if got := p.heard(); !slices.Equal(got, want) {
+		t.Errorf("%s heard %q, want %q", who, got, want)
+	}
+}
+
+func TestSharedObjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		ann, annPeer := join(t, h)
+		bob, bobPeer := join(t, h)
+
+		ann.ServeSharedObject(use("rooms", false))
+		expect(t, "ann", annPeer, "rooms, useSuccess, clear, change blue")
+		bob.ServeSharedObject(use("rooms", false))
+		expect(t, "bob", bobPeer, "rooms, useSuccess, clear, change blue")
+		expect(t, "ann", annPeer)
+
+		// One turn is one message.
+		a.in.Post(func() {
+			o := a.in.SharedObject("rooms", false)
+			o.Set("red", amf.Number(2))
+			o.Set("blue", amf.Number(3))
+			o.Remove("red")
+			o.Send("ring")
+		})
+		both := "rooms, change red, change blue, remove red, send ring"
+		synctest.Wait()
+		if x, y := annPeer.pushed[0], bobPeer.pushed[0]; x != y {
+			t.Error("two pushes for two subscribers")
+		}
+		expect(t, "ann", annPeer, both)
+		expect(t, "bob", bobPeer, both)
+
+		// Written to by a client.
+		ann.ServeSharedObject(use("public/x", false))
+		bob.ServeSharedObject(use("public/x", false))
+		expect(t, "ann", annPeer, "public/x, useSuccess, clear")
+		expect(t, "bob", bobPeer, "public/x, useSuccess, clear")
+		ann.ServeSharedObject(ask("public/x", set("a", amf.Number(1)), set("b", amf.Number(2))))
+		expect(t, "ann", annPeer, "public/x, success a, success b")
+		expect(t, "bob", bobPeer, "public/x, change a, change b")
+
+		ann.ServeSharedObject(ask("public/x", sharedobject.Event{Type: sharedobject.Release}))
+		bob.ServeSharedObject(ask("public/x", sharedobject.Event{Type: sharedobject.RequestRemove, Slot: "a"}))
+		expect(t, "ann", annPeer)
+		expect(t, "bob", bobPeer, "public/x, remove a")
+		stopHost(h)
+	})
+}
+
+func TestSharedObjectRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		c, p := join(t, h)
+		for _, tt := range []struct {
+			m    *sharedobject.Message
+			want string
+		}{
+			{use("users", false), "users, status SharedObject.NoReadAccess"},
+			{use("rooms", true), "rooms, status SharedObject.BadPersistence"},
+			{use("public/a b", false), "public/a b, status SharedObject.ObjectCreationFailed"},
+			{ask("rooms", set("a", amf.Number(1))), "rooms, status SharedObject.NoWriteAccess"}, // without use
+			{ask("public/x", set("a", amf.Number(1))), "public/x, status SharedObject.NoWriteAccess"},
+			{use("rooms", false), "rooms, useSuccess, clear, change blue"},
+			{ask("rooms", set("a", amf.Number(1))), "rooms, status SharedObject.NoWriteAccess"},
+			{ask("rooms", sharedobject.Event{Type: sharedobject.SendMessage, Method: "x"}), "rooms, status SharedObject.NoWriteAccess"},
+			{ask("rooms", sharedobject.Event{Type: sharedobject.RequestClear}), "rooms, status SharedObject.NoWriteAccess"},
+		} {
+			c.ServeSharedObject(tt.m)
+			expect(t, "the client", p, tt.want)
+		}
+		stopHost(h)
+	})
+}
+
+// TestSharedObjectsWithoutSharer: readable is what the application holds.
+func TestSharedObjectsWithoutSharer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, same(&testApp{start: func(in *Instance) error {
+			in.SharedObject("rooms", false)
+			return nil
+		}}))
+		c, p := join(t, h)
+		c.ServeSharedObject(use("rooms", false))
+		expect(t, "the client", p, "rooms, useSuccess, clear")
+		c.ServeSharedObject(ask("rooms", set("a", amf.Number(1))))
+		expect(t, "the client", p, "rooms, status SharedObject.NoWriteAccess")
+		c.ServeSharedObject(use("mine", false))
+		expect(t, "the client", p, "mine, status SharedObject.NoReadAccess")
+		stopHost(h)
+	})
+}
+
+// TestSharedObjectNamespaces: persistent and temporary are two objects.
+func TestSharedObjectNamespaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		c.ServeSharedObject(use("public/x", false))
+		c.ServeSharedObject(ask("public/x", set("a", amf.Number(1))))
+		synctest.Wait()
+		p.heard()
+		a.in.Post(func() {
+			if n := a.in.objects[objectKey{"public/x", true}].Len(); n != 0 {
+				t.Errorf("%d slots in the persistent one", n)
+			}
+			if n := a.in.objects[objectKey{"public/x", false}].Len(); n != 1 {
+				t.Errorf("%d slots in the temporary one", n)
+			}
+		})
+		synctest.Wait()
+		stopHost(h)
+	})
+}
+
+// TestTemporaryObjectDies with its last user, and its next life is not taken
+// for the old one by who comes back with the old version.
+func TestTemporaryObjectDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		h.Idle = time.Hour
+		c, _ := join(t, h)
+		c.ServeSharedObject(use("public/x", false))
+		for i := range 100 { // more versions than seconds
+			c.ServeSharedObject(ask("public/x", set("a", amf.Number(i))))
+			synctest.Wait()
+		}
+		var old uint32
+		a.in.Post(func() { old = a.in.objects[objectKey{"public/x", false}].Version() })
+		synctest.Wait()
+		c.Leave(rtmp.ErrClosed)
+		synctest.Wait()
+		a.in.Post(func() {
+			if n := len(a.in.objects); n != 1 || a.in.created != 0 || a.in.bytes != 0 {
+				t.Errorf("%d objects, %d created, %d bytes", n, a.in.created, a.in.bytes)
+			}
+		})
+		c, p := join(t, h)
+		m := use("public/x", false)
+		m.Version = old
+		c.ServeSharedObject(m)
+		synctest.Wait()
+		if v := p.pushed[0].SharedObject.Version; v <= old {
+			t.Errorf("new life at version %d, old one ended at %d", v, old)
+		}
+		expect(t, "who came back", p, "public/x, useSuccess, clear")
+		stopHost(h)
+	})
+}
+
+func TestSharedObjectLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		var last *fakePeer
+		var c *Client
+		for i := range MaxCreatedObjects + 1 {
+			if i%(MaxObjects-1) == 0 {
+				c, last = join(t, h)
+			}
+			c.ServeSharedObject(use(fmt.Sprint("public/", i), false))
+		}
+		synctest.Wait()
+		got := last.heard()
+		if want := fmt.Sprintf("public/%d, status SharedObject.ObjectCreationFailed", MaxCreatedObjects); !slices.Contains(got, want) || len(got) != 5 {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		c, p := join(t, h)
+		for i := range MaxObjects + 1 {
+			c.ServeSharedObject(use(fmt.Sprint("public/", i), false))
+		}
+		synctest.Wait()
+		got = p.heard()
+		if want := fmt.Sprintf("public/%d, status SharedObject.ObjectCreationFailed", MaxObjects); len(got) != MaxObjects+1 || !slices.Contains(got, want) {
+			t.Errorf("%d answers, want %q in %q", len(got), want, got)
+		}
+		stopHost(h)
+	})
+}
+
+// TestMaxCreatedBytes: what clients write is bounded together; what they
+// remove makes room.
+func TestMaxCreatedBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", false))
+		big := amf.String(strings.Repeat("x", sharedobject.MaxValue-3))
+		each := sharedobject.MaxValue + len("0000")
+		fit := MaxCreatedBytes / each
+		for i := range fit {
+			c.ServeSharedObject(ask("public/x", set(fmt.Sprintf("%04d", i), big)))
+		}
+		synctest.Wait()
+		p.heard()
+		c.ServeSharedObject(ask("public/x", set("9999", big)))
+		expect(t, "the client", p, "public/x, status SharedObject.TooMuchData")
+		c.ServeSharedObject(ask("public/x", set("0000", big))) // the same again
+		expect(t, "the client", p, "public/x, success 0000")
+		c.ServeSharedObject(ask("public/x", set("0000", amf.Null{})))
+		c.ServeSharedObject(ask("public/x", set("9999", big)))
+		expect(t, "the client", p, "public/x, remove 0000, success 9999")
+		c.ServeSharedObject(ask("public/x", sharedobject.Event{Type: sharedobject.RequestClear}))
+		synctest.Wait()
+		a.in.Post(func() {
+			if a.in.bytes != 0 {
+				t.Errorf("%d bytes after clear", a.in.bytes)
+			}
+		})
+		stopHost(h)
+	})
+}
+
+// TestSharedObjectsOverRTMP: the same, on the wire.
+func TestSharedObjectsOverRTMP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n network
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		stop := serve(t, &n, "here", h)
+		c := mustDial(t, &n, "rtmp://here/app/x")
+		c.Send(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSharedObjectAMF0, Payload: use("rooms", false).Append(nil, false)}))
+		synctest.Wait()
+		if len(c.objects) != 1 {
+			t.Fatalf("%d messages", len(c.objects))
+		}
+		m, err := sharedobject.Parse(c.objects[0].Payload, false)
+		if err != nil || m.Name != "rooms" || len(m.Events) != 3 || m.Events[2].Slot != "blue" {
+			t.Errorf("got %+v, %v", m, err)
+		}
+		// One that is cut short ends its connection.
+		c.Send(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSharedObjectAMF0, Payload: []byte{0, 9, 'x'}}))
+		<-c.ended
+		stop()
+	})
+}

@@ -1,0 +1,249 @@
+package server
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"foyer/server/relay"
+	"foyer/server/rtmp"
+)
+
+const (
+	// MaxStreamName is the longest name to publish or play, in bytes.
+	MaxStreamName = 255
+	// publisherGrace is how long a silent publisher keeps its stream from a
+	// newcomer that may not take over.
+	publisherGrace = 5 * time.Second
+)
+
+// stream is a stream of the instance: the relay, and who publishes to it.
+type stream struct {
+	name      string
+	relay     *relay.Stream
+	publisher *publication // nil while nobody publishes
+	playing   int
+	held      bool // the application has asked for it
+}
+
+// Stream is the live stream of that public name, made if need be. Methods of
+// relay.Stream are safe for any goroutine. Stream is for the instance
+// goroutine only.
+func (in *Instance) Stream(name string) *relay.Stream {
+	s := in.stream(name)
+	s.held = true
+	return s.relay
+}
+
+func (in *Instance) stream(name string) *stream {
+	s := in.streams[name]
+	if s == nil {
+		if in.streams == nil {
+			in.streams = make(map[string]*stream)
+		}
+		s = &stream{name: name, relay: relay.New(name)}
+		in.streams[name] = s
+	}
+	return s
+}
+
+// forgetStream drops a stream that nobody needs.
+func (in *Instance) forgetStream(s *stream) {
+	if s.publisher == nil && s.playing == 0 && !s.held {
+		delete(in.streams, s.name)
+	}
+}
+
+// badName is how publishing is refused.
+func badName(description string) *rtmp.StatusError {
+	return &rtmp.StatusError{Level: "error", Code: rtmp.CodePublishBadName, Description: description}
+}
+
+// checkStreamName refuses what no application needs to see. A slash in a
+// stream of the default instance comes from a tool that splits addresses
+// elsewhere than we do: ffmpeg takes rtmp://h/chapter4/room/blue/live for the
+// application chapter4/room and the stream blue/live. The client has been
+// admitted to the wrong instance by then, so all that can be done is to say so.
+func (in *Instance) checkStreamName(name string) string {
+	public, _, _ := strings.Cut(name, "?")
+	switch {
+	case public == "":
+		return "The stream has no name."
+	case len(name) > MaxStreamName:
+		return "The name of the stream is too long."
+	case in.short == defaultInstance && strings.Contains(public, "/"):
+		i := strings.LastIndex(public, "/")
+		return "Stream " + public + " names an instance: connect to " + in.app.name + "/" + public[:i] +
+			" and use " + public[i+1:] + " (ffmpeg: -rtmp_app " + in.app.name + "/" + public[:i] +
+			" -rtmp_playpath " + public[i+1:] + ")."
+	}
+	return ""
+}
+
+// publication is one client publishing one stream, and the rtmp.Sink of what
+// it sends: from the publisher's reader to the relay, past the instance.
+type publication struct {
+	client *Client
+	stream *stream
+	handle publishing
+
+	seen atomic.Int64 // when the last message came
+	over atomic.Bool  // taken over, or ended
+}
+
+// publishing is what is needed of *rtmp.Publish.
+type publishing interface {
+	Accept(rtmp.Sink)
+	Reject(error)
+	End(error)
+}
+
+// WriteMessage passes a message on to the players.
+func (p *publication) WriteMessage(m rtmp.Message) {
+	if p.over.Load() {
+		return
+	}
+	p.seen.Store(time.Now().UnixNano())
+	p.stream.relay.WriteMessage(m)
+}
+
+// Close is the end of what the publisher sends.
+func (p *publication) Close(error) {
+	in := p.client.in
+	in.post(func() { in.unpublish(p) })
+}
+
+func (p *publication) silent() bool {
+	return time.Since(time.Unix(0, p.seen.Load())) > publisherGrace
+}
+
+// publish answers a client that wants to publish.
+func (in *Instance) publish(c *Client, name, kind string, h publishing) {
+	if in.broken || in.publisher == nil || c.state != clientAccepted {
+		h.Reject(badName("Publishing is not allowed here."))
+		return
+	}
+	if reason := in.checkStreamName(name); reason != "" {
+		in.log.Warn("publish refused", "client", c.ID(), "stream", name, "err", reason)
+		h.Reject(badName(reason))
+		return
+	}
+	public, takeover, err := in.publisher.OnPublish(c, name, kind)
+	if err != nil {
+		in.log.Info("publish refused", "client", c.ID(), "err", err)
+		h.Reject(err)
+		return
+	}
+	s := in.stream(public)
+	if old := s.publisher; old != nil {
+		if old.client == c || !takeover && !old.silent() {
+			h.Reject(badName("Stream " + public + " is already published."))
+			return
+		}
+		in.endPublication(old)
+		old.handle.End(badName("Taken over by a newer publisher."))
+	}
+	p := &publication{client: c, stream: s, handle: h}
+	p.seen.Store(time.Now().UnixNano())
+	s.publisher = p
+	c.streams = append(c.streams, p)
+	in.log.Info("stream published", "client", c.ID(), "stream", public)
+	s.relay.Publish()
+	h.Accept(p)
+}
+
+// unpublish ends a publication, unless it was taken over before.
+func (in *Instance) unpublish(p *publication) {
+	if !in.endPublication(p) {
+		return
+	}
+	p.stream.publisher = nil
+	p.stream.relay.Unpublish()
+	in.forgetStream(p.stream)
+}
+
+// endPublication tells the application, once, and reports whether it did. The
+// players are not told: somebody else may follow.
+func (in *Instance) endPublication(p *publication) bool {
+	if p.over.Swap(true) {
+		return false
+	}
+	c := p.client
+	c.streams = slices.DeleteFunc(c.streams, func(q *publication) bool { return q == p })
+	in.log.Info("stream unpublished", "client", c.ID(), "stream", p.stream.name)
+	if !in.broken {
+		in.publisher.OnUnpublish(c, p.stream.name)
+	}
+	return true
+}
+
+// playback is one client playing one stream.
+type playback struct {
+	client *Client
+	stream *stream
+	player relay.Player
+	over   bool // owned by the instance goroutine
+}
+
+// playing is what is needed of *rtmp.Play: accept returns where the messages go.
+type playing interface {
+	accept(ended func()) relay.Player
+	reject(error)
+}
+
+// play answers a client that wants to play. It may come before the publisher.
+func (in *Instance) play(c *Client, name string, h playing) {
+	failed := func(description string) error {
+		return &rtmp.StatusError{Level: "error", Code: rtmp.CodePlayFailed, Description: description}
+	}
+	if in.broken || c.state != clientAccepted {
+		h.reject(failed("The instance is shutting down."))
+		return
+	}
+	if reason := in.checkStreamName(name); reason != "" {
+		in.log.Warn("play refused", "client", c.ID(), "stream", name, "err", reason)
+		h.reject(failed(reason))
+		return
+	}
+	public, _, _ := strings.Cut(name, "?")
+	if in.player != nil {
+		var err error
+		if public, err = in.player.OnPlay(c, name); err != nil {
+			h.reject(err)
+			return
+		}
+	}
+	s := in.stream(public)
+	p := &playback{client: c, stream: s}
+	s.playing++
+	c.playing = append(c.playing, p)
+	p.player = h.accept(func() { in.post(func() { in.stopPlay(p) }) })
+	s.relay.Join(p.player)
+}
+
+// stopPlay ends a playback, once.
+func (in *Instance) stopPlay(p *playback) {
+	if p.over {
+		return
+	}
+	p.over = true
+	c, s := p.client, p.stream
+	c.playing = slices.DeleteFunc(c.playing, func(q *playback) bool { return q == p })
+	s.relay.Leave(p.player)
+	s.playing--
+	in.forgetStream(s)
+	if in.player != nil && !in.broken {
+		in.player.OnStop(c, s.name)
+	}
+}
+
+// dropStreams ends what a client publishes and plays.
+func (in *Instance) dropStreams(c *Client) {
+	for len(c.streams) > 0 {
+		in.unpublish(c.streams[0])
+	}
+	for len(c.playing) > 0 {
+		in.stopPlay(c.playing[0])
+	}
+}
