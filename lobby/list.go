@@ -1,0 +1,166 @@
+package lobby
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// How the list is kept.
+const (
+	ReportInterval  = 5 * time.Second        // how often a room with nothing to tell should report
+	PublishInterval = 500 * time.Millisecond // how soon after one change of the shared object the next may come
+	MaxRooms        = 10000
+)
+
+// room is a room on the list. It outlives the links that the room makes.
+type room struct {
+	name   string
+	node   string // as it said when it connected
+	state  string
+	since  time.Time // it is listed
+	heard  time.Time // its last sign of life or, when stale, when that was noticed
+	status Status
+	timer  *time.Timer
+	value  amf.Object // the entry as it travels; nil when it has to be made again
+}
+
+// entry returns r as it is listed. It is made once for all who ask.
+func (r *room) entry() amf.Object {
+	if r.value == nil {
+		r.value = Entry{Name: r.name, State: r.state, Since: float64(r.since.UnixMilli()), Status: r.status}.Value()
+	}
+	return r.value
+}
+
+// report takes a room's whole state, unless a newer one is known.
+func (l *Lobby) report(from *server.Client, args amf.Args) (amf.Value, error) {
+	r, ok := from.Data.(*room)
+	if !ok {
+		return nil, server.Fail("Not allowed.")
+	}
+	status, err := ParseStatus(args.At(0))
+	if err != nil {
+		return nil, server.Fail("report: " + err.Error())
+	}
+	answer := amf.Object{{Name: "interval", Value: amf.Number(ReportInterval.Milliseconds())}}
+	if l.roomList[r.name] != from || status.before(r.status) {
+		return append(answer, amf.Field{Name: "ignored", Value: amf.Bool(true)}), nil
+	}
+	news := !sameNews(status, r.status)
+	r.status, r.heard, r.value = status, time.Now(), nil
+	if r.state != StateLive || l.listed[r.name] != r {
+		l.list(r)
+	} else if news {
+		l.touch(r)
+	}
+	return answer, nil
+}
+
+// before reports whether s is older than t. A room that counts neither epochs
+// nor reports is never late.
+func (s Status) before(t Status) bool {
+	return s.Epoch < t.Epoch || s.Epoch == t.Epoch && s.Seq < t.Seq
+}
+
+// sameNews reports whether somebody who looks at the list would see no
+// difference: a room with nothing to tell only counts on.
+func sameNews(a, b Status) bool {
+	a.Seq = b.Seq
+	return reflect.DeepEqual(a, b)
+}
+
+// list shows r as live, from now on if it was not on the list.
+func (l *Lobby) list(r *room) {
+	if l.listed[r.name] != r {
+		l.listed[r.name] = r
+		r.since = time.Now()
+		l.log.Info("room listed", "room", r.name)
+	}
+	l.settle(r, StateLive)
+}
+
+// stale shows that nobody knows how r is.
+func (l *Lobby) stale(r *room) {
+	if l.listed[r.name] != r {
+		return
+	}
+	l.log.Info("room stale", "room", r.name)
+	l.settle(r, StateStale)
+}
+
+// remove takes r off the list: it is gone.
+func (l *Lobby) remove(r *room) {
+	if l.listed[r.name] != r {
+		return
+	}
+	l.log.Info("room gone", "room", r.name)
+	r.timer.Stop()
+	delete(l.listed, r.name)
+	l.touch(r)
+}
+
+// settle gives r a state and the time it may stay in it.
+func (l *Lobby) settle(r *room, state string) {
+	r.state, r.heard, r.value = state, time.Now(), nil
+	l.watch(r)
+	l.touch(r)
+}
+
+// watch wakes up when r's time is over. A report only moves that time, so a
+// room costs a timer now and then, not one for each report.
+func (l *Lobby) watch(r *room) {
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.timer = l.in.After(time.Until(l.due(r)), func() { l.expire(r) })
+}
+
+func (l *Lobby) due(r *room) time.Time {
+	if r.state == StateLive {
+		return r.heard.Add(l.cfg.StaleAfter)
+	}
+	return r.heard.Add(l.cfg.GoneAfter)
+}
+
+func (l *Lobby) expire(r *room) {
+	switch {
+	case l.listed[r.name] != r: // gone meanwhile
+	case time.Until(l.due(r)) > 0:
+		l.watch(r)
+	case r.state == StateLive:
+		l.stale(r)
+	default:
+		l.remove(r)
+	}
+}
+
+// touch notes that r changed. The first change is published at once, what
+// follows within PublishInterval together after it.
+func (l *Lobby) touch(r *room) {
+	l.dirty[r.name] = true
+	if l.publisher == nil {
+		l.publish()
+	}
+}
+
+// publish brings the shared object up to date, slot by slot.
+func (l *Lobby) publish() {
+	l.publisher = nil
+	if len(l.dirty) == 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.dirty)) {
+		if r := l.listed[name]; r != nil && !r.status.Unlisted {
+			l.object.Set(name, r.entry())
+		} else {
+			l.object.Remove(name)
+		}
+	}
+	clear(l.dirty)
+	l.publisher = l.in.After(PublishInterval, l.publish)
+}

@@ -1,0 +1,123 @@
+package lobby
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+// Config is what a lobby needs to know.
+type Config struct {
+	Secret     string        // the rooms' password; none means that no room gets in
+	AdminToken string        // the operators'; none means that there are none
+	StaleAfter time.Duration // without a report; default 15 s
+	GoneAfter  time.Duration // once stale; default 30 s
+	Log        *slog.Logger  // nil means the instance's
+	Failures   *Failures     // who guessed passwords; nil means Guesses
+}
+
+// Lobby is the application. All of it belongs to the instance goroutine.
+type Lobby struct {
+	cfg Config
+	in  *server.Instance
+	log *slog.Logger
+
+	roomList map[string]*server.Client // the live client of every authenticated room, by name
+	listed   map[string]*room          // who is on the list, with a link or for a while without
+
+	object    *sharedobject.Object[*server.Client] // "rooms"
+	dirty     map[string]bool                      // rooms that changed since the list was published
+	publisher *time.Timer                          // when the list may be published again; nil: now
+}
+
+// New makes the application of one lobby.
+func New(cfg Config) server.Application {
+	cfg.StaleAfter = cmp.Or(cfg.StaleAfter, 15*time.Second)
+	cfg.GoneAfter = cmp.Or(cfg.GoneAfter, 30*time.Second)
+	cfg.Failures = cmp.Or(cfg.Failures, &Guesses)
+	return &Lobby{
+		cfg:      cfg,
+		roomList: make(map[string]*server.Client),
+		listed:   make(map[string]*room),
+		dirty:    make(map[string]bool),
+	}
+}
+
+// OnAppStart opens the shared object that visitors watch.
+func (l *Lobby) OnAppStart(in *server.Instance) error {
+	l.in, l.log = in, cmp.Or(l.cfg.Log, in.Log())
+	l.object = in.SharedObject(ObjectRooms, false)
+	return nil
+}
+
+// OnConnect handles instances before anybody else: a room says its userName
+// and the password, an operator says admin and his token, and a visitor says
+// nothing. An answer to an address with many failures comes later.
+func (l *Lobby) OnConnect(client *server.Client, args amf.Args) error {
+	if none(args.At(0)) {
+		return nil
+	}
+	wait := l.cfg.Failures.Wait(client.IP(), time.Now())
+	admit := l.authenticate(client, args)
+	if wait > 0 {
+		return l.later(client, wait, admit)
+	}
+	return admit()
+}
+
+// join puts an authenticated room into roomList.
+func (l *Lobby) join(client *server.Client, userName, node string) error {
+	r, old := l.listed[userName], l.roomList[userName]
+	if r == nil && len(l.listed) >= MaxRooms {
+		return server.Reject("The lobby is full.")
+	}
+	if old != nil && r != nil && r.state == StateLive && (node == "" || node != cmp.Or(r.node, r.status.Node)) {
+		return server.Reject("Room name is already in use.")
+	}
+	if r == nil {
+		r = &room{name: userName}
+	} else if node != r.node {
+		r.status = Status{} // what another process said is not true of this one
+	}
+	r.node = node
+	l.roomList[userName], client.Data = client, r
+	if old != nil {
+		old.Close(&rtmp.StatusError{Code: rtmp.CodeConnectClosed, Description: "Replaced by a newer connection of this room."})
+	}
+	l.list(r)
+	return nil
+}
+
+// OnDisconnect takes a room off the list when it said goodbye; one that just
+// vanished stays for a while. An old link that was replaced is nobody's.
+func (l *Lobby) OnDisconnect(client *server.Client, reason error) {
+	r, ok := client.Data.(*room)
+	client.Data = nil
+	if !ok || l.roomList[r.name] != client {
+		return
+	}
+	delete(l.roomList, r.name)
+	if errors.Is(reason, rtmp.ErrGoodbye) {
+		l.remove(r)
+		return
+	}
+	l.stale(r)
+}
+
+// OnAppStop has nothing to do: timers and shared objects go with the instance.
+func (l *Lobby) OnAppStop() {}
+
+// Methods are what clients may call.
+func (l *Lobby) Methods() map[string]server.Method {
+	return map[string]server.Method{
+		MethodReport:   l.report,
+		MethodRooms:    l.rooms,
+		MethodAnnounce: l.announce,
+	}
+}

@@ -1,0 +1,335 @@
+package lobby
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"foyer/server/amf"
+)
+
+// Names of the contract between the lobby and those who connect to it.
+const (
+	MethodReport   = "report"   // room → lobby
+	MethodRooms    = "rooms"    // anyone → lobby
+	MethodAnnounce = "announce" // operator → lobby, and lobby → rooms
+	ObjectRooms    = "rooms"    // the shared object with a slot per room
+)
+
+// Values of Entry.State. A room that is neither is gone: not listed.
+const (
+	StateLive  = "live"
+	StateStale = "stale"
+)
+
+// Bounds of what a status may carry. What is longer is cut, what is larger is
+// the bound: a status of any size makes an entry of at most 16 KiB.
+const (
+	MaxName    = 64  // bytes of a room's name
+	MaxTitle   = 100 // code points
+	MaxTopic   = 300 // code points
+	MaxTags    = 10
+	MaxTag     = 32 // code points
+	MaxStreams = 16
+	MaxNode    = 128     // code points
+	MaxAddress = 512     // code points of the addresses rtmp and http
+	MaxCount   = 1 << 30 // users, viewers …
+	MaxWhole   = 1 << 53 // epoch, seq and times: what a number still holds exactly
+)
+
+// Status is what a room reports: its whole state. Times are milliseconds since 1970.
+type Status struct {
+	Epoch             float64  `json:"epoch"` // grows when the room restarts
+	Seq               float64  `json:"seq"`   // grows within an epoch
+	Title             string   `json:"title"`
+	Topic             string   `json:"topic"`
+	Tags              []string `json:"tags"`
+	Users             int      `json:"users"`      // have a nick
+	Spectators        int      `json:"spectators"` // have none and neither publish nor play
+	Viewers           int      `json:"viewers"`    // play a stream
+	Publishers        int      `json:"publishers"` // publish one
+	MessagesPerMinute float64  `json:"messagesPerMinute"`
+	Activity          float64  `json:"activity"` // 0 to 1
+	LastActive        float64  `json:"lastActive"`
+	Live              bool     `json:"live"` // something is being published
+	Streams           []string `json:"streams"`
+	Capacity          int      `json:"capacity"`
+	Locked            bool     `json:"locked"`
+	Unlisted          bool     `json:"unlisted"`
+	Node              string   `json:"node"`
+	RTMP              string   `json:"rtmp"` // full addresses of the room
+	HTTP              string   `json:"http"`
+}
+
+// Entry is a room as the lobby lists it.
+type Entry struct {
+	Name   string  `json:"name"`
+	State  string  `json:"state"` // StateLive or StateStale
+	Since  float64 `json:"since"` // when it was first listed
+	Status         // what it reported last
+}
+
+// member is a named field of a status or an entry, by its pointer.
+type member struct {
+	name string
+	dst  any // *string, *float64, *int, *bool or *[]string
+}
+
+// members lists what travels, in the order of the wire.
+func (s *Status) members() []member {
+	return []member{
+		{"epoch", &s.Epoch}, {"seq", &s.Seq}, {"title", &s.Title}, {"topic", &s.Topic}, {"tags", &s.Tags},
+		{"users", &s.Users}, {"spectators", &s.Spectators}, {"viewers", &s.Viewers}, {"publishers", &s.Publishers},
+		{"messagesPerMinute", &s.MessagesPerMinute}, {"activity", &s.Activity}, {"lastActive", &s.LastActive},
+		{"live", &s.Live}, {"streams", &s.Streams}, {"capacity", &s.Capacity},
+		{"locked", &s.Locked}, {"unlisted", &s.Unlisted},
+		{"node", &s.Node}, {"rtmp", &s.RTMP}, {"http", &s.HTTP},
+	}
+}
+
+func (e *Entry) members() []member {
+	return append([]member{{"name", &e.Name}, {"state", &e.State}, {"since", &e.Since}}, e.Status.members()...)
+}
+
+// Value returns s as it travels.
+func (s Status) Value() amf.Object { return object(s.members()) }
+
+// Value returns e as it travels: name, state and since, then the status.
+func (e Entry) Value() amf.Object { return object(e.members()) }
+
+// ParseStatus reads a status. A member that is missing, null or undefined is
+// zero, unknown ones are skipped, and numbers and texts are brought within
+// their bounds. A member of another type is an error that names it.
+func ParseStatus(v amf.Value) (Status, error) {
+	var s Status
+	if err := parse("status", v, s.members()); err != nil {
+		return Status{}, err
+	}
+	s.clean()
+	return s, nil
+}
+
+// ParseEntry reads an entry by the rules of ParseStatus.
+func ParseEntry(v amf.Value) (Entry, error) {
+	var e Entry
+	if err := parse("entry", v, e.members()); err != nil {
+		return Entry{}, err
+	}
+	e.Name, e.State, e.Since = text(e.Name, MaxName), text(e.State, MaxName), whole(e.Since, MaxWhole)
+	e.Status.clean()
+	return e, nil
+}
+
+// ValidName reports whether name may be a room's: 1 to 64 of A-Z a-z 0-9 . _ -
+func ValidName(name string) bool {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+	return 0 < len(name) && len(name) <= MaxName && strings.Trim(name, allowed) == ""
+}
+
+func object(ms []member) amf.Object {
+	o := make(amf.Object, len(ms))
+	for i, m := range ms {
+		o[i].Name = m.name
+		switch p := m.dst.(type) {
+		case *float64:
+			o[i].Value = amf.Number(*p)
+		case *int:
+			o[i].Value = amf.Number(*p)
+		case *bool:
+			o[i].Value = amf.Bool(*p)
+		case *string:
+			o[i].Value = amf.String(*p)
+		case *[]string:
+			list := make(amf.StrictArray, len(*p))
+			for i, s := range *p {
+				list[i] = amf.String(s)
+			}
+			o[i].Value = list
+		}
+	}
+	return o
+}
+
+func parse(what string, v amf.Value, ms []member) error {
+	v, ok := decoded(v)
+	if !ok {
+		return fmt.Errorf("%s: not a value", what)
+	}
+	switch v.(type) {
+	case amf.Object, amf.ECMAArray, *amf.TypedObject:
+	default:
+		return fmt.Errorf("%s: want an object, got %s", what, kind(v))
+	}
+	for _, m := range ms {
+		if err := m.parse(amf.Lookup(v, m.name)); err != nil {
+			return fmt.Errorf("%s: %s: %w", what, m.name, err)
+		}
+	}
+	return nil
+}
+
+func (m member) parse(v amf.Value) error {
+	v, ok := decoded(v)
+	if !ok {
+		return fmt.Errorf("not a value")
+	}
+	if none(v) {
+		return nil
+	}
+	switch p := m.dst.(type) {
+	case *float64:
+		if n, ok := v.(amf.Number); ok {
+			*p = float64(n)
+			return nil
+		}
+		return fmt.Errorf("want a number, got %s", kind(v))
+	case *int:
+		if n, ok := v.(amf.Number); ok {
+			*p = int(whole(float64(n), MaxCount))
+			return nil
+		}
+		return fmt.Errorf("want a number, got %s", kind(v))
+	case *bool:
+		if b, ok := v.(amf.Bool); ok {
+			*p = bool(b)
+			return nil
+		}
+		return fmt.Errorf("want a boolean, got %s", kind(v))
+	case *string:
+		if s, ok := v.(amf.String); ok {
+			*p = string(s)
+			return nil
+		}
+		return fmt.Errorf("want a string, got %s", kind(v))
+	case *[]string:
+		return m.parseList(p, v)
+	}
+	panic("lobby: member of a type without a rule")
+}
+
+// parseList takes a strict array, and the ECMA array that an AMF3 or an
+// ActionScript peer sends for one.
+func (m member) parseList(p *[]string, v amf.Value) error {
+	var items []amf.Value
+	switch v := v.(type) {
+	case amf.StrictArray:
+		items = v
+	case amf.ECMAArray:
+		for _, f := range v {
+			if f.Name != "length" {
+				items = append(items, f.Value)
+			}
+		}
+	default:
+		return fmt.Errorf("want an array, got %s", kind(v))
+	}
+	for i, item := range items {
+		item, _ := decoded(item)
+		s, ok := item.(amf.String)
+		if !ok {
+			return fmt.Errorf("item %d: want a string, got %s", i, kind(item))
+		}
+		*p = append(*p, string(s))
+	}
+	return nil
+}
+
+// clean brings s within its bounds. Both ends do it: what the lobby lists is
+// safe to show, and what a page reads is, whoever the lobby is.
+func (s *Status) clean() {
+	s.Epoch, s.Seq, s.LastActive = whole(s.Epoch, MaxWhole), whole(s.Seq, MaxWhole), whole(s.LastActive, MaxWhole)
+	s.MessagesPerMinute = whole(s.MessagesPerMinute, MaxCount)
+	if s.Activity = math.Min(s.Activity, 1); !(s.Activity > 0) { // also not-a-number
+		s.Activity = 0
+	}
+	s.Title, s.Topic, s.Node = text(s.Title, MaxTitle), text(s.Topic, MaxTopic), text(s.Node, MaxNode)
+	s.Tags, s.Streams = list(s.Tags, MaxTags, MaxTag), list(s.Streams, MaxStreams, MaxName)
+	s.RTMP, s.HTTP = address(s.RTMP, "rtmp"), address(s.HTTP, "http")
+}
+
+// whole returns x as a whole number between 0 and max.
+func whole(x, max float64) float64 {
+	if !(x > 0) { // also not-a-number
+		return 0
+	}
+	return math.Min(math.Floor(x), max)
+}
+
+// text returns s as one line of at most max code points.
+func text(s string, max int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s)
+	n := 0
+	for i := range s {
+		if n++; n > max {
+			s = s[:i]
+			break
+		}
+	}
+	return strings.TrimSpace(s)
+}
+
+// list returns the first max texts that are not empty; never nil.
+func list(in []string, max, size int) []string {
+	out := make([]string, 0, min(len(in), max))
+	for _, s := range in {
+		if s = text(s, size); s != "" && len(out) < max {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// address returns s when it is an address of that scheme, plain or over TLS:
+// pages make links of it, and nothing else may become one.
+func address(s, scheme string) string {
+	s = text(s, MaxAddress)
+	if strings.HasPrefix(s, scheme+"://") || strings.HasPrefix(s, scheme+"s://") {
+		return s
+	}
+	return ""
+}
+
+// decoded returns v, or what is in it when it is Raw.
+func decoded(v amf.Value) (amf.Value, bool) {
+	raw, ok := v.(amf.Raw)
+	if !ok {
+		return v, true
+	}
+	v, err := amf.Parse(raw)
+	return v, err == nil
+}
+
+// none reports whether v stands for nothing: a missing argument does, too.
+func none(v amf.Value) bool {
+	switch v.(type) {
+	case nil, amf.Null, amf.Undefined:
+		return true
+	}
+	return false
+}
+
+// kind names the type of v for people.
+func kind(v amf.Value) string {
+	switch v.(type) {
+	case nil, amf.Null, amf.Undefined:
+		return "nothing"
+	case amf.Number:
+		return "a number"
+	case amf.Bool:
+		return "a boolean"
+	case amf.String:
+		return "a string"
+	case amf.Object, *amf.TypedObject:
+		return "an object"
+	case amf.ECMAArray, amf.StrictArray:
+		return "an array"
+	}
+	return fmt.Sprintf("%T", v)
+}

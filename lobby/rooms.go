@@ -1,0 +1,120 @@
+package lobby
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// MaxAnnouncement is the length of an announcement, in code points.
+const MaxAnnouncement = 500
+
+// query says which rooms are wanted, and in which order.
+type query struct {
+	text, tag, sort string
+	live, unlisted  bool
+	limit           float64
+}
+
+// orders are the values of query.sort. Rooms that are equal come by name.
+var orders = map[string]func(a, b *room) int{
+	"activity": func(a, b *room) int {
+		return cmp.Or(cmp.Compare(b.status.Activity, a.status.Activity), cmp.Compare(b.status.Users, a.status.Users))
+	},
+	"users": func(a, b *room) int {
+		return cmp.Or(cmp.Compare(b.status.Users, a.status.Users), cmp.Compare(b.status.Activity, a.status.Activity))
+	},
+	"name":   func(a, b *room) int { return cmp.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) },
+	"newest": func(a, b *room) int { return b.since.Compare(a.since) },
+}
+
+// rooms answers with the entries that match the query.
+func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
+	q, err := parseQuery(args.At(0))
+	if err != nil {
+		return nil, server.Fail("rooms: " + err.Error())
+	}
+	hidden := isOperator(from) || from.Local() && q.unlisted
+	var found []*room
+	for _, r := range l.listed {
+		if q.matches(r) && (hidden || !r.status.Unlisted) {
+			found = append(found, r)
+		}
+	}
+	order := orders[q.sort]
+	slices.SortFunc(found, func(a, b *room) int { return cmp.Or(order(a, b), cmp.Compare(a.name, b.name)) })
+	if q.limit > 0 {
+		found = found[:min(len(found), int(q.limit))]
+	}
+	entries := make(amf.StrictArray, len(found))
+	for i, r := range found {
+		entries[i] = r.entry()
+	}
+	return entries, nil
+}
+
+func parseQuery(v amf.Value) (query, error) {
+	q := query{sort: "activity"}
+	if none(v) {
+		return q, nil
+	}
+	err := parse("query", v, []member{
+		{"text", &q.text}, {"tag", &q.tag}, {"live", &q.live}, {"sort", &q.sort}, {"limit", &q.limit}, {"unlisted", &q.unlisted},
+	})
+	if err != nil {
+		return query{}, err
+	}
+	if orders[q.sort] == nil {
+		return query{}, fmt.Errorf("query: sort: want activity, users, name or newest, got %q", text(q.sort, MaxTag))
+	}
+	if q.limit != whole(q.limit, MaxCount) {
+		return query{}, fmt.Errorf("query: limit: want a whole number, got %v", q.limit)
+	}
+	q.text = strings.ToLower(strings.TrimSpace(q.text))
+	return q, nil
+}
+
+func (q query) matches(r *room) bool {
+	if q.live && !r.status.Live {
+		return false
+	}
+	if q.tag != "" && !slices.ContainsFunc(r.status.Tags, func(tag string) bool { return strings.EqualFold(tag, q.tag) }) {
+		return false
+	}
+	texts := append([]string{r.name, r.status.Title, r.status.Topic}, r.status.Tags...)
+	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), q.text) })
+}
+
+// announce tells every room something that its users should know, and answers
+// how many rooms that are. The web API calls it as this process, after it
+// checked the token.
+func (l *Lobby) announce(from *server.Client, args amf.Args) (amf.Value, error) {
+	if !isOperator(from) && !from.Local() {
+		return nil, server.Fail("Not allowed.")
+	}
+	var said string
+	if err := args.Scan(&said); err != nil {
+		return nil, server.Fail("announce: " + err.Error())
+	}
+	said = strings.TrimSpace(strings.ToValidUTF8(said, ""))
+	switch n := utf8.RuneCountInString(said); {
+	case n == 0:
+		return nil, server.Fail("announce: the text is empty")
+	case n > MaxAnnouncement:
+		return nil, server.Fail(fmt.Sprintf("announce: the text is longer than %d characters", MaxAnnouncement))
+	case strings.ContainsFunc(said, unicode.IsControl):
+		return nil, server.Fail("announce: the text has control characters")
+	}
+	push := &server.Push{Method: MethodAnnounce, Args: []amf.Value{amf.String(said)}}
+	for _, client := range l.roomList {
+		client.Push(push)
+	}
+	l.log.Info("announcement made", "client", from.ID(), "rooms", len(l.roomList))
+	return amf.Object{{Name: "rooms", Value: amf.Number(len(l.roomList))}}, nil
+}
