@@ -1,0 +1,119 @@
+package room
+
+import (
+	"testing"
+	"time"
+)
+
+func TestActivity(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var a activity
+	if got := a.level(now); got != 0 {
+		t.Errorf("a new room: got %v", got)
+	}
+	for range 10 {
+		a.message(now)
+	}
+	last := a.level(now)
+	if last != 0.5 {
+		t.Errorf("ten messages at once: got %v, want 0.5", last)
+	}
+	for i := range 15 {
+		now = now.Add(time.Minute)
+		level := a.level(now)
+		if level > last {
+			t.Errorf("after %d minutes: %v, before %v", i+1, level, last)
+		}
+		last = level
+	}
+	now = now.Add(time.Minute)
+	if got := a.level(now); got != 0 {
+		t.Errorf("after a quarter of an hour: got %v", got)
+	}
+	for range 600 {
+		now = now.Add(time.Second)
+		a.message(now)
+	}
+	if got := a.level(now); got < 0.9 || got > 1 {
+		t.Errorf("a message a second: got %v", got)
+	}
+	now = now.Add(time.Hour)
+	a.hold(heatPublish, now)
+	if got := a.level(now); got < 0.3 || got > 0.4 {
+		t.Errorf("publishing: got %v", got)
+	}
+	if got := a.level(now.Add(-time.Hour)); got < 0 || got > 1 {
+		t.Errorf("a clock that goes back: got %v", got)
+	}
+}
+
+func TestMessagesPerMinute(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var a activity
+	for range 90 {
+		a.message(now)
+		a.message(now)
+		now = now.Add(time.Second)
+	}
+	now = now.Add(-time.Second)
+	if got := a.perMinute(now); got != 120 {
+		t.Errorf("got %v, want 120", got)
+	}
+	for wait, want := range map[time.Duration]float64{30 * time.Second: 60, 59 * time.Second: 2, time.Minute: 0, time.Hour: 0} {
+		b := a
+		if got := b.perMinute(now.Add(wait)); got != want {
+			t.Errorf("after %v: got %v, want %v", wait, got, want)
+		}
+	}
+	if got := a.perMinute(now.Add(-time.Hour)); got != 120 {
+		t.Errorf("a clock that goes back: got %v", got)
+	}
+}
+
+func TestRetryDelay(t *testing.T) {
+	for attempts := 1; attempts < 100; attempts++ {
+		longest := min(MinRetry<<min(attempts, 10), MaxRetry)
+		var least, most time.Duration = time.Hour, 0
+		for range 200 {
+			d := retryDelay(attempts)
+			least, most = min(least, d), max(most, d)
+		}
+		if least < MinRetry || most > longest {
+			t.Errorf("attempt %d: between %v and %v", attempts, least, most)
+		}
+		if most-least < (longest-MinRetry)/2 {
+			t.Errorf("attempt %d: no jitter, between %v and %v", attempts, least, most)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"ann", "ANN", true},
+		{"\u00c9va", "\u00e9VA", true},
+		{"\u03a3\u03c3\u03c2", "\u03c3\u03c3\u03c3", true}, // all sigmas
+		{"K", "\u212a", true},                              // the Kelvin sign
+		{"a  b", "a\u00a0b", true},
+		{"a\u200db", "ab", true},
+		{"stra\u00dfe", "strasse", false}, // simple folding only
+		{"\u00e9", "e\u0301", false},      // composed otherwise
+		{"ann", "anne", false},
+	} {
+		if got := fold(c.a) == fold(c.b); got != c.same {
+			t.Errorf("%q and %q: got %v", c.a, c.b, got)
+		}
+	}
+}
+
+func TestReportInterval(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{
+		0: 5 * time.Second, time.Millisecond: MinReport, 7 * time.Second: 7 * time.Second, time.Hour: MaxReport,
+	} {
+		if got := clamp(asked, MinReport, MaxReport); got != want {
+			t.Errorf("asked for %v: got %v, want %v", asked, got, want)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package room
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// MaxText is the length of a message, in code points.
+const MaxText = 500
+
+// say stores what a user says and tells everybody who is in, him too.
+func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
+	p := personOf(from)
+	if p == nil || p.nick == "" {
+		return nil, fail("Not allowed. Join with a nick to talk.", 0)
+	}
+	text, wrong := parseText(args.At(0))
+	if wrong != "" {
+		return nil, fail(wrong, 0)
+	}
+	now := time.Now()
+	if reason, wait := r.silence(p, now); wait > 0 {
+		return nil, fail(reason, wait)
+	}
+	p.speech.take(now)
+	p.spoke = now
+	r.activity.message(now)
+	m := message{id: r.chat.last + 1}
+	m.value = amf.Object{
+		{Name: "id", Value: amf.Number(m.id)},
+		{Name: "at", Value: amf.Number(ms(now))},
+		{Name: "user", Value: amf.Object{
+			{Name: "id", Value: amf.String(p.id)}, {Name: "nick", Value: amf.String(p.nick)}, {Name: "role", Value: amf.String(p.role)},
+		}},
+		{Name: "text", Value: amf.String(text)},
+	}
+	r.chat.add(m)
+	r.tell("message", m.value)
+	r.changed()
+	return amf.Object{{Name: "id", Value: amf.Number(m.id)}}, nil
+}
+
+// silence is why p has to wait before he says something, and how long.
+func (r *Room) silence(p *person, now time.Time) (reason string, wait time.Duration) {
+	if wait = p.mutedUntil.Sub(now); wait > 0 {
+		return "You are muted.", wait
+	}
+	if wait = p.spoke.Add(r.slow).Sub(now); r.slow > 0 && wait > 0 && p.role != roleModerator {
+		return "Slow mode: " + every(r.slow), wait
+	}
+	return "You talk too fast.", p.speech.wait(now)
+}
+
+// parseText returns v as a message, or what is wrong with it. Line ends and
+// tabs stay; other control characters, and marks that would turn the direction
+// of what stands around the message, are left out.
+func parseText(v amf.Value) (text, wrong string) {
+	text, ok := amf.AsString(v)
+	if !ok {
+		return "", "A message must be a string."
+	}
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n")
+	text = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) && r != '\u200e' && r != '\u200f' && r != '\u061c' {
+			return -1
+		}
+		return r
+	}, text))
+	switch n := utf8.RuneCountInString(text); {
+	case n == 0:
+		return "", "The message is empty."
+	case n > MaxText:
+		return "", fmt.Sprintf("The message is longer than %d characters: it has %d.", MaxText, n)
+	}
+	return text, ""
+}
+
+// historyOf is the method history.
+func (r *Room) historyOf(_ *server.Client, args amf.Args) (amf.Value, error) {
+	p, err := parsePage(args.At(0))
+	if err != nil {
+		return nil, server.Fail("history: " + err.Error())
+	}
+	found, complete, more := r.chat.page(p)
+	messages := make(amf.StrictArray, len(found))
+	for i, m := range found {
+		messages[i] = m.value
+	}
+	return amf.Object{
+		{Name: "epoch", Value: amf.Number(r.epoch)},
+		{Name: "messages", Value: messages},
+		{Name: "complete", Value: amf.Bool(complete)},
+		{Name: "more", Value: amf.Bool(more)},
+	}, nil
+}
+
+// line returns v as one line of at most max code points, "" when it is none.
+func line(v amf.Value, max int) string {
+	s, _ := amf.AsString(v)
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case hidden(r), r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) > max {
+		s = strings.TrimSpace(string([]rune(s)[:max]))
+	}
+	return s
+}

@@ -1,0 +1,166 @@
+package room
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"foyer/lobby"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// How the room reports to its lobby, and how it looks for a lobby it lost.
+const (
+	ReportPause = 500 * time.Millisecond // between reports of changes
+	MinReport   = time.Second            // what a lobby may ask for between reports without news
+	MaxReport   = time.Minute
+	MinRetry    = 500 * time.Millisecond
+	MaxRetry    = 15 * time.Second
+	StableLink  = 10 * time.Second // a link that lasted so long was good: the next retry is quick
+)
+
+// link is the state of the connection to the lobby.
+type link struct {
+	seq       float64
+	interval  time.Duration // what the lobby asked for
+	reported  time.Time     // when the last report went out
+	reporter  *time.Timer   // sends the next one
+	soon      bool          // which carries news
+	attempts  int           // failed ones, in a row
+	since     time.Time     // when the link was made; zero while there is none
+	retry     *time.Timer   // makes the next one; nil when none is due
+	complaint string        // logged last
+}
+
+func (r *Room) lobbyFound() {
+	r.log.Info("lobby connected", "lobby", r.cfg.Lobby)
+	r.link.since = time.Now()
+}
+
+// lobbyLost tries again later. Every room of a lobby that restarts does so:
+// they spread over a delay that grows.
+func (r *Room) lobbyLost(info *rtmp.StatusError) {
+	l := &r.link
+	if l.retry != nil {
+		return // one failure may have several things to say
+	}
+	if !l.since.IsZero() && time.Since(l.since) >= StableLink {
+		l.attempts, l.complaint = 0, ""
+	}
+	l.since = time.Time{}
+	l.attempts++
+	r.complain(info)
+	l.retry = r.in.After(retryDelay(l.attempts), func() {
+		l.retry = nil
+		r.connectLobby()
+	})
+}
+
+// retryDelay returns a random time that is longer on average after each
+// failure in a row, between MinRetry and MaxRetry.
+func retryDelay(attempts int) time.Duration {
+	longest := min(MinRetry<<min(attempts, 10), MaxRetry)
+	return MinRetry + rand.N(longest-MinRetry+1)
+}
+
+// complain logs what is wrong between room and lobby, once until it changes.
+func (r *Room) complain(info *rtmp.StatusError) {
+	text := info.Code + ": " + info.Description
+	if r.link.complaint == text {
+		return
+	}
+	r.link.complaint = text
+	r.log.Warn("lobby trouble", "lobby", r.cfg.Lobby, "code", info.Code, "err", info.Description)
+}
+
+// changed reports soon: at once, or when ReportPause has passed.
+func (r *Room) changed() {
+	l := &r.link
+	if l.soon {
+		return
+	}
+	l.soon = true
+	r.reportIn(max(0, time.Until(l.reported.Add(ReportPause))))
+}
+
+func (r *Room) reportIn(d time.Duration) {
+	if r.link.reporter != nil {
+		r.link.reporter.Stop()
+	}
+	r.link.reporter = r.in.After(d, r.report)
+}
+
+// report tells the lobby the room's whole state. Without a lobby it does
+// nothing: the whole state goes out when there is one again.
+func (r *Room) report() {
+	l := &r.link
+	l.soon = false
+	if r.lobbyNC == nil || !r.lobbyNC.IsConnected() {
+		return
+	}
+	l.seq++
+	l.reported = time.Now()
+	r.lobbyNC.Call(lobby.MethodReport, r.reportTaken, r.status().Value())
+	r.reportIn(clamp(l.interval, MinReport, MaxReport))
+}
+
+// reportTaken hears how often the lobby wants a report.
+func (r *Room) reportTaken(answer amf.Value, err error) {
+	if err != nil {
+		if info, ok := err.(*rtmp.StatusError); ok {
+			r.complain(info)
+		}
+		return
+	}
+	if n, ok := amf.AsNumber(amf.Lookup(answer, "interval")); ok && n > 0 {
+		r.link.interval = time.Duration(min(n, 1e6)) * time.Millisecond
+	}
+}
+
+// announced passes what an operator of the lobby has to say on to the people.
+func (r *Room) announced(args amf.Args) (amf.Value, error) {
+	if text := line(args.At(0), lobby.MaxAnnouncement); text != "" {
+		r.notify(text)
+	}
+	return amf.Null{}, nil
+}
+
+// status counts who is there: never a difference, always the table.
+func (r *Room) status() lobby.Status {
+	now := time.Now()
+	s := lobby.Status{
+		Epoch: r.epoch, Seq: r.link.seq,
+		Title: r.title, Topic: r.topic, Tags: r.tags,
+		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.locked, Unlisted: r.unlisted,
+		Node: r.cfg.Node, RTMP: r.cfg.PublicRTMP + "/room/" + r.name, HTTP: r.cfg.PublicHTTP + "/room/" + r.name,
+	}
+	for _, p := range r.people {
+		if p.nick != "" {
+			s.Users++
+		} else if len(p.playing) == 0 && len(p.publishing) == 0 {
+			s.Spectators++
+		}
+		if len(p.playing) > 0 {
+			s.Viewers++
+		}
+		if len(p.publishing) > 0 {
+			s.Publishers++
+		}
+	}
+	s.Live = s.Publishers > 0
+	if s.Live {
+		r.activity.hold(heatPublish, now)
+	}
+	s.Activity, s.MessagesPerMinute, s.LastActive = r.activity.level(now), r.activity.perMinute(now), ms(r.activity.last)
+	return s
+}
+
+func clamp(d, low, high time.Duration) time.Duration {
+	if d == 0 {
+		d = lobby.ReportInterval
+	}
+	return min(max(d, low), high)
+}
+
+// ms is t as it travels: milliseconds since 1970.
+func ms(t time.Time) float64 { return float64(t.UnixMilli()) }

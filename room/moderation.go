@@ -1,0 +1,308 @@
+package room
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"foyer/lobby"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// Bounds of what moderators decide.
+const (
+	MaxReason    = 200                  // code points
+	MaxSentence  = 365 * 24 * time.Hour // of a ban or a mute
+	MaxSentences = 1000                 // bans of a room, and mutes; the one that ends first goes first
+	MaxSlow      = time.Hour
+)
+
+// moderated is the method m for moderators, and for the process itself.
+func (r *Room) moderated(m func(amf.Args) error) server.Method {
+	return func(from *server.Client, args amf.Args) (amf.Value, error) {
+		if p := personOf(from); !from.Local() && (p == nil || p.role != roleModerator) {
+			return nil, fail("Not allowed.", 0)
+		}
+		if err := m(args); err != nil {
+			return nil, err
+		}
+		return amf.Null{}, nil
+	}
+}
+
+// setTopic is topic(text).
+func (r *Room) setTopic(args amf.Args) error {
+	if err := r.set(&r.topic, args, lobby.MaxTopic); err != nil {
+		return err
+	}
+	if r.topic == "" {
+		r.notify("The room has no topic now.")
+	} else {
+		r.notify("The topic is now: " + r.topic)
+	}
+	return nil
+}
+
+// setTitle is title(text).
+func (r *Room) setTitle(args amf.Args) error { return r.set(&r.title, args, lobby.MaxTitle) }
+
+// set stores a text that the lobby lists.
+func (r *Room) set(dst *string, args amf.Args, max int) error {
+	if _, ok := amf.AsString(args.At(0)); !ok {
+		return fail("The text must be a string.", 0)
+	}
+	*dst = line(args.At(0), max)
+	r.show()
+	return nil
+}
+
+// setTags is tags(array).
+func (r *Room) setTags(args amf.Args) error {
+	list, ok := args.At(0).(amf.StrictArray)
+	if !ok || len(list) > lobby.MaxTags {
+		return fail(fmt.Sprintf("Tags must be an array of at most %d strings.", lobby.MaxTags), 0)
+	}
+	var tags []string
+	for _, v := range list {
+		if tag := line(v, lobby.MaxTag); tag != "" && !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	r.tags = tags
+	r.changed()
+	return nil
+}
+
+// setUnlisted is unlist(on).
+func (r *Room) setUnlisted(args amf.Args) error {
+	if err := args.Scan(&r.unlisted); err != nil {
+		return fail("unlist: "+err.Error(), 0)
+	}
+	r.changed()
+	return nil
+}
+
+// setLock is lock(on): who comes to a locked room may watch, not talk.
+func (r *Room) setLock(args amf.Args) error {
+	was := r.locked
+	if err := args.Scan(&r.locked); err != nil {
+		return fail("lock: "+err.Error(), 0)
+	}
+	if was == r.locked {
+		return nil
+	}
+	r.show()
+	if r.locked {
+		r.notify("The room is locked: newcomers can only watch.")
+	} else {
+		r.notify("The room is open again.")
+	}
+	return nil
+}
+
+// setSlow is slow(seconds): how often each user may talk; 0 is as usual.
+func (r *Room) setSlow(args amf.Args) error {
+	d, err := seconds(args.At(0), MaxSlow)
+	if err != nil {
+		return err
+	}
+	if d = d.Truncate(time.Second); d == r.slow {
+		return nil
+	}
+	r.slow = d
+	r.show()
+	if d == 0 {
+		r.notify("Slow mode is off.")
+	} else {
+		r.notify("Slow mode: " + every(d))
+	}
+	return nil
+}
+
+// remove is remove(id): the message is gone for those who read it, too.
+func (r *Room) remove(args amf.Args) error {
+	id, ok := amf.AsNumber(args.At(0))
+	if !ok || id != math.Floor(id) || math.Abs(id) > lobby.MaxWhole || !r.chat.remove(int(id)) {
+		return fail("There is no such message.", 0)
+	}
+	r.tell("removed", amf.Number(id))
+	return nil
+}
+
+// kick is kick(nick, reason).
+func (r *Room) kick(args amf.Args) error {
+	p, err := r.named(args.At(0))
+	if err != nil {
+		return err
+	}
+	reason := line(args.At(1), MaxReason)
+	r.expel(p, reject(withReason("You were kicked", reason), 0))
+	r.notify(withReason(p.nick+" was kicked", reason))
+	return nil
+}
+
+// ban is ban(nick, seconds, reason), also of somebody who is not here; 0
+// seconds end a ban.
+func (r *Room) ban(args amf.Args) error {
+	nick, wrong := parseNick(args.At(0))
+	if wrong != "" {
+		return fail(wrong, 0)
+	}
+	d, err := seconds(args.At(1), MaxSentence)
+	if err != nil {
+		return err
+	}
+	now, key := time.Now(), fold(nick)
+	r.bans.lift(key, netip.Prefix{})
+	if d == 0 {
+		return nil
+	}
+	s := sentence{key: key, until: now.Add(d), reason: line(args.At(2), MaxReason)}
+	p := r.nicks[key]
+	if p != nil {
+		s.addr = personal(p.client.IP())
+	}
+	r.bans.add(s, now)
+	if p != nil {
+		r.expel(p, s.refuse(now))
+		r.notify(withReason(p.nick+" was banned", s.reason))
+	}
+	return nil
+}
+
+// mute is mute(nick, seconds); 0 seconds end it.
+func (r *Room) mute(args amf.Args) error {
+	p, err := r.named(args.At(0))
+	if err != nil {
+		return err
+	}
+	d, err := seconds(args.At(1), MaxSentence)
+	if err != nil {
+		return err
+	}
+	now, key := time.Now(), fold(p.nick)
+	addr := personal(p.client.IP())
+	r.mutes.lift(key, addr) // also what was decided when he had another nick
+	p.mutedUntil = now.Add(d)
+	if d == 0 {
+		r.notify(p.nick + " may talk again.")
+		return nil
+	}
+	r.mutes.add(sentence{key: key, addr: addr, until: p.mutedUntil}, now)
+	r.notify(fmt.Sprintf("%s is muted for %s.", p.nick, d))
+	return nil
+}
+
+// expel throws p out, at once for everybody else. Rejected is the code that
+// keeps programs from coming back by themselves.
+func (r *Room) expel(p *person, why *rtmp.StatusError) {
+	r.leave(p)
+	p.client.Close(why)
+}
+
+// named returns the user of that nick.
+func (r *Room) named(v amf.Value) (*person, error) {
+	nick, _ := amf.AsString(v)
+	if p := r.nicks[fold(nick)]; p != nil {
+		return p, nil
+	}
+	return nil, fail("Nobody here has this nick.", 0)
+}
+
+// sentence is what moderators decided about somebody, for a time.
+type sentence struct {
+	key    string       // the nick, folded
+	addr   netip.Prefix // not valid when it would meet others as well
+	until  time.Time
+	reason string
+}
+
+// refuse tells somebody who is banned why, and until when.
+func (s sentence) refuse(now time.Time) *rtmp.StatusError {
+	until := "You are banned until " + s.until.UTC().Format("2006-01-02 15:04:05 UTC")
+	e := reject(withReason(until, s.reason), s.until.Sub(now))
+	if s.reason != "" {
+		e.Application = because(s.reason, s.until.Sub(now))
+	}
+	return e
+}
+
+// sentences is a list of them, bounded by MaxSentences.
+type sentences []sentence
+
+func (ss *sentences) add(s sentence, now time.Time) {
+	ss.drop(now)
+	if len(*ss) >= MaxSentences {
+		first := slices.MinFunc(*ss, func(a, b sentence) int { return a.until.Compare(b.until) })
+		ss.lift(first.key, first.addr)
+	}
+	*ss = append(*ss, s)
+}
+
+// lift ends what was decided about a nick, or about somebody's address.
+func (ss *sentences) lift(key string, addr netip.Prefix) {
+	*ss = slices.DeleteFunc(*ss, func(s sentence) bool {
+		return s.key == key || s.addr.IsValid() && s.addr == addr
+	})
+}
+
+// drop forgets what is over.
+func (ss *sentences) drop(now time.Time) {
+	*ss = slices.DeleteFunc(*ss, func(s sentence) bool { return !s.until.After(now) })
+}
+
+// find returns the sentence that meets a nick or an address.
+func (ss *sentences) find(key string, ip netip.Addr, now time.Time) (sentence, bool) {
+	ss.drop(now)
+	for _, s := range *ss {
+		if s.key == key || s.addr.IsValid() && s.addr.Contains(ip.Unmap().WithZone("")) {
+			return s, true
+		}
+	}
+	return sentence{}, false
+}
+
+// findNick reports whether a sentence meets the nick itself.
+func (ss *sentences) findNick(key string, now time.Time) bool {
+	s, ok := ss.find(key, netip.Addr{}, now)
+	return ok && s.key == key
+}
+
+// personal returns the addresses that are most likely one person's. Those of
+// this machine and of private networks are not: whole offices, and everybody
+// who comes through a proxy, have the same.
+func personal(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap().WithZone("")
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
+		return netip.Prefix{}
+	}
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits)
+	return p
+}
+
+// seconds reads a duration between 0 and max.
+func seconds(v amf.Value, max time.Duration) (time.Duration, error) {
+	n, ok := amf.AsNumber(v)
+	if !ok || !(n >= 0 && n <= max.Seconds()) {
+		return 0, fail(fmt.Sprintf("Seconds must be a number from 0 to %.0f.", max.Seconds()), 0)
+	}
+	return time.Duration(n * float64(time.Second)), nil
+}
+
+// withReason is a sentence for people with a reason, if there is one.
+func withReason(what, reason string) string {
+	if reason == "" {
+		return what + "."
+	}
+	return what + ": " + reason
+}
+
+func every(d time.Duration) string { return fmt.Sprintf("one message per person every %s.", d) }

@@ -1,0 +1,44 @@
+package room
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// MaxObjectName is the length of the name of an object that users make, in bytes.
+const MaxObjectName = 128
+
+// show brings the shared object "room" up to date: only what changed travels.
+func (r *Room) show() {
+	r.state.Set("title", amf.String(r.title))
+	r.state.Set("topic", amf.String(r.topic))
+	r.state.Set("slow", amf.Number(r.slow.Seconds()))
+	r.state.Set("locked", amf.Bool(r.locked))
+	r.showStreams()
+}
+
+// CanRead lets everybody who is in use the room's own objects, and make and
+// use those that are open.
+func (r *Room) CanRead(client *server.Client, object string, persistent bool) bool {
+	if personOf(client) == nil {
+		return false
+	}
+	return !persistent && (object == ObjectUsers || object == ObjectRoom) || open(object)
+}
+
+// CanWrite lets users write what is open, as long as they may talk: a send
+// reaches everybody as a message does.
+func (r *Room) CanWrite(client *server.Client, object, slot string) bool {
+	p := personOf(client)
+	return p != nil && p.nick != "" && open(object) && !p.mutedUntil.After(time.Now())
+}
+
+// open reports whether the object is of those that users make.
+func open(object string) bool {
+	name, ok := strings.CutPrefix(object, ObjectsOpen)
+	return ok && name != "" && len(object) <= MaxObjectName && utf8.ValidString(name) && !strings.ContainsFunc(name, hidden)
+}

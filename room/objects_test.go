@@ -1,0 +1,63 @@
+package room_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"foyer/server/amf"
+)
+
+func TestObjects(t *testing.T) {
+	const noRead, noWrite = "SharedObject.NoReadAccess", "SharedObject.NoWriteAccess"
+	for _, c := range []struct {
+		name, object  string
+		user          bool
+		persistent    bool
+		use, writable string
+	}{
+		{"the users", "users", true, false, "", noWrite},
+		{"the room", "room", true, false, "", noWrite},
+		{"the room, by a spectator", "room", false, false, "", noWrite},
+		{"one's own", "public/board", true, false, "", ""},
+		{"one's own, deeper", "public/board/1", true, false, "", ""},
+		{"one's own, by a spectator", "public/board", false, false, "", noWrite},
+		{"another name", "board", true, false, noRead, noWrite},
+		{"nearly public", "publicity", true, false, noRead, noWrite},
+		{"no name", "public/", true, false, noRead, noWrite},
+		{"a control character", "public/\x00", true, false, noRead, noWrite},
+		{"a long name", "public/" + strings.Repeat("x", 128), true, false, noRead, noWrite},
+		{"a persistent one of one's own", "public/board", true, true, "", noWrite}, // write asks for the temporary one
+		{"the users, persistent", "users", true, true, "SharedObject.BadPersistence", noWrite},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t, config())
+				p := spectate(t, h)
+				if c.user {
+					p = join(t, h, "ann")
+				}
+				p.use(c.object, c.persistent)
+				if p.status != c.use {
+					t.Errorf("use: got %q, want %q", p.status, c.use)
+				}
+				if got := p.write(c.object, "slot", amf.String("v")); got != c.writable {
+					t.Errorf("write: got %q, want %q", got, c.writable)
+				}
+			})
+		})
+	}
+}
+
+func TestUsersShareObjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, config())
+		ann, bob := join(t, h, "ann"), join(t, h, "bob")
+		ann.use("public/board", false)
+		bob.use("public/board", false)
+		ann.write("public/board", "line", amf.String("x"))
+		if got := bob.slot("public/board", "line"); got != "x" {
+			t.Errorf("got %q", got)
+		}
+	})
+}

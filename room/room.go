@@ -1,0 +1,188 @@
+package room
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+
+	"foyer/lobby"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+// Names of the shared objects of a room.
+const (
+	ObjectUsers = "users"   // a slot per user, by id: {nick, role, since, via}
+	ObjectRoom  = "room"    // the slots title, topic, streams, slow, locked
+	ObjectsOpen = "public/" // users may create and write objects whose names start so
+)
+
+// DefaultMaxUsers is how many people with a nick a room holds unless told otherwise.
+const DefaultMaxUsers = 1000
+
+// Config is what every room of this process needs to know.
+type Config struct {
+	Lobby      string                   // absolute RTMP address; "" for rooms that report to nobody
+	Secret     string                   // the password towards the lobby
+	AdminToken string                   // the moderators' credential; "" means that there are none
+	Node       string                   // this process's name
+	PublicRTMP string                   // "rtmp://host:1935": the room's address is PublicRTMP + "/room/" + name
+	PublicHTTP string                   // "http://host:8080"
+	StreamKey  func(room string) string // the publishing key of a room; nil or "" means that nobody publishes
+	Takeover   bool                     // a newer publisher of a stream takes over from the older one
+	MaxUsers   int                      // default DefaultMaxUsers
+	Failures   *lobby.Failures          // who guessed credentials; nil means lobby.Guesses
+}
+
+// Room is the application. All of it belongs to the instance goroutine.
+type Room struct {
+	cfg   Config
+	in    *server.Instance
+	log   *slog.Logger
+	name  string
+	epoch float64 // milliseconds: grows when the room restarts
+
+	lobbyNC *server.NetConnection
+	link    link // how that connection is doing
+
+	people   []*person          // everybody who is in, in order of arrival
+	nicks    map[string]*person // those who have a nick, by fold(nick)
+	lastUser int
+
+	chat     history
+	activity activity
+	bans     sentences
+	mutes    sentences
+
+	title, topic     string
+	tags             []string
+	slow             time.Duration
+	locked, unlisted bool
+
+	users *sharedobject.Object[*server.Client]
+	state *sharedobject.Object[*server.Client]
+}
+
+// New makes the application of one room.
+func New(cfg Config) server.Application {
+	cfg.MaxUsers = cmp.Or(cfg.MaxUsers, DefaultMaxUsers)
+	cfg.Failures = cmp.Or(cfg.Failures, &lobby.Guesses)
+	return &Room{cfg: cfg, nicks: make(map[string]*person)}
+}
+
+// ValidName reports whether name may be a room's (1 to 64 of A-Z a-z 0-9 . _ -).
+func ValidName(name string) bool { return lobby.ValidName(name) }
+
+// OnAppStart connects the room to its lobby.
+func (r *Room) OnAppStart(in *server.Instance) error {
+	if !ValidName(in.ShortName()) {
+		return server.Reject("Room name is not valid.")
+	}
+	r.in, r.log, r.name, r.epoch = in, in.Log(), in.ShortName(), ms(time.Now())
+	r.activity.last = time.Now()
+	r.users, r.state = in.SharedObject(ObjectUsers, false), in.SharedObject(ObjectRoom, false)
+	r.show()
+	r.connectLobby()
+	return nil
+}
+
+// connectLobby makes lobbyNC: the lobby is told who we are and the password.
+func (r *Room) connectLobby() {
+	if r.cfg.Lobby == "" {
+		return
+	}
+	nc := r.in.NewNetConnection()
+	r.lobbyNC = nc
+	nc.OnStatus = func(info *rtmp.StatusError) {
+		if nc == r.lobbyNC {
+			r.onStatus(info)
+		}
+	}
+	nc.Methods = map[string]func(amf.Args) (amf.Value, error){lobby.MethodAnnounce: r.announced}
+	err := nc.Connect(r.cfg.Lobby, amf.String(r.name), amf.String(r.cfg.Secret), amf.Object{
+		{Name: "node", Value: amf.String(r.cfg.Node)}, {Name: "epoch", Value: amf.Number(r.epoch)},
+	})
+	if err != nil {
+		r.log.Error("lobby address refused", "err", err)
+	}
+}
+
+// onStatus hears how the connection to the lobby is. Whatever happens to it,
+// the room goes on with the people in it.
+func (r *Room) onStatus(info *rtmp.StatusError) {
+	switch {
+	case info.Code == rtmp.CodeConnectSuccess:
+		r.lobbyFound()
+		r.report()
+	case !r.lobbyNC.IsConnected():
+		r.lobbyLost(info)
+	default: // NetConnection.Call.Failed, or why the lobby is about to close
+		r.complain(info)
+	}
+}
+
+// OnConnect lets people in: with a nick to talk, without one to watch.
+func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
+	if none(args.At(0)) {
+		r.enter(client, &person{})
+		return nil
+	}
+	nick, wrong := parseNick(args.At(0))
+	if wrong != "" {
+		return reject(wrong, 0)
+	}
+	if credential := args.At(1); !none(credential) && credential != amf.String("") {
+		return r.moderatorComes(client, nick, credential)
+	}
+	return r.join(client, nick, roleUser)
+}
+
+// OnDisconnect lets them out again.
+func (r *Room) OnDisconnect(client *server.Client, _ error) {
+	if p := personOf(client); p != nil {
+		r.leave(p)
+	}
+	client.Data = nil // nobody now, and no longer waiting to be somebody
+}
+
+// OnAppStop says goodbye to the lobby.
+func (r *Room) OnAppStop() {
+	if r.lobbyNC != nil {
+		r.lobbyNC.Close()
+	}
+}
+
+// Methods are what clients may call.
+func (r *Room) Methods() map[string]server.Method {
+	return map[string]server.Method{
+		"say":     r.say,
+		"history": r.historyOf,
+		"users":   r.listUsers,
+		"nick":    r.rename,
+		"topic":   r.moderated(r.setTopic),
+		"kick":    r.moderated(r.kick),
+		"ban":     r.moderated(r.ban),
+		"mute":    r.moderated(r.mute),
+		"remove":  r.moderated(r.remove),
+		"slow":    r.moderated(r.setSlow),
+		"lock":    r.moderated(r.setLock),
+		"title":   r.moderated(r.setTitle),
+		"tags":    r.moderated(r.setTags),
+		"unlist":  r.moderated(r.setUnlisted),
+	}
+}
+
+// notify tells everybody who is in something that no user said.
+func (r *Room) notify(text string) {
+	r.tell("notice", amf.Object{{Name: "text", Value: amf.String(text)}})
+}
+
+// tell calls a method of everybody who is in. It is encoded once for all.
+func (r *Room) tell(method string, args ...amf.Value) {
+	push := &server.Push{Method: method, Args: args}
+	for _, p := range r.people {
+		p.client.Push(push)
+	}
+}

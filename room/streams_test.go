@@ -1,0 +1,195 @@
+package room_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// watched returns a host whose room blue is also returned.
+func watched(t *testing.T, cfg room.Config) (*server.Host, *room.Room) {
+	t.Helper()
+	var r *room.Room
+	h := &server.Host{}
+	h.Handle("room", func() server.Application { r = room.New(cfg).(*room.Room); return r })
+	t.Cleanup(func() { h.Stop(t.Context()) })
+	spectate(t, h)
+	return h, r
+}
+
+// do runs f on the instance goroutine.
+func do(p *peer, f func()) {
+	p.client.Instance().Post(f)
+	synctest.Wait()
+}
+
+func TestPublish(t *testing.T) {
+	for _, c := range []struct {
+		name, stream, public, want string
+	}{
+		{"the right key", "live?key=stream-key-blue", "live", ""},
+		{"more in the query", "live?x=1&key=stream-key-blue&y=%zz", "live", ""},
+		{"another name", "cam-2?key=stream-key-blue", "cam-2", ""},
+		{"the key of another room", "live?key=stream-key-red", "", "Wrong stream key for room blue."},
+		{"a part of the key", "live?key=stream-key-blu", "", "Wrong stream key for room blue."},
+		{"no key", "live", "", "The stream key is missing: publish as live?key=KEY."},
+		{"an empty key", "live?key=", "", "The stream key is missing: publish as live?key=KEY."},
+		{"another query", "live?token=stream-key-blue", "", "The stream key is missing: publish as live?key=KEY."},
+		{"no name", "?key=stream-key-blue", "", "Stream name is not valid."},
+		{"a bad name", "a/b?key=stream-key-blue", "", "Stream name is not valid."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h, r := watched(t, config())
+				p := spectate(t, h)
+				do(p, func() {
+					public, takeover, err := r.OnPublish(p.client, c.stream, "live")
+					if c.want == "" {
+						if public != c.public || !takeover || err != nil {
+							t.Errorf("got %q, %v, %v", public, takeover, err)
+						}
+						return
+					}
+					s, ok := err.(*rtmp.StatusError)
+					if !ok || s.Level != "error" || s.Code != "NetStream.Publish.BadName" || s.Description != c.want {
+						t.Errorf("got %v, want %q", err, c.want)
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestNobodyPublishes(t *testing.T) {
+	for name, streamKey := range map[string]func(string) string{"no keys": nil, "an empty key": func(string) string { return "" }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := config()
+				cfg.StreamKey = streamKey
+				h, r := watched(t, cfg)
+				p := spectate(t, h)
+				do(p, func() {
+					for _, stream := range []string{"live?key=", "live", "live?key=x"} {
+						if _, _, err := r.OnPublish(p.client, stream, "live"); err == nil {
+							t.Errorf("%s was accepted", stream)
+						}
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestStreamsInTheObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := watched(t, config())
+		watcher, one, two := spectate(t, h), spectate(t, h), spectate(t, h)
+		watcher.use(room.ObjectRoom, false)
+		check := func(want string) {
+			t.Helper()
+			if got := watcher.slot(room.ObjectRoom, "streams"); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+		publish := func(p *peer, name string) {
+			do(p, func() {
+				if _, _, err := r.OnPublish(p.client, name+"?key=stream-key-blue", "live"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		publish(one, "live")
+		publish(two, "cam")
+		check("[cam live]")
+		do(one, func() { r.OnUnpublish(one.client, "live") })
+		check("[cam]")
+		publish(one, "cam") // takes over: the host tells of the older one after
+		do(two, func() { r.OnUnpublish(two.client, "cam") })
+		check("[cam]")
+		one.client.Leave(rtmp.ErrClosed)
+		check("[]")
+		for i := range room.MaxStreams {
+			publish(two, string(rune('a'+i)))
+		}
+		do(two, func() {
+			if _, _, err := r.OnPublish(two.client, "z?key=stream-key-blue", "live"); err == nil {
+				t.Error("one stream more than there may be")
+			}
+		})
+	})
+}
+
+// With takeover off the host may refuse a publisher that the room would take.
+func TestRefusedNewcomerIsNoPublisher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config()
+		cfg.Takeover = false
+		h, r := watched(t, cfg)
+		one, two := spectate(t, h), spectate(t, h)
+		one.use(room.ObjectRoom, false)
+		const name = "live?key=stream-key-blue"
+		do(one, func() { r.OnPublish(one.client, name, "live") })
+		do(two, func() {
+			if _, takeover, err := r.OnPublish(two.client, name, "live"); takeover || err != nil {
+				t.Errorf("got %v, %v", takeover, err)
+			}
+		})
+		do(one, func() { r.OnUnpublish(one.client, "live") })
+		if got := one.slot(room.ObjectRoom, "streams"); got != "[]" {
+			t.Errorf("the refused newcomer publishes: %s", got)
+		}
+		do(one, func() { r.OnPublish(one.client, name, "live") })
+		do(two, func() { // the host lets the silent one go in the same turn
+			r.OnPublish(two.client, name, "live")
+			r.OnUnpublish(one.client, "live")
+		})
+		if got := one.slot(room.ObjectRoom, "streams"); got != "[live]" {
+			t.Errorf("the accepted newcomer does not publish: %s", got)
+		}
+	})
+}
+
+func TestPlay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := watched(t, config())
+		p := spectate(t, h)
+		do(p, func() {
+			if public, err := r.OnPlay(p.client, "live?x=1"); public != "live" || err != nil {
+				t.Errorf("got %q, %v", public, err)
+			}
+			r.OnStop(p.client, "live")
+			r.OnStop(p.client, "live") // once too often
+			for _, bad := range []string{"", "a/b", "?x"} {
+				if _, err := r.OnPlay(p.client, bad); err == nil {
+					t.Errorf("plays %q", bad)
+				}
+			}
+		})
+	})
+}
+
+func TestThrownOutClientsAreNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := watched(t, config())
+		bob, mod := join(t, h, "bob"), moderate(t, h)
+		do(bob, func() {
+			r.OnPublish(bob.client, "live?key=stream-key-blue", "live")
+			r.OnPlay(bob.client, "live")
+		})
+		mod.must("kick", amf.String("bob"), amf.String(""))
+		do(mod, func() {
+			r.OnUnpublish(bob.client, "live")
+			r.OnStop(bob.client, "live")
+			if _, _, err := r.OnPublish(bob.client, "live?key=stream-key-blue", "live"); err == nil {
+				t.Error("publishes")
+			}
+			if r.CanRead(bob.client, "users", false) || r.CanWrite(bob.client, "public/x", "") {
+				t.Error("uses objects")
+			}
+		})
+	})
+}
