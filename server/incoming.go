@@ -179,7 +179,7 @@ func (s *sessions) end(p *incoming) {
 	s.out += stats.BytesOut
 }
 
-// list returns the live ones; ctx nil means those of every Serve.
+// list returns the live ones of one Serve.
 func (s *sessions) list(ctx context.Context) []*incoming {
 	s.mu.Lock()
 	defer s.mu.Unlock()

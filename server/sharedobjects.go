@@ -1,8 +1,8 @@
 package server
 
 import (
+	"math/rand/v2"
 	"slices"
-	"time"
 
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
@@ -58,7 +58,9 @@ func (in *Instance) SharedObject(name string, persistent bool) *sharedobject.Obj
 // life of it, so that nobody takes it for the old one: within this instance by
 // counting, across restarts by the clock.
 func (in *Instance) makeObject(key objectKey) *object {
-	first := max(uint32(time.Now().Unix()), in.version+1)
+	// Any number will do but one near those of an earlier life: a client that
+	// comes back with an old version would be taken to have missed only a little.
+	first := max(rand.Uint32()>>1, in.version+1)
 	o := &object{Object: sharedobject.New[*Client](key.name, key.persistent, first)}
 	if in.objects == nil {
 		in.objects = make(map[objectKey]*object)

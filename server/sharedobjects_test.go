@@ -229,6 +229,27 @@ func TestTemporaryObjectDies(t *testing.T) {
 	})
 }
 
+// TestObjectAfterRestart makes the same object in two processes, a moment
+// apart: who was subscribed in the first one must not be taken to have missed
+// only a little.
+func TestObjectAfterRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var versions [2]uint32
+		for i := range versions {
+			a := newSharingApp()
+			h := newHost(t, func() Application { return a })
+			c, p := join(t, h)
+			c.ServeSharedObject(use("public/x", false))
+			synctest.Wait()
+			versions[i] = p.pushed[0].SharedObject.Version
+			stopHost(h)
+		}
+		if d := versions[1] - versions[0]; d+1000 < 2000 {
+			t.Errorf("versions start at %d and %d", versions[0], versions[1])
+		}
+	})
+}
+
 func TestSharedObjectLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSharingApp()
