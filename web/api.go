@@ -1,0 +1,227 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+
+	"foyer/lobby"
+)
+
+const (
+	// MaxBody is how much a request may bring.
+	MaxBody = 16 << 10
+	// callTimeout is how long an instance may take to answer a request.
+	callTimeout = 5 * time.Second
+)
+
+// Where the applications are.
+const (
+	lobbyInstance = "lobby"
+	roomInstances = "room/"
+)
+
+// apiRooms is /api/v1/rooms: the lobby's list, or the part of it that is
+// wanted (text, tag, live, sort, limit).
+func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
+	query, err := listQuery(r.URL.Query())
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if h.isOperator(r) {
+		query = append(query, amf.Field{Name: "unlisted", Value: amf.Bool(true)})
+	}
+	rooms, err := h.rooms(r.Context(), query)
+	if err != nil {
+		h.callProblem(w, err, h.elsewhere())
+		return
+	}
+	list := make(amf.StrictArray, len(rooms))
+	for i, e := range rooms {
+		list[i] = e.Value()
+	}
+	writeJSON(w, amf.Object{{Name: "at", Value: now()}, {Name: "rooms", Value: list}})
+}
+
+// listQuery is the argument of the lobby's method rooms.
+func listQuery(params url.Values) (amf.Object, error) {
+	var query amf.Object
+	for _, name := range []string{"text", "tag", "sort"} {
+		if v := params.Get(name); v != "" {
+			query = append(query, amf.Field{Name: name, Value: amf.String(v)})
+		}
+	}
+	if v := params.Get("live"); v != "" {
+		live, err := strconv.ParseBool(v)
+		if err != nil {
+			return nil, errors.New("live: want true or false")
+		}
+		query = append(query, amf.Field{Name: "live", Value: amf.Bool(live)})
+	}
+	limit, err := wholeParams(params, "limit")
+	return append(query, limit...), err
+}
+
+// wholeParams are the members of an argument that are whole numbers.
+func wholeParams(params url.Values, names ...string) (amf.Object, error) {
+	var found amf.Object
+	for _, name := range names {
+		v := params.Get(name)
+		if v == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(v, 10, 53)
+		if err != nil {
+			return nil, fmt.Errorf("%s: want a whole number", name)
+		}
+		found = append(found, amf.Field{Name: name, Value: amf.Number(n)})
+	}
+	return found, nil
+}
+
+// apiRoom is /api/v1/rooms/NAME: its entry.
+func (h *Handler) apiRoom(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	entry, err := h.entry(r.Context(), name, h.isOperator(r))
+	if err != nil {
+		h.callProblem(w, err, h.elsewhere())
+		return
+	}
+	if entry == nil {
+		problem(w, http.StatusNotFound, "No room of this name is running.")
+		return
+	}
+	writeJSON(w, entry.Value())
+}
+
+// apiMessages is /api/v1/rooms/NAME/messages: what the room's method history
+// answers (after, before, limit). It starts no room.
+func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	query, err := wholeParams(r.URL.Query(), "after", "before", "limit")
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	const absent = "No room of this name is running on this server."
+	if !lobby.ValidName(name) {
+		problem(w, http.StatusNotFound, absent)
+		return
+	}
+	history, err := h.call(r.Context(), roomInstances+name, "history", query)
+	if err != nil {
+		h.callProblem(w, err, absent)
+		return
+	}
+	writeJSON(w, history)
+}
+
+// apiAnnounce is POST /api/v1/announce: {"text"} to all rooms.
+func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
+	if !h.isOperator(r) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="foyer"`)
+		problem(w, http.StatusUnauthorized, "This needs the admin token.")
+		return
+	}
+	var body struct {
+		Text string `json:"text"`
+	}
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, MaxBody)).Decode(&body)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		problem(w, http.StatusRequestEntityTooLarge, "The body is too large.")
+		return
+	}
+	if err != nil {
+		problem(w, http.StatusBadRequest, `The body has to be {"text": "…"}.`)
+		return
+	}
+	answer, err := h.call(r.Context(), lobbyInstance, lobby.MethodAnnounce, amf.String(body.Text))
+	if err != nil {
+		h.callProblem(w, err, h.elsewhere())
+		return
+	}
+	writeJSON(w, answer)
+}
+
+// isOperator reports whether the request shows the admin token. It takes the
+// same time whatever was shown.
+func (h *Handler) isOperator(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given, want := sha256.Sum256([]byte(strings.TrimSpace(token))), sha256.Sum256([]byte(h.cfg.AdminToken))
+	same := subtle.ConstantTimeCompare(given[:], want[:]) == 1
+	return same && strings.EqualFold(scheme, "Bearer") && h.cfg.AdminToken != ""
+}
+
+// rooms asks the lobby for its list. A lobby that nobody has connected to yet
+// has no rooms.
+func (h *Handler) rooms(ctx context.Context, query amf.Object) ([]lobby.Entry, error) {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodRooms, query)
+	if errors.Is(err, server.ErrNotRunning) && h.hasLobby() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, _ := v.(amf.StrictArray)
+	rooms := make([]lobby.Entry, 0, len(list))
+	for _, item := range list {
+		entry, err := lobby.ParseEntry(item)
+		if err != nil {
+			return nil, err
+		}
+		rooms = append(rooms, entry)
+	}
+	return rooms, nil
+}
+
+// entry is the lobby's entry of one room, nil when it lists none.
+func (h *Handler) entry(ctx context.Context, name string, unlisted bool) (*lobby.Entry, error) {
+	rooms, err := h.rooms(ctx, amf.Object{
+		{Name: "text", Value: amf.String(name)}, {Name: "unlisted", Value: amf.Bool(unlisted)},
+	})
+	for i := range rooms {
+		if rooms[i].Name == name {
+			return &rooms[i], nil
+		}
+	}
+	return nil, err
+}
+
+func (h *Handler) hasLobby() bool {
+	app, _, _ := h.cfg.Host.Resolve(lobbyInstance)
+	return app == lobbyInstance
+}
+
+// elsewhere says where the lobby is that is not here.
+func (h *Handler) elsewhere() string {
+	if h.cfg.Lobby == "" {
+		return "The lobby is not on this server."
+	}
+	return "The lobby is not on this server. Its rooms report to " + h.cfg.Lobby + "."
+}
+
+func (h *Handler) call(ctx context.Context, instance, method string, args ...amf.Value) (amf.Value, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return h.cfg.Host.Call(ctx, instance, method, args...)
+}
+
+func now() amf.Number { return amf.Number(time.Now().UnixMilli()) }
+
+func writeJSON(w http.ResponseWriter, v amf.Value) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(append(appendValue(nil, v), '\n'))
+}

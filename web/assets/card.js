@@ -1,0 +1,108 @@
+// @ts-check
+// One card of the lobby: where its parts are and how a room fills them.
+
+import { count, mood, spoken } from "./rooms.js";
+
+/** @typedef {import("./rooms.js").Entry} Entry */
+
+const WIDTH = 120, HEIGHT = 30, FLOOR = 2;
+
+/**
+ * Draws activity as a line with light under it. For the time before this page
+ * looked, a thin line goes on at the first level known: it is not made up to
+ * look like knowledge.
+ * @param {Element} svg
+ * @param {[x: number, y: number][]} points
+ */
+export function drawSpark(svg, points) {
+  const at = points.map(([x, y]) => ({ x: (x * WIDTH).toFixed(1), y: (HEIGHT - FLOOR - y * (HEIGHT - FLOOR - 2)).toFixed(1) }));
+  const line = at.map(({ x, y }) => `${x} ${y}`).join("L");
+  const [first] = at;
+  svg.querySelector(".spark-line")?.setAttribute("d", `M${line}`);
+  svg.querySelector(".spark-before")?.setAttribute("d", `M0 ${first.y}H${first.x}`);
+  svg.querySelector(".spark-area")?.setAttribute("d", `M0 ${first.y}L${line}L${WIDTH} ${HEIGHT}H0Z`);
+}
+
+/** A card on the page. Writes only what changed. */
+export class Card {
+  /** @type {Map<string, any>} */ #shown = new Map();
+
+  /** @param {HTMLElement} item */
+  constructor(item) {
+    this.item = item;
+    /** @param {string} selector @returns {any} */
+    const part = (selector) => item.querySelector(selector);
+    this.link = part(".card-title a");
+    this.count = part(".count");
+    this.word = part(".count-word");
+    this.topic = part(".card-topic");
+    this.name = part(".card-name");
+    this.also = part(".card-also");
+    this.onair = part(".onair");
+    this.lock = part(".lock");
+    this.full = part(".full");
+    this.tags = part(".tags");
+    this.life = part(".card-life");
+    this.spark = part(".spark");
+  }
+
+  /**
+   * @param {Entry} room
+   * @param {number} silent for how many seconds a stale room has not reported
+   * @param {[x: number, y: number][]} points
+   * @param {(tag: string) => string} tagHref
+   */
+  show(room, silent, points, tagHref) {
+    const stale = room.state === "stale";
+    this.#once("name", room.name, (name) => {
+      this.item.dataset.name = name;
+      this.link.href = `room/${encodeURIComponent(name)}`;
+      this.name.textContent = name;
+    });
+    this.#once("stale", stale, (on) => this.item.classList.toggle("stale", on));
+    this.#once("title", room.title || room.name, (title) => { this.link.textContent = title; });
+    this.#once("spoken", spoken(room), (words) => this.link.setAttribute("aria-label", words));
+    this.#once("users", room.users, (n) => {
+      this.count.textContent = n;
+      this.word.textContent = n === 1 ? "person" : "people";
+    });
+    this.#once("topic", room.topic, (topic) => { this.topic.textContent = topic; });
+    this.#once("also", aside(room), (words) => { this.also.textContent = words; });
+    this.#once("onair", !room.live, (off) => { this.onair.hidden = off; });
+    this.#once("lock", !room.locked, (off) => { this.lock.hidden = off; });
+    this.#once("full", !(room.capacity > 0 && room.users >= room.capacity), (off) => { this.full.hidden = off; });
+    this.#once("tags", room.tags.map((tag) => `${tag} ${tagHref(tag)}`).join("\n"), () => this.#tags(room.tags, tagHref));
+    this.#once("life", stale ? `no report for ${silent} s` : mood(room), (words) => { this.life.textContent = words; });
+    drawSpark(this.spark, points);
+  }
+
+  /** @param {string[]} tags @param {(tag: string) => string} href */
+  #tags(tags, href) {
+    this.tags.replaceChildren(...tags.map((tag) => {
+      const item = document.createElement("li");
+      const link = document.createElement("a");
+      link.href = href(tag);
+      link.dataset.tag = tag;
+      link.textContent = tag;
+      item.append(link);
+      return item;
+    }));
+    this.tags.hidden = tags.length === 0;
+  }
+
+  /** @template T @param {string} what @param {T} value @param {(value: T) => void} write */
+  #once(what, value, write) {
+    if (this.#shown.get(what) === value) return;
+    this.#shown.set(what, value);
+    write(value);
+  }
+}
+
+/** @param {Entry} room who else is there */
+function aside({ spectators, viewers, users, capacity }) {
+  return [
+    viewers > 0 && count(viewers, "viewer", "viewers"),
+    spectators > 0 && `${spectators} looking on`,
+    capacity > 0 && capacity < 1000 && `${users}/${capacity}`,
+  ].filter(Boolean).join(" · ");
+}

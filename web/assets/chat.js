@@ -1,0 +1,251 @@
+// @ts-check
+// The chat as one sees it. What was said before stands in one list, what is
+// said now arrives in another, the only one that is read out.
+
+/** @typedef {import("./chatlog.js").Message} Message */
+
+/** Messages of one person within this time stand under one name. */
+const TOGETHER = 5 * 60_000;
+/** So near to the end counts as at the end, in pixels. */
+const NEAR = 48;
+/** So many messages stay in the list that is read out, and on the page. */
+const FRESH = 100, MOST = 1_000;
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+
+/**
+ * Text with its web addresses as links. Nothing in it is ever taken for markup.
+ * @param {string} text
+ * @returns {(string|HTMLAnchorElement)[]}
+ */
+export function linked(text) {
+  return text.split(/(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]}])/).map((part, i) => {
+    if (i % 2 === 0 || !URL.canParse(part)) return part;
+    const link = document.createElement("a");
+    link.href = part;
+    link.rel = "noopener noreferrer nofollow";
+    link.target = "_blank";
+    link.textContent = part;
+    return link;
+  });
+}
+
+export class Chat {
+  /** Whether a message is our own. @type {(message: Message) => boolean} */
+  isMine = () => false;
+  /** Somebody wants to do something with a message. @type {(message: Message, id: number) => void} */
+  onMenu = () => {};
+
+  /** The page forgot what is older than a message. @type {(key: string) => void} */
+  onPruned = () => {};
+
+  /** @type {WeakMap<Element, Message>} */ #messages = new WeakMap();
+  #pinned = true;
+  #top = 0;
+  #unseen = 0;
+
+  /** @param {HTMLElement} root the section of the page @param {(id: number) => string} key */
+  constructor(root, key) {
+    /** @param {string} selector @returns {any} */
+    const part = (selector) => root.querySelector(selector);
+    this.key = key;
+    this.scroll = part(".scroll");
+    this.past = part(".past");
+    this.fresh = part(".fresh");
+    this.hush = part(".hush");
+    this.pill = part(".pill");
+    this.template = /** @type {HTMLTemplateElement} */ (document.querySelector(".message-template"));
+    this.scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.scroll.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#walk(event));
+    this.scroll.addEventListener("click", (/** @type {MouseEvent} */ event) => this.#clicked(event));
+    this.pill.querySelector("button").addEventListener("click", () => this.toEnd());
+    new ResizeObserver(() => this.#pinned && this.toEnd()).observe(this.scroll);
+  }
+
+  /** @param {Message[]} messages @param {"above"|"below"} where */
+  addPast(messages, where) {
+    const items = messages.map((message) => this.#item(message));
+    const { scrollHeight, scrollTop } = this.scroll;
+    if (where === "below") {
+      this.settle();
+      this.past.append(...items);
+    } else {
+      this.past.prepend(...items);
+    }
+    this.#group(this.past);
+    if (where === "above") this.scroll.scrollTop = scrollTop + this.scroll.scrollHeight - scrollHeight;
+    else this.#arrived(messages.length);
+    this.#roving();
+  }
+
+  /** @param {Message} message that was just said */
+  add(message) {
+    const item = this.#item(message);
+    item.classList.add("new");
+    const before = this.#items().at(-1);
+    this.#follow(item, before);
+    this.fresh.append(item);
+    if (this.#pinned && this.fresh.children.length > FRESH) this.settle();
+    if (this.isMine(message)) this.#pinned = true;
+    this.#arrived(1);
+    this.#roving();
+  }
+
+  /** @param {string} text something the room says itself */
+  notice(text) { this.#line("notice", text); }
+
+  /** @param {string} text a word between what is above and what is below */
+  divide(text) { this.#line("divider", text); }
+
+  /** @param {string} key */
+  remove(key) {
+    const item = this.scroll.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (!item) return;
+    const focus = item.contains(document.activeElement);
+    const next = item.nextElementSibling ?? item.previousElementSibling;
+    item.remove();
+    this.#group(this.past, this.fresh);
+    this.#roving();
+    if (focus) (next instanceof HTMLElement && next.matches(".message") ? next : this.#items().at(-1))?.focus();
+  }
+
+  /** Marks our own messages again: we are somebody else now. */
+  remark() {
+    for (const item of this.#items()) item.classList.toggle("mine", this.isMine(this.#of(item)));
+  }
+
+  /** What has been said so far is the past: it leaves the list that is read out. */
+  settle() {
+    const focused = document.activeElement;
+    this.past.append(...this.fresh.children);
+    if (focused instanceof HTMLElement && this.past.contains(focused)) focused.focus({ preventScroll: true });
+    if (!this.#pinned || this.past.children.length <= MOST) return;
+    while (this.past.children.length > MOST) this.past.firstElementChild.remove();
+    const oldest = this.#items()[0]?.dataset.key;
+    if (oldest) this.onPruned(oldest);
+  }
+
+  /** What there is has been loaded, if only nothing. */
+  loaded() { this.hush.hidden = this.past.children.length + this.fresh.children.length > 0; }
+
+  toEnd() {
+    this.scroll.scrollTop = this.scroll.scrollHeight;
+    this.#pinned = true;
+    this.#unseen = 0;
+    this.pill.hidden = true;
+  }
+
+  /** @param {Message} message @returns {HTMLElement} */
+  #item(message) {
+    const item = /** @type {HTMLElement} */ (this.template.content.firstElementChild?.cloneNode(true));
+    /** @param {string} selector @returns {any} */
+    const part = (selector) => item.querySelector(selector);
+    const at = new Date(message.at);
+    item.dataset.key = this.key(message.id);
+    item.classList.toggle("mine", this.isMine(message));
+    part(".who").textContent = message.user.nick;
+    part(".role").hidden = message.user.role !== "moderator";
+    part(".when").dateTime = at.toISOString();
+    part(".when").textContent = clock.format(at);
+    part(".text").append(...linked(message.text));
+    this.#messages.set(item, message);
+    return item;
+  }
+
+  /** @returns {HTMLElement[]} */
+  #items() { return [...this.scroll.querySelectorAll(".message")]; }
+
+  /** @param {Element} item @returns {Message} */
+  #of(item) { return /** @type {Message} */ (this.#messages.get(item)); }
+
+  /** @param {"notice"|"divider"} kind @param {string} text */
+  #line(kind, text) {
+    const item = document.createElement("li");
+    item.className = kind;
+    item.textContent = text;
+    this.fresh.append(item);
+    this.#arrived(0);
+  }
+
+  /** Puts names and days where they belong. @param {...Element} lists */
+  #group(...lists) {
+    for (const list of lists) for (const day of list.querySelectorAll(".day")) day.remove();
+    let before = /** @type {HTMLElement|undefined} */ (undefined);
+    for (const item of this.#items()) {
+      if (lists.some((list) => list.contains(item))) this.#follow(item, before);
+      before = item;
+    }
+  }
+
+  /** @param {HTMLElement} item @param {HTMLElement} [before] */
+  #follow(item, before) {
+    const one = this.#of(item);
+    const other = before && this.#of(before);
+    const newDay = !other || calendar.format(one.at) !== calendar.format(other.at);
+    const line = before?.parentElement === item.parentElement && before?.nextElementSibling !== item && item.previousElementSibling !== before;
+    item.classList.toggle("more", !newDay && !line && one.user.id === other.user.id && one.user.nick === other.user.nick && one.at - other.at < TOGETHER);
+    if (!newDay || (!other && calendar.format(one.at) === calendar.format(Date.now()))) return;
+    const day = document.createElement("li");
+    day.className = "divider day";
+    day.textContent = calendar.format(one.at);
+    if (item.isConnected) item.before(day);
+    else this.fresh.append(day);
+  }
+
+  /** @param {number} n new messages at the end */
+  #arrived(n) {
+    this.loaded();
+    if (this.#pinned) return this.toEnd();
+    this.#unseen += n;
+    if (this.#unseen === 0) return;
+    this.pill.hidden = false;
+    this.pill.querySelector("button").textContent = `${this.#unseen} new ${this.#unseen === 1 ? "message" : "messages"}`;
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroll;
+    // Only going up lets go of the end: the box below may grow, too.
+    const near = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.#pinned = near || (this.#pinned && scrollTop >= this.#top);
+    this.#top = scrollTop;
+    if (this.#pinned && this.#unseen > 0) this.toEnd();
+  }
+
+  /** One message can be reached by Tab: the last, or where the arrow keys went. */
+  #roving() {
+    const items = this.#items();
+    const current = items.find((item) => item === document.activeElement) ?? items.at(-1);
+    for (const item of items) if (item.tabIndex !== (item === current ? 0 : -1)) item.tabIndex = item === current ? 0 : -1;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #walk(event) {
+    const items = this.#items();
+    const at = items.indexOf(/** @type {any} */ (document.activeElement));
+    if (at < 0) return;
+    const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: items.length - 1 }[event.key];
+    if (to !== undefined && items[to]) {
+      event.preventDefault();
+      items[to].focus();
+      items[to].scrollIntoView({ block: "nearest" });
+      this.#roving();
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      this.#menu(items[at]);
+    }
+  }
+
+  /** @param {MouseEvent} event */
+  #clicked(event) {
+    const target = /** @type {Element} */ (event.target);
+    const item = target.closest(".message");
+    if (item && target.closest(".who")) this.#menu(item);
+  }
+
+  /** @param {Element} item */
+  #menu(item) {
+    const message = this.#of(item);
+    this.onMenu(message, message.id);
+  }
+}

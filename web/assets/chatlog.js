@@ -1,0 +1,163 @@
+// @ts-check
+// The messages of a room as this page has them, in order and without gaps, or
+// with a word where there is one. Knows no page.
+
+/** @typedef {import("./netconnection.js").NetConnection} NetConnection */
+/** @typedef {{id: number, at: number, user: {id: string, nick: string, role: string}, text: string}} Message */
+/** @typedef {{epoch: number, messages: Message[], complete: boolean, more: boolean}} Page */
+
+/** How many messages are asked for at once, and how far back is looked for those removed meanwhile. */
+const PAGE = 50, MOST = 200, OVERLAP = 150;
+/** So many pages of what was missed are loaded; more is said to be missing. */
+const PAGES = 5;
+
+export class ChatLog {
+  /** Messages from before, to go above all or below all that is there. @type {(messages: Message[], where: "above"|"below") => void} */
+  onPast = () => {};
+  /** A message that was just said. @type {(message: Message) => void} */
+  onMessage = () => {};
+  /** @type {(key: string) => void} */
+  onRemoved = () => {};
+  /** What is above is not all: something is missing, or the room started anew. @type {(why: "missing"|"restarted") => void} */
+  onGap = () => {};
+  /** Whether older messages can be had. @type {(more: boolean) => void} */
+  onMore = () => {};
+
+  #epoch = 0;
+  /** @type {Set<number>} */ #ids = new Set();
+  #newest = 0;
+  #oldest = 0;
+  /** Said while the past is being loaded. @type {Message[]|null} */ #waiting = null;
+  /** @type {NetConnection|null} */ #nc = null;
+
+  /** What a message is called on the page. @param {number} id */
+  key(id) { return `${this.#epoch}-${id}`; }
+
+  /**
+   * Loads what is missing: all the latest the first time, later what was said
+   * while there was no connection.
+   * @param {NetConnection} nc
+   */
+  async catchUp(nc) {
+    this.#nc = nc;
+    this.#waiting ??= [];
+    try {
+      if (this.#epoch === 0) await this.#begin(nc);
+      else await this.#resume(nc);
+    } catch {
+      if (nc !== this.#nc) return; // the next connection does it again
+    }
+    if (nc !== this.#nc) return;
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    for (const message of waiting) this.receive(message);
+  }
+
+  /** @param {NetConnection} nc */
+  async #begin(nc) {
+    /** @type {Page} */ const page = await nc.request("history", { limit: PAGE });
+    if (nc !== this.#nc) return;
+    this.#epoch = page.epoch;
+    this.#below(page.messages);
+    this.onMore(page.more);
+  }
+
+  /** @param {NetConnection} nc */
+  async #resume(nc) {
+    let after = Math.max(this.#oldest - 1, this.#newest - OVERLAP, 0);
+    for (let i = 0; ; i++) {
+      /** @type {Page} */ const page = await nc.request("history", { after, limit: MOST });
+      if (nc !== this.#nc) return;
+      if (page.epoch !== this.#epoch) return this.#restart(nc);
+      this.#forget(after, page);
+      if (!page.complete && (page.messages[0]?.id ?? 0) > this.#newest + 1) this.onGap("missing");
+      this.#below(page.messages.filter(({ id }) => id > this.#newest));
+      if (!page.more) return;
+      after = page.messages.at(-1)?.id ?? after;
+      if (i === PAGES) return this.#skip(nc);
+    }
+  }
+
+  /** The room counts anew: what is on the page stays there, above a word about it. @param {NetConnection} nc */
+  async #restart(nc) {
+    this.onGap("restarted");
+    this.onMore(false);
+    this.#reset();
+    await this.#begin(nc);
+  }
+
+  /** Too much was said: the latest will do. @param {NetConnection} nc */
+  async #skip(nc) {
+    /** @type {Page} */ const page = await nc.request("history", { limit: PAGE });
+    if (nc !== this.#nc || page.epoch !== this.#epoch) return;
+    const fresh = page.messages.filter(({ id }) => id > this.#newest);
+    if (fresh.length > 0 && fresh[0].id > this.#newest + 1) this.onGap("missing");
+    this.#below(fresh);
+  }
+
+  /** Takes away what was removed while we were not there. @param {number} after @param {Page} page */
+  #forget(after, page) {
+    const kept = new Set(page.messages.map(({ id }) => id));
+    const first = page.complete ? after + 1 : page.messages[0]?.id ?? Infinity;
+    const last = page.more ? page.messages.at(-1)?.id ?? 0 : this.#newest;
+    for (const id of this.#ids) if (id >= first && id <= last && !kept.has(id)) this.removed(id);
+  }
+
+  /** Loads a page of older messages. */
+  async older() {
+    const nc = this.#nc, epoch = this.#epoch;
+    if (!nc?.connected || epoch === 0) return;
+    /** @type {Page} */ const page = await nc.request("history", { before: this.#oldest, limit: PAGE });
+    if (nc !== this.#nc || page.epoch !== epoch || epoch !== this.#epoch) return;
+    const fresh = page.messages.filter(({ id }) => id < this.#oldest);
+    for (const { id } of fresh) this.#ids.add(id);
+    if (fresh.length > 0) this.#oldest = fresh[0].id;
+    this.onPast(fresh, "above");
+    this.onMore(page.more && fresh.length > 0);
+  }
+
+  /** @param {Message} message as the room calls it */
+  receive(message) {
+    if (this.#waiting) this.#waiting.push(message);
+    else if (message.id > this.#newest + 1 && this.#newest > 0 && this.#nc?.connected) {
+      this.#waiting = [message]; // one got lost: ask for it
+      this.catchUp(this.#nc);
+    } else if (message.id > this.#newest) {
+      this.#keep(message.id);
+      this.onMessage(message);
+    }
+  }
+
+  /** @param {number} id */
+  removed(id) {
+    this.#waiting = this.#waiting?.filter((message) => message.id !== id) ?? null;
+    if (this.#ids.delete(id)) this.onRemoved(this.key(id));
+  }
+
+  /** The page has forgotten what is older than a message: it can be had again. @param {string} key */
+  prunedTo(key) {
+    const [epoch, id] = key.split("-").map(Number);
+    if (epoch !== this.#epoch) return;
+    for (const old of this.#ids) if (old < id) this.#ids.delete(old);
+    this.#oldest = id;
+    this.onMore(true);
+  }
+
+  /** @param {Message[]} messages */
+  #below(messages) {
+    for (const { id } of messages) this.#keep(id);
+    if (messages.length > 0) this.onPast(messages, "below");
+  }
+
+  /** @param {number} id */
+  #keep(id) {
+    this.#ids.add(id);
+    this.#newest = Math.max(this.#newest, id);
+    this.#oldest = this.#oldest === 0 ? id : Math.min(this.#oldest, id);
+  }
+
+  #reset() {
+    this.#ids.clear();
+    this.#epoch = this.#newest = this.#oldest = 0;
+  }
+}

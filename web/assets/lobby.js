@@ -1,0 +1,232 @@
+// @ts-check
+// The lobby page. The server rendered it; from then on it follows the shared
+// object "rooms".
+
+import { Card } from "./card.js";
+import { SharedObject } from "./netconnection.js";
+import { Link } from "./reconnect.js";
+import { Past, SAMPLE, count, entry, find, formatQuery, parseQuery } from "./rooms.js";
+
+/** @typedef {import("./rooms.js").Entry} Entry */
+
+/** The order changes at most this often, and never under a hand. */
+const CALM = 3_000;
+/** So many cards are written in one animation frame. */
+const BATCH = 80;
+const KEPT = "foyer.activity";
+
+/** @param {string} selector @returns {any} */
+const the = (selector) => document.querySelector(selector);
+const list = the(".rooms"), finder = the(".finder"), headline = the(".headline"), linkState = the(".link-state");
+
+let query = parseQuery(location.search);
+/** @type {Map<string, Entry>} */ const rooms = new Map();
+/** @type {Map<string, Card>} */ const cards = new Map();
+/** When a room was first seen stale, by name. @type {Map<string, number>} */ const staleSince = new Map();
+/** Cards to write. @type {Set<string>} */ const dirty = new Set();
+/** What is on the page, in order. @type {string[]} */ let order = [];
+const past = new Past();
+let known = false, lastOrder = 0, lostAt = 0, drawing = 0, sorting = /** @type {any} */ (0);
+
+const object = SharedObject.getRemote("rooms", "lobby");
+object.onSync = (changes) => {
+  for (const { code, name } of changes) {
+    if (code === "clear") rooms.clear();
+    else if (code === "delete" && name !== undefined) rooms.delete(name);
+    else if (name !== undefined) take(name);
+  }
+  known = true;
+  arrange();
+};
+
+const link = new Link("lobby");
+link.onUp = (nc) => {
+  lostAt = 0;
+  object.connect(nc);
+  tellState();
+};
+link.onDown = () => {
+  lostAt ||= Date.now();
+  tellState();
+};
+link.onEnd = link.onDown;
+
+/** @param {string} name takes the room's news out of the shared object */
+function take(name) {
+  const room = entry(object.data[name], name);
+  const now = Date.now();
+  rooms.set(name, room);
+  if (room.state !== "stale") staleSince.delete(name);
+  else if (!staleSince.has(name)) staleSince.set(name, now);
+  past.note(name, room.activity, now);
+  dirty.add(name);
+}
+
+/** Decides what is on the page. The order waits for a quiet moment, what comes and goes does not. */
+function arrange(now = false) {
+  const wanted = find(rooms.values(), query).map((room) => room.name);
+  const set = new Set(wanted);
+  const calm = now || order.length === 0 || (Date.now() - lastOrder >= CALM && !touched());
+  if (calm) {
+    lastOrder = Date.now();
+    order = wanted;
+  } else {
+    const had = new Set(order);
+    order = [...order.filter((name) => set.has(name)), ...wanted.filter((name) => !had.has(name))];
+    clearTimeout(sorting);
+    if (order.some((name, i) => name !== wanted[i])) sorting = setTimeout(arrange, CALM);
+  }
+  for (const [name, card] of cards) {
+    if (set.has(name)) continue;
+    card.item.remove();
+    cards.delete(name);
+    if (!rooms.has(name)) past.forget(name);
+  }
+  draw();
+}
+
+/** Whether somebody points at a card or has the focus in one. */
+const touched = () => list.matches(":hover") || list.contains(document.activeElement) && document.activeElement !== list;
+
+function draw() {
+  if (drawing === 0 && known) drawing = requestAnimationFrame(drawBatch);
+}
+
+/** Puts cards in place and writes those that changed, some in each frame. */
+function drawBatch() {
+  drawing = 0;
+  let left = BATCH;
+  let next = list.firstElementChild;
+  for (const name of order) {
+    let card = cards.get(name);
+    if (!card) {
+      if (left <= 0) continue;
+      card = newCard(name);
+      dirty.add(name);
+    }
+    if (card.item === next) next = next.nextElementSibling;
+    else list.insertBefore(card.item, next);
+    if (left > 0 && dirty.delete(name)) {
+      left -= 1;
+      showCard(card, name);
+    }
+  }
+  for (const name of dirty) if (!cards.has(name)) dirty.delete(name);
+  if (order.some((name) => !cards.has(name) || dirty.has(name))) draw();
+  else for (const item of [...list.children]) if (!cards.has(item.dataset.name)) item.remove();
+  tellCounts();
+}
+
+/** @param {string} name */
+function newCard(name) {
+  const item = the(`.rooms > [data-name="${CSS.escape(name)}"]`) ?? the(".card-template").content.firstElementChild.cloneNode(true);
+  const card = new Card(item);
+  cards.set(name, card);
+  return card;
+}
+
+/** @param {Card} card @param {string} name */
+function showCard(card, name) {
+  const room = rooms.get(name);
+  if (!room) return;
+  const now = Date.now();
+  const silent = Math.round((now - (staleSince.get(name) ?? now)) / 1000);
+  card.show(room, silent, past.points(name, room.activity, now), (tag) => formatQuery({ ...query, tag }) || "?");
+}
+
+function tellCounts() {
+  const people = [...rooms.values()].reduce((sum, room) => sum + room.users, 0);
+  const words = rooms.size === 0 ? "Nobody is here yet" : `${count(people, "person", "people")} in ${count(rooms.size, "room", "rooms")}`;
+  if (headline.textContent !== words) headline.textContent = words;
+  the(".empty").hidden = order.length > 0;
+  the(".empty-found").hidden = rooms.size === 0;
+  for (const part of document.querySelectorAll(".empty-none")) /** @type {HTMLElement} */ (part).hidden = rooms.size > 0;
+}
+
+function tellState() {
+  const up = lostAt === 0 && link.up;
+  const age = Math.round((Date.now() - lostAt) / 1000);
+  linkState.className = `link-state ${up ? "up" : lostAt ? "down" : ""}`;
+  linkState.textContent = up ? "Live" : lostAt ? `Connection lost: this list is ${age} s old` : "Connecting";
+  // A count of seconds is not read out; that the connection is lost, is.
+  linkState.setAttribute("aria-live", lostAt && age > 0 ? "off" : "polite");
+}
+
+/** Takes up what the form says, and keeps it in the address. */
+function search() {
+  const form = new FormData(finder);
+  query = { text: String(form.get("q") ?? ""), tag: query.tag, sort: String(form.get("sort")), live: form.has("live") };
+  const { pathname } = location;
+  history.replaceState(null, "", pathname + formatQuery(query));
+  for (const name of rooms.keys()) dirty.add(name);
+  showTag();
+  arrange(true);
+}
+
+function showTag() {
+  const chosen = the(".tag-chosen");
+  chosen.hidden = query.tag === "";
+  chosen.querySelector("b").textContent = query.tag;
+  chosen.querySelector("input").disabled = query.tag === "";
+  chosen.querySelector("input").value = query.tag;
+}
+
+/** @param {string} tag */
+function choose(tag) {
+  query = { ...query, tag };
+  search();
+}
+
+/** Brings form and list to what the address says. */
+function restore() {
+  query = parseQuery(location.search);
+  finder.elements.q.value = query.text;
+  finder.elements.sort.value = query.sort;
+  finder.elements.live.checked = query.live;
+  search();
+}
+
+finder.addEventListener("input", search);
+finder.addEventListener("submit", (/** @type {Event} */ event) => { event.preventDefault(); search(); });
+the(".tag-chosen a").addEventListener("click", (/** @type {Event} */ event) => { event.preventDefault(); choose(""); finder.elements.q.focus(); });
+list.addEventListener("click", (/** @type {any} */ event) => {
+  const tag = event.target.dataset.tag;
+  if (tag === undefined || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  choose(tag);
+});
+the(".opener").addEventListener("submit", (/** @type {any} */ event) => {
+  event.preventDefault();
+  location.assign(`room/${encodeURIComponent(event.target.elements.name.value)}`);
+});
+the(".empty-found a").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault();
+  history.replaceState(null, "", location.pathname);
+  restore();
+});
+
+// Once a second only what counts seconds, and every ten what the sparklines need.
+setInterval(() => {
+  if (lostAt) tellState();
+  for (const [name] of staleSince) {
+    if (!rooms.has(name)) staleSince.delete(name);
+    else dirty.add(name);
+  }
+  draw();
+}, 1_000);
+setInterval(() => {
+  const now = Date.now();
+  for (const room of rooms.values()) {
+    if (link.up) past.note(room.name, room.activity, now);
+    dirty.add(room.name);
+  }
+  draw();
+}, SAMPLE);
+
+addEventListener("pagehide", () => { try { sessionStorage.setItem(KEPT, past.save()); } catch { /* full */ } });
+addEventListener("popstate", restore);
+document.documentElement.classList.add("scripted");
+the(".opening").hidden = false;
+past.restore(sessionStorage.getItem(KEPT), Date.now());
+restore();
+link.start();

@@ -1,0 +1,92 @@
+// @ts-check
+// Who is in the room, and how they came.
+
+/** @typedef {{id: string, nick: string, role: string, since: number, via: string}} Person */
+
+const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
+
+/** The same name, in the eyes of the room. @param {string} a @param {string} b */
+export const sameNick = (a, b) => a.trim().toLowerCase() === b.trim().toLowerCase();
+
+export class People {
+  /** @type {(person: Person) => void} */
+  onMenu = () => {};
+
+  /** @type {Map<string, HTMLElement>} */ #items = new Map();
+  #drawing = 0;
+
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.list = /** @type {HTMLElement} */ (root.querySelector(".people-list"));
+    this.none = /** @type {HTMLElement} */ (root.querySelector(".people-none"));
+    this.template = /** @type {HTMLTemplateElement} */ (document.querySelector(".person-template"));
+    /** @type {Person[]} */ this.all = [];
+    this.mine = "";
+    this.active = false;
+  }
+
+  /** Takes over the shared object "users". @param {Record<string, any>} slots */
+  update(slots) {
+    this.all = Object.entries(slots).map(([id, person]) => ({ ...person, id }));
+    this.all.sort((a, b) => Number(b.role === "moderator") - Number(a.role === "moderator") || collator.compare(a.nick, b.nick));
+    this.draw();
+  }
+
+  /** Whose name that is now, if he is in. @param {string} nick */
+  find(nick) { return this.all.find((person) => sameNick(person.nick, nick)); }
+
+  draw() { this.#drawing ||= requestAnimationFrame(() => this.#draw()); }
+
+  #draw() {
+    this.#drawing = 0;
+    const here = new Set(this.all.map(({ id }) => id));
+    for (const [id, item] of this.#items) {
+      if (here.has(id)) continue;
+      item.remove();
+      this.#items.delete(id);
+    }
+    let next = this.list.firstElementChild;
+    for (const person of this.all) {
+      const item = this.#items.get(person.id) ?? this.#item(person.id);
+      if (item === next) next = next.nextElementSibling;
+      else this.list.insertBefore(item, next);
+      this.#show(item, person);
+    }
+    for (const part of document.querySelectorAll(".people-count")) part.textContent = String(this.all.length);
+    this.none.hidden = this.all.length > 0;
+  }
+
+  /** @param {string} id */
+  #item(id) {
+    const item = /** @type {HTMLElement} */ (this.template.content.firstElementChild?.cloneNode(true));
+    this.#items.set(id, item);
+    return item;
+  }
+
+  /** @param {HTMLElement} item @param {Person} person */
+  #show(item, person) {
+    const state = `${person.nick}\n${person.role}\n${person.via}\n${this.mine === person.id}\n${this.active}`;
+    if (item.dataset.state === state) return;
+    item.dataset.state = state;
+    item.classList.toggle("me", this.mine === person.id);
+    /** @param {string} selector @returns {any} */
+    const part = (selector) => item.querySelector(selector);
+    part(".nick").replaceChildren(this.active ? this.#button(person) : person.nick);
+    part(".role").hidden = person.role !== "moderator";
+    part(".via").textContent = person.via;
+    item.title = `came by ${person.via}`;
+  }
+
+  /** @param {Person} person */
+  #button({ id, nick }) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-haspopup", "dialog");
+    button.textContent = this.mine === id ? `${nick} (you)` : nick;
+    button.addEventListener("click", () => {
+      const person = this.all.find((one) => one.id === id);
+      if (person) this.onMenu(person);
+    });
+    return button;
+  }
+}

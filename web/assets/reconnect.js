@@ -1,0 +1,187 @@
+// @ts-check
+// A connection that comes back by itself. Knows no page.
+
+import { NetConnection, StatusError } from "./netconnection.js";
+
+/** @typedef {import("./netconnection.js").Info} Info */
+
+/** How long to wait before the next attempt: full jitter under a growing ceiling. */
+export class Backoff {
+  #attempt = 0;
+  #up = NaN;
+
+  /** @param {{first?: number, most?: number, stable?: number, random?: () => number, now?: () => number}} [options] ms */
+  constructor({ first = 500, most = 20_000, stable = 10_000, random = Math.random, now = Date.now } = {}) {
+    this.first = first;
+    this.most = most;
+    this.stable = stable;
+    this.random = random;
+    this.now = now;
+  }
+
+  /** The connection is up. It counts only once it has lasted. */
+  up() { this.#up = this.now(); }
+
+  /**
+   * The connection is down, or never came up.
+   * @param {number} [hint] what the server asked to wait, in ms
+   * @returns {number} how long to wait, in ms
+   */
+  down(hint = 0) {
+    if (this.now() - this.#up >= this.stable) this.#attempt = 0;
+    this.#up = NaN;
+    const ceiling = Math.min(this.most, this.first * 2 ** this.#attempt);
+    this.#attempt += 1;
+    return hint + this.random() * ceiling;
+  }
+}
+
+/** After this long without a word the other side is asked for one. */
+export const QUIET = 20_000;
+/** How long it may take to give one, and to connect. */
+export const PATIENCE = 10_000;
+
+/**
+ * Keeps a NetConnection to one instance: connects, notices silence, comes back
+ * after a loss, and changes who we are without a gap.
+ */
+export class Link {
+  /** @type {NetConnection|null} */ nc = null;
+  /** A connection is up and can be used. @type {(nc: NetConnection) => void} */
+  onUp = () => {};
+  /** It is lost; the next attempt is in so many ms. @type {(info: Info, wait: number) => void} */
+  onDown = () => {};
+  /** Whether to try again after the server said no or sent us away. @type {(info: Info) => boolean} */
+  onRefused = () => false;
+  /** It is over: nothing is tried any more. @type {(info: Info) => void} */
+  onEnd = () => {};
+
+  #backoff = new Backoff();
+  #retry = /** @type {any} */ (0);
+  #check = /** @type {any} */ (0);
+  /** @type {any[]} */ #args = [];
+
+  /** @param {string} uri @param {any} client what the server may call */
+  constructor(uri, client = {}) {
+    this.uri = uri;
+    this.client = client;
+    addEventListener("online", () => this.hurry());
+  }
+
+  get up() { return this.nc?.connected ?? false; }
+
+  /** Connects, for good. @param {...any} args */
+  start(...args) {
+    this.#args = args;
+    this.#attempt();
+  }
+
+  /** Tries now instead of later, if it is waiting; else asks for a sign of life. */
+  hurry() {
+    if (this.#retry) this.#attempt();
+    else if (this.up) this.#probe();
+  }
+
+  /**
+   * Connects once more with other arguments; the old connection goes on until
+   * the new one is accepted.
+   * @param {...any} args
+   * @returns {Promise<Info|null>} null when accepted, else why not
+   */
+  become(...args) {
+    return new Promise((resolve) => {
+      const next = this.#open(args, (info) => {
+        if (info.code !== "NetConnection.Connect.Success") return resolve(info);
+        this.#args = args;
+        this.#drop();
+        this.#adopt(next);
+        resolve(null);
+      });
+    });
+  }
+
+  /**
+   * Calls a method of the instance and waits for the answer.
+   * @param {string} method
+   * @param {...any} args
+   */
+  async request(method, ...args) {
+    if (this.nc?.connected) return this.nc.request(method, ...args);
+    throw new StatusError({ level: "error", code: "NetConnection.Call.Failed", description: "There is no connection right now." });
+  }
+
+  /** What connect is told when it comes to that again. @param {...any} args */
+  remember(...args) { this.#args = args; }
+
+  /** Ends the connection for good. */
+  stop() { this.#drop(); }
+
+  #attempt() {
+    this.#drop();
+    const nc = this.#open(this.#args, (info) => {
+      if (info.code === "NetConnection.Connect.Success") this.#adopt(nc);
+      else this.#lost(info);
+    });
+    this.nc = nc;
+  }
+
+  /** @param {any[]} args @param {(info: Info) => void} settled */
+  #open(args, settled) {
+    const nc = new NetConnection();
+    nc.client = this.client;
+    const late = setTimeout(() => finish({ level: "error", code: "NetConnection.Connect.Failed", description: "No answer." }), PATIENCE);
+    /** @param {Info} info */
+    const finish = (info) => {
+      clearTimeout(late);
+      nc.onStatus = () => {};
+      if (info.code !== "NetConnection.Connect.Success") nc.close();
+      settled(info);
+    };
+    nc.onStatus = finish;
+    nc.connect(this.uri, ...args);
+    return nc;
+  }
+
+  /** @param {NetConnection} nc */
+  #adopt(nc) {
+    this.nc = nc;
+    nc.onStatus = (info) => {
+      if (nc === this.nc && !nc.connected) this.#lost(info);
+    };
+    this.#backoff.up();
+    this.#check = setInterval(() => {
+      if (Date.now() - nc.heard > QUIET) this.#probe();
+    }, QUIET / 4);
+    this.onUp(nc);
+  }
+
+  /** Any answer, an error too, is a sign of life. */
+  #probe() {
+    const nc = this.nc;
+    const asked = Date.now();
+    nc?.request("FCPing").catch(() => {});
+    setTimeout(() => { if (nc === this.nc && nc && nc.connected && nc.heard < asked) nc.close(); }, PATIENCE);
+  }
+
+  /** @param {Info} info */
+  #lost(info) {
+    this.#drop();
+    const refused = info.code === "NetConnection.Connect.Rejected";
+    if (refused && !this.onRefused(info)) return this.onEnd(info);
+    const wait = this.#backoff.down(refused ? 0 : info.application?.retryAfter);
+    this.#retry = setTimeout(() => this.#attempt(), wait);
+    this.onDown(info, wait);
+  }
+
+  #drop() {
+    clearTimeout(this.#retry);
+    clearInterval(this.#check);
+    this.#retry = 0;
+    const nc = this.nc;
+    this.nc = null;
+    if (nc) {
+      nc.onStatus = () => {};
+      nc.close();
+    }
+  }
+}

@@ -1,0 +1,296 @@
+// @ts-check
+// The room page: looks on first, joins when told a name, and keeps what it
+// shows true while the connection comes and goes.
+
+import { Chat } from "./chat.js";
+import { ChatLog } from "./chatlog.js";
+import { Composer } from "./composer.js";
+import { memory } from "./memory.js";
+import { Menu } from "./menu.js";
+import { SharedObject, explain } from "./netconnection.js";
+import { People, sameNick } from "./people.js";
+import { Panel } from "./panel.js";
+import { Link } from "./reconnect.js";
+import { keepFitting } from "./viewport.js";
+import { addCopyButtons, showWays } from "./ways.js";
+
+/** @typedef {import("./netconnection.js").Info} Info */
+
+/** After a loss our own old connection may hold our name for so long. */
+const GHOST = 45_000;
+
+/** @param {string} selector @returns {any} */
+const the = (selector) => document.querySelector(selector);
+const name = document.body.dataset.name ?? "";
+const uri = `room/${encodeURIComponent(name)}`;
+const joinForm = the(".join"), sayForm = the(".composer"), gone = the(".gone"), linkState = the(".link-state");
+const error = the("#nick-error"), nickBox = the("#nick");
+
+const log = new ChatLog();
+const chat = new Chat(the(".chat"), (id) => log.key(id));
+const composer = new Composer(sayForm);
+const people = new People(the(".people"));
+const menu = new Menu(the(".menu"));
+const panel = new Panel(the(".moderate"));
+const users = SharedObject.getRemote("users", uri);
+const state = SharedObject.getRemote("room", uri);
+
+/** Who we are; nick "" while we only look on. */
+const me = { nick: "", credential: "", id: "", moderator: false };
+/** Whether the name is to be changed, not given for the first time. */
+let renaming = false;
+let lostAt = 0, nextTry = 0, ghostUntil = 0;
+
+const link = new Link(uri, {
+  message: (/** @type {any} */ message) => log.receive(message),
+  removed: (/** @type {number} */ id) => log.removed(id),
+  notice: (/** @type {any} */ { text }) => chat.notice(text),
+});
+
+// State of the connection
+
+link.onUp = (nc) => {
+  lostAt = ghostUntil = 0;
+  users.connect(nc);
+  state.connect(nc);
+  log.catchUp(nc);
+  show();
+};
+link.onDown = (info, wait) => {
+  lostAt ||= Date.now();
+  nextTry = Date.now() + wait;
+  if (me.nick && ghostUntil === 0) ghostUntil = Date.now() + GHOST;
+  show();
+};
+// While we were away the room may still hold our name for us: that passes.
+link.onRefused = (info) => me.nick !== "" && Date.now() < ghostUntil && reason(info) === "Nickname is already in use.";
+link.onEnd = (info) => {
+  if (me.nick && lostAt === 0 && ghostUntil === 0) return leave("You are out of the room", reason(info));
+  if (!me.nick) return leave("This room does not let you in", reason(info));
+  // The name is not ours any more, or we may not come back: look on, and say why.
+  lookOn();
+  link.start();
+  complain(reason(info));
+};
+
+/** @param {Info} info */
+const reason = (info) => info.code === "NetConnection.Connect.Failed" ? "There is no connection right now." : info.description || info.code;
+
+/** @param {string} title @param {string} why */
+function leave(title, why) {
+  forget();
+  gone.querySelector("h2").textContent = title;
+  gone.querySelector("p").textContent = why;
+  gone.hidden = false;
+  show();
+  gone.focus();
+}
+
+gone.querySelector("button").addEventListener("click", () => {
+  gone.hidden = true;
+  lostAt = 0;
+  link.start();
+  show();
+  nickBox.focus();
+});
+
+// Who we are
+
+/** @param {string} nick @param {string} credential */
+function become(nick, credential) {
+  Object.assign(me, { nick, credential, id: "", moderator: false });
+  memory.nick = nick;
+  memory.enter(name, nick);
+}
+
+function forget() {
+  Object.assign(me, { nick: "", credential: "", id: "", moderator: false });
+  memory.leave(name);
+}
+
+function lookOn() {
+  forget();
+  renaming = false;
+  whoAmI();
+  show();
+}
+
+/** @param {string} why next to the name, "" for nothing wrong */
+function complain(why) {
+  error.textContent = why;
+  if (why) nickBox.setAttribute("aria-invalid", "true");
+  else nickBox.removeAttribute("aria-invalid");
+}
+
+joinForm.addEventListener("submit", async (/** @type {Event} */ event) => {
+  event.preventDefault();
+  const nick = nickBox.value.trim(), credential = the("#credential").value;
+  const button = joinForm.querySelector("button.main");
+  if (!nick || button.getAttribute("aria-disabled") === "true") return;
+  complain("");
+  button.setAttribute("aria-disabled", "true");
+  const why = renaming ? await rename(nick) : await join(nick, credential);
+  button.setAttribute("aria-disabled", "false");
+  if (why) {
+    complain(why);
+    nickBox.focus();
+    return;
+  }
+  renaming = false;
+  whoAmI();
+  show();
+  composer.box.focus();
+});
+
+/** @param {string} nick @param {string} credential @returns {Promise<string>} what is wrong */
+async function join(nick, credential) {
+  const args = credential ? [nick, credential] : [nick];
+  const refused = await link.become(...args);
+  if (refused) return reason(refused);
+  become(nick, credential);
+  the("#credential").value = "";
+  return "";
+}
+
+/** @param {string} nick @returns {Promise<string>} what is wrong */
+async function rename(nick) {
+  try {
+    await link.request("nick", nick);
+    become(nick, me.credential);
+    link.remember(...(me.credential ? [nick, me.credential] : [nick]));
+    return "";
+  } catch (err) {
+    return explain(err);
+  }
+}
+
+/** @param {boolean} on */
+function changeName(on) {
+  renaming = on;
+  nickBox.value = me.nick || nickBox.value;
+  complain("");
+  show();
+  if (on) nickBox.select();
+  else composer.box.focus();
+}
+
+joinForm.querySelector(".cancel").addEventListener("click", () => changeName(false));
+sayForm.querySelector(".rename").addEventListener("click", () => changeName(true));
+sayForm.querySelector(".leave").addEventListener("click", async () => {
+  if (await link.become() === null) lookOn();
+  nickBox.focus();
+});
+
+// What the room says
+
+users.onSync = () => {
+  people.update(users.data);
+  whoAmI();
+};
+
+/** Finds us among the people: the room decides what we may do. */
+function whoAmI() {
+  const mine = me.nick ? people.find(me.nick) : undefined;
+  const moderator = mine?.role === "moderator";
+  if (people.mine !== (mine?.id ?? "") || people.active !== (me.nick !== "") || me.moderator !== moderator) {
+    Object.assign(me, { id: mine?.id ?? "", moderator });
+    people.mine = me.id;
+    people.active = me.nick !== "";
+    people.draw();
+    chat.remark();
+    show();
+  }
+}
+
+state.onSync = () => {
+  const { title = "", topic = "", streams = [], slow = 0, locked = false } = state.data;
+  the(".title").textContent = title || name;
+  document.title = `${title || name} · foyer`;
+  the(".topic").textContent = topic;
+  the(".onstage").textContent = streams.length > 0 ? `On air: ${streams.join(", ")}` : "Nobody is broadcasting";
+  the(".onstage").classList.toggle("live", streams.length > 0);
+  the(".stage .lock").hidden = !locked;
+  composer.slow(slow);
+  panel.update({ title, topic, slow, locked });
+};
+
+chat.isMine = ({ user }) => me.nick !== "" && (user.id === me.id || sameNick(user.nick, me.nick));
+chat.onMenu = (message, id) => menu.open({ nick: message.user.nick, text: message.text, message: id }, { joined: me.nick !== "", moderator: me.moderator });
+people.onMenu = ({ nick }) => menu.open({ nick }, { joined: true, moderator: me.moderator });
+log.onPast = (messages, where) => {
+  chat.addPast(messages, where);
+  if (where === "below") for (const message of messages) if (chat.isMine(message)) composer.heard(message.text);
+};
+log.onMessage = (message) => {
+  chat.add(message);
+  if (chat.isMine(message)) composer.heard(message.text);
+};
+log.onRemoved = (key) => chat.remove(key);
+log.onGap = (why) => chat.divide(why === "missing" ? "Some messages are missing here" : "The room was restarted");
+log.onMore = (more) => {
+  the(".older").hidden = !more;
+  chat.loaded();
+};
+chat.onPruned = (key) => log.prunedTo(key);
+the(".older button").addEventListener("click", () => log.older().catch(() => {}));
+
+composer.say = (text) => link.request("say", text);
+menu.ask = panel.ask = (method, ...args) => link.request(method, ...args);
+menu.onMention = (nick) => nick ? composer.mention(nick) : composer.box.focus();
+menu.onDone = tell;
+
+// The page
+
+/** Says something to those who do not see it. @param {string} text */
+function tell(text) { the(".told").textContent = text; }
+
+function show() {
+  const joined = me.nick !== "";
+  joinForm.hidden = !gone.hidden || (joined && !renaming);
+  sayForm.hidden = !gone.hidden || !joined || renaming;
+  sayForm.querySelector(".me").textContent = me.nick;
+  joinForm.querySelector(".ask").hidden = renaming;
+  joinForm.querySelector(".credential").hidden = renaming;
+  joinForm.querySelector(".cancel").hidden = !renaming;
+  joinForm.querySelector("button.main").textContent = renaming ? "Change" : "Join";
+  panel.root.hidden = !me.moderator;
+  showLink();
+}
+
+function showLink() {
+  const left = Math.ceil((nextTry - Date.now()) / 1000);
+  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? "Connection lost, trying again" : "Connecting";
+  linkState.className = `link-state ${link.up ? "up" : lostAt ? "down" : ""}`;
+  const [said, counted] = linkState.children.length ? linkState.children : [document.createElement("span"), document.createElement("span")];
+  if (!said.isConnected) {
+    counted.setAttribute("aria-hidden", "true");
+    linkState.replaceChildren(said, counted);
+  }
+  if (said.textContent !== words) said.textContent = words;
+  counted.textContent = lostAt && !link.up && gone.hidden && left > 0 ? ` in ${left} s` : "";
+}
+
+for (const button of document.querySelectorAll(".views button")) {
+  button.addEventListener("click", () => {
+    document.body.dataset.view = /** @type {HTMLElement} */ (button).dataset.view;
+    for (const other of document.querySelectorAll(".views button")) other.setAttribute("aria-pressed", String(other === button));
+  });
+}
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) link.hurry(); });
+setInterval(showLink, 1_000);
+keepFitting();
+
+document.documentElement.classList.add("scripted");
+showWays(the(".ways"), name, document.body.dataset.rtmp ?? "");
+addCopyButtons(the(".ways"), tell);
+nickBox.value = memory.nick;
+const before = memory.inside(name);
+if (before) {
+  // The page was loaded again: we are who we were, as soon as the room has noticed that we left.
+  become(before, "");
+  ghostUntil = Date.now() + GHOST;
+}
+show();
+if (before) link.start(before);
+else link.start();

@@ -1,0 +1,136 @@
+// @ts-check
+// What the lobby page knows about rooms: which are wanted, in which order, and
+// how lively each has been. Knows no page.
+
+/**
+ * A room as the lobby lists it (CONTRACT §4).
+ * @typedef {{name: string, title: string, topic: string, tags: string[], users: number, spectators: number,
+ *   viewers: number, publishers: number, messagesPerMinute: number, activity: number, lastActive: number,
+ *   live: boolean, streams: string[], capacity: number, locked: boolean, state: "live"|"stale", since: number}} Entry
+ *
+ * @typedef {{text: string, tag: string, sort: string, live: boolean}} Query
+ */
+
+/** @param {string} search of an address @returns {Query} */
+export function parseQuery(search) {
+  const params = new URLSearchParams(search);
+  const sort = params.get("sort") ?? "";
+  return {
+    text: params.get("q") ?? "",
+    tag: params.get("tag") ?? "",
+    sort: Object.hasOwn(orders, sort) ? sort : "activity",
+    live: ["1", "true", "on"].includes(params.get("live") ?? ""),
+  };
+}
+
+/** The address part that parseQuery reads: "" when all is as usual. @param {Query} query */
+export function formatQuery({ text, tag, sort, live }) {
+  const params = new URLSearchParams();
+  if (text) params.set("q", text);
+  if (tag) params.set("tag", tag);
+  if (sort !== "activity") params.set("sort", sort);
+  if (live) params.set("live", "1");
+  const search = params.toString();
+  return search && `?${search}`;
+}
+
+/** @type {Record<string, (a: Entry, b: Entry) => number>} */
+const orders = {
+  activity: (a, b) => Number(a.state === "stale") - Number(b.state === "stale") || b.activity - a.activity || b.users - a.users,
+  users: (a, b) => b.users - a.users || b.activity - a.activity,
+  newest: (a, b) => b.since - a.since,
+  name: (a, b) => collator.compare(a.title || a.name, b.title || b.name),
+};
+const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
+
+/**
+ * The rooms that a query asks for, in its order.
+ * @param {Iterable<Entry>} entries
+ * @param {Query} query
+ * @returns {Entry[]}
+ */
+export function find(entries, { text, tag, sort, live }) {
+  const wanted = text.trim().toLowerCase();
+  const chosen = tag.toLowerCase();
+  const order = orders[sort] ?? orders.activity;
+  return [...entries]
+    .filter((entry) => !live || entry.live)
+    .filter((entry) => !chosen || entry.tags.some((t) => t.toLowerCase() === chosen))
+    .filter((entry) => !wanted || [entry.name, entry.title, entry.topic, ...entry.tags].some((s) => s.toLowerCase().includes(wanted)))
+    .sort((a, b) => order(a, b) || (a.name < b.name ? -1 : 1));
+}
+
+/** @param {any} slot the value of a slot of "rooms" @param {string} name @returns {Entry} */
+export function entry(slot, name) {
+  return {
+    title: "", topic: "", tags: [], users: 0, spectators: 0, viewers: 0, publishers: 0, messagesPerMinute: 0, activity: 0,
+    lastActive: 0, live: false, streams: [], capacity: 0, locked: false, state: "live", since: 0, ...slot, name,
+  };
+}
+
+/** @param {number} n @param {string} one @param {string} many */
+export const count = (n, one, many) => `${n} ${n === 1 ? one : many}`;
+
+/** In words, how lively a room is. @param {Entry} room */
+export function mood({ activity, messagesPerMinute }) {
+  const word = activity < 0.02 ? "silent" : activity < 0.2 ? "quiet" : activity < 0.5 ? "talking" : activity < 0.8 ? "lively" : "buzzing";
+  const rate = Math.round(messagesPerMinute);
+  return rate > 0 ? `${word}, ${count(rate, "message", "messages")} a minute` : word;
+}
+
+/** All that a card says, in one breath: its link is called this. @param {Entry} room */
+export function spoken(room) {
+  const { title, name, users, spectators, live, locked, capacity, state } = room;
+  return [
+    title && title !== name ? `${title} (${name})` : name,
+    live && "on air",
+    count(users, "person", "people"),
+    spectators > 0 && `${spectators} looking on`,
+    state === "stale" ? "no report lately" : mood(room),
+    locked && "locked",
+    capacity > 0 && users >= capacity && "full",
+  ].filter(Boolean).join(", ");
+}
+
+/** How long activity is remembered, and how often it is noted. */
+export const SPAN = 10 * 60_000;
+export const SAMPLE = 10_000;
+
+/** The activity of the last ten minutes, by room. It survives a visit to a room. */
+export class Past {
+  /** @type {Map<string, [at: number, activity: number][]>} */ #samples = new Map();
+
+  /** @param {string} name @param {number} activity @param {number} now */
+  note(name, activity, now) {
+    let samples = this.#samples.get(name);
+    if (!samples) this.#samples.set(name, (samples = []));
+    const last = samples.at(-1);
+    if (last && now - last[0] < SAMPLE / 2) last[1] = Math.max(last[1], activity);
+    else samples.push([now, activity]);
+    while (samples.length > 0 && now - samples[0][0] > SPAN) samples.shift();
+  }
+
+  /**
+   * Where the line goes: x is 0 ten minutes ago and 1 now, y is 0 to 1.
+   * @param {string} name @param {number} activity now @param {number} now
+   * @returns {[x: number, y: number][]}
+   */
+  points(name, activity, now) {
+    const samples = [...(this.#samples.get(name) ?? []), [now, activity]];
+    return samples.map(([at, y]) => [Math.max(0, 1 - (now - at) / SPAN), Math.min(1, y)]);
+  }
+
+  /** @param {string} name */
+  forget(name) { this.#samples.delete(name); }
+
+  save() { return JSON.stringify([...this.#samples]); }
+
+  /** @param {string|null} saved @param {number} now */
+  restore(saved, now) {
+    try {
+      for (const [name, samples] of JSON.parse(saved ?? "[]")) {
+        this.#samples.set(name, samples.filter((/** @type {number[]} */ [at]) => at <= now && now - at <= SPAN));
+      }
+    } catch { /* what is not ours is not restored */ }
+  }
+}

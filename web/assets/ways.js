@@ -1,0 +1,48 @@
+// @ts-check
+// What is to be typed elsewhere, and the clipboard for it.
+
+/** Addresses name the host that the page came from, unless the server knows better. @param {ParentNode} root @param {string} room @param {string} given */
+export function showWays(root, room, given) {
+  const port = given.match(/^:?(\d+)$/)?.[1];
+  const host = location.hostname + (port && port !== "1935" ? `:${port}` : "");
+  const address = /^rtmps?:\/\/[^/:]/.test(given) ? given : `rtmp://${host}/room/${room}`;
+  const nick = document.createElement("span");
+  nick.className = "nowrap"; // broken between its hyphens nobody could read it
+  nick.textContent = "--nick you";
+  root.querySelector(".way-join")?.replaceChildren(`foyer join ${address} `, nick);
+  /** @type {Element} */ (root.querySelector(".way-server")).textContent = address;
+}
+
+/**
+ * Puts text on the clipboard, or selects where it stands when the page may not
+ * (clipboards are for secure origins).
+ * @param {string} text
+ * @param {Element} shown
+ */
+export async function copyText(text, shown) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  getSelection()?.selectAllChildren(shown);
+  document.execCommand("copy");
+}
+
+/**
+ * Gives everything that is to be typed elsewhere a button that copies it.
+ * @param {ParentNode} root
+ * @param {(text: string) => void} done
+ */
+export function addCopyButtons(root, done) {
+  for (const place of root.querySelectorAll(".type-this")) {
+    const code = /** @type {Element} */ (place.querySelector("code"));
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", `Copy: ${code.textContent}`);
+    button.addEventListener("click", async () => {
+      await copyText(code.textContent ?? "", code);
+      button.textContent = "Copied";
+      done("Copied");
+      setTimeout(() => { button.textContent = "Copy"; }, 2_000);
+    });
+    place.append(button);
+  }
+}

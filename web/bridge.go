@@ -1,0 +1,297 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gorilla/websocket"
+
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// upgrader takes small buffers: a socket that is idle keeps what it has.
+// Origins are checked before it, writing is done by socket.
+var upgrader = websocket.Upgrader{
+	HandshakeTimeout: connectTimeout,
+	ReadBufferSize:   512,
+	WriteBufferPool:  &sync.Pool{},
+	CheckOrigin:      func(*http.Request) bool { return true },
+	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+		problem(w, status, strings.TrimPrefix(reason.Error(), "websocket: "))
+	},
+}
+
+// bridge is the sockets of a Handler.
+type bridge struct {
+	// set by newBridge
+	host   *server.Host
+	log    *slog.Logger
+	ctx    context.Context // ends when sockets are to end
+	cancel context.CancelFunc
+
+	received, sent atomic.Uint64 // bytes of frames
+
+	// guarded by mu
+	mu      sync.Mutex
+	closed  bool
+	sockets map[*socket]struct{}
+	running sync.WaitGroup // one for each socket; Add under mu
+}
+
+func newBridge(host *server.Host, log *slog.Logger) *bridge {
+	b := &bridge{host: host, log: log, sockets: make(map[*socket]struct{})}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b
+}
+
+// ServeHTTP upgrades /ws/<application>[/<instance>]. The socket outlives it:
+// a goroutine of its own is smaller than one that has served HTTP. Close waits
+// for it.
+func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !websocket.IsWebSocketUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		problem(w, http.StatusUpgradeRequired, "This address is for WebSockets.")
+		return
+	}
+	if !sameOrigin(r) {
+		problem(w, http.StatusForbidden, "Pages of another origin may not connect.")
+		return
+	}
+	if b.isClosed() {
+		w.Header().Set("Retry-After", "1")
+		problem(w, http.StatusServiceUnavailable, "The server is stopping.")
+		return
+	}
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // answered by the upgrader, or gone
+	}
+	s := newSocket(conn, &b.sent)
+	req := socketRequest(r)
+	if !b.start(s, func() { b.run(s, req) }) {
+		s.Close(errShutdown)
+		s.finish()
+	}
+}
+
+func (b *bridge) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
+func (b *bridge) start(s *socket, run func()) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.sockets[s] = struct{}{}
+	b.running.Go(run)
+	return true
+}
+
+// open is how many sockets there are.
+func (b *bridge) open() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.sockets)
+}
+
+// close ends all sockets and returns when they have ended.
+func (b *bridge) close() {
+	b.mu.Lock()
+	b.closed = true
+	open := slices.Collect(maps.Keys(b.sockets))
+	b.mu.Unlock()
+	for _, s := range open {
+		s.Close(errShutdown)
+	}
+	b.cancel()
+	b.running.Wait()
+}
+
+// run is the life of a socket: admission, then frames until it ends. It is the
+// socket's reader and waits for its writer.
+func (b *bridge) run(s *socket, req server.Request) {
+	defer func() {
+		s.finish()
+		b.mu.Lock()
+		delete(b.sockets, s)
+		b.mu.Unlock()
+	}()
+	c, err := b.admit(s, req)
+	if err != nil {
+		b.refuse(s, req, err)
+		return
+	}
+	s.onEnd(c.Leave)
+	b.serve(s, c)
+}
+
+// admit reads the connect frame and asks for admission. An application that
+// is not there is refused without waiting for the frame.
+func (b *bridge) admit(s *socket, req server.Request) (*server.Client, error) {
+	if _, _, ok := b.host.Resolve(req.Path); ok {
+		f, err := b.first(s)
+		if err != nil {
+			return nil, err
+		}
+		req.Args = f.Args
+	}
+	return b.host.Connect(b.ctx, s, req)
+}
+
+// first reads the connect frame. What is no such frame is answered here: with
+// a status, before the socket is closed.
+func (b *bridge) first(s *socket) (*frame, error) {
+	s.extend(connectTimeout)
+	f, err := b.next(s)
+	switch {
+	case err == io.EOF:
+		_, reason := s.ended()
+		return nil, reason
+	case err == nil && f.Type == typeConnect:
+		return f, nil
+	case err == nil:
+		err = &rtmp.ProtocolError{Err: errFirst}
+	}
+	status := server.Reject("The first frame has to be connect.")
+	code, text := closeCode(err)
+	s.end(err, statusFrame(status), closeFrame(code, text))
+	return nil, err
+}
+
+// refuse tells the page why it does not get in, and waits for the other half
+// of the close handshake. The host has logged what the application said.
+func (b *bridge) refuse(s *socket, req server.Request, err error) {
+	s.Close(err)
+	if _, ok := errors.AsType[*rtmp.ProtocolError](err); ok || errors.Is(err, rtmp.ErrSilent) {
+		b.log.Warn("client dropped before it connected", "remote", req.Addr, "err", err)
+	}
+	s.read()
+}
+
+// serve passes on what the page sends until the socket has ended.
+func (b *bridge) serve(s *socket, c *server.Client) {
+	for {
+		s.extend(silenceTimeout)
+		f, err := b.next(s)
+		switch {
+		case err == io.EOF:
+			return
+		case err != nil:
+			s.Close(err)
+		case f.Type == typeCall:
+			c.ServeCall(f.Method, f.Args, s.reply(f))
+		case f.Type == typeSO:
+			c.ServeSharedObject(&f.Object)
+		case f.Type == typeConnect:
+			s.Close(&rtmp.StatusError{Code: rtmp.CodeConnectRejected, Description: "Connected already."})
+		default:
+			s.answered(f)
+		}
+	}
+}
+
+// next reads a frame. Its error is io.EOF when the socket has ended, or a
+// *rtmp.ProtocolError.
+func (b *bridge) next(s *socket) (*frame, error) {
+	text, err := s.read()
+	if err == io.EOF {
+		return nil, err
+	}
+	var f *frame
+	if err == nil {
+		b.received.Add(uint64(len(text)))
+		f, err = parseFrame(text)
+	}
+	if err != nil {
+		return nil, &rtmp.ProtocolError{Err: err}
+	}
+	return f, nil
+}
+
+// reply is what answers a call, or nil when no answer is wanted.
+func (s *socket) reply(f *frame) func(amf.Value, error) {
+	id := f.ID
+	if id == "" {
+		return nil
+	}
+	return func(v amf.Value, err error) { s.send(answerFrame(id, v, err)) }
+}
+
+// socketRequest is who comes. Strings are copied: the request's header is one
+// long string, of which a socket must not keep all.
+func socketRequest(r *http.Request) server.Request {
+	path := strings.TrimPrefix(r.URL.Path, "/ws/")
+	if r.URL.RawQuery != "" {
+		path += "?" + r.URL.RawQuery
+	}
+	protocol := "ws"
+	if r.TLS != nil {
+		protocol = "wss"
+	}
+	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
+	origin, referer := hint(r.Header.Get("Origin")), hint(r.Referer())
+	return server.Request{
+		Path:     strings.Clone(path),
+		Addr:     addr,
+		Agent:    hint(r.UserAgent()),
+		Referrer: either(origin, referer),
+		PageURL:  either(referer, origin),
+		URI:      protocol + "://" + r.Host + hint(r.URL.RequestURI()),
+		Protocol: protocol,
+		AMF3:     true, // JSON has a form for everything
+	}
+}
+
+// maxHint is how much is kept of what a page says about itself.
+const maxHint = 512
+
+func hint(s string) string { return strings.Clone(s[:min(len(s), maxHint)]) }
+
+func either(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// sameOrigin reports whether the page is one of ours: its Origin names the
+// host and port that were asked. A program that is no browser sends none.
+func sameOrigin(r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
+		return true
+	}
+	u, err := url.Parse(origins[0])
+	if err != nil || len(origins) > 1 || u.Host == "" {
+		return false
+	}
+	return withPort(u.Host, u.Scheme) == withPort(r.Host, u.Scheme)
+}
+
+// withPort adds the port that the scheme stands for when there is none.
+func withPort(host, scheme string) string {
+	u := url.URL{Host: strings.ToLower(host)}
+	port := u.Port()
+	if port == "" && scheme == "https" {
+		port = "443"
+	} else if port == "" {
+		port = "80"
+	}
+	return u.Hostname() + ":" + port
+}

@@ -1,0 +1,200 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"foyer/lobby"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// names are those of the cards on the page, in order.
+const names = `[...document.querySelectorAll(".rooms > .card")].map((c) => c.dataset.name).join(" ")`
+
+func (b *tab) waitNames(want string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`%s === %q`, names, want))
+}
+
+// listed makes rooms that only the lobby knows.
+func (h *house) listed(name string, status lobby.Status) guest {
+	h.t.Helper()
+	g := h.guest("lobby", amf.String(name), amf.String(secret))
+	g.report(status)
+	return g
+}
+
+func testLobbyFollows(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	b := newTab(t, browser, h)
+	b.open("/")
+	b.waitText("h1", "Nobody is here yet")
+	b.waitText(".empty", "foyer join")
+	b.waitText(".link-state", "Live")
+
+	h.room("blue", "The Blue Room")
+	b.waitText(".card-title", "The Blue Room")
+	h.guest("room/blue", amf.String("ann"))
+	start := time.Now()
+	h.ask("blue", "topic", amf.String("Monk"))
+	b.waitText(".card-topic", "Monk")
+	// Room and lobby each tell at most twice a second; the rest is for a busy machine.
+	if d := time.Since(start); d > 1500*time.Millisecond {
+		t.Errorf("a change took %v to show", d)
+	}
+	b.waitText(".card-count", "1")
+	b.waitText("h1", "1 person in 1 room")
+	if got, want := eval[string](b, `document.querySelector(".card a").getAttribute("aria-label")`), "The Blue Room (blue), 1 person"; len(got) < len(want) || got[:len(want)] != want {
+		t.Errorf("the link is called %q, want %q first", got, want)
+	}
+	b.wait(`document.querySelector(".spark-line").getAttribute("d").startsWith("M")`)
+
+	h.stopWeb()
+	b.expect("WebSocket connection to")
+	b.wait(`/this list is [1-9] s old/.test(document.querySelector(".link-state").textContent)`)
+	b.waitText(".card-title", "The Blue Room") // the last picture stays
+	h.startWeb()
+	b.waitText(".link-state", "Live")
+}
+
+func testLobbySearch(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	for i, name := range []string{"amber", "blue", "coral"} {
+		h.listed(name, lobby.Status{Epoch: 1, Title: "Room " + name, Users: 3 - i, Activity: float64(i) / 4, Live: i == 1, Tags: []string{"jazz", name}})
+	}
+	b := newTab(t, browser, h)
+	b.open("/")
+	b.waitText(".link-state", "Live")
+	b.waitNames("coral blue amber")
+	address := func(want string) {
+		t.Helper()
+		if got := eval[string](b, `location.search`); got != want {
+			t.Errorf("the address ends in %q, want %q", got, want)
+		}
+	}
+	b.fill("#q", "BLU")
+	b.waitNames("blue")
+	address("?q=BLU")
+	b.fill("#q", "nowhere")
+	b.waitText(".empty", "Nothing fits")
+	b.click(".empty-found a")
+	b.waitNames("coral blue amber")
+	address("")
+	eval[bool](b, `(() => { const s = document.querySelector("#sort"); s.value = "users"; s.dispatchEvent(new Event("input", {bubbles: true})); return true; })()`)
+	b.waitNames("amber blue coral")
+	b.click("#live")
+	b.waitNames("blue")
+	address("?sort=users&live=1")
+	b.click("#live")
+	b.waitNames("amber blue coral")
+	b.click(`[data-name="coral"] [data-tag="coral"]`)
+	b.waitNames("coral")
+	address("?tag=coral&sort=users")
+
+	b.do(chromedp.Reload())
+	b.waitText(".link-state", "Live")
+	b.waitNames("coral")
+	b.click(".tag-chosen a")
+	b.waitNames("amber blue coral")
+}
+
+func testLobbyWithoutScript(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.listed("amber", lobby.Status{Epoch: 1, Title: "Amber", Users: 1, Activity: 0.9, Tags: []string{"jazz"}})
+	h.listed("blue", lobby.Status{Epoch: 1, Title: "Blue & <b>", Users: 9, Activity: 0.1})
+	b := newTab(t, browser, h)
+	do(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	shows := func(want ...string) {
+		t.Helper()
+		cards, err := chromedp.Run(b.ctx, chromedp.Nodes(chromedp.CSSAll(".rooms > .card .card-title a"), chromedp.AtLeast(0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, card := range cards {
+			got = append(got, card.AttributeValue("href"))
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	b.open("/")
+	shows("/room/amber", "/room/blue")
+	b.open("/?sort=users")
+	shows("/room/blue", "/room/amber")
+	b.open("/?tag=jazz")
+	shows("/room/amber")
+	b.open("/")
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "blue"))
+	if _, err := chromedp.RunResponse(b.ctx, chromedp.Click(chromedp.CSS(".finder button"))); err != nil {
+		t.Fatal(err)
+	}
+	shows("/room/blue")
+	title, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(".card-title a")))
+	if err != nil || title != "Blue & <b>" {
+		t.Errorf("got title %q, %v", title, err)
+	}
+}
+
+func testLobbyStale(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	g := h.listed("blue", lobby.Status{Epoch: 1, Title: "Blue", Users: 4, Activity: 0.5})
+	b := newTab(t, browser, h)
+	b.open("/")
+	b.waitText(".link-state", "Live")
+	b.wait(`!document.querySelector(".card").classList.contains("stale")`)
+	g.Leave(rtmp.ErrClosed) // without a goodbye
+	b.wait(`document.querySelector(".card").classList.contains("stale")`)
+	b.wait(`/no report for [1-9]\d* s/.test(document.querySelector(".card-life").textContent)`)
+	b.wait(`document.querySelector(".card a").getAttribute("href") === "room/blue"`)
+	h.listed("blue", lobby.Status{Epoch: 2, Title: "Blue again"})
+	b.waitText(".card-title", "Blue again")
+	b.wait(`!document.querySelector(".card").classList.contains("stale")`)
+}
+
+func testLobbyOrder(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	one := h.listed("one", lobby.Status{Epoch: 1, Activity: 0.9, Users: 1})
+	h.listed("two", lobby.Status{Epoch: 1, Activity: 0.5, Users: 2})
+	b := newTab(t, browser, h)
+	b.open("/")
+	b.waitText(".link-state", "Live")
+	b.waitNames("one two")
+	b.do(chromedp.Focus(chromedp.CSS(`[data-name="one"] a`)))
+	one.report(lobby.Status{Epoch: 1, Seq: 1, Activity: 0.1, Users: 7})
+	b.waitText(`[data-name="one"] .count`, "7") // the news at once
+	b.script(`await new Promise((r) => setTimeout(r, 3200));`)
+	b.waitNames("one two") // but nothing moves under somebody's hand
+	eval[bool](b, `(document.activeElement.blur(), true)`)
+	b.waitNames("two one")
+}
+
+func testLobbyThousand(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	for i := range 1000 {
+		h.listed(fmt.Sprintf("room%03d", i), lobby.Status{Epoch: 1, Title: fmt.Sprintf("Room %d", i), Activity: float64(i) / 1000, Users: i % 10})
+	}
+	b := newTab(t, browser, h)
+	b.open("/")
+	b.waitText("h1", "4500 people in 1000 rooms")
+	b.wait(`document.querySelectorAll(".card").length === 1000`)
+	slow := b.script(`let worst = 0;
+		const observer = new PerformanceObserver((list) => { for (const e of list.getEntries()) worst = Math.max(worst, e.duration); });
+		observer.observe({ type: "longtask" });
+		for (const text of ["room 99", "", "room 5", ""]) {
+			const box = document.querySelector("#q"); box.value = text;
+			box.dispatchEvent(new Event("input", { bubbles: true }));
+			await new Promise((r) => setTimeout(r, 250));
+		}
+		observer.disconnect();
+		return Math.round(worst);`)
+	t.Logf("longest task while searching 1,000 rooms: %s ms", slow)
+	b.fill("#q", "room 999")
+	b.waitNames("room999")
+}

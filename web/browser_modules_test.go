@@ -1,0 +1,165 @@
+package web_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Modules are tested where they run: imported into a page of the house.
+
+func modules(t *testing.T, browser context.Context) *tab {
+	t.Helper()
+	b := newTab(t, browser, newHouse(t))
+	b.open("/nothing-here")
+	b.expect("404")
+	return b
+}
+
+// same compares what a script returns, as JSON.
+func (b *tab) same(name, body, want string) {
+	b.t.Helper()
+	if diff := cmp.Diff(want, b.script(body)); diff != "" {
+		b.t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func testValues(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	for _, c := range []struct{ name, value, want string }{
+		{"null", `null`, `null`},
+		{"undefined", `undefined`, `null`},
+		{"number", `1.5`, `1.5`},
+		{"not a number", `NaN`, `null`},
+		{"infinity", `-Infinity`, `null`},
+		{"string", `"ü\u0000"`, `"ü\u0000"`},
+		{"date", `new Date(1234)`, `{"$date":1234}`},
+		{"bytes", `new Uint8Array([0, 255, 16])`, `{"$bytes":"AP8Q"}`},
+		{"nested", `{a: [undefined, {b: new Date(1)}], c: true}`, `{"a":[null,{"b":{"$date":1}}],"c":true}`},
+		{"typed", `{$class: "flash.Point", x: 1}`, `{"$class":"flash.Point","x":1}`},
+	} {
+		b.same("encode "+c.name, `const m = await import("/assets/netconnection.js"); return m.encode(`+c.value+`);`, c.want)
+	}
+	for _, c := range []struct{ name, json, check string }{
+		{"date", `{"d":{"$date":1234}}`, `v.d instanceof Date && v.d.getTime() === 1234`},
+		{"bytes", `[{"$bytes":"AP8Q"}]`, `v[0] instanceof Uint8Array && v[0].join() === "0,255,16"`},
+		{"typed object", `{"$class":"P","x":1}`, `v.$class === "P" && v.x === 1`},
+		{"date with company is an object", `{"$date":1,"x":2}`, `v.$date === 1 && v.x === 2`},
+		{"prototype stays", `{"__proto__":{"x":{"$date":1}}}`, `({}).x === undefined && v.x === undefined && Object.getPrototypeOf(v) === Object.prototype`},
+	} {
+		b.same("decode "+c.name, "const m = await import('/assets/netconnection.js'); const v = m.decode(JSON.parse(`"+c.json+"`)); return "+c.check+";", "true")
+	}
+	b.same("address", `const { address } = await import("/assets/netconnection.js");
+		const ws = "ws://" + location.host + "/ws/";
+		return [["room/blue", ws + "room/blue"], ["/ws/lobby", ws + "lobby"], ["wss://h/ws/x", "wss://h/ws/x"]].filter(([a, b]) => address(a) !== b);`, `[]`)
+}
+
+func testBackoff(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	const load = `const { Backoff } = await import("/assets/reconnect.js"); let now = 0;
+		const worst = (o) => new Backoff({ random: () => 1, now: () => now, ...o });`
+	b.same("grows to its ceiling", load+`const b = worst({ most: 3000 }); return [1, 2, 3, 4, 5].map(() => b.down());`, `[500,1000,2000,3000,3000]`)
+	b.same("full jitter", load+`const b = worst({ random: () => 0 }); return [b.down(), b.down()];`, `[0,0]`)
+	b.same("a hint is the least", load+`const b = worst({ random: () => 0 }); return b.down(1234);`, `1234`)
+	b.same("short luck resets nothing", load+`const b = worst(); b.down(); b.down(); b.up(); now += 9999; return b.down();`, `2000`)
+	b.same("ten stable seconds do", load+`const b = worst(); b.down(); b.down(); b.up(); now += 10000; return b.down();`, `500`)
+	b.same("failing after that grows again", load+`const b = worst(); b.up(); now += 10000; b.down(); now += 60000; return b.down();`, `1000`)
+}
+
+func testSharedObject(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	const load = `const { SharedObject } = await import("/assets/netconnection.js");
+		const sent = [], lists = [], codes = [];
+		const nc = { uri: "x" + Math.random(), attach() {}, send: (frame) => sent.push(frame) };
+		const so = SharedObject.getRemote("o", nc); so.connect(nc);
+		so.onSync = (list) => lists.push(list); so.onStatus = (info) => codes.push(info.code);
+		const hear = (version, ...events) => so.apply({ version, events });`
+	b.same("first use", load+`return sent;`,
+		`[{"type":"so","name":"o","persistent":false,"version":0,"events":[{"event":"use"}]}]`)
+	b.same("snapshot", load+`hear(7, {event: "useSuccess"}, {event: "clear"}, {event: "change", slot: "a", value: {"$date": 5}});
+		return [lists, so.data.a instanceof Date, so.version];`, `[[[{"code":"clear"},{"code":"change","name":"a"}]],true,7]`)
+	b.same("connecting again asks for the difference", load+`hear(7, {event: "clear"}); so.connect(nc); return sent.at(-1).version;`, `7`)
+	b.same("own change", load+`so.setProperty("a", 1); hear(8, {event: "success", slot: "a"}); return [sent.at(-1).events, lists, so.data];`,
+		`[[{"event":"requestChange","slot":"a","value":1}],[[{"code":"success","name":"a"}]],{"a":1}]`)
+	b.same("conflict", load+`so.setProperty("a", 1); hear(8, {event: "change", slot: "a", value: 2}); return [lists, so.data.a];`,
+		`[[[{"code":"reject","name":"a","oldValue":1}]],2]`)
+	b.same("no right", load+`hear(1, {event: "change", slot: "a", value: 0}); so.setProperty("a", 1); so.setProperty("b", 1);
+		hear(1, {event: "status", code: "SharedObject.NoWriteAccess", level: "error"}); return [codes, so.data];`,
+		`[["SharedObject.NoWriteAccess"],{"a":0,"b":1}]`)
+	b.same("remove", load+`hear(1, {event: "change", slot: "a", value: 3}); hear(2, {event: "remove", slot: "a"}); return [lists[1], so.data];`,
+		`[[{"code":"delete","name":"a","oldValue":3}],{}]`)
+	b.same("removing", load+`so.setProperty("a"); return sent.at(-1).events;`, `[{"event":"requestRemove","slot":"a"}]`)
+	b.same("send", load+`const got = []; so.client = { hi: (x) => got.push(x) }; hear(1, {event: "send", method: "hi", args: [4]}); return got;`, `[4]`)
+	b.same("send of what every object has", load+`hear(1, {event: "send", method: "constructor", args: []}); return lists;`, `[]`)
+	b.same("slots named as what every object has", load+`hear(1, {event: "change", slot: "__proto__", value: 1}, {event: "change", slot: "constructor", value: 2});
+		return [Object.keys(so.data), ({}).constructor === Object];`, `[["__proto__","constructor"],true]`)
+	b.same("one object for one name", load+`return [SharedObject.getRemote("o", nc) === so, SharedObject.getRemote("o", nc, true) === so];`, `[true,false]`)
+}
+
+// chatLog has a room of its own making: history answers like CONTRACT §5.
+const chatLog = `const { ChatLog } = await import("/assets/chatlog.js");
+	const room = { epoch: 1, kept: [], forgotten: 0, asked: 0 };
+	const message = (id) => ({ id, at: id, user: { id: "u", nick: "n", role: "user" }, text: "t" + id });
+	const say = (...ids) => room.kept.push(...ids.map(message));
+	const nc = () => ({ connected: true, async request(method, { after, before, limit = 50 }) {
+		room.asked += 1;
+		let found = room.kept.filter(({ id }) => after === undefined || id > after).filter(({ id }) => before === undefined || id < before);
+		const more = found.length > limit;
+		found = after === undefined ? found.slice(-limit) : found.slice(0, limit);
+		return { epoch: room.epoch, messages: found, complete: after === undefined ? true : after >= room.forgotten, more };
+	} });
+	const range = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+	const seen = []; const log = new ChatLog();
+	log.onPast = (messages, where) => seen.push(where + " " + messages.map(({ id }) => id));
+	log.onMessage = ({ id }) => seen.push("said " + id);
+	log.onRemoved = (key) => seen.push("removed " + key);
+	log.onGap = (why) => seen.push(why);`
+
+func testChatLog(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	b.same("first look", chatLog+`say(1, 2); await log.catchUp(nc()); log.receive(message(3)); return seen;`, `["below 1,2","said 3"]`)
+	b.same("said while loading", chatLog+`say(1); say(2); const c = log.catchUp(nc()); log.receive(message(2)); log.receive(message(3)); await c; return seen;`,
+		`["below 1,2","said 3"]`)
+	b.same("gap is closed", chatLog+`say(1, 2); await log.catchUp(nc()); say(3, 4); await log.catchUp(nc()); return seen;`, `["below 1,2","below 3,4"]`)
+	b.same("gap of several pages", chatLog+`say(1); await log.catchUp(nc()); say(...range(2, 450)); await log.catchUp(nc());
+		return [seen.length, seen.slice(1).join().replace(/below /g, "") === range(2, 450).join()];`, `[4,true]`)
+	b.same("gap that cannot be closed is admitted", chatLog+`say(1, 2); await log.catchUp(nc()); room.kept = []; room.forgotten = 9; say(10, 11); await log.catchUp(nc()); return seen;`,
+		`["below 1,2","missing","below 10,11"]`)
+	b.same("a removed message is no gap", chatLog+`say(1, 2); await log.catchUp(nc()); say(4); await log.catchUp(nc()); return seen;`, `["below 1,2","below 4"]`)
+	b.same("more than one cares to read", chatLog+`say(1); await log.catchUp(nc()); say(...range(2, 3000)); await log.catchUp(nc());
+		return [seen.at(-2), seen.at(-1) === "below " + range(2951, 3000), room.asked];`, `["missing",true,8]`)
+	b.same("removed meanwhile", chatLog+`say(1, 2, 3); await log.catchUp(nc()); room.kept.splice(1, 1); await log.catchUp(nc()); return seen;`,
+		`["below 1,2,3","removed 1-2"]`)
+	b.same("forgotten is not removed", chatLog+`say(1, 2, 3); await log.catchUp(nc()); room.kept.splice(0, 1); room.forgotten = 1; await log.catchUp(nc()); return seen;`,
+		`["below 1,2,3"]`)
+	b.same("room started anew", chatLog+`say(1, 2); await log.catchUp(nc()); room.epoch = 2; room.kept = []; say(1); await log.catchUp(nc()); log.receive(message(2)); return seen;`,
+		`["below 1,2","restarted","below 1","said 2"]`)
+	b.same("one got lost on the way", chatLog+`say(1); await log.catchUp(nc()); say(2, 3); log.receive(message(3)); await new Promise((r) => setTimeout(r)); return seen;`,
+		`["below 1","below 2,3"]`)
+	b.same("what the page forgot is older again", chatLog+`log.onMore = (more) => seen.push(more); say(1, 2, 3); await log.catchUp(nc());
+		log.prunedTo(log.key(3)); await log.older(); return seen;`, `["below 1,2,3",false,true,"above 1,2",false]`)
+	b.same("older", chatLog+`say(...range(1, 70)); await log.catchUp(nc()); await log.older(); return [seen[1], seen.length];`,
+		`["above 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20",2]`)
+}
+
+func testRooms(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	const load = `const m = await import("/assets/rooms.js");
+		const all = [["b", {activity: 0.1, users: 5, since: 1, tags: ["Jazz"]}], ["a", {activity: 0.9, users: 1, since: 3, live: true, title: "Zed"}],
+			["c", {activity: 1, users: 2, since: 2, state: "stale", topic: "Monk"}]].map(([name, slot]) => m.entry(slot, name));
+		const names = (search) => m.find(all, m.parseQuery(search)).map(({ name }) => name).join("");`
+	for _, c := range []struct{ search, want string }{
+		{"", "abc"}, {"?sort=users", "bca"}, {"?sort=newest", "acb"}, {"?sort=name", "bca"}, {"?sort=bogus", "abc"},
+		{"?q=zED", "a"}, {"?q=monk", "c"}, {"?q=jazz", "b"}, {"?tag=jazz", "b"}, {"?tag=jaz", ""}, {"?live=1", "a"}, {"?q=none", ""},
+	} {
+		b.same("find "+c.search, load+`return names("`+c.search+`");`, `"`+c.want+`"`)
+	}
+	b.same("address", load+`return ["?q=a+b&tag=x&sort=name&live=1", "", "?sort=users"].filter((s) => m.formatQuery(m.parseQuery(s)) !== s);`, `[]`)
+	b.same("ten minutes", load+`const past = new m.Past(); for (let s = 0; s <= 1200; s += 10) past.note("a", 0.5, s * 1000);
+		const points = past.points("a", 1, 1200000); return [points.length, points[0], points.at(-1)];`, `[62,[0,0.5],[1,1]]`)
+	b.same("kept over a visit", load+`const a = new m.Past(); a.note("r", 0.25, 1000); const b = new m.Past(); b.restore(a.save(), 61000); b.restore("no json", 0);
+		return b.points("r", 1, 61000);`, `[[0.9,0.25],[1,1]]`)
+	b.same("spoken", load+`return m.spoken(m.entry({title: "Jazz", users: 1, spectators: 3, live: true, locked: true, capacity: 1}, "blue"));`,
+		`"Jazz (blue), on air, 1 person, 3 looking on, silent, locked, full"`)
+}

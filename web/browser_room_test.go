@@ -1,0 +1,279 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"foyer/server/amf"
+)
+
+const texts = `[...document.querySelectorAll(".message .text")].map((e) => e.textContent).join("|")`
+
+func (b *tab) waitTexts(want string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`%s === %q`, texts, want))
+}
+
+func testJoinAndTalk(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "The Blue Room")
+	ann, bob := newTab(t, browser, h), newTab(t, browser, h)
+	bob.open("/room/blue")
+	bob.waitText("h1", "The Blue Room")
+	bob.waitText(".hush", "Nothing has been said")
+	ann.open("/room/blue")
+	ann.join("ann")
+	bob.waitText(".person", "ann") // seen by one who only looks on
+	ann.say("hello")
+	ann.waitTexts("hello")
+	bob.waitTexts("hello")
+	bob.join("bob")
+	bob.say("hello ann")
+	ann.waitTexts("hello|hello ann")
+	bob.waitText(".message.mine", "hello ann")
+	if eval[bool](bob, `document.querySelector(".message").classList.contains("mine")`) {
+		t.Error("what ann said is marked as bob's")
+	}
+	// Only what is new is read out.
+	if got := eval[string](bob, `document.querySelector("[role=log]").innerText`); got == "" || eval[bool](bob, `document.querySelector(".past").closest("[aria-live]") !== null`) {
+		t.Errorf("the log holds %q", got)
+	}
+	ann.waitText(".person .via", "web")
+	guest := h.guest("room/blue", amf.String("carl"))
+	guest.say("from afar")
+	ann.waitTexts("hello|hello ann|from afar")
+	ann.waitText(".person .via", "rtmp")
+	h.ask("blue", "topic", amf.String("Monk"))
+	ann.waitText(".topic", "Monk")
+	ann.waitText(".notice", "Monk")
+
+	ann.click(".rename")
+	ann.fill("#nick", "anna")
+	ann.press(kb.Enter)
+	bob.waitText(".person", "anna")
+	ann.click(".composer .leave")
+	bob.wait(`document.querySelectorAll(".person").length === 2`)
+	ann.wait(`document.querySelector("#nick").checkVisibility()`)
+}
+
+func testNickTaken(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	h.guest("room/blue", amf.String("ann"))
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.waitText(".link-state", "Connected")
+	b.fill("#nick", "ANN")
+	b.press(kb.Enter)
+	b.waitText("#nick-error", "Nickname is already in use.")
+	b.wait(`document.activeElement.id === "nick" && document.activeElement.getAttribute("aria-invalid") === "true"`)
+	b.waitText(".link-state", "Connected") // still looking on
+	b.fill("#nick", "bob")
+	b.press(kb.Enter)
+	b.waitText(".person.me", "bob")
+	b.do(chromedp.Reload())
+	b.waitText(".person.me", "bob") // in again, under the name this tab had
+	h.ask("blue", "kick", amf.String("bob"), amf.String("enough"))
+	b.waitText(".gone", "You were kicked: enough")
+	b.wait(`!document.querySelector("#say").checkVisibility()`)
+	b.waitText(".link-state", "Not connected")
+	b.click(".gone button")
+	b.waitText(".link-state", "Connected")
+	h.ask("blue", "ban", amf.String("bob"), amf.Number(600), amf.String("spam"))
+	b.fill("#nick", "bob")
+	b.press(kb.Enter)
+	b.waitText("#nick-error", "banned until")
+	h.ask("blue", "lock", amf.Bool(true))
+	b.waitText(".stage .lock", "locked")
+	b.fill("#nick", "carl")
+	b.press(kb.Enter)
+	b.waitText("#nick-error", "Room is locked.")
+}
+
+func testHistory(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	for i := range 14 {
+		g := h.guest("room/blue", amf.String(fmt.Sprintf("guest%d", i)))
+		for j := range 5 {
+			g.say(fmt.Sprintf("m%d", 5*i+j+1))
+		}
+	}
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.waitText(".message", "m70")
+	b.wait(`document.querySelectorAll(".past .message").length === 50`)
+	b.wait(`document.querySelectorAll(".fresh .message").length === 0`)
+	b.wait(`(({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight < 2)(document.querySelector(".scroll"))`)
+	eval[bool](b, `(document.querySelector(".scroll").scrollTop = 0, true)`)
+	b.click(".older button")
+	b.wait(`document.querySelectorAll(".past .message").length === 70`)
+	b.wait(`!document.querySelector(".older").checkVisibility()`)
+	b.wait(`document.querySelector(".scroll").scrollTop > 300`) // what one read is where it was
+
+	late := h.guest("room/blue", amf.String("late"))
+	late.say("one more")
+	b.waitText(".pill", "1 new message")
+	late.say("and another")
+	b.waitText(".pill", "2 new messages")
+	b.click(".pill button")
+	b.wait(`!document.querySelector(".pill").checkVisibility()`)
+	b.wait(`(({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight < 2)(document.querySelector(".scroll"))`)
+
+	b.do(chromedp.Reload())
+	b.waitText(".past .message", "and another")
+}
+
+func testRejectedMessage(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.join("ann")
+	for i := range 5 {
+		b.say(fmt.Sprintf("m%d", i))
+	}
+	b.waitText(".message", "m4")
+	b.say("one too many")
+	b.waitText("#say-error", "You talk too fast.")
+	b.wait(`document.querySelector("#say").value === "one too many"`)
+	b.wait(`/again in \d+ s/.test(document.querySelector(".countdown").textContent)`)
+	b.wait(`document.querySelector(".countdown").closest("[aria-live], [role=alert], [role=status], [role=log]") === null`)
+	b.wait(`document.querySelector("#say-error").textContent === ""`)
+	b.press(kb.Enter)
+	b.waitText(".message", "one too many")
+	b.wait(`document.querySelector("#say").value === ""`)
+
+	h.ask("blue", "slow", amf.Number(30))
+	b.waitText("#say-hint", "a message every 30 s")
+	b.say("slowly")
+	b.waitText("#say-error", "Slow mode")
+	b.wait(`document.querySelector("#say").value === "slowly"`)
+	h.ask("blue", "slow", amf.Number(0))
+	eval[bool](b, `(document.querySelector("#say").value = "x".repeat(501), true)`)
+	b.wait(`document.querySelector("#say-hint").textContent === ""`)
+}
+
+func testMarkupIsText(t *testing.T, browser context.Context) {
+	const evil = `<img src=x onerror="document.title='pwned'"> javascript:alert(1) see https://example.org/a?b=1&c. <b>`
+	h := newHouse(t)
+	h.room("blue", "<script>document.title='pwned'</script>")
+	g := h.guest("room/blue", amf.String("<i>eve</i>"))
+	g.say(evil)
+	h.ask("blue", "topic", amf.String("<u>topic</u>"))
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.waitTexts(evil)
+	b.waitText(".who", "<i>eve</i>")
+	b.waitText(".person", "<i>eve</i>")
+	b.waitText(".topic", "<u>topic</u>")
+	b.same("links", `return [...document.querySelectorAll(".text a")].map((a) => [a.getAttribute("href"), a.rel, a.target]);`,
+		`[["https://example.org/a?b=1&c","noopener noreferrer nofollow","_blank"]]`)
+	b.open("/")
+	b.waitText(".card-title", "<script>")
+	b.waitText(".link-state", "Live")
+	b.same("nothing of it ran", `return [document.title, document.querySelectorAll("main img, main script, main u, main i").length];`, `["Lobby · foyer",0]`)
+}
+
+func testModerator(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	h.guest("room/blue", amf.String("bob")).say("rubbish")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.waitText(".link-state", "Connected")
+	b.click(".credential summary")
+	b.fill("#credential", "wrong")
+	b.fill("#nick", "mod")
+	b.press(kb.Enter)
+	b.waitText("#nick-error", "Credential is not valid.")
+	b.fill("#credential", token)
+	b.press(kb.Enter)
+	b.waitText(".person.me", "moderator")
+	b.wait(`sessionStorage.length + localStorage.length > 0 && !(JSON.stringify(sessionStorage) + JSON.stringify(localStorage)).includes("token")`)
+
+	b.fill("#mod-topic", "Order")
+	b.press(kb.Enter)
+	b.waitText(".topic", "Order")
+	b.fill("#mod-title", "The Blue Room")
+	b.press(kb.Enter)
+	b.waitText("h1", "The Blue Room")
+	b.fill("#mod-slow", "7")
+	b.press(kb.Enter)
+	b.waitText("#say-hint", "every 7 s")
+	b.click(".lock-switch")
+	b.waitText(".stage .lock", "locked")
+
+	b.do(chromedp.Focus(chromedp.CSS(`.message[tabindex="0"]`)))
+	b.press(kb.Enter)
+	b.waitText("dialog h2", "bob")
+	b.waitText("dialog blockquote", "rubbish")
+	b.click("[data-do=remove]")
+	b.wait(`document.querySelectorAll(".message").length === 0 && !document.querySelector("dialog").open`)
+	b.click(".person:not(.me) button")
+	b.wait(`!document.querySelector("[data-do=remove]").checkVisibility()`)
+	b.fill("#menu-reason", "rubbish")
+	b.click("[data-do=kick]")
+	b.waitText(".notice", "bob was kicked: rubbish")
+	b.wait(`document.querySelectorAll(".person").length === 1`)
+}
+
+func testRoomRestarts(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.join("ann")
+	b.say("before")
+	b.waitTexts("before")
+	b.expect("WebSocket connection to")
+	h.stopWeb()
+	h.stopHost()
+	b.waitText(".link-state", "Connection lost")
+	h.startHost()
+	h.room("blue", "Blue, again")
+	h.guest("room/blue", amf.String("bob")).say("after")
+	h.startWeb()
+	b.waitText(".link-state", "Connected")
+	b.waitTexts("before|after")
+	b.waitText(".divider", "The room was restarted")
+	b.waitText(".person.me", "ann")
+	b.waitText("h1", "Blue, again")
+	b.say("I am back")
+	b.waitTexts("before|after|I am back")
+}
+
+func testConnectionBreaks(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	bob := h.guest("room/blue", amf.String("bob"))
+	bob.say("one")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.join("ann")
+	b.waitTexts("one")
+	b.expect("WebSocket connection to")
+	h.stopWeb()
+	b.waitText(".link-state", "Connection lost")
+	b.fill("#say", "into the void")
+	b.press(kb.Enter)
+	b.waitText("#say-error", "There is no connection right now.")
+	b.wait(`document.querySelector("#say").value === "into the void"`)
+	bob.say("two")
+	bob.say("three")
+	h.ask("blue", "remove", amf.Number(1))
+	h.guest("room/blue", amf.String("carl"))
+	h.startWeb()
+	b.waitText(".link-state", "Connected")
+	b.waitTexts("two|three") // what was missed is there once, what was removed is not
+	b.waitText(".person", "carl")
+	b.waitText(".person.me", "ann")
+	b.wait(`document.querySelectorAll(".divider:not(.day)").length === 0`)
+	bob.say("four")
+	b.waitTexts("two|three|four")
+	b.wait(`document.querySelector("[role=log]").innerText.includes("four") && !document.querySelector("[role=log]").innerText.includes("two")`)
+}

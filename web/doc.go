@@ -1,0 +1,24 @@
+// Package web is the browser's side of foyer: the WebSocket bridge, the HTTP
+// API, metrics, and the pages.
+//
+// # The bridge
+//
+// A browser tab is a client of an instance like any other. [Handler] upgrades
+// /ws/<application>[/<instance>], reads the connect frame, asks the host for
+// admission, and from then on passes what the page sends to the client
+// (calls, answers, shared object events) and what the instance pushes to the
+// page. Frames are small JSON objects with a type (frame.go); values are
+// mapped between AMF and JSON in json.go.
+//
+// A socket (socket.go) is one goroutine that reads. A second one exists only
+// while there is something to write: a page that watches a quiet lobby costs
+// one small stack and no buffers. What an instance tells to a thousand pages
+// is encoded once, frame header included, and the bytes are shared.
+//
+// # Everything else
+//
+// api.go answers /api/v1 and metrics.go /metrics; both ask the running
+// instances by [server.Host.Call], as a client would: there is no back door.
+// pages.go renders / and /room/NAME from web/assets, which are embedded, and
+// headers.go puts the same strict headers on every answer.
+package web

@@ -1,0 +1,289 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+// Types of the bridge's frames (CONTRACT §6).
+const (
+	typeConnect = "connect"
+	typeStatus  = "status"
+	typeCall    = "call"
+	typeResult  = "result"
+	typeError   = "error"
+	typeSO      = "so"
+)
+
+// A frame is what a page sent. Which fields count depends on Type.
+type frame struct {
+	Type   string
+	ID     json.Number // of a call and its answer; "" when there is none
+	Method string
+	Args   amf.Args
+	Value  amf.Value
+	Info   amf.Value
+	Object sharedobject.Message
+}
+
+// errMalformed is what every error of parseFrame wraps.
+var errMalformed = errors.New("web: malformed frame")
+
+// parseFrame reads a text frame. Members may come in any order; unknown ones
+// are skipped under the same limits.
+func parseFrame(text []byte) (*frame, error) {
+	if !utf8.Valid(text) { // RFC 6455 §8.1
+		return nil, fmt.Errorf("%w: not UTF-8", errMalformed)
+	}
+	f := &frame{Value: amf.Undefined{}, Info: amf.Undefined{}}
+	r := newValueReader(string(text))
+	err := r.open('{')
+	if err == nil {
+		err = r.members(func(name string) error { return f.member(r, name) })
+	}
+	if err == nil {
+		if _, more := r.dec.Token(); more != io.EOF {
+			err = errShape
+		}
+	}
+	if err == nil {
+		err = f.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	return f, nil
+}
+
+func (f *frame) member(r *valueReader, name string) (err error) {
+	switch name {
+	case "type":
+		f.Type, err = r.text()
+	case "id":
+		f.ID, err = r.id()
+	case "method":
+		f.Method, err = r.text()
+	case "args":
+		f.Args, err = r.args()
+	case "value":
+		f.Value, err = r.value(0)
+	case "info":
+		f.Info, err = r.value(0)
+	case "name":
+		f.Object.Name, err = r.text()
+	case "persistent":
+		f.Object.Persistent, err = r.truth()
+	case "version":
+		f.Object.Version, err = r.version()
+	case "events":
+		f.Object.Events, err = r.events()
+	default:
+		_, err = r.value(0)
+	}
+	return err
+}
+
+// check says what a frame of this type lacks.
+func (f *frame) check() error {
+	switch f.Type {
+	case typeConnect:
+		return nil
+	case typeCall:
+		if f.Method == "" {
+			return errors.New("call without method")
+		}
+	case typeResult, typeError:
+		if f.ID == "" {
+			return errors.New("answer without id")
+		}
+	case typeSO:
+		if f.Object.Name == "" {
+			return errors.New("shared object without name")
+		}
+	case "":
+		return errors.New("no type")
+	default:
+		return errors.New("unknown type")
+	}
+	return nil
+}
+
+func (r *valueReader) text() (string, error) {
+	tok, err := r.dec.Token()
+	s, ok := tok.(string)
+	if err == nil && !ok {
+		err = errShape
+	}
+	return s, err
+}
+
+func (r *valueReader) id() (json.Number, error) {
+	tok, err := r.dec.Token()
+	n, ok := tok.(json.Number)
+	if err == nil && !ok && tok != nil {
+		err = errShape
+	}
+	return n, err
+}
+
+func (r *valueReader) truth() (bool, error) {
+	v, err := r.value(amf.MaxDepth)
+	b, ok := v.(amf.Bool)
+	if err == nil && !ok {
+		err = errShape
+	}
+	return bool(b), err
+}
+
+func (r *valueReader) version() (uint32, error) {
+	v, err := r.value(amf.MaxDepth)
+	n, ok := v.(amf.Number)
+	if err == nil && (!ok || n < 0 || n > math.MaxUint32 || n != amf.Number(math.Trunc(float64(n)))) {
+		err = errShape
+	}
+	if err != nil {
+		return 0, err
+	}
+	return uint32(n), nil
+}
+
+// args reads an array of values, or null for none.
+func (r *valueReader) args() (amf.Args, error) {
+	tok, err := r.dec.Token()
+	if err != nil || tok == nil {
+		return nil, err
+	}
+	if tok != json.Delim('[') {
+		return nil, errShape
+	}
+	items, err := r.array(0)
+	return amf.Args(items), err
+}
+
+func (r *valueReader) events() ([]sharedobject.Event, error) {
+	if err := r.open('['); err != nil {
+		return nil, err
+	}
+	var events []sharedobject.Event
+	err := r.each(func() error {
+		e, err := r.event()
+		if e.Type != 0 { // one that nobody knows is skipped, as on the wire
+			events = append(events, e)
+		}
+		return err
+	})
+	return events, err
+}
+
+func (r *valueReader) event() (e sharedobject.Event, err error) {
+	if err := r.open('{'); err != nil {
+		return e, err
+	}
+	err = r.members(func(name string) (err error) {
+		switch name {
+		case "event":
+			var s string
+			s, err = r.text()
+			e.Type, _ = sharedobject.ParseEventType(s)
+		case "slot":
+			e.Slot, err = r.text()
+		case "value":
+			e.Value, err = r.value(0)
+		case "method":
+			e.Method, err = r.text()
+		case "args":
+			e.Args, err = r.args()
+		case "code":
+			e.Code, err = r.text()
+		case "level":
+			e.Level, err = r.text()
+		default:
+			_, err = r.value(0)
+		}
+		return err
+	})
+	return e, err
+}
+
+// encodePush returns p as a whole frame, header included: the same bytes serve
+// every page that is told.
+func encodePush(p *server.Push) []byte {
+	switch {
+	case p.SharedObject != nil:
+		return soFrame(p.SharedObject)
+	case p.Status != nil:
+		return statusFrame(p.Status)
+	}
+	return callFrame("", p.Method, p.Args)
+}
+
+func statusFrame(info *rtmp.StatusError) []byte {
+	b := appendValue(begin(`{"type":"status","info":`), info.Object())
+	return seal(websocket.TextMessage, append(b, '}'))
+}
+
+// callFrame asks the page to run a method; without id it does not answer.
+func callFrame(id, method string, args []amf.Value) []byte {
+	b := begin(`{"type":"call"`)
+	if id != "" {
+		b = append(append(b, `,"id":`...), id...)
+	}
+	b = appendString(append(b, `,"method":`...), method)
+	b = appendArray(append(b, `,"args":`...), args, appendValue)
+	return seal(websocket.TextMessage, append(b, '}'))
+}
+
+// answerFrame answers the page's call: the value, or in words only what a
+// *rtmp.StatusError says.
+func answerFrame(id json.Number, v amf.Value, err error) []byte {
+	if err == nil {
+		b := append(begin(`{"type":"result","id":`), id...)
+		b = appendValue(append(b, `,"value":`...), v)
+		return seal(websocket.TextMessage, append(b, '}'))
+	}
+	info, ok := errors.AsType[*rtmp.StatusError](err)
+	if !ok {
+		info = &rtmp.StatusError{Code: rtmp.CodeCallFailed, Description: "Call failed."}
+	}
+	b := append(begin(`{"type":"error","id":`), id...)
+	b = appendValue(append(b, `,"info":`...), info.Object())
+	return seal(websocket.TextMessage, append(b, '}'))
+}
+
+func soFrame(m *sharedobject.Message) []byte {
+	b := appendString(begin(`{"type":"so","name":`), m.Name)
+	b = strconv.AppendBool(append(b, `,"persistent":`...), m.Persistent)
+	b = strconv.AppendUint(append(b, `,"version":`...), uint64(m.Version), 10)
+	b = appendArray(append(b, `,"events":`...), m.Events, appendEvent)
+	return seal(websocket.TextMessage, append(b, '}'))
+}
+
+func appendEvent(b []byte, e sharedobject.Event) []byte {
+	b = appendString(append(b, `{"event":`...), e.Type.String())
+	switch e.Type {
+	case sharedobject.Change, sharedobject.RequestChange:
+		b = appendString(append(b, `,"slot":`...), e.Slot)
+		b = appendValue(append(b, `,"value":`...), e.Value)
+	case sharedobject.Success, sharedobject.Remove, sharedobject.RequestRemove:
+		b = appendString(append(b, `,"slot":`...), e.Slot)
+	case sharedobject.SendMessage:
+		b = appendString(append(b, `,"method":`...), e.Method)
+		b = appendArray(append(b, `,"args":`...), e.Args, appendValue)
+	case sharedobject.Status:
+		b = appendString(append(b, `,"code":`...), e.Code)
+		b = appendString(append(b, `,"level":`...), e.Level)
+	}
+	return append(b, '}')
+}

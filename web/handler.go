@@ -1,0 +1,104 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"foyer/server"
+)
+
+// Config is what the web side needs to know.
+type Config struct {
+	Host       *server.Host
+	Log        *slog.Logger // nil: nothing is logged
+	Node       string       // this process's name
+	AdminToken string       // of the API; none means that nobody is an operator
+	Lobby      string       // address of the lobby this server's rooms report to, for the page of a server without one
+	RTMPPort   string       // for what to type into an encoder; default 1935
+	PublicRTMP string       // "rtmp://host:1935"; "" when only guessed: pages then take the host from the request
+	Assets     string       // directory that overrides the embedded files, while working on them
+	Ready      func() error // why this process cannot serve yet; nil means that it can
+}
+
+// Handler serves all of CONTRACT §6 and §7. Close ends its sockets.
+type Handler struct {
+	cfg    Config
+	log    *slog.Logger
+	bridge *bridge
+	assets *assets
+	mux    *http.ServeMux
+}
+
+// New returns the handler of the web side.
+func New(cfg Config) *Handler {
+	h := &Handler{cfg: cfg, log: cfg.Log, mux: http.NewServeMux()}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	h.bridge = newBridge(cfg.Host, h.log)
+	h.assets = newAssets(cfg.Assets)
+	h.routes()
+	return h
+}
+
+func (h *Handler) routes() {
+	const get, post = http.MethodGet, http.MethodPost
+	h.handle(get, "/{$}", h.lobbyPage)
+	h.handle(get, "/room/{name}", h.roomPage)
+	h.handle(get, "/assets/", h.assets.serve)
+	h.handle(get, "/", h.missingPage)
+
+	h.handle(get, "/api/v1/rooms", h.apiRooms)
+	h.handle(get, "/api/v1/rooms/{name}", h.apiRoom)
+	h.handle(get, "/api/v1/rooms/{name}/messages", h.apiMessages)
+	h.handle(post, "/api/v1/announce", h.apiAnnounce)
+	h.handle("", "/api/", notFound)
+	h.handle("", "/live/", notFound)
+
+	h.handle(get, "/healthz", h.healthz)
+	h.handle(get, "/readyz", h.readyz)
+	h.handle(get, "/metrics", h.metrics().ServeHTTP)
+}
+
+// handle serves a path for one method; GET answers HEAD too, and "" any.
+func (h *Handler) handle(method, path string, f http.HandlerFunc) {
+	allow := method
+	if method == http.MethodGet {
+		allow = "GET, HEAD"
+	}
+	h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		if method != "" && r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
+			w.Header().Set("Allow", allow)
+			problem(w, http.StatusMethodNotAllowed, "Here one can only "+allow+".")
+			return
+		}
+		f(w, r)
+	})
+}
+
+// requestTimeout is how long a request may take, its body and the reading of
+// the answer included. A socket has deadlines of its own.
+const requestTimeout = 30 * time.Second
+
+// ServeHTTP implements [http.Handler]. Socket addresses do not pass through
+// the mux, which would redirect doubled slashes.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	strictHeaders(w.Header())
+	deadline, control := time.Now().Add(requestTimeout), http.NewResponseController(w)
+	control.SetReadDeadline(deadline)
+	control.SetWriteDeadline(deadline)
+	switch path := r.URL.Path; {
+	case strings.HasPrefix(path, "/ws/live/"):
+		notFound(w, r)
+	case strings.HasPrefix(path, "/ws/"):
+		h.bridge.ServeHTTP(w, r)
+	default:
+		h.mux.ServeHTTP(w, r)
+	}
+}
+
+// Close ends all sockets, which an [http.Server] does not know of once they
+// are upgraded, and returns when they have ended. New ones are refused.
+func (h *Handler) Close() { h.bridge.close() }

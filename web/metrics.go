@@ -1,0 +1,120 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"foyer/lobby"
+	"foyer/server/amf"
+)
+
+// scrapeTimeout is how long the lobby may take to answer a scrape. Without an
+// answer its figures are left out, and the others are still there.
+const scrapeTimeout = 2 * time.Second
+
+// metrics serves /metrics. Nothing is counted for it: every figure is read
+// from the live state when it is asked for, so none can drift.
+func (h *Handler) metrics() http.Handler {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&collector{h},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("foyer_"+name, help, labels, nil)
+}
+
+var (
+	descInstances    = desc("instances", "Instances that are running.", "app")
+	descClients      = desc("clients", "Clients that are connected.", "app", "protocol")
+	descAccepted     = desc("clients_accepted_total", "Clients that were accepted.", "app")
+	descRejected     = desc("clients_rejected_total", "Clients that were rejected.", "app")
+	descDisconnected = desc("clients_disconnected_total", "Accepted clients that have left.", "app")
+	descCalls        = desc("calls_total", "Remote methods that clients have called.")
+	descReceived     = desc("received_bytes_total", "Bytes from clients.", "transport")
+	descSent         = desc("sent_bytes_total", "Bytes to clients.", "transport")
+	descSockets      = desc("websockets", "WebSockets that are open, admitted or not.")
+	descRooms        = desc("lobby_rooms", "Rooms that the lobby lists.", "state")
+	descPeople       = desc("lobby_people", "People in the rooms that the lobby lists.", "role")
+	descMessages     = desc("lobby_messages_per_minute", "Chat messages a minute in the rooms that the lobby lists.")
+)
+
+// collector reads the figures of a Handler.
+type collector struct{ h *Handler }
+
+// Describe implements [prometheus.Collector].
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descInstances, descClients, descAccepted, descRejected, descDisconnected, descCalls,
+		descReceived, descSent, descSockets, descRooms, descPeople, descMessages,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	stats := c.h.cfg.Host.Stats()
+	for app, n := range stats.Instances {
+		gauge(descInstances, float64(n), app)
+		counter(descAccepted, stats.Accepted[app], app)
+		counter(descRejected, stats.Rejected[app], app)
+		counter(descDisconnected, stats.Disconnected[app], app)
+		for protocol, n := range stats.Clients[app] {
+			gauge(descClients, float64(n), app, protocol)
+		}
+	}
+	counter(descCalls, stats.Calls)
+	counter(descReceived, stats.BytesIn, "rtmp")
+	counter(descSent, stats.BytesOut, "rtmp")
+	counter(descReceived, c.h.bridge.received.Load(), "websocket")
+	counter(descSent, c.h.bridge.sent.Load(), "websocket")
+	gauge(descSockets, float64(c.h.bridge.open()))
+	if c.h.hasLobby() {
+		c.collectLobby(gauge)
+	}
+}
+
+func (c *collector) collectLobby(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	rooms, err := c.h.rooms(ctx, amf.Object{{Name: "unlisted", Value: amf.Bool(true)}})
+	if err != nil {
+		c.h.log.Warn("lobby figures missing", "err", err)
+		return
+	}
+	states := map[string]int{lobby.StateLive: 0, lobby.StateStale: 0}
+	var users, spectators, viewers, publishers int
+	var messages float64
+	for _, r := range rooms {
+		states[r.State]++
+		users += r.Users
+		spectators += r.Spectators
+		viewers += r.Viewers
+		publishers += r.Publishers
+		messages += r.MessagesPerMinute
+	}
+	for state, n := range states {
+		gauge(descRooms, float64(n), state)
+	}
+	gauge(descPeople, float64(users), "user")
+	gauge(descPeople, float64(spectators), "spectator")
+	gauge(descPeople, float64(viewers), "viewer")
+	gauge(descPeople, float64(publishers), "publisher")
+	gauge(descMessages, messages)
+}

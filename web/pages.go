@@ -1,0 +1,182 @@
+package web
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"foyer/lobby"
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// LobbyPage is what lobby.html shows.
+type LobbyPage struct {
+	At    int64 // milliseconds since 1970
+	Rooms []Card
+	Query Query
+	Node  string
+}
+
+// Card is a room on the lobby page.
+type Card struct {
+	lobby.Entry
+	Href string // "/room/NAME", or the address of the room on another server
+}
+
+// Query is what the visitor looks for (q, tag, sort, live of the address), so
+// that a page without script searches and sorts.
+type Query struct {
+	Text, Tag, Sort string
+	Live            bool
+}
+
+// RoomPage is what room.html shows.
+type RoomPage struct {
+	Name    string
+	Running bool
+	Entry   lobby.Entry // zero when this server's lobby does not list it
+	RTMP    string      // the room's address for encoders and terminals
+	Node    string
+}
+
+// MissingPage is what missing.html shows, for everything that went wrong.
+type MissingPage struct {
+	Status        int
+	Title, Detail string
+}
+
+// ElsewherePage is what elsewhere.html shows on a server without a lobby.
+type ElsewherePage struct {
+	Lobby, Node string
+}
+
+// lobbyPage is /.
+func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
+	if !h.hasLobby() {
+		h.render(w, http.StatusOK, "elsewhere.html", ElsewherePage{h.cfg.Lobby, h.cfg.Node})
+		return
+	}
+	q := pageQuery(r.URL.Query())
+	rooms, err := h.rooms(r.Context(), q.value())
+	if err != nil {
+		h.log.Warn("lobby did not answer", "err", err)
+		h.errorPage(w, http.StatusServiceUnavailable, "The lobby does not answer", "Try again in a moment.")
+		return
+	}
+	page := LobbyPage{At: time.Now().UnixMilli(), Query: q, Node: h.cfg.Node}
+	for _, e := range rooms {
+		page.Rooms = append(page.Rooms, Card{e, h.href(e)})
+	}
+	h.render(w, http.StatusOK, "lobby.html", page)
+}
+
+// pageQuery reads the address. What makes no sense is left out.
+func pageQuery(params url.Values) Query {
+	q := Query{Text: params.Get("q"), Tag: params.Get("tag"), Sort: params.Get("sort"), Live: params.Get("live") == "1"}
+	switch q.Sort {
+	case "users", "name", "newest":
+	default:
+		q.Sort = "activity"
+	}
+	return q
+}
+
+func (q Query) value() amf.Object {
+	return amf.Object{
+		{Name: "text", Value: amf.String(q.Text)}, {Name: "tag", Value: amf.String(q.Tag)},
+		{Name: "sort", Value: amf.String(q.Sort)}, {Name: "live", Value: amf.Bool(q.Live)},
+	}
+}
+
+// href is where a room's page is.
+func (h *Handler) href(e lobby.Entry) string {
+	if h.isElsewhere(e) {
+		return e.HTTP
+	}
+	return "/room/" + url.PathEscape(e.Name)
+}
+
+// isElsewhere reports whether the room is on another server whose pages are known.
+func (h *Handler) isElsewhere(e lobby.Entry) bool {
+	return e.HTTP != "" && e.Node != "" && e.Node != h.cfg.Node
+}
+
+// roomPage is /room/NAME, also for a room that is not running: joining starts
+// it. One that is on another server is shown there.
+func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if !lobby.ValidName(name) {
+		h.errorPage(w, http.StatusNotFound, "No such room",
+			"A room's name has 1 to 64 letters, digits, dots, underscores and hyphens.")
+		return
+	}
+	entry, err := h.entry(r.Context(), name, true)
+	if err != nil && !errors.Is(err, server.ErrNotRunning) {
+		h.log.Warn("lobby did not answer", "err", err) // the room may well do without
+	}
+	page := RoomPage{Name: name, RTMP: h.roomAddress(r, name), Node: h.cfg.Node}
+	if entry != nil {
+		if h.isElsewhere(*entry) {
+			http.Redirect(w, r, entry.HTTP, http.StatusSeeOther)
+			return
+		}
+		page.Entry, page.Running = *entry, true
+	}
+	if app, _, _ := h.cfg.Host.Resolve(roomInstances + name); app != "room" {
+		h.errorPage(w, http.StatusNotFound, "No rooms here", "This server has a lobby, but no rooms.")
+		return
+	}
+	h.render(w, http.StatusOK, "room.html", page)
+}
+
+// roomAddress is what to type into an encoder: when nobody said what this
+// server is called, it is called what the browser calls it.
+func (h *Handler) roomAddress(r *http.Request, name string) string {
+	base := strings.TrimRight(h.cfg.PublicRTMP, "/")
+	if base == "" {
+		u := url.URL{Host: r.Host}
+		base = "rtmp://" + joinPort(u.Hostname(), cmp.Or(h.cfg.RTMPPort, "1935"))
+	}
+	return base + "/" + roomInstances + name
+}
+
+// joinPort leaves out the port that rtmp stands for.
+func joinPort(host, port string) string {
+	if port == "1935" && !strings.Contains(host, ":") {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// missingPage is everything that is not there.
+func (h *Handler) missingPage(w http.ResponseWriter, _ *http.Request) {
+	h.errorPage(w, http.StatusNotFound, "Nothing here", "There is nothing at this address.")
+}
+
+func (h *Handler) errorPage(w http.ResponseWriter, status int, title, detail string) {
+	h.render(w, status, "missing.html", MissingPage{status, title, detail})
+}
+
+// render fills in the template as a whole before anything is sent.
+func (h *Handler) render(w http.ResponseWriter, status int, name string, data any) {
+	var page bytes.Buffer
+	t, err := h.assets.page(name)
+	if err == nil {
+		err = t.ExecuteTemplate(&page, name, data)
+	}
+	if err != nil {
+		h.log.Error("page not rendered", "page", name, "err", err)
+		problem(w, http.StatusInternalServerError, "")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(page.Bytes())
+}

@@ -1,0 +1,48 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"foyer/server"
+	"foyer/server/rtmp"
+)
+
+// problem answers with a problem document (RFC 9457). about:blank says that
+// the title is that of the status, and nothing more is to be known of the type.
+func problem(w http.ResponseWriter, status int, detail string) {
+	body, _ := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail,omitempty"`
+	}{"about:blank", http.StatusText(status), status, detail})
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(append(body, '\n'))
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	problem(w, http.StatusNotFound, "There is nothing at this address.")
+}
+
+// callProblem answers for a call to an instance that failed: in the words of
+// the application, if it has any.
+func (h *Handler) callProblem(w http.ResponseWriter, err error, absent string) {
+	status, said := errors.AsType[*rtmp.StatusError](err)
+	switch {
+	case errors.Is(err, server.ErrNotRunning):
+		problem(w, http.StatusNotFound, absent)
+	case said:
+		problem(w, http.StatusBadRequest, status.Description)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		w.Header().Set("Retry-After", "1")
+		problem(w, http.StatusServiceUnavailable, "No answer in time.")
+	default:
+		h.log.Error("call failed", "err", err)
+		problem(w, http.StatusInternalServerError, "")
+	}
+}

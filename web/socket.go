@@ -1,0 +1,385 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// Limits of one socket (CONTRACT §8, DESIGN §8).
+const (
+	MaxFrame    = 256 << 10        // bytes of a frame from the page
+	MaxOutbox   = 1 << 20          // bytes that wait to be written; beyond it the page is closed as slow
+	MaxRequests = rtmp.MaxRequests // calls to the page that it has not answered
+
+	connectTimeout = 10 * time.Second // until the connect frame has come
+	pingInterval   = 10 * time.Second
+	silenceTimeout = 30 * time.Second // without a sign of life
+	closeGrace     = 2 * time.Second  // for the other half of the close handshake
+	writeTimeout   = 10 * time.Second // for a write, and a second more for each minRate bytes
+	minRate        = 64 << 10
+)
+
+var (
+	errBinary   = errors.New("web: binary frame")
+	errFirst    = errors.New("web: first frame is not connect")
+	errTooLarge = errors.New("web: frame of more than 256 KiB")
+	errShutdown = errors.New("web: shutting down")
+	pingFrame   = controlFrame(websocket.PingMessage, nil)
+)
+
+// A socket is a page's connection, and the [server.Peer] that the instance
+// sees. Its reader is bridge.run; what it sends goes through a queue.
+//
+// gorilla reads and checks frames. Writing is done here, because frames come
+// encoded: a write is whatever waits, in one system call.
+type socket struct {
+	// set by newSocket
+	conn   *websocket.Conn
+	net    net.Conn
+	sent   *atomic.Uint64 // bytes, of all sockets of the handler
+	writer sync.WaitGroup // at most one goroutine; the reader waits for it
+
+	// guarded by mu
+	mu       sync.Mutex
+	queue    [][]byte
+	queued   int  // bytes in queue
+	writing  bool // the writer runs
+	closing  bool // nothing is queued any more; what comes is dropped
+	reason   error
+	leave    func(error)                       // what onEnd has set
+	requests map[uint64]func(amf.Value, error) // calls to the page, by id
+	lastID   uint64
+	nextPing *time.Timer
+}
+
+func newSocket(conn *websocket.Conn, sent *atomic.Uint64) *socket {
+	s := &socket{conn: conn, net: conn.NetConn(), sent: sent}
+	conn.SetReadLimit(MaxFrame)
+	conn.SetPingHandler(func(data string) error {
+		s.extend(silenceTimeout)
+		s.send(controlFrame(websocket.PongMessage, []byte(data)))
+		return nil
+	})
+	conn.SetPongHandler(func(string) error {
+		s.extend(silenceTimeout)
+		return nil
+	})
+	conn.SetCloseHandler(func(code int, _ string) error {
+		reason := rtmp.ErrClosed
+		if code == websocket.CloseNormalClosure || code == websocket.CloseGoingAway {
+			reason = rtmp.ErrGoodbye // the page closed it, or was left
+		}
+		if code == websocket.CloseNoStatusReceived {
+			code = websocket.CloseNormalClosure
+		}
+		s.end(reason, closeFrame(code, ""))
+		return nil
+	})
+	return s
+}
+
+// Accept implements [server.Accepter]: success is the first that the page hears.
+func (s *socket) Accept() {
+	s.send(statusFrame(&rtmp.StatusError{
+		Level: "status", Code: rtmp.CodeConnectSuccess, Description: "Connection succeeded.",
+	}))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextPing = time.AfterFunc(pingInterval, s.ping)
+}
+
+func (s *socket) ping() {
+	if s.send(pingFrame) == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.nextPing.Reset(pingInterval)
+	}
+}
+
+// extend gives the page d to show a sign of life.
+func (s *socket) extend(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.conn.SetReadDeadline(time.Now().Add(d))
+	}
+}
+
+// Push implements [server.Peer].
+func (s *socket) Push(p *server.Push) error {
+	return s.send(p.Bytes(server.JSON, encodePush))
+}
+
+// Request implements [server.Peer].
+func (s *socket) Request(method string, args []amf.Value, done func(amf.Value, error)) error {
+	if done == nil {
+		return s.send(callFrame("", method, args))
+	}
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return rtmp.ErrClosed
+	}
+	if len(s.requests) >= MaxRequests {
+		s.mu.Unlock()
+		return rtmp.ErrBusy
+	}
+	if s.requests == nil {
+		s.requests = make(map[uint64]func(amf.Value, error))
+	}
+	s.lastID++
+	id := s.lastID
+	s.requests[id] = done
+	s.mu.Unlock()
+	s.send(callFrame(strconv.FormatUint(id, 10), method, args)) // its error reaches done when the socket ends
+	return nil
+}
+
+// answered hands the page's answer to whoever asked. An answer that nobody
+// waits for is dropped.
+func (s *socket) answered(f *frame) {
+	id, err := strconv.ParseUint(string(f.ID), 10, 64)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	done := s.requests[id]
+	delete(s.requests, id)
+	s.mu.Unlock()
+	if done == nil {
+		return
+	}
+	if f.Type == typeResult {
+		done(f.Value, nil)
+		return
+	}
+	done(nil, rtmp.ParseStatus(f.Info))
+}
+
+// send queues a frame; it never blocks. One that alone is larger than the
+// outbox may pass when nothing else waits: the first look at a large shared
+// object.
+func (s *socket) send(frame []byte) error {
+	s.mu.Lock()
+	switch {
+	case s.closing:
+		s.mu.Unlock()
+		return rtmp.ErrClosed
+	case s.queued > 0 && s.queued+len(frame) > MaxOutbox:
+		s.queue, s.queued = nil, 0
+		s.mu.Unlock()
+		s.end(rtmp.ErrSlow)
+		s.net.Close() // it does not read: no use telling it
+		return rtmp.ErrSlow
+	}
+	s.queue = append(s.queue, frame)
+	s.queued += len(frame)
+	s.startLocked()
+	s.mu.Unlock()
+	return nil
+}
+
+// startLocked starts the writer, which ends when nothing is left to write.
+// The reader waits for it.
+func (s *socket) startLocked() {
+	if !s.writing && len(s.queue) > 0 {
+		s.writing = true
+		s.writer.Go(s.write)
+	}
+}
+
+func (s *socket) write() {
+	for {
+		s.mu.Lock()
+		batch, size, timeout := net.Buffers(s.queue), s.queued, closeGrace
+		s.queue, s.queued = nil, 0
+		if len(batch) == 0 {
+			s.writing = false
+			s.mu.Unlock()
+			return
+		}
+		if !s.closing {
+			timeout = writeTimeout + time.Duration(size/minRate)*time.Second
+		}
+		s.net.SetWriteDeadline(time.Now().Add(timeout))
+		s.mu.Unlock()
+
+		n, err := batch.WriteTo(s.net)
+		s.sent.Add(uint64(n))
+		if err != nil {
+			s.abort(err)
+			return
+		}
+	}
+}
+
+// abort ends the socket at once after a failed write. The writer does not run
+// again: writing stays set.
+func (s *socket) abort(err error) {
+	reason := rtmp.ErrClosed
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		reason = rtmp.ErrSlow
+	}
+	s.end(reason)
+	s.net.Close()
+}
+
+// Close implements [server.Peer].
+func (s *socket) Close(reason error) {
+	status, isStatus := errors.AsType[*rtmp.StatusError](reason)
+	code, text := closeCode(reason)
+	switch {
+	case isStatus:
+		s.end(reason, statusFrame(status), closeFrame(code, text))
+	case reason == nil:
+		s.end(rtmp.ErrClosed, closeFrame(code, text))
+	default:
+		s.end(reason, closeFrame(code, text))
+	}
+}
+
+// closeCode is what the close frame says about a reason.
+func closeCode(reason error) (code int, text string) {
+	status, isStatus := errors.AsType[*rtmp.StatusError](reason)
+	switch {
+	case reason == nil:
+		return websocket.CloseNormalClosure, ""
+	case errors.Is(reason, errShutdown), isStatus && status.Code == rtmp.CodeConnectShutdown:
+		return websocket.CloseServiceRestart, retryHint()
+	case isStatus:
+		return websocket.ClosePolicyViolation, status.Description
+	case errors.Is(reason, errBinary):
+		return websocket.CloseUnsupportedData, "text frames only"
+	case errors.Is(reason, errMalformed):
+		return websocket.CloseInvalidFramePayloadData, "malformed frame"
+	case errors.Is(reason, errFirst):
+		return websocket.ClosePolicyViolation, "connect first"
+	case errors.Is(reason, rtmp.ErrSilent):
+		return websocket.ClosePolicyViolation, "no sign of life"
+	}
+	return websocket.CloseInternalServerErr, ""
+}
+
+// retryHint is how many milliseconds a page should wait before it comes back
+// after a restart: not the same for all of them.
+func retryHint() string { return strconv.Itoa(500 + rand.IntN(2500)) }
+
+// end sends the last frames and gives the page a moment to close its half.
+// The client has left by then. Only the first reason counts.
+func (s *socket) end(reason error, last ...[]byte) {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return
+	}
+	s.closing, s.reason = true, reason
+	s.queue = append(s.queue, last...)
+	s.startLocked()
+	now := time.Now()
+	s.conn.SetReadDeadline(now.Add(closeGrace))
+	s.net.SetWriteDeadline(now.Add(closeGrace))
+	leave := s.leave
+	s.mu.Unlock()
+	if leave != nil {
+		leave(reason)
+	}
+}
+
+// onEnd runs f, once, as soon as the socket begins to end, whatever its reader
+// waits for.
+func (s *socket) onEnd(f func(reason error)) {
+	s.mu.Lock()
+	closing, reason := s.closing, s.reason
+	s.leave = f
+	s.mu.Unlock()
+	if closing {
+		f(reason)
+	}
+}
+
+// ended returns whether the socket is ending, and why.
+func (s *socket) ended() (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing, s.reason
+}
+
+// read returns the next text frame; its error is errBinary, or io.EOF when the
+// socket has ended. Once it is ending, read waits for the other half of the
+// close handshake and drops what comes before it.
+func (s *socket) read() ([]byte, error) {
+	for {
+		kind, text, err := s.conn.ReadMessage()
+		closing, _ := s.ended()
+		switch {
+		case err != nil:
+			s.readFailed(err)
+			return nil, io.EOF
+		case closing:
+		case kind != websocket.TextMessage:
+			return nil, errBinary
+		default:
+			return text, nil
+		}
+	}
+}
+
+// readFailed ends the socket for the reason that a read has failed.
+func (s *socket) readFailed(err error) {
+	timeout, isNet := errors.AsType[net.Error](err)
+	switch {
+	case isNet && timeout.Timeout():
+		s.Close(rtmp.ErrSilent)
+	case isNet, peerLeft(err):
+		s.end(rtmp.ErrClosed)
+	default: // the page broke RFC 6455, and gorilla has sent the close frame
+		if errors.Is(err, websocket.ErrReadLimit) {
+			err = errTooLarge
+		}
+		s.end(&rtmp.ProtocolError{Err: err})
+		s.linger()
+	}
+}
+
+func peerLeft(err error) bool {
+	_, isClose := errors.AsType[*websocket.CloseError](err)
+	return isClose || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe)
+}
+
+// linger drops what the page still sends, for a moment: closing a connection
+// with unread bytes would take back the close frame that gorilla has sent.
+func (s *socket) linger() {
+	if half, ok := s.net.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	io.Copy(io.Discard, io.LimitReader(s.net, 2*MaxFrame)) // until the read deadline that end has set
+}
+
+// finish waits for the writer, closes the connection, and tells whoever still
+// waits for an answer of the page.
+func (s *socket) finish() {
+	s.writer.Wait()
+	s.net.Close()
+	s.mu.Lock()
+	if s.nextPing != nil {
+		s.nextPing.Stop()
+	}
+	requests, reason := s.requests, s.reason
+	s.requests = nil
+	s.mu.Unlock()
+	for _, done := range requests {
+		done(nil, reason)
+	}
+}

@@ -1,0 +1,279 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// pipes is a listener of connections in memory.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+func (l *pipes) dial() net.Conn {
+	ours, theirs := net.Pipe()
+	l.conns <- theirs
+	return ours
+}
+func (l *pipes) Close() error   { close(l.done); return nil }
+func (l *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// inBubble runs f with a page that is connected, in a bubble of synctest: time
+// passes at once, and a goroutine that is left behind fails the test.
+func inBubble(t *testing.T, f func(t *testing.T, th *theatre, p *page)) {
+	synctest.Test(t, func(t *testing.T) {
+		th := &theatre{left: make(chan error, 10)}
+		th.host = &server.Host{Log: testLog(t)}
+		th.host.Handle("stage", func() server.Application { return &stage{left: th.left} })
+		th.handler = New(Config{Host: th.host, Log: testLog(t)})
+		ln := &pipes{make(chan net.Conn), make(chan struct{})}
+		web := &http.Server{Handler: th.handler}
+		go web.Serve(ln)
+		defer func() {
+			th.handler.Close()
+			web.Close()
+			th.host.Stop(context.Background())
+		}()
+		d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return ln.dial(), nil }}
+		conn, _, err := d.Dial("ws://stage/ws/stage/one", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		f(t, th, &page{t, conn})
+	})
+}
+
+func (p *page) join() {
+	p.t.Helper()
+	p.send(`{"type":"connect"}`)
+	p.want(success, `{"type":"call","method":"welcome","args":[]}`)
+}
+
+// since checks how much time has passed, to the nanosecond.
+func since(t *testing.T, start time.Time, d time.Duration) {
+	t.Helper()
+	if got := time.Since(start); got != d {
+		t.Errorf("after %v, want %v", got, d)
+	}
+}
+
+func TestConnectTimeout(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		start := time.Now()
+		p.wantClose(1008, "no sign of life")
+		since(t, start, connectTimeout)
+	})
+}
+
+// TestSilence: a page that reads but never answers a ping.
+func TestSilence(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		pings := 0
+		p.conn.SetPingHandler(func(string) error { pings++; return nil })
+		start := time.Now()
+		p.wantClose(1008, "no sign of life")
+		since(t, start, silenceTimeout)
+		th.wantLeft(t, rtmp.ErrSilent)
+		if pings < 2 {
+			t.Errorf("%d pings in %v", pings, silenceTimeout)
+		}
+	})
+}
+
+// TestBytePerMinute: a frame that never ends is no sign of life.
+func TestBytePerMinute(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		start := time.Now()
+		stop := make(chan struct{})
+		defer func() { <-stop }()
+		go func() {
+			defer close(stop)
+			p.conn.NetConn().Write([]byte{0x81, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4}) // 65,536 bytes follow
+			for {
+				if _, err := p.conn.NetConn().Write([]byte{'x'}); err != nil {
+					return
+				}
+				time.Sleep(time.Minute / 10)
+			}
+		}()
+		p.conn.SetPingHandler(func(string) error { return nil }) // its pong would be inside the frame
+		p.wantClose(1008, "no sign of life")
+		since(t, start, silenceTimeout)
+		th.wantLeft(t, rtmp.ErrSilent)
+		p.conn.Close()
+	})
+}
+
+// TestAlive: a page that only answers pings stays.
+func TestAlive(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		p.conn.SetReadDeadline(time.Now().Add(time.Hour + pingInterval/2))
+		_, _, err := p.conn.ReadMessage()
+		if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() {
+			t.Errorf("got %v, want an hour of silence", err)
+		}
+		for s := range th.handler.bridge.sockets {
+			s.mu.Lock()
+			if s.writing || s.queue != nil {
+				t.Error("an idle socket has a writer")
+			}
+			s.mu.Unlock()
+		}
+	})
+}
+
+// TestPingOfPage: a page may ping, too.
+func TestPingOfPage(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *theatre, p *page) {
+		p.join()
+		var got string
+		p.conn.SetPongHandler(func(data string) error { got = data; return nil })
+		p.conn.WriteControl(websocket.PingMessage, []byte("there?"), time.Time{})
+		p.send(`{"type":"call","id":1,"method":"echo"}`)
+		p.want(`{"type":"result","id":1,"value":null}`)
+		if got != "there?" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestSlowReader: the outbox is bounded, and the instance does not wait.
+func TestSlowReader(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		start := time.Now()
+		p.send(`{"type":"call","method":"flood","args":[3000]}`)
+		th.wantLeft(t, rtmp.ErrSlow)
+		since(t, start, 0)
+	})
+}
+
+// TestStuckReader: little is queued, but nothing is taken.
+func TestStuckReader(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		start := time.Now()
+		p.send(`{"type":"call","method":"flood","args":[1]}`)
+		th.wantLeft(t, rtmp.ErrSlow)
+		since(t, start, writeTimeout)
+	})
+}
+
+// TestLargeFrame: one frame may be larger than the outbox.
+func TestLargeFrame(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *theatre, p *page) {
+		p.join()
+		p.send(`{"type":"call","id":1,"method":"big"}`)
+		if _, b, err := p.conn.ReadMessage(); err != nil || len(b) < 3*MaxOutbox {
+			t.Errorf("got %d bytes, %v", len(b), err)
+		}
+	})
+}
+
+// TestRequestsWithoutAnswer: calls to a page that it never answers are bounded,
+// and whoever made them hears when it has gone, once each.
+func TestRequestsWithoutAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		var s *socket
+		for s = range th.handler.bridge.sockets {
+		}
+		answers := make(chan error, 2*MaxRequests)
+		done := func(_ amf.Value, err error) { answers <- err }
+		for range MaxRequests {
+			if err := s.Request("m", nil, done); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Request("m", nil, done); err != rtmp.ErrBusy {
+			t.Errorf("got %v, want %v", err, rtmp.ErrBusy)
+		}
+		if err := s.Request("notify", nil, nil); err != nil {
+			t.Errorf("got %v: no answer was wanted", err)
+		}
+		p.conn.Close()
+		th.wantLeft(t, rtmp.ErrClosed)
+		synctest.Wait()
+		if err := s.Request("m", nil, done); err != rtmp.ErrClosed {
+			t.Errorf("got %v, want %v", err, rtmp.ErrClosed)
+		}
+		if n := len(answers); n != MaxRequests {
+			t.Errorf("%d answers, want %d", n, MaxRequests)
+		}
+		for range len(answers) {
+			if err := <-answers; err != rtmp.ErrClosed {
+				t.Fatalf("got %v, want %v", err, rtmp.ErrClosed)
+			}
+		}
+	})
+}
+
+// TestCloseGrace: a page that does not answer a close frame is not waited for
+// longer than that.
+func TestCloseGrace(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		p.conn.SetCloseHandler(func(int, string) error { return nil })
+		p.send(`{"type":"call","method":"kick"}`)
+		start := time.Now()
+		_, _, _ = p.conn.ReadMessage() // the status
+		p.wantClose(1008, "Kicked.")
+		<-th.left
+		since(t, start, 0) // the instance does not wait at all
+		if _, err := p.conn.NetConn().Read(make([]byte, 1)); err == nil {
+			t.Error("something came after the close frame")
+		}
+		since(t, start, closeGrace)
+	})
+}
+
+// TestSlowRequest: whoever does not read an answer, or does not finish a
+// question, is not waited for forever.
+func TestSlowRequest(t *testing.T) {
+	for _, request := range []string{
+		"GET /assets/foyer.css HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST /api/v1/announce HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token\r\nContent-Length: 100\r\n\r\n{",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ln := &pipes{make(chan net.Conn), make(chan struct{})}
+			web := &http.Server{Handler: New(Config{Host: &server.Host{}, AdminToken: "token"})}
+			go web.Serve(ln)
+			defer web.Close()
+			conn := ln.dial()
+			if _, err := conn.Write([]byte(request)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(requestTimeout + time.Second)
+			synctest.Wait()
+			if rest, err := io.ReadAll(conn); err != nil || strings.Contains(string(rest), " 200 ") {
+				t.Errorf("got %q, %v", rest, err)
+			}
+		})
+	}
+}

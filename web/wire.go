@@ -1,0 +1,54 @@
+package web
+
+import (
+	"encoding/binary"
+
+	"github.com/gorilla/websocket"
+)
+
+// maxHeader is the longest header of a frame that is not masked (RFC 6455 §5.2).
+const maxHeader = 10
+
+// begin starts a text frame: room for the header, then text.
+func begin(text string) []byte {
+	return append(make([]byte, maxHeader, 256), text...)
+}
+
+// seal puts the header before what was appended since begin and returns the
+// whole frame. Frames of a server are not masked, so it is the same for every peer.
+func seal(opcode int, b []byte) []byte {
+	n := len(b) - maxHeader
+	start := maxHeader - 2
+	switch {
+	case n >= 1<<16:
+		start = 0
+		b[1] = 127
+		binary.BigEndian.PutUint64(b[2:], uint64(n))
+	case n > maxControl:
+		start = maxHeader - 4
+		b[start+1] = 126
+		binary.BigEndian.PutUint16(b[start+2:], uint16(n))
+	default:
+		b[start+1] = byte(n)
+	}
+	b[start] = 0x80 | byte(opcode) // the only fragment
+	return b[start:]
+}
+
+// maxControl is the longest payload of a control frame (RFC 6455 §5.5).
+const maxControl = 125
+
+func controlFrame(opcode int, payload []byte) []byte {
+	return seal(opcode, append(begin(""), payload[:min(len(payload), maxControl)]...))
+}
+
+// closeFrame says why the socket ends; a text too long for it is cut.
+func closeFrame(code int, text string) []byte {
+	if n := maxControl - 2; len(text) > n {
+		for text[n]&0xC0 == 0x80 { // not inside a character
+			n--
+		}
+		text = text[:n]
+	}
+	return controlFrame(websocket.CloseMessage, websocket.FormatCloseMessage(code, text))
+}
