@@ -1,0 +1,59 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+
+	"foyer/netconnection"
+)
+
+// Config says where the demo plays.
+type Config struct {
+	Servers []string // addresses of room servers ("rtmp://localhost"), among which the rooms are dealt
+	Token   string   // the admin token, for the hosts of the rooms
+	Seed    uint64   // the same seed, the same evening
+	Log     *slog.Logger
+
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // tests have a network of their own
+}
+
+// Run plays in all six rooms until ctx ends. It returns when every bot has
+// left. A server that is away is tried again; that is no error.
+func Run(ctx context.Context, cfg Config) error {
+	if len(cfg.Servers) == 0 {
+		return errors.New("demo: no server to play on")
+	}
+	var stages []*stage
+	for i, name := range names {
+		s, err := newStage(cfg, i, name)
+		if err != nil {
+			return err
+		}
+		stages = append(stages, s)
+	}
+	var all sync.WaitGroup
+	for _, s := range stages {
+		all.Go(func() { s.run(ctx) })
+	}
+	all.Wait()
+	return nil
+}
+
+// newStage sets up the room number i. With two servers the first three rooms
+// are on the first, the others on the second.
+func newStage(cfg Config, i int, name string) (*stage, error) {
+	scene, err := loadScene(name)
+	if err != nil {
+		return nil, err
+	}
+	server := cfg.Servers[i*len(cfg.Servers)/len(names)]
+	return &stage{
+		url: strings.TrimRight(server, "/") + "/room/" + name, token: cfg.Token, log: cfg.Log, dial: cfg.dial,
+		scene: scene, director: newDirector(scene, cfg.Seed, i),
+		people: make(map[string]*netconnection.NetConnection),
+	}, nil
+}

@@ -1,0 +1,153 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// A network is where the demo and its server meet in a test: connections are
+// pipes.
+type network struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func newNetwork() *network {
+	return &network{conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case n.conns <- there:
+		return here, nil
+	case <-n.done:
+		return nil, errors.New("nobody listens")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Accept implements net.Listener.
+func (n *network) Accept() (net.Conn, error) {
+	select {
+	case c := <-n.conns:
+		return c, nil
+	case <-n.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (n *network) Close() error   { close(n.done); return nil }
+func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1935} }
+
+// start serves rooms on a network; stop stops that and waits.
+func start(t *testing.T, n *network) (host *server.Host, stop func()) {
+	host = &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	host.Handle("room", func() server.Application { return room.New(room.Config{AdminToken: "token"}) })
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		host.Serve(ctx, n)
+	}()
+	return host, func() {
+		host.Stop(ctx)
+		cancel()
+		<-served
+	}
+}
+
+// count is the length of what a method of a room answers.
+func count(t *testing.T, host *server.Host, room, method, member string) int {
+	t.Helper()
+	v, err := host.Call(t.Context(), "room/"+room, method, amf.Object{{Name: "limit", Value: amf.Number(200)}})
+	if err != nil {
+		t.Errorf("%s of %s: %v", method, room, err)
+	}
+	if member != "" {
+		v = amf.Lookup(v, member)
+	}
+	list, _ := v.(amf.StrictArray)
+	return len(list)
+}
+
+// The rooms fill, talk, and survive that the server goes and comes back; in
+// the end everybody has left and nothing is left running.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now atomic.Pointer[network] // the server that is up
+		now.Store(newNetwork())
+		host, stop := start(t, now.Load())
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return now.Load().dial(ctx, network, addr)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		log := slog.New(slog.NewTextHandler(t.Output(), nil))
+		go func() {
+			ended <- Run(ctx, Config{Servers: []string{"rtmp://one", "rtmp://two/"}, Token: "token", Seed: 1, Log: log, dial: dial})
+		}()
+		time.Sleep(3 * time.Minute)
+		for _, name := range Rooms() {
+			if users, messages := count(t, host, name, "users", ""), count(t, host, name, "history", "messages"); users <= fewest || messages < 5 {
+				t.Errorf("after three minutes: %d people and %d messages in %s", users, messages, name)
+			}
+		}
+
+		stop()
+		time.Sleep(time.Minute)
+		now.Store(newNetwork())
+		host, stop = start(t, now.Load())
+		time.Sleep(time.Minute)
+		for _, name := range Rooms() {
+			if users := count(t, host, name, "users", ""); users <= fewest {
+				t.Errorf("a minute after the server came back: %d people in %s", users, name)
+			}
+		}
+
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		for _, name := range Rooms() {
+			if users := count(t, host, name, "users", ""); users != 0 {
+				t.Errorf("%d people in %s after the end", users, name)
+			}
+		}
+		stop()
+	})
+}
+
+func TestRunNeedsServers(t *testing.T) {
+	if err := Run(t.Context(), Config{}); err == nil {
+		t.Error("no error without servers")
+	}
+}
+
+// The rooms are dealt in blocks, so that a deployment can name them.
+func TestRoomsAreDealt(t *testing.T) {
+	want := map[string]string{
+		"blue": "rtmp://a/room/blue", "jazz": "rtmp://a/room/jazz", "workshop": "rtmp://a/room/workshop",
+		"garden": "rtmp://b/room/garden", "night-train": "rtmp://b/room/night-train", "kitchen": "rtmp://b/room/kitchen",
+	}
+	for i, name := range Rooms() {
+		s, err := newStage(Config{Servers: []string{"rtmp://a", "rtmp://b/"}}, i, name)
+		if err != nil || s.url != want[name] {
+			t.Errorf("%s is at %s, %v; want %s", name, s.url, err, want[name])
+		}
+	}
+}

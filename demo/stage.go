@@ -1,0 +1,214 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"foyer/netconnection"
+	"foyer/server/amf"
+)
+
+const (
+	// callTimeout bounds a bot's way in and each of its calls.
+	callTimeout = 10 * time.Second
+	// The pause after a failure grows from the first to the second, with jitter.
+	minRetry = 500 * time.Millisecond
+	maxRetry = 5 * time.Second
+)
+
+// errLost means that a bot is not connected.
+var errLost = errors.New("demo: not connected")
+
+// A stage carries out in one room what its director decides. It belongs to the
+// goroutine of run.
+type stage struct {
+	url      string
+	token    string
+	scene    *scene
+	director *director
+	log      *slog.Logger
+	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	host   *netconnection.NetConnection // nil while it has to come (back)
+	people map[string]*netconnection.NetConnection
+	failed int // attempts in a row
+}
+
+// run plays until ctx ends. It returns when everybody has left.
+func (s *stage) run(ctx context.Context) {
+	defer s.close()
+	began := time.Now()
+	for {
+		a := s.director.decide(time.Since(began))
+		if !s.pause(ctx, a.pause) {
+			return
+		}
+		err := s.open(ctx)
+		if err == nil {
+			err = s.perform(ctx, a)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.settle(a, err)
+		if s.failed > 0 && !sleep(ctx, s.retry()) {
+			return
+		}
+	}
+}
+
+// pause waits for d, or less when the room has gone. It reports false when ctx
+// ended first.
+func (s *stage) pause(ctx context.Context, d time.Duration) bool {
+	var gone <-chan struct{} // nil, which never comes, while there is no host
+	if s.host != nil {
+		gone = s.host.Done()
+	}
+	select {
+	case <-time.After(d):
+		return true
+	case <-gone:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// settle takes the end of an action: the director is told who is not there.
+func (s *stage) settle(a action, err error) {
+	for who, nc := range s.people {
+		select {
+		case <-nc.Done():
+			delete(s.people, who)
+			s.director.gone(who)
+		default:
+		}
+	}
+	if err == nil {
+		if s.failed > 0 {
+			s.log.Info("room reached", "instance", s.url)
+		}
+		s.failed = 0
+		return
+	}
+	if a.kind == arrive || errors.Is(err, errLost) {
+		s.director.gone(a.who)
+	}
+	if s.host != nil && s.host.Err() == nil {
+		return // the room is there: somebody real has that name, or the bot was muted
+	}
+	if s.failed++; s.failed == 1 {
+		s.log.Warn("room not reached", "instance", s.url, "err", err)
+	}
+}
+
+// retry is the pause after s.failed failures in a row.
+func (s *stage) retry() time.Duration {
+	d := min(maxRetry, minRetry<<min(s.failed, 10))
+	return d/2 + rand.N(d/2)
+}
+
+// open lets the host in, if it is not there, to make the room what it is.
+func (s *stage) open(ctx context.Context) error {
+	if s.host != nil {
+		select {
+		case <-s.host.Done():
+			s.host = nil
+		default:
+			return nil
+		}
+	}
+	host, err := s.enter(ctx, s.scene.host, amf.String(s.token))
+	if err != nil {
+		return err
+	}
+	tags := make(amf.StrictArray, len(s.scene.tags))
+	for i, tag := range s.scene.tags {
+		tags[i] = amf.String(tag)
+	}
+	err = errors.Join(
+		call(ctx, host, "title", amf.String(s.scene.title)),
+		call(ctx, host, "topic", amf.String(s.scene.topics[s.director.topic])),
+		call(ctx, host, "tags", tags),
+	)
+	if err != nil {
+		host.Close()
+		return fmt.Errorf("opening the room: %w", err)
+	}
+	s.host = host
+	return nil
+}
+
+// enter connects somebody to the room.
+func (s *stage) enter(ctx context.Context, nick string, credential ...amf.Value) (*netconnection.NetConnection, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	args := append([]amf.Value{amf.String(nick)}, credential...)
+	return netconnection.Dial(ctx, s.url, netconnection.Options{Dial: s.dial}, args...)
+}
+
+// perform carries out an action.
+func (s *stage) perform(ctx context.Context, a action) error {
+	if a.kind == topic {
+		return call(ctx, s.host, "topic", amf.String(a.text))
+	}
+	nc := s.people[a.who]
+	if nc == nil && a.kind != arrive {
+		return errLost
+	}
+	switch a.kind {
+	case arrive:
+		nc, err := s.enter(ctx, a.who)
+		if err == nil {
+			s.people[a.who] = nc
+		}
+		return err
+	case leave:
+		delete(s.people, a.who)
+		nc.Close()
+		return nil
+	case rename:
+		return call(ctx, nc, "nick", amf.String(a.text))
+	default:
+		return call(ctx, nc, "say", amf.String(a.text))
+	}
+}
+
+// close lets everybody leave, all at once, and waits until they have.
+func (s *stage) close() {
+	var all sync.WaitGroup
+	for _, nc := range append(slices.Collect(maps.Values(s.people)), s.host) {
+		if nc != nil {
+			all.Go(func() { nc.Close() })
+		}
+	}
+	all.Wait()
+}
+
+// call calls a method that a person calls, and waits for its answer.
+func call(ctx context.Context, nc *netconnection.NetConnection, method string, args ...amf.Value) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if _, err := nc.Call(ctx, method, args...); err != nil {
+		return fmt.Errorf("calling %s: %w", method, err)
+	}
+	return nil
+}
+
+// sleep waits for d; it reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
