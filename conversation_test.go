@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// A wire is between a conversation and its server; it can be cut.
+type wire struct {
+	conns chan net.Conn
+	done  chan struct{}
+
+	// guarded by mu
+	mu   sync.Mutex
+	open []net.Conn
+	down bool // nobody can be reached
+}
+
+func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down {
+		return nil, errors.New("unreachable")
+	}
+	here, there := net.Pipe()
+	select {
+	case w.conns <- there: // Accept takes it without mu
+		w.open = append(w.open, here)
+		return here, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// cut ends the i-th connection that was dialled. While the wire is down,
+// nobody comes back.
+func (w *wire) cut(i int, down bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = down
+	w.open[i].Close()
+}
+
+func (w *wire) up() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = false
+}
+
+// Accept implements net.Listener.
+func (w *wire) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.conns:
+		return c, nil
+	case <-w.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (w *wire) Close() error   { close(w.done); return nil }
+func (w *wire) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1935} }
+
+// roomServer serves rooms over a wire in a bubble. stop stops it and waits.
+func roomServer(t *testing.T) (w *wire, stop func()) {
+	w = &wire{conns: make(chan net.Conn), done: make(chan struct{})}
+	host := &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	host.Handle("room", func() server.Application { return room.New(room.Config{AdminToken: "token"}) })
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		host.Serve(ctx, w)
+	}()
+	return w, func() {
+		host.Stop(ctx)
+		cancel()
+		<-served
+	}
+}
+
+// A guest is a conversation under test and what happened to it.
+type guest struct {
+	*conversation
+	leave func() error // leaves and waits
+
+	// guarded by mu
+	mu     sync.Mutex
+	events []event
+}
+
+// come starts a conversation.
+func come(t *testing.T, w *wire, nick, token string, history int) *guest {
+	g := &guest{conversation: &conversation{uri: "rtmp://localhost/room/blue", nick: nick, token: token, history: history, dialer: w.dial}}
+	g.emit = func(e event) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.events = append(g.events, e)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.run(ctx) }()
+	g.leave = func() error {
+		cancel()
+		return <-ended
+	}
+	synctest.Wait()
+	return g
+}
+
+// saw are the texts of what happened of that kind.
+func (g *guest) saw(kind string) (texts []string) {
+	synctest.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, e := range g.events {
+		if e.Type == kind {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
+}
+
+func mustSay(t *testing.T, g *guest, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if err := g.say(t.Context(), line); err != nil {
+			t.Errorf("saying %q: %v", line, err)
+		}
+	}
+}
+
+// What is said while the connection is lost is shown when it is back, once and
+// in order.
+func TestConversationClosesGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		bob := come(t, w, "bob", "", 0)
+		mustSay(t, bob, "before")
+		ann := come(t, w, "ann", "", 50)
+		mustSay(t, bob, "one")
+		w.cut(1, false)
+		mustSay(t, bob, "two", "three")
+		time.Sleep(time.Minute)
+		mustSay(t, bob, "four")
+		mustSay(t, ann, "five")
+
+		if got, want := ann.saw("message"), []string{"before", "one", "two", "three", "four", "five"}; !slices.Equal(got, want) {
+			t.Errorf("ann saw %q, want %q", got, want)
+		}
+		if got, want := bob.saw("message"), []string{"before", "one", "two", "three", "four", "five"}; !slices.Equal(got, want) {
+			t.Errorf("bob saw %q, want %q", got, want)
+		}
+		if got := ann.saw("gap"); len(got) != 0 {
+			t.Error("ann was told of a gap, and there is none")
+		}
+		if got := ann.saw("people"); len(got) != 2 {
+			t.Errorf("ann was told %d times who is here, want once for each connection", len(got))
+		}
+		if err := errors.Join(ann.leave(), bob.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// When more was said than the room keeps, or has started anew, that is told.
+func TestConversationTellsOfGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		bob, ann := come(t, w, "bob", "", 0), come(t, w, "ann", "", 0)
+		mustSay(t, bob, "first")
+		if got := ann.saw("message"); len(got) != 1 {
+			t.Errorf("ann saw %q", got)
+		}
+		w.cut(1, true)
+		for range 700 {
+			time.Sleep(1100 * time.Millisecond)
+			mustSay(t, bob, "more")
+		}
+		w.up()
+		time.Sleep(time.Minute)
+		if got := ann.saw("gap"); len(got) != 1 {
+			t.Errorf("ann was told %d times of the gap, want once", len(got))
+		}
+		if got := ann.saw("message"); len(got) < 200 || got[0] != "first" {
+			t.Errorf("ann saw %d messages", len(got))
+		}
+		if err := errors.Join(ann.leave(), bob.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Who is thrown out does not come back, and hears why; so does who never came in.
+func TestConversationHearsNo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		mina, ann := come(t, w, "mina", "token", 0), come(t, w, "ann", "", 0)
+		twin := come(t, w, "ANN", "", 0)
+		if err := twin.leave(); err == nil {
+			t.Error("there is a second ann")
+		}
+		if _, err := mina.call(t.Context(), "kick", amf.String("ann"), amf.String("be nice")); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		err := ann.leave()
+		if status, ok := errors.AsType[*rtmp.StatusError](err); !ok || status.Code != rtmp.CodeConnectRejected || !strings.Contains(status.Description, "be nice") {
+			t.Errorf("ann, thrown out, hears %v", err)
+		}
+		if err := mina.setTopic(t.Context(), "calm"); err != nil {
+			t.Error(err)
+		}
+		if got := mina.saw("topic"); !slices.Equal(got, []string{"calm"}) {
+			t.Errorf("the topic was %q", got)
+		}
+		if err := mina.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A piped line that comes too fast waits, and one that was on its way when the
+// connection was lost is not said twice.
+func TestSayLineLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		bob, ann := come(t, w, "bob", "", 0), come(t, w, "ann", "", 0)
+		out := &printer{w: io.Discard}
+		var want []string
+		for i := range 20 {
+			if i == 10 {
+				w.cut(1, false)
+			}
+			line := strings.Repeat("x", i+1)
+			want = append(want, line)
+			if said, err := sayLine(t.Context(), ann.conversation, out, line); !said || err != nil {
+				t.Errorf("line %d: %v, %v", i, said, err)
+			}
+		}
+		if said, err := sayLine(t.Context(), ann.conversation, out, strings.Repeat("x", 501)); said || err != nil {
+			t.Errorf("a line that is too long: %v, %v", said, err)
+		}
+		if got := bob.saw("message"); !slices.Equal(got, want) {
+			t.Errorf("bob saw %q, want %q", got, want)
+		}
+		if err := errors.Join(ann.leave(), bob.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+
+	"foyer/demo"
+)
+
+// demoCommand serves, with bots in six rooms; or sends the bots elsewhere.
+type demoCommand struct {
+	At   []string `group:"demo" placeholder:"URL" help:"Serve nothing, only send the bots to these room servers: rtmp://host. They need the servers' admin token."`
+	Seed uint64   `group:"demo" placeholder:"N" help:"The same number, the same evening. Default: another each time."`
+
+	Settings settings `embed:""`
+}
+
+// Run plays until ctx ends.
+func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
+	level := slog.LevelInfo
+	if isTerminal(p.stderr) {
+		level = slog.LevelWarn // so that the first lines are not lost
+	}
+	log := cmd.Settings.logger(p.stderr, level)
+	if cmd.Seed == 0 {
+		cmd.Seed = rand.Uint64()
+	}
+	cfg := demo.Config{Servers: cmd.At, Token: string(cmd.Settings.AdminToken), Seed: cmd.Seed, Log: log}
+	if len(cmd.At) > 0 {
+		return cmd.visit(ctx, cfg)
+	}
+	if !cmd.Settings.hosts("room") {
+		return usagef("the demo needs the application room: add it to --apps, or name room servers with --at")
+	}
+	n, err := newNode(p, &cmd.Settings, log)
+	if err != nil {
+		return err
+	}
+	cfg.Servers = []string{"rtmp://" + loopback(n.rtmp.Addr().String(), portNumber(n.rtmp))}
+	cfg.Token = string(n.secrets.admin)
+	return n.run(ctx, func(ctx context.Context) error { return demo.Run(ctx, cfg) })
+}
+
+// visit sends the bots to other servers.
+func (cmd *demoCommand) visit(ctx context.Context, cfg demo.Config) error {
+	if cfg.Token == "" {
+		token, err := readSecret(filepath.Join(cmd.Settings.Data, adminTokenFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the bots need the servers' admin token: give --admin-token, FOYER_ADMIN_TOKEN or FOYER_ADMIN_TOKEN_FILE")
+		}
+		if err != nil {
+			return err
+		}
+		cfg.Token = string(token)
+	}
+	cfg.Log.Info("demo started", "at", cfg.Servers, "seed", cfg.Seed)
+	return demo.Run(ctx, cfg)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the direction of imports: what a package of this module may use,
+// of the module and of others. A path ending in "/..." is that tree. Tests may
+// use more: what they talk to as the other side.
+var mayImport = map[string][]string{
+	"foyer": {"foyer/...", "github.com/alecthomas/kong", "github.com/goccy/go-yaml/...", "golang.org/x/sync/errgroup", "golang.org/x/term",
+		"charm.land/...", "github.com/charmbracelet/x/ansi"},
+	"foyer/server/amf":           {},
+	"foyer/server/rtmp":          {"foyer/server/amf", "github.com/yutopp/go-rtmp/handshake"},
+	"foyer/server/rtmp/rtmptest": {"foyer/server/amf", "foyer/server/rtmp"},
+	"foyer/server/sharedobject":  {"foyer/server/amf", "foyer/server/rtmp"},
+	"foyer/server/relay":         {"foyer/server/amf", "foyer/server/rtmp"},
+	"foyer/server":               {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay"},
+	"foyer/netconnection":        {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
+	"foyer/lobby":                {"foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
+	"foyer/room":                 {"foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay", "foyer/lobby"},
+	"foyer/web":                  {"foyer/server/...", "foyer/lobby", "foyer/room", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/..."},
+	"foyer/demo":                 {"foyer/netconnection", "foyer/server/amf"},
+}
+
+// TestImports keeps the arrows pointing down: a package imports what the table
+// says, and a package that is not in the table is in the wrong place.
+func TestImports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks the go command about every package")
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		allowed, ok := mayImport[p.ImportPath]
+		if !ok {
+			t.Errorf("package %s is not in the table of who may import whom", p.ImportPath)
+			continue
+		}
+		for _, path := range p.Imports {
+			if !standard(path) && !covered(allowed, path) {
+				t.Errorf("%s imports %s", p.ImportPath, path)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("go list told of %d packages only", seen)
+	}
+}
+
+// standard reports whether path is of the standard library: those have no dot
+// in their first element, and ours begin with the module's name.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".") && first != "foyer"
+}
+
+// covered reports whether a path is in a list of paths and trees.
+func covered(list []string, path string) bool {
+	return slices.ContainsFunc(list, func(p string) bool {
+		tree, isTree := strings.CutSuffix(p, "/...")
+		return p == path || isTree && (path == tree || strings.HasPrefix(path, tree+"/"))
+	})
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"foyer/room"
+)
+
+// keyCommand prints what to type into OBS.
+type keyCommand struct {
+	Room string `arg:"" help:"The room to broadcast into."`
+
+	Data       string `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
+	RTMP       string `default:":1935" placeholder:"ADDR" help:"Where the server listens for RTMP. Default: ${default}."`
+	PublicRTMP string `placeholder:"URL" help:"Where others reach it by RTMP. Default: a guess."`
+	Config     string `placeholder:"FILE" help:"The server's YAML file."`
+}
+
+// Run prints the server and the key of a room, a line each.
+func (cmd *keyCommand) Run(p *program) error {
+	if !room.ValidName(cmd.Room) {
+		return usagef("%q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -", cmd.Room)
+	}
+	stream, err := readSecret(filepath.Join(cmd.Data, streamSecretFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no stream secret in %s: start 'foyer serve' once, or name its folder with --data", cmd.Data)
+	}
+	if err != nil {
+		return err
+	}
+	public := strings.TrimRight(cmd.PublicRTMP, "/")
+	if public == "" {
+		port, err := portOf(cmd.RTMP)
+		if err != nil {
+			return usagef("--rtmp: %w", err)
+		}
+		public = guessPublic("rtmp", cmd.RTMP, port)
+	}
+	_, err = fmt.Fprintf(p.stdout, "server %s/room/%s\nkey live?key=%s\n", public, cmd.Room, streamKey(stream, cmd.Room))
+	return err
+}

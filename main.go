@@ -1,0 +1,133 @@
+// Foyer is a self-hosted server for live rooms and the lobby in front of them.
+//
+// Without a command it serves: RTMP with the applications lobby and room, the
+// web pages, and the API, in one process.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses.
+const (
+	exitFine   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal stops gracefully. After it signals have their usual
+	// effect again, so that a second one stops at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// A program is what a command may use of the world outside.
+type program struct {
+	getenv func(string) string
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// commands is the command line.
+type commands struct {
+	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the lobby and rooms: RTMP, web pages and API in one process. This is what foyer does without a command."`
+	Demo    demoCommand    `cmd:"" help:"Serve, and fill six rooms with bots that come, chat and go."`
+	Join    joinCommand    `cmd:"" help:"Be in a room from this terminal, or pipe lines into it."`
+	Rooms   roomsCommand   `cmd:"" help:"List the rooms of a lobby."`
+	Key     keyCommand     `cmd:"" help:"Print what to type into OBS to broadcast into a room."`
+	Check   checkCommand   `cmd:"" help:"Exit with 0 when the server is ready; for health checks."`
+	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`
+
+	Help helpFlag `short:"h" help:"Show this help; after a command, the help of that command."`
+}
+
+// run is the whole program. It returns the exit status when everything it
+// started has ended. Ending ctx stops it gracefully.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	cmd, err := parse(p, args)
+	switch {
+	case errors.Is(err, errHelp):
+		return exitFine
+	case err != nil:
+		fmt.Fprintf(stderr, "foyer: %v\nfoyer: see 'foyer --help', or 'foyer COMMAND --help'\n", err)
+		return exitUsage
+	}
+	cmd.BindTo(ctx, (*context.Context)(nil))
+	if err := cmd.Run(p); err != nil {
+		fmt.Fprintf(stderr, "foyer: %v\n", err)
+		if _, ok := errors.AsType[*usageError](err); ok {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return exitFine
+}
+
+// parse reads the command line, the environment and the configuration file.
+func parse(p *program, args []string) (*kong.Context, error) {
+	var c commands
+	k, err := kong.New(&c,
+		kong.Name("foyer"),
+		kong.Description("Live rooms, and the lobby in front of them."),
+		kong.Writers(p.stdout, p.stderr),
+		kong.NoDefaultHelp(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, ValueFormatter: helpText}),
+		kong.ExplicitGroups(helpGroups),
+		kong.Resolvers(&resolver{getenv: p.getenv}),
+		kong.Vars{"node": hostName()},
+		kong.Exit(func(int) {}),
+	)
+	if err != nil {
+		panic(err) // the struct tags are wrong
+	}
+	return k.Parse(args)
+}
+
+// errHelp ends parsing after help was printed.
+var errHelp = errors.New("help was asked for")
+
+type helpFlag bool
+
+// BeforeReset is kong's hook for a flag that acts at once. Serve is what foyer
+// does without a command, but its help is for those who name it.
+func (helpFlag) BeforeReset(c *kong.Context) error {
+	show := *c
+	if cmd := c.Selected(); cmd != nil && !slices.Contains(c.Args, cmd.Name) {
+		show.Path = c.Path[:1]
+	}
+	if err := show.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelp
+}
+
+// A usageError is a setting or an argument that cannot work.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "foyer"
+	}
+	return name
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Names of the secrets' files in the data folder.
+const (
+	lobbySecretFile  = "lobby-secret"
+	adminTokenFile   = "admin-token"
+	streamSecretFile = "stream-secret"
+)
+
+// secrets are what this server keeps to itself.
+type secrets struct {
+	lobby, admin secret
+	stream       secret   // the stream keys are made of it
+	made         []string // files made by this start
+}
+
+// loadSecrets reads the secrets that the settings do not have from the data
+// folder, and makes those that are not there yet.
+func loadSecrets(s *settings) (*secrets, error) {
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	sec := &secrets{lobby: s.LobbySecret, admin: s.AdminToken}
+	for _, f := range []struct {
+		name  string
+		value *secret
+	}{{lobbySecretFile, &sec.lobby}, {adminTokenFile, &sec.admin}, {streamSecretFile, &sec.stream}} {
+		if *f.value != "" {
+			continue
+		}
+		made, err := loadSecret(filepath.Join(s.Data, f.name), f.value)
+		if err != nil {
+			return nil, err
+		}
+		if made {
+			sec.made = append(sec.made, f.name)
+		}
+	}
+	return sec, nil
+}
+
+// loadSecret reads the secret of that file into value, making it first if
+// there is none. Of two processes that start at once both get the same one.
+func loadSecret(name string, value *secret) (made bool, err error) {
+	*value, err = readSecret(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	// A temporary file and a link, so that nobody ever reads half a secret and
+	// an existing one is never replaced.
+	f, err := os.CreateTemp(filepath.Dir(name), ".secret-*") // mode 0600
+	if err != nil {
+		return false, fmt.Errorf("making a secret: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(rand.Text() + "\n")
+	if err = errors.Join(err, f.Close()); err != nil {
+		return false, fmt.Errorf("making a secret: %w", err)
+	}
+	err = os.Link(f.Name(), name)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return false, fmt.Errorf("making a secret: %w", err)
+	}
+	made = err == nil
+	*value, err = readSecret(name)
+	return made, err
+}
+
+// readSecret reads one secret. An empty file is an error, never a secret.
+func readSecret(name string) (secret, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("reading a secret: %w", err)
+	}
+	s := secret(strings.TrimSpace(string(b)))
+	if s == "" {
+		return "", fmt.Errorf("%s is empty: put a secret in, or delete it and start again", name)
+	}
+	return s, nil
+}
+
+// streamKey is the publishing key of a room: it follows from the stream secret
+// and the room's name, so it needs no storage of its own.
+func streamKey(stream secret, room string) string {
+	m := hmac.New(sha256.New, []byte(stream))
+	m.Write([]byte("foyer stream key\x00" + room))
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(m.Sum(nil)[:15]))
+}

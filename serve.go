@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"foyer/lobby"
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/rtmp"
+	"foyer/web"
+)
+
+// stopTimeout bounds a graceful stop: container engines kill after 10 s.
+const stopTimeout = 8 * time.Second
+
+// errStopping is what /readyz says once the stop has begun.
+var errStopping = errors.New("stopping")
+
+// errStarting is what /readyz says before everything runs.
+var errStarting = errors.New("starting")
+
+// serveCommand runs a server until ctx ends.
+type serveCommand struct {
+	Settings settings `embed:""`
+}
+
+// Run serves until ctx ends.
+func (cmd *serveCommand) Run(ctx context.Context, p *program) error {
+	n, err := newNode(p, &cmd.Settings, cmd.Settings.logger(p.stderr, slog.LevelInfo))
+	if err != nil {
+		return err
+	}
+	return n.run(ctx, func(context.Context) error { return nil })
+}
+
+// A node is one process of ours: listeners, the host with its applications,
+// and the web side.
+type node struct {
+	// set by newNode
+	p        *program
+	settings *settings
+	secrets  *secrets
+	log      *slog.Logger
+	host     *server.Host
+	web      *http.Server
+	rtmp     net.Listener
+	rtmps    net.Listener // nil when off
+	http     net.Listener
+	lobby    string // where the rooms here report to; "" for nobody
+
+	unready atomic.Pointer[error] // why /readyz says no; nil when it says yes
+}
+
+// newNode opens the listeners and builds everything. The node's run closes them.
+func newNode(p *program, s *settings, log *slog.Logger) (*node, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	sec, err := loadSecrets(s)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{p: p, settings: s, secrets: sec, log: log}
+	n.unready.Store(&errStarting)
+	if err := n.listen(); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	n.build()
+	return n, nil
+}
+
+// listen opens what the settings ask for.
+func (n *node) listen() (err error) {
+	s := n.settings
+	var cert *tls.Config
+	if s.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+		if err != nil {
+			return fmt.Errorf("reading the certificate: %w", err)
+		}
+		cert = &tls.Config{Certificates: []tls.Certificate{pair}}
+	}
+	if n.rtmp, err = net.Listen("tcp", s.RTMP); err != nil {
+		return fmt.Errorf("%w (choose another address with --rtmp)", err)
+	}
+	if s.RTMPS != "" {
+		ln, err := net.Listen("tcp", s.RTMPS)
+		if err != nil {
+			return fmt.Errorf("%w (choose another address with --rtmps)", err)
+		}
+		n.rtmps = tls.NewListener(ln, cert)
+	}
+	if n.http, err = net.Listen("tcp", s.HTTP); err != nil {
+		return fmt.Errorf("%w (choose another address with --http)", err)
+	}
+	if cert != nil {
+		// HTTP/1.1 only: a WebSocket takes its connection over.
+		cert := cert.Clone()
+		cert.NextProtos = []string{"http/1.1"}
+		n.http = tls.NewListener(n.http, cert)
+	}
+	return nil
+}
+
+// build makes the host with its applications, and the web side.
+func (n *node) build() {
+	s := n.settings
+	n.host = &server.Host{Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle}
+	n.lobby = s.Lobby
+	if n.lobby == "" && s.hosts("lobby") {
+		n.lobby = "rtmp://" + loopback(n.rtmp.Addr().String(), portNumber(n.rtmp)) + "/lobby"
+	}
+	if s.hosts("lobby") {
+		cfg := lobby.Config{
+			Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
+			StaleAfter: s.StaleAfter, GoneAfter: s.GoneAfter, Log: n.log,
+		}
+		n.host.Handle("lobby", func() server.Application { return lobby.New(cfg) })
+	}
+	if s.hosts("room") {
+		cfg := room.Config{
+			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
+			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
+			StreamKey: func(room string) string { return streamKey(n.secrets.stream, room) },
+			Takeover:  s.Publish == "takeover",
+		}
+		n.host.Handle("room", func() server.Application { return room.New(cfg) })
+	}
+	n.web = &http.Server{
+		Handler: web.New(web.Config{
+			Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
+			Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP,
+			Assets: s.Assets, Ready: n.ready,
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// run serves until ctx ends or something fails, with beside running next to
+// it; both have ended when it returns.
+func (n *node) run(ctx context.Context, beside func(context.Context) error) error {
+	// The connections outlive ctx: while the node stops, rooms still say
+	// goodbye to the lobby, and everybody is told why the connection ends.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	g, running := errgroup.WithContext(ctx)
+	for _, ln := range n.listeners() {
+		n.log.Info("listening", "proto", ln.proto, "addr", ln.Addr().String())
+		g.Go(func() error {
+			if ln.proto == "http" {
+				return ignore(n.web.Serve(ln), http.ErrServerClosed)
+			}
+			return ignore(n.host.Serve(serving, ln.Listener), context.Canceled, net.ErrClosed, rtmp.ErrClosed)
+		})
+	}
+	g.Go(func() error {
+		err := n.start()
+		if err == nil {
+			err = ignore(beside(running), context.Canceled)
+		}
+		return err
+	})
+	g.Go(func() error {
+		<-running.Done()
+		n.stop()
+		stopServing()
+		return nil
+	})
+	return g.Wait()
+}
+
+// A listener is an open one, and what is spoken there.
+type listener struct {
+	proto string // "rtmp", "rtmps", "http"
+	net.Listener
+}
+
+// listeners are the open ones.
+func (n *node) listeners() []listener {
+	all := []listener{{"rtmp", n.rtmp}, {"rtmps", n.rtmps}, {"http", n.http}}
+	return slices.DeleteFunc(all, func(ln listener) bool { return ln.Listener == nil })
+}
+
+// start starts the rooms that never stop and opens for business.
+func (n *node) start() error {
+	if len(n.secrets.made) > 0 {
+		n.log.Info("secrets made", "data", n.settings.Data, "files", n.secrets.made)
+	}
+	if n.lobby == "" {
+		n.log.Warn("rooms report to nobody: no lobby here, and none named by --lobby")
+	}
+	for _, name := range n.settings.Rooms {
+		if !room.ValidName(name) {
+			return usagef("--rooms: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -", name)
+		}
+		if err := n.host.Start("room/" + name); err != nil {
+			return fmt.Errorf("starting room %s: %w", name, err)
+		}
+	}
+	n.greet()
+	n.unready.CompareAndSwap(&errStarting, nil)
+	n.log.Info("node started", "node", n.settings.Node, "apps", n.settings.Apps, "lobby", n.lobby)
+	return nil
+}
+
+// stop stops the instances, then the web side. What takes too long is cut off.
+func (n *node) stop() {
+	n.unready.Store(&errStopping)
+	n.log.Info("node stopping", "node", n.settings.Node)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	n.host.Stop(ctx)
+	if n.web.Shutdown(ctx) != nil {
+		n.web.Close()
+	}
+}
+
+// close closes the listeners of a node that did not come to run.
+func (n *node) close() (err error) {
+	for _, ln := range n.listeners() {
+		err = errors.Join(err, ln.Close())
+	}
+	return err
+}
+
+// ready says why the node is not able to serve, or nil.
+func (n *node) ready() error {
+	if err := n.unready.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// publicRTMP and publicHTTP are where others reach this node: as set, or as guessed.
+func (n *node) publicRTMP() string {
+	if n.settings.PublicRTMP != "" {
+		return n.settings.PublicRTMP
+	}
+	return guessPublic("rtmp", n.settings.RTMP, portNumber(n.rtmp))
+}
+
+func (n *node) publicHTTP() string {
+	if n.settings.PublicHTTP != "" {
+		return n.settings.PublicHTTP
+	}
+	scheme := "http"
+	if n.settings.TLSCert != "" {
+		scheme = "https"
+	}
+	return guessPublic(scheme, n.settings.HTTP, portNumber(n.http))
+}
+
+// guessPublic guesses the address that others should use for what listens at
+// that address: its name if it has one, else localhost.
+func guessPublic(scheme, listen, port string) string {
+	host, _, _ := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
+	}
+	if (map[string]string{"rtmp": "1935", "http": "80", "https": "443"})[scheme] != port {
+		return scheme + "://" + net.JoinHostPort(host, port)
+	}
+	if net.ParseIP(host) != nil && net.ParseIP(host).To4() == nil {
+		host = "[" + host + "]"
+	}
+	return scheme + "://" + host
+}
+
+// portNumber is the port that ln really listens at.
+func portNumber(ln net.Listener) string {
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+// greet says on a terminal where to look. The secrets are shown only when this
+// start made them.
+func (n *node) greet() {
+	if !isTerminal(n.p.stdout) {
+		return
+	}
+	w := n.p.stdout
+	fmt.Fprintln(w)
+	if n.settings.hosts("lobby") {
+		fmt.Fprintf(w, "  The lobby    %s/\n", n.publicHTTP())
+		fmt.Fprintf(w, "  Its rooms    foyer rooms %s/lobby\n", n.publicRTMP())
+	} else if n.lobby != "" {
+		fmt.Fprintf(w, "  The lobby    %s\n", n.lobby)
+	}
+	if n.settings.hosts("room") {
+		fmt.Fprintf(w, "  Join a room  foyer join %s/room/blue --nick YOU\n", n.publicRTMP())
+	}
+	fmt.Fprintf(w, "  Secrets      in %s, readable by you only\n", n.settings.Data)
+	for _, name := range n.secrets.made {
+		switch name {
+		case lobbySecretFile:
+			fmt.Fprintf(w, "               lobby secret  %s\n", string(n.secrets.lobby))
+		case adminTokenFile:
+			fmt.Fprintf(w, "               admin token   %s  (made now, shown this once)\n", string(n.secrets.admin))
+		}
+	}
+	fmt.Fprint(w, "  To stop      Ctrl-C\n\n")
+}
+
+// ignore is err unless it is one of those.
+func ignore(err error, those ...error) error {
+	for _, e := range those {
+		if errors.Is(err, e) {
+			return nil
+		}
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// settings are what a server can be told. A flag is stronger than the
+// environment, which is stronger than the file, which is stronger than the
+// default.
+type settings struct {
+	RTMP    string `group:"listen" default:":1935" placeholder:"ADDR" help:"Listen here for RTMP; port 0 picks a free one. Default: ${default}."`
+	HTTP    string `name:"http" group:"listen" default:":8080" placeholder:"ADDR" help:"Listen here for browsers and the API. Default: ${default}."`
+	RTMPS   string `group:"listen" placeholder:"ADDR" help:"Listen here for RTMP over TLS. Default: off."`
+	TLSCert string `group:"listen" placeholder:"FILE" help:"Certificate (PEM) for --rtmps; with it, --http speaks https."`
+	TLSKey  string `group:"listen" placeholder:"FILE" help:"Key of the certificate (PEM)."`
+
+	Apps  []string `group:"rooms" default:"lobby,room" placeholder:"APP" help:"What this process hosts, so that lobby and rooms can run on separate servers. Default: ${default}."`
+	Mount []string `group:"rooms" default:"chapter4" placeholder:"PATH" help:"Extra leading paths: rtmp://h/${default}/lobby is rtmp://h/lobby. Default: ${default}."`
+	Rooms []string `group:"rooms" placeholder:"NAME" help:"Rooms to start at once and never stop. Any other starts when somebody first connects to it."`
+	Lobby string   `group:"rooms" placeholder:"URL" help:"The lobby that the rooms here report to. Default: the one of this server."`
+
+	Publish string `group:"rooms" default:"takeover" enum:"takeover,reject" help:"When somebody publishes, with the right key, what is published already: takeover or reject. Default: ${default}."`
+
+	Idle       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"When a room or lobby without clients stops. Default: ${default}."`
+	StaleAfter time.Duration `group:"rooms" default:"15s" placeholder:"TIME" help:"When a room without a report is stale. Default: ${default}."`
+	GoneAfter  time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How much later it is gone. Default: ${default}."`
+
+	LobbySecret secret `group:"secrets" placeholder:"SECRET" help:"Password between rooms and lobby. Default: made at first start."`
+	AdminToken  secret `group:"secrets" placeholder:"SECRET" help:"Makes moderators and operators. Default: made at first start."`
+	Data        string `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
+
+	Node       string `group:"self" default:"${node}" placeholder:"NAME" help:"Name of this process. Default: the host name."`
+	PublicRTMP string `group:"self" placeholder:"URL" help:"Where others reach this server by RTMP, as in rtmp://live.example.org. Default: a guess."`
+	PublicHTTP string `group:"self" placeholder:"URL" help:"Where others reach its pages, as in https://live.example.org. Default: a guess."`
+
+	LogLevel  string `group:"log" default:"" enum:",debug,info,warn,error" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info; warn for a demo on a terminal."`
+	LogFormat string `group:"log" default:"" enum:",text,json" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
+	Assets    string `group:"log" placeholder:"DIR" help:"Serve the pages from this folder, for work on them. Default: the ones built in."`
+
+	Config string `group:"settings" placeholder:"FILE" help:"YAML file with any of these settings, named as the flags are without the dashes in front."`
+}
+
+// helpGroups are the headings of the settings in the help.
+var helpGroups = []kong.Group{
+	{Key: "demo", Title: "The demo:"},
+	{Key: "listen", Title: "Where it listens:"},
+	{Key: "rooms", Title: "Lobby and rooms:"},
+	{Key: "secrets", Title: "Secrets and storage:"},
+	{Key: "self", Title: "How others see it:"},
+	{Key: "log", Title: "Logging and work on the pages:"},
+	{Key: "settings", Title: "Settings from elsewhere:", Description: "Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
+}
+
+// check refuses settings that contradict each other, and tidies the rest.
+func (s *settings) check() error {
+	for _, app := range s.Apps {
+		if app != "lobby" && app != "room" {
+			return usagef("--apps: %q is not an application; there are lobby and room", app)
+		}
+	}
+	switch {
+	case len(s.Apps) == 0:
+		return usagef("--apps: name lobby, room or both")
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		return usagef("--tls-cert and --tls-key belong together: give both")
+	case s.RTMPS != "" && s.TLSCert == "":
+		return usagef("--rtmps needs --tls-cert and --tls-key")
+	case len(s.Rooms) > 0 && !s.hosts("room"):
+		return usagef("--rooms needs the application room: add it to --apps")
+	case s.Idle <= 0 || s.StaleAfter <= 0 || s.GoneAfter <= 0:
+		return usagef("--idle, --stale-after and --gone-after must be longer than nothing")
+	}
+	s.PublicRTMP, s.PublicHTTP = strings.TrimRight(s.PublicRTMP, "/"), strings.TrimRight(s.PublicHTTP, "/")
+	if s.Lobby != "" && !strings.HasPrefix(s.Lobby, "rtmp://") && !strings.HasPrefix(s.Lobby, "rtmps://") {
+		return usagef("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
+	}
+	return nil
+}
+
+func (s *settings) hosts(app string) bool { return slices.Contains(s.Apps, app) }
+
+// logger makes the log that the settings ask for. level is used when none is set.
+func (s *settings) logger(w io.Writer, level slog.Level) *slog.Logger {
+	if s.LogLevel != "" {
+		level.UnmarshalText([]byte(s.LogLevel)) // one of the enum
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == "text" || s.LogFormat == "" && isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// isTerminal reports whether w, a reader or a writer, is a terminal.
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// A secret never shows itself in a log.
+type secret string
+
+// LogValue implements slog.LogValuer.
+func (secret) LogValue() slog.Value { return slog.StringValue("redacted") }
+
+// MarshalText keeps it out of JSON, inside a struct too.
+func (secret) MarshalText() ([]byte, error) { return []byte("redacted"), nil }
+
+// String keeps the secret out of %v; convert to string for its value.
+func (s secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "redacted"
+}

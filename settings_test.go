@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// serveSettings are the settings of "foyer serve" with those arguments.
+func serveSettings(t *testing.T, args []string, env map[string]string) (*settings, error) {
+	t.Helper()
+	p := &program{getenv: func(name string) string { return env[name] }, stdout: t.Output(), stderr: t.Output()}
+	c, err := parse(p, args)
+	if err != nil {
+		return nil, err
+	}
+	return &c.Model.Target.Addr().Interface().(*commands).Serve.Settings, nil
+}
+
+// Each source of settings beats the ones after it: flag, environment, file,
+// default. Every row leaves out one more of them.
+func TestPrecedence(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "foyer.yaml")
+	writeFile(t, file, "idle: 3s\nrooms:\n  - blue\n  - jazz\nadmin-token: 0123\nmount: [one, two]\n")
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	writeFile(t, secretFile, "from a file\n")
+	tests := []struct {
+		name string
+		args []string
+		env  map[string]string
+		want time.Duration
+	}{
+		{"flag", []string{"serve", "--idle=1s", "--config=" + file}, map[string]string{"FOYER_IDLE": "2s"}, time.Second},
+		{"environment", []string{"serve", "--config=" + file}, map[string]string{"FOYER_IDLE": "2s"}, 2 * time.Second},
+		{"file", []string{"serve", "--config=" + file}, nil, 3 * time.Second},
+		{"file from the environment", nil, map[string]string{"FOYER_CONFIG": file}, 3 * time.Second},
+		{"default", nil, nil, 30 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := serveSettings(t, tt.args, tt.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Idle != tt.want {
+				t.Errorf("idle is %v, want %v", s.Idle, tt.want)
+			}
+		})
+	}
+
+	s, err := serveSettings(t, []string{"--config=" + file}, map[string]string{"FOYER_LOBBY_SECRET_FILE": secretFile, "FOYER_ROOMS": "garden"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.Rooms, []string{"garden"}; !cmp.Equal(got, want) {
+		t.Errorf("rooms are %q, want %q: the environment's", got, want)
+	}
+	if got, want := s.Mount, []string{"one", "two"}; !cmp.Equal(got, want) {
+		t.Errorf("mounts are %q, want %q: the file's list", got, want)
+	}
+	if string(s.AdminToken) != "0123" {
+		t.Errorf("admin token is %q, want it as it is written", string(s.AdminToken))
+	}
+	if string(s.LobbySecret) != "from a file" {
+		t.Errorf("lobby secret is %q, want what is in its file", string(s.LobbySecret))
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	s, err := serveSettings(t, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &settings{
+		RTMP: ":1935", HTTP: ":8080", Apps: []string{"lobby", "room"}, Mount: []string{"chapter4"}, Publish: "takeover",
+		Idle: 30 * time.Second, StaleAfter: 15 * time.Second, GoneAfter: 30 * time.Second, Data: "foyer-data", Node: hostName(),
+	}
+	s.Rooms = nil // kong makes it empty
+	if diff := cmp.Diff(want, s); diff != "" {
+		t.Error(diff)
+	}
+	if err := s.check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseSettings(t *testing.T) {
+	known := map[string]bool{"rtmp": true, "rooms": true, "tls-key": true}
+	tests := []struct {
+		name, yaml string
+		want       map[string]string
+		err        string // what the error must have
+	}{
+		{name: "empty", yaml: "", want: map[string]string{}},
+		{name: "comment", yaml: "# nothing\n", want: map[string]string{}},
+		{name: "one", yaml: "rtmp: :1935\n", want: map[string]string{"rtmp": ":1935"}},
+		{name: "quoted", yaml: "rtmp: \":1935\"\n", want: map[string]string{"rtmp": ":1935"}},
+		{name: "null is unset", yaml: "rtmp:\nrooms: ~\n", want: map[string]string{}},
+		{name: "number as written", yaml: "rtmp: 0010\n", want: map[string]string{"rtmp": "0010"}},
+		{name: "list", yaml: "rooms: [a, b]\n", want: map[string]string{"rooms": "a,b"}},
+		{name: "block", yaml: "tls-key: |\n  key.pem\n", want: map[string]string{"tls-key": "key.pem"}},
+		{name: "unknown", yaml: "rtmp: x\n\ncolour: blue\n", err: `line 3: unknown key "colour"`},
+		{name: "config is no setting", yaml: "config: x\n", err: `unknown key "config"`},
+		{name: "map", yaml: "rtmp: {a: b}\n", err: "line 1: rtmp must be a plain value"},
+		{name: "list of lists", yaml: "rooms: [[a]]\n", err: "rooms must be"},
+		{name: "no mapping", yaml: "- rtmp\n", err: "line 1: want settings"},
+		{name: "twice", yaml: "rtmp: a\nrtmp: b\n", err: "rtmp"},
+		{name: "broken", yaml: "rtmp: [\n", err: "1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := parseSettings([]byte(tt.yaml), known)
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Fatalf("got %v, %v; want an error with %q", got, err, tt.err)
+				}
+				return
+			}
+			if err != nil || !cmp.Equal(got, tt.want) {
+				t.Errorf("got %v, %v; want %v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// A secret does not show itself, however it is printed.
+func TestSecretIsRedacted(t *testing.T) {
+	var out bytes.Buffer
+	s := settings{LobbySecret: "hush", LogFormat: "json"}
+	s.logger(&out, slog.LevelInfo).Info("x", "secret", s.LobbySecret, "settings", s)
+	if strings.Contains(out.String(), "hush") {
+		t.Errorf("the log shows it: %s", out.String())
+	}
+}
+
+func TestGuessPublic(t *testing.T) {
+	tests := []struct{ scheme, listen, port, want string }{
+		{"rtmp", ":1935", "1935", "rtmp://localhost"},
+		{"rtmp", "127.0.0.1:0", "40000", "rtmp://localhost:40000"},
+		{"rtmp", "[::]:1936", "1936", "rtmp://localhost:1936"},
+		{"rtmp", "192.0.2.1:1935", "1935", "rtmp://192.0.2.1"},
+		{"rtmp", "[2001:db8::1]:1935", "1935", "rtmp://[2001:db8::1]"},
+		{"http", ":8080", "8080", "http://localhost:8080"},
+		{"http", "0.0.0.0:80", "80", "http://localhost"},
+		{"https", "example.org:443", "443", "https://example.org"},
+	}
+	for _, tt := range tests {
+		if got := guessPublic(tt.scheme, tt.listen, tt.port); got != tt.want {
+			t.Errorf("guessPublic(%q, %q, %q) = %q, want %q", tt.scheme, tt.listen, tt.port, got, tt.want)
+		}
+	}
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
