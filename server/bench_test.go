@@ -53,7 +53,9 @@ func benchHost() *Host {
 }
 
 func serveBenchmarks() {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	// Sessions have pings of their own: keep-alives cost four system calls each.
+	lc := net.ListenConfig{KeepAlive: -1}
+	ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
@@ -121,9 +123,15 @@ type benchServers struct {
 	pid              int
 }
 
-// startServers runs that process, with the processors in FOYER_BENCH_CPUS.
+// startServers runs that process, with the processors in FOYER_BENCH_CPUS; or
+// takes another RTMP server, which has an application "bench", at the address
+// in FOYER_BENCH_ADDR and in the process FOYER_BENCH_PID.
 func startServers(b *testing.B) (s benchServers) {
 	b.Helper()
+	if s.rtmp = os.Getenv("FOYER_BENCH_ADDR"); s.rtmp != "" {
+		s.pid, _ = strconv.Atoi(os.Getenv("FOYER_BENCH_PID"))
+		return s
+	}
 	cmd := exec.Command(os.Args[0])
 	if cpus := os.Getenv("FOYER_BENCH_CPUS"); cpus != "" {
 		cmd = exec.Command("taskset", "-c", cpus, os.Args[0])
@@ -253,26 +261,19 @@ func BenchmarkCallMany(b *testing.B) {
 	const clients = 200
 	s := startServers(b)
 	call := command("echo", 2, amf.String("hello, world"))
-	var all []*rawClient
+	idle := make(chan *rawClient, clients)
 	for range clients {
-		all = append(all, dialRaw(b, s.rtmp))
+		idle <- dialRaw(b, s.rtmp)
 	}
 	b.ResetTimer()
 	before := cpu(s.pid)
-	var wg sync.WaitGroup
-	for i, c := range all {
-		n := b.N / clients
-		if i < b.N%clients {
-			n++
+	share(b.N, clients, func(n int) {
+		c := <-idle
+		for range n {
+			c.Write(call)
+			c.command(b)
 		}
-		wg.Go(func() {
-			for range n {
-				c.Write(call)
-				c.command(b)
-			}
-		})
-	}
-	wg.Wait()
+	})
 	if used := cpu(s.pid) - before; used > 0 {
 		b.ReportMetric(float64(b.N)/used.Seconds(), "calls/cpu-s")
 	}
@@ -328,6 +329,29 @@ func BenchmarkWrite1000(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64((cpu(s.pid)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+// BenchmarkConnect is clients that come and go, 50 at a time: handshake,
+// connect, gone.
+func BenchmarkConnect(b *testing.B) {
+	s := startServers(b)
+	before := cpu(s.pid)
+	b.ResetTimer()
+	share(b.N, 50, func(n int) {
+		for range n {
+			dialRaw(b, s.rtmp).Close()
+		}
+	})
+	b.ReportMetric(float64(b.N)/(cpu(s.pid)-before).Seconds(), "connects/cpu-s")
+}
+
+// share divides n among that many goroutines and waits for them.
+func share(n, goroutines int, do func(n int)) {
+	var wg sync.WaitGroup
+	for i := range goroutines {
+		wg.Go(func() { do((n + i) / goroutines) })
+	}
+	wg.Wait()
 }
 
 // BenchmarkIdleClients reports the server's memory for each client that does

@@ -11,6 +11,17 @@
 // starts an [Instance] of it; "lobby/_definst_" and "lobby/blue" are two. An
 // instance stops some time after its last client has gone.
 //
+// # Addresses
+//
+// The application is the longest name that the path begins with, with or
+// without one of Host.Mounts before it; the rest is the instance. Leading,
+// trailing and doubled slashes do not matter, and a query is left to the
+// application ([Client.Query]). Where a tool has put the end of the instance's
+// name into the name of a stream (ffmpeg does, given rtmp://h/chapter4/room/blue/live)
+// the client has been admitted to the default instance; publishing and playing
+// there under a name with a slash is refused with a description that says what
+// to type instead.
+//
 // # Applications
 //
 // An [Application] is four events: OnAppStart, OnConnect, OnDisconnect,
@@ -38,6 +49,12 @@
 // [Instance.SharedObject] is the application's hand on a shared object. What
 // one turn of the instance changes, a turn being what had come in while the
 // last one ran, reaches a subscriber as one message.
+//
+// # Streams
+//
+// A client publishes under a name that [Publisher] gives it, and from then on
+// its messages go from its reader to a relay.Stream and from there to the
+// players; the instance's goroutine has no part in it. Players may come first.
 //
 // # Connections to other instances
 //

@@ -157,7 +157,7 @@ func TestCascade(t *testing.T) {
 				if _, err := visitor.Call(t.Context(), "report", amf.Number(1)); err != nil {
 					t.Error(err)
 				}
-				time.Sleep(time.Hour + 5*time.Second)
+				time.Sleep(time.Hour)
 				visitor.Close(nil)
 				<-visitor.ended
 				time.Sleep(DefaultIdle)
