@@ -37,7 +37,7 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 	if !cmd.Settings.hosts("room") {
 		return usagef("the demo needs the application room: add it to --apps, or name room servers with --at")
 	}
-	n, err := newNode(p, &cmd.Settings, log)
+	n, err := newNode(ctx, p, &cmd.Settings, log)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ type serveCommand struct {
 
 // Run serves until ctx ends.
 func (cmd *serveCommand) Run(ctx context.Context, p *program) error {
-	n, err := newNode(p, &cmd.Settings, cmd.Settings.logger(p.stderr, slog.LevelInfo))
+	n, err := newNode(ctx, p, &cmd.Settings, cmd.Settings.logger(p.stderr, slog.LevelInfo))
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ type node struct {
 }
 
 // newNode opens the listeners and builds everything. The node's run closes them.
-func newNode(p *program, s *settings, log *slog.Logger) (*node, error) {
+func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*node, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func newNode(p *program, s *settings, log *slog.Logger) (*node, error) {
 	}
 	n := &node{p: p, settings: s, secrets: sec, log: log}
 	n.unready.Store(&errStarting)
-	if err := n.listen(); err != nil {
+	if err := n.listen(ctx); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	n.build()
@@ -81,7 +81,7 @@ func newNode(p *program, s *settings, log *slog.Logger) (*node, error) {
 }
 
 // listen opens what the settings ask for.
-func (n *node) listen() (err error) {
+func (n *node) listen(ctx context.Context) (err error) {
 	s := n.settings
 	var cert *tls.Config
 	if s.TLSCert != "" {
@@ -91,11 +91,13 @@ func (n *node) listen() (err error) {
 		}
 		cert = &tls.Config{Certificates: []tls.Certificate{pair}}
 	}
-	if n.rtmp, err = net.Listen("tcp", s.RTMP); err != nil {
+	// Sessions have pings of their own; the kernel's would cost a system call each.
+	listen := net.ListenConfig{KeepAlive: -1}
+	if n.rtmp, err = listen.Listen(ctx, "tcp", s.RTMP); err != nil {
 		return fmt.Errorf("%w (choose another address with --rtmp)", err)
 	}
 	if s.RTMPS != "" {
-		ln, err := net.Listen("tcp", s.RTMPS)
+		ln, err := listen.Listen(ctx, "tcp", s.RTMPS)
 		if err != nil {
 			return fmt.Errorf("%w (choose another address with --rtmps)", err)
 		}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"foyer/server/amf"
+)
+
+// connects counts handshakes with connect and its answer for each second of
+// CPU of the server.
+func connects(ctx context.Context, b *builder) error {
+	return compare(ctx, b, "connects per CPU-second", func(ctx context.Context, p *process) (float64, error) {
+		const total, parallel = 20000, 50
+		before := p.cpu()
+		err := inParallel(parallel, func(int) error {
+			for range total / parallel {
+				c, err := dial(p.rtmp)
+				if err != nil {
+					return err
+				}
+				if err := c.connect(p.app); err != nil {
+					return err
+				}
+				c.Close()
+			}
+			return ctx.Err()
+		})
+		return total / (p.cpu() - before).Seconds(), err
+	})
+}
+
+// calls counts calls, one at a time on each of many connections, for each
+// second of CPU of the server: of a method that foyer has not, so that it goes
+// through the instance and comes back as an error, and of createStream with
+// nginx-rtmp, which answers no call but those it knows.
+func calls(ctx context.Context, b *builder) error {
+	return compare(ctx, b, "calls per CPU-second", func(ctx context.Context, p *process) (float64, error) {
+		const clients, each = 100, 3000
+		call := command("reportUsers", 7, amf.Null{})
+		if p.name == "nginx-rtmp" {
+			call = command("createStream", 7, amf.Null{})
+		}
+		conns, err := connectAll(p, clients)
+		defer closeAll(conns)
+		if err != nil {
+			return 0, err
+		}
+		before := p.cpu()
+		err = inParallel(clients, func(i int) error {
+			for range each {
+				if _, err := conns[i].Write(call); err != nil {
+					return err
+				}
+				if _, err := conns[i].command("_error", "_result"); err != nil {
+					return err
+				}
+			}
+			return ctx.Err()
+		})
+		return clients * each / (p.cpu() - before).Seconds(), err
+	})
+}
+
+// idle measures what clients cost that do nothing but answer pings.
+func idle(ctx context.Context, b *builder) error {
+	for _, start := range []func() (*process, error){func() (*process, error) { return b.foyer() }, b.nginx} {
+		p, err := start()
+		if err != nil {
+			return err
+		}
+		err = idleAt(ctx, p)
+		p.stop()
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+func idleAt(ctx context.Context, p *process) error {
+	const clients, rest = 10000, 60 * time.Second
+	before := p.memory()
+	conns, err := connectAll(p, clients)
+	var readers sync.WaitGroup
+	for _, c := range conns {
+		readers.Go(func() { // ended by closeAll
+			for _, _, err := c.message(); err == nil; _, _, err = c.message() {
+			}
+		})
+	}
+	defer readers.Wait()
+	defer closeAll(conns)
+	if err != nil {
+		return err
+	}
+	if err := sleep(ctx, 15*time.Second); err != nil {
+		return err
+	}
+	cpu, began := p.cpu(), time.Now()
+	if err := sleep(ctx, rest); err != nil {
+		return err
+	}
+	load := (p.cpu() - cpu).Seconds() / time.Since(began).Seconds()
+	each := float64(p.memory()-before) / clients / 1024
+	fmt.Printf("%-12s %d idle clients: %.1f KiB of memory each, %.1f %% of a core\n", p.name, clients, each, 100*load)
+	return nil
+}
+
+// connectAll connects n clients, several at a time: nginx-rtmp takes 40 ms for
+// each. What there is of them is returned with an error too.
+func connectAll(p *process, n int, args ...amf.Value) ([]*conn, error) {
+	const parallel = 50
+	conns := make([]*conn, n)
+	err := inParallel(parallel, func(k int) error {
+		for i := k; i < n; i += parallel {
+			c, err := dial(p.rtmp)
+			if err != nil {
+				return err
+			}
+			conns[i] = c
+			if err := c.connect(p.app, args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return slices.DeleteFunc(conns, func(c *conn) bool { return c == nil }), err
+}
+
+func closeAll(conns []*conn) {
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
+func inParallel(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = f(i) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
