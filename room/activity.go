@@ -8,20 +8,21 @@ import (
 // What an event adds to the heat of a room.
 const (
 	heatMessage = 1
-	heatArrival = 2 // of somebody with a nick
-	heatPublish = 5 // also the least heat while something is being published
+	heatArrival = 2  // of somebody with a nick
+	heatPublish = 15 // also the least heat while something is being published
 )
 
 // The heat halves every coolingTime; halfHeat is where the activity is 0.5.
 const (
 	coolingTime = 2 * time.Minute
-	halfHeat    = 10
+	halfHeat    = 30
 )
 
 // activity is how much happens in a room. Each event adds heat, which cools
 // all the time: heat(t) = heat · 2^(-t/2 min). The activity is
-// heat / (heat + 10), in hundredths: a few people who greet each other make
-// 0.5, a message a second 0.95, and a quarter of an hour without anything 0.
+// heat / (heat + 30), in hundredths. Ten messages a minute make 0.5 of it in the
+// long run, one a second 0.85: there is room above for the rooms that are
+// livelier still. Some twenty minutes without anything make it 0.
 type activity struct {
 	last   time.Time // something happened
 	heat   float64

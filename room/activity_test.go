@@ -15,8 +15,8 @@ func TestActivity(t *testing.T) {
 		a.message(now)
 	}
 	last := a.level(now)
-	if last != 0.5 {
-		t.Errorf("ten messages at once: got %v, want 0.5", last)
+	if last != 0.25 {
+		t.Errorf("ten messages at once: got %v, want 0.25", last)
 	}
 	for i := range 15 {
 		now = now.Add(time.Minute)
@@ -34,7 +34,7 @@ func TestActivity(t *testing.T) {
 		now = now.Add(time.Second)
 		a.message(now)
 	}
-	if got := a.level(now); got < 0.9 || got > 1 {
+	if got := a.level(now); got < 0.8 || got > 0.9 {
 		t.Errorf("a message a second: got %v", got)
 	}
 	now = now.Add(time.Hour)

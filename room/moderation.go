@@ -36,12 +36,15 @@ func (r *Room) moderated(m func(amf.Args) error) server.Method {
 
 // setTopic is topic(text).
 func (r *Room) setTopic(args amf.Args) error {
+	was := r.topic
 	if err := r.set(&r.topic, args, lobby.MaxTopic); err != nil {
 		return err
 	}
-	if r.topic == "" {
+	switch r.topic {
+	case was:
+	case "":
 		r.notify("The room has no topic now.")
-	} else {
+	default:
 		r.notify("The topic is now: " + r.topic)
 	}
 	return nil
