@@ -51,6 +51,7 @@ func TestRoomObject(t *testing.T) {
 		mod.must("title", amf.String(" Blue \x07 room "))
 		check("title", "Blue room")
 		mod.must("topic", amf.String("tea"))
+		mod.must("topic", amf.String("tea")) // again: no news
 		check("topic", "tea")
 		mod.must("slow", amf.Number(10))
 		check("slow", "10")
