@@ -185,7 +185,7 @@ func TestLeaveBeforeDecision(t *testing.T) {
 }
 
 // TestDecisionInsideOnConnect: an explicit decision wins over the return
-// value: flashcom.md §9.3.
+// value.
 func TestDecisionInsideOnConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, same(&testApp{connect: func(c *Client, args amf.Args) error {

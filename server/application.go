@@ -99,7 +99,7 @@ func notDefined(name string) *rtmp.StatusError {
 
 // reserved are the commands that never reach an application's methods: those
 // of NetConnection and NetStream, and FlashCom's Client built-ins
-// ("Avoiding reserved commands", flashcom.md §5.3).
+// ("Avoiding reserved commands", server-side ActionScript dictionary).
 var reserved = map[string]bool{
 	"closeStream": true, "connect": true, "createStream": true, "deleteStream": true,
 	"onStatus": true, "pause": true, "play": true, "publish": true,

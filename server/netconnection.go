@@ -11,7 +11,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// agent is what our instances say they are: flashcom.md §7.1.
+// agent is what our instances say they are.
 const agent = "FlashCom/1.5.2 foyer"
 
 // NetConnection is an instance's connection to another instance, here or on

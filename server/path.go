@@ -2,7 +2,7 @@ package server
 
 import "strings"
 
-// defaultInstance is the instance of a path that names none: flashcom.md §1.1.
+// defaultInstance is the instance of a path that names none, as in Flash Communication Server.
 const defaultInstance = "_definst_"
 
 // clean splits the query off a path and drops leading, trailing and doubled

@@ -20,7 +20,7 @@ const (
 const codeTooMuch = "SharedObject.TooMuchData"
 
 // objectKey is how FlashCom tells shared objects apart: a persistent and a
-// temporary one of the same name are two (flashcom.md §4.5).
+// temporary one of the same name are two.
 type objectKey struct {
 	name       string
 	persistent bool

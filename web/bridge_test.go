@@ -19,7 +19,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// stage is an application with something for every row of CONTRACT §6.
+// stage is an application with something for every row of the protocol.
 type stage struct {
 	in   *server.Instance
 	left chan error // reasons of OnDisconnect

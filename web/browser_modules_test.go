@@ -97,7 +97,7 @@ func testSharedObject(t *testing.T, browser context.Context) {
 	b.same("one object for one name", load+`return [SharedObject.getRemote("o", nc) === so, SharedObject.getRemote("o", nc, true) === so];`, `[true,false]`)
 }
 
-// chatLog has a room of its own making: history answers like CONTRACT §5.
+// chatLog has a room of its own making: history answers as room/PROTOCOL.md says.
 const chatLog = `const { ChatLog } = await import("/assets/chatlog.js");
 	const room = { epoch: 1, kept: [], forgotten: 0, asked: 0 };
 	const message = (id) => ({ id, at: id, user: { id: "u", nick: "n", role: "user" }, text: "t" + id });

@@ -17,7 +17,7 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// Types of the bridge's frames (CONTRACT §6).
+// Types of the bridge's frames (lobby/PROTOCOL.md, room/PROTOCOL.md).
 const (
 	typeConnect = "connect"
 	typeStatus  = "status"

@@ -22,7 +22,7 @@ type Config struct {
 	Ready      func() error // why this process cannot serve yet; nil means that it can
 }
 
-// Handler serves all of CONTRACT §6 and §7. Close ends its sockets.
+// Handler serves pages, API, metrics and sockets. Close ends its sockets.
 type Handler struct {
 	cfg    Config
 	log    *slog.Logger

@@ -17,7 +17,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// Limits of one socket (CONTRACT §8, DESIGN §8).
+// Limits of one socket.
 const (
 	MaxFrame    = 256 << 10        // bytes of a frame from the page
 	MaxOutbox   = 1 << 20          // bytes that wait to be written; beyond it the page is closed as slow

@@ -3,7 +3,7 @@
 // how lively each has been. Knows no page.
 
 /**
- * A room as the lobby lists it (CONTRACT §4).
+ * A room as the lobby lists it (lobby/PROTOCOL.md).
  * @typedef {{name: string, title: string, topic: string, tags: string[], users: number, spectators: number,
  *   viewers: number, publishers: number, messagesPerMinute: number, activity: number, lastActive: number,
  *   live: boolean, streams: string[], capacity: number, locked: boolean, state: "live"|"stale", since: number}} Entry
