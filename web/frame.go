@@ -17,7 +17,7 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// Types of the bridge's frames (lobby/PROTOCOL.md, room/PROTOCOL.md).
+// Types of the bridge's frames (PROTOCOL.md).
 const (
 	typeConnect = "connect"
 	typeStatus  = "status"
