@@ -2,7 +2,6 @@ package rtmp
 
 import (
 	"context"
-	"strings"
 	"sync/atomic"
 
 	"foyer/server/amf"
@@ -181,6 +180,8 @@ var sessionCommands = map[string]func(*Session, *command) error{
 	"onFCSubscribe":   ignore,
 	"onFCUnsubscribe": ignore,
 	"_checkbw":        (*Session).replyNull,
+	"onBWDone":        (*Session).replyNull, // bandwidth checks, of either side
+	"onBWCheck":       (*Session).replyNull,
 }
 
 func ignore(*Session, *command) error { return nil }
@@ -189,9 +190,6 @@ func ignore(*Session, *command) error { return nil }
 func (s *Session) builtin(cmd *command) func(*Session, *command) error {
 	if serve := sessionCommands[cmd.name]; serve != nil {
 		return serve
-	}
-	if strings.HasPrefix(cmd.name, "onBW") { // bandwidth checks, of either side
-		return (*Session).replyNull
 	}
 	if _, ok := s.h.(StreamHandler); ok {
 		return streamCommands[cmd.name]

@@ -21,6 +21,7 @@ type chunkReader struct {
 	accepted bool          // connect was accepted: the larger limits hold
 	streams  []chunkStream // in order of appearance
 	cur      int           // index of the one that the chunk being read belongs to
+	evict    int           // index of the last one that had to give way
 	inChunk  bool          // its header has been read
 	left     int           // bytes of its payload still to come
 	taken    int           // capacity of all unfinished payloads
@@ -170,12 +171,20 @@ func (r *chunkReader) use(id uint32, format byte) error {
 	if format > 1 { // librtmp begins chunk stream 2 with a type 1 header
 		return r.protocolError(errFirst)
 	}
-	if len(r.streams) == MaxChunkStreams {
-		return r.errorf("more than %d chunk streams", MaxChunkStreams)
+	if len(r.streams) < MaxChunkStreams {
+		r.cur = len(r.streams)
+		r.streams = append(r.streams, chunkStream{id: id})
+		return nil
 	}
-	r.cur = len(r.streams)
-	r.streams = append(r.streams, chunkStream{id: id})
-	return nil
+	// In the place of one without an unfinished message, each in its turn.
+	for range r.streams {
+		r.evict = (r.evict + 1) % len(r.streams)
+		if st := &r.streams[r.evict]; !st.begun {
+			r.cur, *st = r.evict, chunkStream{id: id}
+			return nil
+		}
+	}
+	return r.errorf("more than %d unfinished messages", MaxChunkStreams)
 }
 
 // continuation reads a header of type 3, whose basic header is n bytes long:

@@ -216,9 +216,27 @@ func TestBombChunkStreams(t *testing.T) {
 		_, err = r.Feed(append(header(csid, rtmp.TypeVideo, 2), 'x'))
 		opened++
 	}
-	wantProtocolError(t, err, "more than 64 chunk streams")
+	wantProtocolError(t, err, "more than 64 unfinished messages")
 	if opened != rtmp.MaxChunkStreams+1 {
 		t.Errorf("%d were opened", opened)
+	}
+}
+
+// Chunk streams without an unfinished message give way, the others stay.
+func TestManyChunkStreams(t *testing.T) {
+	r := rtmp.NewChunkReader(1, true)
+	if _, err := r.Feed(append(header(3, rtmp.TypeVideo, 2), 'x')); err != nil {
+		t.Fatal(err)
+	}
+	for csid := 4; csid <= 65599; csid++ {
+		ms, err := r.Feed(append(header(csid, rtmp.TypeVideo, 1), 'x'))
+		if err != nil || len(ms) != 1 {
+			t.Fatalf("chunk stream %d: %v, %v", csid, ms, err)
+		}
+	}
+	ms, err := r.Feed([]byte{0xC3, 'y'})
+	if err != nil || len(ms) != 1 || string(ms[0].Payload) != "xy" {
+		t.Errorf("the unfinished message: %v, %v", ms, err)
 	}
 }
 

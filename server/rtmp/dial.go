@@ -99,7 +99,7 @@ func Dial(ctx context.Context, uri string, r *ConnectRequest, o DialOptions) (*S
 	defer cancel()
 	nc, err := o.open(ctx2, a)
 	if err != nil {
-		return nil, nil, fmt.Errorf("dialing %s: %w", a.Host, err)
+		return nil, nil, err // names the address
 	}
 	c, err := NewClientConn(ctx2, nc, o.Config)
 	if err != nil {

@@ -279,5 +279,7 @@ func TestHarmlessMessages(t *testing.T) {
 		p.ExpectStatus(5, rtmp.CodePlayFailed)
 		p.Command(0, "FCWhatever", 40, amf.Null{})
 		p.Expect("_error", 40)
+		p.Command(0, "onBWWhatever", 41, amf.Null{})
+		p.Expect("_error", 41)
 	})
 }

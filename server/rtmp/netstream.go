@@ -160,7 +160,7 @@ func (s *Session) answerFC(cmd *command, method, code string) error {
 	}
 	name, _ := amf.AsString(args.At(0))
 	s.reply(cmd, amf.Undefined{})
-	info := &StatusError{Level: LevelStatus, Code: code, Description: name}
+	info := &StatusError{Level: LevelStatus, Code: code, Description: publicName(name)}
 	s.send(laneCommands, commandMessage(0, s.amf3, method, 0, amf.Null{}, info.Object()))
 	return nil
 }

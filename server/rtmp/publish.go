@@ -1,6 +1,10 @@
 package rtmp
 
-import "foyer/server/amf"
+import (
+	"strings"
+
+	"foyer/server/amf"
+)
 
 // A Sink takes the audio, video and data messages of a published stream, in
 // order, on the publisher's goroutine. WriteMessage does not block. Data
@@ -26,6 +30,15 @@ type Publish struct {
 	decided chan struct{} // closed when settled or not to be waited for any more
 	over    bool
 	reason  error // once over
+}
+
+// public is the name without its query, which has the key: encoders log what
+// they are told.
+func (p *Publish) public() string { return publicName(p.Name) }
+
+func publicName(name string) string {
+	name, _, _ = strings.Cut(name, "?")
+	return name
 }
 
 // servePublish asks the Handler (RTMP 1.0 §7.2.2.6), and reads on when it has
@@ -88,7 +101,7 @@ func (p *Publish) Accept(dst Sink) {
 	p.decideLocked()
 	p.s.mu.Unlock()
 	p.s.begin(p.id)
-	p.s.status(laneCommands, p.id, streamStatus(CodePublishStart, p.Name+" is now published.", p.Name))
+	p.s.status(laneCommands, p.id, streamStatus(CodePublishStart, p.public()+" is now published.", p.public()))
 }
 
 // Reject answers NetStream.Publish.BadName at level error, unless err is a
@@ -105,13 +118,13 @@ func (p *Publish) Reject(err error) {
 		st.publish = nil
 	}
 	p.s.mu.Unlock()
-	p.s.status(laneCommands, p.id, statusOf(err, CodePublishBadName, p.Name+" cannot be published."))
+	p.s.status(laneCommands, p.id, statusOf(err, CodePublishBadName, p.public()+" cannot be published."))
 }
 
 // End tells an accepted publisher that it is over (a *StatusError at level
 // error, on its stream) and ends its connection. Any goroutine may use it.
 func (p *Publish) End(err error) {
-	reason := statusOf(err, CodePublishBadName, p.Name+" has ended.")
+	reason := statusOf(err, CodePublishBadName, p.public()+" has ended.")
 	p.s.leave(reason, p.s.lastStatus(p.id, reason))
 }
 
@@ -119,7 +132,7 @@ func (p *Publish) End(err error) {
 // for a failure, so nobody gets it who did not ask.
 func (p *Publish) unpublish() {
 	if p.end(nil) {
-		p.s.status(laneCommands, p.id, streamStatus(CodeUnpublishSuccess, p.Name+" is now unpublished.", p.Name))
+		p.s.status(laneCommands, p.id, streamStatus(CodeUnpublishSuccess, p.public()+" is now unpublished.", p.public()))
 	}
 }
 
