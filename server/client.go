@@ -44,6 +44,7 @@ type Client struct {
 	playing []*playback
 
 	calls credits
+	asked allowance // owned by who serves the client
 	left  atomic.Bool
 
 	opened atomic.Bool // held is empty and stays so
@@ -182,8 +183,12 @@ func (c *Client) ServeCall(method string, args amf.Args, reply func(amf.Value, e
 }
 
 // ServeSharedObject passes on a shared object message of the peer. It blocks
-// as ServeCall does.
+// as ServeCall does, and while the client asks for more than MaxRequestRate.
+// Call it from one goroutine.
 func (c *Client) ServeSharedObject(m *sharedobject.Message) {
+	if wait := c.asked.take(weigh(m), time.Now()); wait > 0 {
+		<-time.After(wait)
+	}
 	c.later(func() { c.in.serveSharedObject(c, m) })
 }
 

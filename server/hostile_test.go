@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 	"foyer/server/amf"
 	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
 )
 
 // chatApp passes on what is said.
@@ -94,6 +96,17 @@ var hostile = map[string]struct {
 			if _, err := nc.Write(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSharedObjectAMF0, Payload: m.Append(nil, false)})); err != nil {
 				return
 			}
+		}
+	}},
+	"flood of shared object writes": {false, func(nc net.Conn) {
+		go drainConn(nc)
+		m := &sharedobject.Message{Name: "public/x", Events: []sharedobject.Event{{Type: sharedobject.Use}}}
+		value := amf.String(strings.Repeat("y", 15000))
+		for range 200 {
+			if _, err := nc.Write(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSharedObjectAMF0, Payload: m.Append(nil, false)})); err != nil {
+				return
+			}
+			m.Events = []sharedobject.Event{{Type: sharedobject.RequestChange, Slot: "k", Value: value}}
 		}
 	}},
 	"silence": {true, func(nc net.Conn) {

@@ -62,10 +62,10 @@ func (h *Host) greet(ctx context.Context, nc net.Conn) (*rtmp.Conn, *rtmp.Connec
 // without a word is a port scan or a health check.
 func (h *Host) greetingFailed(remote net.Addr, err error) {
 	if errors.Is(err, rtmp.ErrClosed) || errors.Is(err, context.Canceled) {
-		h.log().Debug("connection closed before connect", "remote", remote, "err", err)
+		h.log().Debug("connection closed before connect", "remote", remote.String(), "err", err)
 		return
 	}
-	h.log().Warn("connection refused", "remote", remote, "err", err)
+	h.log().Warn("connection refused", "remote", remote.String(), "err", err)
 }
 
 // request is what an RTMP peer said, as any other peer would say it.

@@ -25,8 +25,8 @@ func (h *Host) Serve(ctx context.Context, ln net.Listener) error {
 	defer stop()
 	var wg sync.WaitGroup // a goroutine for each connection: its reader
 	defer wg.Wait()
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { h.sessions.shutdown(ctx) })()
+	defer h.sessions.shutdown(ctx)
+	defer cancel() // first: who comes in from now on is told at once
 	backoff := acceptBackoff
 	for {
 		nc, err := ln.Accept()

@@ -3,6 +3,7 @@ package server
 import (
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
@@ -11,12 +12,22 @@ import (
 // Limits of what clients may do with shared objects, beside those of package
 // sharedobject. They do not hold for the application.
 const (
-	MaxObjects        = 64       // in use by one client
-	MaxCreatedObjects = 256      // made by the clients of one instance
-	MaxCreatedBytes   = 16 << 20 // in the slots of those together, names included
+	MaxObjects        = 64        // in use by one client
+	MaxCreatedObjects = 256       // made by the clients of one instance
+	MaxObjectBytes    = 512 << 10 // in the slots of one of those, names included: a newcomer gets it all at once
+	MaxCreatedBytes   = 16 << 20  // in the slots of those together
 )
 
-// codeTooMuch answers what would exceed MaxCreatedBytes.
+// How much a client may ask of shared objects: what it writes goes to everybody
+// who uses the object, however slow their lines are. MaxRequestBurst bytes at
+// once, then MaxRequestRate bytes a second; then its reader waits.
+const (
+	MaxRequestBurst = 512 << 10
+	MaxRequestRate  = 64 << 10
+	requestCost     = 64 // of an event, beside the bytes in it
+)
+
+// codeTooMuch answers what would exceed MaxObjectBytes or MaxCreatedBytes.
 const codeTooMuch = "SharedObject.TooMuchData"
 
 // objectKey is how FlashCom tells shared objects apart: a persistent and a
@@ -32,6 +43,7 @@ type object struct {
 	held    bool           // by the application, for the life of the instance
 	touched bool           // in Instance.touched
 	sizes   map[string]int // of the slots, while only clients know the object
+	bytes   int            // of those together
 }
 
 // SharedObject is SharedObject.get: the instance's own handle, made if need
@@ -130,9 +142,6 @@ func (in *Instance) change(c *Client, m *sharedobject.Message, e sharedobject.Ev
 		return
 	}
 	allowed := in.sharer != nil && in.sharer.CanWrite(c, m.Name, e.Slot)
-	if e.Type == sharedobject.RequestChange {
-		e.Value = amf.Raw(amf.Append(nil, e.Value)) // once, and of a known size
-	}
 	in.touch(o)
 	if allowed && !in.fits(o, e) {
 		o.Refuse(c, codeTooMuch)
@@ -145,10 +154,52 @@ func (in *Instance) change(c *Client, m *sharedobject.Message, e sharedobject.Ev
 	in.resize(o, e)
 }
 
+// allowance is what a client may still ask of shared objects. It is owned by
+// the goroutine that serves the client.
+type allowance struct {
+	bytes float64 // asked for and not yet forgotten
+	at    time.Time
+}
+
+// take notes a request, of which weigh knows the size, and returns how long the
+// next one has to wait.
+func (a *allowance) take(bytes int, now time.Time) time.Duration {
+	a.bytes = max(0, a.bytes-now.Sub(a.at).Seconds()*MaxRequestRate) + float64(bytes)
+	a.at = now
+	return time.Duration(max(0, a.bytes-MaxRequestBurst) / MaxRequestRate * float64(time.Second))
+}
+
+// weigh encodes what the requests of m write, once for all who will get it, and
+// returns how much that is.
+func weigh(m *sharedobject.Message) (bytes int) {
+	for i := range m.Events {
+		e := &m.Events[i]
+		if e.Type == sharedobject.RequestChange {
+			e.Value = encoded(e.Value)
+		}
+		for k, v := range e.Args {
+			e.Args[k] = encoded(v)
+			bytes += len(e.Args[k].(amf.Raw))
+		}
+		bytes += requestCost + size(*e) + len(e.Method)
+	}
+	return bytes
+}
+
+func encoded(v amf.Value) amf.Value {
+	if raw, ok := v.(amf.Raw); ok {
+		return raw
+	}
+	return amf.Raw(amf.Append(nil, v))
+}
+
 // fits reports whether there is room for what e writes.
 func (in *Instance) fits(o *object, e sharedobject.Event) bool {
-	return o.held || e.Type != sharedobject.RequestChange ||
-		in.bytes-o.sizes[e.Slot]+size(e) <= MaxCreatedBytes
+	if o.held || e.Type != sharedobject.RequestChange {
+		return true
+	}
+	more := size(e) - o.sizes[e.Slot]
+	return o.bytes+more <= MaxObjectBytes && in.bytes+more <= MaxCreatedBytes
 }
 
 func size(e sharedobject.Event) int {
@@ -168,20 +219,20 @@ func (in *Instance) resize(o *object, e sharedobject.Event) {
 	if o.sizes == nil {
 		o.sizes = make(map[string]int)
 	}
-	in.bytes -= o.sizes[e.Slot]
+	more := -o.sizes[e.Slot]
 	delete(o.sizes, e.Slot)
 	if _, there := o.Value(e.Slot); there {
 		o.sizes[e.Slot] = size(e)
-		in.bytes += size(e)
+		more += size(e)
 	}
+	o.bytes += more
+	in.bytes += more
 }
 
 // shrink forgets what an object has been counted for.
 func (in *Instance) shrink(o *object) {
-	for _, n := range o.sizes {
-		in.bytes -= n
-	}
-	o.sizes = nil
+	in.bytes -= o.bytes
+	o.sizes, o.bytes = nil, 0
 }
 
 // refuseObject tells a client, and it alone, that it may not.

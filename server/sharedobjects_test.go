@@ -250,6 +250,60 @@ func TestObjectAfterRestart(t *testing.T) {
 	})
 }
 
+// TestMaxCreatedBytes: and so are all objects that clients made.
+func TestMaxCreatedBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		c, p := join(t, h)
+		big := amf.String(strings.Repeat("x", sharedobject.MaxValue-3))
+		each := sharedobject.MaxValue + len("0000")
+		perObject := MaxObjectBytes / each
+		for i := range MaxCreatedBytes / each {
+			name := fmt.Sprint("public/", i/perObject)
+			if i%perObject == 0 {
+				c.ServeSharedObject(use(name, false))
+			}
+			c.ServeSharedObject(ask(name, set(fmt.Sprintf("%04d", i), big)))
+		}
+		c.ServeSharedObject(use("public/x", false))
+		synctest.Wait()
+		p.heard()
+		c.ServeSharedObject(ask("public/x", set("9999", big)))
+		expect(t, "the client", p, "public/x, status SharedObject.TooMuchData")
+		stopHost(h)
+	})
+}
+
+// TestRequestRate: who asks for much waits, and then goes on as fast as others
+// can take it.
+func TestRequestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharingApp()
+		h := newHost(t, func() Application { return a })
+		c, _ := join(t, h)
+		c.ServeSharedObject(use("public/x", false))
+		write := func(n int) time.Duration {
+			began := time.Now()
+			for i := range n {
+				c.ServeSharedObject(ask("public/x", set("a", amf.Raw(amf.Append(nil, amf.String(strings.Repeat("x", 1<<10)+fmt.Sprint(i)))))))
+			}
+			return time.Since(began)
+		}
+		if d := write(MaxRequestBurst >> 10 * 9 / 10); d != 0 {
+			t.Errorf("a burst took %v", d)
+		}
+		if d := write(10 * MaxRequestRate >> 10); d < 8*time.Second || d > 12*time.Second {
+			t.Errorf("ten seconds' worth took %v", d)
+		}
+		time.Sleep(time.Minute)
+		if d := write(100); d != 0 {
+			t.Errorf("after a rest: %v", d)
+		}
+		stopHost(h)
+	})
+}
+
 func TestSharedObjectLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSharingApp()
@@ -280,9 +334,9 @@ func TestSharedObjectLimits(t *testing.T) {
 	})
 }
 
-// TestMaxCreatedBytes: what clients write is bounded together; what they
-// remove makes room.
-func TestMaxCreatedBytes(t *testing.T) {
+// TestMaxObjectBytes: what clients write into an object is bounded together;
+// what they remove makes room.
+func TestMaxObjectBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSharingApp()
 		h := newHost(t, func() Application { return a })
@@ -290,7 +344,7 @@ func TestMaxCreatedBytes(t *testing.T) {
 		c.ServeSharedObject(use("public/x", false))
 		big := amf.String(strings.Repeat("x", sharedobject.MaxValue-3))
 		each := sharedobject.MaxValue + len("0000")
-		fit := MaxCreatedBytes / each
+		fit := MaxObjectBytes / each
 		for i := range fit {
 			c.ServeSharedObject(ask("public/x", set(fmt.Sprintf("%04d", i), big)))
 		}
@@ -300,6 +354,7 @@ func TestMaxCreatedBytes(t *testing.T) {
 		expect(t, "the client", p, "public/x, status SharedObject.TooMuchData")
 		c.ServeSharedObject(ask("public/x", set("0000", big))) // the same again
 		expect(t, "the client", p, "public/x, success 0000")
+		time.Sleep(time.Minute) // the rate is not meant here
 		c.ServeSharedObject(ask("public/x", set("0000", amf.Null{})))
 		c.ServeSharedObject(ask("public/x", set("9999", big)))
 		expect(t, "the client", p, "public/x, remove 0000, success 9999")

@@ -125,7 +125,7 @@ func (in *Instance) publish(c *Client, name, kind string, h publishing) {
 		return
 	}
 	if reason := in.checkStreamName(name); reason != "" {
-		in.log.Warn("publish refused", "client", c.ID(), "stream", name, "err", reason)
+		in.log.Warn("publish refused", "client", c.ID(), "err", reason)
 		h.Reject(badName(reason))
 		return
 	}
@@ -202,7 +202,7 @@ func (in *Instance) play(c *Client, name string, h playing) {
 		return
 	}
 	if reason := in.checkStreamName(name); reason != "" {
-		in.log.Warn("play refused", "client", c.ID(), "stream", name, "err", reason)
+		in.log.Warn("play refused", "client", c.ID(), "err", reason)
 		h.reject(failed(reason))
 		return
 	}
