@@ -107,6 +107,6 @@ func (h *history) page(p page) (found []message, complete, more bool) {
 		return found[:min(len(found), p.limit)], complete, more
 	}
 	more = len(found) > p.limit
-	complete = more || h.forgotten == 0
+	complete = more || h.forgotten == 0 || 0 <= p.before && p.before <= 1 // ids begin at 1
 	return found[max(0, len(found)-p.limit):], complete, more
 }

@@ -114,6 +114,9 @@ func (r *Room) reportTaken(answer amf.Value, err error) {
 	}
 	if n, ok := amf.AsNumber(amf.Lookup(answer, "interval")); ok && n > 0 {
 		r.link.interval = time.Duration(min(n, 1e6)) * time.Millisecond
+		if !r.link.soon {
+			r.reportIn(max(0, time.Until(r.link.reported.Add(clamp(r.link.interval, MinReport, MaxReport)))))
+		}
 	}
 }
 

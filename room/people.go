@@ -161,7 +161,7 @@ func parseNick(v amf.Value) (nick, wrong string) {
 	case n > MaxNick:
 		return "", fmt.Sprintf("Nickname is longer than %d characters.", MaxNick)
 	case strings.ContainsFunc(nick, hidden) || !utf8.ValidString(nick):
-		return "", "Nickname has control characters."
+		return "", "Nickname has control or invisible characters."
 	case fold(nick) == "":
 		return "", "Nickname is empty."
 	}
