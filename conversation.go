@@ -76,7 +76,7 @@ func (c *conversation) run(ctx context.Context) error {
 			return nil
 		}
 		if c.final(err) {
-			return err
+			return advice(err)
 		}
 		if time.Since(began) > stableReconnect {
 			delay = minReconnect
@@ -99,7 +99,7 @@ func (c *conversation) final(err error) bool {
 		return true
 	}
 	status, ok := errors.AsType[*rtmp.StatusError](err)
-	return ok && status.Code == rtmp.CodeConnectRejected && status.Description != "Nickname is already in use."
+	return ok && status.Code == rtmp.CodeConnectRejected && status.Description != nickTaken
 }
 
 // reason is err for a person's eyes.
@@ -109,6 +109,23 @@ func reason(err error) string {
 	}
 	return err.Error()
 }
+
+// advice adds what to do to the reason why there was no way in.
+func advice(err error) error {
+	if _, ok := errors.AsType[*rtmp.AddressError](err); ok {
+		return &usageError{err}
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return fmt.Errorf("%w (is the server running there?)", err)
+	}
+	if status, ok := errors.AsType[*rtmp.StatusError](err); ok && status.Description == nickTaken {
+		return fmt.Errorf("%w (choose another one with --nick)", err)
+	}
+	return err
+}
+
+// nickTaken is how a room says so.
+const nickTaken = "Nickname is already in use."
 
 // visit is one connection, from dialling to its end. It returns the reason.
 //

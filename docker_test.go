@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"foyer/lobby"
 )
 
 // composePatience is how long a change among containers may take.
@@ -141,10 +143,10 @@ func (c *compose) until(what string, cond func() bool) {
 }
 
 // rooms is the lobby's list by name; none when it does not answer.
-func (c *compose) rooms() map[string]roomEntry {
+func (c *compose) rooms() map[string]lobby.Entry {
 	var list roomList
 	c.fetch("http://localhost:8080/api/v1/rooms", &list)
-	rooms := make(map[string]roomEntry)
+	rooms := make(map[string]lobby.Entry)
 	for _, e := range list.Rooms {
 		rooms[e.Name] = e
 	}

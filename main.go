@@ -93,7 +93,11 @@ func parse(p *program, args []string) (*kong.Context, error) {
 	if err != nil {
 		panic(err) // the struct tags are wrong
 	}
-	return k.Parse(args)
+	cmd, err := k.Parse(args)
+	if wrong, ok := errors.AsType[*configError](err); ok {
+		return nil, wrong
+	}
+	return cmd, err
 }
 
 // errHelp ends parsing after help was printed.

@@ -70,14 +70,25 @@ func (r *resolver) load(c *kong.Context) error {
 	}
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return err
+		return &configError{err}
 	}
 	r.file, err = parseSettings(b, settingNames(c.Model))
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return &configError{fmt.Errorf("%s: %w", name, err)}
 	}
 	return nil
 }
+
+// A configError is about the configuration file. kong takes it for one about
+// the flag that asked first; parse takes it out again.
+type configError struct{ err error }
+
+func (e *configError) Error() string {
+	text, _, _ := strings.Cut(e.err.Error(), "\n") // the parser goes on with a picture of the file
+	return "--config: " + text
+}
+
+func (e *configError) Unwrap() error { return e.err }
 
 // settingNames are the flags of serve, which a file may set.
 func settingNames(app *kong.Application) map[string]bool {

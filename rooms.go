@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -31,24 +34,31 @@ func (cmd *roomsCommand) Run(ctx context.Context, p *program) error {
 	defer cancel()
 	nc, err := netconnection.Dial(dialling, cmd.URL, netconnection.Options{})
 	if err != nil {
-		return fmt.Errorf("asking the lobby: %w", err)
+		return fmt.Errorf("asking the lobby: %w", advice(err))
 	}
 	defer nc.Close()
-	if cmd.Watch {
-		return cmd.watch(ctx, p, nc)
+	if !cmd.Watch {
+		calling, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		v, err := nc.Call(calling, lobby.MethodRooms, amf.Object{{Name: "limit", Value: amf.Number(shortList)}})
+		if err != nil {
+			return fmt.Errorf("asking the lobby: %w", err)
+		}
+		if list, _ := v.(amf.StrictArray); len(list) < shortList {
+			return cmd.print(p.stdout, parseEntries(slices.Values(list)))
+		}
 	}
-	calling, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	v, err := nc.Call(calling, lobby.MethodRooms)
-	if err != nil {
-		return fmt.Errorf("asking the lobby: %w", err)
-	}
-	list, _ := v.(amf.StrictArray)
-	return cmd.print(p.stdout, parseEntries(list))
+	return cmd.follow(ctx, p, nc)
 }
 
-// watch prints the list whenever the lobby's shared object changes.
-func (cmd *roomsCommand) watch(ctx context.Context, p *program, nc *netconnection.NetConnection) error {
+// shortList is how many rooms are asked for by the method rooms, which answers
+// in one message. The list of a larger lobby is taken from its shared object,
+// which comes in parts, and is half a second behind at most.
+const shortList = 100
+
+// follow prints what the lobby's shared object says, with Watch again whenever
+// it changes.
+func (cmd *roomsCommand) follow(ctx context.Context, p *program, nc *netconnection.NetConnection) error {
 	changed := make(chan struct{}, 1) // one is enough: the list is printed as it is then
 	rooms, err := nc.SharedObject(lobby.ObjectRooms, false, func([]sharedobject.Sync) {
 		select {
@@ -57,37 +67,42 @@ func (cmd *roomsCommand) watch(ctx context.Context, p *program, nc *netconnectio
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("following the list: %w", err)
+		return fmt.Errorf("asking the lobby: %w", err)
 	}
 	clear := ""
-	if isTerminal(p.stdout) && !cmd.JSON {
+	if cmd.Watch && isTerminal(p.stdout) && !cmd.JSON {
 		clear = "\x1b[H\x1b[2J"
 	}
+	late := time.After(callTimeout)
 	for {
 		select {
 		case <-changed:
 		case <-nc.Done():
 			return fmt.Errorf("the lobby has gone: %w", nc.Err())
+		case <-late:
+			if !rooms.Complete() {
+				return errors.New("asking the lobby: no answer (is this the address of a lobby?)")
+			}
+			continue
 		case <-ctx.Done():
 			return nil
 		}
-		var list []amf.Value
-		for _, v := range rooms.Slots() {
-			list = append(list, v)
+		if !rooms.Complete() {
+			continue
 		}
 		if _, err := io.WriteString(p.stdout, clear); err != nil {
 			return err
 		}
-		if err := cmd.print(p.stdout, parseEntries(list)); err != nil {
+		if err := cmd.print(p.stdout, parseEntries(maps.Values(rooms.Slots()))); err != nil || !cmd.Watch {
 			return err
 		}
 	}
 }
 
 // parseEntries reads the rooms, the liveliest first.
-func parseEntries(list []amf.Value) []lobby.Entry {
-	var entries []lobby.Entry
-	for _, v := range list {
+func parseEntries(list iter.Seq[amf.Value]) []lobby.Entry {
+	entries := []lobby.Entry{}
+	for v := range list {
 		if e, err := lobby.ParseEntry(v); err == nil {
 			entries = append(entries, e)
 		}
@@ -101,11 +116,7 @@ func parseEntries(list []amf.Value) []lobby.Entry {
 // print prints the list as a table or as JSON.
 func (cmd *roomsCommand) print(w io.Writer, entries []lobby.Entry) error {
 	if cmd.JSON {
-		list := roomList{At: float64(time.Now().UnixMilli()), Rooms: make([]roomEntry, len(entries))}
-		for i, e := range entries {
-			list.Rooms[i] = newRoomEntry(e)
-		}
-		return json.NewEncoder(w).Encode(list)
+		return json.NewEncoder(w).Encode(roomList{At: time.Now().UnixMilli(), Rooms: entries})
 	}
 	if len(entries) == 0 {
 		_, err := fmt.Fprintln(w, "no rooms yet: one starts when somebody joins it")
@@ -128,43 +139,6 @@ func bar(x float64) string {
 
 // roomList has the same shape as the answer of /api/v1/rooms.
 type roomList struct {
-	At    float64     `json:"at"`
-	Rooms []roomEntry `json:"rooms"`
-}
-
-type roomEntry struct {
-	Name              string   `json:"name"`
-	State             string   `json:"state"`
-	Since             float64  `json:"since"`
-	Epoch             float64  `json:"epoch"`
-	Seq               float64  `json:"seq"`
-	Title             string   `json:"title"`
-	Topic             string   `json:"topic"`
-	Tags              []string `json:"tags"`
-	Users             int      `json:"users"`
-	Spectators        int      `json:"spectators"`
-	Viewers           int      `json:"viewers"`
-	Publishers        int      `json:"publishers"`
-	MessagesPerMinute float64  `json:"messagesPerMinute"`
-	Activity          float64  `json:"activity"`
-	LastActive        float64  `json:"lastActive"`
-	Live              bool     `json:"live"`
-	Streams           []string `json:"streams"`
-	Capacity          int      `json:"capacity"`
-	Locked            bool     `json:"locked"`
-	Unlisted          bool     `json:"unlisted"`
-	Node              string   `json:"node"`
-	RTMP              string   `json:"rtmp"`
-	HTTP              string   `json:"http"`
-}
-
-func newRoomEntry(e lobby.Entry) roomEntry {
-	return roomEntry{
-		Name: e.Name, State: e.State, Since: e.Since, Epoch: e.Epoch, Seq: e.Seq,
-		Title: e.Title, Topic: e.Topic, Tags: append([]string{}, e.Tags...),
-		Users: e.Users, Spectators: e.Spectators, Viewers: e.Viewers, Publishers: e.Publishers,
-		MessagesPerMinute: e.MessagesPerMinute, Activity: e.Activity, LastActive: e.LastActive,
-		Live: e.Live, Streams: append([]string{}, e.Streams...), Capacity: e.Capacity,
-		Locked: e.Locked, Unlisted: e.Unlisted, Node: e.Node, RTMP: e.RTMP, HTTP: e.HTTP,
-	}
+	At    int64         `json:"at"`
+	Rooms []lobby.Entry `json:"rooms"`
 }

@@ -54,6 +54,7 @@ type node struct {
 	log      *slog.Logger
 	host     *server.Host
 	web      *http.Server
+	pages    *web.Handler
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
 	http     net.Listener
@@ -136,15 +137,17 @@ func (n *node) build() {
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
 			StreamKey: func(room string) string { return streamKey(n.secrets.stream, room) },
 			Takeover:  s.Publish == "takeover",
+			MaxUsers:  s.MaxUsers,
 		}
 		n.host.Handle("room", func() server.Application { return room.New(cfg) })
 	}
+	n.pages = web.New(web.Config{
+		Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
+		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP,
+		Assets: s.Assets, Ready: n.ready,
+	})
 	n.web = &http.Server{
-		Handler: web.New(web.Config{
-			Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
-			Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP,
-			Assets: s.Assets, Ready: n.ready,
-		}),
+		Handler:           n.pages,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
@@ -205,9 +208,6 @@ func (n *node) start() error {
 		n.log.Warn("rooms report to nobody: no lobby here, and none named by --lobby")
 	}
 	for _, name := range n.settings.Rooms {
-		if !room.ValidName(name) {
-			return usagef("--rooms: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -", name)
-		}
 		if err := n.host.Start("room/" + name); err != nil {
 			return fmt.Errorf("starting room %s: %w", name, err)
 		}
@@ -225,6 +225,7 @@ func (n *node) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	n.host.Stop(ctx)
+	n.pages.Close()
 	if n.web.Shutdown(ctx) != nil {
 		n.web.Close()
 	}

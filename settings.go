@@ -7,9 +7,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"foyer/room"
 )
 
 // settings are what a server can be told. A flag is stronger than the
@@ -28,6 +31,8 @@ type settings struct {
 	Lobby string   `group:"rooms" placeholder:"URL" help:"The lobby that the rooms here report to. Default: the one of this server."`
 
 	Publish string `group:"rooms" default:"takeover" enum:"takeover,reject" help:"When somebody publishes, with the right key, what is published already: takeover or reject. Default: ${default}."`
+
+	MaxUsers int `group:"rooms" default:"1000" placeholder:"N" help:"How many people with a nick a room holds. Default: ${default}."`
 
 	Idle       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"When a room or lobby without clients stops. Default: ${default}."`
 	StaleAfter time.Duration `group:"rooms" default:"15s" placeholder:"TIME" help:"When a room without a report is stale. Default: ${default}."`
@@ -75,6 +80,12 @@ func (s *settings) check() error {
 		return usagef("--rtmps needs --tls-cert and --tls-key")
 	case len(s.Rooms) > 0 && !s.hosts("room"):
 		return usagef("--rooms needs the application room: add it to --apps")
+	case slices.ContainsFunc(s.Rooms, func(name string) bool { return !room.ValidName(name) }):
+		return usagef("--rooms: the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -")
+	case slices.ContainsFunc(s.Mount, func(path string) bool { return strings.ContainsFunc(path, unicode.IsSpace) }):
+		return usagef("--mount: a path has no spaces")
+	case s.MaxUsers < 1:
+		return usagef("--max-users must be at least 1")
 	case s.Idle <= 0 || s.StaleAfter <= 0 || s.GoneAfter <= 0:
 		return usagef("--idle, --stale-after and --gone-after must be longer than nothing")
 	}

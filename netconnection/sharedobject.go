@@ -73,6 +73,14 @@ func (so *SharedObject) Slots() map[string]amf.Value {
 	return slots
 }
 
+// Complete reports whether the object has come as a whole. A large one comes in
+// several messages, of which only the last one has a version.
+func (so *SharedObject) Complete() bool {
+	so.mu.Lock()
+	defer so.mu.Unlock()
+	return so.replica.Version != 0
+}
+
 // Set asks the server to put v into a slot; null or undefined removes it. Get
 // shows the new value when the server has agreed.
 func (so *SharedObject) Set(slot string, v amf.Value) error {
