@@ -15,6 +15,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/rtmp"
 
 	"foyer/lobby"
 )
@@ -147,6 +148,12 @@ func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, `The body has to be {"text": "…"}.`)
 		return
 	}
+	leave, err := h.visitLobby(r.Context())
+	if err != nil {
+		h.callProblem(w, err, h.elsewhere())
+		return
+	}
+	defer leave()
 	answer, err := h.call(r.Context(), lobbyInstance, lobby.MethodAnnounce, amf.String(body.Text))
 	if err != nil {
 		h.callProblem(w, err, h.elsewhere())
@@ -154,6 +161,26 @@ func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, answer)
 }
+
+// visitLobby starts the lobby, if need be, as any visitor does: one that nobody
+// has been to for a while has stopped.
+func (h *Handler) visitLobby(ctx context.Context) (leave func(), err error) {
+	if !h.hasLobby() {
+		return nil, server.ErrNotRunning
+	}
+	c, err := h.cfg.Host.Connect(ctx, deaf{}, server.Request{Path: lobbyInstance, Agent: "foyer api", Protocol: "local"})
+	if err != nil {
+		return nil, err
+	}
+	return func() { c.Leave(rtmp.ErrGoodbye) }, nil
+}
+
+// deaf is a visitor who listens to nothing.
+type deaf struct{}
+
+func (deaf) Push(*server.Push) error                                   { return nil }
+func (deaf) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
+func (deaf) Close(error)                                               {}
 
 // isOperator reports whether the request shows the admin token. It takes the
 // same time whatever was shown.

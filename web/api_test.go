@@ -331,6 +331,17 @@ func TestAPIAnnounce(t *testing.T) {
 	p.want(`{"type":"call","method":"notice","args":[{"text":"Tea is ready."}]}`)
 }
 
+// TestAPIAnnounceToNobody: a lobby that has stopped because nobody was there
+// tells nobody; it is not somewhere else.
+func TestAPIAnnounceToNobody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	resp, text := h.ask(t, "POST", "/api/v1/announce", `{"text":"Hello?"}`, "Authorization: Bearer token")
+	if resp.StatusCode != 200 || text != `{"rooms":0}`+"\n" {
+		t.Errorf("got %d, %s", resp.StatusCode, text)
+	}
+}
+
 // TestNoToken: without an admin token nobody is an operator.
 func TestNoToken(t *testing.T) {
 	h := New(Config{Host: &server.Host{}})
