@@ -219,7 +219,63 @@ func (in *Instance) play(c *Client, name string, h playing) {
 	s.playing++
 	c.playing = append(c.playing, p)
 	p.player = h.accept(func() { in.post(func() { in.stopPlay(p) }) })
-	s.relay.Join(p.player)
+	if p.player != nil {
+		s.relay.Join(p.player)
+	}
+}
+
+// Play lets a peer play that did not ask for it by RTMP: a browser, an HTTP
+// client. It blocks until the application has decided; stop ends it, and so
+// does Leave. A nil player gets its pictures elsewhere, from a remux that many
+// share, and is only counted. Not for the instance goroutine.
+func (c *Client) Play(name string, player relay.Player) (stop func(), err error) {
+	k := &peerPlay{player: player, decided: make(chan error, 1)}
+	if !c.in.post(func() { c.in.play(c, name, k) }) {
+		return nil, appShutdown()
+	}
+	if err := <-k.decided; err != nil {
+		return nil, err
+	}
+	return k.ended, nil
+}
+
+// peerPlay is the playing of a peer that does not come by RTMP.
+type peerPlay struct {
+	player  relay.Player
+	ended   func()
+	decided chan error
+}
+
+func (k *peerPlay) accept(ended func()) relay.Player {
+	k.ended = ended
+	k.decided <- nil
+	return k.player
+}
+
+func (k *peerPlay) reject(err error) { k.decided <- err }
+
+// Stream is the stream of that public name that somebody publishes now in a
+// running instance ("room/blue"), or nil. It starts nothing.
+func (h *Host) Stream(instance, name string) *relay.Stream {
+	_, full, _ := h.Resolve(instance)
+	h.mu.Lock()
+	in := h.instances[full]
+	h.mu.Unlock()
+	if in == nil {
+		return nil
+	}
+	found := make(chan *relay.Stream, 1)
+	if !in.post(func() {
+		s := in.streams[name]
+		if s == nil || s.publisher == nil {
+			found <- nil
+			return
+		}
+		found <- s.relay
+	}) {
+		return nil
+	}
+	return <-found
 }
 
 // stopPlay ends a playback, once.
@@ -230,7 +286,9 @@ func (in *Instance) stopPlay(p *playback) {
 	p.over = true
 	c, s := p.client, p.stream
 	c.playing = slices.DeleteFunc(c.playing, func(q *playback) bool { return q == p })
-	s.relay.Leave(p.player)
+	if p.player != nil {
+		s.relay.Leave(p.player)
+	}
 	s.playing--
 	in.forgetStream(s)
 	if in.player != nil && !in.broken {
