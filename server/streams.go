@@ -22,6 +22,7 @@ const (
 type stream struct {
 	name      string
 	relay     *relay.Stream
+	audiences []*audience  // its followers
 	publisher *publication // nil while nobody publishes
 	playing   int
 	held      bool // the application has asked for it
@@ -43,6 +44,7 @@ func (in *Instance) stream(name string) *stream {
 			in.streams = make(map[string]*stream)
 		}
 		s = &stream{name: name, relay: relay.New(name)}
+		s.audiences = in.host.fan.audiences(s.relay)
 		in.streams[name] = s
 	}
 	return s
@@ -182,8 +184,8 @@ func (in *Instance) endPublication(p *publication) bool {
 type playback struct {
 	client *Client
 	stream *stream
-	player relay.Player
-	over   bool // owned by the instance goroutine
+	leave  func() // the relay; nil: it plays without
+	over   bool   // owned by the instance goroutine
 }
 
 // playing is what is needed of *rtmp.Play: accept returns where the messages go.
@@ -218,9 +220,13 @@ func (in *Instance) play(c *Client, name string, h playing) {
 	p := &playback{client: c, stream: s}
 	s.playing++
 	c.playing = append(c.playing, p)
-	p.player = h.accept(func() { in.post(func() { in.stopPlay(p) }) })
-	if p.player != nil {
-		s.relay.Join(p.player)
+	switch player := h.accept(func() { in.post(func() { in.stopPlay(p) }) }).(type) {
+	case nil:
+	case relay.Follower:
+		p.leave = in.host.fan.follow(s.audiences, s.relay, player)
+	default:
+		s.relay.Join(player)
+		p.leave = func() { s.relay.Leave(player) }
 	}
 }
 
@@ -286,8 +292,8 @@ func (in *Instance) stopPlay(p *playback) {
 	p.over = true
 	c, s := p.client, p.stream
 	c.playing = slices.DeleteFunc(c.playing, func(q *playback) bool { return q == p })
-	if p.player != nil {
-		s.relay.Leave(p.player)
+	if p.leave != nil {
+		p.leave()
 	}
 	s.playing--
 	in.forgetStream(s)
