@@ -33,6 +33,7 @@ type Host struct {
 
 	calls    atomic.Uint64
 	sessions sessions
+	fan      fanout
 
 	mu        sync.Mutex // guards what follows
 	apps      map[string]*application

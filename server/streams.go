@@ -22,6 +22,7 @@ const (
 type stream struct {
 	name      string
 	relay     *relay.Stream
+	audiences []*audience  // its followers
 	publisher *publication // nil while nobody publishes
 	playing   int
 	held      bool // the application has asked for it
@@ -43,6 +44,7 @@ func (in *Instance) stream(name string) *stream {
 			in.streams = make(map[string]*stream)
 		}
 		s = &stream{name: name, relay: relay.New(name)}
+		s.audiences = in.host.fan.audiences(s.relay)
 		in.streams[name] = s
 	}
 	return s
@@ -182,8 +184,8 @@ func (in *Instance) endPublication(p *publication) bool {
 type playback struct {
 	client *Client
 	stream *stream
-	player relay.Player
-	over   bool // owned by the instance goroutine
+	leave  func() // the relay; nil: it plays without
+	over   bool   // owned by the instance goroutine
 }
 
 // playing is what is needed of *rtmp.Play: accept returns where the messages go.
@@ -218,8 +220,68 @@ func (in *Instance) play(c *Client, name string, h playing) {
 	p := &playback{client: c, stream: s}
 	s.playing++
 	c.playing = append(c.playing, p)
-	p.player = h.accept(func() { in.post(func() { in.stopPlay(p) }) })
-	s.relay.Join(p.player)
+	switch player := h.accept(func() { in.post(func() { in.stopPlay(p) }) }).(type) {
+	case nil:
+	case relay.Follower:
+		p.leave = in.host.fan.follow(s.audiences, s.relay, player)
+	default:
+		s.relay.Join(player)
+		p.leave = func() { s.relay.Leave(player) }
+	}
+}
+
+// Play lets a peer play that did not ask for it by RTMP: a browser, an HTTP
+// client. It blocks until the application has decided; stop ends it, and so
+// does Leave. A nil player gets its pictures elsewhere, from a remux that many
+// share, and is only counted. Not for the instance goroutine.
+func (c *Client) Play(name string, player relay.Player) (stop func(), err error) {
+	k := &peerPlay{player: player, decided: make(chan error, 1)}
+	if !c.in.post(func() { c.in.play(c, name, k) }) {
+		return nil, appShutdown()
+	}
+	if err := <-k.decided; err != nil {
+		return nil, err
+	}
+	return k.ended, nil
+}
+
+// peerPlay is the playing of a peer that does not come by RTMP.
+type peerPlay struct {
+	player  relay.Player
+	ended   func()
+	decided chan error
+}
+
+func (k *peerPlay) accept(ended func()) relay.Player {
+	k.ended = ended
+	k.decided <- nil
+	return k.player
+}
+
+func (k *peerPlay) reject(err error) { k.decided <- err }
+
+// Stream is the stream of that public name that somebody publishes now in a
+// running instance ("room/blue"), or nil. It starts nothing.
+func (h *Host) Stream(instance, name string) *relay.Stream {
+	_, full, _ := h.Resolve(instance)
+	h.mu.Lock()
+	in := h.instances[full]
+	h.mu.Unlock()
+	if in == nil {
+		return nil
+	}
+	found := make(chan *relay.Stream, 1)
+	if !in.post(func() {
+		s := in.streams[name]
+		if s == nil || s.publisher == nil {
+			found <- nil
+			return
+		}
+		found <- s.relay
+	}) {
+		return nil
+	}
+	return <-found
 }
 
 // stopPlay ends a playback, once.
@@ -230,7 +292,9 @@ func (in *Instance) stopPlay(p *playback) {
 	p.over = true
 	c, s := p.client, p.stream
 	c.playing = slices.DeleteFunc(c.playing, func(q *playback) bool { return q == p })
-	s.relay.Leave(p.player)
+	if p.leave != nil {
+		p.leave()
+	}
 	s.playing--
 	in.forgetStream(s)
 	if in.player != nil && !in.broken {

@@ -14,6 +14,9 @@ const (
 	MaxHeaderBytes = 64 << 10 // of one sequence header, or of the metadata
 )
 
+// maxSpare is how many messages a player's queue keeps room for while empty.
+const maxSpare = 64
+
 // A Player takes the messages of a stream. Its methods do not block; a Stream
 // calls them one at a time. One whose WriteMessage fails is dropped.
 type Player interface {
@@ -30,10 +33,17 @@ type Stream struct {
 	mu       sync.Mutex
 	live     bool
 	video    bool // there is video, so players begin at a key frame
-	now      uint32
+	keyed    bool // a key frame has come
+	clock    clock
+	log      log
+	key      uint64 // number of the last key frame, once keyed
 	metadata *rtmp.Message
-	headers  []header // in order of arrival
+	headers  []header       // in order of arrival
+	intro    []rtmp.Message // metadata and headers, for who begins now; nil: to be made
+	keyIntro []rtmp.Message // the same for who begins at key
 	players  map[Player]*seat
+	cursors  int
+	grown    func() // see Watch
 }
 
 type header struct {
@@ -48,10 +58,10 @@ type seat struct {
 	player Player // set by Join
 
 	// guarded by Stream.mu
-	queue     []item
-	emptying  bool // some goroutine is in empty
-	playing   bool // has had its key frame, or needs none
-	announced bool // has been told that the stream is published
+	queue    []item
+	taken    int  // of queue
+	emptying bool // some goroutine is in empty
+	waiting  bool // for a key frame
 }
 
 // An item is a message, or a status when code is set.
@@ -71,17 +81,12 @@ func New(name string) *Stream {
 func (s *Stream) Publish() {
 	s.mu.Lock()
 	s.forgetLocked()
-	s.live = true
 	var todo []*seat
-	for _, p := range s.players {
-		p.playing = false
-		if !p.announced {
-			p.announced = true
-			todo = p.putLocked(todo, item{code: rtmp.CodePublishNotify, description: s.name + " is now published."})
-		}
+	if !s.live {
+		s.live = true
+		todo = s.tellLocked(rtmp.CodePublishNotify, s.name+" is now published.")
 	}
-	s.mu.Unlock()
-	s.empty(todo)
+	s.unlockGrown(todo)
 }
 
 // Unpublish says that the publisher has gone. Players are told
@@ -89,16 +94,43 @@ func (s *Stream) Publish() {
 func (s *Stream) Unpublish() {
 	s.mu.Lock()
 	s.forgetLocked()
-	s.live = false
 	var todo []*seat
+	if s.live {
+		s.live = false
+		todo = s.tellLocked(rtmp.CodeUnpublishNotify, s.name+" is now unpublished.")
+	}
+	s.unlockGrown(todo)
+}
+
+// tellLocked tells all players, in order with the messages.
+func (s *Stream) tellLocked(code, description string) (todo []*seat) {
 	for _, p := range s.players {
-		if p.announced {
-			p.announced = false
-			todo = p.putLocked(todo, item{code: rtmp.CodeUnpublishNotify, description: s.name + " is now unpublished."})
-		}
+		todo = p.putLocked(todo, item{code: code, description: description})
+	}
+	s.log.notify(s.clock.now, code, description)
+	s.trimLocked()
+	return todo
+}
+
+// unlockGrown unlocks mu and sees to it that the players get what is new.
+func (s *Stream) unlockGrown(todo []*seat) {
+	grown := s.grown
+	if s.cursors == 0 {
+		grown = nil
 	}
 	s.mu.Unlock()
 	s.empty(todo)
+	if grown != nil {
+		grown()
+	}
+}
+
+// Watch has f called whenever there is something new for followers: by the
+// goroutine that brings it, so f does not block.
+func (s *Stream) Watch(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grown = f
 }
 
 // Live reports whether somebody publishes.
@@ -109,37 +141,68 @@ func (s *Stream) Live() bool {
 }
 
 func (s *Stream) forgetLocked() {
-	s.video, s.now, s.metadata, s.headers = false, 0, nil, nil
+	s.video, s.keyed, s.metadata, s.headers, s.intro, s.keyIntro = false, false, nil, nil, nil, nil
+	s.clock.begin()
 }
 
-// Join adds a player. It gets the metadata and the sequence headers at once and
-// the stream from the next key frame; a stream without video at once. Before a
-// publisher comes, the player waits.
+// Join adds a player. It gets the metadata, the sequence headers and what has
+// come since the last key frame at once, and then the stream; a stream without
+// video from now. Before a publisher comes, the player waits.
 func (s *Stream) Join(p Player) {
 	s.mu.Lock()
 	if s.players[p] != nil {
 		s.mu.Unlock()
 		return
 	}
-	// The play command's own answer says that the stream is there.
-	place := &seat{player: p, announced: s.live}
+	place := &seat{player: p}
 	s.players[p] = place
+	intro, begin, waiting := s.beginLocked()
+	place.waiting = waiting
 	var todo []*seat
-	if s.metadata != nil {
-		todo = place.putLocked(todo, item{message: s.nowLocked(*s.metadata)})
+	for _, m := range intro {
+		todo = place.putLocked(todo, item{message: m})
 	}
-	for _, h := range s.headers {
-		todo = place.putLocked(todo, item{message: s.nowLocked(h.message)})
+	for n := begin; n < s.log.next(); n++ {
+		if e := s.log.at(n); e.notice == nil {
+			todo = place.putLocked(todo, item{message: e.message})
+		}
 	}
 	s.mu.Unlock()
 	s.empty(todo)
 }
 
-// nowLocked moves a message that was kept to the present: to a player that
-// begins here, time must not jump.
-func (s *Stream) nowLocked(m rtmp.Message) rtmp.Message {
-	m.Timestamp = s.now
-	return m
+// beginLocked returns where in the log a player begins, and what it needs
+// before that, dated so that time does not jump. waiting says that the player
+// must wait for a key frame.
+func (s *Stream) beginLocked() (intro []rtmp.Message, begin uint64, waiting bool) {
+	begin, at := s.log.next(), s.clock.now
+	intro = s.introLocked()
+	switch {
+	case s.keyed && s.key >= s.log.first:
+		begin, intro = s.key, s.keyIntro
+		at = s.log.at(begin).message.Timestamp
+	case s.video:
+		waiting = true
+	}
+	dated := slices.Clone(intro)
+	for i := range dated {
+		dated[i].Timestamp = at
+	}
+	return dated, begin, waiting
+}
+
+// introLocked returns what a player needs that begins now.
+func (s *Stream) introLocked() []rtmp.Message {
+	if s.intro == nil {
+		s.intro = make([]rtmp.Message, 0, 1+len(s.headers))
+		if s.metadata != nil {
+			s.intro = append(s.intro, *s.metadata)
+		}
+		for _, h := range s.headers {
+			s.intro = append(s.intro, h.message)
+		}
+	}
+	return s.intro
 }
 
 // Leave removes a player. A message that is on its way may still arrive.
@@ -155,51 +218,73 @@ func (s *Stream) dropLocked(p *seat) {
 	if s.players[p.player] == p {
 		delete(s.players, p.player)
 	}
-	p.queue = nil
+	p.queue, p.taken = nil, 0
 }
 
 // Players is the number of players, those that wait included.
 func (s *Stream) Players() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.players)
+	return len(s.players) + s.cursors
 }
 
 // WriteMessage passes an audio, video or data message of the publisher to the
-// players. While nobody publishes, it does nothing.
+// players. While nobody publishes, it does nothing. Video from before the first
+// key frame is of no use to anybody.
 func (s *Stream) WriteMessage(m rtmp.Message) {
 	c := classify(m)
 	s.mu.Lock()
-	if !s.live || c.kind == clearMetadata {
-		s.metadata = nil
+	if !s.live {
 		s.mu.Unlock()
 		return
 	}
+	if c.kind == clearMetadata {
+		s.metadata, s.intro = nil, nil
+		s.mu.Unlock()
+		return
+	}
+	m.Timestamp = s.clock.stamp(&m)
 	s.keepLocked(m, c)
-	var todo []*seat
+	if m.Type == rtmp.TypeVideo && !s.keyed && c.kind != sequenceHeader {
+		s.mu.Unlock()
+		return
+	}
+	m = s.log.append(m)
+	s.trimLocked()
+	var few [8]*seat
+	todo := few[:0]
 	for _, p := range s.players {
 		if p.admitLocked(m, c, s.video) {
 			todo = p.putLocked(todo, item{message: m})
 		}
 	}
-	s.mu.Unlock()
-	s.empty(todo)
+	s.unlockGrown(todo)
+}
+
+// trimLocked forgets what nobody will need any more.
+func (s *Stream) trimLocked() {
+	keep := s.log.next()
+	if s.keyed {
+		keep = s.key
+	}
+	s.log.trim(s.clock.now, keep, s.cursors == 0)
 }
 
 // keepLocked remembers what players to come will need.
 func (s *Stream) keepLocked(m rtmp.Message, c class) {
-	if m.Type != rtmp.TypeDataAMF0 && m.Type != rtmp.TypeDataAMF3 {
-		s.now = m.Timestamp
-	}
 	if m.Type == rtmp.TypeVideo && len(m.Payload) > 0 {
 		s.video = true
+	}
+	if c.kind == keyFrame {
+		s.keyed, s.key, s.keyIntro = true, s.log.next(), s.introLocked()
 	}
 	if len(m.Payload) > MaxHeaderBytes {
 		return
 	}
 	switch c.kind {
 	case metadata:
-		s.metadata = &m
+		kept := m
+		s.metadata, s.intro = &kept, nil
 	case sequenceHeader:
 		i := slices.IndexFunc(s.headers, func(h header) bool { return h.key == c.key })
 		switch {
@@ -208,21 +293,18 @@ func (s *Stream) keepLocked(m rtmp.Message, c class) {
 		case len(s.headers) < MaxHeaders:
 			s.headers = append(s.headers, header{c.key, m})
 		}
+		s.intro = nil
 	}
 }
 
 // admitLocked reports whether the player is to have m, given whether the
-// stream has video. A key frame begins its playing.
+// stream has video. A key frame ends its waiting.
 func (p *seat) admitLocked(m rtmp.Message, c class, video bool) bool {
-	switch {
-	case c.kind == metadata || c.kind == sequenceHeader:
-		return true
-	case m.Type != rtmp.TypeAudio && m.Type != rtmp.TypeVideo:
-		return true
-	case c.kind == keyFrame:
-		p.playing = true
+	if !video || c.kind == keyFrame {
+		p.waiting = false
 	}
-	return p.playing || !video
+	return !p.waiting || c.kind == metadata || c.kind == sequenceHeader ||
+		m.Type != rtmp.TypeAudio && m.Type != rtmp.TypeVideo
 }
 
 // putLocked queues it for the player and appends p to todo when nobody else is
@@ -254,11 +336,15 @@ func (s *Stream) empty(todo []*seat) {
 func (s *Stream) take(p *seat) (it item, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(p.queue) == 0 {
-		p.queue, p.emptying = nil, false
+	if p.taken == len(p.queue) {
+		p.queue, p.taken, p.emptying = p.queue[:0], 0, false
+		if cap(p.queue) > maxSpare {
+			p.queue = nil
+		}
 		return item{}, false
 	}
-	it, p.queue = p.queue[0], p.queue[1:]
+	it, p.queue[p.taken] = p.queue[p.taken], item{}
+	p.taken++
 	return it, true
 }
 

@@ -106,14 +106,14 @@ func TestStream(t *testing.T) {
 	write(s, 0, meta, avcHead, aacHead, avcKey, aac, avcNext)
 	expect(t, early, "PublishNotify:cam is now published. meta@0 avcHead@0 aacHead@0 key@0 aac@0 next@0")
 
-	// Who comes later gets what it needs at once, dated now, and then waits for
-	// a key frame. Data is not held back.
-	write(s, 1000, avcNext)
+	// Who comes later gets what it needs at once, dated so that time does not
+	// jump, and what has come since the last key frame.
+	write(s, 1000, avcKey, avcNext)
 	s.Join(late)
 	s.Join(late)
-	expect(t, late, "meta@1000 avcHead@1000 aacHead@1000")
+	expect(t, late, "meta@1000 avcHead@1000 aacHead@1000 key@1000 next@1000")
 	write(s, 1040, avcNext, aac, cue)
-	expect(t, late, "cue@1040")
+	expect(t, late, "next@1040 aac@1040 cue@1040")
 	write(s, 1080, avcKey, aac, avcNext)
 	expect(t, late, "key@1080 aac@1080 next@1080")
 	if s.Players() != 2 {
@@ -125,7 +125,12 @@ func TestStream(t *testing.T) {
 	expect(t, late, "avc2@2000")
 	again := &player{}
 	s.Join(again)
-	expect(t, again, "avc2@2000 aacHead@2000")
+	expect(t, again, "meta@1080 avcHead@1080 aacHead@1080 key@1080 aac@1080 next@1080 avc2@2000")
+	s.Leave(again)
+	write(s, 2040, avcKey)
+	expect(t, late, "key@2040")
+	s.Join(again)
+	expect(t, again, "avc2@2040 aacHead@2040 key@2040")
 	s.Leave(again)
 	s.Leave(again)
 
@@ -137,10 +142,10 @@ func TestStream(t *testing.T) {
 	s.Unpublish()
 	expect(t, early, "")
 
-	// The next publisher starts from nothing; players wait for its key frame.
+	// The next publisher starts from nothing, with a key frame, and time goes on.
 	s.Publish()
 	write(s, 0, avcHead, avcNext, avcKey)
-	expect(t, early, "PublishNotify:cam is now published. avcHead@0 key@0")
+	expect(t, early, "PublishNotify:cam is now published. avcHead@2041 key@2041")
 }
 
 // Without video a player needs no key frame.
@@ -154,7 +159,7 @@ func TestAudioOnly(t *testing.T) {
 	expect(t, p, "aacHead@0 aac@20")
 	// When video comes after all, it begins with a key frame.
 	write(s, 40, avcHead, aac, avcNext, avcKey, aac)
-	expect(t, p, "avcHead@40 key@40 aac@40")
+	expect(t, p, "avcHead@40 aac@40 key@40 aac@40")
 }
 
 // A publisher that takes over is not announced, and begins anew.
@@ -165,9 +170,9 @@ func TestTakeover(t *testing.T) {
 	p := &player{}
 	s.Join(p)
 	s.Publish()
-	expect(t, p, "avcHead@0")
+	expect(t, p, "avcHead@0 key@0")
 	write(s, 0, avcNext, avc2, avcKey)
-	expect(t, p, "avc2@0 key@0")
+	expect(t, p, "avc2@1 key@1")
 }
 
 func TestBrokenPlayer(t *testing.T) {

@@ -110,6 +110,9 @@ type gate struct {
 	paused           bool
 }
 
+// open reports whether everything passes.
+func (g *gate) open() bool { return *g == gate{} }
+
 // pass reports whether m, n bytes long when packed, is to be sent.
 func (g *gate) pass(o *outbox, m Message, n int) bool {
 	switch m.Type {

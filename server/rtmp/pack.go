@@ -1,6 +1,9 @@
 package rtmp
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // ChunkSize is the chunk size this package writes with, on every connection:
 // so the bytes of a message are the same for every peer (see Pack). 65,536 is
@@ -22,6 +25,34 @@ func Pack(ms ...Message) []byte {
 	}
 	return b
 }
+
+// SharedStream is the message stream that nearly every player plays on: the
+// first createStream of a connection gives it.
+const SharedStream = 1
+
+// Packed is a run of whole messages of SharedStream, as Pack makes them: made
+// once for all who play. Its bytes are never written to again.
+type Packed struct {
+	Bytes []byte
+	Ends  []int32 // where each message ends in Bytes, plus Base
+	Base  int32
+}
+
+// through returns how many messages there are up to the one that the first n
+// bytes end in, and where that ends.
+func (p *Packed) through(n int) (messages, end int) {
+	if n == 0 {
+		return 0, 0
+	}
+	i, _ := slices.BinarySearch(p.Ends, p.Base+int32(n))
+	return i + 1, int(p.Ends[i] - p.Base)
+}
+
+// AppendPacked appends what Pack returns for m.
+func AppendPacked(b []byte, m *Message) []byte { return appendChunks(b, m, ChunkSize) }
+
+// PackedLen is at least the number of bytes that AppendPacked appends.
+func PackedLen(m *Message) int { return packedLen(m, ChunkSize) }
 
 // packedLen is at least what appendChunks appends.
 func packedLen(m *Message, size int) int {

@@ -142,6 +142,7 @@ func (p *Play) end() {
 type Player struct {
 	p *Play
 	g gate // guarded by the session's mu
+	w burst
 }
 
 // WriteMessage sends m on the player's stream, in the media lane, whatever m's
@@ -175,16 +176,30 @@ func (s *Session) media(g *gate, over *bool, m Message) error {
 	return s.queueLocked(laneMedia, packed)
 }
 
-// Status sends an onStatus at level status on this stream, in order with its
-// messages: PublishNotify, UnpublishNotify …
+// Status sends an onStatus on this stream, in order with its messages:
+// PublishNotify, UnpublishNotify … It is at level status, or warning for
+// CodePlaySlow: ffmpeg stops at no level but error.
 func (pl *Player) Status(code, description string) {
 	p := pl.p
 	p.s.mu.Lock()
 	over := p.over
 	p.s.mu.Unlock()
-	if !over {
-		p.s.status(laneMedia, p.id, streamStatus(code, description, p.Name))
+	if over {
+		return
 	}
+	info := streamStatus(code, description, p.Name)
+	if code == CodePlaySlow {
+		info.Level = LevelWarning
+	}
+	p.s.status(laneMedia, p.id, info)
+}
+
+// Close ends the player's connection. It is told why on its stream, at level
+// error, if there is room for that.
+func (pl *Player) Close(err error) {
+	s := pl.p.s
+	reason := statusOf(err, CodePlayFailed, pl.p.Name+" cannot be played on.")
+	s.leave(reason, s.lastStatus(pl.p.id, reason))
 }
 
 // playerOf returns the player of a message stream, or nil.

@@ -30,10 +30,11 @@ type Session struct {
 	// guarded by mu
 	mu      sync.Mutex
 	out     outbox
-	running bool // Run runs: a writer may be started
-	writing bool // there is a writer
-	sealed  bool // nothing more is taken; reason is set
-	leaving bool // sealed by Close: what is queued is still written
+	rest    []byte // of a message that is written in part: before all else
+	running bool   // Run runs: a writer may be started
+	writing bool   // there is a writer
+	sealed  bool   // nothing more is taken; reason is set
+	leaving bool   // sealed by Close: what is queued is still written
 	reason  error
 	lastTx  uint32
 	pending map[uint32]func(amf.Value, error) // by transaction
@@ -157,7 +158,7 @@ func (s *Session) end() error {
 	s.mu.Lock()
 	reason := s.reason
 	pending, peer, own := s.pending, s.peer, s.own
-	s.pending, s.peer, s.own = nil, nil, nil
+	s.pending, s.peer, s.own, s.rest = nil, nil, nil, nil
 	if s.out.q != nil {
 		*s.out.q = queue{}
 		s.out.q = nil
@@ -319,7 +320,7 @@ func (s *Session) sendSoon(m Message) error { return s.send(laneCommands, m) }
 func (s *Session) sendNow(m Message) error {
 	packed := Pack(m)
 	s.mu.Lock()
-	if s.sealed || s.writing || s.out.q != nil || !s.running {
+	if s.sealed || s.writing || s.out.q != nil || s.rest != nil || !s.running {
 		s.mu.Unlock()
 		return s.push(laneCommands, packed)
 	}
@@ -370,7 +371,9 @@ func (s *Session) write() {
 	for {
 		s.mu.Lock()
 		s.out.written(b)
-		if !s.out.take(b) {
+		rest := s.rest
+		s.rest = nil
+		if !s.out.take(b) { // there is no rest either: nobody leaves one while s.writing
 			s.writing = false
 			leaving := s.leaving
 			s.mu.Unlock()
@@ -381,6 +384,13 @@ func (s *Session) write() {
 		}
 		s.mu.Unlock()
 		s.messagesOut.Add(uint64(len(b.pieces)))
+		if rest != nil {
+			if err := s.c.write(rest); err != nil {
+				s.fail(err)
+				b.empty()
+				return // writing stays true, as below
+			}
+		}
 		b.vectors = append(b.vectors[:0], b.pieces...)
 		if err := s.c.writeAll(b.vectors, b.total()); err != nil {
 			s.fail(err)

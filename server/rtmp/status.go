@@ -23,6 +23,7 @@ const (
 	CodePlayStop         = "NetStream.Play.Stop"
 	CodePlayFailed       = "NetStream.Play.Failed"
 	CodePlayNotFound     = "NetStream.Play.StreamNotFound"
+	CodePlaySlow         = "NetStream.Play.InsufficientBW"
 	CodePublishNotify    = "NetStream.Play.PublishNotify"
 	CodeUnpublishNotify  = "NetStream.Play.UnpublishNotify"
 	CodePauseNotify      = "NetStream.Pause.Notify"

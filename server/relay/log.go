@@ -1,0 +1,145 @@
+package relay
+
+import (
+	"slices"
+
+	"foyer/server/rtmp"
+)
+
+// Limits of what a stream keeps of the past: for players to come, and for those
+// that are behind.
+const (
+	MaxLogBytes = 16 << 20 // packed messages and what it takes to find them
+	MaxLogTime  = 20000    // ms, of messages since the last key frame
+	MaxLag      = 5000     // ms, of those before it
+)
+
+// Blocks of a log begin small, for streams of little.
+const (
+	minBlock      = 16 << 10
+	maxBlock      = 256 << 10
+	entryOverhead = 128 // bytes an entry takes up beside its message, and to spare
+)
+
+// A log is the last messages of a stream, packed, in a few blocks of bytes, and
+// where in them each one is. Bytes that were appended are never written again:
+// who has a piece may read it without a lock, for as long as it likes.
+type log struct {
+	blocks  []*block
+	entries []entry // entries[head:] are kept; the first of them has the number first
+	head    int
+	first   uint64
+	bytes   int  // of entries[head:], with overhead
+	size    int  // of the last block that was made
+	closed  bool // the last block is not to be appended to
+}
+
+// A block is a run of packed messages without a notice between them.
+type block struct {
+	first uint64 // number of its first message
+	bytes []byte
+	ends  []int32 // where each message ends
+}
+
+// An entry is a message, or a notice that came between two.
+type entry struct {
+	message rtmp.Message // of a notice: its time
+	notice  *notice      // or nil
+	block   *block
+	index   int32 // among the messages of the block
+	cost    int32
+}
+
+// A notice is a status that players are told when they get there.
+type notice struct{ code, description string }
+
+// next is the number of the next entry.
+func (l *log) next() uint64 { return l.first + uint64(len(l.entries)-l.head) }
+
+// at returns the entry of a number from first up to next.
+func (l *log) at(n uint64) *entry { return &l.entries[l.head+int(n-l.first)] }
+
+// append packs m. It returns it with its payload in the log, if it is there in
+// one piece, so that the publisher's buffer need not be kept as well.
+func (l *log) append(m rtmp.Message) rtmp.Message {
+	m.StreamID = rtmp.SharedStream
+	b := l.room(rtmp.PackedLen(&m))
+	before := len(b.bytes)
+	b.bytes = rtmp.AppendPacked(b.bytes, &m)
+	b.ends = append(b.ends, int32(len(b.bytes)))
+	if n := len(m.Payload); n <= rtmp.ChunkSize {
+		m.Payload = slices.Clip(b.bytes[len(b.bytes)-n:])
+	}
+	l.add(entry{message: m, block: b, index: int32(len(b.ends) - 1), cost: int32(len(b.bytes) - before + entryOverhead)})
+	return m
+}
+
+// notify appends a notice.
+func (l *log) notify(at uint32, code, description string) {
+	l.add(entry{message: rtmp.Message{Timestamp: at}, notice: &notice{code, description}, cost: entryOverhead})
+	l.closed = true
+}
+
+func (l *log) add(e entry) {
+	if l.head > 64 && l.head > len(l.entries)/2 {
+		n := copy(l.entries, l.entries[l.head:])
+		clear(l.entries[n:])
+		l.entries, l.head = l.entries[:n], 0
+	}
+	l.entries = append(l.entries, e)
+	l.bytes += int(e.cost)
+}
+
+// room returns a block with room for n bytes.
+func (l *log) room(n int) *block {
+	if len(l.blocks) > 0 && !l.closed {
+		if b := l.blocks[len(l.blocks)-1]; cap(b.bytes)-len(b.bytes) >= n {
+			return b
+		}
+	}
+	l.size = min(max(minBlock, 2*l.size), maxBlock)
+	b := &block{first: l.next(), bytes: make([]byte, 0, max(n, l.size))}
+	l.blocks = append(l.blocks, b)
+	l.closed = false
+	return b
+}
+
+// trim forgets entries from the front: those before keep that are over MaxLag
+// old or, with lean, all of them, and those over the limits.
+func (l *log) trim(now uint32, keep uint64, lean bool) {
+	for l.head < len(l.entries) {
+		e := &l.entries[l.head]
+		age := int32(now - e.message.Timestamp)
+		old := l.first < keep && (lean || age > MaxLag)
+		if !old && l.bytes <= MaxLogBytes && age <= MaxLogTime {
+			return
+		}
+		l.bytes -= int(e.cost)
+		*e = entry{}
+		l.head++
+		l.first++
+		l.trimBlocks()
+	}
+}
+
+// trimBlocks lets go of the blocks that no entry is in.
+func (l *log) trimBlocks() {
+	n := 0
+	for n+1 < len(l.blocks) && l.blocks[n+1].first <= l.first {
+		n++
+	}
+	if n > 0 {
+		l.blocks = slices.Delete(l.blocks, 0, n)
+	}
+}
+
+// from returns the messages from number n on that lie together; entry n is a
+// message.
+func (l *log) from(n uint64) rtmp.Packed {
+	e := l.at(n)
+	base := int32(0)
+	if e.index > 0 {
+		base = e.block.ends[e.index-1]
+	}
+	return rtmp.Packed{Bytes: e.block.bytes[base:], Ends: e.block.ends[e.index:], Base: base}
+}
