@@ -135,7 +135,7 @@ func (n *node) build() {
 			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
 			StreamKey: func(room string) string { return streamKey(n.secrets.stream, room) },
-			Takeover:  s.Publish == "takeover",
+			Takeover:  s.Publish == "takeover", Grace: s.Grace,
 		}
 		n.host.Handle("room", func() server.Application { return room.New(cfg) })
 	}
