@@ -10,8 +10,12 @@ import (
 )
 
 // LookInterval is how often the slot "ingest" of the shared object "room" is
-// brought up to date while somebody publishes.
-const LookInterval = 5 * time.Second
+// brought up to date while somebody publishes; for who has just begun it is
+// sooner.
+const (
+	LookInterval = 5 * time.Second
+	FirstLook    = 2 * time.Second
+)
 
 // reports returns how the streams are doing, by name.
 func (r *Room) reports() []Report {

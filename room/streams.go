@@ -60,6 +60,7 @@ func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Messa
 	}
 	r.showStreams()
 	r.look()
+	r.looker.Reset(FirstLook)
 	return in.WriteMessage
 }
 
