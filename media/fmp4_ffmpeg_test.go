@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"foyer/server/rtmp"
 )
@@ -50,7 +52,9 @@ func ffmpegFLV(t *testing.T, args ...string) []rtmp.Message {
 	tool(t, "ffmpeg")
 	args = append([]string{"-nostdin", "-v", "error"}, append(args, "-t", "3", "-f", "flv", "-")...)
 	var errors bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "ffmpeg", args...)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "ffmpeg", args...)
 	cmd.Stderr = &errors
 	out, err := cmd.Output()
 	if err != nil {
@@ -173,7 +177,7 @@ func TestRemuxProbed(t *testing.T) {
 		{"video only", join(picture, x264), `video/mp4; codecs="avc1.`, "h264", "", 90},
 		{"audio only", join(tone, aac), `audio/mp4; codecs="mp4a.40.2"`, "", "aac", 0},
 		{"hevc", join(picture, tone, []string{"-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none:keyint=30", "-preset", "ultrafast"}, aac), `video/mp4; codecs="hvc1.1.6.L60.90,mp4a.40.2"`, "hevc", "aac", 90},
-		{"av1", join(picture, []string{"-c:v", "libsvtav1", "-g", "30", "-preset", "12"}), `video/mp4; codecs="av01.0.`, "av1", "", 90},
+		{"av1", join(picture, []string{"-c:v", "libaom-av1", "-g", "30", "-usage", "realtime", "-cpu-used", "9"}), `video/mp4; codecs="av01.0.`, "av1", "", 90},
 		{"vp9", join(picture, []string{"-c:v", "libvpx-vp9", "-g", "30", "-deadline", "realtime", "-cpu-used", "8"}), `video/mp4; codecs="vp09.00.`, "vp9", "", 90},
 		{"opus", join(tone, []string{"-c:a", "libopus"}), `audio/mp4; codecs="opus"`, "", "opus", 0},
 	}
