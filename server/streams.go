@@ -149,6 +149,9 @@ func (in *Instance) publish(c *Client, name, kind string, h publishing) {
 	s.publisher = p
 	c.streams = append(c.streams, p)
 	in.log.Info("stream published", "client", c.ID(), "stream", public)
+	if in.host.OnStream != nil {
+		in.host.OnStream(in.app.name+"/"+in.short, public, s.relay)
+	}
 	s.relay.Publish()
 	h.Accept(p)
 }
