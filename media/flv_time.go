@@ -4,7 +4,7 @@ package media
 // another clock and left out. Sound and pictures are never as far apart.
 const (
 	flvMaxForward = 10_000
-	flvMaxBack    = 5_000
+	flvMaxBack    = 1_000
 	flvStep       = 40 // what a jump becomes
 )
 

@@ -43,6 +43,7 @@ type recording struct {
 	out    *os.File
 	buf    []byte
 	dirty  bool
+	heard  time.Time // when the last message came
 	gone   time.Time // since when there is no publisher; zero while there is
 	pruned time.Time // when the limit was last seen to
 }
@@ -56,8 +57,10 @@ func (k *recording) follow(s *relay.Stream) bool {
 	k.returned = true
 	if k.from != s {
 		k.from.Leave(k.queue)
+	}
+	k.queue.Status(rtmp.CodePublishNotify, "") // who takes over is not announced to players
+	if k.from != s {
 		k.from = s
-		k.queue.Status(rtmp.CodePublishNotify, "")
 		s.Join(k.queue)
 	}
 	return true
@@ -151,15 +154,15 @@ func (k *recording) take(it Item) {
 	}
 	switch it.Code {
 	case rtmp.CodeUnpublishNotify:
-		k.gone = time.Now()
+		k.gone = k.heard // a room may have waited already
 	case rtmp.CodePublishNotify:
-		k.gone = time.Time{}
+		k.heard, k.gone = time.Now(), time.Time{}
 		k.flv.Restart()
 		k.recorder.mu.Lock()
 		k.returned = false
 		k.recorder.mu.Unlock()
 	default:
-		k.gone = time.Time{}
+		k.heard, k.gone = time.Now(), time.Time{}
 		k.buf = k.flv.Append(k.buf, it.Message)
 	}
 }
