@@ -5,9 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -15,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"foyer/lobby"
+	"foyer/media"
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/rtmp"
@@ -55,6 +59,7 @@ type node struct {
 	host     *server.Host
 	web      *http.Server
 	pages    *web.Handler
+	recorder *media.Recorder // nil when there is nothing to record and no recording
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
 	http     net.Listener
@@ -77,8 +82,21 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 	if err := n.listen(ctx); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
+	if err := n.record(); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
 	n.build()
 	return n, nil
+}
+
+// record opens the recordings, if there are or will be any.
+func (n *node) record() (err error) {
+	s, dir := n.settings, filepath.Join(n.settings.Data, "recordings")
+	if _, err := os.Stat(dir); len(s.Record) == 0 && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	n.recorder, err = media.OpenRecorder(media.RecorderConfig{Dir: dir, Rooms: s.Record, Limit: int64(s.RecordLimit), Log: n.log})
+	return err
 }
 
 // listen opens what the settings ask for.
@@ -120,6 +138,9 @@ func (n *node) listen(ctx context.Context) (err error) {
 func (n *node) build() {
 	s := n.settings
 	n.host = &server.Host{Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle}
+	if n.recorder != nil {
+		n.host.OnStream = n.recorder.OnStream
+	}
 	n.lobby = s.Lobby
 	if n.lobby == "" && s.hosts("lobby") {
 		n.lobby = "rtmp://" + loopback(n.rtmp.Addr().String(), portNumber(n.rtmp)) + "/lobby"
@@ -143,7 +164,7 @@ func (n *node) build() {
 	n.pages = web.New(web.Config{
 		Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
-		Assets: s.Assets, Ready: n.ready,
+		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
 	})
 	n.web = &http.Server{
 		Handler:           n.pages,
@@ -217,13 +238,16 @@ func (n *node) start() error {
 	return nil
 }
 
-// stop stops the instances, then the web side. What takes too long is cut off.
+// stop stops the instances, then the recordings and the web side. What takes too long is cut off.
 func (n *node) stop() {
 	n.unready.Store(&errStopping)
 	n.log.Info("node stopping", "node", n.settings.Node)
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	n.host.Stop(ctx)
+	if n.recorder != nil {
+		n.recorder.Close() // what it has to say it has logged
+	}
 	n.pages.Close()
 	if n.web.Shutdown(ctx) != nil {
 		n.web.Close()
@@ -234,6 +258,9 @@ func (n *node) stop() {
 func (n *node) close() (err error) {
 	for _, ln := range n.listeners() {
 		err = errors.Join(err, ln.Close())
+	}
+	if n.recorder != nil {
+		err = errors.Join(err, n.recorder.Close())
 	}
 	return err
 }

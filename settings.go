@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -34,7 +36,10 @@ type settings struct {
 
 	MaxUsers int `group:"rooms" default:"1000" placeholder:"N" help:"How many people with a nick a room holds. Default: ${default}."`
 
-	Grace      time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How long viewers wait for a broadcast whose connection broke, before it is over. 0s: not at all. Default: ${default}."`
+	Grace       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How long viewers wait for a broadcast whose connection broke, before it is over. 0s: not at all. Default: ${default}."`
+	Record      []string      `group:"rooms" placeholder:"ROOM" help:"Rooms to record: all, or their names. A broadcast becomes an FLV file in the folder recordings of --data."`
+	RecordLimit size          `group:"rooms" placeholder:"SIZE" help:"What all recordings together may take, as in 500MB or 20GB; the oldest are removed for new ones. Default: no limit."`
+
 	Idle       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"When a room or lobby without clients stops. Default: ${default}."`
 	StaleAfter time.Duration `group:"rooms" default:"15s" placeholder:"TIME" help:"When a room without a report is stale. Default: ${default}."`
 	GoneAfter  time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How much later it is gone. Default: ${default}."`
@@ -87,10 +92,17 @@ func (s *settings) check() error {
 		return usagef("--mount: a path has no spaces")
 	case s.MaxUsers < 1:
 		return usagef("--max-users must be at least 1")
+	case len(s.Record) > 0 && !s.hosts("room"):
+		return usagef("--record needs the application room: add it to --apps")
 	case s.Idle <= 0 || s.StaleAfter <= 0 || s.GoneAfter <= 0:
 		return usagef("--idle, --stale-after and --gone-after must be longer than nothing")
 	case s.Grace < 0:
 		return usagef("--grace must not be less than nothing")
+	}
+	for _, name := range s.Record {
+		if !room.ValidName(name) {
+			return usagef("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, or all for every room", name)
+		}
 	}
 	s.PublicRTMP, s.PublicHTTP = strings.TrimRight(s.PublicRTMP, "/"), strings.TrimRight(s.PublicHTTP, "/")
 	if s.Lobby != "" && !strings.HasPrefix(s.Lobby, "rtmp://") && !strings.HasPrefix(s.Lobby, "rtmps://") {
@@ -117,6 +129,43 @@ func (s *settings) logger(w io.Writer, level slog.Level) *slog.Logger {
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// A size is a number of bytes, written with a unit.
+type size int64
+
+// sizeUnits are the units of a size; the longest that fits is meant.
+var sizeUnits = []struct {
+	name  string
+	bytes float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *size) UnmarshalText(text []byte) error {
+	for _, unit := range sizeUnits {
+		number, ok := cutSuffixFold(strings.TrimSpace(string(text)), unit.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || !(n >= 0) || n*unit.bytes >= 1<<62 {
+			break
+		}
+		*s = size(n * unit.bytes)
+		return nil
+	}
+	return fmt.Errorf("%q is not a size such as 500MB or 20GB", text)
+}
+
+func cutSuffixFold(s, suffix string) (before string, ok bool) {
+	i := len(s) - len(suffix)
+	if i < 0 || !strings.EqualFold(s[i:], suffix) {
+		return s, false
+	}
+	return s[:i], true
 }
 
 // A secret never shows itself in a log.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
 
@@ -29,7 +30,11 @@ type Host struct {
 	AdmitTimeout time.Duration // how long OnConnect may leave a client pending; default 30 s
 	MaxInstances int           // default 10,000
 	Config       rtmp.Config
-	Dial         func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
+	// OnStream is told whenever somebody begins to publish, of the instance
+	// ("room/blue") and the public name, before the first message; nil: nobody
+	// is told. It runs on the instance's goroutine and must not block.
+	OnStream func(instance, name string, s *relay.Stream)
+	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
 
 	calls    atomic.Uint64
 	sessions sessions

@@ -159,6 +159,9 @@ func (in *Instance) publish(c *Client, name, kind string, h publishing) {
 	c.streams = append(c.streams, p)
 	in.log.Info("stream published", "client", c.ID(), "stream", public)
 	in.watch(p)
+	if in.host.OnStream != nil {
+		in.host.OnStream(in.app.name+"/"+in.short, public, s.relay)
+	}
 	s.relay.Publish()
 	h.Accept(p)
 }

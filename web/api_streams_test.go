@@ -20,8 +20,8 @@ import (
 
 const operator = "Authorization: Bearer token"
 
-// streamKey is the key of the rooms of a house.
-func streamKey(room string) string { return "key-of-" + room }
+// keyOf is the key of the rooms of a house.
+func keyOf(room string) string { return "key-of-" + room }
 
 // crash is how an encoder ends that is killed.
 var crash = errors.New("crashed")
@@ -34,7 +34,7 @@ func (h *house) publish(t testing.TB, room, name string) (*rtmp.Session, *rtmp.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := st.Publish(t.Context(), name+"?key="+streamKey(room), "live"); err != nil {
+	if err := st.Publish(t.Context(), name+"?key="+keyOf(room), "live"); err != nil {
 		t.Fatal(err)
 	}
 	return s, st
@@ -57,7 +57,7 @@ func TestAPIKey(t *testing.T) {
 	for _, header := range []string{"X: y", "Authorization: Bearer wrong", "Authorization: Basic token"} {
 		resp, body := h.ask(t, "GET", "/api/v1/rooms/red/key", "", header)
 		wantProblem(t, resp, body, http.StatusUnauthorized)
-		if strings.Contains(body, streamKey("red")) {
+		if strings.Contains(body, keyOf("red")) {
 			t.Error("the key was shown")
 		}
 	}
@@ -76,7 +76,7 @@ func TestAPIKey(t *testing.T) {
 // TestAPIKeyElsewhere: keys are of rooms that are here.
 func TestAPIKeyElsewhere(t *testing.T) {
 	for name, cfg := range map[string]Config{
-		"no rooms": {Host: &server.Host{}, AdminToken: "token", StreamKey: streamKey},
+		"no rooms": {Host: &server.Host{}, AdminToken: "token", StreamKey: keyOf},
 		"no keys":  {Host: roomsOnly(), AdminToken: "token"},
 	} {
 		h := New(cfg)

@@ -41,13 +41,13 @@ func newHouse(t testing.TB, rooms ...string) *house {
 	h.host.Handle("room", func() server.Application {
 		return room.New(room.Config{Lobby: address + "/lobby", Secret: "s3cret", AdminToken: "token",
 			Node: "n1", PublicRTMP: address, PublicHTTP: "http://n1.example",
-			StreamKey: streamKey, Takeover: true})
+			StreamKey: keyOf, Takeover: true})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- h.host.Serve(ctx, ln) }()
 	h.handler = New(Config{Host: h.host, Log: testLog(t), Node: "n1", AdminToken: "token", RTMPPort: "1935",
-		StreamKey: streamKey, Ready: func() error { return h.ready }})
+		StreamKey: keyOf, Ready: func() error { return h.ready }})
 	h.web = httptest.NewServer(h.handler)
 	t.Cleanup(func() {
 		h.handler.Close()

@@ -6,20 +6,23 @@ import (
 	"strings"
 	"time"
 
+	"foyer/media"
 	"foyer/server"
 )
 
 // Config is what the web side needs to know.
 type Config struct {
 	Host       *server.Host
-	Log        *slog.Logger // nil: nothing is logged
-	Node       string       // this process's name
-	AdminToken string       // of the API; none means that nobody is an operator
-	Lobby      string       // address of the lobby this server's rooms report to, for the page of a server without one
-	RTMPPort   string       // for what to type into an encoder; default 1935
-	PublicRTMP string       // "rtmp://host:1935"; "" when only guessed: pages then take the host from the request
-	Assets     string       // directory that overrides the embedded files, while working on them
-	Ready      func() error // why this process cannot serve yet; nil means that it can
+	Log        *slog.Logger    // nil: nothing is logged
+	Node       string          // this process's name
+	AdminToken string          // of the API; none means that nobody is an operator
+	Lobby      string          // address of the lobby this server's rooms report to, for the page of a server without one
+	RTMPPort   string          // for what to type into an encoder; default 1935
+	PublicRTMP string          // "rtmp://host:1935"; "" when only guessed: pages then take the host from the request
+	Assets     string          // directory that overrides the embedded files, while working on them
+	Recorder   *media.Recorder // of the recordings to list and serve; nil: there are none
+	Grace      time.Duration   // how long viewers by HTTP wait for a publisher that is gone; default 30 s
+	Ready      func() error    // why this process cannot serve yet; nil means that it can
 
 	// StreamKey is the publishing key of a room; nil means that nobody publishes.
 	StreamKey func(room string) string
@@ -30,6 +33,7 @@ type Handler struct {
 	cfg    Config
 	log    *slog.Logger
 	bridge *bridge
+	live   *liveStreams
 	assets *assets
 	mux    *http.ServeMux
 
@@ -45,6 +49,7 @@ func New(cfg Config) *Handler {
 	}
 	h.bridge = newBridge(cfg.Host, h.log)
 	h.remuxes = newRemuxes(func(stream string, err error) { h.log.Error("remux failed", "stream", stream, "err", err) })
+	h.live = newLiveStreams(h)
 	h.assets = newAssets(cfg.Assets)
 	h.routes()
 	return h
@@ -65,8 +70,12 @@ func (h *Handler) routes() {
 	h.handle(remove, "/api/v1/rooms/{name}/streams/{stream}", h.apiRelease)
 	h.handle(post, "/api/v1/announce", h.apiAnnounce)
 	h.handle("", "/api/", notFound)
+	h.handle(get, "/api/v1/rooms/{name}/recordings", h.apiRecordings)
 	h.handle("", "/live/", notFound)
-	h.handle(get, "/live/{room}/{file}", h.liveFile)
+	h.handle("", "/live/{room}/{file}", openTo(h.liveFile))
+	h.handle("", "/live/{room}/{stream}/{part}", openTo(h.livePart))
+	h.handle("", "/recordings/", notFound)
+	h.handle("", "/recordings/{room}/{file}", openTo(h.recordingFile))
 
 	h.handle(get, "/healthz", h.healthz)
 	h.handle(get, "/readyz", h.readyz)
@@ -111,8 +120,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Close ends all sockets, which an [http.Server] does not know of once they
-// are upgraded, and returns when they have ended. New ones are refused.
+// are upgraded, and what viewers share, and returns when they have ended. New
+// ones are refused.
 func (h *Handler) Close() {
+	h.live.close()
 	h.remuxes.close()
 	h.bridge.close()
 }

@@ -201,15 +201,6 @@ type shot struct {
 	at    time.Time
 }
 
-// liveFile serves /live/ROOM/FILE.
-func (h *Handler) liveFile(w http.ResponseWriter, r *http.Request) {
-	if stream, ok := strings.CutSuffix(r.PathValue("file"), ".mp4"); ok {
-		h.livePicture(w, r, r.PathValue("room"), stream)
-		return
-	}
-	notFound(w, r)
-}
-
 // livePicture serves /live/ROOM/STREAM.mp4: the last key frame as a file of one
 // frame, made once for all who ask.
 func (h *Handler) livePicture(w http.ResponseWriter, r *http.Request, name, stream string) {

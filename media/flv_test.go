@@ -1,0 +1,312 @@
+package media
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// What a publisher sends.
+const (
+	tagMeta = onMetaData + "\x08\x00\x00\x00\x02\x00\x05width\x00\x40\x74\x00\x00\x00\x00\x00\x00" +
+		"\x00\x08duration\x00\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x09"
+	tagAVC   = "\x17\x00\x00\x00\x00\x01\x42\xc0\x1e\xff\xe1\x00\x04\x67\x42\xc0\x1e\x01\x00\x02\x68\xce"
+	tagKey   = "\x17\x01\x00\x00\x00\x00\x00\x00\x02\x65\x88"
+	tagInter = "\x27\x01\x00\x00\x00\x00\x00\x00\x02\x41\x9a"
+	tagAAC   = "\xaf\x00\x12\x10"
+	tagSound = "\xaf\x01sound"
+)
+
+// message is a message of that body, of the type that it looks like.
+func message(at uint32, body string) rtmp.Message {
+	m := rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Timestamp: at, Payload: []byte(body)}
+	switch {
+	case strings.HasPrefix(body, "\x02"):
+		m.Type = rtmp.TypeDataAMF0
+	case body[0]>>4 == 10:
+		m.Type = rtmp.TypeAudio
+	}
+	return m
+}
+
+// tags reads a file as "type@time" words.
+func tags(t *testing.T, b []byte) string {
+	t.Helper()
+	r, err := NewFLVReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatalf("%v: %.40x", err, b)
+	}
+	var words []string
+	for {
+		m, err := r.Next()
+		if err == io.EOF {
+			if r.Offset() != int64(len(b)) {
+				t.Errorf("ends at %d of %d", r.Offset(), len(b))
+			}
+			return strings.Join(words, " ")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		f, _ := parseFLV(m)
+		word := m.Type.String()
+		switch {
+		case f.kind == flvHeader:
+			word = f.codec
+		case f.video && f.key:
+			word = "key"
+		}
+		words = append(words, fmt.Sprintf("%s@%d", word, m.Timestamp))
+	}
+}
+
+func TestFLV(t *testing.T) {
+	begin := []rtmp.Message{message(7000, tagMeta), message(7000, tagAVC), message(7000, tagAAC)}
+	for _, tt := range []struct {
+		name  string
+		then  []rtmp.Message
+		flags byte
+		want  string
+	}{
+		{"from a key frame in the past", []rtmp.Message{message(6000, tagKey), message(5990, tagSound), message(6040, tagInter)},
+			5, "data@0 avc1@0 mp4a@0 key@0 audio@0 video@40"},
+		{"data without a time of its own", []rtmp.Message{message(6000, tagKey), message(6040, tagInter), message(0, "\x02\x00\x03cue\x05")},
+			5, "data@0 avc1@0 mp4a@0 key@0 video@40 data@40"},
+		{"over the wrap", []rtmp.Message{message(math.MaxUint32-19, tagKey), message(20, tagInter)},
+			5, "data@0 avc1@0 mp4a@0 key@0 video@40"},
+		{"past 24 bits", []rtmp.Message{message(0, tagKey), message(9_000_000, tagKey), message(9_000_010, tagInter)},
+			5, "data@0 avc1@0 mp4a@0 key@0 key@40 video@50"},
+		{"back to nothing", []rtmp.Message{message(500_000, tagKey), message(500_040, tagInter), message(0, tagKey), message(33, tagInter)},
+			5, "data@0 avc1@0 mp4a@0 key@0 video@40 key@80 video@113"},
+		{"sound first", []rtmp.Message{message(6000, tagSound), message(6010, tagKey)},
+			5, "data@0 avc1@0 mp4a@0 audio@0 key@10"},
+		{"nothing yet", nil, 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var f FLV
+			var b []byte
+			for _, m := range append(begin, tt.then...) {
+				b = f.Append(b, m)
+			}
+			if tt.want == "" {
+				if len(b) > 0 {
+					t.Errorf("got %x", b)
+				}
+				return
+			}
+			if got := tags(t, b); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			if b[4] != tt.flags {
+				t.Errorf("flags are %d, want %d", b[4], tt.flags)
+			}
+		})
+	}
+}
+
+func TestFLVTime(t *testing.T) {
+	b := AppendFLVTag(appendFLVHeader(nil, 5), message(0xFEDCBA98, tagKey))
+	r, err := NewFLVReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Next()
+	want := rtmp.Message{Type: rtmp.TypeVideo, Timestamp: 0xFEDCBA98, Payload: []byte(tagKey)}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v, -want +got\n%s", err, diff)
+	}
+	if b[13+4] != 0xDC || b[13+7] != 0xFE {
+		t.Errorf("time bytes are % x", b[13+4:13+8])
+	}
+}
+
+// What waits for the first picture is bounded.
+func TestMaxFLVWaiting(t *testing.T) {
+	var f FLV
+	for range 2 * MaxFLVWaiting {
+		f.Append(nil, message(0, tagAVC))
+	}
+	if got := strings.Count(tags(t, f.Append(nil, message(0, tagKey))), "avc1"); got != MaxFLVWaiting {
+		t.Errorf("kept %d", got)
+	}
+}
+
+func TestFinishFLV(t *testing.T) {
+	for _, meta := range []string{tagMeta, onMetaData, onMetaData + "\x03\x00\x00\x09", ""} {
+		f := FLV{File: true}
+		var b []byte
+		if meta != "" {
+			b = f.Append(b, message(0, meta))
+		}
+		b = f.Append(f.Append(f.Append(b, message(0, tagAVC)), message(100, tagKey)), message(1600, tagInter))
+		path := t.TempDir() + "/x.flv"
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if d, size, err := flvFinished(w); d != 0 || size != 0 || err != nil {
+			t.Errorf("unfinished: %v, %d, %v", d, size, err)
+		}
+		if err := FinishFLV(w, f.Duration(), int64(len(b))); err != nil {
+			t.Fatal(err)
+		}
+		if d, size, err := flvFinished(w); d != 1500*time.Millisecond || size != int64(len(b)) || err != nil {
+			t.Errorf("finished: %v, %d, %v", d, size, err)
+		}
+		w.Seek(0, io.SeekStart)
+		r, err := NewFLVReader(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := amf.NewDecoder(m.Payload)
+		d.Next()
+		v, err := d.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := amf.ECMAArray{{Name: "duration", Value: amf.Number(1.5)}, {Name: "filesize", Value: amf.Number(len(b))}}
+		if meta == tagMeta {
+			want = append(want, amf.Field{Name: "width", Value: amf.Number(320)})
+		}
+		if diff := cmp.Diff(amf.Value(want), v); diff != "" {
+			t.Errorf("metadata: -want +got\n%s", diff)
+		}
+	}
+}
+
+func TestFLVReaderRefuses(t *testing.T) {
+	good := AppendFLVTag(appendFLVHeader(nil, 5), message(0, tagKey))
+	change := func(at int, to byte) []byte {
+		b := bytes.Clone(good)
+		b[at] = to
+		return b
+	}
+	for _, tt := range []struct {
+		name string
+		b    []byte
+		want error
+	}{
+		{"nothing", nil, ErrNotFLV},
+		{"half a header", good[:7], ErrNotFLV},
+		{"an MP4", []byte("\x00\x00\x00\x18ftypisom\x00\x00"), ErrNotFLV},
+		{"version 2", change(3, 2), ErrNotFLV},
+		{"a longer header", change(8, 10), ErrNotFLV},
+		{"a header alone", good[:13], io.EOF},
+		{"a tag cut short", good[:20], io.ErrUnexpectedEOF},
+		{"a body cut short", good[:28], io.ErrUnexpectedEOF},
+		{"no size behind it", good[:len(good)-4], io.ErrUnexpectedEOF},
+		{"an unknown type", change(13, 7), ErrBadTag},
+		{"encrypted", change(13, 9|0x20), ErrBadTag},
+		{"a stream", change(13+10, 1), ErrBadTag},
+		{"more than MaxFLVTag", change(13+1, MaxFLVTag>>16+1), ErrBadTag},
+		{"MaxFLVTag", append(bytes.Clone(good[:14]), MaxFLVTag>>16, 0, 0, 0, 0, 0, 0, 0, 0, 0), io.ErrUnexpectedEOF},
+		{"another size behind it", change(len(good)-1, 1), ErrBadTag},
+	} {
+		r, err := NewFLVReader(bytes.NewReader(tt.b))
+		if err == nil {
+			_, err = r.Next()
+			if r.Offset() != 13 {
+				t.Errorf("%s: offset %d", tt.name, r.Offset())
+			}
+		}
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestParseFLV(t *testing.T) {
+	const video, audio = rtmp.TypeVideo, rtmp.TypeAudio
+	for _, tt := range []struct {
+		name string
+		typ  rtmp.MessageType
+		body string
+		want string // codec kind key offset data, or "" for none
+	}{
+		{"H.263", video, "\x12x", `video 2 2 true 0 "x"`},
+		{"AVC header", video, "\x17\x00\x00\x00\x00x", `avc1 1 false 0 "x"`},
+		{"AVC key frame", video, "\x17\x01\x00\x00\x28x", `avc1 2 true 40 "x"`},
+		{"AVC, shown earlier", video, "\x27\x01\xff\xff\xd8x", `avc1 2 false -40 "x"`},
+		{"AVC end", video, "\x17\x02\x00\x00\x00", `avc1 0 false 0 ""`},
+		{"AVC cut short", video, "\x17\x01\x00\x00", ""},
+		{"HEVC the old way", video, "\x1c\x01\x00\x00\x00x", `hvc1 2 true 0 "x"`},
+		{"HEVC", video, "\x91hvc1\x00\x00\x10x", `hvc1 2 true 16 "x"`},
+		{"HEVC without offset", video, "\xa3hvc1x", `hvc1 2 false 0 "x"`},
+		{"HEVC without its offset", video, "\x91hvc1\x00\x00", ""},
+		{"AV1", video, "\x91av01x", `av01 2 true 0 "x"`},
+		{"behind ModEx", video, "\x97\x02\x00\x00\x00\x03hvc1x", `hvc1 2 true 0 "x"`},
+		{"long ModEx", video, "\x97\xff\x00\xff" + strings.Repeat("-", 256) + "\x00hvc1x", `hvc1 1 false 0 "x"`},
+		{"ModEx that lies", video, "\x97\x09\x00", ""},
+		{"a command", video, "\xd0\x00", ` 0 false 0 ""`},
+		{"HDR", video, "\xd4hvc1x", `hvc1 0 false 0 "x"`},
+		{"track 0", video, "\x96\x01av01\x00x", `av01 2 true 0 "x"`},
+		{"track 1", video, "\x96\x01av01\x01x", ""},
+		{"tracks 1 and 0", video, "\x96\x11av01\x01\x00\x00\x01y\x00\x00\x00\x01x", `av01 2 true 0 "x"`},
+		{"tracks of other codecs", video, "\x96\x21av01\x01\x00\x00\x01yvp09\x00\x00\x00\x01x", `vp09 2 true 0 "x"`},
+		{"a track that lies", video, "\x96\x11av01\x01\x00\x00\x09y", ""},
+		{"AAC header", audio, "\xaf\x00x", `mp4a 1 false 0 "x"`},
+		{"AAC", audio, "\xaf\x01x", `mp4a 2 true 0 "x"`},
+		{"AAC cut short", audio, "\xaf", ""},
+		{"MP3", audio, "\x2fx", `audio 2 2 true 0 "x"`},
+		{"Opus header", audio, "\x90Opusx", `Opus 1 false 0 "x"`},
+		{"Opus", audio, "\x91Opusx", `Opus 2 true 0 "x"`},
+		{"empty", audio, "", ""},
+		{"data", rtmp.TypeDataAMF0, "x", ""},
+	} {
+		f, ok := parseFLV(rtmp.Message{Type: tt.typ, Payload: []byte(tt.body)})
+		got := fmt.Sprintf("%s %d %v %d %q", f.codec, f.kind, f.key, f.offset, f.data)
+		if !ok {
+			got = ""
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// What is read is written as the same bytes again, whatever they are.
+func FuzzFLV(f *testing.F) {
+	b := appendFLVHeader(nil, 5)
+	for _, body := range []string{tagMeta, tagAVC, tagAAC, tagKey, tagInter, tagSound, "\x97\x02\x00\x00\x00\x03hvc1x", "\x96\x11av01\x01\x00\x00\x09y"} {
+		b = AppendFLVTag(b, message(1<<24, body))
+		f.Add(bytes.Clone(b))
+	}
+	f.Add(b[:len(b)-3])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := NewFLVReader(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		again := appendFLVHeader(nil, b[4])
+		file := FLV{File: true}
+		for {
+			m, err := r.Next()
+			if err != nil {
+				break
+			}
+			again = AppendFLVTag(again, m)
+			file.Append(nil, m)
+		}
+		if n := r.Offset(); n > int64(len(b)) || !bytes.Equal(again, b[:n]) {
+			t.Errorf("read %x\nwrote %x", b, again)
+		}
+	})
+}

@@ -1,0 +1,361 @@
+package media
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bluenviron/gohlslib/v2"
+
+	"foyer/server/relay"
+	"foyer/server/rtmp"
+)
+
+const (
+	// MaxHLSQueue is what the muxer may lag behind the publisher.
+	MaxHLSQueue = 16 << 20
+	// MaxHLSSegment is how long a segment may be: what a stream without key
+	// frames can take.
+	MaxHLSSegment = 32 << 20
+
+	hlsSegments = 7 // the least that low latency allows (RFC 8216bis appendix B)
+	hlsSegment  = time.Second
+	hlsPart     = 200 * time.Millisecond
+	// hlsWait is how long a request waits for the first segment.
+	hlsWait = 10 * time.Second
+	// hlsSilence is after how long without a message the requests that wait for
+	// the next part are let go.
+	hlsSilence = 10 * time.Second
+)
+
+// ErrHLSNotYet says that there is no segment yet: nothing is published, or the
+// publisher's first key frames have not come.
+var ErrHLSNotYet = errors.New("media: no segment yet")
+
+// ErrHLSNotFound says that a playlist, segment or part is not there, or no longer.
+var ErrHLSNotFound = errors.New("media: no such part of the stream")
+
+// A CodecError says that a stream cannot be shown in this way.
+type CodecError struct{ Codec, Reason string }
+
+func (e *CodecError) Error() string { return "media: codec " + e.Codec + ": " + e.Reason }
+
+// HLS makes playlists and segments of one stream, with the parts of low latency.
+type HLS struct {
+	// set by NewHLS
+	stream *relay.Stream
+	queue  *Queue
+	log    *slog.Logger
+	grace  time.Duration
+
+	// guarded by mu
+	mu      sync.Mutex
+	current *hlsMuxer
+	failed  error         // a *CodecError: why there is none
+	changed chan struct{} // closed when current or failed are others
+
+	// owned by Run
+	tracks hlsTracks
+	time   timeline
+	heard  time.Time
+	gone   bool // nobody publishes
+}
+
+// hlsMuxer is a muxer from one set of codecs to the next.
+type hlsMuxer struct {
+	*gohlslib.Muxer
+	begun time.Time // wall clock of time base
+	base  int64
+	ready chan struct{} // closed when the first segment is there, or never will be
+}
+
+// NewHLS makes the HLS of a stream; Run runs it. Grace is how long the
+// publisher may be gone; 0 means DefaultGrace. A nil log logs nothing.
+func NewHLS(stream *relay.Stream, grace time.Duration, log *slog.Logger) *HLS {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &HLS{
+		stream: stream, queue: NewQueue(MaxHLSQueue, 0), log: log, grace: cmp.Or(grace, DefaultGrace),
+		changed: make(chan struct{}),
+	}
+}
+
+// Run muxes until ctx ends or the publisher is gone for longer than the grace.
+func (h *HLS) Run(ctx context.Context) {
+	h.stream.Join(h.queue)
+	defer h.stream.Leave(h.queue)
+	defer h.set(nil, nil)
+	h.heard = time.Now()
+	for {
+		wait, cancel := context.WithTimeout(ctx, hlsSilence)
+		items, err := h.queue.Next(wait, 1<<20)
+		cancel()
+		for _, it := range items {
+			h.take(it)
+		}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return
+		case h.gone && time.Since(h.heard) >= h.grace:
+			return
+		default:
+			h.set(nil, nil) // nothing comes: let go who waits for the next part
+		}
+	}
+}
+
+// take handles an item. A library that panics about what a publisher sent costs
+// the muxer, not the process.
+func (h *HLS) take(it Item) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.log.Error("HLS muxer failed", "err", fmt.Sprint(p))
+			h.set(nil, nil)
+		}
+	}()
+	switch it.Code {
+	case rtmp.CodeUnpublishNotify:
+		h.gone = true
+		return
+	case rtmp.CodePublishNotify:
+		h.tracks = hlsTracks{}
+		h.time.restart = true
+		return
+	}
+	h.gone, h.heard = false, time.Now()
+	f, ok := parseFLV(it.Message)
+	if !ok {
+		return
+	}
+	switch f.kind {
+	case flvHeader:
+		h.tracks.header(f)
+	case flvCoded:
+		h.frame(f, h.time.at(it.Message.Timestamp))
+	}
+}
+
+// frame writes a picture or sound, with a new muxer when the codecs are others.
+func (h *HLS) frame(f flvFrame, at int64) {
+	begin, err := h.tracks.coded(f, at)
+	m := h.muxer()
+	switch {
+	case err != nil:
+		h.set(nil, err)
+		return
+	case begin, m == nil && !h.tracks.changed && f.key && f.video == (h.tracks.video != nil): // anew after a silence
+		if m = h.begin(at); m == nil {
+			return
+		}
+	case m == nil, h.tracks.changed:
+		return
+	}
+	for _, w := range h.tracks.ready(f, at) {
+		ntp := m.begun.Add(time.Duration(w.at-m.base) * time.Millisecond)
+		if err := w.write(m.Muxer, ntp); err != nil {
+			h.log.Debug("frame left out of HLS", "err", err)
+		}
+	}
+}
+
+// begin starts a muxer for the tracks that are known now, or returns nil.
+func (h *HLS) begin(at int64) *hlsMuxer {
+	tracks, err := h.tracks.open()
+	if err != nil {
+		h.set(nil, err)
+		return nil
+	}
+	m := &hlsMuxer{
+		Muxer: &gohlslib.Muxer{
+			Tracks: tracks, Variant: gohlslib.MuxerVariantLowLatency,
+			SegmentCount: hlsSegments, SegmentMinDuration: hlsSegment, PartMinDuration: hlsPart, SegmentMaxSize: MaxHLSSegment,
+			OnEncodeError: func(err error) { h.log.Debug("frame left out of HLS", "err", err) },
+		},
+		begun: time.Now(), base: at, ready: make(chan struct{}),
+	}
+	if err := m.Start(); err != nil {
+		h.set(nil, &CodecError{"of the stream", err.Error()})
+		return nil
+	}
+	go m.watch() // ends with the muxer; close waits for it
+	h.set(m, nil)
+	return m
+}
+
+func (h *HLS) muxer() *hlsMuxer {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.current
+}
+
+// set makes another muxer the current one and closes the last.
+func (h *HLS) set(m *hlsMuxer, err error) {
+	h.mu.Lock()
+	old, same := h.current, h.current == m && (h.failed == nil) == (err == nil)
+	h.current, h.failed = m, err
+	if !same {
+		close(h.changed)
+		h.changed = make(chan struct{})
+	}
+	h.mu.Unlock()
+	if old != nil && old != m {
+		old.close()
+	}
+}
+
+// watch waits until the muxer has its first segment. The muxer's own way to ask
+// blocks, so it is asked in a goroutine; close ends it.
+func (m *hlsMuxer) watch() {
+	defer close(m.ready)
+	m.ask("index.m3u8", "")
+}
+
+// ask asks the muxer for a file.
+func (m *hlsMuxer) ask(name, query string) *hlsAnswer {
+	a := &hlsAnswer{header: make(http.Header)}
+	defer func() {
+		if recover() != nil { // what it muxes is the publisher's
+			a.status = http.StatusInternalServerError
+		}
+	}()
+	m.Handle(a, &http.Request{Method: http.MethodGet, Header: http.Header{}, URL: &url.URL{Path: name, RawQuery: query}})
+	return a
+}
+
+// close ends the muxer, and everybody who waits for it.
+func (m *hlsMuxer) close() {
+	m.Close()
+	<-m.ready
+}
+
+var hlsName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}\.(m3u8|mp4|ts)$`)
+
+// Playlist answers with the multivariant playlist, whose addresses begin with
+// prefix. It waits a bounded time for the first segment; its error is
+// ErrHLSNotYet, a *CodecError, or the cause of the request's context, and then
+// nothing has been answered.
+func (h *HLS) Playlist(w http.ResponseWriter, r *http.Request, prefix string) error {
+	m, err := h.wait(r.Context())
+	if err != nil {
+		return err
+	}
+	a := m.ask("index.m3u8", "")
+	if a.status != http.StatusOK {
+		return ErrHLSNotYet
+	}
+	w.Header().Set("Content-Type", a.Header().Get("Content-Type"))
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Write(prefixPlaylist(a.body, prefix))
+	return nil
+}
+
+// Part answers with a media playlist, segment or part. Its errors are those of
+// Playlist and ErrHLSNotFound.
+func (h *HLS) Part(w http.ResponseWriter, r *http.Request, name string) error {
+	if !hlsName.MatchString(name) || name == "index.m3u8" {
+		return ErrHLSNotFound
+	}
+	m, err := h.wait(r.Context())
+	if err != nil {
+		return err
+	}
+	a := m.ask(name, hlsQuery(r.URL.Query()))
+	switch a.status {
+	case http.StatusOK:
+	case 0, http.StatusBadRequest:
+		return ErrHLSNotFound
+	default:
+		return ErrHLSNotYet
+	}
+	for _, name := range []string{"Content-Type", "Cache-Control"} {
+		w.Header().Set(name, a.Header().Get(name))
+	}
+	w.Write(a.body)
+	return nil
+}
+
+// hlsQuery is what a player may say to the muxer, and nothing else: the muxer
+// repeats the query in its addresses.
+func hlsQuery(q url.Values) string {
+	kept := url.Values{}
+	for _, name := range []string{"_HLS_msn", "_HLS_part", "_HLS_skip"} {
+		if v := q.Get(name); v != "" {
+			kept.Set(name, v)
+		}
+	}
+	return kept.Encode()
+}
+
+// wait returns the muxer once it has a segment.
+func (h *HLS) wait(ctx context.Context) (*hlsMuxer, error) {
+	timeout := time.NewTimer(hlsWait)
+	defer timeout.Stop()
+	for {
+		h.mu.Lock()
+		m, err, changed := h.current, h.failed, h.changed
+		h.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		var ready chan struct{}
+		if m != nil {
+			ready = m.ready
+		}
+		select {
+		case <-ready:
+			if h.muxer() == m {
+				return m, nil
+			}
+		case <-changed:
+		case <-timeout.C:
+			return nil, ErrHLSNotYet
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// hlsAnswer keeps what the muxer answers. It answers errors without a body.
+type hlsAnswer struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (a *hlsAnswer) Header() http.Header { return a.header }
+
+func (a *hlsAnswer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
+
+func (a *hlsAnswer) Write(b []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	a.body = append(a.body, b...)
+	return len(b), nil
+}
+
+// prefixPlaylist puts prefix in front of the addresses in a playlist.
+func prefixPlaylist(text []byte, prefix string) []byte {
+	lines := strings.Split(string(text), "\n")
+	for i, line := range lines {
+		switch {
+		case strings.HasPrefix(line, "#"):
+			lines[i] = strings.Replace(line, `URI="`, `URI="`+prefix, 1)
+		case line != "":
+			lines[i] = prefix + line
+		}
+	}
+	return []byte(strings.Join(lines, "\n"))
+}

@@ -1,0 +1,382 @@
+package media
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/bluenviron/gohlslib/v2"
+	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
+)
+
+// hlsGather is how much of a stream is looked at, in milliseconds, for its
+// second track: some encoders begin sound and pictures one after the other.
+const hlsGather = 500
+
+// hlsHeld bounds what is held meanwhile.
+const hlsHeld = 512
+
+// hlsTracks are the tracks of a stream, as the sequence headers say, and the
+// frames that wait until all are known.
+type hlsTracks struct {
+	video, audio *hlsTrack // nil: not seen
+	opened       bool
+	changed      bool // codecs are others than those of the muxer
+	since        int64
+	held         []hlsWrite
+}
+
+// An hlsTrack is one codec on its way into a muxer.
+type hlsTrack struct {
+	codec  string
+	config []byte
+	err    error // why it cannot be shown
+	hls    *gohlslib.Track
+	size   int      // of the lengths in front of NAL units
+	params [][]byte // VPS, SPS, PPS
+	last   int64    // time of the last frame, in the track's clock
+	begun  bool
+}
+
+// An hlsWrite is a frame to be written.
+type hlsWrite struct {
+	at    int64
+	frame flvFrame
+	track *hlsTrack
+}
+
+// header learns a codec's configuration.
+func (t *hlsTracks) header(f flvFrame) {
+	slot := &t.audio
+	if f.video {
+		slot = &t.video
+	}
+	old := *slot
+	if old != nil && old.codec == f.codec && bytes.Equal(old.config, f.data) {
+		return
+	}
+	track := newHLSTrack(f)
+	if t.opened && old != nil && old.hls != nil && track.err == nil && track.params != nil && old.codec == track.codec {
+		// New parameters of a codec that has them in band: the muxer goes on.
+		old.config, old.size, old.params = track.config, track.size, track.params
+		return
+	}
+	*slot = track
+	t.changed = true
+}
+
+// coded looks at a frame and reports whether it is time for a new muxer.
+func (t *hlsTracks) coded(f flvFrame, at int64) (begin bool, err error) {
+	track := t.of(f)
+	if track == nil || track.codec != f.codec {
+		if f.video && !f.key && f.codec == codecVP9 {
+			return false, nil
+		}
+		t.header(flvFrame{video: f.video, codec: f.codec, data: f.data}) // a codec without a header
+		track = t.of(f)
+	}
+	if track.err != nil {
+		return false, track.err
+	}
+	if !t.changed {
+		return false, nil
+	}
+	if len(t.held) == 0 {
+		if t.video != nil && !(f.video && f.key) {
+			return false, nil // begins with a key frame
+		}
+		t.since = at
+	}
+	if (t.video == nil || t.audio == nil) && at-t.since < hlsGather && len(t.held) < hlsHeld {
+		t.hold(f, at)
+		return false, nil
+	}
+	if t.video != nil && (len(t.held) == 0 || !t.held[0].frame.video) && !(f.video && f.key) {
+		t.held = nil // the pictures came later: begin with theirs
+		return false, nil
+	}
+	return true, nil
+}
+
+func (t *hlsTracks) hold(f flvFrame, at int64) {
+	t.held = append(t.held, hlsWrite{at: at, frame: f, track: t.of(f)})
+}
+
+func (t *hlsTracks) of(f flvFrame) *hlsTrack {
+	if f.video {
+		return t.video
+	}
+	return t.audio
+}
+
+// open makes the muxer's tracks.
+func (t *hlsTracks) open() (all []*gohlslib.Track, err error) {
+	for _, track := range []*hlsTrack{t.video, t.audio} {
+		if track == nil {
+			continue
+		}
+		if track.hls == nil {
+			return nil, track.err
+		}
+		fresh := *track.hls
+		track.hls, track.begun = &fresh, false
+		all = append(all, track.hls)
+	}
+	t.opened, t.changed = true, false
+	return all, nil
+}
+
+// ready returns what is to be written now that f is there.
+func (t *hlsTracks) ready(f flvFrame, at int64) []hlsWrite {
+	all := t.held
+	t.held = nil
+	return append(all, hlsWrite{at: at, frame: f, track: t.of(f)})
+}
+
+// newHLSTrack reads a sequence header.
+func newHLSTrack(f flvFrame) *hlsTrack {
+	t := &hlsTrack{codec: f.codec, config: f.data}
+	var codec codecs.Codec
+	rate := 90000
+	codec, t.err = t.parse(f.data)
+	if aac, ok := codec.(*codecs.MPEG4Audio); ok {
+		rate = aac.SampleRate
+	} else if _, ok := codec.(*codecs.Opus); ok {
+		rate = 48000
+	}
+	if t.err != nil {
+		t.err = &CodecError{f.codec, t.err.Error()}
+		return t
+	}
+	t.hls = &gohlslib.Track{Codec: codec, ClockRate: rate}
+	return t
+}
+
+var (
+	errHLSCodec  = errors.New("HLS has no place for it; H.264, H.265, AV1, VP9, AAC and Opus it can show")
+	errHLSConfig = errors.New("its configuration cannot be read")
+)
+
+func (t *hlsTrack) parse(b []byte) (codecs.Codec, error) {
+	switch t.codec {
+	case codecAVC:
+		return t.parseAVC(b)
+	case codecHEVC:
+		return t.parseHEVC(b)
+	case codecAV1:
+		return parseAV1(b)
+	case codecVP9:
+		return parseVP9(b), nil
+	case codecAAC:
+		c := new(codecs.MPEG4Audio)
+		if c.Unmarshal(b) != nil || c.SampleRate < 1000 || c.ChannelCount < 1 {
+			return nil, errHLSConfig
+		}
+		return c, nil
+	case codecOpus:
+		if len(b) < 10 || string(b[:8]) != "OpusHead" || b[9] == 0 {
+			return nil, errHLSConfig
+		}
+		return &codecs.Opus{ChannelCount: int(b[9])}, nil
+	}
+	return nil, errHLSCodec
+}
+
+// parseAVC reads an AVCDecoderConfigurationRecord (ISO 14496-15 §5.3.3.1).
+func (t *hlsTrack) parseAVC(b []byte) (codecs.Codec, error) {
+	if len(b) < 7 {
+		return nil, errHLSConfig
+	}
+	t.size = int(b[4]&3) + 1
+	c := new(codecs.H264)
+	sps, rest, ok := takeUnits(b[6:], int(b[5]&0x1f))
+	if !ok || len(sps) == 0 || len(rest) == 0 {
+		return nil, errHLSConfig
+	}
+	pps, _, ok := takeUnits(rest[1:], int(rest[0]))
+	var parsed h264.SPS
+	if !ok || len(pps) == 0 || parsed.Unmarshal(sps[0]) != nil {
+		return nil, errHLSConfig
+	}
+	c.SPS, c.PPS = sps[0], pps[0]
+	t.params = append(sps, pps...)
+	return c, nil
+}
+
+// parseHEVC reads an HEVCDecoderConfigurationRecord (ISO 14496-15 §8.3.3.1).
+func (t *hlsTrack) parseHEVC(b []byte) (codecs.Codec, error) {
+	if len(b) < 23 {
+		return nil, errHLSConfig
+	}
+	t.size = int(b[21]&3) + 1
+	c := new(codecs.H265)
+	arrays, b := int(b[22]), b[23:]
+	for range arrays {
+		if len(b) < 3 {
+			return nil, errHLSConfig
+		}
+		typ := h265.NALUType(b[0] & 0x3f)
+		units, rest, ok := takeUnits(b[3:], int(binary.BigEndian.Uint16(b[1:])))
+		if !ok {
+			return nil, errHLSConfig
+		}
+		b = rest
+		if len(units) == 0 {
+			continue
+		}
+		switch typ {
+		case h265.NALUType_VPS_NUT:
+			c.VPS = units[0]
+		case h265.NALUType_SPS_NUT:
+			c.SPS = units[0]
+		case h265.NALUType_PPS_NUT:
+			c.PPS = units[0]
+		}
+	}
+	var sps h265.SPS
+	if c.VPS == nil || c.SPS == nil || c.PPS == nil || sps.Unmarshal(c.SPS) != nil {
+		return nil, errHLSConfig
+	}
+	t.params = [][]byte{c.VPS, c.SPS, c.PPS}
+	return c, nil
+}
+
+// takeUnits takes n NAL units that have two bytes of length in front.
+func takeUnits(b []byte, n int) (units [][]byte, rest []byte, ok bool) {
+	for range n {
+		if len(b) < 2 {
+			return nil, nil, false
+		}
+		size := int(binary.BigEndian.Uint16(b))
+		if b = b[2:]; size == 0 || len(b) < size {
+			return nil, nil, false
+		}
+		units, b = append(units, b[:size:size]), b[size:]
+	}
+	return units, b, true
+}
+
+// parseAV1 finds the sequence header in an AV1CodecConfigurationRecord.
+func parseAV1(b []byte) (codecs.Codec, error) {
+	var units av1.Bitstream
+	if len(b) < 5 || units.Unmarshal(b[4:]) != nil {
+		return nil, errHLSConfig
+	}
+	for _, u := range units {
+		var h av1.OBUHeader
+		var sequence av1.SequenceHeader
+		if h.Unmarshal(u) == nil && h.Type == av1.OBUTypeSequenceHeader && sequence.Unmarshal(u) == nil {
+			return &codecs.AV1{SequenceHeader: u}, nil
+		}
+	}
+	return nil, errHLSConfig
+}
+
+// parseVP9 reads a key frame. A vpcC has no size in it: then the muxer takes it
+// all from the first key frame.
+func parseVP9(b []byte) *codecs.VP9 {
+	var h vp9.Header
+	if h.Unmarshal(b) != nil || h.NonKeyFrame || h.ColorConfig == nil || h.FrameSize == nil {
+		return &codecs.VP9{BitDepth: 8, ChromaSubsampling: 1}
+	}
+	return &codecs.VP9{Width: h.Width(), Height: h.Height(), Profile: h.Profile, BitDepth: h.ColorConfig.BitDepth,
+		ChromaSubsampling: h.ChromaSubsampling(), ColorRange: h.ColorConfig.ColorRange}
+}
+
+var errHLSFrame = errors.New("media: frame cannot be read")
+
+// write writes the frame.
+func (w hlsWrite) write(m *gohlslib.Muxer, ntp time.Time) error {
+	t, f := w.track, w.frame
+	switch t.codec {
+	case codecAAC:
+		if at, ok := t.sound(w.at, 1024); ok {
+			return m.WriteMPEG4Audio(t.hls, ntp, at, [][]byte{f.data})
+		}
+		return nil
+	case codecOpus:
+		if at, ok := t.sound(w.at, opus.PacketDuration2(f.data)); ok {
+			return m.WriteOpus(t.hls, ntp, at, [][]byte{f.data})
+		}
+		return nil
+	}
+	at := w.at * 90
+	if t.begun && at <= t.last {
+		at = t.last + 90
+	}
+	t.begun, t.last = true, at
+	switch t.codec {
+	case codecVP9:
+		return m.WriteVP9(t.hls, ntp, at, f.data)
+	case codecAV1:
+		units, err := av1Units(f.data)
+		if err != nil || len(units) == 0 {
+			return err
+		}
+		return m.WriteAV1(t.hls, ntp, at, units)
+	}
+	units, err := t.units(f)
+	if err != nil || len(units) == 0 {
+		return err
+	}
+	pts := at + int64(f.offset)*90
+	if t.codec == codecHEVC {
+		return m.WriteH265(t.hls, ntp, pts, units)
+	}
+	return m.WriteH264(t.hls, ntp, pts, units)
+}
+
+// sound is the time of a packet of n samples. Times in milliseconds shake;
+// packets follow one another, but for gaps. It is not ok for a packet that is
+// empty, or is of a publisher who sends more sound than there is time.
+func (t *hlsTrack) sound(at, n int64) (time int64, ok bool) {
+	rate := int64(t.hls.ClockRate)
+	time = at * rate / 1000
+	if t.begun && time-t.last < rate/10 {
+		if t.last-time > rate {
+			return 0, false
+		}
+		time = t.last
+	}
+	t.begun, t.last = true, time+n
+	return time, n > 0
+}
+
+// av1Units are the OBUs of a frame, without temporal delimiters (AV1 in ISOBMFF §2.4).
+func av1Units(b []byte) (units av1.Bitstream, err error) {
+	if err := units.Unmarshal(b); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(units, func(u []byte) bool { return len(u) == 0 || u[0]>>3&15 == 2 }), nil
+}
+
+// units are the NAL units of a frame, those of the header in front of a key frame.
+func (t *hlsTrack) units(f flvFrame) (units [][]byte, err error) {
+	if f.key {
+		units = append(units, t.params...)
+	}
+	for b := f.data; len(b) > 0; {
+		if len(b) < t.size {
+			return nil, errHLSFrame
+		}
+		n := 0
+		for _, c := range b[:t.size] {
+			n = n<<8 | int(c)
+		}
+		if b = b[t.size:]; n > len(b) {
+			return nil, errHLSFrame
+		}
+		if n > 0 {
+			units = append(units, b[:n:n])
+		}
+		b = b[n:]
+	}
+	return units, nil
+}

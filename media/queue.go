@@ -1,0 +1,180 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"foyer/server/rtmp"
+)
+
+// ErrBehind ends a queue whose consumer has been too slow for too long.
+var ErrBehind = errors.New("media: the consumer does not keep up")
+
+// queueReserve is what sequence headers and data may use over the limit.
+const queueReserve = 256 << 10
+
+// A Queue is a relay.Player for a consumer that goes at its own pace. What does
+// not fit is dropped up to a key frame that does; the publisher never waits.
+type Queue struct {
+	// set by NewQueue
+	limit    int
+	patience time.Duration
+	wake     chan struct{} // of size 1: something is there
+
+	// guarded by mu
+	mu      sync.Mutex
+	items   []Item
+	bytes   int
+	video   bool      // there is video, so to begin again takes a key frame
+	behind  time.Time // since when messages are dropped; zero when they are not
+	dropped int       // of the gap before the next item
+	ended   error
+}
+
+// An Item is a message, or a change of publisher.
+type Item struct {
+	Message rtmp.Message
+	Code    string // rtmp.CodePublishNotify, rtmp.CodeUnpublishNotify, "" for a message
+	Dropped int    // messages that are missing in front of it
+}
+
+// NewQueue makes a queue that holds up to limit bytes. One that has dropped for
+// longer than patience ends with ErrBehind; 0 means never.
+func NewQueue(limit int, patience time.Duration) *Queue {
+	return &Queue{limit: limit, patience: patience, wake: make(chan struct{}, 1)}
+}
+
+// WriteMessage implements relay.Player.
+func (q *Queue) WriteMessage(m rtmp.Message) error {
+	f, ok := parseFLV(m)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended != nil {
+		return q.ended
+	}
+	coded := ok && f.kind == flvCoded || !ok && m.Type != rtmp.TypeDataAMF0
+	if coded {
+		q.video = q.video || f.video
+		if !q.admitLocked(f, len(m.Payload)) {
+			q.dropped++
+			return q.ended
+		}
+	} else if q.bytes+len(m.Payload) > q.limit+queueReserve {
+		if m.Type == rtmp.TypeDataAMF0 {
+			q.dropped++
+			return nil
+		}
+		q.endLocked(ErrBehind) // it could not be decoded without
+		return q.ended
+	}
+	q.putLocked(Item{Message: m, Dropped: q.dropped})
+	q.dropped = 0
+	return nil
+}
+
+// admitLocked reports whether a picture or sound is to be queued.
+func (q *Queue) admitLocked(f flvFrame, n int) bool {
+	if q.behind.IsZero() {
+		// A single frame fits always, however long.
+		if q.bytes+n <= q.limit || q.bytes == 0 {
+			return true
+		}
+		q.behind = time.Now()
+		return false
+	}
+	if q.patience > 0 && time.Since(q.behind) > q.patience {
+		q.endLocked(ErrBehind)
+		return false
+	}
+	if q.video && !(f.video && f.key) || q.bytes+n > q.limit/2 && q.bytes > 0 {
+		return false
+	}
+	q.behind = time.Time{}
+	return true
+}
+
+func (q *Queue) putLocked(it Item) {
+	q.items = append(q.items, it)
+	q.bytes += len(it.Message.Payload)
+	q.wakeLocked()
+}
+
+func (q *Queue) wakeLocked() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Status implements relay.Player.
+func (q *Queue) Status(code, _ string) {
+	if code != rtmp.CodePublishNotify && code != rtmp.CodeUnpublishNotify {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended != nil {
+		return
+	}
+	q.video = false // the next one may have none
+	// Of a publisher that comes and goes only the last word counts.
+	if n := len(q.items); n > 0 && q.items[n-1].Code == rtmp.CodeUnpublishNotify && code == rtmp.CodePublishNotify {
+		q.items[n-1].Code = code
+		return
+	}
+	q.putLocked(Item{Code: code})
+}
+
+// Close ends the queue: what is in it can still be taken, and then err.
+func (q *Queue) Close(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.endLocked(err)
+}
+
+func (q *Queue) endLocked(err error) {
+	if q.ended == nil {
+		q.ended = err
+		q.wakeLocked()
+	}
+}
+
+// Next waits for messages and takes about max bytes of them, at least one.
+// Its error is the cause of ctx, or why the queue has ended.
+func (q *Queue) Next(ctx context.Context, max int) ([]Item, error) {
+	for {
+		items, err := q.take(max)
+		if len(items) > 0 || err != nil {
+			return items, err
+		}
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (q *Queue) take(max int) ([]Item, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.items) == 0 {
+		return nil, q.ended
+	}
+	n, bytes := 0, 0
+	for n < len(q.items) && (n == 0 || bytes < max) {
+		bytes += len(q.items[n].Message.Payload)
+		n++
+	}
+	taken := q.items[:n:n]
+	q.items = q.items[n:]
+	q.bytes -= bytes
+	if len(q.items) == 0 {
+		q.items = nil
+	} else {
+		q.wakeLocked()
+	}
+	return taken, nil
+}

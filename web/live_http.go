@@ -1,0 +1,269 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path"
+	"strings"
+	"time"
+
+	"foyer/lobby"
+	"foyer/media"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+const (
+	// MaxLiveQueue is what a viewer by HTTP-FLV may lag behind; more is dropped
+	// up to a key frame.
+	MaxLiveQueue = 8 << 20
+	// livePatience is how long such a viewer may go on dropping.
+	livePatience = 15 * time.Second
+	// liveWrite is how long one write to a viewer may take.
+	liveWrite = 10 * time.Second
+	// liveBatch is about how much is written at once.
+	liveBatch = 256 << 10
+	// liveRetry is when to ask again for what is not published, in seconds.
+	liveRetry = "2"
+)
+
+// errGone ends a viewer whose publisher did not come back.
+var errGone = errors.New("nobody publishes any more")
+
+// openTo lets pages of every origin use what f answers: players are elsewhere.
+// It is for GET and HEAD.
+func openTo(f http.HandlerFunc) http.HandlerFunc {
+	const allow = "GET, HEAD, OPTIONS"
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Retry-After")
+		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+			f(w, r)
+		case http.MethodOptions:
+			w.Header().Set("Allow", allow)
+			w.Header().Set("Access-Control-Allow-Methods", allow)
+			w.Header().Set("Access-Control-Allow-Headers", "Range")
+			w.Header().Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			w.Header().Set("Allow", allow)
+			problem(w, http.StatusMethodNotAllowed, "Here one can only "+allow+".")
+		}
+	}
+}
+
+// liveFile is /live/ROOM/STREAM.flv and /live/ROOM/STREAM.m3u8.
+func (h *Handler) liveFile(w http.ResponseWriter, r *http.Request) {
+	room, file := r.PathValue("room"), r.PathValue("file")
+	ext := path.Ext(file)
+	stream := strings.TrimSuffix(file, ext)
+	if !lobby.ValidName(room) || !lobby.ValidName(stream) {
+		notFound(w, r)
+		return
+	}
+	switch ext {
+	case ".flv":
+		h.liveFLV(w, r, room, stream)
+	case ".m3u8":
+		h.liveHLS(w, r, room, stream, "")
+	case ".mp4":
+		h.livePicture(w, r, room, stream)
+	default:
+		notFound(w, r)
+	}
+}
+
+// livePart is /live/ROOM/STREAM/PART: playlists, segments and parts of HLS.
+func (h *Handler) livePart(w http.ResponseWriter, r *http.Request) {
+	room, stream := r.PathValue("room"), r.PathValue("stream")
+	if !lobby.ValidName(room) || !lobby.ValidName(stream) {
+		notFound(w, r)
+		return
+	}
+	h.liveHLS(w, r, room, stream, r.PathValue("part"))
+}
+
+// liveFLV is HTTP-FLV: a file without an end, from the last key frame on.
+func (h *Handler) liveFLV(w http.ResponseWriter, r *http.Request, room, stream string) {
+	if h.cfg.Host.Stream(roomInstances+room, stream) == nil {
+		notPublished(w, room, stream)
+		return
+	}
+	w.Header().Set("Content-Type", "video/x-flv")
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead {
+		return
+	}
+	v, err := h.newViewer(r, room)
+	if err != nil {
+		viewerProblem(w, err)
+		return
+	}
+	defer v.leave()
+	queue := media.NewQueue(MaxLiveQueue, livePatience)
+	if err := v.play(stream, queue); err != nil {
+		viewerProblem(w, err)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(h.live.ctx, func() { cancel(errShutdown) })()
+	defer context.AfterFunc(v.ctx, func() { cancel(context.Cause(v.ctx)) })()
+	h.live.flv.Add(1)
+	defer h.live.flv.Add(-1)
+	if err := h.pumpFLV(ctx, w, queue); err != nil {
+		h.log.Debug("HTTP-FLV viewer ended", "client", v.client.ID(), "instance", roomInstances+room, "stream", stream, "err", err)
+	}
+}
+
+// pumpFLV writes what comes until the viewer or the publisher is gone.
+func (h *Handler) pumpFLV(ctx context.Context, w http.ResponseWriter, queue *media.Queue) error {
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Time{})
+	var flv media.FLV
+	var buf []byte
+	heard, gone := time.Now(), false
+	for {
+		items, err := nextBy(ctx, queue, gone, heard.Add(h.live.grace))
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			switch it.Code {
+			case rtmp.CodeUnpublishNotify:
+				gone = true
+			case rtmp.CodePublishNotify:
+				flv.Restart()
+				gone = false
+			default:
+				heard, gone = time.Now(), false
+				buf = flv.Append(buf, it.Message)
+			}
+		}
+		if len(buf) == 0 {
+			continue
+		}
+		control.SetWriteDeadline(time.Now().Add(liveWrite))
+		n, err := w.Write(buf)
+		h.live.sent.Add(uint64(n))
+		if err != nil {
+			return err
+		}
+		if err := control.Flush(); err != nil {
+			return err
+		}
+		if buf = buf[:0]; cap(buf) > 4*liveBatch {
+			buf = nil
+		}
+	}
+}
+
+// nextBy takes from the queue; without a publisher it waits until the deadline.
+func nextBy(ctx context.Context, queue *media.Queue, gone bool, deadline time.Time) ([]media.Item, error) {
+	if !gone {
+		return queue.Next(ctx, liveBatch)
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, deadline, errGone)
+	defer cancel()
+	return queue.Next(ctx, liveBatch)
+}
+
+// notPublished answers for a stream that nobody publishes.
+func notPublished(w http.ResponseWriter, room, stream string) {
+	w.Header().Set("Retry-After", liveRetry)
+	problem(w, http.StatusNotFound, fmt.Sprintf("Nobody publishes %s in room %s now.", stream, room))
+}
+
+// viewerProblem answers for a viewer that the room does not let in.
+func viewerProblem(w http.ResponseWriter, err error) {
+	if status, ok := errors.AsType[*rtmp.StatusError](err); ok {
+		code := http.StatusForbidden
+		if status.Code == rtmp.CodePlayNotFound {
+			code = http.StatusNotFound
+		}
+		problem(w, code, status.Description)
+		return
+	}
+	w.Header().Set("Retry-After", liveRetry)
+	problem(w, http.StatusServiceUnavailable, "The room does not answer.")
+}
+
+// A viewer is a client that plays and hears nothing else.
+type viewer struct {
+	client *server.Client
+	stop   func()
+
+	ctx context.Context // ends when the room closes the client, and why
+	end context.CancelCauseFunc
+}
+
+// newViewer asks the room to let somebody in who came by HTTP.
+func (h *Handler) newViewer(r *http.Request, room string) (*viewer, error) {
+	v := &viewer{stop: func() {}}
+	v.ctx, v.end = context.WithCancelCause(context.Background())
+	req := socketRequest(r)
+	req.Path, req.Protocol = roomInstances+room, "http"
+	if r.TLS != nil {
+		req.Protocol = "https"
+	}
+	req.URI = req.Protocol + "://" + r.Host + hint(r.URL.RequestURI())
+	c, err := h.cfg.Host.Connect(r.Context(), viewerPeer{v}, req)
+	if err != nil {
+		v.end(err)
+		return nil, err
+	}
+	v.client = c
+	return v, nil
+}
+
+// play makes the client a viewer of the stream. A nil queue is for one whose
+// pictures are those of many.
+func (v *viewer) play(stream string, queue *media.Queue) (err error) {
+	var stop func()
+	if queue == nil {
+		stop, err = v.client.Play(stream, nil)
+	} else {
+		stop, err = v.client.Play(stream, queue)
+	}
+	if err == nil {
+		v.stop = stop
+	}
+	return err
+}
+
+func (v *viewer) leave() {
+	v.stop()
+	v.client.Leave(rtmp.ErrGoodbye)
+	v.end(nil)
+}
+
+// viewerPeer is the server.Peer of a viewer.
+type viewerPeer struct{ v *viewer }
+
+// Push implements server.Peer: a video player does not chat.
+func (viewerPeer) Push(*server.Push) error { return nil }
+
+// Request implements server.Peer.
+func (viewerPeer) Request(method string, _ []amf.Value, _ func(amf.Value, error)) error {
+	return rtmp.MethodNotFound(method)
+}
+
+// Close implements server.Peer.
+func (p viewerPeer) Close(reason error) {
+	if reason == nil {
+		reason = rtmp.ErrClosed
+	}
+	p.v.end(reason)
+}
+
+// viewerKey tells apart who has no connection of its own.
+type viewerKey struct {
+	addr  netip.Addr
+	agent string
+}

@@ -1,0 +1,94 @@
+package web
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"time"
+
+	"foyer/lobby"
+	"foyer/media"
+	"foyer/server/amf"
+)
+
+// apiRecordings is /api/v1/rooms/NAME/recordings: what was recorded of a room,
+// oldest first, also of one that is not running.
+func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
+	room := r.PathValue("name")
+	if !lobby.ValidName(room) {
+		problem(w, http.StatusNotFound, "There is no room of this name.")
+		return
+	}
+	list := amf.StrictArray{}
+	if h.cfg.Recorder != nil {
+		all, err := h.cfg.Recorder.List(room)
+		if err != nil {
+			h.log.Error("recordings not read", "err", err)
+			problem(w, http.StatusInternalServerError, "")
+			return
+		}
+		for _, k := range all {
+			list = append(list, recordingValue(k))
+		}
+	}
+	writeJSON(w, amf.Object{{Name: "at", Value: now()}, {Name: "recordings", Value: list}})
+}
+
+func recordingValue(k media.Recording) amf.Object {
+	return amf.Object{
+		{Name: "name", Value: amf.String(k.Name)},
+		{Name: "stream", Value: amf.String(k.Stream)},
+		{Name: "at", Value: amf.Number(k.At.UnixMilli())},
+		{Name: "duration", Value: amf.Number(k.Duration.Milliseconds())},
+		{Name: "bytes", Value: amf.Number(k.Bytes)},
+		{Name: "live", Value: amf.Bool(k.Live)},
+		{Name: "url", Value: amf.String("/recordings/" + url.PathEscape(k.Room) + "/" + url.PathEscape(k.Name))},
+	}
+}
+
+// recordingFile is /recordings/ROOM/FILE. Of one that is being written it is
+// what there is now.
+func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
+	if h.cfg.Recorder == nil {
+		notFound(w, r)
+		return
+	}
+	f, k, err := h.cfg.Recorder.Open(r.PathValue("room"), r.PathValue("file"))
+	if errors.Is(err, fs.ErrNotExist) {
+		problem(w, http.StatusNotFound, "There is no such recording, or no longer.")
+		return
+	} else if err != nil {
+		h.log.Error("recording not opened", "err", err)
+		problem(w, http.StatusInternalServerError, "")
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		h.log.Error("recording not read", "err", err)
+		problem(w, http.StatusInternalServerError, "")
+		return
+	}
+	cache := "no-cache"
+	if k.Live {
+		cache = "no-store"
+	}
+	w.Header().Set("Cache-Control", cache)
+	w.Header().Set("Content-Type", "video/x-flv")
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Time{})
+	http.ServeContent(&patient{w, control}, r, "", info.ModTime(), f)
+}
+
+// patient gives each write its own time: a large file takes longer than a
+// request may.
+type patient struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (p *patient) Write(b []byte) (int, error) {
+	p.control.SetWriteDeadline(time.Now().Add(liveWrite))
+	return p.ResponseWriter.Write(b)
+}
