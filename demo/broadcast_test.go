@@ -269,7 +269,9 @@ func TestBroadcastReturns(t *testing.T) {
 		var now atomic.Pointer[network]
 		now.Store(newNetwork())
 		_, stop := keyed(t, now.Load())
-		dial := func(ctx context.Context, network, addr string) (net.Conn, error) { return now.Load().dial(ctx, network, addr) }
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return now.Load().dial(ctx, network, addr)
+		}
 		var lost, live int
 		r := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: dial, OnProgress: func(p Progress) {
 			if p.Live {

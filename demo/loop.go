@@ -158,7 +158,7 @@ func (l *loop) place(t *tag) {
 	}
 	tr := l.tracks[t.kind]
 	if tr == nil {
-		tr = &track{last: t.time, step: cutStep}
+		tr = &track{last: max(0, t.time), step: cutStep} // it may be a little older than the first frame of all
 		l.tracks[t.kind] = tr
 	}
 	t.time = max(t.time, tr.last)
