@@ -164,12 +164,13 @@ func FuzzFLV(f *testing.F) {
 			if len(g.data) == 0 {
 				t.Fatal("an empty tag")
 			}
-			if g.kind != tagScript && roleOf(g) != header && g.time < last[g.kind] {
-				t.Fatalf("%d after %d", g.time, last[g.kind])
-			}
-			last[g.kind] = max(last[g.kind], g.time)
-			if g.kind == tagScript {
+			switch {
+			case g.kind == tagScript:
 				scriptMessage(g.data)
+			case roleOf(g) != header && g.time < last[g.kind]:
+				t.Fatalf("%d after %d", g.time, last[g.kind])
+			case roleOf(g) != header:
+				last[g.kind] = g.time
 			}
 		}
 	})

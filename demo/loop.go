@@ -105,6 +105,9 @@ func (l *loop) take(t tag) {
 		return
 	case header, aside:
 		t.time = l.time
+		if tr := l.tracks[t.kind]; tr != nil {
+			t.time = tr.last
+		}
 		if (r == aside || l.learn(t)) && !l.waiting {
 			l.queue = append(l.queue, t)
 		}
