@@ -47,6 +47,11 @@ const (
 	maxLate = 5 * time.Second
 )
 
+// maxGhost is how often a broadcast that was lost takes a no for one that is
+// meant for somebody else: a server that does not know yet that the connection
+// is gone may refuse the newcomer for the sake of the older one.
+const maxGhost = 8
+
 // errLate means that the broadcast fell behind its clock.
 var errLate = errors.New("fell behind: the connection is too slow, or this machine slept")
 
@@ -57,7 +62,10 @@ func (b *Broadcast) Run(ctx context.Context) error {
 	began := false
 	for {
 		err := b.session(ctx)
-		_, refused := errors.AsType[*Refusal](err)
+		refusal, refused := errors.AsType[*Refusal](err)
+		if refused && began && !refusal.Late && b.failed < maxGhost {
+			refused = false
+		}
 		began = began || b.progress.Live
 		if err == nil || ctx.Err() != nil {
 			return nil
