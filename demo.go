@@ -12,9 +12,10 @@ import (
 	"foyer/demo"
 )
 
-// demoCommand serves, with bots in six rooms; or sends the bots elsewhere.
+// demoCommand serves, with bots in six rooms and pictures in some; or sends
+// bots and pictures elsewhere.
 type demoCommand struct {
-	At   []string `group:"demo" placeholder:"URL" help:"Serve nothing, only send the bots to these room servers: rtmp://host. They need the servers' admin token."`
+	At   []string `group:"demo" placeholder:"URL" help:"Serve nothing, only send the bots to these room servers: rtmp://host. They need the servers' admin token, and to broadcast, their stream secret."`
 	Seed uint64   `group:"demo" placeholder:"N" help:"The same number, the same evening. Default: another each time."`
 
 	Settings settings `embed:""`
@@ -43,6 +44,7 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 	}
 	cfg.Servers = []string{"rtmp://" + loopback(n.rtmp.Addr().String(), portNumber(n.rtmp))}
 	cfg.Token = string(n.secrets.admin)
+	cfg.StreamKey = func(room string) string { return streamKey(n.secrets.stream, room) }
 	return n.run(ctx, func(ctx context.Context) error { return demo.Run(ctx, cfg) })
 }
 
@@ -57,6 +59,12 @@ func (cmd *demoCommand) visit(ctx context.Context, cfg demo.Config) error {
 			return err
 		}
 		cfg.Token = string(token)
+	}
+	stream, err := streamSecret(cmd.Settings.StreamSecret, cmd.Settings.Data)
+	if err == nil {
+		cfg.StreamKey = func(room string) string { return streamKey(stream, room) }
+	} else {
+		cfg.Log.Warn("no broadcasts: give --stream-secret, FOYER_STREAM_SECRET or FOYER_STREAM_SECRET_FILE", "err", err)
 	}
 	cfg.Log.Info("demo started", "at", cfg.Servers, "seed", cfg.Seed)
 	return demo.Run(ctx, cfg)

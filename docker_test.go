@@ -37,6 +37,13 @@ func TestCompose(t *testing.T) {
 	c.until("six rooms with people in them", func() bool {
 		return c.all(one, "live", "rooms1", 3) && c.all(two, "live", "rooms2", 3)
 	})
+	c.until("pictures in rooms of both servers", func() bool {
+		rooms := c.rooms()
+		return rooms["blue"].Publishers == 1 && rooms["jazz"].Publishers == 1 && rooms["night-train"].Publishers == 1
+	})
+	if one, lobby := c.exec("rooms1", "/foyer", "key", "jazz"), c.exec("lobby", "/foyer", "key", "jazz"); lastLine(one) != lastLine(lobby) || !strings.Contains(one, "key live?key=") {
+		t.Errorf("the servers disagree about a key: %q, %q", one, lobby)
+	}
 	c.until("every server is healthy", func() bool {
 		return strings.Count(c.docker("ps", "--filter", "label=com.docker.compose.project=foyer-test", "--format", "{{.Status}}"), "(healthy)") == 3
 	})
@@ -45,7 +52,9 @@ func TestCompose(t *testing.T) {
 	c.until("the rooms of a server that died are stale", func() bool { return c.all(one, "stale", "rooms1", 0) })
 	c.until("then they go away", func() bool { return c.none(one) && c.all(two, "live", "rooms2", 1) })
 	c.run("start", "rooms1")
-	c.until("they come back, and so do the people", func() bool { return c.all(one, "live", "rooms1", 3) })
+	c.until("they come back, and so do the people and the pictures", func() bool {
+		return c.all(one, "live", "rooms1", 3) && c.rooms()["jazz"].Publishers == 1
+	})
 	c.run("stop", "rooms1")
 	c.until("the rooms of a server that stopped go away", func() bool { return c.none(one) })
 	c.run("start", "rooms1")
@@ -115,6 +124,13 @@ func (c *compose) run(args ...string) {
 	}
 	c.t.Logf("compose %s: %v", strings.Join(args, " "), time.Since(began).Round(100*time.Millisecond))
 }
+
+// exec runs a program in a container and returns what it printed.
+func (c *compose) exec(args ...string) string {
+	return strings.TrimSpace(c.output(append([]string{"exec", "-T"}, args...)...))
+}
+
+func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }
 
 // docker runs docker and returns what it printed.
 func (c *compose) docker(args ...string) string {

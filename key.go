@@ -18,6 +18,8 @@ type keyCommand struct {
 	RTMP       string `default:":1935" placeholder:"ADDR" help:"Where the server listens for RTMP. Default: ${default}."`
 	PublicRTMP string `placeholder:"URL" help:"Where others reach it by RTMP. Default: a guess."`
 	Config     string `placeholder:"FILE" help:"The server's YAML file."`
+
+	StreamSecret secret `placeholder:"SECRET" help:"The server's stream secret. Default: from the data folder."`
 }
 
 // Run prints the server and the key of a room, a line each.
@@ -25,10 +27,7 @@ func (cmd *keyCommand) Run(p *program) error {
 	if !room.ValidName(cmd.Room) {
 		return usagef("%q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -", cmd.Room)
 	}
-	stream, err := readSecret(filepath.Join(cmd.Data, streamSecretFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no stream secret in %s: start 'foyer serve' once, or name its folder with --data", cmd.Data)
-	}
+	stream, err := streamSecret(cmd.StreamSecret, cmd.Data)
 	if err != nil {
 		return err
 	}
@@ -42,4 +41,16 @@ func (cmd *keyCommand) Run(p *program) error {
 	}
 	_, err = fmt.Fprintf(p.stdout, "server %s/room/%s\nkey live?key=%s\n", public, cmd.Room, streamKey(stream, cmd.Room))
 	return err
+}
+
+// streamSecret is the stream secret as given, else that of a server's data folder.
+func streamSecret(given secret, data string) (secret, error) {
+	if given != "" {
+		return given, nil
+	}
+	stream, err := readSecret(filepath.Join(data, streamSecretFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("no stream secret in %s: start 'foyer serve' once, or name its folder with --data", data)
+	}
+	return stream, err
 }

@@ -43,9 +43,10 @@ type program struct {
 // commands is the command line.
 type commands struct {
 	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the lobby and rooms: RTMP, web pages and API in one process. This is what foyer does without a command."`
-	Demo    demoCommand    `cmd:"" help:"Serve, and fill six rooms with bots that come, chat and go."`
+	Demo    demoCommand    `cmd:"" help:"Serve, and fill six rooms with bots that come, chat and go, some with moving pictures."`
 	Join    joinCommand    `cmd:"" help:"Be in a room from this terminal, or pipe lines into it."`
 	Rooms   roomsCommand   `cmd:"" help:"List the rooms of a lobby."`
+	Publish publishCommand `cmd:"" help:"Broadcast an FLV file, or a test card with a clock, into a room."`
 	Key     keyCommand     `cmd:"" help:"Print what to type into OBS to broadcast into a room."`
 	Check   checkCommand   `cmd:"" help:"Exit with 0 when the server is ready; for health checks."`
 	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`

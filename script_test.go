@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 //	crash NAME           SIGKILL
 //	until URL REGEXP     wait until the answer matches; ! until: until it does not
 //	status N PROGRAM...  run it to its end, which must be with that exit status
+//	key VAR NAME ROOM    set $VAR to the key of a server's room
+//	film FILE            write an FLV file of a fifth of a second
 //	quiet NAME FILE...   fail if its output has what is in one of the files
 //	stranger ...         run ffmpeg or rtmpdump as a room; see scriptStranger
 //
@@ -60,7 +62,7 @@ func TestScript(t *testing.T) {
 		Condition: have,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe("serve"), "demo": scriptServe("demo"), "start": scriptStart, "say": scriptSay, "sees": scriptSees,
-			"status": scriptStatus, "quiet": scriptQuiet, "stranger": scriptStranger,
+			"status": scriptStatus, "quiet": scriptQuiet, "stranger": scriptStranger, "key": scriptKey, "film": scriptFilm,
 			"end": scriptEnd, "halt": scriptHalt, "crash": scriptCrash, "until": scriptUntil,
 		},
 	})
@@ -154,7 +156,7 @@ func launchProgram(ts *testscript.TestScript, name, program string, args ...stri
 	p := &process{cmd: exec.Command(path, args...), exited: make(chan struct{}), grown: make(chan struct{})}
 	p.cmd.Dir = ts.Getenv("WORK")
 	p.cmd.Env = append(os.Environ(), "USER=somebody", "GORACE=atexit_sleep_ms=0")
-	for _, name := range []string{"FOYER_LOBBY_SECRET", "FOYER_LOBBY_SECRET_FILE", "FOYER_ADMIN_TOKEN_FILE"} {
+	for _, name := range []string{"FOYER_LOBBY_SECRET", "FOYER_LOBBY_SECRET_FILE", "FOYER_ADMIN_TOKEN_FILE", "FOYER_STREAM_SECRET_FILE"} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	p.cmd.Stdout, p.cmd.Stderr = p, p
@@ -283,6 +285,20 @@ func scriptQuiet(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s shows what is in %s", args[0], name)
 		}
 	}
+}
+
+func scriptKey(ts *testscript.TestScript, _ bool, args []string) {
+	stream, err := readSecret(filepath.Join(ts.Getenv(args[1]+"_data"), streamSecretFile))
+	ts.Check(err)
+	ts.Setenv(args[0], streamKey(stream, args[2]))
+}
+
+func scriptFilm(ts *testscript.TestScript, _ bool, args []string) {
+	film := "FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"
+	for i := range 6 {
+		film += "\x09\x00\x00\x03\x00\x00" + string(rune(i*20)) + "\x00\x00\x00\x00\x12ok\x00\x00\x00\x0E" // Sorenson H.263
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(film), 0o644))
 }
 
 // scriptStranger runs "stranger NAME PROGRAM ADDR SECRETFILE ROOM": a program

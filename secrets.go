@@ -33,7 +33,7 @@ func loadSecrets(s *settings) (*secrets, error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	sec := &secrets{lobby: s.LobbySecret, admin: s.AdminToken}
+	sec := &secrets{lobby: s.LobbySecret, admin: s.AdminToken, stream: s.StreamSecret}
 	for _, f := range []struct {
 		name  string
 		value *secret

@@ -46,7 +46,9 @@ type settings struct {
 
 	LobbySecret secret `group:"secrets" placeholder:"SECRET" help:"Password between rooms and lobby. Default: made at first start."`
 	AdminToken  secret `group:"secrets" placeholder:"SECRET" help:"Makes moderators and operators. Default: made at first start."`
-	Data        string `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
+	// The keys to publish with follow from it.
+	StreamSecret secret `group:"secrets" placeholder:"SECRET" help:"The rooms' publishing keys are made of it; servers that share it have the same. Default: made at first start."`
+	Data         string `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
 
 	Node       string `group:"self" default:"${node}" placeholder:"NAME" help:"Name of this process. Default: the host name."`
 	PublicRTMP string `group:"self" placeholder:"URL" help:"Where others reach this server by RTMP, as in rtmp://live.example.org. Default: a guess."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,24 +19,34 @@ type Config struct {
 	Seed    uint64   // the same seed, the same evening
 	Log     *slog.Logger
 
+	// StreamKey is the publishing key of a room; nil: nobody broadcasts.
+	StreamKey func(room string) string
+
 	dial func(ctx context.Context, network, addr string) (net.Conn, error) // tests have a network of their own
 }
 
-// Run plays in all six rooms until ctx ends. It returns when every bot has
-// left. A server that is away is tried again; that is no error.
+// Run plays in all six rooms, and broadcasts into some, until ctx ends. It
+// returns when every bot has left. A server that is away is tried again; that is no error.
 func Run(ctx context.Context, cfg Config) error {
 	if len(cfg.Servers) == 0 {
 		return errors.New("demo: no server to play on")
 	}
 	var stages []*stage
+	var stations []*station
 	for i, name := range names {
 		s, err := newStage(cfg, i, name)
 		if err != nil {
 			return err
 		}
 		stages = append(stages, s)
+		if cfg.StreamKey != nil && slices.Contains(onAir, name) {
+			stations = append(stations, &station{url: s.url, key: cfg.StreamKey(name), log: cfg.Log, dial: cfg.dial})
+		}
 	}
 	var all sync.WaitGroup
+	for _, s := range stations {
+		all.Go(func() { s.run(ctx) })
+	}
 	for _, s := range stages {
 		all.Go(func() { s.run(ctx) })
 	}

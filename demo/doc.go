@@ -8,4 +8,9 @@
 // What a room is like and what is said there is a text file in scenes. A
 // director decides what happens next; it is a pure function of its seed and of
 // the time that has passed. A stage carries it out.
+//
+// Some rooms also have pictures: a station broadcasts the test card of
+// clip/README.md, in a loop that keeps time with the clock. What carries it
+// is a Broadcast, which also serves whoever has an FLV file of their own. It
+// goes through go-rtmp and go-amf0: a stranger to our server.
 package demo

@@ -59,7 +59,7 @@ func (s *stage) run(ctx context.Context) {
 			return
 		}
 		s.settle(a, err)
-		if s.failed > 0 && !sleep(ctx, s.retry()) {
+		if s.failed > 0 && !sleep(ctx, retryPause(s.failed)) {
 			return
 		}
 	}
@@ -108,12 +108,6 @@ func (s *stage) settle(a action, err error) {
 	if s.failed++; s.failed == 1 {
 		s.log.Warn("room not reached", "instance", s.url, "err", err)
 	}
-}
-
-// retry is the pause after s.failed failures in a row.
-func (s *stage) retry() time.Duration {
-	d := min(maxRetry, minRetry<<min(s.failed, 10))
-	return d/2 + rand.N(d/2)
 }
 
 // open lets the host in, if it is not there, to make the room what it is.
@@ -201,6 +195,12 @@ func call(ctx context.Context, nc *netconnection.NetConnection, method string, a
 		return fmt.Errorf("calling %s: %w", method, err)
 	}
 	return nil
+}
+
+// retryPause is the pause after that many failures in a row.
+func retryPause(failed int) time.Duration {
+	d := min(maxRetry, minRetry<<min(failed, 10))
+	return d/2 + rand.N(d/2)
 }
 
 // sleep waits for d; it reports false when ctx ended first.

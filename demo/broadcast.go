@@ -1,0 +1,215 @@
+package demo
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A Broadcast is a Source on its way to a server, in real time.
+type Broadcast struct {
+	URL    string  // of the instance: rtmp://host/room/blue
+	Stream string  // what to publish: live?key=KEY
+	Source *Source // nil means the clip
+	Once   bool    // end with the source, instead of beginning again
+
+	// OnProgress hears about twice a second, and when a connection begins or
+	// ends. It runs on the goroutine of Run.
+	OnProgress func(Progress)
+
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // tests have a network of their own
+
+	// owned by Run
+	loop     *loop
+	progress Progress
+	failed   int // attempts in a row
+}
+
+// Progress says how a broadcast goes.
+type Progress struct {
+	Live  bool          // the server takes it
+	Err   error         // why not, when it did and will be tried again
+	Sent  time.Duration // since the beginning of the broadcast
+	Bytes int64         // of sound and pictures
+}
+
+const (
+	// progressPause is the time between two reports.
+	progressPause = 500 * time.Millisecond
+	// maxLate is how late a frame may be. A machine that slept, or a server
+	// that takes too little, begins anew.
+	maxLate = 5 * time.Second
+)
+
+// maxGhost is how often a broadcast that was lost takes a no for one that is
+// meant for somebody else: a server that does not know yet that the connection
+// is gone may refuse the newcomer for the sake of the older one.
+const maxGhost = 8
+
+// errLate means that the broadcast fell behind its clock.
+var errLate = errors.New("fell behind: the connection is too slow, or this machine slept")
+
+// Run broadcasts until ctx ends, or the source does if it plays once; that is
+// no error. A server that goes away is tried again until it is back; one that
+// cannot be reached at first, or that says no (a *Refusal), is an error.
+func (b *Broadcast) Run(ctx context.Context) error {
+	began := false
+	for {
+		err := b.session(ctx)
+		refusal, refused := errors.AsType[*Refusal](err)
+		if refused && began && !refusal.Late && b.failed < maxGhost {
+			refused = false
+		}
+		began = began || b.progress.Live
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		if _, bad := errors.AsType[*formatError](err); bad || refused || !began {
+			return err
+		}
+		if b.progress.Live {
+			b.failed = 0
+		}
+		b.failed++
+		b.progress.Live, b.progress.Err = false, err
+		b.report()
+		if !sleep(ctx, retryPause(b.failed)) {
+			return nil
+		}
+	}
+}
+
+// session broadcasts over one connection. The error is nil when the source has
+// ended.
+func (b *Broadcast) session(ctx context.Context) error {
+	p, err := b.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := b.begin(); err != nil {
+		return err
+	}
+	b.progress.Live, b.progress.Err = true, nil
+	var (
+		zero    = int64(-1) // the time on the loop's timeline that is 0 for the server
+		due     = b.loop.origin
+		before  = b.progress.Sent
+		timer   = time.NewTimer(0)
+		reports time.Time
+	)
+	defer timer.Stop()
+	for {
+		t, err := b.loop.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if zero < 0 {
+			zero = t.time
+			if !b.loop.clock {
+				due = time.Now().Add(-ms(zero))
+			}
+		}
+		if b.Once && b.loop.clock && ms(t.time-zero) >= clipLength {
+			return nil
+		}
+		if err := b.await(ctx, p, timer, due.Add(ms(t.time))); err != nil {
+			return err
+		}
+		at := max(0, t.time-zero)
+		if err := p.send(t, at); err != nil {
+			return err
+		}
+		b.progress.Sent = max(b.progress.Sent, before+ms(at))
+		b.progress.Bytes += int64(len(t.data))
+		if now := time.Now(); now.Sub(reports) >= progressPause {
+			reports = now
+			b.report()
+		}
+	}
+}
+
+// begin sets the loop to where the session begins: the clip where the clock
+// says, a file at its beginning or at the next key frame after what was sent.
+func (b *Broadcast) begin() (err error) {
+	if b.loop != nil && !b.loop.clock {
+		b.loop.resume()
+		return nil
+	}
+	source := b.Source
+	if source == nil {
+		source = Clip()
+	}
+	b.loop, err = source.play(time.Now(), b.Once)
+	return err
+}
+
+func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// await waits until something is due, or the connection or ctx ends.
+func (b *Broadcast) await(ctx context.Context, p *publisher, timer *time.Timer, due time.Time) error {
+	wait := time.Until(due)
+	if wait < -maxLate {
+		return errLate
+	}
+	timer.Reset(max(0, wait))
+	select {
+	case <-timer.C:
+		return nil
+	case <-p.ended:
+		return p.reason()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// report tells how it goes.
+func (b *Broadcast) report() {
+	if b.OnProgress != nil {
+		b.OnProgress(b.progress)
+	}
+}
+
+// connect opens a connection and publishes.
+func (b *Broadcast) connect(ctx context.Context) (*publisher, error) {
+	u, err := url.Parse(b.URL)
+	if err != nil {
+		return nil, err
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"rtmp": "1935", "rtmps": "443"}[u.Scheme]
+	}
+	if port == "" || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not an address such as rtmp://host/room/blue", b.URL)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, setupTimeout, errors.New("the server does not answer"))
+	defer cancel()
+	dial := b.dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme == "rtmps" {
+		secure := tls.Client(conn, &tls.Config{ServerName: u.Hostname()})
+		if err := secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, err
+		}
+		conn = secure
+	}
+	app := strings.Trim(u.Path, "/")
+	return publish(ctx, conn, u.Scheme+"://"+u.Host+"/"+app, app, b.Stream)
+}

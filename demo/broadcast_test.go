@@ -1,0 +1,497 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// keyed serves rooms whose keys are "key-" and their name.
+func keyed(t *testing.T, n *network) (host *server.Host, stop func()) {
+	host = &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	host.Handle("room", func() server.Application {
+		return room.New(room.Config{AdminToken: "token", Takeover: true, StreamKey: func(room string) string { return "key-" + room }})
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		host.Serve(ctx, n)
+	}()
+	return host, func() {
+		host.Stop(ctx)
+		cancel()
+		<-served
+	}
+}
+
+// A viewer is an RTMP player of ours.
+type viewer struct {
+	session *rtmp.Session
+	ran     chan struct{}
+
+	// guarded by mu
+	mu    sync.Mutex
+	video []rtmp.Message
+	audio []rtmp.Message
+	data  []rtmp.Message
+}
+
+func (v *viewer) WriteMessage(m rtmp.Message) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch m.Payload = bytes.Clone(m.Payload); m.Type {
+	case rtmp.TypeVideo:
+		v.video = append(v.video, m)
+	case rtmp.TypeAudio:
+		v.audio = append(v.audio, m)
+	default:
+		v.data = append(v.data, m)
+	}
+}
+
+func (v *viewer) Close(error) {}
+
+// take returns what came since it was called last.
+func (v *viewer) take() (video, audio []rtmp.Message) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	video, audio, v.video, v.audio = v.video, v.audio, nil, nil
+	return video, audio
+}
+
+// view plays a stream; the session ends with the test or with the server.
+func view(t *testing.T, n *network, url, stream string) *viewer {
+	t.Helper()
+	v := &viewer{ran: make(chan struct{})}
+	var err error
+	v.session, _, err = rtmp.Dial(t.Context(), url, nil, rtmp.DialOptions{Dial: n.dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { defer close(v.ran); v.session.Run(context.WithoutCancel(t.Context())) }()
+	st, err := v.session.CreateStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Play(t.Context(), stream, rtmp.StartAny, v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (v *viewer) leave() { v.session.Close(nil); <-v.ran }
+
+// running is a broadcast under way.
+type running struct {
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func run(t *testing.T, b *Broadcast) *running {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &running{cancel, make(chan error, 1)}
+	go func() { r.ended <- b.Run(ctx) }()
+	return r
+}
+
+// steps fails unless the timestamps go on in steps from min to max, and
+// returns the last one.
+func steps(t *testing.T, what string, list []rtmp.Message, low, high uint32) uint32 {
+	t.Helper()
+	for i := 1; i < len(list); i++ {
+		if d := list[i].Timestamp - list[i-1].Timestamp; d < low || d > high {
+			t.Fatalf("%s: %d after %d", what, list[i].Timestamp, list[i-1].Timestamp)
+		}
+	}
+	return list[len(list)-1].Timestamp
+}
+
+// frames leaves out the sequence headers.
+func frames(list []rtmp.Message) (rest []rtmp.Message) {
+	for _, m := range list {
+		if roleOf(tag{kind: byte(m.Type), data: m.Payload}) != header {
+			rest = append(rest, m)
+		}
+	}
+	return rest
+}
+
+// The clip arrives at a player of our own, round after round, with timestamps
+// that go on, in step with the clock.
+func TestBroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		host, stop := keyed(t, n)
+		v := view(t, n, "rtmp://h/room/blue", "live")
+		time.Sleep(7777 * time.Millisecond)
+		r := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: n.dial})
+		time.Sleep(65 * time.Second) // three rounds
+		synctest.Wait()
+		now := time.Now()
+		video, audio := v.take()
+		if roleOf(tag{kind: tagVideo, data: video[0].Payload}) != header || roleOf(tag{kind: tagAudio, data: audio[0].Payload}) != header {
+			t.Error("no sequence headers come first")
+		}
+		video, audio = frames(video), frames(audio)
+		steps(t, "video", video, 40, 40)
+		steps(t, "audio", audio, 32, 32)
+		if len(video) < 25*64-1 || len(audio) < 31*64 {
+			t.Errorf("%d pictures and %d frames of sound in 65 s", len(video), len(audio))
+		}
+		if host.Stream("room/blue", "live") == nil {
+			t.Error("the host does not know the stream")
+		}
+		i := slices.IndexFunc(v.data, func(m rtmp.Message) bool { return bytes.Contains(m.Payload, []byte("onMetaData")) })
+		if i < 0 || !bytes.Contains(v.data[i].Payload, []byte("width")) || bytes.Contains(v.data[i].Payload, []byte("duration")) {
+			t.Errorf("metadata: %v", v.data)
+		}
+		// The picture that came last is the one of this moment.
+		shown := pictureNumber(t, video[len(video)-1].Payload)
+		if want := int(now.UnixMilli() % clipLength.Milliseconds() / 40); shown != want {
+			t.Errorf("picture %d is shown when the clock is at %d", shown, want)
+		}
+		r.cancel()
+		if err := <-r.ended; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if host.Stream("room/blue", "live") != nil {
+			t.Error("the stream is still published")
+		}
+		v.leave()
+		stop()
+	})
+}
+
+// pictureNumber finds a picture in the clip.
+func pictureNumber(t *testing.T, data []byte) int {
+	t.Helper()
+	r, err := newFLVReader(bytes.NewReader(clip))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; {
+		g, err := r.next()
+		if err != nil {
+			t.Fatal("the picture is not in the clip")
+		}
+		if g.kind != tagVideo || roleOf(g) == header || roleOf(g) == ending {
+			continue
+		}
+		if bytes.Equal(g.data, data) {
+			return n
+		}
+		n++
+	}
+}
+
+func TestBroadcastOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		_, stop := keyed(t, n)
+		began := time.Now()
+		var last Progress
+		b := &Broadcast{URL: "rtmp://h/room/blue/", Stream: "live?key=key-blue", Once: true, dial: n.dial, OnProgress: func(p Progress) { last = p }}
+		if err := b.Run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < clipLength-100*time.Millisecond || took > clipLength+2*time.Second {
+			t.Errorf("the clip took %v", took)
+		}
+		if !last.Live || last.Sent < 19*time.Second || last.Bytes < 400_000 {
+			t.Errorf("progress: %+v", last)
+		}
+		stop()
+	})
+}
+
+// What the server says reaches the person who broadcasts.
+func TestBroadcastRefused(t *testing.T) {
+	for _, c := range []struct{ name, url, stream, want string }{
+		{"wrong key", "rtmp://h/room/blue", "live?key=x", "the server says: Wrong stream key for room blue."},
+		{"no key", "rtmp://h/room/blue", "live", "the server says: The stream key is missing: publish as live?key=KEY."},
+		{"no such application", "rtmp://h/chess", "live?key=x", "Application (chess) is not defined."},
+		{"a name that is no room's", "rtmp://h/room/a%20b", "live?key=x", "Room name is not valid."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork()
+				_, stop := keyed(t, n)
+				err := (&Broadcast{URL: c.url, Stream: c.stream, dial: n.dial}).Run(t.Context())
+				if _, ok := errors.AsType[*Refusal](err); !ok || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %v, want a refusal: %s", err, c.want)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+func TestBroadcastTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		_, stop := keyed(t, n)
+		one := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: n.dial})
+		time.Sleep(5 * time.Second)
+		two := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: n.dial})
+		err := <-one.ended
+		if r, ok := errors.AsType[*Refusal](err); !ok || !r.Late || !strings.Contains(err.Error(), "Taken over") {
+			t.Errorf("the first one ended with %v", err)
+		}
+		two.cancel()
+		if err := <-two.ended; err != nil {
+			t.Error(err)
+		}
+		stop()
+	})
+}
+
+// The server goes away and comes back: the broadcast goes on, in step again.
+func TestBroadcastReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now atomic.Pointer[network]
+		now.Store(newNetwork())
+		_, stop := keyed(t, now.Load())
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return now.Load().dial(ctx, network, addr)
+		}
+		var lost, live int
+		r := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: dial, OnProgress: func(p Progress) {
+			if p.Live {
+				live++
+			} else if p.Err != nil {
+				lost++
+			}
+		}})
+		time.Sleep(10 * time.Second)
+		stop()
+		time.Sleep(time.Minute)
+		now.Store(newNetwork())
+		host, stop := keyed(t, now.Load())
+		v := view(t, now.Load(), "rtmp://h/room/blue", "live")
+		time.Sleep(12 * time.Second)
+		synctest.Wait()
+		video, _ := v.take()
+		if host.Stream("room/blue", "live") == nil || len(video) < 25*5 {
+			t.Errorf("%d pictures after the server came back", len(video))
+		}
+		r.cancel()
+		if err := <-r.ended; err != nil || lost < 5 || live < 10 {
+			t.Errorf("%v; lost %d, live %d", err, lost, live)
+		}
+		v.leave()
+		stop()
+	})
+}
+
+// A first attempt that fails is an error at once, and nothing is left running.
+func TestBroadcastNobodyThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := func(context.Context, string, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			go func() { io.Copy(io.Discard, there) }() // ends with the connection
+			return here, nil
+		}
+		err := (&Broadcast{URL: "rtmp://h/room/blue", Stream: "live", dial: silent}).Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "does not answer") {
+			t.Errorf("a silent server: %v", err)
+		}
+		n := newNetwork()
+		n.Close()
+		if err := (&Broadcast{URL: "rtmp://h/room/blue", dial: n.dial}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "nobody listens") {
+			t.Errorf("no server: %v", err)
+		}
+		for _, url := range []string{"http://h/x", "rtmp:///room/blue", "blue", "rtmp://h:x/room"} {
+			if err := (&Broadcast{URL: url, dial: n.dial}).Run(t.Context()); err == nil {
+				t.Errorf("%s was taken for an address", url)
+			}
+		}
+	})
+}
+
+// A server that stops reading does not hold the broadcast for ever.
+func TestBroadcastServerThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		_, stop := keyed(t, n)
+		var stuck atomic.Bool
+		first := true
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := n.dial(ctx, network, addr)
+			if first && err == nil {
+				first, c = false, stuckConn{c, &stuck, make(chan struct{})}
+			}
+			return c, err
+		}
+		var lost error
+		r := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: dial, OnProgress: func(p Progress) {
+			if p.Err != nil {
+				lost = p.Err
+			}
+		}})
+		time.Sleep(5 * time.Second)
+		stuck.Store(true)
+		time.Sleep(time.Minute)
+		v := view(t, n, "rtmp://h/room/blue", "live")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if video, _ := v.take(); len(video) < 100 {
+			t.Errorf("%d pictures after a new beginning", len(video))
+		}
+		r.cancel()
+		if err := <-r.ended; err != nil || lost == nil {
+			t.Errorf("%v; lost: %v", err, lost)
+		}
+		v.leave()
+		stop()
+	})
+}
+
+// A stuckConn takes nothing any more once stuck is set.
+type stuckConn struct {
+	net.Conn
+	stuck  *atomic.Bool
+	closed chan struct{}
+}
+
+func (c stuckConn) Write(b []byte) (int, error) {
+	if c.stuck.Load() {
+		<-c.closed
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
+func (c stuckConn) Close() error {
+	select {
+	case <-c.closed:
+	default:
+		close(c.closed)
+	}
+	return c.Conn.Close()
+}
+
+// Timestamps go on over the end of 32 bits, on the wire and in the relay.
+func TestBroadcastWraps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		_, stop := keyed(t, n)
+		v := view(t, n, "rtmp://h/room/blue", "live")
+		conn, err := n.dial(t.Context(), "tcp", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := publish(t.Context(), conn, "rtmp://h/room/blue", "room/blue", "live?key=key-blue")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := Clip().play(time.UnixMilli(0), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The first frames are at 0, as in every session; then 49 days pass.
+		var first int64 = math.MaxUint32 - 30_000
+		for n := range 3000 {
+			g, err := l.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := g.time
+			if n > 100 {
+				at += first
+			}
+			if err := p.send(g, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.close()
+		synctest.Wait()
+		video, audio := v.take()
+		video, audio = frames(video)[60:], frames(audio)[60:]
+		if a, b := steps(t, "video", video, 40, 40), steps(t, "audio", audio, 32, 32); a > 100_000 || b > 100_000 {
+			t.Errorf("ended at %d and %d, not past 2^32", a, b)
+		}
+		v.leave()
+		stop()
+	})
+}
+
+// What a hostile or broken server says ends the connection, not the process.
+func TestBroadcastHostileServer(t *testing.T) {
+	const hello = 1 + 1536 + 1536
+	for name, answer := range map[string]string{
+		"an empty message":      "\x03\x00\x00\x00\x00\x00\x00\x14\x00\x00\x00\x00",
+		"garbage":               strings.Repeat("\xFF", 5000),
+		"a shared object":       "\x03\x00\x00\x00\x00\x00\x01\x13\x00\x00\x00\x00\x00",
+		"a bad answer":          "\x03\x00\x00\x00\x00\x00\x11\x14\x00\x00\x00\x00\x02\x00\x07_result\x00\x3f",
+		"an array that claims":  "\x03\x00\x00\x00\x00\x00\x18\x14\x00\x00\x00\x00\x02\x00\x07_result\x00\x3f\xf0\x00\x00\x00\x00\x00\x00\x0a\xff\xff\xff\xff",
+		"nothing and goes away": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				var server sync.WaitGroup
+				defer server.Wait()
+				server.Go(func() { io.Copy(io.Discard, there) }) // until either side closes
+				server.Go(func() {
+					defer there.Close()
+					there.Write(append([]byte{3}, make([]byte, hello-1)...))
+					there.Write([]byte(answer))
+					time.Sleep(time.Second)
+				})
+				p, err := publish(t.Context(), here, "rtmp://h/x", "x", "live")
+				if err == nil {
+					p.close()
+					t.Error("published")
+				}
+			})
+		})
+	}
+}
+
+func TestScriptMessage(t *testing.T) {
+	meta := amf.Append(amf.Append(nil, amf.String("onMetaData")), amf.ECMAArray{
+		{Name: "width", Value: amf.Number(640)}, {Name: "duration", Value: amf.Number(20)}, {Name: "stereo", Value: amf.Bool(false)},
+		{Name: "keyframes", Value: amf.Object{{Name: "times", Value: amf.StrictArray{amf.Number(0)}}}}, {Name: "encoder", Value: amf.String("x")},
+	})
+	for _, tag := range [][]byte{meta, amf.Append(nil, amf.String("@setDataFrame"))} {
+		if len(tag) < 20 {
+			tag = append(tag, meta...)
+		}
+		m, err := scriptMessage(tag)
+		if err != nil || m.Name != "@setDataFrame" {
+			t.Fatal(m, err)
+		}
+		body, _ := io.ReadAll(m.Body)
+		args, err := amf.NewDecoder(body).Rest()
+		if err != nil || len(args) != 2 {
+			t.Fatalf("%q: %v, %v", body, args, err)
+		}
+		if w, _ := amf.AsNumber(amf.Lookup(args[1], "width")); w != 640 || len(fields(args[1])) != 3 {
+			t.Errorf("metadata: %v", args)
+		}
+	}
+	if m, err := scriptMessage([]byte("\x02\x00\x02hi\x05")); err != nil || m.Name != "hi" {
+		t.Errorf("%v, %v", m, err)
+	}
+	if _, err := scriptMessage([]byte{5}); err == nil {
+		t.Error("data without a name was accepted")
+	}
+}

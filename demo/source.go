@@ -1,0 +1,103 @@
+package demo
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"io"
+	"strings"
+	"time"
+)
+
+// clip is the test card; clip/README.md says what is in it.
+//
+//go:embed clip/clip.flv
+var clip []byte
+
+// clipLength is how long the clip is. It divides a minute, so that its clock
+// can be compared with any other.
+const clipLength = 20 * time.Second
+
+// probeTags is how many tags are looked at to see what is in a file.
+const probeTags = 500
+
+// A Source is something to broadcast: the built-in clip or an FLV file.
+type Source struct {
+	file  io.ReadSeeker
+	video bool // there are pictures: playing begins with a key frame
+	clock bool // it is the clip, which is played in step with the clock
+
+	codecs     []string
+	unplayable []string
+}
+
+// Clip is the built-in test card with a moving clock.
+func Clip() *Source {
+	s, err := NewSource(bytes.NewReader(clip))
+	if err != nil {
+		panic(err) // a test has looked at it
+	}
+	s.clock = true
+	return s
+}
+
+// NewSource looks into an FLV file. The error says in words for a person why
+// it cannot be broadcast.
+func NewSource(file io.ReadSeeker) (*Source, error) {
+	r, err := newFLVReader(file)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{file: file}
+	seen := make(map[byte]bool)
+	for range probeTags {
+		t, err := r.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if t.kind == tagScript || seen[t.kind] {
+			continue
+		}
+		seen[t.kind] = true
+		s.video = s.video || t.kind == tagVideo
+		name, unplayable := codecOf(t)
+		s.codecs = append(s.codecs, name)
+		if unplayable {
+			s.unplayable = append(s.unplayable, name)
+		}
+	}
+	if len(seen) == 0 {
+		return nil, formatErrorf("there are neither pictures nor sound in the file")
+	}
+	return s, nil
+}
+
+// String names the codecs, as in "H.264, AAC".
+func (s *Source) String() string { return strings.Join(s.codecs, ", ") }
+
+// Warning says what in the source not everybody will see or hear; "" for nothing.
+func (s *Source) Warning() string {
+	if len(s.unplayable) == 0 {
+		return ""
+	}
+	return "browsers cannot play " + strings.Join(s.unplayable, " and ") + ": only RTMP and FLV players will"
+}
+
+// play returns a loop that begins now: the clip where the clock says, a file
+// at its beginning.
+func (s *Source) play(now time.Time, once bool) (*loop, error) {
+	l := &loop{file: s.file, once: once, video: s.video}
+	if s.clock {
+		l.clock, l.once = true, false // the whole of it, from wherever it begins
+		l.from = now.UnixMilli() % clipLength.Milliseconds()
+		l.origin = now.Add(-ms(l.from))
+	}
+	if err := l.rewind(); err != nil {
+		return nil, err
+	}
+	l.resume()
+	return l, nil
+}

@@ -1,0 +1,455 @@
+package demo
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/yutopp/go-amf0"
+	gortmp "github.com/yutopp/go-rtmp"
+	"github.com/yutopp/go-rtmp/handshake"
+	"github.com/yutopp/go-rtmp/message"
+
+	"foyer/server/amf"
+)
+
+// Broadcasts go through go-rtmp and go-amf0, which share no code with our
+// server: what they send is what a stranger sends. Its client connection is
+// not used: it has no bound in time, tells no status and no reason, and does
+// not answer pings. What is used is what that is made of: handshake, chunks,
+// messages and AMF0. The connection is ours, and ending it ends all of them.
+
+const (
+	setupTimeout = 10 * time.Second // dialing, handshake, connect and publish together
+	writeTimeout = 10 * time.Second // for a server that does not read
+	byeTimeout   = time.Second      // for a server to say that the broadcast has ended
+	chunkSize    = 64 << 10         // most key frames are one chunk
+	maxAnswer    = 64 << 10         // a server's command
+)
+
+// Chunk streams, as encoders use them.
+const (
+	chunksControl  = 2
+	chunksCommands = 3
+	chunksAudio    = 4
+	chunksVideo    = 6
+	chunksData     = 5
+)
+
+// Transactions of a publisher.
+const (
+	transactionConnect = 1 + iota
+	transactionCreateStream
+	transactionPublish
+)
+
+// A Refusal is the server's no: to a broadcast that wanted to begin or to one
+// that went on.
+type Refusal struct {
+	Code, Description string
+	Late              bool // the broadcast had begun
+}
+
+func (e *Refusal) Error() string {
+	if e.Description == "" {
+		return "the server says " + e.Code
+	}
+	return "the server says: " + e.Description
+}
+
+// errGone means that the server ended the connection without a reason.
+var errGone = errors.New("the server is gone")
+
+// A publisher is a connection that publishes one stream. Its reader is a
+// goroutine that publish starts and close waits for.
+type publisher struct {
+	// set by publish
+	conn    net.Conn
+	chunks  *gortmp.ChunkStreamer
+	answers chan command  // for publish and close
+	ended   chan struct{} // closed when the reader has ended
+
+	// owned by the goroutine of publish, send and close
+	stream uint32
+
+	// guarded by mu
+	mu    sync.Mutex
+	live  bool
+	cause error // why it ended, the first of the reasons
+
+	// writing has an element while go-rtmp takes a message: it can take one at a time
+	writing chan struct{}
+}
+
+// A command is what the server says.
+type command struct {
+	name        string
+	transaction int64
+	args        amf.Args // the first is the command object
+}
+
+// code is the code of the information object.
+func (c *command) code() string {
+	code, _ := amf.AsString(amf.Lookup(c.args.At(1), "code"))
+	return code
+}
+
+// publish publishes a stream on a connection to a server: app is the instance
+// ("room/blue"), stream the name with its key. ctx bounds the beginning. It
+// takes the connection over. The error is a *Refusal when the server says no.
+func publish(ctx context.Context, conn net.Conn, tcURL, app, stream string) (*publisher, error) {
+	p := &publisher{
+		conn:    conn,
+		answers: make(chan command, 8), // more than are asked for
+		ended:   make(chan struct{}),
+		writing: make(chan struct{}, 1),
+	}
+	stop := context.AfterFunc(ctx, func() { p.fail(context.Cause(ctx)) })
+	defer stop()
+	if err := p.handshake(); err != nil {
+		conn.Close()
+		return nil, cmpError(ctx, fmt.Errorf("handshake: %w", err))
+	}
+	p.chunks = gortmp.NewChunkStreamer(bufio.NewReader(conn), bufio.NewWriterSize(conn, 16<<10), nil)
+	// It acknowledges what it reads by calling a nil func. What servers send to
+	// a publisher never comes to a gigabyte.
+	if err := p.chunks.PeerState().SetAckWindowSize(math.MaxInt32); err != nil {
+		p.fail(err)
+	}
+	go p.read()
+	if err := p.begin(tcURL, app, stream); err != nil {
+		p.close()
+		return nil, cmpError(ctx, err)
+	}
+	return p, nil
+}
+
+// cmpError is why ctx ended, if it has, else err.
+func cmpError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// handshake does the plain handshake (RTMP 1.0 §5.2).
+func (p *publisher) handshake() (err error) {
+	defer recovered(&err)
+	return handshake.HandshakeWithServer(p.conn, p.conn, &handshake.Config{SkipHandshakeVerification: true})
+}
+
+// begin connects and publishes (§7.2.1.1, §7.2.2.6).
+func (p *publisher) begin(tcURL, app, stream string) error {
+	connect := &message.NetConnectionConnect{Command: message.NetConnectionConnectCommand{
+		App: app, Type: "nonprivate", FlashVer: "FMLE/3.0 (compatible; foyer, go-rtmp)", TCURL: tcURL,
+	}}
+	if err := p.command(0, "connect", transactionConnect, connect); err != nil {
+		return err
+	}
+	if _, err := p.answer("_result", transactionConnect); err != nil {
+		return err
+	}
+	// connect has been answered, so nothing is on its way that the new size
+	// could cut otherwise, and its own announcement is one chunk in either.
+	if err := p.chunks.SelfState().SetChunkSize(chunkSize); err != nil {
+		return err
+	}
+	if err := p.lost(p.write(chunksControl, 0, 0, &message.SetChunkSize{ChunkSize: chunkSize})); err != nil {
+		return err
+	}
+	if err := p.command(0, "createStream", transactionCreateStream, &message.NetConnectionCreateStream{}); err != nil {
+		return err
+	}
+	result, err := p.answer("_result", transactionCreateStream)
+	if err != nil {
+		return err
+	}
+	id, ok := amf.AsNumber(result.args.At(1))
+	if !ok || id < 1 || id > math.MaxUint32 {
+		return errors.New("the server gave no stream to publish on")
+	}
+	p.stream = uint32(id)
+	if err := p.command(p.stream, "publish", transactionPublish, &message.NetStreamPublish{PublishingName: stream, PublishingType: "live"}); err != nil {
+		return err
+	}
+	_, err = p.answer("onStatus", transactionPublish)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live = true
+	return nil
+}
+
+// answer waits for one of the server's commands.
+func (p *publisher) answer(name string, transaction int64) (command, error) {
+	for {
+		select {
+		case c := <-p.answers:
+			if c.name == name && (c.transaction == transaction || c.code() == "NetStream.Publish.Start") {
+				return c, nil
+			}
+		case <-p.ended:
+			return command{}, p.reason()
+		}
+	}
+}
+
+// send publishes a tag at a time of the stream, in ms, of which the wire
+// carries 32 bits. What go-rtmp writes is right as long as each chunk stream
+// begins at 0 and goes forward, over the end of the 32 bits too: then it needs
+// no extended timestamp, which it leaves out of a message's second chunk.
+func (p *publisher) send(t tag, at int64) error {
+	ts := uint32(at)
+	switch t.kind {
+	case tagAudio:
+		return p.lost(p.write(chunksAudio, p.stream, ts, &message.AudioMessage{Payload: bytes.NewReader(t.data)}))
+	case tagVideo:
+		return p.lost(p.write(chunksVideo, p.stream, ts, &message.VideoMessage{Payload: bytes.NewReader(t.data)}))
+	}
+	data, err := scriptMessage(t.data)
+	if err != nil {
+		return nil // whatever it was, pictures and sound go on
+	}
+	return p.lost(p.write(chunksData, p.stream, ts, data))
+}
+
+// lost is why a message could not be written: what the server said last, if it
+// said something, else err.
+func (p *publisher) lost(err error) error {
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(byeTimeout):
+	}
+	p.fail(err)
+	return p.reason()
+}
+
+// command sends a command.
+func (p *publisher) command(stream uint32, name string, transaction int64, args message.AMFConvertible) error {
+	var body bytes.Buffer
+	if err := message.EncodeBodyAnyValues(amf0.NewEncoder(&body), args); err != nil {
+		return err
+	}
+	return p.lost(p.write(chunksCommands, stream, 0, &message.CommandMessage{CommandName: name, TransactionID: transaction, Body: &body}))
+}
+
+// write gives go-rtmp a message. It returns when it waits to be written, which
+// is when the one before on the same chunk stream has been.
+func (p *publisher) write(chunks int, stream, timestamp uint32, m message.Message) (err error) {
+	p.writing <- struct{}{}
+	defer func() { <-p.writing }()
+	defer recovered(&err)
+	select {
+	case <-p.chunks.Done():
+		return errGone
+	default:
+	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), writeTimeout, errors.New("the server takes nothing"))
+	defer cancel()
+	err = p.chunks.Write(ctx, chunks, timestamp, &gortmp.ChunkMessage{StreamID: stream, Message: m})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// read reads until the connection ends.
+func (p *publisher) read() {
+	defer close(p.ended)
+	for {
+		m, err := p.readMessage()
+		if err == nil {
+			err = p.handle(m)
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
+				err = errGone
+			}
+			p.fail(err)
+			return
+		}
+	}
+}
+
+// readMessage reads one message. go-rtmp panics on an empty one.
+func (p *publisher) readMessage() (m message.Message, err error) {
+	defer recovered(&err)
+	var c gortmp.ChunkMessage
+	_, _, err = p.chunks.Read(&c)
+	return c.Message, err
+}
+
+// handle takes a message of the server.
+func (p *publisher) handle(m message.Message) error {
+	switch m := m.(type) {
+	case *message.SetChunkSize:
+		return p.chunks.PeerState().SetChunkSize(m.ChunkSize)
+	case *message.UserCtrl:
+		if ping, ok := m.Event.(*message.UserCtrlEventPingRequest); ok {
+			// That it cannot be written is for the sender to find.
+			p.write(chunksControl, 0, 0, &message.UserCtrl{Event: &message.UserCtrlEventPingResponse{Timestamp: ping.Timestamp}})
+		}
+	case *message.CommandMessage:
+		// Ours reads it: go-amf0 believes every length.
+		body, err := io.ReadAll(io.LimitReader(m.Body, maxAnswer))
+		if err != nil {
+			return err
+		}
+		args, err := amf.NewDecoder(body).Rest()
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", m.CommandName, err)
+		}
+		return p.handleCommand(command{m.CommandName, m.TransactionID, args})
+	}
+	return nil
+}
+
+// handleCommand takes a command of the server.
+func (p *publisher) handleCommand(c command) error {
+	switch c.name {
+	case "close":
+		return errGone
+	case "_error":
+		return refusal(c.args)
+	case "onStatus":
+		r := refusal(c.args)
+		level, _ := amf.AsString(amf.Lookup(c.args.At(1), "level"))
+		p.mu.Lock()
+		r.Late = p.live
+		p.mu.Unlock()
+		switch {
+		case strings.HasPrefix(r.Code, "NetConnection.") && r.Late:
+			return fmt.Errorf("%w: %s", errGone, r.Description) // it stops, or wants this connection gone
+		case level == "error", r.Late && r.Code == "NetStream.Unpublish.Success":
+			return r
+		}
+	}
+	select {
+	case p.answers <- c:
+	default: // nobody asked for so many
+	}
+	return nil
+}
+
+// refusal is what an answer or status says, as a reason.
+func refusal(args amf.Args) *Refusal {
+	r := &Refusal{}
+	r.Code, _ = amf.AsString(amf.Lookup(args.At(1), "code"))
+	r.Description, _ = amf.AsString(amf.Lookup(args.At(1), "description"))
+	return r
+}
+
+// fail ends the connection. The first reason counts.
+func (p *publisher) fail(err error) {
+	p.mu.Lock()
+	if p.cause == nil {
+		p.cause = err
+	}
+	p.mu.Unlock()
+	p.conn.Close()
+}
+
+// reason is why the connection ended.
+func (p *publisher) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cause
+}
+
+// close ends the broadcast, says so if it can, and waits until nothing of the
+// connection is left.
+func (p *publisher) close() {
+	p.mu.Lock()
+	live := p.live && p.cause == nil
+	p.live = false // from now on the end is ours
+	p.mu.Unlock()
+	p.conn.SetWriteDeadline(time.Now().Add(byeTimeout))
+	if live && p.command(0, "deleteStream", 0, &message.NetStreamDeleteStream{StreamID: p.stream}) == nil {
+		bye := time.After(byeTimeout)
+		for said := false; !said; {
+			select {
+			case c := <-p.answers:
+				said = c.code() == "NetStream.Unpublish.Success"
+			case <-p.ended:
+				said = true
+			case <-bye:
+				said = true
+			}
+		}
+	}
+	p.fail(errGone)
+	p.chunks.Close()
+	<-p.chunks.Done()
+	<-p.ended
+}
+
+// scriptMessage is a script tag as a message. Of the metadata of a file
+// everything is kept that is also true of a live stream.
+func scriptMessage(tag []byte) (*message.DataMessage, error) {
+	d := amf.NewDecoder(tag)
+	first, err := d.Next()
+	name, _ := amf.AsString(first)
+	if name == "@setDataFrame" {
+		first, err = d.Next()
+		name, _ = amf.AsString(first)
+	}
+	if err != nil || name == "" {
+		return nil, cmp.Or(err, errors.New("data without a name"))
+	}
+	if name != "onMetaData" {
+		return &message.DataMessage{Name: name, Body: bytes.NewReader(tag[d.Offset():])}, nil
+	}
+	v, err := d.Next()
+	if err != nil {
+		return nil, err
+	}
+	meta := amf0.ECMAArray{}
+	for _, f := range fields(v) {
+		switch x := f.Value.(type) {
+		case amf.Number:
+			meta[f.Name] = float64(x)
+		case amf.Bool:
+			meta[f.Name] = bool(x)
+		case amf.String:
+			meta[f.Name] = string(x)
+		}
+	}
+	for _, name := range []string{"duration", "filesize", "lasttimestamp", "lastkeyframetimestamp", "lastkeyframelocation"} {
+		delete(meta, name)
+	}
+	var body bytes.Buffer
+	err = message.EncodeBodyAnyValues(amf0.NewEncoder(&body), &message.NetStreamSetDataFrame{AmfData: meta})
+	return &message.DataMessage{Name: "@setDataFrame", Body: &body}, err
+}
+
+// fields are the members of an object or array.
+func fields(v amf.Value) []amf.Field {
+	switch v := v.(type) {
+	case amf.Object:
+		return v
+	case amf.ECMAArray:
+		return v
+	}
+	return nil
+}
+
+// recovered makes an error of a panic in go-rtmp.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("go-rtmp: %v", r)
+	}
+}
