@@ -55,6 +55,16 @@ func TestBrowser(t *testing.T) {
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},
 		{"narrow", testNarrow},
+		{"player parts", testPlayerParts},
+		{"player plays", testPlayerPlays},
+		{"player keyboard", testPlayerKeyboard},
+		{"player again", testPlayerAgain},
+		{"player falls behind", testPlayerFallsBehind},
+		{"player hidden", testPlayerHidden},
+		{"player loses connection", testPlayerLosesConnection},
+		{"player cannot", testPlayerCannot},
+		{"player sound only", testPlayerSoundOnly},
+		{"player muted", testPlayerMuted},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, browser) })
 	}

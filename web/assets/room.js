@@ -9,8 +9,10 @@ import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
 import { SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
+import { showLinkState } from "./linkstate.js";
 import { Panel } from "./panel.js";
 import { Link } from "./reconnect.js";
+import { Stage } from "./stage.js";
 import { keepFitting } from "./viewport.js";
 import { addCopyButtons, showWays } from "./ways.js";
 
@@ -32,6 +34,7 @@ const composer = new Composer(sayForm);
 const people = new People(the(".people"));
 const menu = new Menu(the(".menu"));
 const panel = new Panel(the(".moderate"));
+const stage = new Stage(the(".stage"), name);
 const users = SharedObject.getRemote("users", uri);
 const state = SharedObject.getRemote("room", uri);
 
@@ -203,12 +206,11 @@ function whoAmI() {
 }
 
 state.onSync = () => {
-  const { title = "", topic = "", streams = [], slow = 0, locked = false } = state.data;
+  const { title = "", topic = "", slow = 0, locked = false } = state.data;
   the(".title").textContent = title || name;
   document.title = `${title || name} · foyer`;
   the(".topic").textContent = topic;
-  the(".onstage").textContent = streams.length > 0 ? `On air: ${streams.join(", ")}` : "Nobody is broadcasting";
-  the(".onstage").classList.toggle("live", streams.length > 0);
+  stage.update(state.data);
   the(".stage .lock").hidden = !locked;
   composer.slow(slow);
   panel.update({ title, topic, slow, locked });
@@ -260,14 +262,7 @@ function show() {
 function showLink() {
   const left = Math.ceil((nextTry - Date.now()) / 1000);
   const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? "Connection lost, trying again" : "Connecting";
-  linkState.className = `link-state ${link.up ? "up" : lostAt ? "down" : ""}`;
-  const [said, counted] = linkState.children.length ? linkState.children : [document.createElement("span"), document.createElement("span")];
-  if (!said.isConnected) {
-    counted.setAttribute("aria-hidden", "true");
-    linkState.replaceChildren(said, counted);
-  }
-  if (said.textContent !== words) said.textContent = words;
-  counted.textContent = lostAt && !link.up && gone.hidden && left > 0 ? ` in ${left} s` : "";
+  showLinkState(linkState, words, link.up ? "up" : lostAt ? "down" : "", lostAt && !link.up && gone.hidden ? left : 0);
 }
 
 for (const button of document.querySelectorAll(".views button")) {

@@ -1,0 +1,423 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/gorilla/websocket"
+)
+
+// A clip is a piece of fragmented MP4, one frame to a fragment.
+type clip struct {
+	mime      string
+	init      []byte
+	fragments [][]byte
+	pace      time.Duration // between fragments
+}
+
+const (
+	h264 = "avc1.42c00d"
+	aac  = "mp4a.40.2"
+)
+
+// makeClip lets ffmpeg make a clip of some seconds. Without ffmpeg the test is
+// skipped, except in CI, where it fails.
+func makeClip(t *testing.T, seconds int, codecs string, inputs ...string) clip {
+	t.Helper()
+	needFFmpeg(t)
+	var args []string
+	for _, in := range inputs {
+		args = append(args, "-f", "lavfi", "-i", in)
+	}
+	args = append(args, "-t", fmt.Sprint(seconds), "-c:v", "libx264", "-profile:v", "baseline", "-level", "1.3", "-pix_fmt", "yuv420p",
+		"-preset", "ultrafast", "-g", "25", "-c:a", "aac", "-ar", "48000", "-f", "mp4",
+		"-movflags", "empty_moov+default_base_moof+frag_every_frame", "-loglevel", "error", "pipe:1")
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", args...)
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("ffmpeg: %v", err)
+	}
+	c := clip{mime: `video/mp4; codecs="` + codecs + `"`}
+	for len(out) >= 8 {
+		n := int(binary.BigEndian.Uint32(out))
+		switch kind := string(out[4:8]); kind {
+		case "ftyp", "moov":
+			c.init = append(c.init, out[:n]...)
+		case "moof":
+			c.fragments = append(c.fragments, bytes.Clone(out[:n]))
+		case "mdat":
+			last := &c.fragments[len(c.fragments)-1]
+			*last = append(*last, out[:n]...)
+		}
+		out = out[n:]
+	}
+	c.pace = time.Duration(seconds) * time.Second / time.Duration(len(c.fragments))
+	return c
+}
+
+func needFFmpeg(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no ffmpeg found, and CI is set")
+		}
+		t.Skip("no ffmpeg found: it makes the pictures")
+	}
+}
+
+const (
+	colours = "color=c=0x00c000:s=320x180:r=25"
+	sine    = "sine=frequency=440:sample_rate=48000"
+)
+
+// A projector is the far end of /ws/live: each connection is played a script.
+type projector struct {
+	t      *testing.T
+	script func(*reel)
+	asked  chan string // the path of each connection
+	reels  sync.WaitGroup
+}
+
+// A reel is one connection to a projector.
+type reel struct {
+	conn *websocket.Conn
+	ctx  context.Context // ends with the connection
+}
+
+func (r *reel) tell(format string, args ...any) {
+	r.conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, format, args...))
+}
+
+func (r *reel) begin(c clip) {
+	r.tell(`{"type":"init","mime":%q}`, c.mime)
+	r.conn.WriteMessage(websocket.BinaryMessage, c.init)
+}
+
+// run sends fragments [from, to), the first burst of them at once.
+func (r *reel) run(c clip, from, to, burst int) {
+	tick := time.NewTicker(c.pace)
+	defer tick.Stop()
+	for i := from; i < min(to, len(c.fragments)); i++ {
+		if i-from >= burst {
+			select {
+			case <-tick.C:
+			case <-r.ctx.Done():
+				return
+			}
+		}
+		r.conn.WriteMessage(websocket.BinaryMessage, c.fragments[i])
+	}
+}
+
+func (p *projector) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	up := websocket.Upgrader{}
+	conn, err := up.Upgrade(w, req, nil)
+	if err != nil {
+		return
+	}
+	p.reels.Add(1)
+	defer p.reels.Done()
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(p.t.Context())
+	defer cancel()
+	context.AfterFunc(ctx, func() { conn.Close() })
+	go func() { // ends with conn, and ends the script
+		defer cancel()
+		for {
+			if _, _, err := conn.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}()
+	select {
+	case p.asked <- req.URL.Path:
+	default:
+	}
+	p.script(&reel{conn, ctx})
+	<-ctx.Done()
+}
+
+// project opens a room's page that has a player of its own, on what the script sends.
+func project(t *testing.T, browser context.Context, script func(*reel)) (*tab, *projector) {
+	t.Helper()
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	p := &projector{t: t, script: script, asked: make(chan string, 100)} // more than any test asks for
+	back, err := url.Parse(h.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(back)
+		r.Out.Host = r.In.Host // what the origin is compared with
+	}}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/ws/live/") {
+			p.ServeHTTP(w, r)
+		} else {
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(func() {
+		front.CloseClientConnections()
+		front.Close()
+		p.reels.Wait()
+	})
+	b := newTab(t, browser, h)
+	b.base = front.URL
+	b.open("/room/blue")
+	b.script(`const { Player } = await import("/assets/player.js");
+		const root = document.querySelector(".player").cloneNode(true);
+		document.querySelector(".stage").before(root);
+		root.hidden = false;
+		window.player = new Player(root, "blue");
+		window.video = root.querySelector("video");
+		player.watch("main");`)
+	return b, p
+}
+
+// pixel is the colour in the middle of the picture, as rounded thirds of 255.
+const pixel = `(() => { const c = document.createElement("canvas"); c.width = c.height = 1; const x = c.getContext("2d");
+	x.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1); return [...x.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => Math.round(v / 85)).join(" "); })()`
+
+// behind is how far the video is behind what has come, in seconds.
+const behind = `(video.buffered.length ? video.buffered.end(video.buffered.length - 1) - video.currentTime : NaN)`
+
+func testPlayerPlays(t *testing.T, browser context.Context) {
+	c := makeClip(t, 20, h264+","+aac, colours, sine)
+	b, p := project(t, browser, func(r *reel) {
+		r.begin(c)
+		r.run(c, 0, len(c.fragments), 60)
+	})
+	b.waitText(".player-state", "Live")
+	b.wait(`video.currentTime > 0.5 && video.videoWidth === 320 && video.videoHeight === 180`)
+	if path := <-p.asked; path != "/ws/live/blue/main" {
+		t.Errorf("asked for %s", path)
+	}
+	if got := eval[string](b, pixel); got != "0 2 0" {
+		t.Errorf("the picture is %s, want green", got)
+	}
+	b.wait(behind + ` >= 0.7 && ` + behind + ` <= 1.3`)
+	b.wait(`/^\d\.\d s behind$/.test(document.querySelector(".delay").textContent)`)
+	if eval[bool](b, `document.querySelector(".delay").closest("[aria-live], [role=status]") !== null`) {
+		t.Error("the clock is read out")
+	}
+	b.wait(`!document.querySelector(".calm").checkVisibility()`)
+}
+
+func testPlayerKeyboard(t *testing.T, browser context.Context) {
+	c := makeClip(t, 20, h264+","+aac, colours, sine)
+	b, p := project(t, browser, func(r *reel) {
+		r.begin(c)
+		r.run(c, 0, len(c.fragments), 60)
+	})
+	b.waitText(".player-state", "Live")
+	b.waitText(".tap", "Tap for sound")
+	b.do(chromedp.Click(chromedp.CSS(".tap")))
+	b.wait(`!video.muted && document.activeElement === player.root`)
+	eval[bool](b, `(document.activeElement.blur(), true)`)
+	b.press("m") // the focus is elsewhere
+	b.press(" ")
+	b.wait(`!video.muted && !video.paused`)
+	eval[bool](b, `(player.root.focus(), true)`)
+	b.press("m")
+	b.wait(`video.muted`)
+	b.waitText(".mute", "Unmute")
+	b.press("m")
+	b.wait(`!video.muted`)
+	b.press(kb.ArrowDown)
+	b.press(kb.ArrowDown)
+	b.wait(`Math.abs(video.volume - 0.9) < 0.001 && document.querySelector(".volume input").value === "90"`)
+	b.press(kb.ArrowUp)
+	b.wait(`Math.abs(video.volume - 0.95) < 0.001`)
+	<-p.asked
+	b.press(" ")
+	b.waitText(".player-state", "Paused")
+	b.wait(`video.paused`)
+	b.press("k")
+	b.waitText(".player-state", "Live")
+	b.wait(`!video.paused`)
+	<-p.asked // it began anew, at live
+	eval[bool](b, `(document.querySelector(".play").focus(), true)`)
+	b.press(" ")
+	b.waitText(".player-state", "Paused") // once by the button, not twice
+	b.press("f")
+	b.wait(`document.fullscreenElement === player.root`)
+	b.waitText(".full", "Leave full screen")
+	b.press("f")
+	b.wait(`document.fullscreenElement === null`)
+}
+
+func testPlayerAgain(t *testing.T, browser context.Context) {
+	first := makeClip(t, 3, h264+","+aac, colours, sine)
+	second := makeClip(t, 10, "avc1.42c00c,"+aac, "color=c=0xc00000:s=160x90:r=25", sine) // smaller, red, and from 0 again
+	third := makeClip(t, 10, h264, "color=c=0x0000c0:s=320x180:r=25")                     // blue, and silent
+	again := make(chan bool)
+	b, p := project(t, browser, func(r *reel) {
+		r.begin(first)
+		r.run(first, 0, len(first.fragments), len(first.fragments)/2)
+		r.tell(`{"type":"end"}`)
+		for _, next := range []clip{second, third} { // the third comes without an end before
+			select {
+			case <-again:
+			case <-r.ctx.Done():
+				return
+			}
+			r.begin(next)
+			r.run(next, 0, len(next.fragments)/2, 60)
+		}
+	})
+	b.waitText(".player-state", "Live")
+	b.waitText(".player-state", "The broadcaster is away, waiting")
+	b.waitText(".calm", "The broadcaster is away, waiting")
+	b.script(`await new Promise((r) => setTimeout(r, 5500));`) // longer than silence is borne while pictures flow
+	again <- true
+	b.waitText(".player-state", "Live")
+	b.wait(`video.videoWidth === 160 && ` + pixel + ` === "2 0 0"`)
+	b.wait(behind + ` <= 1.5`)
+	again <- true
+	b.wait(`video.videoWidth === 320 && !video.paused && ` + pixel + ` === "0 0 2"`)
+	b.waitText(".player-state", "Live")
+	if n := len(p.asked); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+func testPlayerFallsBehind(t *testing.T, browser context.Context) {
+	c := makeClip(t, 60, h264, colours)
+	rush := make(chan bool)
+	b, _ := project(t, browser, func(r *reel) {
+		r.begin(c)
+		r.run(c, 0, 100, 60)
+		<-rush
+		r.run(c, 100, 1200, 1000) // 40 s at once
+	})
+	b.waitText(".player-state", "Live")
+	close(rush)
+	b.wait(`video.buffered.end(0) > 40`)
+	b.wait(behind + ` <= 1.5`)
+	b.wait(`!video.paused`)
+	b.wait(`video.buffered.end(0) - video.buffered.start(0) < 20`) // nothing is kept for ever
+}
+
+func testPlayerHidden(t *testing.T, browser context.Context) {
+	c := makeClip(t, 30, h264, colours)
+	b, _ := project(t, browser, func(r *reel) {
+		r.begin(c)
+		r.run(c, 0, len(c.fragments), 60)
+	})
+	b.waitText(".player-state", "Live")
+	// A browser may pause what nobody sees.
+	b.script(`Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
+		video.muted = true; video.pause(); await new Promise((r) => setTimeout(r, 3000));`)
+	b.wait(`video.paused && ` + behind + ` > 3`)
+	b.script(`delete document.hidden; document.dispatchEvent(new Event("visibilitychange"));`)
+	b.wait(`!video.paused && ` + behind + ` < 1.5`)
+}
+
+func testPlayerLosesConnection(t *testing.T, browser context.Context) {
+	c := makeClip(t, 20, h264, colours)
+	calls := 0
+	b, p := project(t, browser, func(r *reel) {
+		r.begin(c)
+		calls++
+		switch calls { // one connection at a time
+		case 1:
+			r.run(c, 0, 50, 50)
+			r.conn.Close()
+		case 2:
+			r.run(c, 0, 50, 50) // and then nothing, without a word
+		default:
+			r.run(c, 0, len(c.fragments), 60)
+		}
+	})
+	<-p.asked
+	b.waitText(".player-state", "Live")
+	<-p.asked
+	start := time.Now()
+	<-p.asked
+	if d := time.Since(start); d < 4*time.Second || d > 9*time.Second {
+		t.Errorf("a silent connection was given up after %v, want about 5 s", d)
+	}
+	b.waitText(".player-state", "Live")
+	b.wait(`!video.paused && ` + behind + ` < 1.5`)
+}
+
+func testPlayerCannot(t *testing.T, browser context.Context) {
+	b, _ := project(t, browser, func(r *reel) { r.tell(`{"type":"init","mime":"video/mp4; codecs=\"vvc1.1.L51.CQA.O1+3,mp4a.40.2\""}`) })
+	b.waitText(".calm", "This room sends VVC; this browser cannot play it.")
+	b.waitText(".calm", "/live/blue/main.flv")
+	b.wait(`document.querySelector(".play").disabled`)
+
+	b, _ = project(t, browser, func(r *reel) { r.tell(`{"type":"unsupported","codec":"VP6"}`) })
+	b.waitText(".calm", "This room sends VP6; this browser cannot play it.")
+
+	b, p := project(t, browser, func(r *reel) {
+		r.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "You are banned until tomorrow."))
+	})
+	b.waitText(".calm", "You cannot watch this: You are banned until tomorrow.")
+	b.script(`await new Promise((r) => setTimeout(r, 1500));`)
+	if n := len(p.asked); n != 1 {
+		t.Errorf("asked %d times, want once", n)
+	}
+}
+
+func testPlayerSoundOnly(t *testing.T, browser context.Context) {
+	c := makeClip(t, 20, aac, sine)
+	c.mime = strings.Replace(c.mime, "video/", "audio/", 1)
+	b, _ := project(t, browser, func(r *reel) {
+		r.begin(c)
+		r.run(c, 0, len(c.fragments), 100)
+	})
+	b.waitText(".player-state", "Live")
+	b.waitText(".calm", "Sound only")
+	b.wait(`video.currentTime > 0.5 && !video.paused`)
+}
+
+// testPlayerMuted is a browser that wants a tap before it makes noise.
+func testPlayerMuted(t *testing.T, browser context.Context) {
+	c := makeClip(t, 20, h264+","+aac, colours, sine)
+	b, _ := project(t, browser, func(r *reel) {
+		r.begin(c)
+		r.run(c, 0, len(c.fragments), 60)
+	})
+	b.waitText(".player-state", "Live")
+	b.waitText(".tap", "Tap for sound")
+	b.wait(`video.muted && !video.paused`)
+	b.do(chromedp.Click(chromedp.CSS(".tap")))
+	b.wait(`!video.muted && !video.paused && !document.querySelector(".tap").checkVisibility()`)
+}
+
+// testPlayerParts holds what decides, without a video.
+func testPlayerParts(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	const load = `const m = await import("/assets/edge.js"); const at = (behind, rate = 1) => m.follow(20 - behind, [{ start: 0, end: 20 }], rate);`
+	b.same("on target", load+`return at(1.1);`, `{"behind":1.1000000000000014,"rate":1}`)
+	b.same("speeds", load+`return [0.2, 1, 1.1, 1.3, 1.9, 2.5, 4].map((s) => at(s).rate);`, `[1,1,1,1.05,1.05,1.15,1.15]`)
+	b.same("fast until the target is met", load+`return [at(1.1, 1.05).rate, at(1.5, 1.15).rate, at(0.99, 1.05).rate];`, `[1.05,1.15,1]`)
+	b.same("far behind jumps", load+`return at(4.5);`, `{"behind":1,"rate":1,"jump":19}`)
+	b.same("before the beginning jumps", load+`return m.follow(0, [{ start: 100, end: 100.4 }], 1).jump;`, `100`)
+	b.same("at the end of a piece jumps to the next", load+`return m.follow(5, [{ start: 0, end: 5.04 }, { start: 7, end: 9 }], 1).jump;`, `8`)
+	b.same("nothing there", load+`return m.follow(5, [], 1.15);`, `{"behind":0,"rate":1}`)
+	b.same("forgets", load+`return [m.forgettable(10, [{ start: 0, end: 11 }]), m.forgettable(100, [{ start: 0, end: 101 }]), m.forgettable(0, [{ start: 0, end: 50 }]), m.forgettable(5, [])];`, `[0,85,20,0]`)
+	const codecs = `const m = await import("/assets/codecs.js"); const mime = (list) => 'video/mp4; codecs="' + list + '"';`
+	b.same("names", codecs+`return ["hvc1.1.6.L93.B0", "avc1.42c01e", "av01.0.04M.08", "mp4a.40.2", "mp4a.69", "opus", "hvc1", "xyz"].map(m.codecName);`, `["HEVC","H.264","AV1","AAC","MP3","Opus","HEVC","xyz"]`)
+	b.same("unplayable", codecs+`return m.unplayable(mime("hvc1.1.6.L93.B0, mp4a.40.2"), (type) => !type.includes("hvc1"));`, `["HEVC"]`)
+	b.same("playable", codecs+`return m.unplayable(mime("avc1.42c01e"), () => true);`, `[]`)
+	b.same("kinds", codecs+`return [m.hasPicture(mime("mp4a.40.2")), m.hasSound(mime("mp4a.40.2")), m.hasPicture(mime("avc1.42c01e,opus")), m.hasSound(mime("avc1.42c01e"))];`, `[false,true,true,false]`)
+}
