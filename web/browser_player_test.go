@@ -13,12 +13,16 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/gorilla/websocket"
+
+	"foyer/lobby"
 )
 
 // A clip is a piece of fragmented MP4, one frame to a fragment.
@@ -89,7 +93,9 @@ const (
 type projector struct {
 	t      *testing.T
 	script func(*reel)
-	asked  chan string // the path of each connection
+	still  []byte       // what is at /live/ROOM/STREAM.mp4
+	asked  chan string  // the path of each connection
+	stills atomic.Int64 // how often it was asked for
 	reels  sync.WaitGroup
 }
 
@@ -152,12 +158,10 @@ func (p *projector) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	<-ctx.Done()
 }
 
-// project opens a room's page that has a player of its own, on what the script sends.
-func project(t *testing.T, browser context.Context, script func(*reel)) (*tab, *projector) {
+// newProjector starts a projector in front of the pages of h.
+func newProjector(t *testing.T, h *house, script func(*reel)) (p *projector, base string) {
 	t.Helper()
-	h := newHouse(t)
-	h.room("blue", "Blue")
-	p := &projector{t: t, script: script, asked: make(chan string, 100)} // more than any test asks for
+	p = &projector{t: t, script: script, asked: make(chan string, 100)} // more than any test asks for
 	back, err := url.Parse(h.url())
 	if err != nil {
 		t.Fatal(err)
@@ -167,9 +171,14 @@ func project(t *testing.T, browser context.Context, script func(*reel)) (*tab, *
 		r.Out.Host = r.In.Host // what the origin is compared with
 	}}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/ws/live/") {
+		switch path := r.URL.Path; {
+		case strings.HasPrefix(path, "/ws/live/"):
 			p.ServeHTTP(w, r)
-		} else {
+		case strings.HasPrefix(path, "/live/") && strings.HasSuffix(path, ".mp4"):
+			p.stills.Add(1)
+			w.Header().Set("Content-Type", "video/mp4")
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.still))
+		default:
 			proxy.ServeHTTP(w, r)
 		}
 	}))
@@ -178,8 +187,17 @@ func project(t *testing.T, browser context.Context, script func(*reel)) (*tab, *
 		front.Close()
 		p.reels.Wait()
 	})
+	return p, front.URL
+}
+
+// project opens a room's page that has a player of its own, on what the script sends.
+func project(t *testing.T, browser context.Context, script func(*reel)) (*tab, *projector) {
+	t.Helper()
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	p, base := newProjector(t, h, script)
 	b := newTab(t, browser, h)
-	b.base = front.URL
+	b.base = base
 	b.open("/room/blue")
 	b.script(`const { Player } = await import("/assets/player.js");
 		const root = document.querySelector(".player").cloneNode(true);
@@ -420,4 +438,56 @@ func testPlayerParts(t *testing.T, browser context.Context) {
 	b.same("unplayable", codecs+`return m.unplayable(mime("hvc1.1.6.L93.B0, mp4a.40.2"), (type) => !type.includes("hvc1"));`, `["HEVC"]`)
 	b.same("playable", codecs+`return m.unplayable(mime("avc1.42c01e"), () => true);`, `[]`)
 	b.same("kinds", codecs+`return [m.hasPicture(mime("mp4a.40.2")), m.hasSound(mime("mp4a.40.2")), m.hasPicture(mime("avc1.42c01e,opus")), m.hasSound(mime("avc1.42c01e"))];`, `[false,true,true,false]`)
+}
+
+func testLobbyPictures(t *testing.T, browser context.Context) {
+	c := makeClip(t, 20, h264, colours)
+	h := newHouse(t)
+	for i := range 300 {
+		h.listed(fmt.Sprintf("room%03d", i), lobby.Status{Epoch: 1, Activity: float64(300-i) / 300, Live: true, Streams: []string{"main"}})
+	}
+	var open atomic.Int64
+	p, base := newProjector(t, h, func(r *reel) {
+		open.Add(1)
+		defer open.Add(-1)
+		r.begin(c)
+		r.run(c, 0, len(c.fragments), 60)
+		<-r.ctx.Done()
+	})
+	p.still = append(bytes.Clone(c.init), c.fragments[0]...)
+	b := newTab(t, browser, h)
+	b.base = base
+	b.open("/")
+	b.wait(`document.querySelectorAll(".card").length === 300`)
+	b.wait(`document.querySelector(".card-picture video")?.videoWidth === 320`)
+	seen := `document.querySelectorAll("video").length`
+	b.script(`await new Promise((r) => setTimeout(r, 500));`)
+	if n := eval[int](b, seen); n < 3 || n > 24 {
+		t.Errorf("%d pictures for 300 rooms, of which a few can be seen", n)
+	}
+	eval[bool](b, `(scrollTo(0, document.body.scrollHeight / 2), true)`)
+	b.wait(`document.querySelector(".card video") === null || document.querySelector('[data-name="room000"] video') === null`) // out of sight
+	b.wait(seen + ` > 2`)
+	eval[bool](b, `(scrollTo(0, 0), true)`)
+	b.wait(`document.querySelector('[data-name="room000"] video')?.videoWidth === 320`)
+
+	point := func(x, y float64) {
+		do(b, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: "mouseMoved", X: x, Y: y})
+	}
+	eval[bool](b, `(window.moving = () => [...document.querySelectorAll("video")].filter((v) => !v.paused && v.currentTime > 0.2).length, true)`)
+	box := eval[[]float64](b, `(() => { const r = document.querySelector('[data-name="room001"]').getBoundingClientRect(); return [r.x + r.width / 2, r.y + 60]; })()`)
+	point(box[0], box[1])
+	b.wait(`moving() === 1 && document.querySelector('[data-name="room001"]').matches(":hover")`)
+	point(5, 5)
+	b.wait(`moving() === 0`)
+	b.do(chromedp.Focus(chromedp.CSS(`[data-name="room002"] a`)))
+	b.wait(`moving() === 1`)
+	eval[bool](b, `(document.activeElement.blur(), true)`)
+	b.wait(`moving() === 0`)
+	for end := time.Now().Add(patience); open.Load() != 0 && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if n := open.Load(); n != 0 {
+		t.Errorf("%d previews still run", n)
+	}
 }

@@ -55,6 +55,7 @@ func TestBrowser(t *testing.T) {
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},
 		{"narrow", testNarrow},
+		{"lobby pictures", testLobbyPictures},
 		{"player parts", testPlayerParts},
 		{"player plays", testPlayerPlays},
 		{"player keyboard", testPlayerKeyboard},
