@@ -6,6 +6,8 @@
 export const TARGET = 1.0, LEAST = 0.8, MOST = 1.2;
 /** Further behind it jumps: nobody waits for a minute of 1.05. */
 export const FAR = 4;
+/** The same for one that has only just begun. */
+export const SETTLED = 1.5;
 /** What has been shown is kept for so long. */
 export const BACK = 15;
 /** What has not been shown is kept for so long, for a video that stands still. */
@@ -29,16 +31,17 @@ export function listRanges(ranges) {
  * @param {number} time
  * @param {Range[]} ranges
  * @param {number} rate its speed now
+ * @param {number} far how far behind it jumps
  * @returns {{behind: number, rate: number, jump?: number}} jump: where to, if anywhere
  */
-export function follow(time, ranges, rate) {
+export function follow(time, ranges, rate, far = FAR) {
   const last = ranges.at(-1);
   if (!last) return { behind: 0, rate: 1 };
   const here = Math.max(last.start, last.end - TARGET);
   const behind = last.end - time;
   const inside = ranges.find(({ start, end }) => time >= start - SLACK && time <= end + SLACK);
   const stuck = !inside || (inside !== last && inside.end - time < SLACK);
-  if (stuck || behind > FAR) return { behind: last.end - here, rate: 1, jump: here };
+  if (stuck || behind > far) return { behind: last.end - here, rate: 1, jump: here };
   return { behind, rate: speed(behind, rate) };
 }
 

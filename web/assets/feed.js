@@ -3,10 +3,12 @@
 // live: ManagedMediaSource where there is one, MediaSource elsewhere.
 
 import { hasPicture, hasSound } from "./codecs.js";
-import { LEAST, TARGET, follow, forgettable, listRanges } from "./edge.js";
+import { FAR, LEAST, SETTLED, TARGET, follow, forgettable, listRanges } from "./edge.js";
 
 /** What may wait for a source that does not want data now, in bytes. */
 const QUEUE = 8 << 20;
+/** So soon after it starts, in ms, it may jump where later it would hurry: what comes first comes at once. */
+const SETTLE = 2_000;
 /** A video that stands still with less than this has run dry, in seconds. */
 const DRY = 0.1;
 
@@ -34,6 +36,7 @@ export class Feed {
   /** What is to be done with the buffer, in order. @type {(ArrayBuffer|{mime: string})[]} */ #queue = [];
   #bytes = 0;
   #wanted = true;
+  #started = 0;
   #mime = "";
   #url = "";
 
@@ -91,7 +94,8 @@ export class Feed {
     const { video } = this;
     if (!this.#buffer) return;
     const ranges = listRanges(this.#ranges());
-    const { behind, rate, jump } = follow(video.currentTime, ranges, video.playbackRate);
+    const far = this.dry || Date.now() - this.#started < SETTLE ? SETTLED : FAR;
+    const { behind, rate, jump } = follow(video.currentTime, ranges, video.playbackRate, far);
     if (ranges.length === 0 || this.#queue.some((job) => "mime" in job)) return;
     if (jump !== undefined && !video.seeking) video.currentTime = jump;
     this.behind = Math.max(0, behind);
@@ -101,6 +105,7 @@ export class Feed {
     if (video.playbackRate !== rate) video.playbackRate = rate;
     if (this.running && !this.dry && video.paused) this.play();
     if ((this.dry || !this.running) && !video.paused) video.pause();
+    if (was && !this.dry) this.#started = Date.now();
     if (was !== this.dry || jump !== undefined) this.onChange();
   }
 

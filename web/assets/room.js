@@ -10,7 +10,9 @@ import { Menu } from "./menu.js";
 import { SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
 import { showLinkState } from "./linkstate.js";
+import { Owner } from "./owner.js";
 import { Panel } from "./panel.js";
+import { showRecordings } from "./recordings.js";
 import { Link } from "./reconnect.js";
 import { Stage } from "./stage.js";
 import { keepFitting } from "./viewport.js";
@@ -34,7 +36,7 @@ const composer = new Composer(sayForm);
 const people = new People(the(".people"));
 const menu = new Menu(the(".menu"));
 const panel = new Panel(the(".moderate"));
-const stage = new Stage(the(".stage"), name);
+const stage = new Stage(the(".stage"), name), owner = new Owner(the(".owner"), name);
 const users = SharedObject.getRemote("users", uri);
 const state = SharedObject.getRemote("room", uri);
 
@@ -211,6 +213,7 @@ state.onSync = () => {
   document.title = `${title || name} · foyer`;
   the(".topic").textContent = topic;
   stage.update(state.data);
+  owner.update(state.data.ingest);
   the(".stage .lock").hidden = !locked;
   composer.slow(slow);
   panel.update({ title, topic, slow, locked });
@@ -237,7 +240,7 @@ chat.onPruned = (key) => log.prunedTo(key);
 the(".older button").addEventListener("click", () => log.older().catch(() => {}));
 
 composer.say = (text) => link.request("say", text);
-menu.ask = panel.ask = (method, ...args) => link.request(method, ...args);
+menu.ask = panel.ask = owner.ask = (method, ...args) => link.request(method, ...args);
 menu.onMention = (nick) => nick ? composer.mention(nick) : composer.box.focus();
 menu.onDone = tell;
 
@@ -256,6 +259,7 @@ function show() {
   joinForm.querySelector(".cancel").hidden = !renaming;
   joinForm.querySelector("button.main").textContent = renaming ? "Change" : "Join";
   panel.root.hidden = !me.moderator;
+  owner.use(me.moderator ? me.credential : "");
   showLink();
 }
 
@@ -278,7 +282,8 @@ keepFitting();
 
 document.documentElement.classList.add("scripted");
 showWays(the(".ways"), name, document.body.dataset.rtmp ?? "");
-addCopyButtons(the(".ways"), tell);
+addCopyButtons(the(".side"), tell);
+showRecordings(the(".recordings"), name);
 nickBox.value = memory.nick;
 const before = memory.inside(name);
 if (before) {

@@ -20,7 +20,7 @@ export class Stage {
     this.player = new Player(this.box, room);
     const theatre = part(".theatre");
     theatre.addEventListener("click", () => {
-      const on = document.body.classList.toggle("theatre");
+      const on = document.body.classList.toggle("in-theatre");
       theatre.setAttribute("aria-pressed", String(on));
     });
   }
