@@ -440,6 +440,90 @@ func testPlayerParts(t *testing.T, browser context.Context) {
 	b.same("kinds", codecs+`return [m.hasPicture(mime("mp4a.40.2")), m.hasSound(mime("mp4a.40.2")), m.hasPicture(mime("avc1.42c01e,opus")), m.hasSound(mime("avc1.42c01e"))];`, `[false,true,true,false]`)
 }
 
+// testStage tells the top of a room's page what the room says of its streams.
+func testStage(t *testing.T, browser context.Context) {
+	c := makeClip(t, 30, h264, colours)
+	again := make(chan bool)
+	b, p := project(t, browser, func(r *reel) {
+		r.begin(c)
+		r.run(c, 0, 60, 60)
+		r.tell(`{"type":"end"}`)
+		select {
+		case <-again:
+			r.begin(c)
+			r.run(c, 0, len(c.fragments), 60)
+		case <-r.ctx.Done():
+		}
+	})
+	b.script(`player.close(); player.root.remove();
+		const { Stage } = await import("/assets/stage.js");
+		const old = document.querySelector(".stage"), root = old.cloneNode(true);
+		old.before(root);
+		old.remove();
+		window.stage = new Stage(root, "blue");
+		window.video = root.querySelector("video");`)
+	<-p.asked // by the player that came with the page
+	b.waitText(".onstage", "Nobody is broadcasting")
+	b.wait(`!document.querySelector(".player").checkVisibility()`)
+	b.script(`stage.update({ streams: ["main"], away: {} });`)
+	b.waitText(".onstage", "On air: main")
+	b.waitText(".player-state", "Live")
+	b.wait(`!document.querySelector(".streams").checkVisibility()`)
+	if path := <-p.asked; path != "/ws/live/blue/main" {
+		t.Errorf("asked for %s", path)
+	}
+	b.script(`stage.update({ streams: ["main"], away: { main: Date.now() } });`)
+	b.waitText(".onstage", "The broadcaster is away, waiting…")
+	b.waitText(".calm", "The broadcaster is away, waiting…")
+	b.script(`stage.update({ streams: ["main"], away: {} });`)
+	again <- true
+	b.waitText(".player-state", "Live")
+	b.script(`stage.update({ streams: ["main", "side"] });`)
+	b.waitText(".streams", "side")
+	b.wait(`video.currentTime > 0`) // a choice disturbs nobody
+	if n := len(p.asked); n != 0 {
+		t.Errorf("asked %d times more", n)
+	}
+	b.click(".streams button:nth-of-type(2)")
+	if path := <-p.asked; path != "/ws/live/blue/side" {
+		t.Errorf("asked for %s", path)
+	}
+	b.wait(`document.querySelector(".streams [aria-pressed=true]").textContent === "side" && document.querySelector(".player").getAttribute("aria-label") === "Player: side"`)
+	b.waitText(".player-state", "Live")
+	b.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
+	b.wait(`document.documentElement.scrollWidth <= innerWidth && document.querySelector(".player").getBoundingClientRect().right <= innerWidth
+		&& document.querySelector(".player").getBoundingClientRect().bottom < document.querySelector(".chat").getBoundingClientRect().top`)
+	b.do(chromedp.EmulateViewport(1280, 800))
+	b.audit("on air")
+	b.click("button.theatre")
+	b.wait(`!document.querySelector(".side").checkVisibility() && document.querySelector(".chat").checkVisibility()`)
+	b.click("button.theatre")
+	b.script(`stage.update({ streams: ["main"] });`)
+	if path := <-p.asked; path != "/ws/live/blue/main" {
+		t.Errorf("asked for %s", path)
+	}
+	b.script(`stage.update({ streams: [] });`)
+	b.waitText(".onstage", "Nobody is broadcasting")
+	b.wait(`!document.querySelector(".player").checkVisibility() && !video.src`)
+}
+
+func testIngestWords(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	const load = `const m = await import("/assets/ingest.js");`
+	b.same("short", load+`return m.inShort({ video: "H.264", audio: "AAC", width: 1280, height: 720, fps: 30, bitrate: 2720000 });`, `"H.264 and AAC, 1280 × 720, 30 pictures a second, 2.7 Mbit/s."`)
+	b.same("nothing known yet", load+`return m.inShort({});`, `""`)
+	b.same("full", load+`return m.inFull({ encoder: "OBS", drift: -240, speed: 0.9, silent: 3100,
+		video: { codec: "H.264", profile: "High", width: 1920, height: 1080, fps: 29.97, bitrate: 6000000, keyFrames: 2000, bFrames: true },
+		audio: { codec: "AAC", sampleRate: 44100, channels: 2, bitrate: 160000 } });`,
+		`["Picture: H.264 High, 1920 × 1080, 30 a second, 6.0 Mbit/s, a key frame every 2 s, with B-frames.",`+
+			`"Sound: AAC, 44.1 kHz, stereo, 160 kbit/s.","Sound comes 0.2 s after its picture.","It comes at 90 % of its own time.",`+
+			`"Nothing has come for 3 s.","Sent by OBS."]`)
+	b.same("half", load+`return m.inFull({ video: null, audio: { codec: "Opus", channels: 1 }, drift: 10, speed: 1 });`, `["No picture.","Sound: Opus, mono."]`)
+	const recordings = `const m = await import("/assets/recordings.js");`
+	b.same("lasting", recordings+`return [4200, 65000, 3600000, 7265000].map(m.lasting);`, `["4 s","1 min 5 s","1 h 0 min","2 h 1 min"]`)
+	b.same("weight", recordings+`return [10, 2500000, 3e9].map(m.weight);`, `["0.1 MB","2.5 MB","3.0 GB"]`)
+}
+
 func testLobbyPictures(t *testing.T, browser context.Context) {
 	c := makeClip(t, 20, h264, colours)
 	h := newHouse(t)

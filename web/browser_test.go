@@ -56,6 +56,8 @@ func TestBrowser(t *testing.T) {
 		{"accessible", testAccessible},
 		{"narrow", testNarrow},
 		{"lobby pictures", testLobbyPictures},
+		{"ingest words", testIngestWords},
+		{"stage", testStage},
 		{"player parts", testPlayerParts},
 		{"player plays", testPlayerPlays},
 		{"player keyboard", testPlayerKeyboard},

@@ -134,6 +134,8 @@ export class LiveStream {
     clearInterval(this.#check);
     const socket = this.#socket;
     this.#socket = null;
-    socket?.close();
+    // One that is closed before it is open complains in the console.
+    if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+    else socket?.close();
   }
 }
