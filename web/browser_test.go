@@ -69,7 +69,12 @@ func TestBrowser(t *testing.T) {
 		{"player sound only", testPlayerSoundOnly},
 		{"player muted", testPlayerMuted},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, browser) })
+		t.Run(c.name, func(t *testing.T) {
+			if strings.HasPrefix(c.name, "player ") {
+				t.Parallel() // they mostly wait for pictures
+			}
+			c.test(t, browser)
+		})
 	}
 }
 
