@@ -384,6 +384,7 @@ func testPlayerCannot(t *testing.T, browser context.Context) {
 	b.waitText(".calm", "This room sends VP6; this browser cannot play it.")
 
 	b, p := project(t, browser, func(r *reel) {
+		r.tell(`{"type":"status","info":{"level":"error","code":"NetConnection.Connect.Rejected","description":"You are banned until tomorrow."}}`)
 		r.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "You are banned until tomorrow."))
 	})
 	b.waitText(".calm", "You cannot watch this: You are banned until tomorrow.")

@@ -45,6 +45,8 @@ export class LiveStream {
   #retry = /** @type {any} */ (0);
   #check = /** @type {any} */ (0);
   #heard = 0;
+  /** What the server said before it closed. */
+  #farewell = "";
 
   /**
    * @param {string} room
@@ -64,6 +66,7 @@ export class LiveStream {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#heard = Date.now();
+    this.#farewell = "";
     socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#receive(data); };
     socket.onclose = (event) => { if (socket === this.#socket) this.#ended(event); };
     this.#check = setInterval(() => this.#listen(), SILENCE / 5);
@@ -97,15 +100,13 @@ export class LiveStream {
       this.onInit(String(frame.mime));
     } else if (frame.type === "end") this.#tell("waiting");
     else if (frame.type === "unsupported") this.#tell("unsupported", String(frame.codec ?? ""));
-    else if (frame.type === "status" && frame.info?.level === "error") this.#tell("refused", frame.info.description || frame.info.code);
+    else if (frame.type === "status") this.#farewell = frame.info?.description || frame.info?.code || "";
   }
 
   /** @param {CloseEvent} event */
   #ended(event) {
-    const refused = this.flow === "refused";
     this.#drop();
-    if (refused) return;
-    if (event.code === REFUSED) return this.#tell("refused", event.reason);
+    if (event.code === REFUSED && this.#farewell) return this.#tell("refused", this.#farewell);
     this.#later(RESTART.has(event.code) ? Number(event.reason) || 0 : 0, event.reason);
   }
 
