@@ -55,8 +55,26 @@ func TestBrowser(t *testing.T) {
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},
 		{"narrow", testNarrow},
+		{"lobby pictures", testLobbyPictures},
+		{"ingest words", testIngestWords},
+		{"stage", testStage},
+		{"player parts", testPlayerParts},
+		{"player plays", testPlayerPlays},
+		{"player keyboard", testPlayerKeyboard},
+		{"player again", testPlayerAgain},
+		{"player falls behind", testPlayerFallsBehind},
+		{"player hidden", testPlayerHidden},
+		{"player loses connection", testPlayerLosesConnection},
+		{"player cannot", testPlayerCannot},
+		{"player sound only", testPlayerSoundOnly},
+		{"player muted", testPlayerMuted},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, browser) })
+		t.Run(c.name, func(t *testing.T) {
+			if strings.HasPrefix(c.name, "player ") {
+				t.Parallel() // they mostly wait for pictures
+			}
+			c.test(t, browser)
+		})
 	}
 }
 

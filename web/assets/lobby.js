@@ -4,6 +4,7 @@
 
 import { Card } from "./card.js";
 import { SharedObject } from "./netconnection.js";
+import { Pictures } from "./pictures.js";
 import { Link } from "./reconnect.js";
 import { Past, SAMPLE, count, entry, find, formatQuery, parseQuery } from "./rooms.js";
 
@@ -25,7 +26,7 @@ let query = parseQuery(location.search);
 /** When a room was first seen stale, by name. @type {Map<string, number>} */ const staleSince = new Map();
 /** Cards to write. @type {Set<string>} */ const dirty = new Set();
 /** What is on the page, in order. @type {string[]} */ let order = [];
-const past = new Past();
+const past = new Past(), pictures = new Pictures();
 let known = false, lastOrder = 0, lostAt = 0, drawing = 0, sorting = /** @type {any} */ (0);
 
 const object = SharedObject.getRemote("rooms", "lobby");
@@ -78,6 +79,7 @@ function arrange(now = false) {
   }
   for (const [name, card] of cards) {
     if (set.has(name)) continue;
+    pictures.set(card.item, name, "");
     card.item.remove();
     cards.delete(name);
     if (!rooms.has(name)) past.forget(name);
@@ -132,7 +134,11 @@ function showCard(card, name) {
   const now = Date.now();
   const silent = Math.round((now - (staleSince.get(name) ?? now)) / 1000);
   card.show(room, silent, past.points(name, room.activity, now), (tag) => formatQuery({ ...query, tag }) || "?");
+  pictures.set(card.item, name, room.live && room.state === "live" && isHere(room) ? room.streams[0] ?? "" : "");
 }
+
+/** Whether this server has the room's pictures. @param {Entry} room */
+const isHere = ({ node, http }) => !http || !node || node === document.body.dataset.node;
 
 function tellCounts() {
   const people = [...rooms.values()].reduce((sum, room) => sum + room.users, 0);

@@ -9,8 +9,12 @@ import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
 import { SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
+import { showLinkState } from "./linkstate.js";
+import { Owner } from "./owner.js";
 import { Panel } from "./panel.js";
+import { showRecordings } from "./recordings.js";
 import { Link } from "./reconnect.js";
+import { Stage } from "./stage.js";
 import { keepFitting } from "./viewport.js";
 import { addCopyButtons, showWays } from "./ways.js";
 
@@ -32,6 +36,7 @@ const composer = new Composer(sayForm);
 const people = new People(the(".people"));
 const menu = new Menu(the(".menu"));
 const panel = new Panel(the(".moderate"));
+const stage = new Stage(the(".stage"), name), owner = new Owner(the(".owner"), name);
 const users = SharedObject.getRemote("users", uri);
 const state = SharedObject.getRemote("room", uri);
 
@@ -203,12 +208,12 @@ function whoAmI() {
 }
 
 state.onSync = () => {
-  const { title = "", topic = "", streams = [], slow = 0, locked = false } = state.data;
+  const { title = "", topic = "", slow = 0, locked = false } = state.data;
   the(".title").textContent = title || name;
   document.title = `${title || name} · foyer`;
   the(".topic").textContent = topic;
-  the(".onstage").textContent = streams.length > 0 ? `On air: ${streams.join(", ")}` : "Nobody is broadcasting";
-  the(".onstage").classList.toggle("live", streams.length > 0);
+  stage.update(state.data);
+  owner.update(state.data.ingest);
   the(".stage .lock").hidden = !locked;
   composer.slow(slow);
   panel.update({ title, topic, slow, locked });
@@ -235,7 +240,7 @@ chat.onPruned = (key) => log.prunedTo(key);
 the(".older button").addEventListener("click", () => log.older().catch(() => {}));
 
 composer.say = (text) => link.request("say", text);
-menu.ask = panel.ask = (method, ...args) => link.request(method, ...args);
+menu.ask = panel.ask = owner.ask = (method, ...args) => link.request(method, ...args);
 menu.onMention = (nick) => nick ? composer.mention(nick) : composer.box.focus();
 menu.onDone = tell;
 
@@ -254,20 +259,14 @@ function show() {
   joinForm.querySelector(".cancel").hidden = !renaming;
   joinForm.querySelector("button.main").textContent = renaming ? "Change" : "Join";
   panel.root.hidden = !me.moderator;
+  owner.use(me.moderator ? me.credential : "");
   showLink();
 }
 
 function showLink() {
   const left = Math.ceil((nextTry - Date.now()) / 1000);
   const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? "Connection lost, trying again" : "Connecting";
-  linkState.className = `link-state ${link.up ? "up" : lostAt ? "down" : ""}`;
-  const [said, counted] = linkState.children.length ? linkState.children : [document.createElement("span"), document.createElement("span")];
-  if (!said.isConnected) {
-    counted.setAttribute("aria-hidden", "true");
-    linkState.replaceChildren(said, counted);
-  }
-  if (said.textContent !== words) said.textContent = words;
-  counted.textContent = lostAt && !link.up && gone.hidden && left > 0 ? ` in ${left} s` : "";
+  showLinkState(linkState, words, link.up ? "up" : lostAt ? "down" : "", lostAt && !link.up && gone.hidden ? left : 0);
 }
 
 for (const button of document.querySelectorAll(".views button")) {
@@ -283,7 +282,8 @@ keepFitting();
 
 document.documentElement.classList.add("scripted");
 showWays(the(".ways"), name, document.body.dataset.rtmp ?? "");
-addCopyButtons(the(".ways"), tell);
+addCopyButtons(the(".side"), tell);
+showRecordings(the(".recordings"), name);
 nickBox.value = memory.nick;
 const before = memory.inside(name);
 if (before) {

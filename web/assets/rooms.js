@@ -6,7 +6,8 @@
  * A room as the lobby lists it (lobby/PROTOCOL.md).
  * @typedef {{name: string, title: string, topic: string, tags: string[], users: number, spectators: number,
  *   viewers: number, publishers: number, messagesPerMinute: number, activity: number, lastActive: number,
- *   live: boolean, streams: string[], capacity: number, locked: boolean, state: "live"|"stale", since: number}} Entry
+ *   live: boolean, streams: string[], capacity: number, locked: boolean, state: "live"|"stale", since: number,
+ *   node: string, http: string}} Entry
  *
  * @typedef {{text: string, tag: string, sort: string, live: boolean}} Query
  */
@@ -64,7 +65,7 @@ export function find(entries, { text, tag, sort, live }) {
 export function entry(slot, name) {
   return {
     title: "", topic: "", tags: [], users: 0, spectators: 0, viewers: 0, publishers: 0, messagesPerMinute: 0, activity: 0,
-    lastActive: 0, live: false, streams: [], capacity: 0, locked: false, state: "live", since: 0, ...slot, name,
+    lastActive: 0, live: false, streams: [], capacity: 0, locked: false, state: "live", since: 0, node: "", http: "", ...slot, name,
   };
 }
 

@@ -36,7 +36,9 @@ export function addCopyButtons(root, done) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "Copy";
-    button.setAttribute("aria-label", `Copy: ${code.textContent}`);
+    // A key is not read out; what stands there now is a good name otherwise.
+    const what = code.textContent || place.previousElementSibling?.textContent || "";
+    button.setAttribute("aria-label", `Copy: ${what}`);
     button.addEventListener("click", async () => {
       await copyText(code.textContent ?? "", code);
       button.textContent = "Copied";

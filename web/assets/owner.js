@@ -1,0 +1,135 @@
+// @ts-check
+// What only those see who run a room: what the publishers send and what to
+// change about it, and, with the admin token, where and with which key to
+// broadcast. The key is fetched when it is asked for, since screens are shared.
+
+import { inFull, inShort } from "./ingest.js";
+import { explain } from "./netconnection.js";
+
+/** How often the full report is renewed while it is looked at, in ms. */
+const EVERY = 5_000;
+
+/** So long the second press that ends a broadcast is waited for, in ms. */
+const SURE = 4_000;
+
+export class Owner {
+  /** Calls a method of the room. @type {(method: string, ...args: any[]) => Promise<any>} */
+  ask = async () => {};
+
+  #token = "";
+  #timer = /** @type {any} */ (0);
+  /** From the shared object. @type {Record<string, any>} */ #short = {};
+  /** From the API, while it is looked at. @type {Record<string, any>} */ #full = {};
+
+  /** @param {HTMLElement} root @param {string} room */
+  constructor(root, room) {
+    this.root = root;
+    this.base = new URL(`../api/v1/rooms/${encodeURIComponent(room)}/`, import.meta.url);
+    /** @param {string} selector @returns {any} */
+    const part = (selector) => root.querySelector(selector);
+    this.box = part("details");
+    this.way = part(".owner-way");
+    this.server = part(".owner-server");
+    this.key = part(".owner-key");
+    this.error = part("details .error");
+    this.problem = part(".owner-error");
+    this.ingest = part(".ingest");
+    this.box.addEventListener("toggle", () => this.#open(this.box.open));
+  }
+
+  /** Takes the credential of a moderator; "" takes everything back. @param {string} token */
+  use(token) {
+    this.root.hidden = !token;
+    if (token === this.#token) return;
+    this.#token = token;
+    this.box.open = false;
+    this.#open(false);
+    this.#draw();
+  }
+
+  /** @param {Record<string, any>} short what the room says of each stream */
+  update(short = {}) {
+    this.#short = short;
+    this.#draw();
+  }
+
+  /** @param {boolean} on */
+  async #open(on) {
+    clearInterval(this.#timer);
+    this.way.hidden = true;
+    this.server.textContent = this.key.textContent = this.error.textContent = "";
+    this.#full = {};
+    if (!on || !this.#token) return this.#draw();
+    const token = this.#token;
+    const { server, key } = await this.#ask("key") ?? {};
+    if (token !== this.#token || !this.box.open) return;
+    if (!key) {
+      this.error.textContent = "The key is shown to who joined with the server's admin token.";
+      return;
+    }
+    this.server.textContent = server;
+    this.key.textContent = key;
+    this.way.hidden = false;
+    this.#look();
+    this.#timer = setInterval(() => { if (!document.hidden) this.#look(); }, EVERY);
+  }
+
+  async #look() {
+    const { streams = [] } = await this.#ask("ingest") ?? {};
+    if (!this.box.open) return;
+    this.#full = Object.fromEntries(streams.map((/** @type {any} */ report) => [report.stream, report]));
+    this.#draw();
+  }
+
+  #draw() {
+    const parts = Object.keys(this.#short).sort().map((name) => {
+      const full = this.#full[name], { advice = [] } = full ?? this.#short[name];
+      const box = document.createElement("section"), title = document.createElement("h3");
+      title.textContent = name;
+      box.append(title, this.#ender(name), ...(full ? inFull(full) : [inShort(this.#short[name])]).map((text) => line(text, "")), ...advice.map((/** @type {string} */ text) => line(text, "advice")));
+      return box;
+    });
+    const text = parts.map((part) => part.textContent).join("");
+    if (text !== this.ingest.textContent) this.ingest.replaceChildren(...parts);
+  }
+
+  /** A button that ends a broadcast when it is pressed twice. @param {string} name */
+  #ender(name) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.textContent = "End this broadcast";
+    let sure = false;
+    button.addEventListener("click", async () => {
+      if (!sure) {
+        sure = true;
+        button.textContent = "Press again to end it";
+        setTimeout(() => {
+          sure = false;
+          button.textContent = "End this broadcast";
+        }, SURE);
+        return;
+      }
+      try { await this.ask("release", name); } catch (err) { this.problem.textContent = explain(err); }
+    });
+    return button;
+  }
+
+  /** @param {string} what @returns {Promise<any>} nothing when it is not to be had */
+  async #ask(what) {
+    try {
+      const answer = await fetch(new URL(what, this.base), { headers: { Authorization: `Bearer ${this.#token}` } });
+      return answer.ok ? await answer.json() : null;
+    } catch {
+      return null; // the next look may have more luck
+    }
+  }
+}
+
+/** @param {string} text @param {string} kind */
+function line(text, kind) {
+  const p = document.createElement("p");
+  p.className = kind;
+  p.textContent = text;
+  return p;
+}

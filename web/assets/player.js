@@ -1,0 +1,272 @@
+// @ts-check
+// The player: pictures and sound of one stream, its controls, and its state in
+// words. Where the pictures come from is livestream.js, how they get into the
+// video feed.js.
+
+import { codecName, hasPicture, hasSound, unplayable } from "./codecs.js";
+import { MOST } from "./edge.js";
+import { Feed, canPlay, sourceClass } from "./feed.js";
+import { LiveStream } from "./livestream.js";
+
+/** How often it looks whether it is still near live, in ms. */
+const LOOK = 250;
+/** One press of an arrow key. */
+const LOUDER = 0.05;
+const HLS = "application/vnd.apple.mpegurl";
+
+/** What a stream's state is called. @type {Record<string, string>} */
+const flows = {
+  connecting: "Connecting…",
+  waiting: "The broadcaster is away, waiting…",
+  lost: "Connection lost, trying again",
+  stopped: "",
+};
+
+export class Player {
+  /** What is being watched, "" for nothing. */
+  stream = "";
+
+  /** @type {LiveStream|null} */ #live = null;
+  /** @type {Feed} */ #feed;
+  #mime = "";
+  #paused = false;
+  /** The browser wanted silence first. */
+  #hushed = false;
+  /** The browser does not even start without sound. */
+  #shy = false;
+  #starting = false;
+  #hls = false;
+  #timer = /** @type {any} */ (0);
+
+  /** @param {HTMLElement} root @param {string} room */
+  constructor(root, room) {
+    this.root = root;
+    this.room = room;
+    /** @param {string} selector @returns {any} */
+    const part = (selector) => root.querySelector(selector);
+    /** @type {HTMLVideoElement} */ this.video = part("video");
+    this.card = part(".calm");
+    this.tap = part(".tap");
+    this.playButton = part(".play");
+    this.muteButton = part(".mute");
+    this.volume = part(".volume input");
+    this.full = part(".full");
+    this.state = part(".player-state");
+    this.delay = part(".delay");
+    this.#feed = new Feed(this.video, () => this.#play());
+    this.#feed.onChange = () => this.#render();
+    this.#feed.onBroken = (why) => this.#live?.again(why);
+    this.#listen();
+  }
+
+  /** Shows a stream, from live on. @param {string} stream */
+  watch(stream) {
+    if (this.stream === stream) return;
+    this.close();
+    this.stream = stream;
+    this.#paused = false;
+    this.root.setAttribute("aria-label", `Player: ${stream}`);
+    this.#begin();
+  }
+
+  /** Asks again for a stream that could not be played: it may be another now. */
+  again() {
+    if (this.stream && !this.#paused && (this.#problem() || this.#live?.flow === "lost")) this.#begin();
+  }
+
+  /** Stops, and lets go of everything. */
+  close() {
+    clearInterval(this.#timer);
+    const live = this.#live;
+    this.#live = null;
+    live?.stop();
+    this.#feed.close();
+    if (this.#hls) this.video.removeAttribute("src");
+    this.#hls = false;
+    this.#mime = this.stream = "";
+  }
+
+  /** @param {boolean} on */
+  pause(on) {
+    if (this.#paused === on || !this.stream) return;
+    this.#paused = on;
+    this.#feed.running = !on;
+    if (this.#hls && on) this.video.pause();
+    else if (this.#hls) this.#play();
+    else if (on) {
+      // What comes now would only be thrown away.
+      this.#live?.stop();
+      this.video.pause();
+    } else this.#begin();
+    this.#render();
+  }
+
+  /** @param {boolean} on */
+  mute(on) {
+    this.video.muted = on;
+    this.#hushed = false;
+    if (!on && this.video.volume === 0) this.video.volume = 0.5;
+    if (!on && !this.#paused) this.#play();
+  }
+
+  #begin() {
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#look(), LOOK);
+    this.#feed.running = true;
+    if (!sourceClass()) return this.#beginHLS();
+    this.#live?.stop();
+    const live = this.#live = new LiveStream(this.room, this.stream);
+    live.onInit = (mime) => this.#init(mime);
+    live.onData = (bytes) => this.#feed.append(bytes);
+    live.onFlow = () => this.#render();
+    live.start();
+  }
+
+  /** For browsers that play nothing else: televisions, old iPhones. */
+  #beginHLS() {
+    this.#hls = this.video.canPlayType(HLS) !== "";
+    if (this.#hls) {
+      this.video.src = new URL(`../live/${encodeURIComponent(this.room)}/${encodeURIComponent(this.stream)}.m3u8`, import.meta.url).href;
+      this.#play();
+    }
+    this.#render();
+  }
+
+  /** @param {string} mime */
+  #init(mime) {
+    this.#mime = mime;
+    if (unplayable(mime, canPlay).length > 0) {
+      this.#live?.stop();
+      this.#feed.close();
+    } else this.#feed.init(mime);
+    this.#render();
+  }
+
+  /** Starts with sound if the browser lets us, else without. */
+  async #play() {
+    const { video } = this;
+    // Nobody sees or hears it: a browser that paused it is right.
+    if (this.#starting || (document.hidden && video.muted)) return;
+    this.#starting = true;
+    try {
+      await video.play();
+      this.#shy = false;
+    } catch (err) {
+      if (/** @type {any} */ (err).name === "NotAllowedError") {
+        this.#shy = video.muted;
+        this.#hushed = video.muted = true;
+        this.#feed.running = !this.#shy;
+      }
+    }
+    this.#starting = false;
+    this.#render();
+  }
+
+  #look() {
+    this.#feed.tick();
+    const { behind, dry } = this.#feed;
+    const words = this.#live?.flow === "flowing" && !dry && !this.#paused ? `${behind.toFixed(1)} s behind` : "";
+    if (this.delay.textContent !== words) this.delay.textContent = words;
+  }
+
+  /** Why nothing can be played, in words; "" when it can. */
+  #problem() {
+    const live = this.#live;
+    if (live?.flow === "refused") return `You cannot watch this: ${live.detail || "the room does not let you."}`;
+    const bad = live?.flow === "unsupported" ? [codecName(live.detail) || "something unknown"] : unplayable(this.#mime || "none", (mime) => mime === "none" || canPlay(mime));
+    if (live?.flow === "unsupported" || bad.length > 0) return `This room sends ${bad.join(" and ")}; this browser cannot play it. Another player, such as VLC, may: ${this.#address()}`;
+    return sourceClass() || this.#hls ? "" : `This browser cannot play live pictures. Another player, such as VLC, can: ${this.#address()}`;
+  }
+
+  #address() { return new URL(`../live/${this.room}/${this.stream}.flv`, import.meta.url).href; }
+
+  /** @param {string} problem */
+  #words(problem) {
+    if (problem) return "Cannot be played here";
+    if (this.#paused) return "Paused";
+    if (this.#shy) return "Ready";
+    const flow = this.#hls ? "flowing" : this.#live?.flow ?? "stopped";
+    if (flow === "waiting" && !this.#feed.dry) return "Live";
+    if (flow !== "flowing") return flows[flow] ?? "";
+    if (this.#feed.dry && !this.#hls) return "Waiting for pictures…";
+    return "Live";
+  }
+
+  #render() {
+    const { video } = this, problem = this.#problem(), words = this.#words(problem);
+    const soundOnly = this.#mime !== "" && !hasPicture(this.#mime);
+    const waiting = !this.#paused && this.#live?.flow === "waiting" && this.#feed.dry;
+    const empty = video.readyState < 2 && !this.#paused;
+    const text = problem || (waiting ? flows.waiting : soundOnly ? "Sound only: this stream has no picture." : empty ? words : "");
+    if (this.card.textContent !== text) this.card.textContent = text;
+    this.card.hidden = text === "";
+    if (this.state.textContent !== words) this.state.textContent = words;
+    this.state.classList.toggle("live", words === "Live");
+    const silent = this.#mime !== "" && !hasSound(this.#mime);
+    this.tap.hidden = problem !== "" || this.#paused || !(this.#shy || (this.#hushed && video.muted && !silent));
+    this.tap.textContent = this.#shy ? "Tap to play" : "Tap for sound";
+    this.playButton.textContent = this.#paused ? "Play" : "Pause";
+    this.muteButton.textContent = video.muted ? "Unmute" : "Mute";
+    this.volume.value = String(video.muted ? 0 : Math.round(video.volume * 100));
+    for (const control of [this.playButton, this.muteButton]) control.disabled = problem !== "";
+  }
+
+  #listen() {
+    const { video, root } = this;
+    for (const event of ["volumechange", "playing", "loadeddata", "emptied"]) video.addEventListener(event, () => this.#render());
+    video.addEventListener("click", () => this.pause(!this.#paused));
+    video.addEventListener("dblclick", () => this.#fill());
+    this.playButton.addEventListener("click", () => this.pause(!this.#paused));
+    this.muteButton.addEventListener("click", () => this.mute(!video.muted));
+    this.full.addEventListener("click", () => this.#fill());
+    this.volume.addEventListener("input", () => this.#loud(Number(this.volume.value) / 100));
+    this.tap.addEventListener("click", () => {
+      this.#shy = false;
+      this.#feed.running = true;
+      this.mute(false);
+      root.focus();
+    });
+    root.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#back(); });
+    document.addEventListener("fullscreenchange", () => { this.full.textContent = document.fullscreenElement === root ? "Leave full screen" : "Full screen"; });
+    navigator.mediaSession?.setActionHandler("pause", () => this.pause(true));
+    navigator.mediaSession?.setActionHandler("play", () => this.pause(false));
+  }
+
+  /** The tab is seen again: what was not seen is not made up for. */
+  #back() {
+    if (!this.stream || this.#paused) return;
+    this.#live?.hurry();
+    this.#feed.tick();
+    if (this.#feed.behind > MOST) this.#feed.jump();
+  }
+
+  /** Keys work where the focus is, and leave to buttons what is theirs. @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = /** @type {HTMLElement} */ (event.target);
+    const button = target.matches("button"), slider = target.matches("input");
+    const { video } = this;
+    const now = video.muted ? 0 : video.volume;
+    if ((event.key === " " && !button) || event.key === "k") this.pause(!this.#paused);
+    else if (event.key === "m") this.mute(!video.muted);
+    else if (event.key === "f") this.#fill();
+    else if (event.key === "ArrowUp" && !slider) this.#loud(now + LOUDER);
+    else if (event.key === "ArrowDown" && !slider) this.#loud(now - LOUDER);
+    else return;
+    event.preventDefault();
+  }
+
+  /** @param {number} volume 0 to 1 */
+  #loud(volume) {
+    this.video.volume = Math.min(1, Math.max(0, volume));
+    this.mute(this.video.volume === 0);
+  }
+
+  async #fill() {
+    /** @type {any} */ const video = this.video;
+    if (document.fullscreenElement) return document.exitFullscreen();
+    if (this.root.requestFullscreen) return this.root.requestFullscreen().catch(() => {});
+    video.webkitEnterFullscreen?.(); // iPhones fill the screen with nothing but a video
+  }
+}

@@ -1,0 +1,77 @@
+// @ts-check
+// What a room's page shows on top: the player, which stream it plays, and who
+// is on air, in words.
+
+import { Player } from "./player.js";
+
+export class Stage {
+  /** @type {string[]} */ #streams = [];
+  /** Streams whose publisher is away, and expected back. @type {string[]} */ #away = [];
+  #chosen = "";
+
+  /** @param {HTMLElement} root @param {string} room */
+  constructor(root, room) {
+    this.root = root;
+    /** @param {string} selector @returns {any} */
+    const part = (selector) => root.querySelector(selector);
+    this.onstage = part(".onstage");
+    this.choice = part(".streams");
+    this.box = part(".player");
+    this.player = new Player(this.box, room);
+    const theatre = part(".theatre");
+    theatre.addEventListener("click", () => {
+      const on = document.body.classList.toggle("in-theatre");
+      theatre.setAttribute("aria-pressed", String(on));
+    });
+  }
+
+  /**
+   * @param {{streams?: string[], away?: Record<string, number>}} state slots of the shared object "room":
+   *   what is published or waited for, and since when it is waited for
+   */
+  update({ streams: all = [], away = {} }) {
+    const before = this.#streams;
+    this.#streams = all.filter((name) => !Object.hasOwn(away, name));
+    this.#away = all.filter((name) => Object.hasOwn(away, name));
+    if (all.includes(this.#chosen)) {
+      if (this.#streams.includes(this.#chosen) && !before.includes(this.#chosen)) this.player.again();
+    } else this.#choose(this.#streams[0] ?? all[0] ?? "");
+    this.#buttons(all);
+    this.#words();
+  }
+
+  /** @param {string} name "" for none */
+  #choose(name) {
+    this.#chosen = name;
+    this.box.hidden = name === "";
+    document.body.classList.toggle("pictured", name !== "");
+    if (name) this.player.watch(name);
+    else this.player.close();
+  }
+
+  #words() {
+    const { onstage } = this, live = this.#streams.length > 0;
+    const words = live ? `On air: ${this.#streams.join(", ")}` : this.#away.length > 0 ? "The broadcaster is away, waiting…" : "Nobody is broadcasting";
+    if (onstage.textContent !== words) onstage.textContent = words;
+    onstage.classList.toggle("live", live);
+  }
+
+  /** One button for each stream, when there is a choice. @param {string[]} all */
+  #buttons(all) {
+    this.choice.hidden = all.length < 2;
+    const old = new Map([...this.choice.querySelectorAll("button")].map((button) => [button.textContent, button]));
+    for (const [name, button] of old) if (!all.includes(name)) button.remove();
+    for (const name of all) {
+      const button = old.get(name) ?? document.createElement("button");
+      button.setAttribute("aria-pressed", String(name === this.#chosen));
+      if (old.has(name)) continue;
+      button.type = "button";
+      button.textContent = name;
+      button.addEventListener("click", () => {
+        this.#choose(name);
+        for (const other of this.choice.querySelectorAll("button")) other.setAttribute("aria-pressed", String(other === button));
+      });
+      this.choice.append(button);
+    }
+  }
+}
