@@ -257,7 +257,7 @@ func why(c *rtmptest.Command) string {
 // TestOBS: what OBS shows is in the description.
 func TestOBS(t *testing.T) {
 	for key, want := range map[string]string{
-		"live?key=stream-key-blue": "status: live?key=stream-key-blue is now published.",
+		"live?key=stream-key-blue": "status: live is now published.",
 		"live?key=wrong":           "error: Wrong stream key for room blue.",
 		"live":                     "error: The stream key is missing: publish as live?key=KEY.",
 	} {
