@@ -11,7 +11,7 @@ import (
 const (
 	MaxLogBytes = 16 << 20 // packed messages and what it takes to find them
 	MaxLogTime  = 20000    // ms, of messages since the last key frame
-	MaxLag      = 5000     // ms, of those before it
+	MaxLag      = 3000     // ms, of those before it
 )
 
 // Blocks of a log begin small, for streams of little.

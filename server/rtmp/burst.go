@@ -105,7 +105,7 @@ func (b *burst) write(fd uintptr) bool {
 		if len(p) == 0 {
 			continue
 		}
-		n, err := pollWrite(fd, p)
+		n, err := pollBurst(fd, p)
 		b.n[i] = max(n, 0)
 		if err != nil && !errors.Is(err, errWouldBlock) {
 			b.err = err

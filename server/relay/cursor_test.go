@@ -1,0 +1,427 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/server/rtmp"
+)
+
+// follower is a player that takes bytes, as many messages at a time as it has
+// room for.
+type follower struct {
+	player
+	room   int
+	plain  bool // wants messages of its own
+	gone   error
+	closed error
+}
+
+func (f *follower) WritePacked(p rtmp.Packed) (int, error) {
+	if f.gone != nil {
+		return 0, f.gone
+	}
+	if f.plain {
+		return 0, rtmp.ErrMessages
+	}
+	n := min(f.room, len(p.Ends))
+	f.room -= n
+	begin := p.Base
+	for _, end := range p.Ends[:n] {
+		f.player.WriteMessage(unpack(p.Bytes[begin-p.Base : end-p.Base]))
+		begin = end
+	}
+	return n, nil
+}
+
+func (f *follower) Close(err error) { f.closed = err }
+
+// unpack reads a packed message of one chunk.
+func unpack(b []byte) rtmp.Message {
+	return rtmp.Message{
+		Type: rtmp.MessageType(b[7]), StreamID: uint32(b[8]),
+		Timestamp: uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3]), Payload: b[12:],
+	}
+}
+
+// serve serves until nothing is left or nothing moves.
+func serve(t *testing.T, c *Cursor) error {
+	t.Helper()
+	for range 1000 {
+		before := c.next
+		behind, err := c.Serve()
+		if err != nil || !behind || c.next == before {
+			return err
+		}
+	}
+	t.Error("no end to it")
+	return nil
+}
+
+func TestFollow(t *testing.T) {
+	s := New("cam")
+	grown := 0
+	s.Watch(func() { grown++ })
+	early, late := &follower{room: 1000}, &follower{room: 1000}
+	ce := s.Follow(early)
+	serve(t, ce)
+	s.Publish()
+	write(s, 0, meta, avcHead, aacHead, avcNext, avcKey, aac)
+	serve(t, ce)
+	expect(t, &early.player, "PublishNotify:cam is now published. meta@0 avcHead@0 aacHead@0 key@0 aac@0")
+	write(s, 500, avcKey, aac)
+	write(s, 540, avcNext, cue)
+	cl := s.Follow(late)
+	serve(t, cl)
+	serve(t, ce)
+	expect(t, &late.player, "meta@500 avcHead@500 aacHead@500 key@500 aac@500 next@540 cue@540")
+	expect(t, &early.player, "key@500 aac@500 next@540 cue@540")
+	if s.Players() != 2 || grown == 0 {
+		t.Errorf("%d players, grown %d times", s.Players(), grown)
+	}
+
+	// The end is told in order, and what the next one sends goes on from there.
+	write(s, 580, aac)
+	s.Unpublish()
+	s.Publish()
+	write(s, 0, avc2, avcKey)
+	serve(t, cl)
+	expect(t, &late.player, "aac@580 UnpublishNotify:cam is now unpublished. PublishNotify:cam is now published. avc2@581 key@581")
+	cl.Leave()
+	cl.Leave()
+	if s.Players() != 1 {
+		t.Errorf("%d players", s.Players())
+	}
+}
+
+// A follower that joins where no key frame is kept waits for one.
+func TestFollowWithoutKeyFrame(t *testing.T) {
+	s := New("cam")
+	s.Publish()
+	write(s, 0, avcHead, aac)
+	f := &follower{room: 1000}
+	c := s.Follow(f)
+	serve(t, c)
+	write(s, 20, aac)
+	serve(t, c)
+	expect(t, &f.player, "")
+	write(s, 40, avcKey)
+	serve(t, c)
+	expect(t, &f.player, "avcHead@40 key@40")
+}
+
+// A stream without video is played from now.
+func TestFollowAudio(t *testing.T) {
+	s := New("radio")
+	s.Publish()
+	write(s, 0, aacHead, aac)
+	f := &follower{room: 1000}
+	c := s.Follow(f)
+	serve(t, c)
+	write(s, 20, aac)
+	serve(t, c)
+	expect(t, &f.player, "aacHead@0 aac@20")
+}
+
+// Who wants messages of its own gets them one by one, in order.
+func TestFollowPlainly(t *testing.T) {
+	s := New("cam")
+	s.Publish()
+	write(s, 0, avcHead, avcKey, aac)
+	f := &follower{room: 1000, plain: true}
+	c := s.Follow(f)
+	serve(t, c)
+	write(s, 20, aac)
+	f.plain = false
+	write(s, 40, avcNext)
+	serve(t, c)
+	expect(t, &f.player, "avcHead@0 key@0 aac@0 aac@20 next@40")
+	f.gone = errors.New("gone")
+	write(s, 60, avcNext)
+	if err := serve(t, c); err != f.gone {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A follower that falls off the end of the log begins again at the newest key
+// frame and is told. When it does so again soon, it must go. The others see
+// nothing of that.
+func TestFallingBehind(t *testing.T) {
+	s := New("cam")
+	s.Publish()
+	write(s, 0, avcHead, avcKey)
+	healthy, slow := &follower{room: 1 << 30}, &follower{room: 1}
+	ch, cs := s.Follow(healthy), s.Follow(slow)
+	serve(t, cs)
+	expect(t, &slow.player, "avcHead@0 key@0")
+	at := uint32(0)
+	play := func(seconds uint32) {
+		for end := at + 1000*seconds; at < end; {
+			at += 500
+			write(s, at, map[bool]string{true: avcKey, false: avcNext}[at%1000 == 0])
+			serve(t, ch)
+		}
+	}
+	play(10)
+	slow.room = 3
+	serve(t, cs)
+	expect(t, &slow.player, "InsufficientBW:The connection is too slow for this stream: some of it was left out. "+
+		"avcHead@10000 key@10000")
+	play(20)
+	slow.room = 1
+	serve(t, cs) // falls again, but late
+	if slow.closed != nil {
+		t.Fatal("closed too early")
+	}
+	play(5)
+	if err := serve(t, cs); err != rtmp.ErrSlow || slow.closed == nil {
+		t.Errorf("got %v, closed by %v", err, slow.closed)
+	}
+	if got := strings.Count(healthy.take(), "@"); got != 72 {
+		t.Errorf("the healthy one got %d messages", got)
+	}
+}
+
+// One that does not take anything for a while must go, though nobody publishes
+// any more.
+func TestStandingStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New("cam")
+		s.Publish()
+		write(s, 0, avcKey, avcNext)
+		f := &follower{room: 1}
+		c := s.Follow(f)
+		for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+			if _, err := c.Serve(); err != nil {
+				if d := time.Since(begun); err != rtmp.ErrSlow || d < patience || d > patience+time.Second {
+					t.Errorf("%v after %v", err, d)
+				}
+				break
+			}
+		}
+		if f.closed == nil {
+			t.Error("not closed")
+		}
+	})
+}
+
+// Times go on, whatever the publisher's do.
+func TestClock(t *testing.T) {
+	const a, v, d = rtmp.TypeAudio, rtmp.TypeVideo, rtmp.TypeDataAMF0
+	type in struct {
+		typ rtmp.MessageType
+		at  uint32
+	}
+	for _, tt := range []struct {
+		name string
+		in   []in
+		want []uint32
+	}{
+		{"as they are", []in{{d, 0}, {v, 40}, {a, 30}, {v, 80}, {a, 53}}, []uint32{0, 40, 30, 80, 53}},
+		{"a little back", []in{{v, 1000}, {a, 990}, {v, 900}, {v, 1040}}, []uint32{1000, 990, 1000, 1040}},
+		{"the publisher begins again", []in{{v, 5000}, {a, 5000}, {v, 0}, {a, 10}, {v, 40}}, []uint32{5000, 5000, 5001, 5011, 5041}},
+		{"one track is late to jump", []in{{v, 5000}, {a, 5000}, {v, 0}, {a, 5020}, {v, 40}, {a, 30}}, []uint32{5000, 5000, 5001, 5020, 5041, 5031}},
+		{"far ahead", []in{{v, 0}, {a, 0}, {v, 60000}, {a, 60010}}, []uint32{0, 0, 1, 11}},
+		{"a pause", []in{{v, 0}, {v, 9000}}, []uint32{0, 9000}},
+		{"the wrap", []in{{v, 0xFFFFFFF0}, {a, 0xFFFFFFF8}, {v, 0x10}, {a, 0x18}}, []uint32{0xFFFFFFF0, 0xFFFFFFF8, 0x10, 0x18}},
+		{"tracks that count from elsewhere", []in{{v, 1000000}, {a, 0}, {v, 1000040}, {a, 23}}, []uint32{1000000, 1000001, 1000040, 1000024}},
+		{"metadata without a time", []in{{v, 50000}, {d, 0}, {d, 50010}}, []uint32{50000, 50000, 50010}},
+		{"over and over", []in{{v, 9000}, {v, 0}, {v, 9000}, {v, 20000}, {v, 0}}, []uint32{9000, 9001, 18001, 18002, 18003}},
+	} {
+		var c clock
+		var got []uint32
+		for _, m := range tt.in {
+			got = append(got, c.stamp(&rtmp.Message{Type: m.typ, Timestamp: m.at}))
+		}
+		if fmt.Sprint(got) != fmt.Sprint(tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func FuzzClock(f *testing.F) {
+	f.Add([]byte("\x00\x10\x01\x00\xff\xff\x02\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var c clock
+		var last [2]uint32
+		var seen [2]bool
+		for ; len(b) >= 4; b = b[4:] {
+			k := int(b[0] & 1)
+			at := uint32(b[1])<<24 | uint32(b[2])<<16 | uint32(b[3])<<4
+			got := c.stamp(&rtmp.Message{Type: rtmp.TypeAudio + rtmp.MessageType(k), Timestamp: at})
+			if seen[k] && int32(got-last[k]) < 0 {
+				t.Fatalf("time goes from %d to %d", last[k], got)
+			}
+			last[k], seen[k] = got, true
+			if b[0]&0x80 != 0 {
+				c.begin()
+			}
+		}
+	})
+}
+
+// Key frames of 4 MiB, all the time: the log stays within its bounds, and who
+// keeps up sees no gap.
+func TestHugeKeyFrames(t *testing.T) {
+	s := New("cam")
+	s.Publish()
+	f := &follower{room: 1 << 30}
+	c := s.Follow(f)
+	huge := append([]byte(avcKey), make([]byte, rtmp.MaxMessage-len(avcKey))...)
+	for i := range uint32(20) {
+		s.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Timestamp: i * 40, Payload: huge})
+		serve(t, c)
+		if s.log.bytes > MaxLogBytes {
+			t.Fatalf("the log has %d bytes", s.log.bytes)
+		}
+	}
+	if got := len(strings.Fields(f.take())); got != 20 {
+		t.Errorf("%d of 20 came", got)
+	}
+	if n := len(s.log.blocks); n > 5 {
+		t.Errorf("%d blocks", n)
+	}
+}
+
+// Messages of nothing, and notices, take up room too.
+func TestLogOfLittle(t *testing.T) {
+	s := New("cam")
+	s.Publish()
+	write(s, 0, avcKey)
+	for range 300_000 {
+		s.WriteMessage(rtmp.Message{Type: rtmp.TypeAudio})
+	}
+	if n := s.log.next() - s.log.first; s.log.bytes > MaxLogBytes || n > MaxLogBytes/entryOverhead {
+		t.Errorf("%d bytes of %d messages", s.log.bytes, n)
+	}
+	for range 300_000 {
+		s.Unpublish()
+		s.Publish()
+	}
+	if s.log.bytes > MaxLogBytes {
+		t.Errorf("%d bytes of notices", s.log.bytes)
+	}
+}
+
+// Twelve hours of a stream with a player and one that comes again and again:
+// nothing grows, and no time is lost.
+func TestTwelveHours(t *testing.T) {
+	s := New("cam")
+	s.Publish()
+	f := &follower{room: 1 << 60}
+	c := s.Follow(f)
+	frame := func(head string, n int) []byte { return append([]byte(head), bytes.Repeat([]byte("x"), n)...) }
+	key, next := frame(avcKey, 3000), frame(avcNext, 400)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const frames = 12 * 3600 * 10 // ten a second
+	var early uint64
+	for i := range uint32(frames) {
+		payload := next
+		if i%20 == 0 {
+			payload = key
+		}
+		s.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Timestamp: i * 100, Payload: payload})
+		serve(t, c)
+		if i%1000 == 0 {
+			late := &follower{room: 1 << 30}
+			cl := s.Follow(late)
+			serve(t, cl)
+			cl.Leave()
+			if n := strings.Count(f.take(), "@"); i > 0 && n != 1000 {
+				t.Fatalf("%d of 1000 came", n)
+			}
+		}
+		if i == frames/12 {
+			early = heap()
+		}
+	}
+	if at := s.clock.now; at != (frames-1)*100 {
+		t.Errorf("ends at %d", at)
+	}
+	if now := heap(); now > early+1<<20 {
+		t.Errorf("the heap has grown from %d to %d bytes", early, now)
+	}
+}
+
+// quiet is a follower that only counts.
+type quiet struct{ n int }
+
+func (q *quiet) WriteMessage(rtmp.Message) error { q.n++; return nil }
+func (q *quiet) Status(string, string)           {}
+func (q *quiet) Close(error)                     {}
+func (q *quiet) WritePacked(p rtmp.Packed) (n int, _ error) {
+	q.n += len(p.Ends)
+	return len(p.Ends), nil
+}
+
+// benchmarkMessage passes messages of 10 KB to followers that are served every
+// third message, and to one player that takes messages.
+func benchmarkMessage(b interface{ Fatal(...any) }, followers int) (one func(), check func(int)) {
+	s := New("cam")
+	s.Publish()
+	all := make([]*Cursor, followers)
+	q := &quiet{}
+	s.Join(q)
+	for i := range all {
+		all[i] = s.Follow(&quiet{})
+	}
+	payload := append([]byte(avcKey), make([]byte, 10000)...)
+	i := 0
+	return func() {
+			copyOf := payload[:len(payload):len(payload)]
+			copyOf[0] = "\x27\x17"[min(1, i%60/59)]
+			if i == 0 {
+				copyOf[0] = 0x17
+			}
+			s.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(i * 33), Payload: copyOf})
+			if i++; i%3 == 0 {
+				for _, c := range all {
+					c.Serve()
+				}
+			}
+		}, func(n int) {
+			if q.n < n {
+				b.Fatal("messages are missing")
+			}
+		}
+}
+
+// What a message allocates does not depend on how many follow.
+func TestAllocations(t *testing.T) {
+	for _, followers := range []int{1, 1000} {
+		one, check := benchmarkMessage(t, followers)
+		for range 200 {
+			one()
+		}
+		if n := testing.AllocsPerRun(500, one); n > 3 {
+			t.Errorf("%v allocations a message for %d followers", n, followers)
+		}
+		check(700)
+	}
+}
+
+func BenchmarkMessage(b *testing.B) {
+	for _, followers := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprint(followers), func(b *testing.B) {
+			one, check := benchmarkMessage(b, followers)
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				one()
+				n++
+			}
+			check(n)
+		})
+	}
+}
