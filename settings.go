@@ -36,13 +36,13 @@ type settings struct {
 
 	MaxUsers int `group:"rooms" default:"1000" placeholder:"N" help:"How many people with a nick a room holds. Default: ${default}."`
 
-	Grace       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How long viewers wait for a broadcast whose connection broke, before it is over. 0s: not at all. Default: ${default}."`
-	Record      []string      `group:"rooms" placeholder:"ROOM" help:"Rooms to record: all, or their names. A broadcast becomes an FLV file in the folder recordings of --data."`
-	RecordLimit size          `group:"rooms" placeholder:"SIZE" help:"What all recordings together may take, as in 500MB or 20GB; the oldest are removed for new ones. Default: no limit."`
+	Record      []string `group:"rooms" placeholder:"ROOM" help:"Rooms to record: all, or their names. A broadcast becomes an FLV file in the folder recordings of --data."`
+	RecordLimit size     `group:"rooms" placeholder:"SIZE" help:"What all recordings together may take, as in 500MB or 20GB; the oldest are removed for new ones. Default: no limit."`
 
 	Idle       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"When a room or lobby without clients stops. Default: ${default}."`
 	StaleAfter time.Duration `group:"rooms" default:"15s" placeholder:"TIME" help:"When a room without a report is stale. Default: ${default}."`
 	GoneAfter  time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How much later it is gone. Default: ${default}."`
+	Grace      time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How long viewers wait for a broadcast whose connection broke, before it is over. 0s: not at all. Default: ${default}."`
 
 	LobbySecret secret `group:"secrets" placeholder:"SECRET" help:"Password between rooms and lobby. Default: made at first start."`
 	AdminToken  secret `group:"secrets" placeholder:"SECRET" help:"Makes moderators and operators. Default: made at first start."`

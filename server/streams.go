@@ -155,10 +155,10 @@ func (in *Instance) publish(c *Client, name, kind string, h publishing) {
 	}
 	p := &publication{client: c, stream: s, handle: h}
 	p.seen.Store(time.Now().UnixNano())
+	in.watch(p)
 	s.publisher, s.kept = p, false
 	c.streams = append(c.streams, p)
 	in.log.Info("stream published", "client", c.ID(), "stream", public)
-	in.watch(p)
 	if in.host.OnStream != nil {
 		in.host.OnStream(in.app.name+"/"+in.short, public, s.relay)
 	}
