@@ -34,6 +34,7 @@ type liveStreams struct {
 	// set by newLiveStreams
 	h      *Handler
 	grace  time.Duration
+	write  time.Duration   // liveWrite
 	ctx    context.Context // ends when everything is to end
 	cancel context.CancelFunc
 
@@ -78,7 +79,7 @@ type hlsViewer struct {
 }
 
 func newLiveStreams(h *Handler) *liveStreams {
-	l := &liveStreams{h: h, grace: cmp.Or(h.cfg.Grace, media.DefaultGrace), hls: make(map[streamKey]*hlsStream)}
+	l := &liveStreams{h: h, grace: cmp.Or(h.cfg.Grace, media.DefaultGrace), write: liveWrite, hls: make(map[streamKey]*hlsStream)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }

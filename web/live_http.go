@@ -126,6 +126,9 @@ func (h *Handler) liveFLV(w http.ResponseWriter, r *http.Request, room, stream s
 func (h *Handler) pumpFLV(ctx context.Context, w http.ResponseWriter, queue *media.Queue) error {
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Time{})
+	if err := control.Flush(); err != nil { // the answer does not wait for a key frame
+		return err
+	}
 	var flv media.FLV
 	var buf []byte
 	heard, gone := time.Now(), false
@@ -149,7 +152,7 @@ func (h *Handler) pumpFLV(ctx context.Context, w http.ResponseWriter, queue *med
 		if len(buf) == 0 {
 			continue
 		}
-		control.SetWriteDeadline(time.Now().Add(liveWrite))
+		control.SetWriteDeadline(time.Now().Add(h.live.write))
 		n, err := w.Write(buf)
 		h.live.sent.Add(uint64(n))
 		if err != nil {
