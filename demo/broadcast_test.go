@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"math"
 	"net"
 	"slices"
@@ -17,29 +16,9 @@ import (
 	"time"
 
 	"foyer/room"
-	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
-
-// keyed serves rooms whose keys are "key-" and their name.
-func keyed(t *testing.T, n *network) (host *server.Host, stop func()) {
-	host = &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	host.Handle("room", func() server.Application {
-		return room.New(room.Config{AdminToken: "token", Takeover: true, StreamKey: func(room string) string { return "key-" + room }})
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		host.Serve(ctx, n)
-	}()
-	return host, func() {
-		host.Stop(ctx)
-		cancel()
-		<-served
-	}
-}
 
 // A viewer is an RTMP player of ours.
 type viewer struct {
@@ -138,7 +117,7 @@ func frames(list []rtmp.Message) (rest []rtmp.Message) {
 func TestBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		host, stop := keyed(t, n)
+		host, stop := start(t, n)
 		v := view(t, n, "rtmp://h/room/blue", "live")
 		time.Sleep(7777 * time.Millisecond)
 		r := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: n.dial})
@@ -205,7 +184,7 @@ func pictureNumber(t *testing.T, data []byte) int {
 func TestBroadcastOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		_, stop := keyed(t, n)
+		_, stop := start(t, n)
 		began := time.Now()
 		var last Progress
 		b := &Broadcast{URL: "rtmp://h/room/blue/", Stream: "live?key=key-blue", Once: true, dial: n.dial, OnProgress: func(p Progress) { last = p }}
@@ -233,7 +212,7 @@ func TestBroadcastRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := newNetwork()
-				_, stop := keyed(t, n)
+				_, stop := start(t, n)
 				err := (&Broadcast{URL: c.url, Stream: c.stream, dial: n.dial}).Run(t.Context())
 				if _, ok := errors.AsType[*Refusal](err); !ok || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v, want a refusal: %s", err, c.want)
@@ -247,7 +226,7 @@ func TestBroadcastRefused(t *testing.T) {
 func TestBroadcastTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		_, stop := keyed(t, n)
+		_, stop := start(t, n)
 		one := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: n.dial})
 		time.Sleep(5 * time.Second)
 		two := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: n.dial})
@@ -268,7 +247,7 @@ func TestBroadcastReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now atomic.Pointer[network]
 		now.Store(newNetwork())
-		_, stop := keyed(t, now.Load())
+		_, stop := start(t, now.Load())
 		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return now.Load().dial(ctx, network, addr)
 		}
@@ -284,7 +263,7 @@ func TestBroadcastReturns(t *testing.T) {
 		stop()
 		time.Sleep(time.Minute)
 		now.Store(newNetwork())
-		host, stop := keyed(t, now.Load())
+		host, stop := start(t, now.Load())
 		v := view(t, now.Load(), "rtmp://h/room/blue", "live")
 		time.Sleep(12 * time.Second)
 		synctest.Wait()
@@ -330,7 +309,7 @@ func TestBroadcastNobodyThere(t *testing.T) {
 func TestBroadcastServerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		_, stop := keyed(t, n)
+		_, stop := start(t, n)
 		var stuck atomic.Bool
 		first := true
 		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -364,6 +343,61 @@ func TestBroadcastServerThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// With --publish reject the server refuses the newcomer as long as it takes
+// the older connection for alive. A broadcast outlasts its own ghost.
+func TestBroadcastOutlastsItsGhost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		host, stop := startWith(t, n, room.Config{StreamKey: func(string) string { return "key" }})
+		ghost := &ghostConn{}
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := n.dial(ctx, network, addr)
+			if ghost.Conn == nil && err == nil {
+				ghost.Conn = c
+				c = ghost
+			}
+			return c, err
+		}
+		r := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key", dial: dial})
+		time.Sleep(5 * time.Second)
+		ghost.broken.Store(true)
+		time.Sleep(15 * time.Second)
+		if host.Stream("room/blue", "live") == nil {
+			t.Error("the broadcast is not back")
+		}
+		select {
+		case err := <-r.ended:
+			t.Errorf("ended: %v", err)
+		default:
+			r.cancel()
+			if err := <-r.ended; err != nil {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		if host.Stream("room/blue", "live") != nil {
+			t.Error("the stream is still the ghost's")
+		}
+		ghost.Conn.Close()
+		stop()
+	})
+}
+
+// A ghostConn ends for one side only once it is broken.
+type ghostConn struct {
+	net.Conn
+	broken atomic.Bool
+}
+
+func (c *ghostConn) Write(b []byte) (int, error) {
+	if c.broken.Load() {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *ghostConn) Close() error { return c.Conn.SetReadDeadline(time.Unix(1, 0)) }
+
 // A stuckConn takes nothing any more once stuck is set.
 type stuckConn struct {
 	net.Conn
@@ -392,7 +426,7 @@ func (c stuckConn) Close() error {
 func TestBroadcastWraps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		_, stop := keyed(t, n)
+		_, stop := start(t, n)
 		v := view(t, n, "rtmp://h/room/blue", "live")
 		conn, err := n.dial(t.Context(), "tcp", "")
 		if err != nil {

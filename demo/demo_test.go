@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -53,10 +54,17 @@ func (n *network) Accept() (net.Conn, error) {
 func (n *network) Close() error   { close(n.done); return nil }
 func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1935} }
 
-// start serves rooms on a network; stop stops that and waits.
+// start serves rooms on a network, whose keys are "key-" and their name; stop
+// stops that and waits.
 func start(t *testing.T, n *network) (host *server.Host, stop func()) {
+	return startWith(t, n, room.Config{AdminToken: "token", Takeover: true, StreamKey: keyOf})
+}
+
+func keyOf(room string) string { return "key-" + room }
+
+func startWith(t *testing.T, n *network, cfg room.Config) (host *server.Host, stop func()) {
 	host = &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	host.Handle("room", func() server.Application { return room.New(room.Config{AdminToken: "token"}) })
+	host.Handle("room", func() server.Application { return room.New(cfg) })
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan struct{})
 	go func() {
@@ -98,12 +106,15 @@ func TestRun(t *testing.T) {
 		ended := make(chan error)
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
 		go func() {
-			ended <- Run(ctx, Config{Servers: []string{"rtmp://one", "rtmp://two/"}, Token: "token", Seed: 1, Log: log, dial: dial})
+			ended <- Run(ctx, Config{Servers: []string{"rtmp://one", "rtmp://two/"}, Token: "token", Seed: 1, Log: log, StreamKey: keyOf, dial: dial})
 		}()
 		time.Sleep(3 * time.Minute)
 		for _, name := range Rooms() {
 			if users, messages := count(t, host, name, "users", ""), count(t, host, name, "history", "messages"); users <= fewest || messages < 5 {
 				t.Errorf("after three minutes: %d people and %d messages in %s", users, messages, name)
+			}
+			if on := host.Stream("room/"+name, "live") != nil; on != slices.Contains(onAir, name) {
+				t.Errorf("after three minutes: pictures in %s: %v", name, on)
 			}
 		}
 
@@ -116,6 +127,9 @@ func TestRun(t *testing.T) {
 			if users := count(t, host, name, "users", ""); users <= fewest {
 				t.Errorf("a minute after the server came back: %d people in %s", users, name)
 			}
+			if on := host.Stream("room/"+name, "live") != nil; on != slices.Contains(onAir, name) {
+				t.Errorf("a minute after the server came back: pictures in %s: %v", name, on)
+			}
 		}
 
 		cancel()
@@ -126,6 +140,9 @@ func TestRun(t *testing.T) {
 		for _, name := range Rooms() {
 			if users := count(t, host, name, "users", ""); users != 0 {
 				t.Errorf("%d people in %s after the end", users, name)
+			}
+			if host.Stream("room/"+name, "live") != nil {
+				t.Errorf("pictures in %s after the end", name)
 			}
 		}
 		stop()

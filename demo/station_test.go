@@ -14,7 +14,7 @@ import (
 func TestStationGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		host, stop := keyed(t, n)
+		host, stop := start(t, n)
 		person := func() *running {
 			return run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key-blue", dial: n.dial})
 		}
@@ -64,7 +64,7 @@ func TestStationGivesWay(t *testing.T) {
 func TestStationRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		host, stop := keyed(t, n)
+		host, stop := start(t, n)
 		s := &station{url: "rtmp://h/room/blue", key: "old key", dial: n.dial, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
