@@ -126,6 +126,11 @@ func testLobbyWithoutScript(t *testing.T, browser context.Context) {
 	}
 	b.open("/")
 	shows("/room/amber", "/room/blue")
+	for selector, want := range map[string]string{".headline": "10 people in 2 rooms", ".card-life": "buzzing"} {
+		if got, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(selector))); err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", selector, got, err, want)
+		}
+	}
 	b.open("/?sort=users")
 	shows("/room/blue", "/room/amber")
 	b.open("/?tag=jazz")
@@ -151,6 +156,7 @@ func testLobbyStale(t *testing.T, browser context.Context) {
 	b.wait(`!document.querySelector(".card").classList.contains("stale")`)
 	g.Leave(rtmp.ErrClosed) // without a goodbye
 	b.wait(`document.querySelector(".card").classList.contains("stale")`)
+	b.waitText("h1", "Nobody is here yet") // nobody who is known of
 	b.wait(`/no report for [1-9]\d* s/.test(document.querySelector(".card-life").textContent)`)
 	b.wait(`document.querySelector(".card a").getAttribute("href") === "room/blue"`)
 	h.listed("blue", lobby.Status{Epoch: 2, Title: "Blue again"})
