@@ -269,6 +269,7 @@ func testConnectionBreaks(t *testing.T, browser context.Context) {
 	h.guest("room/blue", amf.String("carl"))
 	h.startWeb()
 	b.waitText(".link-state", "Connected")
+	b.wait(`document.querySelector("#say-error").textContent === "" && document.querySelector("#say").value === "into the void"`)
 	b.waitTexts("two|three") // what was missed is there once, what was removed is not
 	b.waitText(".person", "carl")
 	b.waitText(".person.me", "ann")

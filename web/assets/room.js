@@ -10,7 +10,7 @@ import { Menu } from "./menu.js";
 import { SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
 import { Panel } from "./panel.js";
-import { Link } from "./reconnect.js";
+import { Link, NO_CONNECTION } from "./reconnect.js";
 import { keepFitting } from "./viewport.js";
 import { addCopyButtons, showWays } from "./ways.js";
 
@@ -54,6 +54,9 @@ link.onUp = (nc) => {
   users.connect(nc);
   state.connect(nc);
   log.catchUp(nc);
+  composer.forgive(NO_CONNECTION);
+  if (error.textContent === NO_CONNECTION) complain("");
+  if (panel.error.textContent === NO_CONNECTION) panel.error.textContent = "";
   show();
 };
 link.onDown = (info, wait) => {
@@ -74,7 +77,7 @@ link.onEnd = (info) => {
 };
 
 /** @param {Info} info */
-const reason = (info) => info.code === "NetConnection.Connect.Failed" ? "There is no connection right now." : info.description || info.code;
+const reason = (info) => info.code === "NetConnection.Connect.Failed" ? NO_CONNECTION : info.description || info.code;
 
 /** @param {string} title @param {string} why */
 function leave(title, why) {
