@@ -148,6 +148,11 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	h.render(w, http.StatusOK, "room.html", page)
 }
 
+// toLobby is for an address of rooms without the name of one.
+func toLobby(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
 // roomAddress is what to type into an encoder: when nobody said what this
 // server is called, it is called what the browser calls it.
 func (h *Handler) roomAddress(r *http.Request, name string) string {
