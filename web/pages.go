@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -40,6 +41,18 @@ type RoomPage struct {
 	Entry   lobby.Entry // zero when this server's lobby does not list it
 	RTMP    string      // the room's address for encoders and terminals
 	Node    string
+}
+
+// People says who is there, as far as the lobby knows.
+func (p RoomPage) People() string {
+	words := "Nobody has joined yet"
+	if p.Entry.Users > 0 {
+		words = count(p.Entry.Users, "person has", "people have") + " joined"
+	}
+	if p.Entry.Spectators > 0 {
+		words += fmt.Sprintf(", %d looking on", p.Entry.Spectators)
+	}
+	return words + "."
 }
 
 // MissingPage is what missing.html shows, for everything that went wrong.
