@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -64,6 +65,21 @@ func TestHeadline(t *testing.T) {
 		if got := headline(rooms); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// TestEmptyLobby: what to type leads here.
+func TestEmptyLobby(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, httptest.NewRequest("GET", "http://foyer.example:8080/", nil))
+	body := w.Body.String()
+	if !strings.Contains(body, "foyer join rtmp://foyer.example/room/blue ") || strings.Contains(body, "localhost") {
+		t.Errorf("got %s", regexp.MustCompile(`.*type-this.*`).FindAllString(body, -1))
+	}
+	if strings.Contains(body, "<code>n1</code>") {
+		t.Error("visitors are told the node's name")
 	}
 }
 

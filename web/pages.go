@@ -24,6 +24,7 @@ type LobbyPage struct {
 	Headline string
 	Rooms    []Card
 	Query    Query
+	RTMP     string // address of a room that anybody may open
 	Node     string
 }
 
@@ -87,6 +88,7 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 	}
 	trends, now := h.trends(r.Context()), time.Now()
 	page := LobbyPage{At: now.UnixMilli(), Sampled: int64(trends.At), Headline: headline(all), Query: q, Node: h.cfg.Node}
+	page.RTMP = h.roomAddress(r, "blue")
 	for _, e := range rooms {
 		page.Rooms = append(page.Rooms, newCard(e, h.href(e), trends, now))
 	}
