@@ -115,6 +115,12 @@ func testHistory(t *testing.T, browser context.Context) {
 	b.wait(`!document.querySelector(".older").checkVisibility()`)
 	b.wait(`document.querySelector(".scroll").scrollTop > 300`) // what one read is where it was
 
+	b.do(chromedp.Reload())
+	b.wait(`document.querySelectorAll(".past .message").length === 50`)
+	b.do(chromedp.Focus(chromedp.CSS(".older button")))
+	b.press(kb.Enter)
+	b.wait(`document.activeElement.matches(".message") && document.activeElement.textContent.endsWith("m1")`)
+
 	late := h.guest("room/blue", amf.String("late"))
 	late.say("one more")
 	b.waitText(".pill", "1 new message")
@@ -177,6 +183,18 @@ func testMarkupIsText(t *testing.T, browser context.Context) {
 	b.waitText(".card-title", "<script>")
 	b.waitText(".link-state", "Live")
 	b.same("nothing of it ran", `return [document.title, document.querySelectorAll("main img, main script, main u, main i").length];`, `["Lobby · foyer",0]`)
+}
+
+func testRightToLeft(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "חדר כחול")
+	h.guest("room/blue", amf.String("דנה")).say("שלום 12:30")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.waitTexts("שלום 12:30")
+	b.waitText(".person", "דנה")
+	b.same("directions", `return [".title", ".message .text", ".message", ".person"].map((s) => getComputedStyle(document.querySelector(s)).direction);`, `["rtl","rtl","ltr","ltr"]`)
+	b.wait(`document.querySelector(".who").getBoundingClientRect().right <= document.querySelector(".when").getBoundingClientRect().left`)
 }
 
 func testModerator(t *testing.T, browser context.Context) {

@@ -129,6 +129,12 @@ export class Chat {
   /** What there is has been loaded, if only nothing. */
   loaded() { this.hush.hidden = this.past.children.length + this.fresh.children.length > 0; }
 
+  /** @param {boolean} show whether to go there, too: who uses a mouse reads on where he was */
+  focusOldest(show) {
+    this.#items()[0]?.focus({ preventScroll: !show });
+    this.#roving();
+  }
+
   toEnd() {
     this.scroll.scrollTop = this.scroll.scrollHeight;
     this.#pinned = true;
@@ -163,6 +169,7 @@ export class Chat {
   #line(kind, text) {
     const item = document.createElement("li");
     item.className = kind;
+    item.dir = "auto";
     item.textContent = text;
     this.fresh.append(item);
     this.#arrived(0);

@@ -235,7 +235,11 @@ log.onMore = (more) => {
   chat.loaded();
 };
 chat.onPruned = (key) => log.prunedTo(key);
-the(".older button").addEventListener("click", () => log.older().catch(() => {}));
+the(".older button").addEventListener("click", async (/** @type {any} */ { currentTarget: button }) => {
+  const had = button === document.activeElement, seen = button.matches(":focus-visible");
+  await log.older().catch(() => {});
+  if (had && !button.checkVisibility()) chat.focusOldest(seen); // else the focus would be nowhere
+});
 
 composer.say = (text) => link.request("say", text);
 menu.ask = panel.ask = (method, ...args) => link.request(method, ...args);
