@@ -226,6 +226,9 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.click(".lock-switch")
 	b.waitText(".stage .lock", "locked")
 
+	b.click(".message .what")
+	b.waitText("dialog h2", "bob")
+	b.press(kb.Escape)
 	b.do(chromedp.Focus(chromedp.CSS(`.message[tabindex="0"]`)))
 	b.press(kb.Enter)
 	b.waitText("dialog h2", "bob")

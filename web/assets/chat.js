@@ -247,7 +247,7 @@ export class Chat {
   #clicked(event) {
     const target = /** @type {Element} */ (event.target);
     const item = target.closest(".message");
-    if (item && target.closest(".who")) this.#menu(item);
+    if (item && target.closest(".who, .what")) this.#menu(item);
   }
 
   /** @param {Element} item */
