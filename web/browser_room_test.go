@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -50,6 +51,11 @@ func testJoinAndTalk(t *testing.T, browser context.Context) {
 	h.ask("blue", "topic", amf.String("Monk"))
 	ann.waitText(".topic", "Monk")
 	ann.waitText(".notice", "Monk")
+
+	guest.say("tall" + strings.Repeat("\n.", 200))
+	ann.wait(`document.querySelector(".tall").clientHeight < 300`)
+	ann.click(".message .all")
+	ann.wait(`document.querySelector(".message:last-child .text").clientHeight > 4000 && !document.querySelector(".message .all, .tall")`)
 
 	ann.click(".rename")
 	ann.fill("#nick", "anna")
