@@ -3,6 +3,7 @@ package web
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -59,6 +60,11 @@ func (h *Handler) routes() {
 	const get, post, remove = http.MethodGet, http.MethodPost, http.MethodDelete
 	h.handle(get, "/{$}", h.lobbyPage)
 	h.handle(get, "/room/{name}", h.roomPage)
+	h.handle(get, "/room/{name}/{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/room/"+url.PathEscape(r.PathValue("name")), http.StatusPermanentRedirect)
+	})
+	h.handle(get, "/room", toLobby)
+	h.handle(get, "/room/{$}", toLobby)
 	h.handle(get, "/assets/", h.assets.serve)
 	h.handle(get, "/", h.missingPage)
 

@@ -36,6 +36,9 @@ export class Backoff {
   }
 }
 
+/** What is said to somebody who wants something of the server just now. */
+export const NO_CONNECTION = "There is no connection right now.";
+
 /** After this long without a word the other side is asked for one. */
 export const QUIET = 20_000;
 /** How long it may take to give one, and to connect. */
@@ -107,7 +110,7 @@ export class Link {
    */
   async request(method, ...args) {
     if (this.nc?.connected) return this.nc.request(method, ...args);
-    throw new StatusError({ level: "error", code: "NetConnection.Call.Failed", description: "There is no connection right now." });
+    throw new StatusError({ level: "error", code: "NetConnection.Call.Failed", description: NO_CONNECTION });
   }
 
   /** What connect is told when it comes to that again. @param {...any} args */

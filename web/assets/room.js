@@ -13,7 +13,7 @@ import { showLinkState } from "./linkstate.js";
 import { Owner } from "./owner.js";
 import { Panel } from "./panel.js";
 import { showRecordings } from "./recordings.js";
-import { Link } from "./reconnect.js";
+import { Link, NO_CONNECTION } from "./reconnect.js";
 import { Stage } from "./stage.js";
 import { keepFitting } from "./viewport.js";
 import { addCopyButtons, showWays } from "./ways.js";
@@ -59,6 +59,9 @@ link.onUp = (nc) => {
   users.connect(nc);
   state.connect(nc);
   log.catchUp(nc);
+  composer.forgive(NO_CONNECTION);
+  if (error.textContent === NO_CONNECTION) complain("");
+  if (panel.error.textContent === NO_CONNECTION) panel.error.textContent = "";
   show();
 };
 link.onDown = (info, wait) => {
@@ -79,7 +82,7 @@ link.onEnd = (info) => {
 };
 
 /** @param {Info} info */
-const reason = (info) => info.code === "NetConnection.Connect.Failed" ? "There is no connection right now." : info.description || info.code;
+const reason = (info) => info.code === "NetConnection.Connect.Failed" ? NO_CONNECTION : info.description || info.code;
 
 /** @param {string} title @param {string} why */
 function leave(title, why) {
@@ -237,7 +240,11 @@ log.onMore = (more) => {
   chat.loaded();
 };
 chat.onPruned = (key) => log.prunedTo(key);
-the(".older button").addEventListener("click", () => log.older().catch(() => {}));
+the(".older button").addEventListener("click", async (/** @type {any} */ { currentTarget: button }) => {
+  const had = button === document.activeElement, seen = button.matches(":focus-visible");
+  await log.older().catch(() => {});
+  if (had && !button.checkVisibility()) chat.focusOldest(seen); // else the focus would be nowhere
+});
 
 composer.say = (text) => link.request("say", text);
 menu.ask = panel.ask = owner.ask = (method, ...args) => link.request(method, ...args);
