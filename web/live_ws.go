@@ -28,7 +28,7 @@ const (
 
 	liveAdmitPoll = time.Second     // how often it is looked whether the room runs
 	pictureFresh  = time.Second / 2 // a picture is not looked for more often
-	pictureWait   = time.Second     // for a key frame, when there is none yet
+	pictureWait   = 3 * time.Second // for a key frame, when there is none yet
 	maxPictures   = 1000            // that are kept
 )
 
