@@ -90,6 +90,8 @@ func TestLastKeyFrame(t *testing.T) {
 		if again, _ := still.MP4(); err != nil || &again[0] != &first[0] {
 			t.Errorf("made twice, or %v", err)
 		}
+		stream.Unpublish()
+		stream.Publish()
 		time.AfterFunc(time.Second, stream.Unpublish)
 		if _, err := LastKeyFrame(t.Context(), stream); stream.Live() || err != ErrNoPicture {
 			t.Errorf("when the stream ends: %v", err)
