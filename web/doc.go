@@ -15,6 +15,17 @@
 // one small stack and no buffers. What an instance tells to a thousand pages
 // is encoded once, frame header included, and the bytes are shared.
 //
+// # Pictures
+//
+// /ws/live/ROOM/STREAM is a socket of the same kind that carries fragmented MP4
+// (live_ws.go): text frames say what comes ({"type":"init","mime":…}), that the
+// publisher has gone or is not there yet ({"type":"end"}), or that a codec has
+// no place in MP4 ({"type":"unsupported","codec":…}); binary ones are the init
+// segment and the fragments. A stream is remuxed once for all its viewers
+// (remux.go), and each fragment becomes a whole frame once. A viewer is a client
+// of the room; one of a room that does not run waits, and does not start it.
+// /live/ROOM/STREAM.mp4 is the last key frame.
+//
 // # Everything else
 //
 // api.go answers /api/v1 and metrics.go /metrics; both ask the running
