@@ -423,7 +423,6 @@ func TestFFmpeg(t *testing.T) {
 		{"with B-frames", []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-c:a", "aac"}, "h264 aac"},
 		{"pictures", []string{"-c:v", "libx264", "-preset", "ultrafast", "-an"}, "h264"},
 		{"sound", []string{"-vn", "-c:a", "aac"}, "aac"},
-		{"HEVC", []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error", "-c:a", "aac"}, "hevc aac"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
