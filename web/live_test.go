@@ -437,7 +437,7 @@ func TestFFmpeg(t *testing.T) {
 				h.OnStream, cfg.Recorder = recorder.OnStream, recorder
 			})
 			args := append([]string{"-hide_banner", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=25",
-				"-f", "lavfi", "-i", "sine", "-t", "25"}, tt.args...)
+				"-re", "-f", "lavfi", "-i", "sine", "-t", "25"}, tt.args...)
 			args = append(args, "-g", "25", "-f", "flv", "-rtmp_app", "room/blue", s.rtmp+"/live?key=k")
 			publisher := program(t, "ffmpeg", args...)
 			var said bytes.Buffer
