@@ -163,3 +163,38 @@ func writeFile(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+func TestRecordSettings(t *testing.T) {
+	for _, tt := range []struct {
+		limit string
+		want  size
+	}{
+		{"0", 0}, {"500", 500}, {"1500 B", 1500}, {"500MB", 500e6}, {"1.5gb", 1.5e9}, {"2GiB", 2 << 30}, {"1 TiB", 1 << 40},
+		{"", -1}, {"-1", -1}, {"many", -1}, {"1XB", -1}, {"NaN", -1}, {"9999999TB", -1},
+	} {
+		s, err := serveSettings(t, []string{"serve", "--record=blue,jazz", "--record-limit=" + tt.limit}, nil)
+		if (err != nil) != (tt.want < 0) || err == nil && s.RecordLimit != tt.want {
+			t.Errorf("%q: %v, want %d", tt.limit, err, tt.want)
+		}
+		if err == nil && !cmp.Equal(s.Record, []string{"blue", "jazz"}) {
+			t.Errorf("rooms are %q", s.Record)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "foyer.yaml")
+	writeFile(t, file, "record: [all]\nrecord-limit: 20GB\n")
+	if s, err := serveSettings(t, []string{"--config=" + file}, nil); err != nil || !cmp.Equal(s.Record, []string{"all"}) || s.RecordLimit != 20e9 {
+		t.Errorf("from the file: %v", err)
+	}
+	if s, err := serveSettings(t, nil, map[string]string{"FOYER_RECORD": "all", "FOYER_RECORD_LIMIT": "1KiB"}); err != nil || s.RecordLimit != 1024 {
+		t.Errorf("from the environment: %v", err)
+	}
+	for _, s := range []settings{{Record: []string{"../x"}}, {Record: []string{"all"}, Apps: []string{"lobby"}}} {
+		if s.Apps == nil {
+			s.Apps = []string{"room"}
+		}
+		s.Idle, s.StaleAfter, s.GoneAfter = 1, 1, 1
+		if err := s.check(); err == nil {
+			t.Errorf("%+v is accepted", s.Record)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (h *Handler) routes() {
 	h.handle("", "/api/", notFound)
 	h.handle(get, "/api/v1/rooms/{name}/recordings", h.apiRecordings)
 	h.handle("", "/live/", notFound)
-	h.handle("", "/live/{room}/{file}", openTo(h.liveFile))
+	h.handle("", "/live/{room}/{file}", openTo(h.liveByHTTP))
 	h.handle("", "/live/{room}/{stream}/{part}", openTo(h.livePart))
 	h.handle("", "/recordings/", notFound)
 	h.handle("", "/recordings/{room}/{file}", openTo(h.recordingFile))

@@ -58,8 +58,8 @@ func openTo(f http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// liveFile is /live/ROOM/STREAM.flv and /live/ROOM/STREAM.m3u8.
-func (h *Handler) liveFile(w http.ResponseWriter, r *http.Request) {
+// liveByHTTP is /live/ROOM/STREAM.flv and /live/ROOM/STREAM.m3u8.
+func (h *Handler) liveByHTTP(w http.ResponseWriter, r *http.Request) {
 	room, file := r.PathValue("room"), r.PathValue("file")
 	ext := path.Ext(file)
 	stream := strings.TrimSuffix(file, ext)

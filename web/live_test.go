@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -153,9 +154,6 @@ func TestHTTPFLV(t *testing.T) {
 		}
 	}
 	s.clients(t, "other", 1)
-	if n := s.viewers(t); n != 1 {
-		t.Errorf("%d viewers", n)
-	}
 	send(6000, liveKey)
 	send(6040, liveInt, "\xaf\x01x")
 	flv, err := media.NewFLVReader(resp.Body)
@@ -201,15 +199,6 @@ func TestHTTPFLV(t *testing.T) {
 		t.Errorf("after the grace: %v, %v after %v", m.Type, err, time.Since(begin))
 	}
 	s.clients(t, "other", 0)
-}
-
-// viewers is the room's own count.
-func (s *studio) viewers(t *testing.T) int {
-	t.Helper()
-	probe := make(chan int, 1)
-	s.host.Call(t.Context(), "room/blue", "users") // behind whatever came before
-	probe <- s.host.Stats().Clients["room"]["other"]
-	return <-probe
 }
 
 func TestLiveNotThere(t *testing.T) {
@@ -270,24 +259,30 @@ func TestHTTPFLVStall(t *testing.T) {
 	}
 	resp := s.get(t, "GET", "/live/blue/live.flv")
 	s.clients(t, "other", 2)
-	const frames = 400
+	const frames = 400 // 40 MB: more than the sockets and the queue hold
 	go func() {
-		for i := range uint32(frames) {
-			send(i*40, liveKey+string(bytes.Repeat([]byte{'x'}, 100<<10)))
+		for i := range frames {
+			send(uint32(i)*40, fmt.Sprintf("%s%03d%0102400d", liveKey, i, 0))
+			time.Sleep(2 * time.Millisecond)
 		}
 	}()
 	flv, err := media.NewFLVReader(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := 0; n < frames; {
+	for last := -1; last < frames-1; {
 		m, err := flv.Next()
 		if err != nil {
-			t.Fatalf("after %d frames: %v", n, err)
+			t.Fatalf("after frame %d: %v", last, err)
 		}
-		if len(m.Payload) > 100<<10 {
-			n++
+		if len(m.Payload) < 100<<10 {
+			continue
 		}
+		n, err := strconv.Atoi(string(m.Payload[len(liveKey):][:3]))
+		if err != nil || last >= 0 && n != last+1 {
+			t.Fatalf("frame %d follows %d, %v", n, last, err)
+		}
+		last = n
 	}
 	s.clients(t, "other", 1)
 }
@@ -428,7 +423,6 @@ func TestFFmpeg(t *testing.T) {
 		{"with B-frames", []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-c:a", "aac"}, "h264 aac"},
 		{"pictures", []string{"-c:v", "libx264", "-preset", "ultrafast", "-an"}, "h264"},
 		{"sound", []string{"-vn", "-c:a", "aac"}, "aac"},
-		{"HEVC", []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error", "-c:a", "aac"}, "hevc aac"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -443,7 +437,7 @@ func TestFFmpeg(t *testing.T) {
 				h.OnStream, cfg.Recorder = recorder.OnStream, recorder
 			})
 			args := append([]string{"-hide_banner", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=25",
-				"-f", "lavfi", "-i", "sine", "-t", "25"}, tt.args...)
+				"-re", "-f", "lavfi", "-i", "sine", "-t", "25"}, tt.args...)
 			args = append(args, "-g", "25", "-f", "flv", "-rtmp_app", "room/blue", s.rtmp+"/live?key=k")
 			publisher := program(t, "ffmpeg", args...)
 			var said bytes.Buffer
