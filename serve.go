@@ -130,19 +130,19 @@ func (n *node) build() {
 		}
 		n.host.Handle("lobby", func() server.Application { return lobby.New(cfg) })
 	}
+	key := func(room string) string { return streamKey(n.secrets.stream, room) }
 	if s.hosts("room") {
 		cfg := room.Config{
 			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
-			StreamKey: func(room string) string { return streamKey(n.secrets.stream, room) },
-			Takeover:  s.Publish == "takeover",
+			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace,
 		}
 		n.host.Handle("room", func() server.Application { return room.New(cfg) })
 	}
 	n.web = &http.Server{
 		Handler: web.New(web.Config{
 			Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
-			Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP,
+			Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 			Assets: s.Assets, Ready: n.ready,
 		}),
 		ReadHeaderTimeout: 10 * time.Second,

@@ -32,6 +32,7 @@ type settings struct {
 	Idle       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"When a room or lobby without clients stops. Default: ${default}."`
 	StaleAfter time.Duration `group:"rooms" default:"15s" placeholder:"TIME" help:"When a room without a report is stale. Default: ${default}."`
 	GoneAfter  time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How much later it is gone. Default: ${default}."`
+	Grace      time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How long viewers wait for a broadcast whose connection broke, before it is over. 0s: not at all. Default: ${default}."`
 
 	LobbySecret secret `group:"secrets" placeholder:"SECRET" help:"Password between rooms and lobby. Default: made at first start."`
 	AdminToken  secret `group:"secrets" placeholder:"SECRET" help:"Makes moderators and operators. Default: made at first start."`
@@ -77,6 +78,8 @@ func (s *settings) check() error {
 		return usagef("--rooms needs the application room: add it to --apps")
 	case s.Idle <= 0 || s.StaleAfter <= 0 || s.GoneAfter <= 0:
 		return usagef("--idle, --stale-after and --gone-after must be longer than nothing")
+	case s.Grace < 0:
+		return usagef("--grace must not be less than nothing")
 	}
 	s.PublicRTMP, s.PublicHTTP = strings.TrimRight(s.PublicRTMP, "/"), strings.TrimRight(s.PublicHTTP, "/")
 	if s.Lobby != "" && !strings.HasPrefix(s.Lobby, "rtmp://") && !strings.HasPrefix(s.Lobby, "rtmps://") {

@@ -2,17 +2,19 @@
 // for it, and streams they watch together.
 //
 // room.go is the page's room: it connects to the lobby when it starts, says
-// goodbye when it stops, and goes on when the lobby is away (lobby.go). Who is
-// in is one table (people.go, admission.go): users with a nick, and spectators
-// and encoders without one. What users say is told to everybody and kept for a while
+// goodbye when it stops, and goes on when the lobby is away (lobby.go). Who is in
+// is one table (people.go, admission.go): users with a nick, and spectators and
+// encoders without one. What users say is told to everybody and kept for a while
 // (chat.go, history.go), in the time that each of them has (pace.go) and that
 // moderators leave them (moderation.go). Encoders publish with the room's key,
-// anybody plays (streams.go). Two shared objects show who is there and how the
-// room is; users may make others (objects.go). How much happens in a room is
-// a number between 0 and 1 (activity.go).
+// anybody plays (streams.go); viewers wait for one whose connection broke
+// (grace.go). What encoders send is looked at (tag.go, avc.go, ingest.go), to say
+// what of it hurts viewers (advice.go, look.go). Two shared objects show who is
+// there and how the room is; users may make others (objects.go). How much happens
+// in a room is a number between 0 and 1 (activity.go).
 //
 // PROTOCOL.md describes all that for those who write clients.
 //
-// Everything runs on the goroutine of the room's instance, timers included:
-// there is no lock in this package.
+// Everything runs on the goroutine of the room's instance, timers included, and
+// needs no lock; but for ingest, which a publisher's goroutine writes.
 package room

@@ -35,8 +35,8 @@ type person struct {
 	renames    pace      // and change his nick
 	spoke      time.Time // last
 	mutedUntil time.Time
-	playing    map[string]int  // streams he plays, and how often
-	publishing map[string]bool // streams he publishes
+	playing    map[string]int     // streams he plays, and how often
+	publishing map[string]*ingest // streams he publishes, and how they are doing
 }
 
 // personOf returns who the client is in the room: nil for one who was thrown
@@ -87,6 +87,7 @@ func (r *Room) leave(p *person) {
 	}
 	if len(p.publishing) > 0 {
 		r.showStreams()
+		r.look()
 	}
 	r.changed()
 }

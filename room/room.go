@@ -15,7 +15,7 @@ import (
 // Names of the shared objects of a room.
 const (
 	ObjectUsers = "users"   // a slot per user, by id: {nick, role, since, via}
-	ObjectRoom  = "room"    // the slots title, topic, streams, slow, locked
+	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked
 	ObjectsOpen = "public/" // users may create and write objects whose names start so
 )
 
@@ -32,6 +32,7 @@ type Config struct {
 	PublicHTTP string                   // "http://host:8080"
 	StreamKey  func(room string) string // the publishing key of a room; nil or "" means that nobody publishes
 	Takeover   bool                     // a newer publisher of a stream takes over from the older one
+	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
 	MaxUsers   int                      // default DefaultMaxUsers
 	Failures   *lobby.Failures          // who guessed credentials; nil means lobby.Guesses
 }
@@ -61,6 +62,9 @@ type Room struct {
 	slow             time.Duration
 	locked, unlisted bool
 
+	away   map[string]*waiting // streams whose publisher was lost, by name
+	looker *time.Timer         // looks at the streams again; nil while there are none
+
 	users *sharedobject.Object[*server.Client]
 	state *sharedobject.Object[*server.Client]
 }
@@ -69,7 +73,7 @@ type Room struct {
 func New(cfg Config) server.Application {
 	cfg.MaxUsers = cmp.Or(cfg.MaxUsers, DefaultMaxUsers)
 	cfg.Failures = cmp.Or(cfg.Failures, &lobby.Guesses)
-	return &Room{cfg: cfg, nicks: make(map[string]*person)}
+	return &Room{cfg: cfg, nicks: make(map[string]*person), away: make(map[string]*waiting)}
 }
 
 // ValidName reports whether name may be a room's (1 to 64 of A-Z a-z 0-9 . _ -).
@@ -161,6 +165,8 @@ func (r *Room) Methods() map[string]server.Method {
 		"history": r.historyOf,
 		"users":   r.listUsers,
 		"nick":    r.rename,
+		"ingest":  r.ingestOf,
+		"release": r.moderated(r.release),
 		"topic":   r.moderated(r.setTopic),
 		"kick":    r.moderated(r.kick),
 		"ban":     r.moderated(r.ban),

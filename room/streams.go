@@ -35,26 +35,33 @@ func (r *Room) OnPublish(client *server.Client, name, _ string) (public string, 
 	case !ValidName(public):
 		return "", false, badName("Stream name is not valid.")
 	}
-	streams := r.streams()
-	if len(streams) >= MaxStreams && !slices.Contains(streams, public) {
+	if names := r.names(); len(names) >= MaxStreams && !slices.Contains(names, public) {
 		return "", false, badName("Too many streams in this room.")
 	}
-	if older := r.publisher(public); older != nil && older != p && !r.cfg.Takeover {
-		// The host decides between the two: it knows whether the older one is
-		// alive, and has let it go by the end of this turn if it is not.
-		r.in.Post(func() {
-			if older.publishing[public] {
-				r.OnUnpublish(client, public)
-			}
-		})
-	}
-	if p.publishing == nil {
-		p.publishing = make(map[string]bool)
-	}
-	p.publishing[public] = true
-	r.activity.warm(heatPublish, time.Now())
-	r.showStreams()
 	return public, r.cfg.Takeover, nil
+}
+
+// OnPublished hears that a publisher has begun. What it sends is looked at, to
+// say what of it will hurt.
+func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Message) {
+	p := personOf(client)
+	if p == nil {
+		return nil // thrown out in this turn
+	}
+	in := newIngest(time.Now())
+	if p.publishing == nil {
+		p.publishing = make(map[string]*ingest)
+	}
+	p.publishing[public] = in
+	r.activity.warm(heatPublish, time.Now())
+	if _, back := r.away[public]; back {
+		r.stopWaiting(public)
+		r.in.Post(func() { r.notify(public + " is back.") }) // the encoder hears its answer first
+	}
+	r.showStreams()
+	r.look()
+	r.looker.Reset(FirstLook)
+	return in.WriteMessage
 }
 
 // OnUnpublish hears that a publisher stopped, or that a newer one took over.
@@ -62,6 +69,7 @@ func (r *Room) OnUnpublish(client *server.Client, public string) {
 	if p := personOf(client); p != nil {
 		delete(p.publishing, public)
 		r.showStreams()
+		r.look()
 	}
 }
 
@@ -94,23 +102,19 @@ func (r *Room) OnStop(client *server.Client, public string) {
 
 // streams returns what is being published, sorted by name; never nil.
 func (r *Room) streams() []string {
-	names := make(map[string]bool)
+	list := []string{}
 	for _, p := range r.people {
-		maps.Copy(names, p.publishing)
+		list = slices.AppendSeq(list, maps.Keys(p.publishing))
 	}
-	list := slices.AppendSeq([]string{}, maps.Keys(names))
 	slices.Sort(list)
 	return list
 }
 
-// publisher returns who publishes the stream.
-func (r *Room) publisher(public string) *person {
-	for _, p := range r.people {
-		if p.publishing[public] {
-			return p
-		}
-	}
-	return nil
+// names returns the streams of the room: those, and the ones that are waited for.
+func (r *Room) names() []string {
+	list := slices.AppendSeq(r.streams(), maps.Keys(r.away))
+	slices.Sort(list)
+	return list
 }
 
 // badName is a refusal to publish.
@@ -126,12 +130,26 @@ func streamName(name string) string {
 	return "live"
 }
 
-// showStreams brings the slot of the shared object "room" up to date.
+// showStreams brings the slots of the shared object "room" up to date. A stream
+// that is waited for is still one.
 func (r *Room) showStreams() {
-	list := amf.StrictArray{}
-	for _, name := range r.streams() {
+	list, away := amf.StrictArray{}, amf.Object{}
+	for _, name := range r.names() {
 		list = append(list, amf.String(name))
+		if w, waits := r.away[name]; waits {
+			away = append(away, amf.Field{Name: name, Value: amf.Number(ms(w.since))})
+		}
 	}
 	r.state.Set("streams", list)
+	r.showSome("away", away)
 	r.changed()
+}
+
+// showSome shows a slot that is there only while there is something in it.
+func (r *Room) showSome(slot string, o amf.Object) {
+	if len(o) == 0 {
+		r.state.Remove(slot)
+		return
+	}
+	r.state.Set(slot, o)
 }

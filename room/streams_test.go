@@ -1,8 +1,10 @@
 package room_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"foyer/room"
 	"foyer/server"
@@ -100,6 +102,7 @@ func TestStreamsInTheObject(t *testing.T) {
 				if _, _, err := r.OnPublish(p.client, name+"?key=stream-key-blue", "live"); err != nil {
 					t.Error(err)
 				}
+				r.OnPublished(p.client, name)
 			})
 		}
 		publish(one, "live")
@@ -107,8 +110,8 @@ func TestStreamsInTheObject(t *testing.T) {
 		check("[cam live]")
 		do(one, func() { r.OnUnpublish(one.client, "live") })
 		check("[cam]")
-		publish(one, "cam") // takes over: the host tells of the older one after
 		do(two, func() { r.OnUnpublish(two.client, "cam") })
+		publish(one, "cam") // has taken over
 		check("[cam]")
 		one.client.Leave(rtmp.ErrClosed)
 		check("[]")
@@ -128,27 +131,27 @@ func TestRefusedNewcomerIsNoPublisher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config()
 		cfg.Takeover = false
-		h, r := watched(t, cfg)
-		one, two := spectate(t, h), spectate(t, h)
-		one.use(room.ObjectRoom, false)
-		const name = "live?key=stream-key-blue"
-		do(one, func() { r.OnPublish(one.client, name, "live") })
-		do(two, func() {
-			if _, takeover, err := r.OnPublish(two.client, name, "live"); takeover || err != nil {
-				t.Errorf("got %v, %v", takeover, err)
-			}
-		})
-		do(one, func() { r.OnUnpublish(one.client, "live") })
-		if got := one.slot(room.ObjectRoom, "streams"); got != "[]" {
+		s := newStudio(t, cfg)
+		watcher := spectate(t, s.host)
+		watcher.use(room.ObjectRoom, false)
+		older, newer := s.encoder(), s.encoder()
+		older.must("live")
+		if err := newer.publish("live"); err == nil || !strings.Contains(err.Error(), "already published") {
+			t.Errorf("got %v", err)
+		}
+		older.crash()
+		if got := watcher.slot(room.ObjectRoom, "streams"); got != "[]" {
 			t.Errorf("the refused newcomer publishes: %s", got)
 		}
-		do(one, func() { r.OnPublish(one.client, name, "live") })
-		do(two, func() { // the host lets the silent one go in the same turn
-			r.OnPublish(two.client, name, "live")
-			r.OnUnpublish(one.client, "live")
-		})
-		if got := one.slot(room.ObjectRoom, "streams"); got != "[live]" {
+		silent := s.encoder()
+		silent.must("live")
+		time.Sleep(6 * time.Second)
+		newer.must("live")
+		if got := watcher.slot(room.ObjectRoom, "streams"); got != "[live]" {
 			t.Errorf("the accepted newcomer does not publish: %s", got)
+		}
+		if silent.reason() == "" {
+			t.Error("the silent one stays")
 		}
 	})
 }
@@ -177,7 +180,7 @@ func TestThrownOutClientsAreNobody(t *testing.T) {
 		h, r := watched(t, config())
 		bob, mod := join(t, h, "bob"), moderate(t, h)
 		do(bob, func() {
-			r.OnPublish(bob.client, "live?key=stream-key-blue", "live")
+			r.OnPublished(bob.client, "live")
 			r.OnPlay(bob.client, "live")
 		})
 		mod.must("kick", amf.String("bob"), amf.String(""))
@@ -186,6 +189,9 @@ func TestThrownOutClientsAreNobody(t *testing.T) {
 			r.OnStop(bob.client, "live")
 			if _, _, err := r.OnPublish(bob.client, "live?key=stream-key-blue", "live"); err == nil {
 				t.Error("publishes")
+			}
+			if r.OnPublished(bob.client, "live") != nil || r.OnLost(bob.client, "live") {
+				t.Error("is published for")
 			}
 			if r.CanRead(bob.client, "users", false) || r.CanWrite(bob.client, "public/x", "") {
 				t.Error("uses objects")

@@ -19,14 +19,16 @@ import (
 
 // evening is a server with a lobby and rooms on a real socket, as the page has
 // it: the room connects to rtmp://localhost/chapter4/lobby.
-func evening(t *testing.T) (address string) {
+func evening(t *testing.T) (address string) { t.Helper(); return eveningOf(t, config()) }
+
+// eveningOf is evening with rooms that are set up otherwise.
+func eveningOf(t *testing.T, cfg room.Config) (address string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	address = "rtmp://" + ln.Addr().String() + "/chapter4/"
-	cfg := config()
 	cfg.Lobby = address + "lobby"
 	h := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Mounts: []string{"chapter4"}}
 	h.Handle("room", func() server.Application { return room.New(cfg) })

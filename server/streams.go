@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type stream struct {
 	publisher *publication // nil while nobody publishes
 	playing   int
 	held      bool // the application has asked for it
+	kept      bool // its publisher was lost, and the players wait: see Keeper
 }
 
 // Stream is the live stream of that public name, made if need be. Methods of
@@ -50,7 +52,7 @@ func (in *Instance) stream(name string) *stream {
 
 // forgetStream drops a stream that nobody needs.
 func (in *Instance) forgetStream(s *stream) {
-	if s.publisher == nil && s.playing == 0 && !s.held {
+	if s.publisher == nil && s.playing == 0 && !s.held && !s.kept {
 		delete(in.streams, s.name)
 	}
 }
@@ -87,6 +89,7 @@ type publication struct {
 	client *Client
 	stream *stream
 	handle publishing
+	watch  func(rtmp.Message) // nil when nobody does: see Watcher
 
 	seen atomic.Int64 // when the last message came
 	over atomic.Bool  // taken over, or ended
@@ -105,13 +108,17 @@ func (p *publication) WriteMessage(m rtmp.Message) {
 		return
 	}
 	p.seen.Store(time.Now().UnixNano())
+	if p.watch != nil {
+		p.watch(m)
+	}
 	p.stream.relay.WriteMessage(m)
 }
 
-// Close is the end of what the publisher sends.
-func (p *publication) Close(error) {
+// Close is the end of what the publisher sends: without a word, unless it said
+// that it stops.
+func (p *publication) Close(err error) {
 	in := p.client.in
-	in.post(func() { in.unpublish(p) })
+	in.post(func() { in.unpublish(p, err != nil && !errors.Is(err, rtmp.ErrGoodbye)) })
 }
 
 func (p *publication) silent() bool {
@@ -146,19 +153,25 @@ func (in *Instance) publish(c *Client, name, kind string, h publishing) {
 	}
 	p := &publication{client: c, stream: s, handle: h}
 	p.seen.Store(time.Now().UnixNano())
-	s.publisher = p
+	in.watch(p)
+	s.publisher, s.kept = p, false
 	c.streams = append(c.streams, p)
 	in.log.Info("stream published", "client", c.ID(), "stream", public)
 	s.relay.Publish()
 	h.Accept(p)
 }
 
-// unpublish ends a publication, unless it was taken over before.
-func (in *Instance) unpublish(p *publication) {
+// unpublish ends a publication, unless it was taken over before. The players
+// may be left to wait for one that was lost.
+func (in *Instance) unpublish(p *publication, lost bool) {
+	kept := in.keep(p, lost)
 	if !in.endPublication(p) {
 		return
 	}
-	p.stream.publisher = nil
+	p.stream.publisher, p.stream.kept = nil, kept
+	if kept {
+		return
+	}
 	p.stream.relay.Unpublish()
 	in.forgetStream(p.stream)
 }
@@ -299,7 +312,7 @@ func (in *Instance) stopPlay(p *playback) {
 // dropStreams ends what a client publishes and plays.
 func (in *Instance) dropStreams(c *Client) {
 	for len(c.streams) > 0 {
-		in.unpublish(c.streams[0])
+		in.unpublish(c.streams[0], true)
 	}
 	for len(c.playing) > 0 {
 		in.stopPlay(c.playing[0])

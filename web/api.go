@@ -115,24 +115,35 @@ func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	const absent = "No room of this name is running on this server."
 	if !lobby.ValidName(name) {
-		problem(w, http.StatusNotFound, absent)
+		problem(w, http.StatusNotFound, notRunningHere)
 		return
 	}
 	history, err := h.call(r.Context(), roomInstances+name, "history", query)
 	if err != nil {
-		h.callProblem(w, err, absent)
+		h.callProblem(w, err, notRunningHere)
 		return
 	}
 	writeJSON(w, history)
 }
 
+// notRunningHere is what is wrong with a room that cannot be asked.
+const notRunningHere = "No room of this name is running on this server."
+
+// forOperators reports whether the request shows the admin token, and answers
+// it if not.
+func (h *Handler) forOperators(w http.ResponseWriter, r *http.Request) bool {
+	if h.isOperator(r) {
+		return true
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="foyer"`)
+	problem(w, http.StatusUnauthorized, "This needs the admin token.")
+	return false
+}
+
 // apiAnnounce is POST /api/v1/announce: {"text"} to all rooms.
 func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
-	if !h.isOperator(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="foyer"`)
-		problem(w, http.StatusUnauthorized, "This needs the admin token.")
+	if !h.forOperators(w, r) {
 		return
 	}
 	var body struct {

@@ -21,6 +21,7 @@ import (
 // house is a server with the real lobby and rooms, which report to it by RTMP.
 type house struct {
 	host    *server.Host
+	rtmp    string // its address
 	handler *Handler
 	web     *httptest.Server
 	ready   error
@@ -33,19 +34,20 @@ func newHouse(t testing.TB, rooms ...string) *house {
 		t.Fatal(err)
 	}
 	address := "rtmp://" + ln.Addr().String()
-	h := &house{host: &server.Host{Log: testLog(t), Node: "n1"}}
+	h := &house{rtmp: address, host: &server.Host{Log: testLog(t), Node: "n1"}}
 	h.host.Handle("lobby", func() server.Application {
 		return lobby.New(lobby.Config{Secret: "s3cret", AdminToken: "token"})
 	})
 	h.host.Handle("room", func() server.Application {
 		return room.New(room.Config{Lobby: address + "/lobby", Secret: "s3cret", AdminToken: "token",
-			Node: "n1", PublicRTMP: address, PublicHTTP: "http://n1.example"})
+			Node: "n1", PublicRTMP: address, PublicHTTP: "http://n1.example",
+			StreamKey: streamKey, Takeover: true})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- h.host.Serve(ctx, ln) }()
 	h.handler = New(Config{Host: h.host, Log: testLog(t), Node: "n1", AdminToken: "token", RTMPPort: "1935",
-		Ready: func() error { return h.ready }})
+		StreamKey: streamKey, Ready: func() error { return h.ready }})
 	h.web = httptest.NewServer(h.handler)
 	t.Cleanup(func() {
 		h.handler.Close()
@@ -231,7 +233,6 @@ func TestUnlisted(t *testing.T) {
 		}
 		return event == "remove" && slot == "red"
 	})
-	const operator = "Authorization: Bearer token"
 	resp, body := h.ask(t, "GET", "/api/v1/rooms/red", "")
 	wantProblem(t, resp, body, http.StatusNotFound)
 	if resp, body := h.ask(t, "GET", "/api/v1/rooms/red", "", operator); resp.StatusCode != 200 {
@@ -308,7 +309,7 @@ func TestAPIAnnounce(t *testing.T) {
 	}
 	p.send(`{"type":"connect"}`)
 	p.want(success)
-	const operator, body = "Authorization: Bearer token", `{"text":"Tea is ready."}`
+	const body = `{"text":"Tea is ready."}`
 	for _, header := range []string{"X: y", "Authorization: Bearer", "Authorization: Bearer ", "Authorization: Bearer wrong",
 		"Authorization: Basic token", "Authorization: token"} {
 		resp, text := h.ask(t, "POST", "/api/v1/announce", body, header)
@@ -346,7 +347,7 @@ func TestMethods(t *testing.T) {
 	h := newHouse(t)
 	for path, allow := range map[string]string{
 		"/": "GET, HEAD", "/room/x": "GET, HEAD", "/api/v1/rooms": "GET, HEAD", "/api/v1/rooms/x": "GET, HEAD",
-		"/api/v1/rooms/x/messages": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD",
+		"/api/v1/rooms/x/messages": "GET, HEAD", "/api/v1/rooms/x/ingest": "GET, HEAD", "/api/v1/rooms/x/key": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD",
 	} {
 		for _, method := range []string{"POST", "DELETE", "OPTIONS"} {
 			resp, body := h.ask(t, method, path, "")

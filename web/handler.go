@@ -20,6 +20,9 @@ type Config struct {
 	PublicRTMP string       // "rtmp://host:1935"; "" when only guessed: pages then take the host from the request
 	Assets     string       // directory that overrides the embedded files, while working on them
 	Ready      func() error // why this process cannot serve yet; nil means that it can
+
+	// StreamKey is the publishing key of a room; nil means that nobody publishes.
+	StreamKey func(room string) string
 }
 
 // Handler serves all of CONTRACT §6 and §7. Close ends its sockets.
@@ -44,7 +47,7 @@ func New(cfg Config) *Handler {
 }
 
 func (h *Handler) routes() {
-	const get, post = http.MethodGet, http.MethodPost
+	const get, post, remove = http.MethodGet, http.MethodPost, http.MethodDelete
 	h.handle(get, "/{$}", h.lobbyPage)
 	h.handle(get, "/room/{name}", h.roomPage)
 	h.handle(get, "/assets/", h.assets.serve)
@@ -53,6 +56,9 @@ func (h *Handler) routes() {
 	h.handle(get, "/api/v1/rooms", h.apiRooms)
 	h.handle(get, "/api/v1/rooms/{name}", h.apiRoom)
 	h.handle(get, "/api/v1/rooms/{name}/messages", h.apiMessages)
+	h.handle(get, "/api/v1/rooms/{name}/ingest", h.apiIngest)
+	h.handle(get, "/api/v1/rooms/{name}/key", h.apiKey)
+	h.handle(remove, "/api/v1/rooms/{name}/streams/{stream}", h.apiRelease)
 	h.handle(post, "/api/v1/announce", h.apiAnnounce)
 	h.handle("", "/api/", notFound)
 	h.handle("", "/live/", notFound)

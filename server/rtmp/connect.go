@@ -133,7 +133,8 @@ func (r *ConnectRequest) Accept(extra ...amf.Field) error {
 		{Name: "description", Value: amf.String("Connection succeeded.")},
 		{Name: "objectEncoding", Value: amf.Number(r.ObjectEncoding)},
 	}, extra...)
-	ms := append(preamble(), commandMessage(0, false, "_result", r.tx, properties, info))
+	enhanced := capabilities(r.Object)
+	ms := append(preamble(), commandMessage(0, false, "_result", r.tx, append(properties, enhanced...), append(info, enhanced...)))
 	if !strings.HasPrefix(r.FlashVer, agentProgram) {
 		ms = append(ms, commandMessage(0, false, "onBWDone", 0, amf.Null{}))
 	}

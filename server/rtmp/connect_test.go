@@ -17,7 +17,13 @@ import (
 
 // answerTo connects over a pipe, lets settle answer, and returns all messages
 // that came, decoded.
-func answerTo(t *testing.T, flashVer string, settle func(*rtmp.ConnectRequest) error) (wire []rtmp.Message) {
+func answerTo(t *testing.T, flashVer string, settle func(*rtmp.ConnectRequest) error) []rtmp.Message {
+	t.Helper()
+	return answerToObject(t, amf.Object{{Name: "flashVer", Value: amf.String(flashVer)}}, settle)
+}
+
+// answerToObject is answerTo for any other members of the command object.
+func answerToObject(t *testing.T, object amf.Object, settle func(*rtmp.ConnectRequest) error) (wire []rtmp.Message) {
 	t.Helper()
 	cnc, snc := rtmptest.Pipe()
 	settled := make(chan error)
@@ -37,8 +43,7 @@ func answerTo(t *testing.T, flashVer string, settle func(*rtmp.ConnectRequest) e
 	if err := rtmp.ClientHandshake(cnc); err != nil {
 		t.Fatal(err)
 	}
-	m := rtmp.CommandMessage(0, false, "connect", 7, amf.Object{
-		{Name: "app", Value: amf.String("a/b")}, {Name: "flashVer", Value: amf.String(flashVer)}})
+	m := rtmp.CommandMessage(0, false, "connect", 7, append(amf.Object{{Name: "app", Value: amf.String("a/b")}}, object...))
 	cnc.Write(rtmp.AppendChunks(nil, &m, 128))
 	r := rtmp.NewChunkReader(128, true)
 	b := make([]byte, 4096)

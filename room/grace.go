@@ -1,0 +1,60 @@
+package room
+
+import (
+	"fmt"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// waiting is for a publisher that was lost, so that its viewers stay.
+type waiting struct {
+	since time.Time
+	timer *time.Timer // gives up
+}
+
+// OnLost lets the viewers of a publisher whose connection broke wait for it:
+// with the room's key, it or another may go on within the grace time.
+func (r *Room) OnLost(client *server.Client, public string) bool {
+	if personOf(client) == nil || r.cfg.Grace <= 0 {
+		return false // thrown out
+	}
+	w := &waiting{since: time.Now()}
+	w.timer = r.in.After(r.cfg.Grace, func() {
+		if r.away[public] == w {
+			r.giveUp(public)
+		}
+	})
+	r.away[public] = w
+	r.notify(fmt.Sprintf("The connection of %s broke. It may go on within %s: stay.", public, r.cfg.Grace))
+	return true // OnUnpublish follows, and shows it
+}
+
+// giveUp ends the wait for a stream: its viewers are told that it is over.
+func (r *Room) giveUp(public string) {
+	r.stopWaiting(public)
+	r.in.EndStream(public, badName("The stream has ended."))
+	r.showStreams()
+	r.notify(public + " has ended.")
+}
+
+func (r *Room) stopWaiting(public string) {
+	if w := r.away[public]; w != nil {
+		w.timer.Stop()
+		delete(r.away, public)
+	}
+}
+
+// release is release(stream): whoever publishes it has to stop, and nobody
+// waits for it any more. The key may be used again at once.
+func (r *Room) release(args amf.Args) error {
+	name, _ := amf.AsString(args.At(0))
+	r.stopWaiting(name)
+	if !r.in.EndStream(name, badName("Released by a moderator.")) {
+		return fail("Nobody publishes a stream of this name.", 0)
+	}
+	r.showStreams()
+	r.notify(name + " was ended by a moderator.")
+	return nil
+}

@@ -1,0 +1,154 @@
+package room_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"foyer/room"
+	"foyer/server/amf"
+)
+
+// process is a real program that runs.
+type process struct {
+	*exec.Cmd
+	said  bytes.Buffer  // on stderr; read it when it has ended
+	out   chan []byte   // what it writes to stdout
+	ended chan struct{} // closed when it has ended
+}
+
+// program starts one, and kills it at the end of the test. Without it the test
+// is skipped, except in CI.
+func program(t *testing.T, name string, args ...string) *process {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts programs: not in -short")
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("CI without %s", name)
+		}
+		t.Skipf("%s is not installed", name)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	p := &process{Cmd: exec.CommandContext(ctx, path, args...), out: make(chan []byte), ended: make(chan struct{})}
+	p.Stdout, p.Stderr, p.WaitDelay = writer{ctx, p.out}, &p.said, time.Second
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.Wait(); close(p.ended) }()
+	t.Cleanup(func() { cancel(); <-p.ended })
+	return p
+}
+
+// writer hands on what is written, until ctx ends.
+type writer struct {
+	ctx context.Context
+	out chan []byte
+}
+
+func (w writer) Write(b []byte) (int, error) {
+	select {
+	case w.out <- bytes.Clone(b):
+		return len(b), nil
+	case <-w.ctx.Done():
+		return 0, w.ctx.Err()
+	}
+}
+
+// end waits for the end of the program, and returns how it was.
+func (p *process) end(t *testing.T) *os.ProcessState {
+	t.Helper()
+	for {
+		select {
+		case <-p.out:
+		case <-p.ended:
+			return p.ProcessState
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s does not end", p.Path)
+		}
+	}
+}
+
+// writes waits for some more bytes on stdout.
+func (p *process) writes(t *testing.T, what string, bytes int) {
+	t.Helper()
+	until(t, what, p.out, func(b []byte) bool { bytes -= len(b); return bytes < 0 })
+}
+
+// ffmpegTo is a broadcast of a test picture and a tone.
+func ffmpegTo(url string, more ...string) []string {
+	args := []string{"-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=25", "-f", "lavfi", "-i", "sine",
+		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-c:a", "aac"}
+	return append(append(args, more...), "-f", "flv", url)
+}
+
+// TestWrongKeyInPrograms: people read why.
+func TestWrongKeyInPrograms(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string]func(url string) []string{
+		"ffmpeg": func(url string) []string { return ffmpegTo(url, "-t", "5") },
+		"gst-launch-1.0": func(url string) []string {
+			return []string{"-q", "audiotestsrc", "is-live=true", "num-buffers=200", "!", "audio/x-raw,format=S16LE,rate=11025,channels=1", "!",
+				"flvmux", "streamable=true", "!", "rtmp2sink", "location=" + url}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := strings.Replace(evening(t), "/chapter4/", "/room/blue/", 1)
+			p := program(t, name, args(address+"live?key=wrong")...)
+			how := p.end(t)
+			if said := p.said.String(); !strings.Contains(said, "Wrong stream key for room blue.") {
+				t.Errorf("it said %s", said)
+			}
+			if name == "ffmpeg" && how.ExitCode() != 1 {
+				t.Errorf("it ended with %v", how)
+			}
+		})
+	}
+}
+
+// TestGStreamerPublishes: what the room says of it is what it sends.
+func TestGStreamerPublishes(t *testing.T) {
+	t.Parallel()
+	address := strings.Replace(evening(t), "/chapter4/", "/room/blue/", 1)
+	ann, _ := dial(t, strings.TrimSuffix(address, "/"), amf.String("ann"))
+	ingest := watch(t, ann, room.ObjectRoom, "ingest")
+	program(t, "gst-launch-1.0", "-q", "audiotestsrc", "is-live=true", "!", "audio/x-raw,format=S16LE,rate=11025,channels=1", "!",
+		"flvmux", "streamable=true", "!", "rtmp2sink", "location="+address+"live?key="+key+"-blue")
+	until(t, "the sound that browsers do not play", ingest, func(v amf.Value) bool {
+		return strings.Contains(brief(v), "advice:[Browsers do not play PCM sound")
+	})
+}
+
+// TestKilledPublisher: ffmpeg is killed, and started again with the same key.
+// Who watches with ffmpeg stays.
+func TestKilledPublisher(t *testing.T) {
+	t.Parallel()
+	address := strings.Replace(eveningOf(t, graceful()), "/chapter4/", "/room/blue/", 1)
+	uri := strings.TrimSuffix(address, "/")
+	ann, calls := dial(t, uri, amf.String("ann"))
+	bob, _ := dial(t, uri)
+	streams, away := watch(t, ann, room.ObjectRoom, "streams"), watch(t, bob, room.ObjectRoom, "away")
+	url := address + "live?key=" + key + "-blue"
+	first := program(t, "ffmpeg", ffmpegTo(url)...)
+	until(t, "the stream", streams, func(v amf.Value) bool { return brief(v) == "[live]" })
+	viewer := program(t, "ffmpeg", "-v", "error", "-i", address+"live", "-c", "copy", "-flush_packets", "1", "-f", "flv", "pipe:1")
+	viewer.writes(t, "the picture", 10000)
+	first.Process.Kill()
+	until(t, "the wait", away, func(v amf.Value) bool { return strings.HasPrefix(brief(v), "{live:") })
+	until(t, "the notice", calls, func(s string) bool { return strings.Contains(s, "The connection of live broke.") })
+	second := program(t, "ffmpeg", ffmpegTo(url, "-t", "3")...)
+	until(t, "the publisher", calls, func(s string) bool { return s == "notice({text:live is back.})" })
+	viewer.writes(t, "the picture that goes on", 40000)
+	if how := second.end(t); how.ExitCode() != 0 {
+		t.Errorf("ffmpeg: %v, %s", how, second.said.String())
+	}
+	viewer.end(t) // ffmpeg takes UnpublishNotify for the end; this one said that it stops
+	until(t, "the end", streams, func(v amf.Value) bool { return brief(v) == "[]" })
+}

@@ -1,0 +1,249 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"foyer/lobby"
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+const operator = "Authorization: Bearer token"
+
+// streamKey is the key of the rooms of a house.
+func streamKey(room string) string { return "key-of-" + room }
+
+// crash is how an encoder ends that is killed.
+var crash = errors.New("crashed")
+
+// publish publishes into a room of the house until the test ends the session.
+func (h *house) publish(t testing.TB, room, name string) (*rtmp.Session, *rtmp.Stream) {
+	t.Helper()
+	s := h.dial(t, room)
+	st, err := s.CreateStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Publish(t.Context(), name+"?key="+streamKey(room), "live"); err != nil {
+		t.Fatal(err)
+	}
+	return s, st
+}
+
+func (h *house) dial(t testing.TB, room string) *rtmp.Session {
+	t.Helper()
+	s, _, err := rtmp.Dial(t.Context(), h.rtmp+"/room/"+room, &rtmp.ConnectRequest{}, rtmp.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Run(context.Background())
+	t.Cleanup(func() { s.Close(nil); <-s.Done() })
+	return s
+}
+
+func TestAPIKey(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, header := range []string{"X: y", "Authorization: Bearer wrong", "Authorization: Basic token"} {
+		resp, body := h.ask(t, "GET", "/api/v1/rooms/red/key", "", header)
+		wantProblem(t, resp, body, http.StatusUnauthorized)
+		if strings.Contains(body, streamKey("red")) {
+			t.Error("the key was shown")
+		}
+	}
+	resp, body := h.ask(t, "GET", "/api/v1/rooms/red/key", "", operator)
+	if resp.StatusCode != 200 || body != `{"server":"rtmp://127.0.0.1/room/red","key":"live?key=key-of-red"}`+"\n" ||
+		resp.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("got %d, %v, %s", resp.StatusCode, resp.Header, body)
+	}
+	if n := h.host.Stats().Instances["room"]; n != 0 {
+		t.Errorf("%d rooms run: asking started one", n)
+	}
+	resp, body = h.ask(t, "GET", "/api/v1/rooms/a%20b/key", "", operator)
+	wantProblem(t, resp, body, http.StatusNotFound)
+}
+
+// TestAPIKeyElsewhere: keys are of rooms that are here.
+func TestAPIKeyElsewhere(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"no rooms": {Host: &server.Host{}, AdminToken: "token", StreamKey: streamKey},
+		"no keys":  {Host: roomsOnly(), AdminToken: "token"},
+	} {
+		h := New(cfg)
+		r := httptest.NewRequest("GET", "/api/v1/rooms/red/key", nil)
+		r.Header.Set("Authorization", "Bearer token")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound {
+			t.Errorf("%s: got %d, %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+func roomsOnly() *server.Host {
+	h := &server.Host{}
+	h.Handle("room", func() server.Application { return room.New(room.Config{}) })
+	return h
+}
+
+func TestAPIRelease(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red")
+	s, _ := h.publish(t, "red", "live")
+	for _, header := range []string{"X: y", "Authorization: Bearer wrong"} {
+		resp, body := h.ask(t, "DELETE", "/api/v1/rooms/red/streams/live", "", header)
+		wantProblem(t, resp, body, http.StatusUnauthorized)
+	}
+	for _, path := range []string{"red/streams/other", "blue/streams/live", "a%20b/streams/live", "red/streams/a%2fb"} {
+		resp, body := h.ask(t, "DELETE", "/api/v1/rooms/"+path, "", operator)
+		wantProblem(t, resp, body, http.StatusNotFound)
+	}
+	if s.Err() != nil {
+		t.Fatal("somebody ended it")
+	}
+	resp, body := h.ask(t, "DELETE", "/api/v1/rooms/red/streams/live", "", operator)
+	if resp.StatusCode != http.StatusNoContent || body != "" {
+		t.Errorf("got %d, %s", resp.StatusCode, body)
+	}
+	<-s.Done()
+	resp, body = h.ask(t, "DELETE", "/api/v1/rooms/red/streams/live", "", operator)
+	wantProblem(t, resp, body, http.StatusNotFound)
+	resp, body = h.ask(t, "GET", "/api/v1/rooms/red/streams/live", "")
+	wantProblem(t, resp, body, http.StatusMethodNotAllowed)
+	h.publish(t, "red", "live") // the key stays good
+}
+
+func TestAPIIngest(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red")
+	_, st := h.publish(t, "red", "live")
+	// Sorenson video and Speex: what nobody can watch any more.
+	st.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x12key")})
+	st.WriteMessage(rtmp.Message{Type: rtmp.TypeAudio, Payload: []byte("\xb6data")})
+	var got struct {
+		At      float64
+		Streams []struct {
+			Stream       string
+			Video, Audio *struct{ Codec string }
+			Advice       []string
+		}
+	}
+	for {
+		resp, body := h.ask(t, "GET", "/api/v1/rooms/red/ingest?stream=live", "")
+		if err := json.Unmarshal([]byte(body), &got); err != nil || resp.StatusCode != 200 || len(got.Streams) != 1 {
+			t.Fatalf("%d %s: %v", resp.StatusCode, body, err)
+		}
+		if got.Streams[0].Audio != nil {
+			break
+		}
+	}
+	if s := got.Streams[0]; s.Stream != "live" || s.Video.Codec != "Sorenson H.263" || s.Audio.Codec != "Speex" || len(s.Advice) != 2 {
+		t.Errorf("got %+v", s)
+	}
+	for path, status := range map[string]int{"red/ingest?stream=other": 404, "blue/ingest": 404, "a%20b/ingest": 404} {
+		resp, body := h.ask(t, "GET", "/api/v1/rooms/"+path, "")
+		wantProblem(t, resp, body, status)
+	}
+}
+
+// TestCountsAgree: what the lobby lists, what the API says and what the
+// metrics say are the same, and right after crashes.
+func TestCountsAgree(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red")
+	watchers := make([]*rtmp.Session, 3)
+	for i := range watchers {
+		watchers[i] = h.dial(t, "red")
+		st, err := watchers[i].CreateStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Play(t.Context(), "live", rtmp.StartAny, nobody{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	web, err := h.host.Connect(t.Context(), deafPeer{}, server.Request{Path: "room/red", Protocol: "ws"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, err := web.Play("live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := h.publish(t, "red", "live")
+	ann, _, err := dial(t, h.web, "/ws/room/red", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann.send(`{"type":"connect","args":["ann"]}`)
+	ann.want(success)
+	spectator := h.dial(t, "red")
+	h.wantCounts(t, counts{users: 1, spectators: 1, viewers: 4, publishers: 1})
+
+	stop()
+	stop()
+	h.wantCounts(t, counts{users: 1, spectators: 2, viewers: 3, publishers: 1})
+	watchers[0].Close(crash)
+	watchers[1].Close(nil)
+	spectator.Close(crash)
+	s.Close(crash)
+	ann.conn.UnderlyingConn().Close()
+	h.wantCounts(t, counts{users: 0, spectators: 1, viewers: 1, publishers: 0})
+	web.Leave(nil)
+	watchers[2].Close(crash)
+	h.wantCounts(t, counts{})
+}
+
+type counts struct{ users, spectators, viewers, publishers int }
+
+// nobody is a player that looks away.
+type nobody struct{}
+
+func (nobody) WriteMessage(rtmp.Message) {}
+func (nobody) Close(error)               {}
+
+// deafPeer is the peer of a viewer that gets its pictures elsewhere.
+type deafPeer struct{}
+
+func (deafPeer) Push(*server.Push) error                                   { return nil }
+func (deafPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return nil }
+func (deafPeer) Close(error)                                               {}
+
+// wantCounts waits for a report of the room with these counts, and compares
+// what others say with it.
+func (h *house) wantCounts(t testing.TB, want counts) {
+	t.Helper()
+	late := time.AfterFunc(10*time.Second, func() {
+		_, body := h.ask(t, "GET", "/api/v1/rooms/red", "")
+		t.Errorf("still not %+v: %s", want, body)
+		h.web.CloseClientConnections()
+	})
+	defer late.Stop()
+	h.follow(t, func(_, slot string, e lobby.Entry) bool {
+		if e.Users < 0 || e.Spectators < 0 || e.Viewers < 0 || e.Publishers < 0 {
+			t.Errorf("less than nobody: %+v", e)
+		}
+		return slot == "red" && counts{e.Users, e.Spectators, e.Viewers, e.Publishers} == want
+	})
+	var e lobby.Entry
+	_, body := h.ask(t, "GET", "/api/v1/rooms/red", "")
+	if err := json.Unmarshal([]byte(body), &e); err != nil || (counts{e.Users, e.Spectators, e.Viewers, e.Publishers}) != want {
+		t.Errorf("the API says %s, want %+v", body, want)
+	}
+	_, metrics := h.ask(t, "GET", "/metrics", "")
+	for role, n := range map[string]int{"user": want.users, "spectator": want.spectators, "viewer": want.viewers, "publisher": want.publishers} {
+		if line := fmt.Sprintf("foyer_lobby_people{role=%q} %d\n", role, n); !strings.Contains(metrics, line) {
+			t.Errorf("the metrics do not say %s", line)
+		}
+	}
+}
