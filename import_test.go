@@ -25,7 +25,8 @@ var mayImport = map[string][]string{
 	"foyer/netconnection":        {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
 	"foyer/lobby":                {"foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
 	"foyer/room":                 {"foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay", "foyer/lobby"},
-	"foyer/web":                  {"foyer/server/...", "foyer/lobby", "foyer/room", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/..."},
+	"foyer/media":                {"foyer/server/rtmp", "foyer/server/relay", "github.com/Eyevinn/mp4ff/..."},
+	"foyer/web":                  {"foyer/server/...", "foyer/media", "foyer/lobby", "foyer/room", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/..."},
 	"foyer/demo":                 {"foyer/netconnection", "foyer/server/amf"},
 	"foyer/bench":                {"foyer/server/amf", "foyer/server/rtmp", "github.com/gorilla/websocket"},
 }

@@ -372,7 +372,7 @@ func TestMethods(t *testing.T) {
 func TestNotThere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	for _, path := range []string{"/api/", "/api/v2/rooms", "/live/red/main.flv", "/live/red/main.m3u8", "/ws/live/red/main", "/assets/no.js"} {
+	for _, path := range []string{"/api/", "/api/v2/rooms", "/live/red/main.flv", "/live/red/main.m3u8", "/assets/no.js"} {
 		resp, body := h.ask(t, "GET", path, "")
 		wantProblem(t, resp, body, http.StatusNotFound)
 	}

@@ -56,10 +56,13 @@ func newBridge(host *server.Host, log *slog.Logger) *bridge {
 	return b
 }
 
-// ServeHTTP upgrades /ws/<application>[/<instance>]. The socket outlives it:
-// a goroutine of its own is smaller than one that has served HTTP. Close waits
-// for it.
-func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP upgrades /ws/<application>[/<instance>].
+func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.upgrade(w, r, b.run) }
+
+// upgrade makes a socket of a request, and run its life. The socket outlives
+// the request: a goroutine of its own is smaller than one that has served HTTP.
+// Close waits for it.
+func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socket, server.Request)) {
 	if !websocket.IsWebSocketUpgrade(r) {
 		w.Header().Set("Upgrade", "websocket")
 		problem(w, http.StatusUpgradeRequired, "This address is for WebSockets.")
@@ -80,7 +83,7 @@ func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s := newSocket(conn, &b.sent)
 	req := socketRequest(r)
-	if !b.start(s, func() { b.run(s, req) }) {
+	if !b.start(s, func() { b.live(s, req, run) }) {
 		s.Close(errShutdown)
 		s.finish()
 	}
@@ -123,15 +126,19 @@ func (b *bridge) close() {
 	b.running.Wait()
 }
 
-// run is the life of a socket: admission, then frames until it ends. It is the
-// socket's reader and waits for its writer.
-func (b *bridge) run(s *socket, req server.Request) {
+// live is the life of a socket. It waits for the socket's writer.
+func (b *bridge) live(s *socket, req server.Request, run func(*socket, server.Request)) {
 	defer func() {
 		s.finish()
 		b.mu.Lock()
 		delete(b.sockets, s)
 		b.mu.Unlock()
 	}()
+	run(s, req)
+}
+
+// run admits a page and passes on frames until its socket ends, as its reader.
+func (b *bridge) run(s *socket, req server.Request) {
 	c, err := b.admit(s, req)
 	if err != nil {
 		b.refuse(s, req, err)

@@ -32,6 +32,9 @@ type Handler struct {
 	bridge *bridge
 	assets *assets
 	mux    *http.ServeMux
+
+	remuxes  *remuxes
+	pictures pictures
 }
 
 // New returns the handler of the web side.
@@ -41,6 +44,7 @@ func New(cfg Config) *Handler {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	h.bridge = newBridge(cfg.Host, h.log)
+	h.remuxes = newRemuxes(func(stream string, err error) { h.log.Error("remux failed", "stream", stream, "err", err) })
 	h.assets = newAssets(cfg.Assets)
 	h.routes()
 	return h
@@ -62,6 +66,7 @@ func (h *Handler) routes() {
 	h.handle(post, "/api/v1/announce", h.apiAnnounce)
 	h.handle("", "/api/", notFound)
 	h.handle("", "/live/", notFound)
+	h.handle(get, "/live/{room}/{file}", h.liveFile)
 
 	h.handle(get, "/healthz", h.healthz)
 	h.handle(get, "/readyz", h.readyz)
@@ -97,7 +102,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control.SetWriteDeadline(deadline)
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/ws/live/"):
-		notFound(w, r)
+		h.liveSocket(w, r)
 	case strings.HasPrefix(path, "/ws/"):
 		h.bridge.ServeHTTP(w, r)
 	default:
@@ -107,4 +112,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Close ends all sockets, which an [http.Server] does not know of once they
 // are upgraded, and returns when they have ended. New ones are refused.
-func (h *Handler) Close() { h.bridge.close() }
+func (h *Handler) Close() {
+	h.remuxes.close()
+	h.bridge.close()
+}

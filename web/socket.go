@@ -95,6 +95,10 @@ func (s *socket) Accept() {
 	s.send(statusFrame(&rtmp.StatusError{
 		Level: "status", Code: rtmp.CodeConnectSuccess, Description: "Connection succeeded.",
 	}))
+	s.startPings()
+}
+
+func (s *socket) startPings() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextPing = time.AfterFunc(pingInterval, s.ping)
@@ -191,6 +195,30 @@ func (s *socket) send(frame []byte) error {
 	return nil
 }
 
+// offer queues a frame if there is room for it in limit bytes; it never
+// blocks. One that alone is larger passes when nothing else waits.
+func (s *socket) offer(frame []byte, limit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return true // nobody misses it
+	}
+	if s.queued > 0 && s.queued+len(frame) > limit {
+		return false
+	}
+	s.queue = append(s.queue, frame)
+	s.queued += len(frame)
+	s.startLocked()
+	return true
+}
+
+// drain drops what waits to be written.
+func (s *socket) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue, s.queued = nil, 0
+}
+
 // startLocked starts the writer, which ends when nothing is left to write.
 // The reader waits for it.
 func (s *socket) startLocked() {
@@ -253,6 +281,9 @@ func (s *socket) Close(reason error) {
 // closeCode is what the close frame says about a reason.
 func closeCode(reason error) (code int, text string) {
 	status, isStatus := errors.AsType[*rtmp.StatusError](reason)
+	if code, text := liveClose(reason); code != 0 {
+		return code, text
+	}
 	switch {
 	case reason == nil:
 		return websocket.CloseNormalClosure, ""

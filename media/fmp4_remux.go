@@ -1,0 +1,399 @@
+package media
+
+import (
+	"bytes"
+
+	"foyer/server/rtmp"
+)
+
+// Limits and times of a remux, the times in milliseconds of the stream.
+const (
+	MaxHeld      = 8 << 20 // bytes that wait for the first init segment
+	fragmentTime = 60      // what a fragment has at least
+	startWait    = 1500    // for a track that may come, before it begins without
+	maxPending   = 500     // a frame waits so long for the next, which says how long it lasts
+	videoGone    = 3000    // without a picture, then sound need not wait for a key frame
+	audioSlack   = 40      // how far timestamps may be from what counting samples says
+	maxOffset    = 5000    // presentation minus decoding time
+)
+
+// A SegmentKind is what a viewer is given.
+type SegmentKind uint8
+
+const (
+	// Init begins, or begins anew: Data is the init segment, for what Mime says.
+	Init SegmentKind = iota
+	// Fragment goes on.
+	Fragment
+	// End says that the publisher has gone. Another Init may follow.
+	End
+	// Unsupported says that Codec is not for MP4; the stream goes on without it.
+	Unsupported
+)
+
+// A Segment is what comes out of a remux. It is not changed afterwards.
+type Segment struct {
+	Kind  SegmentKind
+	Mime  string
+	Codec string
+	Key   bool // a viewer can begin with this fragment
+	Data  []byte
+}
+
+// A Remuxer makes fragmented MP4 of the messages of one stream. It has no
+// goroutine and does no I/O; what it holds is bounded by MaxHeld and a fragment.
+type Remuxer struct {
+	emit func(Segment) // set by NewRemuxer
+
+	clock    clock
+	tracks   [lanes]track
+	absent   [lanes]bool // by the metadata, or of a codec that is not for MP4
+	started  bool        // there was an init segment
+	held     []frame     // before that
+	size     int         // of held, in bytes
+	since    int64       // when the first frame came
+	sequence uint32
+	out      [lanes][]sample // of the fragment to come
+	outSince int64
+	strange  map[string]bool // codecs that were told to be unsupported
+	still    *Still          // of the last key frame
+	err      error           // our own mistake: nothing more comes
+}
+
+// A track is one lane of the file.
+type track struct {
+	codec *codec // in the init segment
+	next  *codec // to be in the one that comes
+	lost  bool   // a frame is missing: the next is a key frame
+
+	pending *sample // its duration is not known yet
+	since   int64   // time of pending
+	seen    bool    // there was a frame
+	last    int64   // its time
+	floor   int64   // no frame is before, in ticks
+	due     int64   // where the next audio frame is, if it follows without a gap
+	end     int64   // time when all that was written is over
+}
+
+// A frame is a tag that is ready to be written.
+type frame struct {
+	tag
+	at int64
+}
+
+// NewRemuxer returns a Remuxer; emit gets what it makes.
+func NewRemuxer(emit func(Segment)) *Remuxer {
+	return &Remuxer{emit: emit, strange: make(map[string]bool)}
+}
+
+// Write takes the next message. An error is our own mistake, never the
+// publisher's, and the remux is over.
+func (r *Remuxer) Write(m rtmp.Message) error {
+	if m.Type == rtmp.TypeDataAMF0 || m.Type == rtmp.TypeDataAMF3 {
+		r.expect(m.Payload)
+		return r.err
+	}
+	switch t := parseTag(m); t.kind {
+	case header:
+		r.configure(t)
+	case coded:
+		r.frame(t, m.Timestamp)
+	case stranger:
+		r.absent[t.lane] = true
+		if r.tracks[t.lane].codec == nil && !r.strange[t.codec] && len(r.strange) < maxStrange {
+			r.strange[t.codec] = true
+			r.emit(Segment{Kind: Unsupported, Codec: printable(t.codec)})
+		}
+	}
+	return r.err
+}
+
+// maxStrange is how many codecs one publisher may name.
+const maxStrange = 8
+
+// printable is a codec's name as it may be shown.
+func printable(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		if c <= ' ' || c > '~' {
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}
+
+// End says that the publisher has gone.
+func (r *Remuxer) End() error {
+	r.finish()
+	if r.started || len(r.strange) > 0 {
+		r.emit(Segment{Kind: End})
+	}
+	now := r.clock.now
+	for l := range r.tracks {
+		t := &r.tracks[l]
+		now = max(now, t.end)
+		*t = track{end: t.end}
+	}
+	r.clock.restart(now + newStep)
+	r.started, r.held, r.size, r.still = false, nil, 0, nil
+	r.absent = [lanes]bool{}
+	clear(r.strange)
+	return r.err
+}
+
+// expect reads from onMetaData which tracks there are: with neither codec
+// named it says nothing.
+func (r *Remuxer) expect(payload []byte) {
+	video := bytes.Contains(payload, []byte("\x00\x0cvideocodecid"))
+	audio := bytes.Contains(payload, []byte("\x00\x0caudiocodecid"))
+	if video || audio {
+		r.absent = [lanes]bool{videoLane: !video, audioLane: !audio}
+	}
+}
+
+// configure takes a sequence header. One that lies is as good as none.
+func (r *Remuxer) configure(t tag) {
+	tr := &r.tracks[t.lane]
+	if tr.next.same(t.codec, t.body) || tr.next == nil && tr.codec.same(t.codec, t.body) {
+		return
+	}
+	if tr.codec.same(t.codec, t.body) { // back to what it was
+		tr.next = nil
+		return
+	}
+	if c, err := newCodec(t.codec, t.body); err == nil {
+		tr.next, r.absent[t.lane] = c, false
+	}
+}
+
+// frame takes a frame: it is held, or written, or can't be decoded by anybody.
+func (r *Remuxer) frame(t tag, timestamp uint32) {
+	at := r.time(&r.tracks[t.lane], timestamp)
+	tr := &r.tracks[t.lane]
+	c := tr.next
+	if c == nil {
+		c = tr.codec
+	}
+	if c == nil || c.fourCC != t.codec {
+		return
+	}
+	if !c.sound(t.body) {
+		tr.lost = true
+		return
+	}
+	if t.lane == videoLane {
+		if t.key {
+			c.measure(t.body)
+		}
+		if !c.size.ok() || !t.key && (tr.lost || !r.started && !tr.seen || r.started && tr.next != nil) {
+			return
+		}
+	}
+	tr.lost, tr.seen, tr.last = false, true, at
+	f := frame{t, at}
+	if !r.started {
+		r.hold(f)
+		return
+	}
+	r.renew(f)
+	if tr.codec != nil && tr.next == nil {
+		r.write(f)
+	}
+}
+
+// time is when a frame of the track is. A track cannot be led far back: then
+// the timestamps have a new beginning.
+func (r *Remuxer) time(t *track, timestamp uint32) int64 {
+	at := r.clock.at(timestamp)
+	if t.seen && at < t.last-maxBehind {
+		at = t.last + newStep
+		r.clock.move(at)
+	}
+	return at
+}
+
+// hold keeps a frame until it is known which tracks there are. A key frame
+// makes what was before it worthless.
+func (r *Remuxer) hold(f frame) {
+	if len(r.held) == 0 {
+		r.since = f.at
+	}
+	if f.lane == videoLane && f.key {
+		r.held, r.size = r.held[:0], 0
+	}
+	r.held = append(r.held, f)
+	r.size += len(f.body)
+	ready := r.size > MaxHeld || f.at-r.since >= startWait
+	if !ready {
+		ready = true
+		for l := range r.tracks {
+			ready = ready && (r.tracks[l].seen || r.absent[l])
+		}
+	}
+	if ready {
+		r.start()
+	}
+}
+
+func (r *Remuxer) start() {
+	held := r.held
+	r.held, r.size = nil, 0
+	r.started = true
+	r.init(r.tracks[videoLane].seen, r.tracks[audioLane].seen)
+	for _, f := range held {
+		if r.tracks[f.lane].codec != nil {
+			r.write(f)
+		}
+	}
+}
+
+// renew begins anew when f is the frame for it: with the codecs that have
+// changed, and the tracks that came late. Pictures have to begin with a key
+// frame, so as long as there are any, sound waits for one.
+func (r *Remuxer) renew(f frame) {
+	video, audio := &r.tracks[videoLane], &r.tracks[audioLane]
+	switch {
+	case video.next == nil && audio.next == nil:
+	case f.lane == videoLane && f.key:
+		r.finish()
+		r.init(true, audio.seen)
+	case f.lane == audioLane && audio.next != nil && (video.codec == nil || f.at-video.last > videoGone):
+		r.finish()
+		if video.codec != nil && video.next == nil {
+			video.next, video.codec = video.codec, nil // until it is back
+		}
+		r.init(false, true)
+	}
+}
+
+// init writes an init segment, with what is new in the lanes that are to be in it.
+func (r *Remuxer) init(lane ...bool) {
+	var codecs [lanes]*codec
+	for l := range r.tracks {
+		t := &r.tracks[l]
+		if t.next != nil && lane[l] {
+			t.codec, t.next = t.next, nil
+			t.floor, t.due = (t.end*int64(t.codec.timescale)+999)/1000, 0
+		}
+		codecs[l] = t.codec
+	}
+	data, err := initSegment(codecs)
+	if err != nil {
+		r.err = err
+		return
+	}
+	r.emit(Segment{Kind: Init, Mime: mimeType(codecs[videoLane], codecs[audioLane]), Data: data})
+}
+
+// write takes a frame of a track that is in the init segment.
+func (r *Remuxer) write(f frame) {
+	t := &r.tracks[f.lane]
+	s := t.place(f)
+	if p := t.pending; p != nil {
+		r.put(f.lane, s.dts-p.dts)
+	}
+	if f.lane == videoLane && f.key {
+		r.flush()
+		r.still = &Still{codec: t.codec, body: f.body}
+	}
+	t.pending, t.since = s, f.at
+	r.release(f.at)
+	if r.pending() > 0 && f.at-r.outSince >= fragmentTime {
+		r.flush()
+	}
+}
+
+// place gives a frame its place in the track, always after the one before.
+// Audio frames follow each other without a gap as long as their timestamps,
+// which are rounded, do not speak against it.
+func (t *track) place(f frame) *sample {
+	scale := int64(t.codec.timescale)
+	at := f.at * scale / 1000
+	if f.lane == audioLane {
+		if slack := audioSlack * scale / 1000; t.due > 0 && at-t.due <= slack && t.due-at <= slack {
+			at = t.due
+		}
+	}
+	at = max(at, t.floor)
+	t.floor = at + 1
+	s := &sample{dts: at, key: f.key, data: f.body}
+	if f.lane == audioLane {
+		s.dur = t.codec.ticks(f.body)
+		t.due = at + int64(s.dur)
+	} else if f.cts >= -maxOffset && f.cts <= maxOffset {
+		s.cts = f.cts
+	}
+	return s
+}
+
+// release lets go of frames that have waited long for the next one: of a track
+// that pauses, or of one with a picture now and then.
+func (r *Remuxer) release(now int64) {
+	for l := range r.tracks {
+		t := &r.tracks[l]
+		if t.pending == nil || now-t.since < maxPending {
+			continue
+		}
+		duration := int64(t.pending.dur)
+		if lane(l) == videoLane {
+			duration = now - t.since
+		}
+		r.put(lane(l), max(1, duration))
+	}
+}
+
+// put moves the frame that waits into the fragment.
+func (r *Remuxer) put(l lane, duration int64) {
+	t := &r.tracks[l]
+	s := t.pending
+	t.pending = nil
+	scale := int64(t.codec.timescale)
+	if l == audioLane && duration > scale { // a pause, not a long frame
+		duration = int64(s.dur)
+	}
+	s.dur = uint32(min(duration, maxPending*scale))
+	if r.pending() == 0 {
+		r.outSince = t.since
+	}
+	r.out[l] = append(r.out[l], *s)
+	t.end = (s.dts + int64(s.dur)) * 1000 / scale
+}
+
+// pending is how many frames are in the fragment to come.
+func (r *Remuxer) pending() int { return len(r.out[videoLane]) + len(r.out[audioLane]) }
+
+// flush writes the fragment.
+func (r *Remuxer) flush() {
+	if r.pending() == 0 || r.err != nil {
+		return
+	}
+	r.sequence++
+	data, err := fragment(r.sequence, &r.out)
+	if err != nil {
+		r.err = err
+		return
+	}
+	picture := &r.tracks[videoLane]
+	key := picture.codec == nil || r.outSince-picture.last > videoGone
+	if video := r.out[videoLane]; len(video) > 0 {
+		key = video[0].key
+	}
+	for l := range r.out {
+		clear(r.out[l])
+		r.out[l] = r.out[l][:0]
+	}
+	r.emit(Segment{Kind: Fragment, Key: key, Data: data})
+}
+
+// usualFrame is how long the last picture lasts, for which nothing else says it.
+const usualFrame = 33
+
+// finish writes all that waits.
+func (r *Remuxer) finish() {
+	for l := range r.tracks {
+		if t := &r.tracks[l]; t.pending != nil {
+			r.put(lane(l), max(int64(t.pending.dur), usualFrame))
+		}
+	}
+	r.flush()
+}

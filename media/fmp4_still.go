@@ -1,0 +1,101 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"foyer/server/relay"
+	"foyer/server/rtmp"
+)
+
+// A Still is a key frame. As an MP4 of one frame it is a picture that a
+// <video> shows, and nobody has decoded anything here.
+type Still struct {
+	// set by its maker
+	codec *codec
+	body  []byte
+
+	once sync.Once
+	data []byte
+	err  error
+}
+
+// stillTime is how long the one frame lasts, in milliseconds.
+const stillTime = 1000
+
+// MP4 is the picture as a file. It is made when it is first asked for.
+func (s *Still) MP4() ([]byte, error) {
+	s.once.Do(func() {
+		if s.data, s.err = initSegment([lanes]*codec{videoLane: s.codec}); s.err != nil {
+			return
+		}
+		var frame []byte
+		frame, s.err = fragment(1, &[lanes][]sample{videoLane: {{dur: stillTime, key: true, data: s.body}}})
+		s.data = append(s.data, frame...)
+	})
+	return s.data, s.err
+}
+
+// Mime is the type of the file, with the codec.
+func (s *Still) Mime() string { return mimeType(s.codec, nil) }
+
+// Same reports whether t is the same key frame of the same stream.
+func (s *Still) Same(t *Still) bool {
+	return s != nil && t != nil && &s.body[0] == &t.body[0]
+}
+
+// ErrNoPicture says that a stream has no key frame that can be shown.
+var ErrNoPicture = errors.New("media: no key frame to show")
+
+// LastKeyFrame returns the key frame that players of the stream begin with. If
+// there is none yet, it waits; ErrNoPicture when the stream ends, or ctx.
+func LastKeyFrame(ctx context.Context, stream *relay.Stream) (*Still, error) {
+	w := &stillWatch{found: make(chan *Still, 1)}
+	w.remux = NewRemuxer(func(Segment) {})
+	w.remux.absent[audioLane] = true // it is not waited for
+	stream.Join(w)
+	defer stream.Leave(w)
+	select {
+	case s := <-w.found:
+		if s != nil {
+			return s, nil
+		}
+	case <-ctx.Done():
+	}
+	return nil, ErrNoPicture
+}
+
+// stillWatch is a [relay.Player] that looks for one key frame.
+type stillWatch struct {
+	found chan *Still
+	remux *Remuxer
+	over  bool
+}
+
+// WriteMessage implements [relay.Player].
+func (w *stillWatch) WriteMessage(m rtmp.Message) error {
+	if w.over {
+		return rtmp.ErrClosed
+	}
+	if m.Type == rtmp.TypeVideo {
+		w.remux.Write(m) // its error is that nothing is found
+		w.tell(w.remux.still)
+	}
+	return nil
+}
+
+// Status implements [relay.Player].
+func (w *stillWatch) Status(code, _ string) {
+	if code == rtmp.CodeUnpublishNotify && !w.over {
+		w.over = true
+		w.found <- nil
+	}
+}
+
+func (w *stillWatch) tell(s *Still) {
+	if s != nil && !w.over {
+		w.over = true
+		w.found <- s
+	}
+}

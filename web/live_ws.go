@@ -1,0 +1,286 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"foyer/media"
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+const (
+	// MaxLiveOutbox is how many bytes may wait for a viewer, besides what he
+	// began with. Over it, he goes on at the next key frame; if there is no room
+	// for that one either, the socket is closed.
+	MaxLiveOutbox = 2 << 20
+	// maxLiveFrame is the longest frame from a viewer, who has nothing to say.
+	maxLiveFrame = 4 << 10
+
+	liveAdmitPoll = time.Second     // how often it is looked whether the room runs
+	pictureFresh  = time.Second / 2 // a picture is not looked for more often
+	pictureWait   = 3 * time.Second // for a key frame, when there is none yet
+	maxPictures   = 1000            // that are kept
+)
+
+var (
+	errTooSlow = errors.New("web: viewer reads more slowly than the stream flows")
+	errRemux   = errors.New("web: remux failed")
+)
+
+// A watcher is the socket of a viewer, and the [server.Peer] by which the room
+// counts him. He hears nothing of what the room says: for that there is /ws.
+type watcher struct {
+	*socket
+	limit int // bytes in the outbox
+
+	lost bool // until the next key frame; guarded by remux.mu
+}
+
+// Push implements [server.Peer].
+func (w *watcher) Push(*server.Push) error { return nil }
+
+// Request implements [server.Peer].
+func (w *watcher) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
+
+// Accept implements [server.Accepter]; pings go already.
+func (w *watcher) Accept() {}
+
+// begin gives frames without regard to the limit.
+func (w *watcher) begin(frames [][]byte) {
+	for _, f := range frames {
+		w.limit += len(f)
+		w.offer(f, w.limit)
+	}
+}
+
+// show gives the frames of a segment, in order. It is false for a viewer who
+// is too slow for a second time. remux.mu is held.
+func (w *watcher) show(s media.Segment, frames [][]byte) bool {
+	switch {
+	case s.Kind == media.Init:
+		w.lost = true // what follows begins with a key frame
+	case s.Kind != media.Fragment:
+	case w.lost && !s.Key:
+		return true
+	}
+	limit := w.limit
+	if s.Kind != media.Fragment { // nothing goes on without it
+		limit += MaxLiveOutbox
+	}
+	for _, f := range frames {
+		if w.offer(f, limit) {
+			continue
+		}
+		if w.lost || s.Kind != media.Fragment {
+			return false
+		}
+		w.lost = true
+		return true
+	}
+	if s.Kind == media.Fragment {
+		w.lost = false
+	}
+	return true
+}
+
+// tooSlow ends the socket of a viewer for whom there is too much.
+func (w *watcher) tooSlow() {
+	w.drain()
+	w.Close(errTooSlow)
+}
+
+// liveSocket serves /ws/live/ROOM/STREAM. The upgrade is accepted at once; a
+// room that does not run, or publishes nothing, is waited for.
+func (h *Handler) liveSocket(w http.ResponseWriter, r *http.Request) {
+	name, stream, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/ws/live/"), "/")
+	if !ok || !room.ValidName(name) || !room.ValidName(stream) {
+		notFound(w, r)
+		return
+	}
+	if _, _, ok := h.cfg.Host.Resolve("room/" + name); !ok {
+		notFound(w, r)
+		return
+	}
+	key := remuxKey{strings.Clone(name), strings.Clone(stream)}
+	h.bridge.upgrade(w, r, func(s *socket, req server.Request) {
+		req.Path = "room/" + key.room
+		h.watch(&watcher{socket: s, limit: MaxLiveOutbox}, key, req)
+	})
+}
+
+// watch is the life of a viewer's socket. This goroutine reads; another one
+// exists until the viewer is admitted, and this one waits for it.
+func (h *Handler) watch(w *watcher, key remuxKey, req server.Request) {
+	w.conn.SetReadLimit(maxLiveFrame)
+	w.startPings()
+	ctx, cancel := context.WithCancel(h.bridge.ctx)
+	var entry sync.WaitGroup
+	var leave func()
+	entry.Go(func() { leave = h.enter(ctx, w, key, req) })
+	for {
+		w.extend(silenceTimeout)
+		text, err := w.read() // nothing is expected
+		if err != nil {
+			if errors.Is(err, errBinary) {
+				w.Close(&rtmp.ProtocolError{Err: err})
+				continue
+			}
+			break
+		}
+		h.bridge.received.Add(uint64(len(text)))
+	}
+	cancel()
+	entry.Wait()
+	if leave != nil {
+		leave()
+	}
+}
+
+// enter waits for the room, is admitted and joins the remux. It returns what
+// ends that, or nil when it did not come so far. A room is not started for
+// somebody who only watches: it would have nothing to show.
+func (h *Handler) enter(ctx context.Context, w *watcher, key remuxKey, req server.Request) (leave func()) {
+	if !h.cfg.Host.Running(req.Path) {
+		w.send(endFrame)
+	}
+	for !h.cfg.Host.Running(req.Path) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(liveAdmitPoll):
+		}
+	}
+	c, err := h.cfg.Host.Connect(ctx, w, req)
+	if err != nil {
+		w.Close(err)
+		return nil
+	}
+	w.onEnd(c.Leave)
+	stop, err := c.Play(key.stream, nil)
+	if err != nil {
+		w.Close(err)
+		return nil
+	}
+	stream := c.Stream(key.stream)
+	if stream == nil {
+		stop()
+		w.Close(rtmp.ErrClosed)
+		return nil
+	}
+	m := h.remuxes.join(key, stream, w)
+	if m == nil {
+		stop()
+		w.Close(errShutdown)
+		return nil
+	}
+	return func() {
+		h.remuxes.leave(m, w)
+		stop()
+	}
+}
+
+// pictures is the key frames that cards have asked for.
+type pictures struct {
+	// guarded by mu
+	mu   sync.Mutex
+	kept map[remuxKey]shot
+}
+
+type shot struct {
+	still *media.Still
+	at    time.Time
+}
+
+// liveFile serves /live/ROOM/FILE.
+func (h *Handler) liveFile(w http.ResponseWriter, r *http.Request) {
+	if stream, ok := strings.CutSuffix(r.PathValue("file"), ".mp4"); ok {
+		h.livePicture(w, r, r.PathValue("room"), stream)
+		return
+	}
+	notFound(w, r)
+}
+
+// livePicture serves /live/ROOM/STREAM.mp4: the last key frame as a file of one
+// frame, made once for all who ask.
+func (h *Handler) livePicture(w http.ResponseWriter, r *http.Request, name, stream string) {
+	still := h.picture(r.Context(), remuxKey{name, stream})
+	if still == nil {
+		w.Header().Set("Retry-After", "5")
+		problem(w, http.StatusNotFound, "There is no picture of this stream now.")
+		return
+	}
+	data, err := still.MP4()
+	if err != nil {
+		h.log.Error("picture failed", "stream", stream, "err", err)
+		problem(w, http.StatusInternalServerError, "")
+		return
+	}
+	w.Header().Set("Content-Type", "video/mp4")
+	w.Header().Set("Cache-Control", "no-store")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+// picture finds the last key frame of a stream. The same one is kept as long
+// as there is no newer one, with the file that was made of it.
+func (h *Handler) picture(ctx context.Context, key remuxKey) *media.Still {
+	if !room.ValidName(key.room) || !room.ValidName(key.stream) {
+		return nil
+	}
+	p := &h.pictures
+	stream := h.cfg.Host.Stream("room/"+key.room, key.stream)
+	p.mu.Lock()
+	last := p.kept[key]
+	p.mu.Unlock()
+	switch {
+	case stream == nil:
+		p.keep(key, nil)
+		return nil
+	case last.still != nil && time.Since(last.at) < pictureFresh:
+		return last.still
+	}
+	still := h.remuxes.still(key, stream)
+	if still == nil {
+		ctx, cancel := context.WithTimeout(ctx, pictureWait)
+		defer cancel()
+		still, _ = media.LastKeyFrame(ctx, stream)
+	}
+	if last.still.Same(still) {
+		still = last.still
+	}
+	p.keep(key, still)
+	return still
+}
+
+func (p *pictures) keep(key remuxKey, still *media.Still) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if still == nil {
+		delete(p.kept, key)
+		return
+	}
+	if p.kept == nil || len(p.kept) >= maxPictures {
+		p.kept = make(map[remuxKey]shot)
+	}
+	p.kept[key] = shot{still, time.Now()}
+}
+
+// liveClose is what the close frame says to a viewer; code 0: as on /ws.
+func liveClose(reason error) (code int, text string) {
+	switch {
+	case errors.Is(reason, errTooSlow):
+		return websocket.CloseTryAgainLater, "too slow for the stream"
+	case errors.Is(reason, errRemux):
+		return websocket.CloseInternalServerErr, ""
+	}
+	return 0, ""
+}

@@ -1,0 +1,263 @@
+package web
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"foyer/media"
+	"foyer/server/relay"
+)
+
+const (
+	// MaxLead is how many bytes of fragments are kept for viewers to come, from
+	// the last key frame on. Over it, they begin at the next key frame.
+	MaxLead = 16 << 20
+	// remuxLinger is how long a remux goes on after its last viewer.
+	remuxLinger = 5 * time.Second
+)
+
+// remuxes is the streams that are being remuxed to fragmented MP4, each once
+// for all its viewers.
+type remuxes struct {
+	// set by newRemuxes
+	ctx    context.Context // ends when all are to end
+	cancel context.CancelFunc
+	failed func(stream string, err error)
+
+	fragments atomic.Uint64
+
+	// guarded by mu
+	mu      sync.Mutex
+	open    map[remuxKey]*remux
+	running sync.WaitGroup // one for each remux; Add under mu
+}
+
+type remuxKey struct{ room, stream string }
+
+func newRemuxes(failed func(stream string, err error)) *remuxes {
+	r := &remuxes{open: make(map[remuxKey]*remux), failed: failed}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+// A remux is one of them. Its goroutine runs from the first viewer until
+// remuxLinger after the last; remuxes.close waits for it.
+type remux struct {
+	// set by join
+	key    remuxKey
+	stream *relay.Stream
+	fmp4   *media.FMP4
+	cancel context.CancelFunc
+
+	// guarded by remuxes.mu
+	users  int
+	linger *time.Timer
+
+	// guarded by mu
+	mu       sync.Mutex
+	viewers  map[*watcher]struct{}
+	init     [][]byte // frames: what the init segment is, and the segment
+	lead     [][]byte // frames: fragments since the last key frame
+	leadSize int
+	notes    [][]byte // frames: what was said since the last init segment
+}
+
+// join adds a viewer to the remux of the stream, and starts it if there is
+// none. It is nil when the handler is being closed.
+func (r *remuxes) join(key remuxKey, stream *relay.Stream, w *watcher) *remux {
+	r.mu.Lock()
+	m := r.open[key]
+	if r.ctx.Err() != nil {
+		r.mu.Unlock()
+		return nil
+	}
+	if m == nil || m.stream != stream { // the room has made the stream anew
+		m = &remux{key: key, stream: stream, fmp4: media.NewFMP4(stream), viewers: make(map[*watcher]struct{})}
+		var ctx context.Context
+		ctx, m.cancel = context.WithCancel(r.ctx)
+		r.open[key] = m
+		r.running.Go(func() { r.run(ctx, m) })
+	}
+	m.users++
+	if m.linger != nil {
+		m.linger.Stop()
+	}
+	r.mu.Unlock()
+	m.add(w)
+	return m
+}
+
+// leave takes a viewer away. The last one's leaving ends the remux, after a while.
+func (r *remuxes) leave(m *remux, w *watcher) {
+	m.mu.Lock()
+	delete(m.viewers, w)
+	m.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.users--; m.users == 0 {
+		m.linger = time.AfterFunc(remuxLinger, func() { r.expire(m) })
+	}
+}
+
+func (r *remuxes) expire(m *remux) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.users == 0 {
+		r.forgetLocked(m)
+		m.cancel()
+	}
+}
+
+func (r *remuxes) forgetLocked(m *remux) {
+	if r.open[m.key] == m {
+		delete(r.open, m.key)
+	}
+}
+
+func (r *remuxes) run(ctx context.Context, m *remux) {
+	defer m.cancel()
+	err := m.fmp4.Run(ctx, func(s media.Segment) {
+		if s.Kind == media.Fragment {
+			r.fragments.Add(1)
+		}
+		m.show(s)
+	})
+	r.mu.Lock()
+	r.forgetLocked(m)
+	if m.linger != nil {
+		m.linger.Stop()
+	}
+	r.mu.Unlock()
+	if err != nil {
+		r.failed(m.key.room+"/"+m.key.stream, err)
+		m.abandon()
+	}
+}
+
+// close ends all remuxes and returns when they have ended.
+func (r *remuxes) close() {
+	r.mu.Lock()
+	r.cancel()
+	r.mu.Unlock()
+	r.running.Wait()
+}
+
+// count is how many streams are remuxed, and for how many viewers.
+func (r *remuxes) count() (streams, viewers int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.open {
+		viewers += m.users
+	}
+	return len(r.open), viewers
+}
+
+// still is the last key frame of a stream that is remuxed, or nil.
+func (r *remuxes) still(key remuxKey, stream *relay.Stream) *media.Still {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.open[key]; m != nil && m.stream == stream {
+		return m.fmp4.Still()
+	}
+	return nil
+}
+
+// add gives a viewer what there is since the last key frame, and then all that follows.
+func (m *remux) add(w *watcher) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.viewers[w] = struct{}{}
+	w.lost = len(m.lead) == 0
+	if len(m.init) == 0 && !m.stream.Live() {
+		w.begin([][]byte{endFrame})
+	}
+	w.begin(m.init)
+	w.begin(m.notes)
+	w.begin(m.lead)
+}
+
+// show passes a segment on to the viewers: as a whole frame, made once. It runs
+// on the goroutine of the remux and does not block.
+func (m *remux) show(s media.Segment) {
+	var frames [][]byte
+	switch s.Kind {
+	case media.Init:
+		frames = [][]byte{initFrame(s.Mime), binaryFrame(s.Data)}
+	case media.Fragment:
+		frames = [][]byte{binaryFrame(s.Data)}
+	case media.End:
+		frames = [][]byte{endFrame}
+	case media.Unsupported:
+		frames = [][]byte{unsupportedFrame(s.Codec)}
+	}
+	var slow []*watcher
+	m.mu.Lock()
+	m.keepLocked(s, frames)
+	for w := range m.viewers {
+		if !w.show(s, frames) {
+			slow = append(slow, w)
+		}
+	}
+	m.mu.Unlock()
+	for _, w := range slow {
+		w.tooSlow()
+	}
+}
+
+func (m *remux) keepLocked(s media.Segment, frames [][]byte) {
+	switch s.Kind {
+	case media.Init:
+		m.init, m.lead, m.leadSize, m.notes = frames, nil, 0, nil
+		return
+	case media.End:
+		m.init, m.lead, m.leadSize, m.notes = nil, nil, 0, frames
+		return
+	case media.Unsupported:
+		m.notes = append(m.notes, frames...)
+		return
+	}
+	if s.Key {
+		m.lead, m.leadSize = nil, 0
+	} else if len(m.lead) == 0 {
+		return // begins with nothing that can be decoded
+	}
+	m.lead = append(m.lead, frames...)
+	if m.leadSize += len(s.Data); m.leadSize > MaxLead {
+		m.lead, m.leadSize = nil, 0
+	}
+}
+
+// abandon ends the viewers of a remux that has failed.
+func (m *remux) abandon() {
+	m.mu.Lock()
+	var all []*watcher
+	for w := range m.viewers {
+		all = append(all, w)
+	}
+	m.mu.Unlock()
+	for _, w := range all {
+		w.Close(errRemux)
+	}
+}
+
+// Frames of /ws/live (CONTRACT §7).
+var endFrame = seal(websocket.TextMessage, begin(`{"type":"end"}`))
+
+func initFrame(mime string) []byte {
+	b := appendString(begin(`{"type":"init","mime":`), mime)
+	return seal(websocket.TextMessage, append(b, '}'))
+}
+
+func unsupportedFrame(codec string) []byte {
+	b := appendString(begin(`{"type":"unsupported","codec":`), codec)
+	return seal(websocket.TextMessage, append(b, '}'))
+}
+
+func binaryFrame(data []byte) []byte {
+	b := append(make([]byte, maxHeader, maxHeader+len(data)), data...)
+	return seal(websocket.BinaryMessage, b)
+}
