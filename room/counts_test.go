@@ -213,3 +213,29 @@ func TestCounts(t *testing.T) {
 		})
 	}
 }
+
+// TestHalfOpenViewer: one whose network is gone is not counted for ever.
+func TestHalfOpenViewer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var blue *room.Room
+		s := newStudio(t, config())
+		s.host.Handle("room", func() server.Application { blue = room.New(config()).(*room.Room); return blue })
+		ann := join(t, s.host, "ann")
+		viewers := func() (n int) {
+			synctest.Wait()
+			do(ann, func() { n = blue.Status().Viewers })
+			return n
+		}
+		dead := s.peer() // nobody answers the pings for it
+		dead.Command(0, "createStream", 2, amf.Null{})
+		dead.Expect("_result", 2)
+		dead.Command(1, "play", 3, amf.Null{}, amf.String("live"))
+		if n := viewers(); n != 1 {
+			t.Errorf("%d viewers", n)
+		}
+		time.Sleep(31 * time.Second)
+		if n := viewers(); n != 0 {
+			t.Errorf("%d viewers after 31 s of silence", n)
+		}
+	})
+}

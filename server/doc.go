@@ -55,6 +55,9 @@
 // A client publishes under a name that [Publisher] gives it, and from then on
 // its messages go from its reader to a relay.Stream and from there to the
 // players; the instance's goroutine has no part in it. Players may come first.
+// An application may let them wait for a publisher that was lost ([Keeper]),
+// look at what publishers send ([Watcher]), and end a stream
+// ([Instance.EndStream]).
 //
 // # Connections to other instances
 //
