@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -91,10 +92,12 @@ const (
 
 // A projector is the far end of /ws/live: each connection is played a script.
 type projector struct {
-	t      *testing.T
-	script func(*reel)
-	still  []byte       // what is at /live/ROOM/STREAM.mp4
-	asked  chan string  // the path of each connection
+	t          *testing.T
+	script     func(*reel)
+	still      []byte      // what is at /live/ROOM/STREAM.mp4
+	asked      chan string // the path of each connection
+	recordings string      // what the API says
+
 	stills atomic.Int64 // how often it was asked for
 	reels  sync.WaitGroup
 }
@@ -178,6 +181,8 @@ func newProjector(t *testing.T, h *house, script func(*reel)) (p *projector, bas
 			p.stills.Add(1)
 			w.Header().Set("Content-Type", "video/mp4")
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.still))
+		case path == "/api/v1/rooms/blue/recordings":
+			io.WriteString(w, p.recordings)
 		default:
 			proxy.ServeHTTP(w, r)
 		}
@@ -521,6 +526,28 @@ func testIngestWords(t *testing.T, browser context.Context) {
 	const recordings = `const m = await import("/assets/recordings.js");`
 	b.same("lasting", recordings+`return [4200, 65000, 3600000, 7265000].map(m.lasting);`, `["4 s","1 min 5 s","1 h 0 min","2 h 1 min"]`)
 	b.same("weight", recordings+`return [10, 2500000, 3e9].map(m.weight);`, `["0.1 MB","2.5 MB","3.0 GB"]`)
+}
+
+func testRecordings(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	p, base := newProjector(t, h, func(*reel) {})
+	b := newTab(t, browser, h)
+	b.base = base
+	b.open("/room/blue")
+	p.recordings = `{"at":1,"recordings":[]}`
+	b.click(".recordings summary")
+	b.waitText(".recordings", "Nothing has been recorded.")
+	b.click(".recordings summary")
+	p.recordings = `{"at":1,"recordings":[{"name":"a.flv","stream":"main","at":1700000000000,"duration":65000,"bytes":2500000,"live":false,"url":"/recordings/blue/a.flv"},
+		{"name":"b.flv","stream":"side","at":1700000100000,"duration":0,"bytes":1000000,"live":true,"url":"/recordings/blue/b.flv"}]}`
+	b.click(".recordings summary")
+	b.wait(`document.querySelectorAll(".recordings li").length === 2`)
+	b.waitText(".recordings li:first-child", "still going on, 1.0 MB") // the newest first
+	b.waitText(".recordings li:last-child", "1 min 5 s, 2.5 MB")
+	if got := eval[string](b, `new URL(document.querySelector(".recordings li:last-child a").href).pathname`); got != "/recordings/blue/a.flv" {
+		t.Errorf("the link leads to %s", got)
+	}
 }
 
 func testLobbyPictures(t *testing.T, browser context.Context) {

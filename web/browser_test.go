@@ -58,6 +58,7 @@ func TestBrowser(t *testing.T) {
 		{"lobby pictures", testLobbyPictures},
 		{"ingest words", testIngestWords},
 		{"stage", testStage},
+		{"recordings", testRecordings},
 		{"player parts", testPlayerParts},
 		{"player plays", testPlayerPlays},
 		{"player keyboard", testPlayerKeyboard},
