@@ -189,6 +189,8 @@ export class Player {
     return sourceClass() || this.#hls ? "" : `This browser cannot play live pictures. Another player, such as VLC, can: ${this.#address()}`;
   }
 
+  #soundOnly() { return this.#mime !== "" && !hasPicture(this.#mime); }
+
   #address() { return new URL(`../live/${this.room}/${this.stream}.flv`, import.meta.url).href; }
 
   /** @param {string} problem */
@@ -199,16 +201,15 @@ export class Player {
     const flow = this.#hls ? "flowing" : this.#away && this.#feed.dry ? "waiting" : this.#live?.flow ?? "stopped";
     if (flow === "waiting" && !this.#feed.dry) return "Live";
     if (flow !== "flowing") return flows[flow] ?? "";
-    if (this.#feed.dry && !this.#hls) return "Waiting for pictures…";
+    if (this.#feed.dry && !this.#hls) return this.#soundOnly() ? "Waiting for sound…" : "Waiting for pictures…";
     return "Live";
   }
 
   #render() {
     const { video } = this, problem = this.#problem(), words = this.#words(problem);
-    const soundOnly = this.#mime !== "" && !hasPicture(this.#mime);
     const waiting = !this.#paused && (this.#away || this.#live?.flow === "waiting") && this.#feed.dry;
     const empty = video.readyState < 2 && !this.#paused;
-    const text = problem || (waiting ? flows.waiting : soundOnly ? "Sound only: this stream has no picture." : empty ? words : "");
+    const text = problem || (waiting ? flows.waiting : this.#soundOnly() ? "Sound only: this stream has no picture." : empty ? words : "");
     if (this.card.textContent !== text) this.card.textContent = text;
     this.card.hidden = text === "";
     if (this.state.textContent !== words) this.state.textContent = words;
