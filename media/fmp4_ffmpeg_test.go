@@ -176,10 +176,6 @@ func TestRemuxProbed(t *testing.T) {
 		{"b-frames", join(picture, tone, []string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "30", "-bf", "3", "-preset", "medium"}, aac), `video/mp4; codecs="avc1.64`, "h264", "aac", 90},
 		{"video only", join(picture, x264), `video/mp4; codecs="avc1.`, "h264", "", 90},
 		{"audio only", join(tone, aac), `audio/mp4; codecs="mp4a.40.2"`, "", "aac", 0},
-		{"hevc", join(picture, tone, []string{"-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none:keyint=30", "-preset", "ultrafast"}, aac), `video/mp4; codecs="hvc1.1.6.L60.90,mp4a.40.2"`, "hevc", "aac", 90},
-		{"av1", join(picture, []string{"-c:v", "libaom-av1", "-g", "30", "-usage", "realtime", "-cpu-used", "9"}), `video/mp4; codecs="av01.0.`, "av1", "", 90},
-		{"vp9", join(picture, []string{"-c:v", "libvpx-vp9", "-g", "30", "-deadline", "realtime", "-cpu-used", "8"}), `video/mp4; codecs="vp09.00.`, "vp9", "", 90},
-		{"opus", join(tone, []string{"-c:a", "libopus"}), `audio/mp4; codecs="opus"`, "", "opus", 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -225,7 +221,10 @@ func checkProbed(t *testing.T, p probed, video, audio string, frames int) {
 		if end, ok := ends[k.Kind]; ok && (dts-end > 0.002 || end-dts > 0.002) {
 			t.Errorf("%s at %v, but the one before ends at %v", k.Kind, dts, end)
 		}
-		last[k.Kind], ends[k.Kind] = dts, dts+duration
+		last[k.Kind] = dts
+		if delete(ends, k.Kind); duration > 0 { // ffprobe knows none for a lone first packet
+			ends[k.Kind] = dts + duration
+		}
 	}
 	for kind, end := range ends {
 		if end < 2.9 || end > 3.2 {

@@ -253,7 +253,7 @@ func (r *Remuxer) start() {
 func (r *Remuxer) renew(f frame) {
 	video, audio := &r.tracks[videoLane], &r.tracks[audioLane]
 	switch {
-	case video.next == nil && audio.next == nil:
+	case video.next == nil && (audio.next == nil || !audio.seen):
 	case f.lane == videoLane && f.key:
 		r.finish()
 		r.init(true, audio.seen)

@@ -43,6 +43,9 @@ var (
 	descReceived     = desc("received_bytes_total", "Bytes from clients.", "transport")
 	descSent         = desc("sent_bytes_total", "Bytes to clients.", "transport")
 	descSockets      = desc("websockets", "WebSockets that are open, admitted or not.")
+	descRemuxes      = desc("remuxes", "Streams that are being made into fragmented MP4.")
+	descRemuxViewers = desc("remux_viewers", "Viewers that share them.")
+	descFragments    = desc("remux_fragments_total", "Fragments made, each once for all viewers.")
 	descRooms        = desc("lobby_rooms", "Rooms that the lobby lists.", "state")
 	descPeople       = desc("lobby_people", "People in the rooms that the lobby lists.", "role")
 	descMessages     = desc("lobby_messages_per_minute", "Chat messages a minute in the rooms that the lobby lists.")
@@ -55,7 +58,7 @@ type collector struct{ h *Handler }
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descInstances, descClients, descAccepted, descRejected, descDisconnected, descCalls,
-		descReceived, descSent, descSockets, descRooms, descPeople, descMessages,
+		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descFragments, descRooms, descPeople, descMessages,
 	} {
 		ch <- d
 	}
@@ -85,6 +88,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descReceived, c.h.bridge.received.Load(), "websocket")
 	counter(descSent, c.h.bridge.sent.Load(), "websocket")
 	gauge(descSockets, float64(c.h.bridge.open()))
+	streams, viewers := c.h.remuxes.count()
+	gauge(descRemuxes, float64(streams))
+	gauge(descRemuxViewers, float64(viewers))
+	counter(descFragments, c.h.remuxes.fragments.Load())
 	if c.h.hasLobby() {
 		c.collectLobby(gauge)
 	}
