@@ -28,22 +28,22 @@ const (
 type ingest struct {
 	since time.Time // set by newIngest
 
-	mu                sync.Mutex // guards the rest
-	video, audio      lane
-	last              time.Time // of any sound or picture
-	seconds           [ingestWindow + 1]second
-	second            int   // the newest one of them, counted from since
-	tracks            int   // the highest number of a further track
-	keys              int   // key frames
-	keyAt             int64 // when the last one was, in the video's own time
-	intervals         [4]int64
-	first             float64 // by how many ms sound was ahead in the first window
-	firstKnown        bool
-	picture           avcPicture
-	metaWidth         float64
-	metaHeight        float64
-	encoder           string
-	sampleRate, sides int // of AAC
+	mu                   sync.Mutex // guards the rest
+	video, audio         lane
+	last                 time.Time // of any sound or picture
+	seconds              [ingestWindow + 1]second
+	second               int   // the newest one of them, counted from since
+	tracks               int   // the highest number of a further track
+	keys                 int   // key frames
+	keyAt                int64 // when the last one was, in the video's own time
+	intervals            [4]int64
+	first                float64 // by how many ms sound was ahead in the first window
+	firstKnown           bool
+	picture              avcPicture
+	metaWidth            float64
+	metaHeight           float64
+	encoder              string
+	sampleRate, channels int // of AAC
 }
 
 // lane is one of the two: sound or pictures.
@@ -153,7 +153,7 @@ func (in *ingest) hear(s *second, t tag, at uint32) {
 	if t.header {
 		in.audio.header = true
 		if t.codec == codecAAC {
-			in.sampleRate, in.sides = parseAAC(t.payload)
+			in.sampleRate, in.channels = parseAAC(t.payload)
 		}
 	}
 	if t.frame && in.audio.advance(at, &in.video) {
@@ -244,7 +244,7 @@ func (in *ingest) report(stream string, now time.Time) Report {
 	r := Report{
 		Stream: stream, Since: in.since, Encoder: in.encoder, Tracks: in.tracks + 1,
 		VideoCodec: in.name(&in.video), AudioCodec: in.name(&in.audio), Silent: now.Sub(in.last),
-		Width: int(in.metaWidth), Height: int(in.metaHeight), SampleRate: in.sampleRate, Channels: in.sides,
+		Width: int(in.metaWidth), Height: int(in.metaHeight), SampleRate: in.sampleRate, Channels: in.channels,
 	}
 	if in.last.IsZero() {
 		r.Silent = now.Sub(in.since)

@@ -138,14 +138,14 @@ func TestKilledPublisher(t *testing.T) {
 	url := address + "live?key=" + key + "-blue"
 	first := program(t, "ffmpeg", ffmpegTo(url)...)
 	until(t, "the stream", streams, func(v amf.Value) bool { return brief(v) == "[live]" })
-	viewer := program(t, "ffmpeg", "-v", "error", "-i", address+"live", "-c", "copy", "-flush_packets", "1", "-f", "flv", "pipe:1")
+	viewer := program(t, "ffmpeg", "-v", "error", "-analyzeduration", "500000", "-i", address+"live", "-c", "copy", "-flush_packets", "1", "-f", "flv", "pipe:1")
 	viewer.writes(t, "the picture", 10000)
 	first.Process.Kill()
 	until(t, "the wait", away, func(v amf.Value) bool { return strings.HasPrefix(brief(v), "{live:") })
 	until(t, "the notice", calls, func(s string) bool { return strings.Contains(s, "The connection of live broke.") })
-	second := program(t, "ffmpeg", ffmpegTo(url, "-t", "3")...)
+	second := program(t, "ffmpeg", ffmpegTo(url, "-t", "2")...)
 	until(t, "the publisher", calls, func(s string) bool { return s == "notice({text:live is back.})" })
-	viewer.writes(t, "the picture that goes on", 40000)
+	viewer.writes(t, "the picture that goes on", 30000)
 	if how := second.end(t); how.ExitCode() != 0 {
 		t.Errorf("ffmpeg: %v, %s", how, second.said.String())
 	}

@@ -152,18 +152,37 @@ func TestEndStream(t *testing.T) {
 		if want := []string{"play live", "publish live", "published live", "unpublish live"}; !slices.Equal(a.events, want) {
 			t.Errorf("got %q, want %q", a.events, want)
 		}
+		stop()
+	})
+}
 
-		publisher = mustDial(t, &n, "rtmp://here/app/x")
+// TestEndStreamOfTheLost: the wait for a publisher ends, and nothing is left.
+func TestEndStreamOfTheLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n network
+		a := new(keepingApp)
+		h := newHost(t, func() Application { return a })
+		stop := serve(t, &n, "here", h)
+		player := mustDial(t, &n, "rtmp://here/app/x")
+		st, _ := player.CreateStream(t.Context())
+		got := new(statusSink)
+		if err := st.Play(t.Context(), "live", rtmp.StartAny, got); err != nil {
+			t.Fatal(err)
+		}
+		publisher := mustDial(t, &n, "rtmp://here/app/x")
 		if _, err := publishTo(publisher, "live?key=secret"); err != nil {
 			t.Fatal(err)
 		}
+		got.take()
 		publisher.Close(errCrashed)
-		if told := got.take(); told != "PublishNotify" {
+		if told := got.take(); told != "" {
 			t.Errorf("the player was told %q", told)
 		}
-		if !end("live") {
-			t.Error("did not end the wait")
-		}
+		a.in.Post(func() {
+			if !a.in.EndStream("live", nil) || a.in.EndStream("live", nil) {
+				t.Error("did not end the wait once")
+			}
+		})
 		if told := got.take(); told != "UnpublishNotify" {
 			t.Errorf("the player was told %q", told)
 		}

@@ -23,8 +23,8 @@ const operator = "Authorization: Bearer token"
 // streamKey is the key of the rooms of a house.
 func streamKey(room string) string { return "key-of-" + room }
 
-// crash is how an encoder ends that is killed.
-var crash = errors.New("crashed")
+// errCrash is how an encoder ends that is killed.
+var errCrash = errors.New("crashed")
 
 // publish publishes into a room of the house until the test ends the session.
 func (h *house) publish(t testing.TB, room, name string) (*rtmp.Session, *rtmp.Stream) {
@@ -193,14 +193,14 @@ func TestCountsAgree(t *testing.T) {
 	stop()
 	stop()
 	h.wantCounts(t, counts{users: 1, spectators: 2, viewers: 3, publishers: 1})
-	watchers[0].Close(crash)
+	watchers[0].Close(errCrash)
 	watchers[1].Close(nil)
-	spectator.Close(crash)
-	s.Close(crash)
+	spectator.Close(errCrash)
+	s.Close(errCrash)
 	ann.conn.UnderlyingConn().Close()
 	h.wantCounts(t, counts{users: 0, spectators: 1, viewers: 1, publishers: 0})
 	web.Leave(nil)
-	watchers[2].Close(crash)
+	watchers[2].Close(errCrash)
 	h.wantCounts(t, counts{})
 }
 
