@@ -65,7 +65,8 @@ func (h *house) startHost() {
 	h.host = &server.Host{Log: h.log(), Node: "one"}
 	h.host.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{Secret: secret, AdminToken: token}) })
 	h.host.Handle("room", func() server.Application {
-		return room.New(room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one"})
+		return room.New(room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one",
+			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
@@ -89,7 +90,7 @@ func (h *house) startWeb() {
 	h.t.Helper()
 	ln := h.listen(h.http)
 	h.http = ln.Addr().String()
-	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token})
+	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey})
 	srv := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(h.log().Handler(), slog.LevelDebug)}
 	served := make(chan struct{})
 	go func() { // ends with srv; stopWeb waits for it
@@ -172,3 +173,6 @@ func (g guest) report(status lobby.Status) {
 	g.t.Helper()
 	g.call(lobby.MethodReport, status.Value())
 }
+
+// streamKey is what publishers of a room need.
+func streamKey(room string) string { return "key-of-" + room }

@@ -15,7 +15,7 @@ export const AHEAD = 30;
 /** Slower than this nobody notices, faster everybody does. */
 const GENTLE = 1.05, BRISK = 1.15;
 /** So many seconds behind is worth the brisk speed. */
-const LATE = 2;
+const LATE = 1.5;
 /** Ranges closer than this are one for a decoder. */
 const SLACK = 0.1;
 

@@ -40,6 +40,8 @@ export class LiveStream {
   /** What belongs to flow: a codec, a reason. */
   detail = "";
 
+  #patient = false;
+
   /** @type {WebSocket|null} */ #socket = null;
   #backoff;
   #retry = /** @type {any} */ (0);
@@ -70,6 +72,13 @@ export class LiveStream {
     socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#receive(data); };
     socket.onclose = (event) => { if (socket === this.#socket) this.#ended(event); };
     this.#check = setInterval(() => this.#listen(), SILENCE / 5);
+  }
+
+  /** Whether nothing is expected now, since the publisher is known to be away. */
+  get patient() { return this.#patient; }
+  set patient(on) {
+    this.#patient = on;
+    this.#heard = Date.now();
   }
 
   /** Tries now instead of later, when it is lost. */
@@ -118,7 +127,7 @@ export class LiveStream {
 
   /** Who waits for a publisher hears nothing, and that is all right. */
   #listen() {
-    const waits = this.flow === "waiting" || this.flow === "unsupported" || this.flow === "refused";
+    const waits = this.#patient || this.flow === "waiting" || this.flow === "unsupported" || this.flow === "refused";
     if (!waits && Date.now() - this.#heard > SILENCE) this.again("No pictures came for a while.");
   }
 

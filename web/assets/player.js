@@ -30,6 +30,7 @@ export class Player {
   /** @type {Feed} */ #feed;
   #mime = "";
   #paused = false;
+  #away = false;
   /** The browser wanted silence first. */
   #hushed = false;
   /** The browser does not even start without sound. */
@@ -72,6 +73,15 @@ export class Player {
   /** Asks again for a stream that could not be played: it may be another now. */
   again() {
     if (this.stream && !this.#paused && (this.#problem() || this.#live?.flow === "lost")) this.#begin();
+  }
+
+  /** What the room knows of the publisher: whether it is away, and expected back. @param {boolean} on */
+  away(on) {
+    if (this.#away === on) return;
+    this.#away = on;
+    if (this.#live) this.#live.patient = on;
+    if (!on) this.again();
+    this.#render();
   }
 
   /** Stops, and lets go of everything. */
@@ -119,6 +129,7 @@ export class Player {
     live.onInit = (mime) => this.#init(mime);
     live.onData = (bytes) => this.#feed.append(bytes);
     live.onFlow = () => this.#render();
+    live.patient = this.#away;
     live.start();
   }
 
@@ -178,6 +189,8 @@ export class Player {
     return sourceClass() || this.#hls ? "" : `This browser cannot play live pictures. Another player, such as VLC, can: ${this.#address()}`;
   }
 
+  #soundOnly() { return this.#mime !== "" && !hasPicture(this.#mime); }
+
   #address() { return new URL(`../live/${this.room}/${this.stream}.flv`, import.meta.url).href; }
 
   /** @param {string} problem */
@@ -185,19 +198,18 @@ export class Player {
     if (problem) return "Cannot be played here";
     if (this.#paused) return "Paused";
     if (this.#shy) return "Ready";
-    const flow = this.#hls ? "flowing" : this.#live?.flow ?? "stopped";
+    const flow = this.#hls ? "flowing" : this.#away && this.#feed.dry ? "waiting" : this.#live?.flow ?? "stopped";
     if (flow === "waiting" && !this.#feed.dry) return "Live";
     if (flow !== "flowing") return flows[flow] ?? "";
-    if (this.#feed.dry && !this.#hls) return "Waiting for pictures…";
+    if (this.#feed.dry && !this.#hls) return this.#soundOnly() ? "Waiting for sound…" : "Waiting for pictures…";
     return "Live";
   }
 
   #render() {
     const { video } = this, problem = this.#problem(), words = this.#words(problem);
-    const soundOnly = this.#mime !== "" && !hasPicture(this.#mime);
-    const waiting = !this.#paused && this.#live?.flow === "waiting" && this.#feed.dry;
+    const waiting = !this.#paused && (this.#away || this.#live?.flow === "waiting") && this.#feed.dry;
     const empty = video.readyState < 2 && !this.#paused;
-    const text = problem || (waiting ? flows.waiting : soundOnly ? "Sound only: this stream has no picture." : empty ? words : "");
+    const text = problem || (waiting ? flows.waiting : this.#soundOnly() ? "Sound only: this stream has no picture." : empty ? words : "");
     if (this.card.textContent !== text) this.card.textContent = text;
     this.card.hidden = text === "";
     if (this.state.textContent !== words) this.state.textContent = words;

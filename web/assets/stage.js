@@ -30,12 +30,10 @@ export class Stage {
    *   what is published or waited for, and since when it is waited for
    */
   update({ streams: all = [], away = {} }) {
-    const before = this.#streams;
     this.#streams = all.filter((name) => !Object.hasOwn(away, name));
     this.#away = all.filter((name) => Object.hasOwn(away, name));
-    if (all.includes(this.#chosen)) {
-      if (this.#streams.includes(this.#chosen) && !before.includes(this.#chosen)) this.player.again();
-    } else this.#choose(this.#streams[0] ?? all[0] ?? "");
+    if (!all.includes(this.#chosen)) this.#choose(this.#streams[0] ?? all[0] ?? "");
+    else this.player.away(this.#away.includes(this.#chosen));
     this.#buttons(all);
     this.#words();
   }
@@ -47,6 +45,7 @@ export class Stage {
     document.body.classList.toggle("pictured", name !== "");
     if (name) this.player.watch(name);
     else this.player.close();
+    this.player.away(this.#away.includes(name));
   }
 
   #words() {
