@@ -71,7 +71,7 @@ func TestTrendLength(t *testing.T) {
 		h := newHost(t, lobby.Config{Secret: secret, StaleAfter: 24 * time.Hour})
 		blue := mustRoom(t, h, "blue", "n1")
 		blue.report(lobby.Status{Activity: 1})
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour + lobby.TrendStep/2)
 		blue.report(lobby.Status{})
 		time.Sleep(time.Minute)
 		synctest.Wait()

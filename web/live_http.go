@@ -117,9 +117,8 @@ func (h *Handler) liveFLV(w http.ResponseWriter, r *http.Request, room, stream s
 	defer context.AfterFunc(v.ctx, func() { cancel(context.Cause(v.ctx)) })()
 	h.live.flv.Add(1)
 	defer h.live.flv.Add(-1)
-	if err := h.pumpFLV(ctx, w, queue); err != nil {
-		h.log.Debug("HTTP-FLV viewer ended", "client", v.client.ID(), "instance", roomInstances+room, "stream", stream, "err", err)
-	}
+	err = h.pumpFLV(ctx, w, queue)
+	h.log.Debug("HTTP-FLV viewer ended", "client", v.client.ID(), "instance", roomInstances+room, "stream", stream, "err", err)
 }
 
 // pumpFLV writes what comes until the viewer or the publisher is gone.

@@ -57,6 +57,7 @@ export class Chat {
     const part = (selector) => root.querySelector(selector);
     this.key = key;
     this.scroll = part(".scroll");
+    this.older = part(".older");
     this.past = part(".past");
     this.fresh = part(".fresh");
     this.hush = part(".hush");
@@ -135,9 +136,14 @@ export class Chat {
   /** What there is has been loaded, if only nothing. */
   loaded() { this.hush.hidden = this.past.children.length + this.fresh.children.length > 0; }
 
-  /** @param {boolean} show whether to go there, too: who uses a mouse reads on where he was */
-  focusOldest(show) {
-    this.#items()[0]?.focus({ preventScroll: !show });
+  /** @param {boolean} on whether older messages can be had. Their button does not take the focus along when it goes. */
+  more(on) {
+    const button = this.older.firstElementChild;
+    const had = button === document.activeElement, seen = button.matches(":focus-visible");
+    this.older.hidden = !on;
+    this.loaded();
+    if (on || !had) return;
+    this.#items()[0]?.focus({ preventScroll: !seen }); // who uses a mouse reads on where he was
     this.#roving();
   }
 

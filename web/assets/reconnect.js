@@ -1,7 +1,7 @@
 // @ts-check
 // A connection that comes back by itself. Knows no page.
 
-import { NetConnection, StatusError } from "./netconnection.js";
+import { NO_CONNECTION, NetConnection, StatusError } from "./netconnection.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -35,9 +35,6 @@ export class Backoff {
     return hint + this.random() * ceiling;
   }
 }
-
-/** What is said to somebody who wants something of the server just now. */
-export const NO_CONNECTION = "There is no connection right now.";
 
 /** After this long without a word the other side is asked for one. */
 export const QUIET = 20_000;

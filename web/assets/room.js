@@ -7,13 +7,13 @@ import { ChatLog } from "./chatlog.js";
 import { Composer } from "./composer.js";
 import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
-import { SharedObject, explain } from "./netconnection.js";
+import { NO_CONNECTION, SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
 import { showLinkState } from "./linkstate.js";
 import { Owner } from "./owner.js";
 import { Panel } from "./panel.js";
 import { showRecordings } from "./recordings.js";
-import { Link, NO_CONNECTION } from "./reconnect.js";
+import { Link } from "./reconnect.js";
 import { Stage } from "./stage.js";
 import { keepFitting } from "./viewport.js";
 import { addCopyButtons, showWays } from "./ways.js";
@@ -235,16 +235,9 @@ log.onMessage = (message) => {
 };
 log.onRemoved = (key) => chat.remove(key);
 log.onGap = (why) => chat.divide(why === "missing" ? "Some messages are missing here" : "The room was restarted");
-log.onMore = (more) => {
-  the(".older").hidden = !more;
-  chat.loaded();
-};
+log.onMore = (more) => chat.more(more);
 chat.onPruned = (key) => log.prunedTo(key);
-the(".older button").addEventListener("click", async (/** @type {any} */ { currentTarget: button }) => {
-  const had = button === document.activeElement, seen = button.matches(":focus-visible");
-  await log.older().catch(() => {});
-  if (had && !button.checkVisibility()) chat.focusOldest(seen); // else the focus would be nowhere
-});
+the(".older button").addEventListener("click", () => log.older().catch(() => {}));
 
 composer.say = (text) => link.request("say", text);
 menu.ask = panel.ask = owner.ask = (method, ...args) => link.request(method, ...args);
