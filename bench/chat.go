@@ -123,9 +123,10 @@ type counter struct{ n *atomic.Int64 }
 
 func (c counter) Write(b []byte) (int, error) { c.n.Add(int64(len(b))); return len(b), nil }
 
-// floor accepts connections at addr. The first says how many bytes a message
+// floor accepts connections at addr. With arguments it is a floor for streams
+// (see relayfloor.go). Otherwise the first connection says how many bytes a message
 // has; every other is written that many, once a second, in one loop.
-func floor(addr string) error {
+func floor(addr string, args ...string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -135,6 +136,13 @@ func floor(addr string) error {
 		return err
 	}
 	probe.Close()
+	if len(args) == 2 {
+		pause, err := time.ParseDuration(args[1])
+		if err != nil {
+			return err
+		}
+		return relayFloor(ln, pause)
+	}
 	control, err := ln.Accept()
 	if err != nil {
 		return err

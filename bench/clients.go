@@ -67,7 +67,7 @@ func calls(ctx context.Context, b *builder) error {
 
 // idle measures what clients cost that do nothing but answer pings.
 func idle(ctx context.Context, b *builder) error {
-	for _, start := range []func() (*process, error){func() (*process, error) { return b.foyer() }, b.nginx} {
+	for _, start := range []func() (*process, error){func() (*process, error) { return b.foyer() }, func() (*process, error) { return b.nginx("") }} {
 		p, err := start()
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@
 //	go run ./bench idle       memory and CPU of clients that do nothing
 //	go run ./bench chat       one say a second among 1,000, beside a floor
 //	go run ./bench lobby      1,000 rooms and 100 browsers at one lobby
+//	go run ./bench relay      a stream to many players, beside nginx-rtmp and a floor
 //	go run ./bench start      from exec to ready
 //
 // nginx with its RTMP module (Debian: nginx, libnginx-mod-rtmp) and taskset

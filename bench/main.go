@@ -18,6 +18,7 @@ var commands = map[string]func(context.Context, *builder) error{
 	"idle":     idle,
 	"chat":     chat,
 	"lobby":    lobby,
+	"relay":    relay,
 	"start":    startTime,
 }
 
@@ -32,10 +33,10 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == "floor" {
-		return floor(args[1])
+		return floor(args[1], args[2:]...)
 	}
-	if len(args) != 1 || commands[args[0]] == nil {
-		return fmt.Errorf("usage: go run ./bench connects|calls|idle|chat|lobby|start")
+	if len(args) == 0 || len(args) > 1 && args[0] != "relay" || commands[args[0]] == nil {
+		return fmt.Errorf("usage: go run ./bench connects|calls|idle|chat|lobby|start|relay [players|xpublishers …]")
 	}
 	if err := raiseFileLimit(); err != nil {
 		return err
@@ -49,6 +50,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("building foyer: %w", err)
 	}
 	defer b.close()
+	b.args = args[1:]
 	return commands[args[0]](ctx, b)
 }
 
@@ -90,7 +92,7 @@ const rounds = 3
 func compare(ctx context.Context, b *builder, what string, measure func(context.Context, *process) (float64, error)) error {
 	var results [2][]float64
 	for range rounds {
-		for i, start := range []func() (*process, error){func() (*process, error) { return b.foyer() }, b.nginx} {
+		for i, start := range []func() (*process, error){func() (*process, error) { return b.foyer() }, func() (*process, error) { return b.nginx("") }} {
 			p, err := start()
 			if err != nil {
 				return err

@@ -20,16 +20,18 @@ const serverCore, loadCore = "0", "1"
 
 // process is a server under measurement.
 type process struct {
-	name string
-	rtmp string // host:port
-	http string
-	app  string
-	data string // foyer's data folder
-	cmd  *exec.Cmd
+	name    string
+	program string
+	rtmp    string // host:port
+	http    string
+	app     string
+	data    string // foyer's data folder
+	cmd     *exec.Cmd
 }
 
 // start runs a program on the servers' core and waits until it listens.
 func start(p *process, program string, args ...string) (*process, error) {
+	p.program = program
 	p.cmd = exec.Command("taskset", append([]string{"-c", serverCore, program}, args...)...)
 	p.cmd.Stderr = os.Stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -93,7 +95,10 @@ func (p *process) memory() int {
 }
 
 // builder makes the foyer binary once and gives servers free ports.
-type builder struct{ dir string }
+type builder struct {
+	dir  string
+	args []string // of the command line, after what to measure
+}
 
 func newBuilder(ctx context.Context) (*builder, error) {
 	dir, err := os.MkdirTemp("", "foyer-bench-")
@@ -102,7 +107,7 @@ func newBuilder(ctx context.Context) (*builder, error) {
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "foyer"), "foyer")
 	build.Stderr = os.Stderr
-	return &builder{dir}, build.Run()
+	return &builder{dir: dir}, build.Run()
 }
 
 func (b *builder) close() { os.RemoveAll(b.dir) }
@@ -131,17 +136,18 @@ daemon off; master_process off; worker_processes 1; pid %[1]s/nginx.pid; error_l
 
 load_module modules/ngx_rtmp_module.so;
 events { worker_connections 32768; }
-rtmp { server { listen %[2]s; ping 10s; ping_timeout 30s; access_log off; application live { live on; } } }
+rtmp { server { listen %[2]s; ping 10s; ping_timeout 30s; access_log off; application live { live on; } %[3]s } }
 `
 
-func (b *builder) nginx() (*process, error) {
+// nginx runs nginx-rtmp with one more line of settings.
+func (b *builder) nginx(extra string) (*process, error) {
 	dir, err := os.MkdirTemp(b.dir, "nginx-")
 	if err != nil {
 		return nil, err
 	}
 	p := &process{name: "nginx-rtmp", rtmp: freeAddr(), app: "live"}
 	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, p.rtmp), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, p.rtmp, extra), 0o600); err != nil {
 		return nil, err
 	}
 	return start(p, "nginx", "-p", "/usr/share/nginx", "-c", config, "-e", dir+"/error.log")

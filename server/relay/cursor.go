@@ -38,6 +38,7 @@ type Cursor struct {
 	waiting bool      // to begin: for a key frame, if there is video
 	left    bool      // guarded by the stream's mu
 	fallen  bool      // has lost messages, at
+	moved   bool      // has taken some since
 	at      uint32    // in the stream's time
 	still   time.Time // since when nothing was taken; zero: it is not so
 }
@@ -111,6 +112,7 @@ func (c *Cursor) give(p rtmp.Packed) (took int, err error) {
 		err = nil
 	}
 	c.next += uint64(took)
+	c.moved = c.moved || took > 0
 	return took, err
 }
 
@@ -153,7 +155,9 @@ func (c *Cursor) step() step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.next < s.log.first {
-		return c.fallLocked()
+		if st, ok := c.fallLocked(); ok {
+			return st
+		}
 	}
 	if c.waiting {
 		if st, ok := c.beginLocked(); ok {
@@ -170,16 +174,21 @@ func (c *Cursor) step() step {
 	return step{packed: s.log.from(c.next)}
 }
 
-// fallLocked lets the follower begin again. Soon after the last time that is no
-// use.
-func (c *Cursor) fallLocked() step {
+// fallLocked lets the follower begin again, and reports whether it is to be
+// told. Soon after the last time that is no use, unless nothing went through
+// since: then it is stand that decides.
+func (c *Cursor) fallLocked() (st step, ok bool) {
 	now := c.s.clock.now
-	if c.fallen && int32(now-c.at) < int32(patience/time.Millisecond) {
-		return step{hopeless: true}
+	soon := c.fallen && int32(now-c.at) < int32(patience/time.Millisecond)
+	if soon && c.moved {
+		return step{hopeless: true}, true
 	}
-	c.fallen, c.at = true, now
 	c.next, c.waiting = c.s.log.first, true
-	return step{fell: true}
+	if soon {
+		return step{}, false
+	}
+	c.fallen, c.moved, c.at = true, false, now
+	return step{fell: true}, true
 }
 
 // beginLocked moves to where a follower can begin. Notices on the way there are

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foyer/server/rtmp"
+)
+
+const delayStep = 200 * time.Microsecond
+
+// A viewer is a player that looks at no more than where messages begin.
+type viewer struct {
+	net.Conn
+	asked time.Time
+	bytes atomic.Int64
+
+	// owned by run
+	chunk   int
+	head    []byte // of the chunk, as far as it has come
+	current *lane
+	left    int // of the chunk
+	lanes   [64]*lane
+	next    [2]uint32 // number of the next message: audio, video
+	frames  int
+
+	mu    sync.Mutex
+	seen  [5000]uint32 // messages by delay
+	gaps  int
+	ended bool
+}
+
+// lane is what a viewer knows of a chunk stream.
+type lane struct {
+	length, got int
+	kind        rtmp.MessageType
+	marker      [markerSize]byte
+}
+
+func (v *viewer) run() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := v.Read(buf)
+		v.bytes.Add(int64(n))
+		v.mu.Lock()
+		v.feed(buf[:n], time.Since(clockBegan))
+		v.ended = err != nil
+		v.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// firstFrame reads up to the first picture.
+func (v *viewer) firstFrame() (time.Duration, error) {
+	buf := make([]byte, 64<<10)
+	v.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for v.frames == 0 {
+		n, err := v.Read(buf)
+		if err != nil {
+			return 0, errors.New("no picture came")
+		}
+		v.feed(buf[:n], 0)
+	}
+	return time.Since(v.asked), nil
+}
+
+func (v *viewer) feed(b []byte, now time.Duration) {
+	for len(b) > 0 {
+		if v.left == 0 {
+			v.head = append(v.head, b[0])
+			b = b[1:]
+			v.begin()
+		}
+		n := min(v.left, len(b))
+		if n == 0 {
+			continue
+		}
+		if l := v.current; l.got < markerSize {
+			copy(l.marker[l.got:], b[:n])
+		}
+		v.current.got += n
+		v.left -= n
+		b = b[n:]
+		if v.current.got == v.current.length {
+			v.message(v.current, now)
+			v.current.got = 0
+		}
+	}
+}
+
+// begin looks whether the header of a chunk is complete.
+func (v *viewer) begin() {
+	h := v.head
+	if len(h) < 1+[4]int{11, 7, 3, 0}[h[0]>>6] {
+		return
+	}
+	id := h[0] & 63
+	if v.lanes[id] == nil {
+		v.lanes[id] = new(lane)
+	}
+	l := v.lanes[id]
+	if h[0]>>6 < 2 {
+		l.length, l.kind = int(h[4])<<16|int(h[5])<<8|int(h[6]), rtmp.MessageType(h[7])
+	}
+	v.head = h[:0]
+	v.current, v.left = l, min(v.chunk, l.length-l.got)
+}
+
+// message notes the delay of a message, and whether one is missing.
+func (v *viewer) message(l *lane, now time.Duration) {
+	if l.kind == rtmp.TypeSetChunkSize {
+		v.chunk = int(binary.BigEndian.Uint32(l.marker[:]))
+	}
+	if l.kind != rtmp.TypeAudio && l.kind != rtmp.TypeVideo || l.length < 100 {
+		return
+	}
+	kind := l.kind - rtmp.TypeAudio
+	v.frames += int(kind)
+	number := binary.BigEndian.Uint32(l.marker[13:])
+	if v.next[kind] != 0 && v.next[kind] != number {
+		v.gaps++
+	}
+	v.next[kind] = number + 1
+	delay := now - time.Duration(binary.BigEndian.Uint64(l.marker[5:]))
+	v.seen[min(max(0, int(delay/delayStep)), len(v.seen)-1)]++
+}
