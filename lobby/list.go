@@ -25,6 +25,7 @@ type room struct {
 	since  time.Time // it is listed
 	heard  time.Time // its last sign of life or, when stale, when that was noticed
 	status Status
+	trend  string // its activity since then, a character a sample
 	timer  *time.Timer
 	value  amf.Object // the entry as it travels; nil when it has to be made again
 }
@@ -78,7 +79,10 @@ func sameNews(a, b Status) bool {
 func (l *Lobby) list(r *room) {
 	if l.listed[r.name] != r {
 		l.listed[r.name] = r
-		r.since = time.Now()
+		r.since, r.trend = time.Now(), ""
+		if l.sampler == nil {
+			l.sampler = l.in.After(TrendStep, l.sample)
+		}
 		l.log.Info("room listed", "room", r.name)
 	}
 	l.settle(r, StateLive)

@@ -34,6 +34,9 @@ type Lobby struct {
 	object    *sharedobject.Object[*server.Client] // "rooms"
 	dirty     map[string]bool                      // rooms that changed since the list was published
 	publisher *time.Timer                          // when the list may be published again; nil: now
+
+	sampler *time.Timer // when activity is noted next; nil while no room is listed
+	sampled time.Time   // when that was last done
 }
 
 // New makes the application of one lobby.
@@ -118,6 +121,7 @@ func (l *Lobby) Methods() map[string]server.Method {
 	return map[string]server.Method{
 		MethodReport:   l.report,
 		MethodRooms:    l.rooms,
+		MethodTrends:   l.trends,
 		MethodAnnounce: l.announce,
 	}
 }

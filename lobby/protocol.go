@@ -14,6 +14,7 @@ import (
 const (
 	MethodReport   = "report"   // room → lobby
 	MethodRooms    = "rooms"    // anyone → lobby
+	MethodTrends   = "trends"   // anyone → lobby
 	MethodAnnounce = "announce" // operator → lobby, and lobby → rooms
 	ObjectRooms    = "rooms"    // the shared object with a slot per room
 )

@@ -206,6 +206,11 @@ func testNarrow(t *testing.T, browser context.Context) {
 	b.do(chromedp.EmulateViewport(360, 400, chromedp.EmulateMobile)) // a keyboard came up
 	b.wait(bottom + ` <= visualViewport.height && document.querySelector(".scroll").clientHeight > 30`)
 	b.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
+	b.do(chromedp.EmulateViewport(844, 390, chromedp.EmulateMobile)) // on its side
+	b.wait(bottom + ` <= innerHeight && document.querySelector(".scroll").clientHeight > 130`)
+	b.wait(`document.querySelector(".title").clientHeight < 40`)
+	fits("on its side")
+	b.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
 	b.click(".views [data-view=people]")
 	b.wait(`document.querySelector(".people-list").checkVisibility() && !document.querySelector("#say").checkVisibility()`)
 	fits("people")

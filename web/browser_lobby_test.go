@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,11 @@ func testLobbyWithoutScript(t *testing.T, browser context.Context) {
 	}
 	b.open("/")
 	shows("/room/amber", "/room/blue")
+	for selector, want := range map[string]string{".headline": "10 people in 2 rooms", ".card-life": "buzzing"} {
+		if got, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(selector))); err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", selector, got, err, want)
+		}
+	}
 	b.open("/?sort=users")
 	shows("/room/blue", "/room/amber")
 	b.open("/?tag=jazz")
@@ -136,9 +142,20 @@ func testLobbyWithoutScript(t *testing.T, browser context.Context) {
 		t.Fatal(err)
 	}
 	shows("/room/blue")
-	title, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(".card-title a")))
-	if err != nil || title != "Blue & <b>" {
-		t.Errorf("got title %q, %v", title, err)
+	says := func(selector, want string) {
+		t.Helper()
+		got, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(selector)))
+		if err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, %v, want %q", selector, got, err, want)
+		}
+	}
+	says(".card-title a", "Blue & <b>")
+	b.open("/room/blue")
+	says("h1", "Blue & <b>")
+	says(".people noscript p", "9 people have joined.")
+	says(".chat noscript", "foyer join rtmp://127.0.0.1/room/blue --nick you")
+	if got, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(".link-state"))); err != nil || got != "" {
+		t.Errorf("the page says %q, %v", got, err)
 	}
 }
 
@@ -151,6 +168,7 @@ func testLobbyStale(t *testing.T, browser context.Context) {
 	b.wait(`!document.querySelector(".card").classList.contains("stale")`)
 	g.Leave(rtmp.ErrClosed) // without a goodbye
 	b.wait(`document.querySelector(".card").classList.contains("stale")`)
+	b.waitText("h1", "Nobody is here yet") // nobody who is known of
 	b.wait(`/no report for [1-9]\d* s/.test(document.querySelector(".card-life").textContent)`)
 	b.wait(`document.querySelector(".card a").getAttribute("href") === "room/blue"`)
 	h.listed("blue", lobby.Status{Epoch: 2, Title: "Blue again"})

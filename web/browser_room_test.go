@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -50,6 +51,11 @@ func testJoinAndTalk(t *testing.T, browser context.Context) {
 	h.ask("blue", "topic", amf.String("Monk"))
 	ann.waitText(".topic", "Monk")
 	ann.waitText(".notice", "Monk")
+
+	guest.say("tall" + strings.Repeat("\n.", 200))
+	ann.wait(`document.querySelector(".tall").clientHeight < 300`)
+	ann.click(".message .all")
+	ann.wait(`document.querySelector(".message:last-child .text").clientHeight > 4000 && !document.querySelector(".message .all, .tall")`)
 
 	ann.click(".rename")
 	ann.fill("#nick", "anna")
@@ -115,6 +121,12 @@ func testHistory(t *testing.T, browser context.Context) {
 	b.wait(`!document.querySelector(".older").checkVisibility()`)
 	b.wait(`document.querySelector(".scroll").scrollTop > 300`) // what one read is where it was
 
+	b.do(chromedp.Reload())
+	b.wait(`document.querySelectorAll(".past .message").length === 50`)
+	b.do(chromedp.Focus(chromedp.CSS(".older button")))
+	b.press(kb.Enter)
+	b.wait(`document.activeElement.matches(".message") && document.activeElement.textContent.endsWith("m1")`)
+
 	late := h.guest("room/blue", amf.String("late"))
 	late.say("one more")
 	b.waitText(".pill", "1 new message")
@@ -179,6 +191,18 @@ func testMarkupIsText(t *testing.T, browser context.Context) {
 	b.same("nothing of it ran", `return [document.title, document.querySelectorAll("main img, main script, main u, main i").length];`, `["Lobby · foyer",0]`)
 }
 
+func testRightToLeft(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "חדר כחול")
+	h.guest("room/blue", amf.String("דנה")).say("שלום 12:30")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.waitTexts("שלום 12:30")
+	b.waitText(".person", "דנה")
+	b.same("directions", `return [".title", ".message .text", ".message", ".person"].map((s) => getComputedStyle(document.querySelector(s)).direction);`, `["rtl","rtl","ltr","ltr"]`)
+	b.wait(`document.querySelector(".who").getBoundingClientRect().right <= document.querySelector(".when").getBoundingClientRect().left`)
+}
+
 func testModerator(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
@@ -208,6 +232,9 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.click(".lock-switch")
 	b.waitText(".stage .lock", "locked")
 
+	b.click(".message .what")
+	b.waitText("dialog h2", "bob")
+	b.press(kb.Escape)
 	b.do(chromedp.Focus(chromedp.CSS(`.message[tabindex="0"]`)))
 	b.press(kb.Enter)
 	b.waitText("dialog h2", "bob")
@@ -269,6 +296,7 @@ func testConnectionBreaks(t *testing.T, browser context.Context) {
 	h.guest("room/blue", amf.String("carl"))
 	h.startWeb()
 	b.waitText(".link-state", "Connected")
+	b.wait(`document.querySelector("#say-error").textContent === "" && document.querySelector("#say").value === "into the void"`)
 	b.waitTexts("two|three") // what was missed is there once, what was removed is not
 	b.waitText(".person", "carl")
 	b.waitText(".person.me", "ann")

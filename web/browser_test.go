@@ -49,6 +49,7 @@ func TestBrowser(t *testing.T) {
 		{"history", testHistory},
 		{"rejected message", testRejectedMessage},
 		{"markup is text", testMarkupIsText},
+		{"right to left", testRightToLeft},
 		{"moderator", testModerator},
 		{"room restarts", testRoomRestarts},
 		{"connection breaks", testConnectionBreaks},

@@ -3,6 +3,7 @@ package web
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -47,6 +48,11 @@ func (h *Handler) routes() {
 	const get, post = http.MethodGet, http.MethodPost
 	h.handle(get, "/{$}", h.lobbyPage)
 	h.handle(get, "/room/{name}", h.roomPage)
+	h.handle(get, "/room/{name}/{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/room/"+url.PathEscape(r.PathValue("name")), http.StatusPermanentRedirect)
+	})
+	h.handle(get, "/room", toLobby)
+	h.handle(get, "/room/{$}", toLobby)
 	h.handle(get, "/assets/", h.assets.serve)
 	h.handle(get, "/", h.missingPage)
 

@@ -3,7 +3,9 @@ package web
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,16 +19,13 @@ import (
 
 // LobbyPage is what lobby.html shows.
 type LobbyPage struct {
-	At    int64 // milliseconds since 1970
-	Rooms []Card
-	Query Query
-	Node  string
-}
-
-// Card is a room on the lobby page.
-type Card struct {
-	lobby.Entry
-	Href string // "/room/NAME", or the address of the room on another server
+	At       int64 // milliseconds since 1970
+	Sampled  int64 // when the last samples of the cards' trends were taken
+	Headline string
+	Rooms    []Card
+	Query    Query
+	RTMP     string // address of a room that anybody may open
+	Node     string
 }
 
 // Query is what the visitor looks for (q, tag, sort, live of the address), so
@@ -43,6 +42,18 @@ type RoomPage struct {
 	Entry   lobby.Entry // zero when this server's lobby does not list it
 	RTMP    string      // the room's address for encoders and terminals
 	Node    string
+}
+
+// People says who is there, as far as the lobby knows.
+func (p RoomPage) People() string {
+	words := "Nobody has joined yet"
+	if p.Entry.Users > 0 {
+		words = count(p.Entry.Users, "person has", "people have") + " joined"
+	}
+	if p.Entry.Spectators > 0 {
+		words += fmt.Sprintf(", %d looking on", p.Entry.Spectators)
+	}
+	return words + "."
 }
 
 // MissingPage is what missing.html shows, for everything that went wrong.
@@ -69,11 +80,28 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 		h.errorPage(w, http.StatusServiceUnavailable, "The lobby does not answer", "Try again in a moment.")
 		return
 	}
-	page := LobbyPage{At: time.Now().UnixMilli(), Query: q, Node: h.cfg.Node}
+	all := rooms
+	if q != (Query{Sort: q.Sort}) { // the headline counts those that are not looked for, too
+		if all, err = h.rooms(r.Context(), nil); err != nil {
+			all = rooms
+		}
+	}
+	trends, now := h.trends(r.Context()), time.Now()
+	page := LobbyPage{At: now.UnixMilli(), Sampled: int64(trends.At), Headline: headline(all), Query: q, Node: h.cfg.Node}
+	page.RTMP = h.roomAddress(r, "blue")
 	for _, e := range rooms {
-		page.Rooms = append(page.Rooms, Card{e, h.href(e)})
+		page.Rooms = append(page.Rooms, newCard(e, h.href(e), trends, now))
 	}
 	h.render(w, http.StatusOK, "lobby.html", page)
+}
+
+// trends are how active the rooms have been. A page does without if need be.
+func (h *Handler) trends(ctx context.Context) lobby.Trends {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodTrends)
+	if err != nil && !errors.Is(err, server.ErrNotRunning) {
+		h.log.Warn("lobby did not answer", "err", err)
+	}
+	return lobby.ParseTrends(v)
 }
 
 // pageQuery reads the address. What makes no sense is left out.
@@ -133,6 +161,11 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.render(w, http.StatusOK, "room.html", page)
+}
+
+// toLobby is for an address of rooms without the name of one.
+func toLobby(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
 // roomAddress is what to type into an encoder: when nobody said what this

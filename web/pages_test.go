@@ -42,7 +42,7 @@ func TestRoomPage(t *testing.T) {
 	h := newHouse(t, "red")
 	for path, status := range map[string]int{
 		"/room/red": 200, "/room/not.running_yet-1": 200, "/room/" + strings.Repeat("x", 64): 200,
-		"/room/" + strings.Repeat("x", 65): 404, "/room/a%20b": 404, "/room/%2e%2e%2f": 404, "/room/": 404, "/room": 404, "/room/a/b": 404,
+		"/room/" + strings.Repeat("x", 65): 404, "/room/a%20b": 404, "/room/%2e%2e%2f": 404, "/room/a/b": 404,
 		"/nothing": 404, "/index.html": 404,
 	} {
 		resp, body := h.ask(t, "GET", path, "")
@@ -52,6 +52,19 @@ func TestRoomPage(t *testing.T) {
 	}
 	if n := h.host.Stats().Instances["room"]; n != 1 {
 		t.Errorf("%d rooms run: looking started one", n)
+	}
+}
+
+// TestRoomRedirects: what somebody types is near enough.
+func TestRoomRedirects(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for path, want := range map[string]string{"/room/red/": "/room/red", "/room/a%20b/": "/room/a%20b", "/room": "/", "/room/": "/"} {
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if got := w.Header().Get("Location"); w.Code/100 != 3 || got != want {
+			t.Errorf("%s: got %d, %q, want %q", path, w.Code, got, want)
+		}
 	}
 }
 

@@ -8,9 +8,8 @@ import { count, mood, spoken } from "./rooms.js";
 const WIDTH = 120, HEIGHT = 30, FLOOR = 2;
 
 /**
- * Draws activity as a line with light under it. For the time before this page
- * looked, a thin line goes on at the first level known: it is not made up to
- * look like knowledge.
+ * Draws activity as a line with light under it, and nothing for the time that
+ * nobody knows about. The server draws the same (web/card.go).
  * @param {Element} svg
  * @param {[x: number, y: number][]} points
  */
@@ -19,8 +18,7 @@ export function drawSpark(svg, points) {
   const line = at.map(({ x, y }) => `${x} ${y}`).join("L");
   const [first] = at;
   svg.querySelector(".spark-line")?.setAttribute("d", `M${line}`);
-  svg.querySelector(".spark-before")?.setAttribute("d", `M0 ${first.y}H${first.x}`);
-  svg.querySelector(".spark-area")?.setAttribute("d", `M0 ${first.y}L${line}L${WIDTH} ${HEIGHT}H0Z`);
+  svg.querySelector(".spark-area")?.setAttribute("d", `M${line}L${WIDTH} ${HEIGHT}H${first.x}Z`);
 }
 
 /** A card on the page. Writes only what changed. */
@@ -72,7 +70,7 @@ export class Card {
     this.#once("lock", !room.locked, (off) => { this.lock.hidden = off; });
     this.#once("full", !(room.capacity > 0 && room.users >= room.capacity), (off) => { this.full.hidden = off; });
     this.#once("tags", room.tags.map((tag) => `${tag} ${tagHref(tag)}`).join("\n"), () => this.#tags(room.tags, tagHref));
-    this.#once("life", stale ? `no report for ${silent} s` : mood(room), (words) => { this.life.textContent = words; });
+    this.#once("life", !stale ? mood(room) : silent > 0 ? `no report for ${silent} s` : "connection lost", (words) => { this.life.textContent = words; });
     drawSpark(this.spark, points);
   }
 

@@ -11,6 +11,12 @@ const NEAR = 48;
 /** So many messages stay in the list that is read out, and on the page. */
 const FRESH = 100, MOST = 1_000;
 
+/** More lines than this are shown when somebody wants them; a line holds about so many characters. */
+const LINES = 12, WIDE = 60;
+
+/** About how many lines a text takes. @param {string} text */
+const lines = (text) => text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / WIDE)), 0);
+
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
@@ -51,6 +57,7 @@ export class Chat {
     const part = (selector) => root.querySelector(selector);
     this.key = key;
     this.scroll = part(".scroll");
+    this.older = part(".older");
     this.past = part(".past");
     this.fresh = part(".fresh");
     this.hush = part(".hush");
@@ -129,6 +136,17 @@ export class Chat {
   /** What there is has been loaded, if only nothing. */
   loaded() { this.hush.hidden = this.past.children.length + this.fresh.children.length > 0; }
 
+  /** @param {boolean} on whether older messages can be had. Their button does not take the focus along when it goes. */
+  more(on) {
+    const button = this.older.firstElementChild;
+    const had = button === document.activeElement, seen = button.matches(":focus-visible");
+    this.older.hidden = !on;
+    this.loaded();
+    if (on || !had) return;
+    this.#items()[0]?.focus({ preventScroll: !seen }); // who uses a mouse reads on where he was
+    this.#roving();
+  }
+
   toEnd() {
     this.scroll.scrollTop = this.scroll.scrollHeight;
     this.#pinned = true;
@@ -149,8 +167,25 @@ export class Chat {
     part(".when").dateTime = at.toISOString();
     part(".when").textContent = clock.format(at);
     part(".text").append(...linked(message.text));
+    if (lines(message.text) > LINES) item.append(this.#whole(part(".text")));
     this.#messages.set(item, message);
     return item;
+  }
+
+  /** Cuts a tall text. @param {HTMLElement} text @returns {HTMLElement} what shows all of it */
+  #whole(text) {
+    text.classList.add("tall");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "all plain";
+    button.textContent = "Show all";
+    button.addEventListener("click", () => {
+      const focused = button === document.activeElement;
+      text.classList.remove("tall");
+      if (focused) text.parentElement?.focus({ preventScroll: true });
+      button.remove();
+    });
+    return button;
   }
 
   /** @returns {HTMLElement[]} */
@@ -163,6 +198,7 @@ export class Chat {
   #line(kind, text) {
     const item = document.createElement("li");
     item.className = kind;
+    item.dir = "auto";
     item.textContent = text;
     this.fresh.append(item);
     this.#arrived(0);
@@ -240,7 +276,7 @@ export class Chat {
   #clicked(event) {
     const target = /** @type {Element} */ (event.target);
     const item = target.closest(".message");
-    if (item && target.closest(".who")) this.#menu(item);
+    if (item && target.closest(".who, .what")) this.#menu(item);
   }
 
   /** @param {Element} item */

@@ -59,6 +59,9 @@ export class Composer {
     this.#complain("");
   }
 
+  /** A reason is not true any more. @param {string} why */
+  forgive(why) { if (this.error.textContent === why) this.#complain(""); }
+
   async #send() {
     const text = this.box.value.trim();
     if (text === "" || this.button.getAttribute("aria-disabled") === "true") return;

@@ -13,7 +13,6 @@ import { Past, SAMPLE, count, entry, find, formatQuery, parseQuery } from "./roo
 const CALM = 3_000;
 /** So many cards are written in one animation frame. */
 const BATCH = 80;
-const KEPT = "foyer.activity";
 
 /** @param {string} selector @returns {any} */
 const the = (selector) => document.querySelector(selector);
@@ -43,6 +42,7 @@ const link = new Link("lobby");
 link.onUp = (nc) => {
   lostAt = 0;
   object.connect(nc);
+  nc.request("trends").then(seed, () => {});
   tellState();
 };
 link.onDown = () => {
@@ -50,6 +50,18 @@ link.onDown = () => {
   tellState();
 };
 link.onEnd = link.onDown;
+
+/** The server's clock and ours differ by so much. */
+const ahead = Date.now() - Number(list.dataset.at);
+
+/** Takes over what the lobby knows of the last ten minutes. @param {{at: number, step: number, rooms: Record<string, string>}} trends */
+function seed({ at, step, rooms: noted }) {
+  for (const [name, trend] of Object.entries(noted)) {
+    past.seed(name, trend, Math.min(at + ahead, Date.now()), step);
+    dirty.add(name);
+  }
+  draw();
+}
 
 /** @param {string} name takes the room's news out of the shared object */
 function take(name) {
@@ -135,8 +147,9 @@ function showCard(card, name) {
 }
 
 function tellCounts() {
-  const people = [...rooms.values()].reduce((sum, room) => sum + room.users, 0);
-  const words = rooms.size === 0 ? "Nobody is here yet" : `${count(people, "person", "people")} in ${count(rooms.size, "room", "rooms")}`;
+  const sure = [...rooms.values()].filter((room) => room.state !== "stale"); // who is in the others nobody knows
+  const people = sure.reduce((sum, room) => sum + room.users, 0);
+  const words = sure.length === 0 ? "Nobody is here yet" : `${count(people, "person", "people")} in ${count(sure.length, "room", "rooms")}`;
   if (headline.textContent !== words) headline.textContent = words;
   the(".empty").hidden = order.length > 0;
   the(".empty-found").hidden = rooms.size === 0;
@@ -223,10 +236,10 @@ setInterval(() => {
   draw();
 }, SAMPLE);
 
-addEventListener("pagehide", () => { try { sessionStorage.setItem(KEPT, past.save()); } catch { /* full */ } });
 addEventListener("popstate", restore);
 document.documentElement.classList.add("scripted");
 the(".opening").hidden = false;
-past.restore(sessionStorage.getItem(KEPT), Date.now());
+const drawn = [...list.children].map((item) => [item.dataset.name, item.dataset.trend ?? ""]);
+seed({ at: Number(list.dataset.sampled), step: SAMPLE, rooms: Object.fromEntries(drawn) });
 restore();
 link.start();

@@ -13,7 +13,7 @@ import { objectKey } from "./sharedobject.js";
 import { StatusError, callFailed, decode, encode, invoke } from "./values.js";
 
 export { SharedObject } from "./sharedobject.js";
-export { StatusError, decode, encode, explain } from "./values.js";
+export { NO_CONNECTION, StatusError, decode, encode, explain } from "./values.js";
 
 /**
  * @typedef {import("./values.js").Info} Info

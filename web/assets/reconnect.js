@@ -1,7 +1,7 @@
 // @ts-check
 // A connection that comes back by itself. Knows no page.
 
-import { NetConnection, StatusError } from "./netconnection.js";
+import { NO_CONNECTION, NetConnection, StatusError } from "./netconnection.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -107,7 +107,7 @@ export class Link {
    */
   async request(method, ...args) {
     if (this.nc?.connected) return this.nc.request(method, ...args);
-    throw new StatusError({ level: "error", code: "NetConnection.Call.Failed", description: "There is no connection right now." });
+    throw new StatusError({ level: "error", code: "NetConnection.Call.Failed", description: NO_CONNECTION });
   }
 
   /** What connect is told when it comes to that again. @param {...any} args */

@@ -7,7 +7,7 @@ import { ChatLog } from "./chatlog.js";
 import { Composer } from "./composer.js";
 import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
-import { SharedObject, explain } from "./netconnection.js";
+import { NO_CONNECTION, SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
 import { Panel } from "./panel.js";
 import { Link } from "./reconnect.js";
@@ -54,6 +54,9 @@ link.onUp = (nc) => {
   users.connect(nc);
   state.connect(nc);
   log.catchUp(nc);
+  composer.forgive(NO_CONNECTION);
+  if (error.textContent === NO_CONNECTION) complain("");
+  if (panel.error.textContent === NO_CONNECTION) panel.error.textContent = "";
   show();
 };
 link.onDown = (info, wait) => {
@@ -74,7 +77,7 @@ link.onEnd = (info) => {
 };
 
 /** @param {Info} info */
-const reason = (info) => info.code === "NetConnection.Connect.Failed" ? "There is no connection right now." : info.description || info.code;
+const reason = (info) => info.code === "NetConnection.Connect.Failed" ? NO_CONNECTION : info.description || info.code;
 
 /** @param {string} title @param {string} why */
 function leave(title, why) {
@@ -227,10 +230,7 @@ log.onMessage = (message) => {
 };
 log.onRemoved = (key) => chat.remove(key);
 log.onGap = (why) => chat.divide(why === "missing" ? "Some messages are missing here" : "The room was restarted");
-log.onMore = (more) => {
-  the(".older").hidden = !more;
-  chat.loaded();
-};
+log.onMore = (more) => chat.more(more);
 chat.onPruned = (key) => log.prunedTo(key);
 the(".older button").addEventListener("click", () => log.older().catch(() => {}));
 

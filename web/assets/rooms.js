@@ -86,7 +86,7 @@ export function spoken(room) {
     live && "on air",
     count(users, "person", "people"),
     spectators > 0 && `${spectators} looking on`,
-    state === "stale" ? "no report lately" : mood(room),
+    state === "stale" ? "connection lost" : mood(room),
     locked && "locked",
     capacity > 0 && users >= capacity && "full",
   ].filter(Boolean).join(", ");
@@ -96,7 +96,7 @@ export function spoken(room) {
 export const SPAN = 10 * 60_000;
 export const SAMPLE = 10_000;
 
-/** The activity of the last ten minutes, by room. It survives a visit to a room. */
+/** The activity of the last ten minutes, by room: what the lobby knew, and what was seen since. */
 export class Past {
   /** @type {Map<string, [at: number, activity: number][]>} */ #samples = new Map();
 
@@ -117,20 +117,21 @@ export class Past {
    */
   points(name, activity, now) {
     const samples = [...(this.#samples.get(name) ?? []), [now, activity]];
-    return samples.map(([at, y]) => [Math.max(0, 1 - (now - at) / SPAN), Math.min(1, y)]);
+    return samples.filter(([at]) => now - at <= SPAN).map(([at, y]) => [1 - (now - at) / SPAN, Math.min(1, y)]);
   }
 
   /** @param {string} name */
   forget(name) { this.#samples.delete(name); }
 
-  save() { return JSON.stringify([...this.#samples]); }
-
-  /** @param {string|null} saved @param {number} now */
-  restore(saved, now) {
-    try {
-      for (const [name, samples] of JSON.parse(saved ?? "[]")) {
-        this.#samples.set(name, samples.filter((/** @type {number[]} */ [at]) => at <= now && now - at <= SPAN));
-      }
-    } catch { /* what is not ours is not restored */ }
+  /**
+   * Takes over what the lobby noted (its method trends), for all that is not newer.
+   * @param {string} name @param {string} trend a character a sample, oldest first
+   * @param {number} at when the last was noted, by our clock
+   * @param {number} [step] ms between two
+   */
+  seed(name, trend, at, step = SAMPLE) {
+    const newer = (this.#samples.get(name) ?? []).filter(([when]) => when > at);
+    const noted = Array.from(trend, (sample, i) => /** @type {[number, number]} */ ([at - (trend.length - 1 - i) * step, parseInt(sample, 36) / 35]));
+    this.#samples.set(name, [...noted, ...newer]);
   }
 }

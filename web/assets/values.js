@@ -17,6 +17,9 @@ export class StatusError extends Error {
   }
 }
 
+/** What is said to somebody who wants something of the server just now. */
+export const NO_CONNECTION = "There is no connection right now.";
+
 /** Why a request failed, in words for people. @param {any} err */
 export function explain(err) {
   return err instanceof StatusError ? err.info.application?.reason || err.message : String(err);

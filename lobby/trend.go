@@ -1,0 +1,98 @@
+package lobby
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// How far back the lobby remembers the activity of rooms: ten minutes.
+const (
+	TrendStep   = 10 * time.Second // between two samples
+	TrendLength = 60               // samples at most
+)
+
+// levels are the activities that a sample tells apart, from 0 to 1.
+const levels = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+// Trends are the answer of the method trends: how active rooms have been.
+type Trends struct {
+	At    float64           // time of the newest samples
+	Step  float64           // ms between two
+	Rooms map[string]string // by name: a character a sample, oldest first
+}
+
+// ParseTrends reads an answer of the method trends. What is no trend is left out.
+func ParseTrends(v amf.Value) Trends {
+	t := Trends{Rooms: make(map[string]string)}
+	at, _ := amf.AsNumber(amf.Lookup(v, "at"))
+	step, _ := amf.AsNumber(amf.Lookup(v, "step"))
+	t.At, t.Step = whole(at, MaxWhole), whole(step, MaxWhole)
+	rooms, _ := amf.Lookup(v, "rooms").(amf.Object)
+	for _, f := range rooms {
+		if s, ok := f.Value.(amf.String); ok && validTrend(string(s)) {
+			t.Rooms[f.Name] = string(s)
+		}
+	}
+	return t
+}
+
+func validTrend(s string) bool {
+	for i := range len(s) {
+		if level(s[i]) < 0 {
+			return false
+		}
+	}
+	return len(s) <= TrendLength
+}
+
+// Activity returns what a character of a trend stands for, 0 to 1.
+func Activity(sample byte) float64 {
+	return float64(max(level(sample), 0)) / float64(len(levels)-1)
+}
+
+func level(sample byte) int {
+	switch {
+	case '0' <= sample && sample <= '9':
+		return int(sample - '0')
+	case 'a' <= sample && sample <= 'z':
+		return int(sample-'a') + 10
+	}
+	return -1
+}
+
+// sample notes how active all rooms are and does so again a step later, as
+// long as there is one. A stale room is as active as it said last.
+func (l *Lobby) sample() {
+	l.sampler = nil
+	if len(l.listed) == 0 {
+		return
+	}
+	l.sampled = time.Now()
+	for _, r := range l.listed {
+		r.trend += string(levels[int(math.Round(r.status.Activity*float64(len(levels)-1)))])
+		r.trend = r.trend[max(0, len(r.trend)-TrendLength):]
+	}
+	l.sampler = l.in.After(TrendStep, l.sample)
+}
+
+// trends answers how active the listed rooms have been.
+func (l *Lobby) trends(from *server.Client, _ amf.Args) (amf.Value, error) {
+	rooms := make(amf.Object, 0, len(l.listed))
+	for _, name := range slices.Sorted(maps.Keys(l.listed)) {
+		if r := l.listed[name]; r.trend != "" && (!r.status.Unlisted || isOperator(from)) {
+			rooms = append(rooms, amf.Field{Name: name, Value: amf.String(r.trend)})
+		}
+	}
+	var at amf.Number
+	if !l.sampled.IsZero() {
+		at = amf.Number(l.sampled.UnixMilli())
+	}
+	return amf.Object{
+		{Name: "at", Value: at}, {Name: "step", Value: amf.Number(TrendStep.Milliseconds())}, {Name: "rooms", Value: rooms},
+	}, nil
+}

@@ -1,0 +1,113 @@
+package web
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"foyer/lobby"
+)
+
+// Card is a room on the lobby page. Without script it says the same as what
+// card.js makes of it.
+type Card struct {
+	lobby.Entry
+	Href  string // "/room/NAME", or the address of the room on another server
+	Trend string // how active it has been, as the lobby's method trends answers it
+	Line  string // the same as a path, "" where nothing is known
+	Area  string // what is under the line
+}
+
+// The drawing of a trend: x is time, 0 ten minutes ago, and y activity.
+const (
+	sparkWidth, sparkHeight = 120, 30
+	sparkFloor, sparkTop    = 28, 2
+	sparkSpan               = lobby.TrendLength * lobby.TrendStep
+)
+
+func newCard(e lobby.Entry, href string, trends lobby.Trends, now time.Time) Card {
+	c := Card{Entry: e, Href: href, Trend: trends.Rooms[e.Name]}
+	if c.Trend == "" {
+		return c
+	}
+	age := now.Sub(time.UnixMilli(int64(trends.At)))
+	step := time.Duration(trends.Step) * time.Millisecond
+	var points []string
+	for i := range len(c.Trend) {
+		points = append(points, point(age+time.Duration(len(c.Trend)-1-i)*step, lobby.Activity(c.Trend[i])))
+	}
+	line := strings.Join(append(points, point(0, e.Activity)), "L")
+	start, _, _ := strings.Cut(points[0], " ")
+	c.Line = "M" + line
+	c.Area = fmt.Sprintf("M%sL%d %dH%sZ", line, sparkWidth, sparkHeight, start)
+	return c
+}
+
+func point(age time.Duration, activity float64) string {
+	x := max(0, min(1, 1-float64(age)/float64(sparkSpan)))
+	return fmt.Sprintf("%.1f %.1f", x*sparkWidth, sparkFloor-activity*(sparkFloor-sparkTop))
+}
+
+// Life says how lively the room is.
+func (c Card) Life() string {
+	if c.State == lobby.StateStale {
+		return "connection lost"
+	}
+	var word string
+	switch {
+	case c.Activity < 0.02:
+		word = "silent"
+	case c.Activity < 0.2:
+		word = "quiet"
+	case c.Activity < 0.5:
+		word = "talking"
+	case c.Activity < 0.8:
+		word = "lively"
+	default:
+		word = "buzzing"
+	}
+	if rate := int(math.Round(c.MessagesPerMinute)); rate > 0 {
+		return word + ", " + count(rate, "message", "messages") + " a minute"
+	}
+	return word
+}
+
+// Also says who else is there.
+func (c Card) Also() string {
+	var parts []string
+	if c.Viewers > 0 {
+		parts = append(parts, count(c.Viewers, "viewer", "viewers"))
+	}
+	if c.Spectators > 0 {
+		parts = append(parts, fmt.Sprintf("%d looking on", c.Spectators))
+	}
+	if c.Capacity > 0 && c.Capacity < 1000 {
+		parts = append(parts, fmt.Sprintf("%d/%d", c.Users, c.Capacity))
+	}
+	return strings.Join(parts, " · ")
+}
+
+// Full reports whether nobody else can join.
+func (c Card) Full() bool { return c.Capacity > 0 && c.Users >= c.Capacity }
+
+// headline says how much is going on. Nobody knows who is in a stale room.
+func headline(rooms []lobby.Entry) string {
+	var people, live int
+	for _, e := range rooms {
+		if e.State != lobby.StateStale {
+			people, live = people+e.Users, live+1
+		}
+	}
+	if live == 0 {
+		return "Nobody is here yet"
+	}
+	return count(people, "person", "people") + " in " + count(live, "room", "rooms")
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,96 @@
+package web
+
+import (
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"foyer/lobby"
+)
+
+func TestCardLine(t *testing.T) {
+	now := time.UnixMilli(1_000_000_000)
+	trends := lobby.Trends{
+		At: 1_000_000_000 - 5_000, Step: 10_000,
+		Rooms: map[string]string{"new": "0z", "old": strings.Repeat("z", lobby.TrendLength)},
+	}
+	for _, tt := range []struct {
+		name, line, area string
+	}{
+		{"unknown", "", ""},
+		{"new", "M117.0 28.0L119.0 2.0L120.0 15.0", "M117.0 28.0L119.0 2.0L120.0 15.0L120 30H117.0Z"},
+	} {
+		c := newCard(lobby.Entry{Name: tt.name, Status: lobby.Status{Activity: 0.5}}, "", trends, now)
+		if c.Line != tt.line || c.Area != tt.area || c.Trend != trends.Rooms[tt.name] {
+			t.Errorf("%s: got %+v", tt.name, c)
+		}
+	}
+	if c := newCard(lobby.Entry{Name: "old"}, "", trends, now); !strings.HasPrefix(c.Line, "M1.0 2.0L3.0 2.0L") {
+		t.Errorf("ten minutes: got %s", c.Line)
+	}
+}
+
+func TestCardWords(t *testing.T) {
+	for _, tt := range []struct {
+		card       Card
+		life, also string
+		full       bool
+	}{
+		{card("live", lobby.Status{}), "silent", "", false},
+		{card("live", lobby.Status{Activity: 0.1, MessagesPerMinute: 1}), "quiet, 1 message a minute", "", false},
+		{card("live", lobby.Status{Activity: 0.3}), "talking", "", false},
+		{card("live", lobby.Status{Activity: 0.6, MessagesPerMinute: 4}), "lively, 4 messages a minute", "", false},
+		{card("live", lobby.Status{Activity: 1, Viewers: 1, Spectators: 2, Users: 3, Capacity: 3}), "buzzing", "1 viewer · 2 looking on · 3/3", true},
+		{card("stale", lobby.Status{Activity: 1}), "connection lost", "", false},
+	} {
+		if got := tt.card; got.Life() != tt.life || got.Also() != tt.also || got.Full() != tt.full {
+			t.Errorf("got %q, %q, %v, want %q, %q, %v", got.Life(), got.Also(), got.Full(), tt.life, tt.also, tt.full)
+		}
+	}
+}
+
+func card(state string, s lobby.Status) Card {
+	return Card{Entry: lobby.Entry{Name: "blue", State: state, Status: s}}
+}
+
+func TestHeadline(t *testing.T) {
+	entry := func(state string, users int) lobby.Entry { return card(state, lobby.Status{Users: users}).Entry }
+	for want, rooms := range map[string][]lobby.Entry{
+		"Nobody is here yet":   {entry("stale", 3)},
+		"1 person in 1 room":   {entry("live", 1), entry("stale", 3)},
+		"59 people in 2 rooms": {entry("live", 9), entry("live", 50)},
+	} {
+		if got := headline(rooms); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestEmptyLobby: what to type leads here.
+func TestEmptyLobby(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, httptest.NewRequest("GET", "http://foyer.example:8080/", nil))
+	body := w.Body.String()
+	if !strings.Contains(body, "foyer join rtmp://foyer.example/room/blue ") || strings.Contains(body, "localhost") {
+		t.Errorf("got %s", regexp.MustCompile(`.*type-this.*`).FindAllString(body, -1))
+	}
+	if strings.Contains(body, "<code>n1</code>") {
+		t.Error("visitors are told the node's name")
+	}
+}
+
+// TestLobbyPageSays what it says with script, whatever is looked for.
+func TestLobbyPageSays(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red", "blue")
+	for _, path := range []string{"/", "/?q=red"} {
+		_, body := h.ask(t, "GET", path, "")
+		if !strings.Contains(body, ">0 people in 2 rooms</h1>") || !strings.Contains(body, `<p class="card-life">silent</p>`) {
+			t.Errorf("%s: got %s", path, regexp.MustCompile(`<h1.*|<p class="card-life.*`).FindAllString(body, -1))
+		}
+	}
+}
