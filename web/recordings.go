@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"time"
 
 	"foyer/lobby"
@@ -47,14 +49,27 @@ func recordingValue(k media.Recording) amf.Object {
 	}
 }
 
-// recordingFile is /recordings/ROOM/FILE. Of one that is being written it is
+// recordingMP4 is /recordings/ROOM/FILE.mp4: the recording as fragmented MP4,
+// made on the way, for a browser's video element. There are no ranges of it.
+func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.File) {
+	w.Header().Set("Content-Type", "video/mp4")
+	w.Header().Set("Accept-Ranges", "none")
+	if r.Method == http.MethodHead {
+		return
+	}
+	if err := media.RemuxFLV(&patient{w, http.NewResponseController(w)}, f); err != nil {
+		h.log.Debug("recording not shown", "err", err)
+	}
+}
+
+// recordingFile is /recordings/ROOM/FILE and FILE.mp4. Of one that is being written it is
 // what there is now.
 func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
 	if h.cfg.Recorder == nil {
 		notFound(w, r)
 		return
 	}
-	f, k, err := h.cfg.Recorder.Open(r.PathValue("room"), r.PathValue("file"))
+	f, k, err := h.cfg.Recorder.Open(r.PathValue("room"), strings.TrimSuffix(r.PathValue("file"), ".mp4"))
 	if errors.Is(err, fs.ErrNotExist) {
 		problem(w, http.StatusNotFound, "There is no such recording, or no longer.")
 		return
@@ -75,9 +90,13 @@ func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
 		cache = "no-store"
 	}
 	w.Header().Set("Cache-Control", cache)
-	w.Header().Set("Content-Type", "video/x-flv")
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Time{})
+	if strings.HasSuffix(r.PathValue("file"), ".mp4") {
+		h.recordingMP4(w, r, f)
+		return
+	}
+	w.Header().Set("Content-Type", "video/x-flv")
 	http.ServeContent(&patient{w, control}, r, "", info.ModTime(), f)
 }
 
