@@ -33,7 +33,6 @@ type load struct {
 	viewers []*viewer
 	conns   []net.Conn
 	running sync.WaitGroup
-	failed  atomic.Int64
 }
 
 // close ends everything and waits for it.
