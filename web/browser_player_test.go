@@ -355,19 +355,19 @@ func testPlayerHidden(t *testing.T, browser context.Context) {
 
 func testPlayerLosesConnection(t *testing.T, browser context.Context) {
 	c := makeClip(t, 20, h264, colours)
-	var quiet time.Time
-	calls, silence := 0, make(chan time.Duration, 1)
-	b, _ := project(t, browser, func(r *reel) { // one at a time, as the player calls them
+	var calls, quiet atomic.Int64 // quiet in Unix ns
+	silence := make(chan time.Duration, 1)
+	b, _ := project(t, browser, func(r *reel) {
 		r.begin(c)
-		switch calls++; calls {
+		switch calls.Add(1) {
 		case 1:
 			r.run(c, 0, 50, 50)
 			r.conn.Close()
 		case 2:
 			r.run(c, 0, 50, 50) // and then nothing, without a word
-			quiet = time.Now()
+			quiet.Store(time.Now().UnixNano())
 		default:
-			silence <- time.Since(quiet)
+			silence <- time.Since(time.Unix(0, quiet.Load()))
 			r.run(c, 0, len(c.fragments), 60)
 		}
 	})
