@@ -20,7 +20,7 @@ func TestReadme(t *testing.T) {
 	if testing.Short() || !ci && os.Getenv("FOYER_TEST_README") != "1" {
 		t.Skip("set FOYER_TEST_README=1 to run the commands of the README")
 	}
-	for _, tool := range []string{"git", "unshare", "ip", "ffmpeg"} {
+	for _, tool := range []string{"git", "unshare", "ip", "ffmpeg", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			if ci {
 				t.Fatalf("CI=true, but: %v", err)
@@ -75,7 +75,7 @@ func clone(t *testing.T, dir string) {
 
 var (
 	readmeBlock  = regexp.MustCompile("(?s)```sh\n(.*?)```")
-	readmeInline = regexp.MustCompile("`(go run [^`]*)`")
+	readmeInline = regexp.MustCompile("`((?:go run|curl) [^`]*)`")
 )
 
 // readmeScript is a shell script of the README's commands, in order. Servers
