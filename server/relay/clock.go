@@ -21,13 +21,18 @@ type clock struct {
 
 // A track is the course of the audio, or of the video.
 type track struct {
-	begun   bool
+	ran     bool   // a message came, from this publisher or one before
+	begun   bool   // from this one
 	in, out uint32 // of the last message
 	offset  uint32 // from in to out
 }
 
 // begin makes ready for another publisher.
-func (c *clock) begin() { c.tracks = [2]track{} }
+func (c *clock) begin() {
+	for i := range c.tracks {
+		c.tracks[i].begun = false
+	}
+}
 
 // stamp returns the time of m for the players.
 func (c *clock) stamp(m *rtmp.Message) uint32 {
@@ -44,10 +49,10 @@ func (c *clock) stamp(m *rtmp.Message) uint32 {
 		t.offset = c.offset(t, m.Timestamp)
 	}
 	out := m.Timestamp + t.offset
-	if t.begun && int32(out-t.out) < 0 {
+	if t.ran && int32(out-t.out) < 0 {
 		out = t.out
 	}
-	t.begun, t.in, t.out = true, m.Timestamp, out
+	t.ran, t.begun, t.in, t.out = true, true, m.Timestamp, out
 	if !c.ran || int32(out-c.now) > 0 {
 		c.now = out
 	}
