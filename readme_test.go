@@ -45,7 +45,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v: the last command above is the one that went wrong", err)
 	}
-	for _, want := range []string{"* here: bob", "rtmp://localhost/room/blue", "Studio", "key live?key=", "--stale-after"} {
+	for _, want := range []string{"* connected to rtmp://localhost/room/blue", "rtmp://localhost/room/blue", "Studio", "key live?key=", "--stale-after"} {
 		if !bytes.Contains(out, []byte(want)) {
 			t.Errorf("nothing printed %q", want)
 		}
