@@ -14,14 +14,8 @@ func TestRemuxFLV(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts programs: not in -short")
 	}
-	for _, name := range []string{"ffmpeg", "ffprobe"} {
-		if _, err := exec.LookPath(name); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("CI without %s", name)
-			}
-			t.Skipf("%s is not installed", name)
-		}
-	}
+	tool(t, "ffmpeg")
+	tool(t, "ffprobe")
 	dir := t.TempDir()
 	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=4",
 		"-f", "lavfi", "-i", "sine=duration=4", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-c:a", "aac", dir+"/x.flv").CombinedOutput()
