@@ -68,7 +68,7 @@ func (in *Instance) SharedObject(name string, persistent bool) *sharedobject.Obj
 
 // makeObject makes an object whose first version is above that of any earlier
 // life of it, so that nobody takes it for the old one: within this instance by
-// counting, across restarts by the clock.
+// counting, across restarts by lot.
 func (in *Instance) makeObject(key objectKey) *object {
 	// Any number will do but one near those of an earlier life: a client that
 	// comes back with an old version would be taken to have missed only a little.
