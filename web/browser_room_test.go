@@ -233,11 +233,13 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.waitText(".stage .lock", "locked")
 
 	b.click(".message .what")
-	b.waitText("dialog h2", "bob")
+	b.waitText("dialog[open] h2", "bob")
 	b.press(kb.Escape)
+	// A dialog that closes gives focus back, so it must be gone before we move it.
+	b.wait(`!document.querySelector("dialog").open`)
 	b.do(chromedp.Focus(chromedp.CSS(`.message[tabindex="0"]`)))
 	b.press(kb.Enter)
-	b.waitText("dialog h2", "bob")
+	b.waitText("dialog[open] h2", "bob")
 	b.waitText("dialog blockquote", "rubbish")
 	b.click("[data-do=remove]")
 	b.wait(`document.querySelectorAll(".message").length === 0 && !document.querySelector("dialog").open`)
