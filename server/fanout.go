@@ -17,7 +17,7 @@ import (
 const (
 	fewPlayers    = 10 // are written to at once
 	pausePerOne   = 500 * time.Microsecond
-	maxPause      = 45 * time.Millisecond
+	maxPause      = 50 * time.Millisecond
 	retryPause    = 10 * time.Millisecond // at least, before one that was full
 	maxFanWriters = 8
 )
@@ -48,6 +48,7 @@ type fanWriter struct {
 // An audience is the followers of one stream that one writer writes to.
 type audience struct {
 	w *fanWriter
+	s *relay.Stream
 
 	// guarded by w.mu
 	cursors []*relay.Cursor // never changed in place
@@ -63,7 +64,7 @@ func (f *fanout) audiences(s *relay.Stream) []*audience {
 	})
 	all := make([]*audience, len(f.writers))
 	for i, w := range f.writers {
-		all[i] = &audience{w: w}
+		all[i] = &audience{w: w, s: s}
 	}
 	s.Watch(func() {
 		for _, a := range all {
@@ -189,6 +190,9 @@ func (a *audience) serve() (behind bool) {
 			a.remove(c)
 		}
 		behind = behind || late
+	}
+	if !behind {
+		a.s.Settle()
 	}
 	return behind
 }

@@ -92,6 +92,9 @@ func (c *Cursor) Serve() (behind bool, err error) {
 			}
 			given += len(st.packed.Bytes)
 			c.still = time.Time{}
+			if st.last {
+				return false, nil
+			}
 		default:
 			return false, nil
 		}
@@ -148,6 +151,7 @@ type step struct {
 	notice         *notice
 	messages       []rtmp.Message
 	packed         rtmp.Packed
+	last           bool // there was no more than packed
 }
 
 func (c *Cursor) step() step {
@@ -171,7 +175,8 @@ func (c *Cursor) step() step {
 		c.next++
 		return step{notice: n}
 	}
-	return step{packed: s.log.from(c.next)}
+	p := s.log.from(c.next)
+	return step{packed: p, last: c.next+uint64(len(p.Ends)) == s.log.next()}
 }
 
 // fallLocked lets the follower begin again, and reports whether it is to be
@@ -206,4 +211,11 @@ func (c *Cursor) beginLocked() (st step, ok bool) {
 	}
 	c.waiting, c.next = false, begin
 	return step{messages: intro}, len(intro) > 0
+}
+
+// Settle says that no follower misses anything just now.
+func (s *Stream) Settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log.settle()
 }

@@ -100,6 +100,26 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// Who is served at the right moments gets what it misses in one piece, wherever
+// blocks end.
+func TestSettle(t *testing.T) {
+	s := New("cam")
+	s.Publish()
+	write(s, 0, avcHead, avcKey)
+	f := &follower{room: 1 << 30}
+	c := s.Follow(f)
+	serve(t, c)
+	sound := aac + strings.Repeat("x", 5000)
+	for at := uint32(1); at < 500; at++ {
+		write(s, at, sound, sound, sound)
+		if st := c.step(); s.log.size == maxBlock && (!st.last || len(st.packed.Ends) != 3) {
+			t.Fatalf("at %d: %d messages in one piece", at, len(st.packed.Ends))
+		}
+		serve(t, c)
+		s.Settle()
+	}
+}
+
 // A follower that joins where no key frame is kept waits for one.
 func TestFollowWithoutKeyFrame(t *testing.T) {
 	s := New("cam")

@@ -18,6 +18,7 @@ const (
 const (
 	minBlock      = 16 << 10
 	maxBlock      = 256 << 10
+	nearlyFull    = 8   // with less than one in so many bytes left
 	entryOverhead = 128 // bytes an entry takes up beside its message, and to spare
 )
 
@@ -88,6 +89,16 @@ func (l *log) add(e entry) {
 	}
 	l.entries = append(l.entries, e)
 	l.bytes += int(e.cost)
+}
+
+// settle is called when there is nobody who misses anything: a good moment to
+// leave a block that is nearly full. In the middle of what somebody misses, the
+// next block would take a write of its own.
+func (l *log) settle() {
+	if len(l.blocks) > 0 {
+		b := l.blocks[len(l.blocks)-1]
+		l.closed = l.closed || cap(b.bytes)-len(b.bytes) < cap(b.bytes)/nearlyFull
+	}
 }
 
 // room returns a block with room for n bytes.

@@ -16,7 +16,7 @@ const mediaQueue = 64 << 10
 
 // A burst is one write of bytes that many players share, past the outbox.
 type burst struct {
-	try    func(fd uintptr) bool // b.write, made once
+	try    func(fd uintptr) // b.write, made once
 	pieces [2][]byte
 	n      [2]int
 	err    error
@@ -93,14 +93,14 @@ func (b *burst) run(c *Conn, first, second []byte) (n [2]int, err error) {
 		b.try = b.write
 	}
 	b.pieces, b.n, b.err = [2][]byte{first, second}, [2]int{}, nil
-	err = c.src.raw.Write(b.try)
+	err = c.src.raw.Control(b.try) // Write would get ready to wait
 	b.pieces = [2][]byte{}
 	c.bytesOut.Add(uint64(b.n[0] + b.n[1]))
 	return b.n, normalize(cmp.Or(err, b.err))
 }
 
-// write is called once, when there may be room.
-func (b *burst) write(fd uintptr) bool {
+// write writes without waiting for room.
+func (b *burst) write(fd uintptr) {
 	for i, p := range b.pieces {
 		if len(p) == 0 {
 			continue
@@ -111,8 +111,7 @@ func (b *burst) write(fd uintptr) bool {
 			b.err = err
 		}
 		if n < len(p) {
-			break
+			return
 		}
 	}
-	return true
 }

@@ -41,8 +41,11 @@ type Packed struct {
 // through returns how many messages there are up to the one that the first n
 // bytes end in, and where that ends.
 func (p *Packed) through(n int) (messages, end int) {
-	if n == 0 {
+	switch n {
+	case 0:
 		return 0, 0
+	case len(p.Bytes):
+		return len(p.Ends), n
 	}
 	i, _ := slices.BinarySearch(p.Ends, p.Base+int32(n))
 	return i + 1, int(p.Ends[i] - p.Base)
