@@ -14,7 +14,7 @@ import (
 const (
 	relayFor   = 12 * time.Second // a measurement
 	settle     = 4 * time.Second  // before it: everybody plays
-	floorPause = 50 * time.Millisecond
+	floorPause = 47 * time.Millisecond
 	joiners    = 7
 )
 
@@ -38,7 +38,7 @@ func contenders() []contender {
 
 // relay measures what passing pictures on costs, beside nginx-rtmp with its
 // default chunk size and with its best, and a floor that only writes the same
-// bytes every 50 ms. Arguments choose what is measured: a number of players of
+// bytes every 47 ms. Arguments choose what is measured: a number of players of
 // one publisher, or x100 for 100 publishers with 5 players each.
 func relay(ctx context.Context, b *builder) error {
 	what := b.args

@@ -17,7 +17,7 @@ import (
 const (
 	fewPlayers    = 10 // are written to at once
 	pausePerOne   = 500 * time.Microsecond
-	maxPause      = 50 * time.Millisecond
+	maxPause      = 47 * time.Millisecond
 	retryPause    = 10 * time.Millisecond // at least, before one that was full
 	maxFanWriters = 8
 )

@@ -226,7 +226,7 @@ func TestPause(t *testing.T) {
 	for _, tt := range []struct {
 		players int64
 		want    time.Duration
-	}{{1, 0}, {fewPlayers, 0}, {20, 10 * time.Millisecond}, {100, maxPause}, {100_000, maxPause}} {
+	}{{1, 0}, {fewPlayers, 0}, {20, 10 * time.Millisecond}, {95, maxPause}, {100_000, maxPause}} {
 		var f fanout
 		f.players.Store(tt.players)
 		if got := f.pause(); got != tt.want {
