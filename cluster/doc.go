@@ -1,0 +1,3 @@
+// Package cluster keeps what must not be lost, and joins several nodes. Its
+// engine is NATS with JetStream: in the process, or an external cluster.
+package cluster
