@@ -11,7 +11,10 @@ import (
 	"foyer/server/rtmp"
 )
 
-const delayStep = 200 * time.Microsecond
+const (
+	delayStep      = 200 * time.Microsecond
+	firstFrameWait = 10 * time.Second
+)
 
 // A viewer is a player that looks at no more than where messages begin.
 type viewer struct {
@@ -59,7 +62,7 @@ func (v *viewer) run() {
 // firstFrame reads up to the first picture.
 func (v *viewer) firstFrame() (time.Duration, error) {
 	buf := make([]byte, 64<<10)
-	v.SetReadDeadline(time.Now().Add(10 * time.Second))
+	v.SetReadDeadline(time.Now().Add(firstFrameWait))
 	for v.frames == 0 {
 		n, err := v.Read(buf)
 		if err != nil {
