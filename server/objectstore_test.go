@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,11 +221,11 @@ func TestWaitingIsBounded(t *testing.T) {
 		h, a := storing(t, s)
 		c, p := join(t, h)
 		c.ServeSharedObject(use("public/x", true))
-		served := 0
+		var served atomic.Int32
 		go func() {
 			for i := range 3 * MaxCalls {
 				c.ServeSharedObject(askKept("public/x", set("a", amf.Number(i))))
-				served = i + 1
+				served.Add(1)
 			}
 		}()
 		synctest.Wait()
@@ -234,13 +235,13 @@ func TestWaitingIsBounded(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		if served > 2*MaxCalls { // some were served before the save
-			t.Errorf("%d were taken", served)
+		if n := served.Load(); n > 2*MaxCalls { // some were served before the save
+			t.Errorf("%d were taken", n)
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if served != 3*MaxCalls {
-			t.Errorf("only %d were taken in the end", served)
+		if n := served.Load(); n != 3*MaxCalls {
+			t.Errorf("only %d were taken in the end", n)
 		}
 		p.heard()
 		stopHost(h)

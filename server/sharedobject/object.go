@@ -116,7 +116,9 @@ func (o *Object[S]) Set(slot string, v amf.Value) {
 	}
 	r := raw(v)
 	e, ok := o.set(slot, r)
-	o.record(Event{Type: Change, Slot: slot, Value: r}, ok)
+	if o.hold != nil {
+		o.record(Event{Type: Change, Slot: slot, Value: r}, ok)
+	}
 	if ok {
 		o.tell(entry[S]{event: e})
 	}
