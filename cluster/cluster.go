@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,8 @@ type Config struct {
 	History    int           // how many messages of a room are kept; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
+
+	fsync func(*os.File) error // nil: (*os.File).Sync; for tests
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
