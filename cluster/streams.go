@@ -116,7 +116,7 @@ func (c *Cluster) examine(ctx context.Context) error {
 		}
 	}
 	if !c.nc.IsConnected() {
-		return fmt.Errorf("NATS at %s is away", c.where())
+		return c.away()
 	}
 	fresh, err := c.ensure(ctx)
 	if err != nil {
@@ -129,6 +129,14 @@ func (c *Cluster) examine(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// away is the error while there is no connection.
+func (c *Cluster) away() error {
+	if err := c.nc.LastError(); err != nil && !c.embedded() {
+		return fmt.Errorf("NATS at %s is away: %w", c.where(), err)
+	}
+	return fmt.Errorf("NATS at %s is away", c.where())
 }
 
 // judge keeps what examine said. When the store is well again, the rooms find
@@ -171,6 +179,9 @@ func (c *Cluster) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 		}
 		c.wake()
 		if pause(ctx, wait) != nil {
+			if !c.nc.IsConnected() {
+				return 0, fmt.Errorf("cannot store: %w", c.away())
+			}
 			return 0, fmt.Errorf("cannot store: NATS at %s does not answer: %w", c.where(), err)
 		}
 	}
