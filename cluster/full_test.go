@@ -51,6 +51,7 @@ func fill(t *testing.T, file string) {
 func TestFullDisk(t *testing.T) {
 	for _, sync := range []Sync{Second, Always} {
 		t.Run(sync.String(), func(t *testing.T) {
+			t.Parallel()
 			disk := small(t, "24m")
 			dir, filler := filepath.Join(disk, "store"), filepath.Join(disk, "filler")
 			c, err := Open(t.Context(), Config{Dir: dir, Node: "test", Sync: sync, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
