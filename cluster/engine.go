@@ -26,6 +26,9 @@ func (c *Cluster) embed() error {
 	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
 		return err
 	}
+	if err := mendBlocks(c.cfg.Dir, c.log); err != nil {
+		c.log.Error("store file damaged", "err", err) // the engine makes of it what it can
+	}
 	engine, err := server.NewServer(&server.Options{
 		ServerName: c.cfg.Node, DontListen: true, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: filepath.Clean(c.cfg.Dir), MaxPayload: maxPayload, SyncInterval: syncInterval,

@@ -49,6 +49,7 @@ func join(t *testing.T, url string) *Cluster {
 // A NATS that goes and comes back, with what it kept or without, is one that
 // rooms go on with, without being opened again.
 func TestNATSAway(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	nats := startNATS(t, dir, -1)
 	port := nats.Addr().(*net.TCPAddr).Port
@@ -91,6 +92,7 @@ func TestNATSAway(t *testing.T) {
 // A node that thinks that it owns a room still cannot write when another has
 // opened it.
 func TestElsewhere(t *testing.T) {
+	t.Parallel()
 	nats := startNATS(t, t.TempDir(), -1)
 	a, b := join(t, nats.ClientURL()), join(t, nats.ClientURL())
 	old := open(t, a, "blue")
@@ -175,6 +177,7 @@ func (p *deafProxy) set(deaf bool) {
 // A message whose answer got lost was said to have failed. It is found, and its
 // id is its own.
 func TestAnswerLost(t *testing.T) {
+	t.Parallel()
 	nats := startNATS(t, t.TempDir(), -1)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

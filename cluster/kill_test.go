@@ -63,6 +63,7 @@ func TestKillChild(t *testing.T) {
 // A process that is killed at any moment has lost nothing that it acknowledged,
 // has nothing twice, and gives no id again.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	rounds := 4
 	if n, err := strconv.Atoi(os.Getenv(killRounds)); err == nil {
 		rounds = n
