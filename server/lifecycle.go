@@ -29,7 +29,11 @@ func (in *Instance) run() {
 func (in *Instance) start() {
 	in.startErr = errors.New("application panicked")
 	in.code = in.app.make()
-	if in.startErr = in.code.OnAppStart(in); in.startErr != nil {
+	err := in.loadObjects()
+	if err == nil {
+		err = in.code.OnAppStart(in)
+	}
+	if in.startErr = err; err != nil {
 		in.log.Warn("instance refused to start", "err", in.startErr)
 		return
 	}
@@ -141,7 +145,11 @@ func (in *Instance) end() {
 		l.goodbye()
 	}
 	in.cancel()
-	in.wg.Wait()
+	in.wg.Wait() // for saves, too
+	if in.startErr == nil && !in.broken {
+		in.saveRest()
+		in.wg.Wait()
+	}
 	in.host.forget(in)
 	if in.startErr == nil {
 		in.log.Info("instance stopped")
