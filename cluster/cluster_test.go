@@ -8,7 +8,7 @@ import (
 // start opens a cluster of one node with the engine in this process.
 func start(t *testing.T, dir string) *Cluster {
 	t.Helper()
-	c, err := Open(t.Context(), Config{Dir: dir, Node: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	c, err := Open(t.Context(), Config{Dir: dir, Node: "test", Sync: Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,4 +26,36 @@ func TestOpen(t *testing.T) {
 		t.Error(err)
 	}
 	start(t, dir)
+}
+
+// Auto measures the disk, and decides.
+func TestAuto(t *testing.T) {
+	c, err := Open(t.Context(), Config{Dir: t.TempDir(), Node: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	rate, err := measure(c.cfg.Dir)
+	if err != nil || rate <= 0 {
+		t.Errorf("measured %v, %v", rate, err)
+	}
+	if always := c.flush != nil; rate > 3*quickEnough && !always || rate < quickEnough/3 && always {
+		t.Errorf("%v flushes a second: always %v", rate, always)
+	}
+	mustSay(t, open(t, c, "blue"), 1, 3)
+	if s := c.Stats(); s.Stored != 3 || s.Failed != 0 || c.flush != nil && (s.Flushes == 0 || s.LastFlush <= 0) {
+		t.Errorf("stats: %+v", s)
+	}
+}
+
+func TestRedacted(t *testing.T) {
+	for address, want := range map[string]string{
+		"nats://a:4222": "nats://a:4222",
+		"nats://me:hush@a:4222, nats://hush@b:4222": "nats://redacted@a:4222,nats://redacted@b:4222",
+		"nats://me:hu%zzsh@a":                       "(no address)",
+	} {
+		if got := Redacted(address); got != want {
+			t.Errorf("Redacted(%s) = %s, want %s", address, got, want)
+		}
+	}
 }
