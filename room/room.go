@@ -2,6 +2,7 @@ package room
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"time"
 
@@ -35,6 +36,13 @@ type Config struct {
 	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
 	MaxUsers   int                      // default DefaultMaxUsers
 	Failures   *lobby.Failures          // who guessed credentials; nil means lobby.Guesses
+
+	// Open opens what is kept of a room; nil: a room keeps what it knows in
+	// memory, until it stops.
+	Open func(ctx context.Context, room string, found func(message []byte)) (Kept, error)
+	// How much of the chat Open's keeper keeps of a room; 0 is not known.
+	History    int
+	HistoryAge time.Duration
 }
 
 // Room is the application. All of it belongs to the instance goroutine.
