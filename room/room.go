@@ -60,7 +60,14 @@ type Room struct {
 	nicks    map[string]*person // those who have a nick, by fold(nick)
 	lastUser int
 
-	chat     history
+	kept      Kept
+	chatEpoch int64 // milliseconds: when the history began, which goes on when the room restarts
+	chat      history
+	reading   readings // what is looked up of what is no longer in chat
+	unstored  bool     // the last message could not be stored
+	speakers  int      // no user with a higher number has said anything
+	saves     saves
+
 	activity activity
 	bans     sentences
 	mutes    sentences
@@ -69,6 +76,7 @@ type Room struct {
 	tags             []string
 	slow             time.Duration
 	locked, unlisted bool
+	keeping          keep
 
 	away   map[string]*waiting // streams whose publisher was lost, by name
 	looker *time.Timer         // looks at the streams again; nil while there are none
@@ -81,19 +89,25 @@ type Room struct {
 func New(cfg Config) server.Application {
 	cfg.MaxUsers = cmp.Or(cfg.MaxUsers, DefaultMaxUsers)
 	cfg.Failures = cmp.Or(cfg.Failures, &lobby.Guesses)
+	if cfg.Open == nil {
+		cfg.Open = new(Memory).Open
+	}
 	return &Room{cfg: cfg, nicks: make(map[string]*person), away: make(map[string]*waiting)}
 }
 
 // ValidName reports whether name may be a room's (1 to 64 of A-Z a-z 0-9 . _ -).
 func ValidName(name string) bool { return lobby.ValidName(name) }
 
-// OnAppStart connects the room to its lobby.
+// OnAppStart opens what is kept of the room and connects it to its lobby.
 func (r *Room) OnAppStart(in *server.Instance) error {
 	if !ValidName(in.ShortName()) {
 		return server.Reject("Room name is not valid.")
 	}
 	r.in, r.log, r.name, r.epoch = in, in.Log(), in.ShortName(), ms(time.Now())
 	r.activity.last = time.Now()
+	if err := r.open(); err != nil {
+		return err
+	}
 	r.users, r.state = in.SharedObject(ObjectUsers, false), in.SharedObject(ObjectRoom, false)
 	r.show()
 	r.connectLobby()
@@ -175,16 +189,17 @@ func (r *Room) Methods() map[string]server.Method {
 		"nick":    r.rename,
 		"ingest":  r.ingestOf,
 		"release": r.moderated(r.release),
-		"topic":   r.moderated(r.setTopic),
+		"topic":   r.decided(r.setTopic),
 		"kick":    r.moderated(r.kick),
-		"ban":     r.moderated(r.ban),
-		"mute":    r.moderated(r.mute),
-		"remove":  r.moderated(r.remove),
-		"slow":    r.moderated(r.setSlow),
-		"lock":    r.moderated(r.setLock),
-		"title":   r.moderated(r.setTitle),
-		"tags":    r.moderated(r.setTags),
-		"unlist":  r.moderated(r.setUnlisted),
+		"ban":     r.decided(r.ban),
+		"mute":    r.decided(r.mute),
+		"keep":    r.decided(r.setKeep),
+		"remove":  r.moderators(r.remove),
+		"slow":    r.decided(r.setSlow),
+		"lock":    r.decided(r.setLock),
+		"title":   r.decided(r.setTitle),
+		"tags":    r.decided(r.setTags),
+		"unlist":  r.decided(r.setUnlisted),
 	}
 }
 
