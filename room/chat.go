@@ -78,6 +78,7 @@ func (r *Room) said(m message) {
 	if !r.chat.add(m) {
 		return
 	}
+	r.trim()
 	r.activity.message(time.Now())
 	r.tell("message", m.value())
 	r.changed()

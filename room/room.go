@@ -173,8 +173,12 @@ func (r *Room) OnDisconnect(client *server.Client, _ error) {
 	client.Data = nil // nobody now, and no longer waiting to be somebody
 }
 
-// OnAppStop says goodbye to the lobby.
+// OnAppStop says goodbye to the lobby. What is kept of the room is closed when
+// nothing uses it any more.
 func (r *Room) OnAppStop() {
+	if r.saves.failed {
+		r.save(func(error) {}) // once more
+	}
 	if r.lobbyNC != nil {
 		r.lobbyNC.Close()
 	}
