@@ -462,6 +462,33 @@ func TestModeratorsAreAnsweredWhenStored(t *testing.T) {
 	})
 }
 
+// TestStateIsBounded has a room with the longest sentences there are.
+func TestStateIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sentences := func(reason string) string {
+			var list []string
+			for i := range room.MaxSentences {
+				nick := fmt.Sprintf("%05d", i) + strings.Repeat("\\u003c", room.MaxNick-5)
+				list = append(list, fmt.Sprintf(`{"nick":"%s","addr":"2001:db8:1111:2222::/64","until":"2000-06-01T00:00:00.123456789Z","reason":"%s"}`, nick, reason))
+			}
+			return "[" + strings.Join(list, ",") + "]"
+		}
+		var m room.Memory
+		k, _ := m.Open(t.Context(), "blue", nil)
+		k.Save([]byte(`{"bans":`+sentences(strings.Repeat("<", room.MaxReason))+`,"mutes":`+sentences("")+`}`), func(error) {})
+		cfg := config()
+		cfg.Open = m.Open
+		h := newHost(t, cfg)
+		moderate(t, h).must("topic", amf.String("tea"))
+		if n := len(k.State()); n > room.MaxState || !strings.Contains(string(k.State()), "tea") {
+			t.Errorf("a state of %d bytes", n)
+		}
+		if _, err := connect(t, h, amf.String("00999"+strings.Repeat("<", room.MaxNick-5))); err == nil {
+			t.Error("somebody who is banned came in")
+		}
+	})
+}
+
 func TestRemoveIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vault)

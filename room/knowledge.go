@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"foyer/server"
@@ -19,6 +20,10 @@ const (
 	StoreRetry  = 2 * time.Second
 	SaveRetry   = 5 * time.Second
 )
+
+// MaxState is what a room's knowledge may come to, in bytes: a NATS takes a
+// message of 1 MiB unless told otherwise.
+const MaxState = 768 << 10
 
 // idBlock is by how much the ids of users go on when a room starts again, so
 // that nobody is who said something before.
@@ -98,15 +103,24 @@ func (r *Room) restore(state []byte) {
 	r.saves.written = r.knowledge()
 }
 
-// knowledge is what has to be saved.
+// knowledge is what has to be saved. When it is too long, which takes a
+// thousand bans that are explained at length, it goes without their reasons.
 func (r *Room) knowledge() []byte {
 	now := time.Now()
 	r.bans.drop(now)
 	r.mutes.drop(now)
-	data, _ := json.Marshal(knowledge{ // there is nothing in it that has no JSON
+	k := knowledge{
 		ChatEpoch: r.chatEpoch, Users: r.speakers, Title: r.title, Topic: r.topic, Tags: r.tags,
 		Slow: int(r.slow.Seconds()), Locked: r.locked, Unlisted: r.unlisted, Bans: r.bans, Mutes: r.mutes, Keep: r.keeping,
-	})
+	}
+	data, _ := json.Marshal(k) // there is nothing in it that has no JSON
+	if len(data) > MaxState {
+		k.Bans = slices.Clone(k.Bans)
+		for i := range k.Bans {
+			k.Bans[i].Reason = ""
+		}
+		data, _ = json.Marshal(k)
+	}
 	return data
 }
 
