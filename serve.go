@@ -117,6 +117,15 @@ func (n *node) openStore(ctx context.Context) (err error) {
 	return nil
 }
 
+// openRoom opens what is kept of a room.
+func (n *node) openRoom(ctx context.Context, name string, found func(message []byte)) (room.Kept, error) {
+	kept, err := n.store.OpenRoom(ctx, name, found)
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
+}
+
 // listen opens what the settings ask for.
 func (n *node) listen(ctx context.Context) (err error) {
 	s := n.settings
@@ -176,6 +185,7 @@ func (n *node) build() {
 			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
 			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers,
+			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
 		}
 		n.host.Handle("room", func() server.Application { return room.New(cfg) })
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"foyer/room"
 	"foyer/server/amf"
 )
 
@@ -274,6 +275,38 @@ func testRoomRestarts(t *testing.T, browser context.Context) {
 	b.waitText("h1", "Blue, again")
 	b.say("I am back")
 	b.waitTexts("before|after|I am back")
+}
+
+// testRoomGoesOn has a room whose history outlives a restart: the page shows no
+// break, what was said before and after is there once, what was removed is not.
+func testRoomGoesOn(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.stopWeb()
+	h.stopHost()
+	h.memory = new(room.Memory)
+	h.startHost()
+	h.startWeb()
+	h.room("blue", "Blue")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.join("ann")
+	b.say("before")
+	b.say("rubbish")
+	b.waitTexts("before|rubbish")
+	b.expect("WebSocket connection to")
+	h.stopWeb()
+	h.stopHost()
+	b.waitText(".link-state", "Connection lost")
+	h.startHost()
+	h.guest("room/blue", amf.String("bob")).say("after")
+	h.ask("blue", "remove", amf.Number(2))
+	h.startWeb()
+	b.waitText(".link-state", "Connected")
+	b.waitTexts("before|after")
+	b.waitText("h1", "Blue")
+	b.say("I am back")
+	b.waitTexts("before|after|I am back")
+	b.wait(`document.querySelectorAll(".divider:not(.day)").length === 0`)
 }
 
 func testConnectionBreaks(t *testing.T, browser context.Context) {

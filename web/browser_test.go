@@ -52,6 +52,7 @@ func TestBrowser(t *testing.T) {
 		{"right to left", testRightToLeft},
 		{"moderator", testModerator},
 		{"room restarts", testRoomRestarts},
+		{"room goes on", testRoomGoesOn},
 		{"connection breaks", testConnectionBreaks},
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},

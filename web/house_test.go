@@ -29,6 +29,8 @@ type house struct {
 	rtmp string // address
 	http string // address, the same after a restart
 
+	memory *room.Memory // of the rooms; nil: they forget when the host stops
+
 	stopHost, stopWeb func()
 }
 
@@ -65,8 +67,12 @@ func (h *house) startHost() {
 	h.host = &server.Host{Log: h.log(), Node: "one"}
 	h.host.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{Secret: secret, AdminToken: token}) })
 	h.host.Handle("room", func() server.Application {
-		return room.New(room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one",
-			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second})
+		cfg := room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one",
+			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second}
+		if h.memory != nil {
+			cfg.Open = h.memory.Open
+		}
+		return room.New(cfg)
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
