@@ -23,6 +23,10 @@ const (
 	// historyPage is the most messages that a room hands out at once.
 	historyPage = 200
 
+	// ghostTime is how long the room may take to notice that our connection was
+	// lost, and hold our nick.
+	ghostTime = 45 * time.Second
+
 	// The delay before another attempt to connect grows from the first to the
 	// last of these, with jitter, and starts over after a stable connection.
 	minReconnect    = 500 * time.Millisecond
@@ -31,23 +35,27 @@ const (
 )
 
 // A conversation is one person's stay in a room. It comes back when the
-// connection is lost, and then shows what was said in between.
+// connection is lost, and then shows what was said in between. It follows when
+// the server sends people elsewhere.
 type conversation struct {
 	// set by the maker
-	uri, token string
-	history    int                                                               // how many of the newest messages to begin with
-	emit       func(event)                                                       // called by run, one at a time
-	dialer     func(ctx context.Context, network, addr string) (net.Conn, error) // nil means the network's own
+	token   string
+	history int                                                               // how many of the newest messages to begin with
+	emit    func(event)                                                       // called by run, one at a time
+	dialer  func(ctx context.Context, network, addr string) (net.Conn, error) // nil means the network's own
 
 	// owned by run
+	uri      string  // of the room; set by the maker
 	epoch    float64 // of the room
 	wasIn    bool
 	people   map[string]person
 	title    string
 	topic    string
-	caught   bool    // the history of this connection has come
-	pending  []event // messages that came before it
-	expelled error   // why the room threw us out, if it did
+	caught   bool                     // the history of this connection has come
+	pending  []event                  // messages that came before it
+	expelled error                    // why the room threw us out, if it did
+	lost     time.Time                // when the last connection ended; zero in a room where we have not been
+	follow   *netconnection.Reconnect // what the server asks for; nil when it does not
 
 	// guarded by mu; every change closes changed
 	mu      sync.Mutex
@@ -82,7 +90,11 @@ func (c *conversation) run(ctx context.Context) error {
 			delay = minReconnect
 		}
 		wait := time.Duration(rand.Float64() * float64(delay)).Round(time.Millisecond)
-		c.emit(event{Type: "status", Level: "error", Code: rtmp.CodeConnectClosed, Text: "connection lost: " + reason(err), RetryAfter: max(1, float64(wait.Milliseconds()))})
+		if c.follow == nil {
+			c.emit(event{Type: "status", Level: "error", Code: rtmp.CodeConnectClosed, Text: "connection lost: " + reason(err), RetryAfter: max(1, float64(wait.Milliseconds()))})
+		} else {
+			wait = c.take(*c.follow, wait)
+		}
 		delay = min(2*delay, maxReconnect)
 		select {
 		case <-time.After(wait):
@@ -92,6 +104,20 @@ func (c *conversation) run(ctx context.Context) error {
 	}
 }
 
+// take prepares to go where the server wants us, or back to where we are. It
+// returns how long to wait: people spread over at least the time that the
+// server named.
+func (c *conversation) take(r netconnection.Reconnect, jitter time.Duration) time.Duration {
+	c.follow = nil
+	wait := r.RetryAfter + max(jitter, time.Duration(rand.Float64()*float64(r.RetryAfter))).Round(time.Millisecond)
+	c.emit(event{Type: "status", Level: rtmp.LevelStatus, Code: rtmp.CodeReconnectRequest, Text: r.Description, RetryAfter: max(1, float64(wait.Milliseconds()))})
+	if r.URI != c.uri {
+		c.uri, c.epoch, c.title, c.topic, c.lost = r.URI, 0, "", "", time.Time{}
+		c.update(func() { c.last, c.own = 0, event{} })
+	}
+	return wait
+}
+
 // final reports whether err leaves no sense in coming back: the room's no,
 // except that our own lost connection may hold the nick for a while.
 func (c *conversation) final(err error) bool {
@@ -99,7 +125,10 @@ func (c *conversation) final(err error) bool {
 		return true
 	}
 	status, ok := errors.AsType[*rtmp.StatusError](err)
-	return ok && status.Code == rtmp.CodeConnectRejected && status.Description != nickTaken
+	if ok && status.Description == nickTaken {
+		return c.lost.IsZero() || time.Since(c.lost) > ghostTime
+	}
+	return ok && status.Code == rtmp.CodeConnectRejected
 }
 
 // reason is err for a person's eyes.
@@ -152,7 +181,7 @@ func (c *conversation) visit(ctx context.Context) error {
 		pages, err := c.fetch(calls, nc, epoch)
 		post(func() { c.catchUp(nc, pages, err) })
 	})
-	for open := true; open; {
+	for open := true; open && c.follow == nil; {
 		select {
 		case f := <-inbox:
 			f()
@@ -167,6 +196,7 @@ func (c *conversation) visit(ctx context.Context) error {
 	close(left)
 	nc.Close()
 	beside.Wait()
+	c.lost = time.Now()
 	if c.expelled != nil {
 		return c.expelled
 	}
@@ -190,8 +220,9 @@ func (c *conversation) dial(ctx context.Context, post func(func())) (*netconnect
 			}),
 			"notice": method(func(a amf.Args) { c.emit(event{Type: "notice", Text: text(a.At(0), "text")}) }),
 		},
-		OnStatus: func(s *rtmp.StatusError) { post(func() { c.status(s) }) },
-		Dial:     c.dialer,
+		OnStatus:    func(s *rtmp.StatusError) { post(func() { c.status(s) }) },
+		OnReconnect: func(r netconnection.Reconnect) { post(func() { c.follow = &r }) },
+		Dial:        c.dialer,
 	}
 	c.mu.Lock()
 	args := []amf.Value{amf.String(c.nick)}
@@ -216,7 +247,7 @@ func (c *conversation) status(s *rtmp.StatusError) {
 // enter tells that we are in, and follows the room's shared objects.
 func (c *conversation) enter(nc *netconnection.NetConnection, post func(func())) {
 	c.wasIn, c.caught, c.pending = true, false, nil
-	c.emit(event{Type: "status", Level: "status", Code: rtmp.CodeConnectSuccess, Text: "connected to " + c.uri})
+	c.emit(event{Type: "status", Level: "status", Code: rtmp.CodeConnectSuccess, Text: "connected to " + c.uri, URL: c.uri})
 	var users, room *netconnection.SharedObject
 	c.people = nil // so that the first list is told as a whole
 	users, _ = nc.SharedObject("users", false, func([]sharedobject.Sync) { post(func() { c.syncUsers(users.Slots()) }) })

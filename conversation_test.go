@@ -17,12 +17,14 @@ import (
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
+	"foyer/server/rtmp/rtmptest"
 )
 
 // A wire is between a conversation and its server; it can be cut.
 type wire struct {
 	conns chan net.Conn
 	done  chan struct{}
+	host  *server.Host
 
 	// guarded by mu
 	mu   sync.Mutex
@@ -36,7 +38,7 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if w.down {
 		return nil, errors.New("unreachable")
 	}
-	here, there := net.Pipe()
+	here, there := rtmptest.Pipe()
 	select {
 	case w.conns <- there: // Accept takes it without mu
 		w.open = append(w.open, here)
@@ -78,8 +80,9 @@ func (w *wire) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1),
 // roomServer serves rooms over a wire in a bubble. stop stops it and waits.
 func roomServer(t *testing.T) (w *wire, stop func()) {
 	w = &wire{conns: make(chan net.Conn), done: make(chan struct{})}
-	host := &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	host := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	host.Handle("room", func() server.Application { return room.New(room.Config{AdminToken: "token"}) })
+	w.host = host
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan struct{})
 	go func() {
@@ -267,3 +270,53 @@ func TestSayLineLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+// A server that stops is left when it asks, and tried again until it is back.
+func TestConversationLeavesWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		ann := come(t, w, "ann", "", 0)
+		began := time.Now()
+		w.host.Drain(t.Context())
+		if d := time.Since(began); d != 0 {
+			t.Errorf("it took %v to leave", d)
+		}
+		time.Sleep(time.Minute) // it is refused meanwhile, and that is no reason to give up
+		told := ann.saw("status")
+		if len(told) < 4 || !strings.Contains(told[1], "The server restarts") || !strings.Contains(told[3], "connection lost: The server restarts") {
+			t.Errorf("ann was told %q", told)
+		}
+		if err := ann.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A nick that our own lost connection holds is waited for, but not for ever.
+func TestConversationMeetsItsGhost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		ann := come(t, w, "ann", "", 0)
+		w.cut(0, true)
+		time.Sleep(time.Second)
+		thief, err := w.host.Connect(t.Context(), deafPeer{}, server.Request{Path: "room/blue", Args: amf.Args{amf.String("ann")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.up()
+		time.Sleep(2 * time.Minute)
+		if status, ok := errors.AsType[*rtmp.StatusError](ann.leave()); !ok || status.Description != nickTaken {
+			t.Errorf("ann never found out that she is somebody else's name: %v", status)
+		}
+		thief.Leave(rtmp.ErrGoodbye)
+	})
+}
+
+// deafPeer hears nothing.
+type deafPeer struct{}
+
+func (deafPeer) Push(*server.Push) error                                   { return nil }
+func (deafPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
+func (deafPeer) Close(error)                                               {}

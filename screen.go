@@ -230,6 +230,9 @@ func (s *screen) happened(e event) tea.Cmd {
 		s.remove(e.ID)
 		return nil
 	case "status":
+		if e.URL != "" {
+			s.uri = e.URL
+		}
 		if e.Level == "status" {
 			s.tell(plain(e.Text))
 			return nil

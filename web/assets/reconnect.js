@@ -1,7 +1,7 @@
 // @ts-check
 // A connection that comes back by itself. Knows no page.
 
-import { NO_CONNECTION, NetConnection, StatusError } from "./netconnection.js";
+import { NO_CONNECTION, NetConnection, RECONNECT, StatusError } from "./netconnection.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -35,6 +35,9 @@ export class Backoff {
     return hint + this.random() * ceiling;
   }
 }
+
+/** Whether a status says that the server restarts: it asks us to come back. @param {Info} info */
+export const restarts = ({ code }) => code === RECONNECT || code === "NetConnection.Connect.AppShutdown";
 
 /** After this long without a word the other side is asked for one. */
 export const QUIET = 20_000;
@@ -129,6 +132,7 @@ export class Link {
   #open(args, settled) {
     const nc = new NetConnection();
     nc.client = this.client;
+    nc.reconnects = true;
     const late = setTimeout(() => finish({ level: "error", code: "NetConnection.Connect.Failed", description: "No answer." }), PATIENCE);
     /** @param {Info} info */
     const finish = (info) => {
@@ -146,7 +150,7 @@ export class Link {
   #adopt(nc) {
     this.nc = nc;
     nc.onStatus = (info) => {
-      if (nc === this.nc && !nc.connected) this.#lost(info);
+      if (nc === this.nc && (info.code === RECONNECT || !nc.connected)) this.#lost(info);
     };
     this.#backoff.up();
     this.#check = setInterval(() => {
@@ -168,7 +172,9 @@ export class Link {
     this.#drop();
     const refused = info.code === "NetConnection.Connect.Rejected";
     if (refused && !this.onRefused(info)) return this.onEnd(info);
-    const wait = this.#backoff.down(refused ? 0 : info.application?.retryAfter);
+    let hint = refused ? 0 : info.application?.retryAfter ?? 0;
+    if (info.code === RECONNECT) hint *= 1 + Math.random(); // all are asked at once
+    const wait = this.#backoff.down(hint);
     this.#retry = setTimeout(() => this.#attempt(), wait);
     this.onDown(info, wait);
   }

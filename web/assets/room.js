@@ -13,7 +13,7 @@ import { showLinkState } from "./linkstate.js";
 import { Owner } from "./owner.js";
 import { Panel } from "./panel.js";
 import { showRecordings } from "./recordings.js";
-import { Link } from "./reconnect.js";
+import { Link, restarts } from "./reconnect.js";
 import { Stage } from "./stage.js";
 import { keepFitting } from "./viewport.js";
 import { addCopyButtons, showWays } from "./ways.js";
@@ -44,7 +44,7 @@ const state = SharedObject.getRemote("room", uri);
 const me = { nick: "", credential: "", id: "", moderator: false };
 /** Whether the name is to be changed, not given for the first time. */
 let renaming = false;
-let lostAt = 0, nextTry = 0, ghostUntil = 0;
+let lostAt = 0, nextTry = 0, ghostUntil = 0, restarting = false;
 
 const link = new Link(uri, {
   message: (/** @type {any} */ message) => log.receive(message),
@@ -56,6 +56,7 @@ const link = new Link(uri, {
 
 link.onUp = (nc) => {
   lostAt = ghostUntil = 0;
+  restarting = false;
   users.connect(nc);
   state.connect(nc);
   log.catchUp(nc);
@@ -67,6 +68,7 @@ link.onUp = (nc) => {
 link.onDown = (info, wait) => {
   lostAt ||= Date.now();
   nextTry = Date.now() + wait;
+  restarting ||= restarts(info);
   if (me.nick && ghostUntil === 0) ghostUntil = Date.now() + GHOST;
   show();
 };
@@ -265,7 +267,7 @@ function show() {
 
 function showLink() {
   const left = Math.ceil((nextTry - Date.now()) / 1000);
-  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? "Connection lost, trying again" : "Connecting";
+  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? (restarting ? "The server restarts, coming back" : "Connection lost, trying again") : "Connecting";
   showLinkState(linkState, words, link.up ? "up" : lostAt ? "down" : "", lostAt && !link.up && gone.hidden ? left : 0);
 }
 
