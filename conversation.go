@@ -492,3 +492,9 @@ func (c *conversation) setTopic(ctx context.Context, topic string) error {
 	_, err := c.call(ctx, "topic", amf.String(topic))
 	return err
 }
+
+// move sends the audience to another room, for a moderator.
+func (c *conversation) move(ctx context.Context, room string) error {
+	_, err := c.call(ctx, "move", amf.String(room))
+	return err
+}

@@ -314,6 +314,59 @@ func TestConversationMeetsItsGhost(t *testing.T) {
 	})
 }
 
+// Who is sent to another room goes there, and hears only what is said there.
+func TestConversationFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		mina, ann, bob := come(t, w, "mina", "token", 0), come(t, w, "ann", "", 0), come(t, w, "bob", "", 0)
+		mustSay(t, ann, "one", "two")
+		if err := mina.move(t.Context(), "jazz"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(minReconnect)
+		mustSay(t, ann, "nice here")
+		mustSay(t, mina, "all gone")
+		if got, want := bob.saw("message"), []string{"one", "two", "nice here"}; !slices.Equal(got, want) {
+			t.Errorf("bob saw %q, want %q", got, want)
+		}
+		if got := bob.saw("gap"); len(got) != 0 {
+			t.Error("bob was told of a gap")
+		}
+		told, want := bob.saw("status"), []string{"connected to rtmp://localhost/room/blue", "mina sends everybody to the room jazz.", "connected to rtmp://localhost/room/jazz"}
+		if !slices.Equal(told, want) {
+			t.Errorf("bob was told %q, want %q", told, want)
+		}
+		if err := errors.Join(mina.leave(), ann.leave(), bob.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Somebody else may have the nick in the room that people are sent to.
+func TestConversationFollowsIntoARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		other, err := w.host.Connect(t.Context(), deafPeer{}, server.Request{Path: "room/jazz", Args: amf.Args{amf.String("ann")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mina, ann := come(t, w, "mina", "token", 0), come(t, w, "ann", "", 0)
+		if err := mina.move(t.Context(), "jazz"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(minReconnect)
+		if status, ok := errors.AsType[*rtmp.StatusError](ann.leave()); !ok || status.Description != nickTaken {
+			t.Errorf("ann hears %v", status)
+		}
+		other.Leave(rtmp.ErrGoodbye)
+		if err := mina.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // deafPeer hears nothing.
 type deafPeer struct{}
 

@@ -177,6 +177,7 @@ func (r *Room) Methods() map[string]server.Method {
 		"title":   r.moderated(r.setTitle),
 		"tags":    r.moderated(r.setTags),
 		"unlist":  r.moderated(r.setUnlisted),
+		"move":    r.move,
 	}
 }
 

@@ -277,6 +277,37 @@ func testRoomRestarts(t *testing.T, browser context.Context) {
 	b.waitTexts("before|after|I am back")
 }
 
+func testMoved(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	h.room("jazz", "All That Jazz")
+	h.guest("room/jazz", amf.String("Bob"))
+	mod, ann, bob := newTab(t, browser, h), newTab(t, browser, h), newTab(t, browser, h)
+	ann.open("/room/blue")
+	ann.join("ann")
+	bob.open("/room/blue")
+	bob.join("bob")
+	mod.open("/room/blue")
+	mod.wait(`document.querySelector(".link-state").classList.contains("up")`)
+	mod.fill("#nick", "mina")
+	mod.click(".credential summary")
+	mod.fill("#credential", token)
+	mod.press(kb.Enter)
+	mod.fill("#mod-move", "blue")
+	mod.press(kb.Enter)
+	mod.waitText(".moderate .error", "This is the room blue already.")
+	mod.fill("#mod-move", "jazz")
+	mod.press(kb.Enter)
+	mod.waitText(".notice", "mina sends everybody to the room jazz.")
+	ann.waitPage("/room/jazz")
+	ann.waitText("h1", "All That Jazz")
+	ann.waitText(".person.me", "ann")
+	// Somebody has this name there: one looks on, and is told at once.
+	bob.waitPage("/room/jazz")
+	bob.waitText("#nick-error", "Nickname is already in use.")
+	mod.wait(`document.querySelectorAll(".person").length === 1 && location.pathname === "/room/blue"`)
+}
+
 func testConnectionBreaks(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")

@@ -12,6 +12,9 @@ export const memory = {
   inside: (room) => kept(() => sessionStorage.getItem(`foyer.in.${room}`)),
   /** @param {string} room @param {string} nick */
   enter: (room, nick) => kept(() => sessionStorage.setItem(`foyer.in.${room}`, nick)),
+  /** The room that this tab was sent to and has not reached yet. */
+  get moved() { return kept(() => sessionStorage.getItem("foyer.moved")); },
+  set moved(room) { kept(() => sessionStorage.setItem("foyer.moved", room)); },
   /** @param {string} room */
   leave: (room) => kept(() => sessionStorage.removeItem(`foyer.in.${room}`)),
 };

@@ -7,6 +7,7 @@ import { ChatLog } from "./chatlog.js";
 import { Composer } from "./composer.js";
 import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
+import { arrived, follow } from "./moved.js";
 import { NO_CONNECTION, SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
 import { showLinkState } from "./linkstate.js";
@@ -50,6 +51,7 @@ const link = new Link(uri, {
   message: (/** @type {any} */ message) => log.receive(message),
   removed: (/** @type {number} */ id) => log.removed(id),
   notice: (/** @type {any} */ { text }) => chat.notice(text),
+  moved: (/** @type {any} */ { room }) => follow(name, room, me.nick),
 });
 
 // State of the connection
@@ -291,7 +293,7 @@ const before = memory.inside(name);
 if (before) {
   // The page was loaded again: we are who we were, as soon as the room has noticed that we left.
   become(before, "");
-  ghostUntil = Date.now() + GHOST;
+  ghostUntil = arrived(name) ? 1 : Date.now() + GHOST;
 }
 show();
 if (before) link.start(before);
