@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -22,10 +23,6 @@ const (
 	callTimeout = 20 * time.Second
 	// historyPage is the most messages that a room hands out at once.
 	historyPage = 200
-
-	// ghostTime is how long the room may take to notice that our connection was
-	// lost, and hold our nick.
-	ghostTime = 45 * time.Second
 
 	// The delay before another attempt to connect grows from the first to the
 	// last of these, with jitter, and starts over after a stable connection.
@@ -54,7 +51,7 @@ type conversation struct {
 	caught   bool                     // the history of this connection has come
 	pending  []event                  // messages that came before it
 	expelled error                    // why the room threw us out, if it did
-	lost     time.Time                // when the last connection ended; zero in a room where we have not been
+	resume   string                   // by which the room knows us again
 	follow   *netconnection.Reconnect // what the server asks for; nil when it does not
 
 	// guarded by mu; every change closes changed
@@ -77,6 +74,7 @@ func (e *errRefused) Error() string { return e.reason }
 // run stays in the room until ctx ends, which is fine, or the room says no.
 func (c *conversation) run(ctx context.Context) error {
 	delay := minReconnect
+	c.resume = crand.Text()
 	for {
 		began := time.Now()
 		err := c.visit(ctx)
@@ -112,22 +110,20 @@ func (c *conversation) take(r netconnection.Reconnect, jitter time.Duration) tim
 	wait := r.RetryAfter + max(jitter, time.Duration(rand.Float64()*float64(r.RetryAfter))).Round(time.Millisecond)
 	c.emit(event{Type: "status", Level: rtmp.LevelStatus, Code: rtmp.CodeReconnectRequest, Text: r.Description, RetryAfter: max(1, float64(wait.Milliseconds()))})
 	if r.URI != c.uri {
-		c.uri, c.epoch, c.title, c.topic, c.lost = r.URI, 0, "", "", time.Time{}
+		c.uri, c.epoch, c.title, c.topic = r.URI, 0, "", ""
 		c.update(func() { c.last, c.own = 0, event{} })
 	}
 	return wait
 }
 
-// final reports whether err leaves no sense in coming back: the room's no,
-// except that our own lost connection may hold the nick for a while.
+// final reports whether err leaves no sense in coming back: the room's no. When
+// that is about our nick it is somebody else's now: one of our own that is lost
+// makes way.
 func (c *conversation) final(err error) bool {
 	if !c.wasIn {
 		return true
 	}
 	status, ok := errors.AsType[*rtmp.StatusError](err)
-	if ok && status.Description == nickTaken {
-		return c.lost.IsZero() || time.Since(c.lost) > ghostTime
-	}
 	return ok && status.Code == rtmp.CodeConnectRejected
 }
 
@@ -196,7 +192,6 @@ func (c *conversation) visit(ctx context.Context) error {
 	close(left)
 	nc.Close()
 	beside.Wait()
-	c.lost = time.Now()
 	if c.expelled != nil {
 		return c.expelled
 	}
@@ -225,11 +220,8 @@ func (c *conversation) dial(ctx context.Context, post func(func())) (*netconnect
 		Dial:        c.dialer,
 	}
 	c.mu.Lock()
-	args := []amf.Value{amf.String(c.nick)}
+	args := []amf.Value{amf.String(c.nick), amf.String(c.token), amf.String(c.resume)}
 	c.mu.Unlock()
-	if c.token != "" {
-		args = append(args, amf.String(c.token))
-	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	return netconnection.Dial(ctx, c.uri, o, args...)

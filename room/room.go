@@ -137,10 +137,11 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 	if wrong != "" {
 		return reject(wrong, 0)
 	}
+	n := newcomer{nick: nick, role: roleUser, mark: markOf(args.At(2))}
 	if credential := args.At(1); !none(credential) && credential != amf.String("") {
-		return r.moderatorComes(client, nick, credential)
+		return r.moderatorComes(client, n, credential)
 	}
-	return r.join(client, nick, roleUser)
+	return r.join(client, n)
 }
 
 // OnDisconnect lets them out again.

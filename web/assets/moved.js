@@ -13,13 +13,5 @@ export function follow(from, to, nick) {
     memory.nick = nick;
   }
   memory.leave(from);
-  memory.moved = to;
   setTimeout(() => location.assign(new URL(encodeURIComponent(to), location.href)), Math.random() * SPREAD);
-}
-
-/** Whether we have just been sent to a room: nobody but somebody else can have our name there. @param {string} room */
-export function arrived(room) {
-  const here = memory.moved === room;
-  memory.moved = "";
-  return here;
 }

@@ -54,9 +54,7 @@ export class Link {
   onUp = () => {};
   /** It is lost; the next attempt is in so many ms. @type {(info: Info, wait: number) => void} */
   onDown = () => {};
-  /** Whether to try again after the server said no or sent us away. @type {(info: Info) => boolean} */
-  onRefused = () => false;
-  /** It is over: nothing is tried any more. @type {(info: Info) => void} */
+  /** It is over, since the server said no or sent us away: nothing is tried any more. @type {(info: Info) => void} */
   onEnd = () => {};
 
   #backoff = new Backoff();
@@ -170,9 +168,8 @@ export class Link {
   /** @param {Info} info */
   #lost(info) {
     this.#drop();
-    const refused = info.code === "NetConnection.Connect.Rejected";
-    if (refused && !this.onRefused(info)) return this.onEnd(info);
-    let hint = refused ? 0 : info.application?.retryAfter ?? 0;
+    if (info.code === "NetConnection.Connect.Rejected") return this.onEnd(info);
+    let hint = info.application?.retryAfter ?? 0;
     if (info.code === RECONNECT) hint *= 1 + Math.random(); // all are asked at once
     const wait = this.#backoff.down(hint);
     this.#retry = setTimeout(() => this.#attempt(), wait);
