@@ -87,7 +87,7 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 		p.id = "u" + strconv.Itoa(r.lastUser)
 	}
 	if s, ok := r.mutes.find(key, client.IP(), now); ok {
-		p.mutedUntil = s.until
+		p.mutedUntil = s.Until
 	}
 	r.nicks[key] = p
 	r.enter(client, p)
@@ -96,8 +96,18 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 	return nil
 }
 
+// takeBack gives p the time back that something he said at now has cost him. He
+// had spoken before at spoke.
+func (p *person) takeBack(now, spoke time.Time) {
+	p.speech.give()
+	if p.spoke.Equal(now) {
+		p.spoke = spoke
+	}
+}
+
 // leave takes p out of the table.
 func (r *Room) leave(p *person) {
+	r.readNoMore(p.client)
 	p.client.Data = nil
 	r.people = slices.DeleteFunc(r.people, func(q *person) bool { return q == p })
 	if p.nick != "" {
