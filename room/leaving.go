@@ -8,9 +8,11 @@ import (
 	"foyer/server/amf"
 )
 
-// OnDrain tells the people that the server restarts: those whom the server
+// OnDrain tells the lobby and the people that the server restarts: of them those whom the server
 // itself cannot ask to come back, in a call.
 func (r *Room) OnDrain(retryAfter time.Duration) {
+	r.restarting = true
+	r.report()
 	push := &server.Push{Method: "restarting", Args: []amf.Value{
 		amf.Object{{Name: "retryAfter", Value: amf.Number(retryAfter.Milliseconds())}},
 	}}

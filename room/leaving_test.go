@@ -133,3 +133,26 @@ func TestMoveRefused(t *testing.T) {
 		}
 	})
 }
+
+// While people are leaving, the lobby says so; then the room says goodbye.
+func TestLobbyShowsRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lobbies, rooms, _ := newNetwork(t, secret)
+		ann := follower(t, rooms, "ann", "ws", "")
+		synctest.Wait()
+		if _, told := amf.Lookup(entry(t, lobbies).Value(), "restarting").(amf.Bool); told {
+			t.Error("the entry of a room that stays has a member for it")
+		}
+		go rooms.Drain(t.Context())
+		synctest.Wait()
+		if e := entry(t, lobbies); !e.Restarting || e.Users != 1 {
+			t.Errorf("the lobby shows %+v", e)
+		}
+		ann.client.Leave(rtmp.ErrGoodbye)
+		rooms.Stop(context.Background())
+		synctest.Wait()
+		if e := entry(t, lobbies); e.Name != "" {
+			t.Errorf("the lobby still shows %+v", e)
+		}
+	})
+}

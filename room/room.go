@@ -76,6 +76,7 @@ type Room struct {
 	tags             []string
 	slow             time.Duration
 	locked, unlisted bool
+	restarting       bool // the server is about to stop
 	keeping          keep
 
 	away   map[string]*waiting // streams whose publisher was lost, by name
