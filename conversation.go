@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math"
@@ -36,24 +37,28 @@ const (
 )
 
 // A conversation is one person's stay in a room. It comes back when the
-// connection is lost, and then shows what was said in between.
+// connection is lost, and then shows what was said in between. It follows when
+// the server sends people elsewhere.
 type conversation struct {
 	// set by the maker
-	uri, token string
-	history    int                                                               // how many of the newest messages to begin with
-	emit       func(event)                                                       // called by run, one at a time
-	dialer     func(ctx context.Context, network, addr string) (net.Conn, error) // nil means the network's own
+	token   string
+	history int                                                               // how many of the newest messages to begin with
+	emit    func(event)                                                       // called by run, one at a time
+	dialer  func(ctx context.Context, network, addr string) (net.Conn, error) // nil means the network's own
 
 	// owned by run
+	uri      string  // of the room; set by the maker
 	epoch    float64 // of the room
 	wasIn    bool
 	people   map[string]person
 	title    string
 	topic    string
-	caught   bool      // the history of this connection has come
-	pending  []event   // messages that came before it
-	shown    []float64 // ids of the last messages that were shown, in order
-	expelled error     // why the room threw us out, if it did
+	caught   bool                     // the history of this connection has come
+	pending  []event                  // messages that came before it
+	expelled error                    // why the room threw us out, if it did
+	resume   string                   // by which the room knows us again
+	follow   *netconnection.Reconnect // what the server asks for; nil when it does not
+	shown    []float64                // ids of the last messages that were shown, in order
 
 	// guarded by mu; every change closes changed
 	mu      sync.Mutex
@@ -75,6 +80,7 @@ func (e *errRefused) Error() string { return e.reason }
 // run stays in the room until ctx ends, which is fine, or the room says no.
 func (c *conversation) run(ctx context.Context) error {
 	delay := minReconnect
+	c.resume = crand.Text()
 	for {
 		began := time.Now()
 		err := c.visit(ctx)
@@ -88,7 +94,11 @@ func (c *conversation) run(ctx context.Context) error {
 			delay = minReconnect
 		}
 		wait := time.Duration(rand.Float64() * float64(delay)).Round(time.Millisecond)
-		c.emit(event{Type: "status", Level: "error", Code: rtmp.CodeConnectClosed, Text: "connection lost: " + reason(err), RetryAfter: max(1, float64(wait.Milliseconds()))})
+		if c.follow == nil {
+			c.emit(event{Type: "status", Level: "error", Code: rtmp.CodeConnectClosed, Text: "connection lost: " + reason(err), RetryAfter: max(1, float64(wait.Milliseconds()))})
+		} else {
+			wait = c.take(*c.follow, wait)
+		}
 		delay = min(2*delay, maxReconnect)
 		select {
 		case <-time.After(wait):
@@ -98,14 +108,29 @@ func (c *conversation) run(ctx context.Context) error {
 	}
 }
 
-// final reports whether err leaves no sense in coming back: the room's no,
-// except that our own lost connection may hold the nick for a while.
+// take prepares to go where the server wants us, or back to where we are. It
+// returns how long to wait: people spread over at least the time that the
+// server named.
+func (c *conversation) take(r netconnection.Reconnect, jitter time.Duration) time.Duration {
+	c.follow = nil
+	wait := r.RetryAfter + max(jitter, time.Duration(rand.Float64()*float64(r.RetryAfter))).Round(time.Millisecond)
+	c.emit(event{Type: "status", Level: rtmp.LevelStatus, Code: rtmp.CodeReconnectRequest, Text: r.Description, RetryAfter: max(1, float64(wait.Milliseconds()))})
+	if r.URI != c.uri {
+		c.uri, c.epoch, c.shown, c.title, c.topic = r.URI, 0, nil, "", ""
+		c.update(func() { c.last, c.own = 0, event{} })
+	}
+	return wait
+}
+
+// final reports whether err leaves no sense in coming back: the room's no. When
+// that is about our nick it is somebody else's now: one of our own that is lost
+// makes way.
 func (c *conversation) final(err error) bool {
 	if !c.wasIn {
 		return true
 	}
 	status, ok := errors.AsType[*rtmp.StatusError](err)
-	return ok && status.Code == rtmp.CodeConnectRejected && status.Description != nickTaken
+	return ok && status.Code == rtmp.CodeConnectRejected
 }
 
 // reason is err for a person's eyes.
@@ -158,7 +183,7 @@ func (c *conversation) visit(ctx context.Context) error {
 		pages, err := c.fetch(calls, nc, epoch, from)
 		post(func() { c.catchUp(nc, pages, err) })
 	})
-	for open := true; open; {
+	for open := true; open && c.follow == nil; {
 		select {
 		case f := <-inbox:
 			f()
@@ -196,15 +221,13 @@ func (c *conversation) dial(ctx context.Context, post func(func())) (*netconnect
 			}),
 			"notice": method(func(a amf.Args) { c.emit(event{Type: "notice", Text: text(a.At(0), "text")}) }),
 		},
-		OnStatus: func(s *rtmp.StatusError) { post(func() { c.status(s) }) },
-		Dial:     c.dialer,
+		OnStatus:    func(s *rtmp.StatusError) { post(func() { c.status(s) }) },
+		OnReconnect: func(r netconnection.Reconnect) { post(func() { c.follow = &r }) },
+		Dial:        c.dialer,
 	}
 	c.mu.Lock()
-	args := []amf.Value{amf.String(c.nick)}
+	args := []amf.Value{amf.String(c.nick), amf.String(c.token), amf.String(c.resume)}
 	c.mu.Unlock()
-	if c.token != "" {
-		args = append(args, amf.String(c.token))
-	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	return netconnection.Dial(ctx, c.uri, o, args...)
@@ -222,7 +245,7 @@ func (c *conversation) status(s *rtmp.StatusError) {
 // enter tells that we are in, and follows the room's shared objects.
 func (c *conversation) enter(nc *netconnection.NetConnection, post func(func())) {
 	c.wasIn, c.caught, c.pending = true, false, nil
-	c.emit(event{Type: "status", Level: "status", Code: rtmp.CodeConnectSuccess, Text: "connected to " + c.uri})
+	c.emit(event{Type: "status", Level: "status", Code: rtmp.CodeConnectSuccess, Text: "connected to " + c.uri, URL: c.uri})
 	var users, room *netconnection.SharedObject
 	c.people = nil // so that the first list is told as a whole
 	users, _ = nc.SharedObject("users", false, func([]sharedobject.Sync) { post(func() { c.syncUsers(users.Slots()) }) })
@@ -519,5 +542,11 @@ func (c *conversation) rename(ctx context.Context, nick string) error {
 // setTopic changes the room's topic, for a moderator.
 func (c *conversation) setTopic(ctx context.Context, topic string) error {
 	_, err := c.call(ctx, "topic", amf.String(topic))
+	return err
+}
+
+// move sends the audience to another room, for a moderator.
+func (c *conversation) move(ctx context.Context, room string) error {
+	_, err := c.call(ctx, "move", amf.String(room))
 	return err
 }

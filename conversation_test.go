@@ -17,12 +17,14 @@ import (
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
+	"foyer/server/rtmp/rtmptest"
 )
 
 // A wire is between a conversation and its server; it can be cut.
 type wire struct {
 	conns chan net.Conn
 	done  chan struct{}
+	host  *server.Host
 
 	// guarded by mu
 	mu   sync.Mutex
@@ -36,7 +38,7 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if w.down {
 		return nil, errors.New("unreachable")
 	}
-	here, there := net.Pipe()
+	here, there := rtmptest.Pipe()
 	select {
 	case w.conns <- there: // Accept takes it without mu
 		w.open = append(w.open, here)
@@ -92,8 +94,9 @@ func keptServer(t *testing.T, memory *room.Memory) (w *wire, stop func()) {
 		cfg.Open = memory.Open
 	}
 	w = &wire{conns: make(chan net.Conn), done: make(chan struct{})}
-	host := &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	host := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	host.Handle("room", func() server.Application { return room.New(cfg) })
+	w.host = host
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan struct{})
 	go func() {
@@ -359,3 +362,116 @@ func TestSayLineLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+// A server that stops is left when it asks, and tried again until it is back.
+func TestConversationLeavesWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		ann := come(t, w, "ann", "", 0)
+		began := time.Now()
+		w.host.Drain(t.Context())
+		if d := time.Since(began); d != 0 {
+			t.Errorf("it took %v to leave", d)
+		}
+		time.Sleep(time.Minute) // it is refused meanwhile, and that is no reason to give up
+		told := ann.saw("status")
+		if len(told) < 4 || !strings.Contains(told[1], "The server restarts") || !strings.Contains(told[3], "connection lost: The server restarts") {
+			t.Errorf("ann was told %q", told)
+		}
+		if err := ann.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A connection that is lost, and that the server has not missed yet, makes way
+// for the same conversation; somebody else of that name does not.
+func TestConversationMeetsItsGhost(t *testing.T) {
+	for _, ours := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w, stop := roomServer(t)
+			defer stop()
+			ann := come(t, w, "ann", "", 0)
+			w.cut(0, true)
+			synctest.Wait()
+			args := amf.Args{amf.String("ann")}
+			if ours {
+				args = append(args, amf.Null{}, amf.String(ann.resume))
+			}
+			other, err := w.host.Connect(t.Context(), deafPeer{}, server.Request{Path: "room/blue", Args: args})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.up()
+			time.Sleep(time.Minute)
+			status, refused := errors.AsType[*rtmp.StatusError](ann.leave())
+			if ours && refused {
+				t.Errorf("ann did not come in: %v", status)
+			} else if !ours && (!refused || status.Description != nickTaken) {
+				t.Errorf("ann never found out that somebody else has her name: %v", status)
+			}
+			other.Leave(rtmp.ErrGoodbye)
+		})
+	}
+}
+
+// Who is sent to another room goes there, and hears only what is said there.
+func TestConversationFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		mina, ann, bob := come(t, w, "mina", "token", 0), come(t, w, "ann", "", 0), come(t, w, "bob", "", 0)
+		mustSay(t, ann, "one", "two")
+		if err := mina.move(t.Context(), "jazz"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(minReconnect)
+		mustSay(t, ann, "nice here")
+		mustSay(t, mina, "all gone")
+		if got, want := bob.saw("message"), []string{"one", "two", "nice here"}; !slices.Equal(got, want) {
+			t.Errorf("bob saw %q, want %q", got, want)
+		}
+		if got := bob.saw("gap"); len(got) != 0 {
+			t.Error("bob was told of a gap")
+		}
+		told, want := bob.saw("status"), []string{"connected to rtmp://localhost/room/blue", "mina sends everybody to the room jazz.", "connected to rtmp://localhost/room/jazz"}
+		if !slices.Equal(told, want) {
+			t.Errorf("bob was told %q, want %q", told, want)
+		}
+		if err := errors.Join(mina.leave(), ann.leave(), bob.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Somebody else may have the nick in the room that people are sent to.
+func TestConversationFollowsIntoARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		other, err := w.host.Connect(t.Context(), deafPeer{}, server.Request{Path: "room/jazz", Args: amf.Args{amf.String("ann")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mina, ann := come(t, w, "mina", "token", 0), come(t, w, "ann", "", 0)
+		if err := mina.move(t.Context(), "jazz"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(minReconnect)
+		if status, ok := errors.AsType[*rtmp.StatusError](ann.leave()); !ok || status.Description != nickTaken {
+			t.Errorf("ann hears %v", status)
+		}
+		other.Leave(rtmp.ErrGoodbye)
+		if err := mina.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// deafPeer hears nothing.
+type deafPeer struct{}
+
+func (deafPeer) Push(*server.Push) error                                   { return nil }
+func (deafPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
+func (deafPeer) Close(error)                                               {}

@@ -26,8 +26,9 @@ import (
 	"foyer/web"
 )
 
-// stopTimeout bounds a graceful stop: container engines kill after 10 s.
-const stopTimeout = 8 * time.Second
+// minStop is the least time for the second half of a stop, when the people have
+// left or had their time: connections end, recordings are finished.
+const minStop = 2 * time.Second
 
 // errStopping is what /readyz says once the stop has begun.
 var errStopping = errors.New("stopping")
@@ -266,11 +267,19 @@ func (n *node) start() error {
 	return nil
 }
 
-// stop stops the instances, then the recordings, the store and the web side. What takes too long is cut off.
+// stop lets the people go, then stops the instances, the recordings, the store
+// and the web side. What takes too long is cut off.
 func (n *node) stop() {
 	n.unready.Store(&errStopping)
 	n.log.Info("node stopping", "node", n.settings.Node)
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	began, rest := time.Now(), max(n.settings.Drain/4, minStop)
+	ctx, cancel := context.WithTimeout(context.Background(), max(n.settings.Drain-rest, 0))
+	n.host.Drain(ctx)
+	if ctx.Err() != nil && n.settings.Drain > 0 {
+		n.log.Warn("people cut off", "node", n.settings.Node, "dur", time.Since(began))
+	}
+	cancel()
+	ctx, cancel = context.WithTimeout(context.Background(), rest)
 	defer cancel()
 	n.host.Stop(ctx)
 	if n.recorder != nil {

@@ -44,6 +44,7 @@ type settings struct {
 	Idle       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"When a room or lobby without clients stops. Default: ${default}."`
 	StaleAfter time.Duration `group:"rooms" default:"15s" placeholder:"TIME" help:"When a room without a report is stale. Default: ${default}."`
 	GoneAfter  time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How much later it is gone. Default: ${default}."`
+	Drain      time.Duration `group:"rooms" default:"10s" placeholder:"TIME" help:"How long stopping may take. People are asked to come back in a moment; who has not left by then is cut off. With nobody in, it takes no time. Default: ${default}."`
 	Grace      time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How long viewers wait for a broadcast whose connection broke, before it is over. 0s: not at all. Default: ${default}."`
 
 	LobbySecret secret `group:"secrets" placeholder:"SECRET" help:"Password between rooms and lobby. Default: made at first start."`
@@ -109,6 +110,8 @@ func (s *settings) check() error {
 		return usagef("--history must be at least 1, --history-age at least 1m")
 	case s.Grace < 0:
 		return usagef("--grace must not be less than nothing")
+	case s.Drain < 0:
+		return usagef("--drain must not be less than nothing")
 	}
 	for _, name := range s.Record {
 		if !room.ValidName(name) {

@@ -29,6 +29,7 @@ type person struct {
 	id     string // of a user: the slot in the shared object "users"
 	nick   string
 	role   string
+	mark   mark // by which he is known again
 	since  time.Time
 
 	speech     pace      // how fast he may talk
@@ -37,6 +38,12 @@ type person struct {
 	mutedUntil time.Time
 	playing    map[string]int     // streams he plays, and how often
 	publishing map[string]*ingest // streams he publishes, and how they are doing
+}
+
+// newcomer is who wants to come in with a nick.
+type newcomer struct {
+	nick, role string
+	mark       mark
 }
 
 // personOf returns who the client is in the room: nil for one who was thrown
@@ -48,25 +55,37 @@ func personOf(c *server.Client) *person {
 
 // enter puts p into the table, a spectator as he is.
 func (r *Room) enter(client *server.Client, p *person) {
-	p.client, p.since = client, time.Now()
+	p.client = client
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
 	client.Data = p
 	r.people = append(r.people, p)
 	r.changed()
 }
 
 // join lets somebody with a nick in, if the room and the moderators allow it.
-func (r *Room) join(client *server.Client, nick, role string) error {
-	now, key := time.Now(), fold(nick)
-	if role != roleModerator {
+func (r *Room) join(client *server.Client, n newcomer) error {
+	now, key := time.Now(), fold(n.nick)
+	ghost := r.nicks[key]
+	if !n.mark.isOf(ghost) {
+		ghost = nil
+	}
+	if n.role != roleModerator && ghost == nil {
 		if err := r.refusal(key, client, now); err != nil {
 			return err
 		}
 	}
-	if r.nicks[key] != nil {
+	if r.nicks[key] != ghost {
 		return reject("Nickname is already in use.", 0)
 	}
-	r.lastUser++
-	p := &person{id: "u" + strconv.Itoa(r.lastUser), nick: nick, role: role}
+	p := &person{nick: n.nick, role: n.role, mark: n.mark}
+	if ghost != nil {
+		r.replace(ghost, p)
+	} else {
+		r.lastUser++
+		p.id = "u" + strconv.Itoa(r.lastUser)
+	}
 	if s, ok := r.mutes.find(key, client.IP(), now); ok {
 		p.mutedUntil = s.Until
 	}

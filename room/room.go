@@ -76,6 +76,7 @@ type Room struct {
 	tags             []string
 	slow             time.Duration
 	locked, unlisted bool
+	restarting       bool // the server is about to stop
 	keeping          keep
 
 	away   map[string]*waiting // streams whose publisher was lost, by name
@@ -159,10 +160,11 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 	if wrong != "" {
 		return reject(wrong, 0)
 	}
+	n := newcomer{nick: nick, role: roleUser, mark: markOf(args.At(2))}
 	if credential := args.At(1); !none(credential) && credential != amf.String("") {
-		return r.moderatorComes(client, nick, credential)
+		return r.moderatorComes(client, n, credential)
 	}
-	return r.join(client, nick, roleUser)
+	return r.join(client, n)
 }
 
 // OnDisconnect lets them out again.
@@ -204,6 +206,7 @@ func (r *Room) Methods() map[string]server.Method {
 		"title":   r.decided(r.setTitle),
 		"tags":    r.decided(r.setTags),
 		"unlist":  r.decided(r.setUnlisted),
+		"move":    r.move,
 	}
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -50,6 +51,13 @@ type (
 		// refused because another publisher is there did not begin. After a
 		// takeover it runs for the older client, after the newer one's OnPublish.
 		OnUnpublish(c *Client, public string)
+	}
+
+	// Drainer hears, once, that the host is about to stop: nobody new is let in,
+	// clients that understand it are asked to reconnect after that time. What
+	// OnDrain tells the others reaches them before their connection ends.
+	Drainer interface {
+		OnDrain(retryAfter time.Duration)
 	}
 
 	// Player decides who may play. Without it everybody may.

@@ -36,6 +36,8 @@ type Request struct {
 	URI      string
 	Protocol string // "rtmp", "rtmps", "ws", "wss"
 	AMF3     bool
+	// Reconnects says that the peer understands ReconnectRequest.
+	Reconnects bool
 }
 
 // deaf is the peer of an instance's local client: nobody listens there.

@@ -53,6 +53,7 @@ func TestBrowser(t *testing.T) {
 		{"moderator", testModerator},
 		{"room restarts", testRoomRestarts},
 		{"room goes on", testRoomGoesOn},
+		{"moved", testMoved},
 		{"connection breaks", testConnectionBreaks},
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},
@@ -241,6 +242,21 @@ func (b *tab) wait(expression string) {
 		})();
 	})`, patience.Milliseconds(), expression)) {
 		b.t.Fatalf("did not come true: %s\nthe page shows:\n%s", expression, eval[string](b, `document.body.innerText`))
+	}
+}
+
+// waitPage returns when the page has gone to a path by itself.
+func (b *tab) waitPage(path string) {
+	b.t.Helper()
+	there := fmt.Sprintf(`location.pathname === %q && document.readyState === "complete"`, path)
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		// What is asked while the page goes away is never answered but with an error.
+		if ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](there)); err == nil && ok {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("the page never went to %s", path)
+		}
 	}
 }
 
