@@ -65,6 +65,9 @@ type Cluster struct {
 	nc    *nats.Conn
 	js    jetstream.JetStream
 	flush *flusher // nil when nobody waits for a flush
+
+	missing atomic.Bool // the newest messages may be missing: their ids are not given again
+
 	saves saver
 	stop  context.CancelFunc
 	wg    sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
@@ -109,6 +112,14 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Warn("NATS complained", "err", err) }),
 	}
 	if c.cfg.URL == "" {
+		lost, err := c.powerLost()
+		if err != nil {
+			return err
+		}
+		if lost {
+			c.log.Warn("store was open when the machine stopped: its last second may be missing", "dir", c.cfg.Dir)
+			c.missing.Store(true)
+		}
 		if err := c.embed(); err != nil {
 			return err
 		}
@@ -126,10 +137,11 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		return fmt.Errorf("NATS at %s: %w", c.where(), err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c.stop = stop
 	if err := c.startFlush(running); err != nil {
+		stop()
 		return err
 	}
+	c.stop = stop
 	c.wg.Go(func() { c.watch(running) })
 	return nil
 }
@@ -165,7 +177,10 @@ func (c *Cluster) Close() error {
 		c.nc.Close()
 	}
 	c.wg.Wait()
-	return c.shutdown()
+	if err := c.shutdown(); err != nil || c.stop == nil || !c.embedded() {
+		return err
+	}
+	return c.noteClosed()
 }
 
 // opened are the rooms that are open.
