@@ -129,8 +129,8 @@ func TestPowerLost(t *testing.T) {
 		"another-boot second": reserve + 1, "another-boot always": 21, bootID() + " second": 21, "": 21,
 	} {
 		dir, _ := damagedStore(t, true)
-		if _, err := os.Stat(filepath.Join(dir, openFile)); err == nil {
-			t.Error("closed, and still noted as open")
+		if data, err := os.ReadFile(filepath.Join(dir, openFile)); err != nil || len(data) > 0 {
+			t.Errorf("closed, and still noted as open: %s, %v", data, err)
 		}
 		if note != "" {
 			if err := os.WriteFile(filepath.Join(dir, openFile), []byte(note), 0o600); err != nil {

@@ -60,11 +60,12 @@ type Config struct {
 // in the process, or an external NATS.
 type Cluster struct {
 	// set by Open
-	cfg   Config
-	log   *slog.Logger
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	flush *flusher // nil when nobody waits for a flush
+	cfg    Config
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	locked *os.File // the openFile; nil: external
+	flush  *flusher // nil when nobody waits for a flush
 
 	missing atomic.Bool // the newest messages may be missing: their ids are not given again
 
@@ -112,7 +113,7 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Warn("NATS complained", "err", err) }),
 	}
 	if c.cfg.URL == "" {
-		lost, err := c.powerLost()
+		lost, err := c.lockDir()
 		if err != nil {
 			return err
 		}
@@ -177,10 +178,8 @@ func (c *Cluster) Close() error {
 		c.nc.Close()
 	}
 	c.wg.Wait()
-	if err := c.shutdown(); err != nil || c.stop == nil || !c.embedded() {
-		return err
-	}
-	return c.noteClosed()
+	err := c.shutdown()
+	return errors.Join(err, c.unlockDir(err == nil && c.stop != nil))
 }
 
 // opened are the rooms that are open.
