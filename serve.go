@@ -165,7 +165,7 @@ func (n *node) listen(ctx context.Context) (err error) {
 // build makes the host with its applications, and the web side.
 func (n *node) build() {
 	s := n.settings
-	n.host = &server.Host{Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle}
+	n.host = &server.Host{Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.store}
 	if n.recorder != nil {
 		n.host.OnStream = n.recorder.OnStream
 	}

@@ -29,25 +29,26 @@ const (
 // mendBlocks looks at every record of the embedded engine's blocks before it
 // starts. The engine drops all that comes after a damaged one in its block;
 // without the damaged one it keeps them. The block as it was is kept beside, in
-// the folder damaged.
-func mendBlocks(dir string, log *slog.Logger) error {
+// the folder damaged. whole is false when anything was.
+func mendBlocks(dir string, log *slog.Logger) (whole bool, err error) {
 	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", "*", "msgs", "*.blk"))
 	if err != nil {
-		return err
+		return false, err
 	}
-	var failed error
+	whole = true
 	for _, path := range blocks {
-		if err := mendBlock(dir, path, log); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("mending %s: %w", path, err))
+		was, failed := mendBlock(dir, path, log)
+		if whole = whole && was; failed != nil {
+			err = errors.Join(err, fmt.Errorf("mending %s: %w", path, failed))
 		}
 	}
-	return failed
+	return whole, err
 }
 
-func mendBlock(dir, path string, log *slog.Logger) error {
+func mendBlock(dir, path string, log *slog.Logger) (whole bool, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return ignoreGone(err)
+		return false, ignoreGone(err)
 	}
 	stream := filepath.Base(filepath.Dir(filepath.Dir(path)))
 	mended, gaps, tail := mend(data, stream, filepath.Base(path))
@@ -56,22 +57,22 @@ func mendBlock(dir, path string, log *slog.Logger) error {
 		log.Warn("store file ends in the middle of a message", "file", path, "bytes", tail)
 	}
 	if gaps == 0 && tail == 0 {
-		return nil
+		return true, nil
 	}
 	lost := len(data) - len(mended)
 	aside := filepath.Join(dir, "damaged", stream+"-"+filepath.Base(path))
 	if err := errors.Join(os.MkdirAll(filepath.Dir(aside), 0o700), os.WriteFile(aside, data, 0o600)); err != nil {
-		return err
+		return false, err
 	}
 	if gaps == 0 {
-		return nil
+		return false, nil
 	}
 	log.Error("store file damaged: the rest of it is kept", "file", path, "places", gaps, "bytes", lost, "copy", aside)
 	if err := replace(path, mended); err != nil {
-		return err
+		return false, err
 	}
 	// The engine makes its index again, of what is there.
-	return ignoreGone(os.Remove(filepath.Join(filepath.Dir(path), "index.db")))
+	return false, ignoreGone(os.Remove(filepath.Join(filepath.Dir(path), "index.db")))
 }
 
 // replace writes a file so that after a crash it is the old or the new one.

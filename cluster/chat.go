@@ -210,8 +210,8 @@ func (r *Room) load(ctx context.Context, known ids) error {
 		}
 	}
 	r.index.last = max(r.index.last, marked)
-	if r.expect == 0 {
-		r.index.last = known.Reserved
+	if r.expect == 0 || r.c.missing.Load() {
+		r.index.last = max(r.index.last, known.Reserved)
 	}
 	if r.index.forgotten = r.index.front(); known.Front == r.index.front() {
 		r.index.forgotten = known.Forgotten

@@ -60,11 +60,15 @@ type Config struct {
 // in the process, or an external NATS.
 type Cluster struct {
 	// set by Open
-	cfg   Config
-	log   *slog.Logger
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	flush *flusher // nil when nobody waits for a flush
+	cfg    Config
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	locked *os.File // the openFile; nil: external
+	flush  *flusher // nil when nobody waits for a flush
+
+	missing atomic.Bool // the newest messages may be missing: their ids are not given again
+
 	saves saver
 	stop  context.CancelFunc
 	wg    sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
@@ -109,6 +113,14 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Warn("NATS complained", "err", err) }),
 	}
 	if c.cfg.URL == "" {
+		lost, err := c.lockDir()
+		if err != nil {
+			return err
+		}
+		if lost {
+			c.log.Warn("store was open when the machine stopped: its last second may be missing", "dir", c.cfg.Dir)
+			c.missing.Store(true)
+		}
 		if err := c.embed(); err != nil {
 			return err
 		}
@@ -126,10 +138,11 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		return fmt.Errorf("NATS at %s: %w", c.where(), err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c.stop = stop
 	if err := c.startFlush(running); err != nil {
+		stop()
 		return err
 	}
+	c.stop = stop
 	c.wg.Go(func() { c.watch(running) })
 	return nil
 }
@@ -165,7 +178,8 @@ func (c *Cluster) Close() error {
 		c.nc.Close()
 	}
 	c.wg.Wait()
-	return c.shutdown()
+	err := c.shutdown()
+	return errors.Join(err, c.unlockDir(err == nil && c.stop != nil))
 }
 
 // opened are the rooms that are open.

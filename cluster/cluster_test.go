@@ -26,6 +26,12 @@ func TestOpen(t *testing.T) {
 		t.Error(err)
 	}
 	start(t, dir)
+	if c, err := Open(t.Context(), Config{Dir: dir, Node: "other"}); err == nil {
+		t.Error("two processes have one folder open")
+		c.Close()
+	} else {
+		t.Log(err)
+	}
 }
 
 // Auto measures the disk, and decides.

@@ -26,8 +26,12 @@ func (c *Cluster) embed() error {
 	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
 		return err
 	}
-	if err := mendBlocks(c.cfg.Dir, c.log); err != nil {
+	whole, err := mendBlocks(c.cfg.Dir, c.log)
+	if err != nil {
 		c.log.Error("store file damaged", "err", err) // the engine makes of it what it can
+	}
+	if !whole {
+		c.missing.Store(true)
 	}
 	engine, err := server.NewServer(&server.Options{
 		ServerName: c.cfg.Node, DontListen: true, NoSigs: true, NoLog: true,

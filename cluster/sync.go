@@ -92,6 +92,9 @@ func (c *Cluster) startFlush(ctx context.Context) error {
 		}
 		attrs = append(attrs, "flushes_per_second", int(rate))
 	}
+	if err := c.noteOpen(sync); err != nil {
+		return err
+	}
 	c.log.Info("store opened", append(attrs, "sync", sync.String())...)
 	if sync == Always {
 		f := newFlusher(c)

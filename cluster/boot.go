@@ -1,0 +1,67 @@
+package cluster
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// openFile is in the folder of the embedded engine. While that is open, it is
+// locked, and says which run of the machine that is, and how the files are
+// flushed.
+const openFile = "open"
+
+// bootID names this run of the machine, where there is a name for it.
+func bootID() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return cmp.Or(strings.TrimSpace(string(id)), "unknown")
+}
+
+// lockDir makes the folder this process's own. lost reports whether the store was
+// open when the machine stopped, and may miss its last second: then ids above
+// the last that is there were given.
+func (c *Cluster) lockDir() (lost bool, err error) {
+	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
+		return false, err
+	}
+	c.locked, err = os.OpenFile(filepath.Join(c.cfg.Dir, openFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, err
+	}
+	if err := lock(c.locked); err != nil {
+		err = fmt.Errorf("the folder %s is in use by another process: each needs its own (--data): %w", c.cfg.Dir, err)
+		err = errors.Join(err, c.locked.Close())
+		c.locked = nil
+		return false, err
+	}
+	data, err := io.ReadAll(c.locked)
+	boot, sync, noted := strings.Cut(string(data), " ")
+	return noted && boot != bootID() && sync != Always.String(), err
+}
+
+// noteOpen writes into the openFile.
+func (c *Cluster) noteOpen(sync Sync) error {
+	if err := c.locked.Truncate(0); err != nil {
+		return err
+	}
+	_, err := c.locked.WriteAt([]byte(bootID()+" "+sync.String()), 0)
+	return errors.Join(err, c.locked.Sync())
+}
+
+// unlockDir empties the openFile, when the store has been closed as it should
+// be, and gives the folder free.
+func (c *Cluster) unlockDir(closed bool) (err error) {
+	if c.locked == nil {
+		return nil
+	}
+	if closed {
+		err = c.locked.Truncate(0)
+	}
+	err = errors.Join(err, c.locked.Close())
+	c.locked = nil
+	return err
+}
