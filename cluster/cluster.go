@@ -27,7 +27,10 @@ type Config struct {
 	Dir  string       // folder of the embedded engine's files; unused with URL
 	URL  string       // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
 	Node string       // this process's name
+	RTMP string       // with URL: "rtmp://host:port", where other nodes reach this one
 	Log  *slog.Logger // nil: nothing is logged
+
+	pace *pace // how fast nodes notice each other; nil: as it should be. Tests are in a hurry
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
@@ -39,6 +42,7 @@ type Cluster struct {
 	engine *server.Server // nil: external
 	nc     *nats.Conn
 	js     jetstream.JetStream
+	others *others // what is shared with other nodes; nil: embedded, there are none
 }
 
 // Open starts the embedded engine, or connects to the external one. Close ends it.
@@ -51,7 +55,10 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 }
 
 func (c *Cluster) open(ctx context.Context) (err error) {
-	options := []nats.Option{nats.Name("foyer " + c.cfg.Node), nats.MaxReconnects(-1)}
+	options := []nats.Option{nats.Name("foyer " + c.cfg.Node), nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
+		nats.ReconnectBufSize(-1)} // what was not sent in time must not come late
 	url := c.cfg.URL
 	if url == "" {
 		if err := c.embed(); err != nil {
@@ -62,7 +69,10 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 	if c.nc, err = nats.Connect(url, options...); err != nil {
 		return fmt.Errorf("connecting to NATS at %s: %w", cmp.Or(url, "this process"), err)
 	}
-	c.js, err = jetstream.New(c.nc)
+	if c.js, err = jetstream.New(c.nc); err != nil || c.embedded() {
+		return err
+	}
+	c.others, err = c.join()
 	return err
 }
 
@@ -87,6 +97,9 @@ func (c *Cluster) embed() (err error) {
 
 // Close ends the connection, and the embedded engine when its files are whole.
 func (c *Cluster) Close() error {
+	if c.others != nil {
+		c.others.leave()
+	}
 	if c.nc != nil {
 		c.nc.Close()
 	}
