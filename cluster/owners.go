@@ -299,7 +299,7 @@ func (l *lease) unclaimed(ctx context.Context) error {
 // keep renews l until it is given back or lost. Claim starts it.
 func (l *lease) keep() {
 	for wait := jitter(l.c.others.pace.renew); ; {
-		up, changed := l.c.others.link()
+		_, changed := l.c.others.link()
 		timer := time.NewTimer(wait)
 		select {
 		case <-l.giving.Done():
@@ -313,7 +313,7 @@ func (l *lease) keep() {
 		case <-changed:
 		}
 		timer.Stop()
-		if up, _ = l.c.others.link(); !up {
+		if up, _ := l.c.others.link(); !up {
 			wait = jitter(l.c.others.pace.renew)
 			continue
 		}
