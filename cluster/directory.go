@@ -16,9 +16,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// roomsBucket has an entry for each node and room, and one for each node that
+// liveBucket has an entry for each node and room, and one for each node that
 // only says that it is there. It is in memory: everything in it is renewed.
-const roomsBucket = "ROOMS_LIVE"
+const liveBucket = "ROOMS_LIVE"
 
 // maxPending bounds the entries that NATS has not answered yet.
 const maxPending = 16384
@@ -64,7 +64,7 @@ func (r rank) before(s rank) bool { return r.Epoch < s.Epoch || r.Epoch == s.Epo
 
 func newDirectory(c *Cluster, o *others) (*Directory, error) {
 	d := &Directory{
-		c: c, o: o, prefix: "$KV." + roomsBucket + "." + nodeToken(c.cfg.Node), wake: make(chan struct{}, 1),
+		c: c, o: o, prefix: "$KV." + liveBucket + "." + nodeToken(c.cfg.Node), wake: make(chan struct{}, 1),
 		own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
 	}
 	var err error
@@ -91,6 +91,9 @@ func (c *Cluster) Directory() *Directory {
 	}
 	return c.others.directory
 }
+
+// untoken is what token wrote.
+func untoken(room string) string { return strings.ReplaceAll(room, "=", ".") }
 
 // nodeToken writes a node's name, which may be any text, as a token.
 func nodeToken(node string) string {
@@ -170,9 +173,11 @@ func (d *Directory) write() {
 		select {
 		case <-d.o.ctx.Done():
 			timer.Stop()
-			d.deleteAll()
-			d.flush()
-			d.c.nc.FlushTimeout(tryFor)
+			if up, _ := d.o.link(); up {
+				d.deleteAll()
+				d.flush()
+				d.c.nc.FlushTimeout(tryFor) // who does not hear of it sees it expire
+			}
 			return
 		case <-changed:
 			made = false
@@ -196,7 +201,7 @@ func (d *Directory) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 	ctx, cancel := d.o.try(ctx)
 	defer cancel()
 	return d.c.bucket(ctx, jetstream.KeyValueConfig{
-		Bucket: roomsBucket, TTL: d.o.pace.live, LimitMarkerTTL: max(d.o.pace.live, time.Second), Storage: jetstream.MemoryStorage,
+		Bucket: liveBucket, TTL: d.o.pace.live, LimitMarkerTTL: max(d.o.pace.live, time.Second), Storage: jetstream.MemoryStorage,
 		Description: "which rooms the nodes have",
 	})
 }
@@ -261,7 +266,7 @@ func (d *Directory) flush() time.Duration {
 // refused tries once more what NATS did not take.
 func (d *Directory) refused(m *nats.Msg, err error) {
 	d.c.log.Debug("directory entry not stored", "subject", m.Subject, "err", err)
-	room := name(strings.TrimPrefix(strings.TrimPrefix(m.Subject, d.prefix), "."))
+	room := untoken(strings.TrimPrefix(strings.TrimPrefix(m.Subject, d.prefix), "."))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	due := time.Now().Add(jitter(2 * d.o.pace.gap))
@@ -307,7 +312,7 @@ func (d *Directory) read() {
 		d.setFresh(false)
 		if d.o.ctx.Err() == nil {
 			d.c.log.Warn("directory of rooms not followed", "err", err)
-			pause(d.o.ctx, jitter(d.o.pace.refresh/10))
+			_ = pause(d.o.ctx, jitter(d.o.pace.refresh/10))
 		}
 	}
 }
@@ -358,10 +363,10 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 // take takes an entry. It reports whether that was this node's sign of life.
 func (d *Directory) take(key string, entry []byte, op jetstream.KeyValueOp) (own bool) {
 	node, room, ok := strings.Cut(key, ".")
-	if d.prefix == "$KV."+roomsBucket+"."+node || !ok {
-		return !ok && d.prefix == "$KV."+roomsBucket+"."+node
+	if d.prefix == "$KV."+liveBucket+"."+node || !ok {
+		return !ok && d.prefix == "$KV."+liveBucket+"."+node
 	}
-	room = name(room)
+	room = untoken(room)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if op != jetstream.KeyValuePut {

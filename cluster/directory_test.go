@@ -66,22 +66,22 @@ func (v *view) renewals(room string) int {
 	return v.renewed[room]
 }
 
-func entry(epoch, seq int) []byte { return fmt.Appendf(nil, `{"epoch":%d,"seq":%d}`, epoch, seq) }
+func report(epoch, seq int) []byte { return fmt.Appendf(nil, `{"epoch":%d,"seq":%d}`, epoch, seq) }
 
 func TestDirectory(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
 	a, b := e.node("a"), e.node("b.example")
-	a.Directory().Put("blue", entry(1, 1))
+	a.Directory().Put("blue", report(1, 1))
 	atA, atB := watch(t, a), watch(t, b)
-	eventually(t, "b hears of blue", atB.has(map[string]string{"blue": string(entry(1, 1))}))
+	eventually(t, "b hears of blue", atB.has(map[string]string{"blue": string(report(1, 1))}))
 	eventually(t, "a hears of nothing", atA.has(map[string]string{}))
 
-	a.Directory().Put("blue", entry(1, 2))
-	b.Directory().Put("r.ed", entry(1, 1))
-	eventually(t, "the change", atB.has(map[string]string{"blue": string(entry(1, 2))}))
-	eventually(t, "a hears of red", atA.has(map[string]string{"r.ed": string(entry(1, 1))}))
-	eventually(t, "a late watcher is told everything", watch(t, b).has(map[string]string{"blue": string(entry(1, 2))}))
+	a.Directory().Put("blue", report(1, 2))
+	b.Directory().Put("r.ed", report(1, 1))
+	eventually(t, "the change", atB.has(map[string]string{"blue": string(report(1, 2))}))
+	eventually(t, "a hears of red", atA.has(map[string]string{"r.ed": string(report(1, 1))}))
+	eventually(t, "a late watcher is told everything", watch(t, b).has(map[string]string{"blue": string(report(1, 2))}))
 
 	seen := atB.renewals("blue")
 	eventually(t, "it is renewed for longer than it lives", func() bool {
@@ -106,9 +106,9 @@ func TestDirectoryTellsTheNewest(t *testing.T) {
 	atB := watch(t, b)
 	begun := time.Now()
 	for seq := range 2000 {
-		a.Directory().Put("blue", entry(1, seq))
+		a.Directory().Put("blue", report(1, seq))
 	}
-	eventually(t, "the last", atB.has(map[string]string{"blue": string(entry(1, 1999))}))
+	eventually(t, "the last", atB.has(map[string]string{"blue": string(report(1, 1999))}))
 	if n, most := atB.renewals("blue"), 2+int(time.Since(begun)/hurried.gap); n > most {
 		t.Errorf("2000 changes were told as %d, more than %d", n, most)
 	}
@@ -119,14 +119,14 @@ func TestDirectoryNewestNodeWins(t *testing.T) {
 	e := startExternal(t)
 	a, b, c := e.node("a"), e.node("b"), e.node("c")
 	atC := watch(t, c)
-	a.Directory().Put("blue", entry(1, 9))
-	b.Directory().Put("blue", entry(2, 1))
-	eventually(t, "b's", atC.has(map[string]string{"blue": string(entry(2, 1))}))
-	a.Directory().Put("blue", entry(1, 10))
-	a.Directory().Put("mark", entry(1, 1))
-	eventually(t, "still b's", atC.has(map[string]string{"blue": string(entry(2, 1)), "mark": string(entry(1, 1))}))
+	a.Directory().Put("blue", report(1, 9))
+	b.Directory().Put("blue", report(2, 1))
+	eventually(t, "b's", atC.has(map[string]string{"blue": string(report(2, 1))}))
+	a.Directory().Put("blue", report(1, 10))
+	a.Directory().Put("mark", report(1, 1))
+	eventually(t, "still b's", atC.has(map[string]string{"blue": string(report(2, 1)), "mark": string(report(1, 1))}))
 	b.Directory().Delete("blue")
-	eventually(t, "a's again", atC.has(map[string]string{"blue": string(entry(1, 10)), "mark": string(entry(1, 1))}))
+	eventually(t, "a's again", atC.has(map[string]string{"blue": string(report(1, 10)), "mark": string(report(1, 1))}))
 }
 
 func TestDirectoryCutAndHealed(t *testing.T) {
@@ -136,13 +136,13 @@ func TestDirectoryCutAndHealed(t *testing.T) {
 	a, b := e.node("a", link), e.node("b")
 	atA, atB := watch(t, a), watch(t, b)
 	for i := range 50 {
-		a.Directory().Put("a"+strconv.Itoa(i), entry(1, 1))
-		b.Directory().Put("b"+strconv.Itoa(i), entry(1, 1))
+		a.Directory().Put("a"+strconv.Itoa(i), report(1, 1))
+		b.Directory().Put("b"+strconv.Itoa(i), report(1, 1))
 	}
 	all := func(node string, n, seq int) map[string]string {
 		m := make(map[string]string)
 		for i := range n {
-			m[node+strconv.Itoa(i)] = string(entry(1, seq))
+			m[node+strconv.Itoa(i)] = string(report(1, seq))
 		}
 		return m
 	}
@@ -152,8 +152,8 @@ func TestDirectoryCutAndHealed(t *testing.T) {
 	eventually(t, "a knows that it knows nothing", func() bool { return !atA.isFresh() })
 	for i := range 50 {
 		if i < 40 {
-			a.Directory().Put("a"+strconv.Itoa(i), entry(1, 2))
-			b.Directory().Put("b"+strconv.Itoa(i), entry(1, 2))
+			a.Directory().Put("a"+strconv.Itoa(i), report(1, 2))
+			b.Directory().Put("b"+strconv.Itoa(i), report(1, 2))
 		} else {
 			a.Directory().Delete("a" + strconv.Itoa(i))
 			b.Directory().Delete("b" + strconv.Itoa(i))
@@ -173,16 +173,16 @@ func TestDirectoryAfterRestart(t *testing.T) {
 	e := startExternal(t)
 	a, b := e.node("a"), e.node("b")
 	atB := watch(t, b)
-	a.Directory().Put("blue", entry(1, 1))
-	eventually(t, "b knows", atB.has(map[string]string{"blue": string(entry(1, 1))}))
+	a.Directory().Put("blue", report(1, 1))
+	eventually(t, "b knows", atB.has(map[string]string{"blue": string(report(1, 1))}))
 	e.restart(true)
 	seen := atB.renewals("blue")
 	eventually(t, "b is told again", func() bool { return atB.isFresh() && atB.renewals("blue") > seen })
 	if atB.gone["blue"] != 0 {
 		t.Error("it was gone meanwhile")
 	}
-	a.Directory().Put("blue", entry(1, 2))
-	eventually(t, "b knows the news", atB.has(map[string]string{"blue": string(entry(1, 2))}))
+	a.Directory().Put("blue", report(1, 2))
+	eventually(t, "b knows the news", atB.has(map[string]string{"blue": string(report(1, 2))}))
 }
 
 // A node that falls silent is not said to be gone: it is just not renewed.
@@ -192,8 +192,8 @@ func TestDirectoryNodeFallsSilent(t *testing.T) {
 	link := e.cable()
 	a, b := e.node("a", link), e.node("b")
 	atB := watch(t, b)
-	a.Directory().Put("blue", entry(1, 1))
-	eventually(t, "b knows", atB.has(map[string]string{"blue": string(entry(1, 1))}))
+	a.Directory().Put("blue", report(1, 1))
+	eventually(t, "b knows", atB.has(map[string]string{"blue": string(report(1, 1))}))
 	link.setCut(true)
 	eventually(t, "it is forgotten", func() bool {
 		d := b.Directory()
@@ -213,12 +213,12 @@ func TestDirectoryStop(t *testing.T) {
 	a, b := e.node("a"), e.node("b")
 	var calls int
 	stop := b.Directory().Watch(func(string, []byte) { calls++ }, func(bool) {})
-	a.Directory().Put("blue", entry(1, 1))
-	eventually(t, "another knows", watch(t, b).has(map[string]string{"blue": string(entry(1, 1))}))
+	a.Directory().Put("blue", report(1, 1))
+	eventually(t, "another knows", watch(t, b).has(map[string]string{"blue": string(report(1, 1))}))
 	stop()
 	before := calls
-	a.Directory().Put("blue", entry(1, 2))
-	eventually(t, "another knows more", watch(t, b).has(map[string]string{"blue": string(entry(1, 2))}))
+	a.Directory().Put("blue", report(1, 2))
+	eventually(t, "another knows more", watch(t, b).has(map[string]string{"blue": string(report(1, 2))}))
 	if calls != before {
 		t.Error("told after stop")
 	}
@@ -266,7 +266,7 @@ func TestDirectoryLag(t *testing.T) {
 	p := defaultPace
 	nodes := []*Cluster{e.nodeAt(&p, "a"), e.nodeAt(&p, "b"), e.nodeAt(&p, "c")}
 	for i := range 3000 {
-		nodes[i%3].Directory().Put(fmt.Sprintf("room%d", i), entry(1, 0))
+		nodes[i%3].Directory().Put(fmt.Sprintf("room%d", i), report(1, 0))
 	}
 	v := watch(t, nodes[1])
 	eventually(t, "b knows all", func() bool { v.mu.Lock(); defer v.mu.Unlock(); return v.fresh && len(v.rooms) == 2000 })
@@ -290,7 +290,7 @@ func TestDirectoryLag(t *testing.T) {
 		v.mu.Lock()
 		sent[i] = time.Now()
 		v.mu.Unlock()
-		nodes[0].Directory().Put(fmt.Sprintf("room%d", 3*(i%200)), entry(2, i))
+		nodes[0].Directory().Put(fmt.Sprintf("room%d", 3*(i%200)), report(2, i))
 	}
 	for range sent {
 		<-done

@@ -14,11 +14,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// How fast a connection to an external NATS is missed, and tried again.
-const (
-	reconnectWait = 250 * time.Millisecond
-	pingInterval  = 5 * time.Second
-)
+// pingInterval is how often NATS is asked whether it is there. It is missed
+// when it does not answer twice.
+const pingInterval = 5 * time.Second
 
 // tryFor is how long NATS may take to answer.
 const tryFor = 2 * time.Second
@@ -145,7 +143,7 @@ func (o *others) settle(ctx context.Context) error {
 			return nil
 		}
 		if up {
-			pause(ctx, wait)
+			_ = pause(ctx, wait) // ctx is looked at below
 		} else {
 			select {
 			case <-changed:
@@ -161,10 +159,14 @@ func (o *others) settle(ctx context.Context) error {
 // bucket makes a bucket, or finds it as it is.
 func (c *Cluster) bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
 	cfg.History, cfg.Replicas = 1, 1
-	if c.nc.ConnectedClusterName() != "" && len(c.nc.Servers()) >= 3 {
-		cfg.Replicas = 3
+	if c.nc.ConnectedClusterName() != "" {
+		cfg.Replicas = replicasOf
 	}
 	kv, err := c.js.CreateOrUpdateKeyValue(ctx, cfg)
+	if errors.Is(err, errNoPeers) {
+		cfg.Replicas = 1
+		kv, err = c.js.CreateOrUpdateKeyValue(ctx, cfg)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("making bucket %s: %w", cfg.Bucket, err)
 	}
@@ -207,16 +209,4 @@ func (c *Cluster) last(ctx context.Context, bucket, key string) (value []byte, r
 // jitter is d, give or take a fifth: what began together does not stay together.
 func jitter(d time.Duration) time.Duration {
 	return d*4/5 + time.Duration(rand.Int64N(int64(d)*2/5+1))
-}
-
-// pause waits for d; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,12 +20,6 @@ const (
 	ownersBucket = "OWNERS"
 	claimsBucket = "CLAIMS"
 )
-
-// HeaderClaim is in the header of the messages in a room's chat that are none:
-// a node that takes a room over writes one, so that the subject goes on and
-// what the node before it still wants to append comes too late. Its value
-// names the claim.
-const HeaderClaim = "Foyer-Claim"
 
 // retryAfter is when something is tried again that NATS did not do.
 const retryAfter = 200 * time.Millisecond
@@ -108,6 +101,31 @@ func (c *Cluster) Claim(ctx context.Context, instance string, lost func()) (rele
 	return l.release, nil
 }
 
+// Find says which other node runs an instance, without claiming it: nil when
+// that is this one, or none. It blocks at most until ctx ends.
+func (c *Cluster) Find(ctx context.Context, instance string) (*OwnedError, error) {
+	if c.others == nil {
+		return nil, nil
+	}
+	ctx, cancel := c.others.try(ctx)
+	defer cancel()
+	value, revision, err := c.last(ctx, ownersBucket, token(instance))
+	if errors.Is(err, errNoBucket) || err == nil && revision == 0 {
+		return nil, nil
+	}
+	var now owner
+	if err == nil {
+		err = json.Unmarshal(value, &now)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding %s: %w", instance, err)
+	}
+	if now.Free || now.Node == c.cfg.Node {
+		return nil, nil
+	}
+	return &OwnedError{now.Node, now.RTMP}, nil
+}
+
 // Owns reports whether an instance is surely this node's at this moment. It is
 // not for a while when NATS is away, or when this process was stopped.
 func (c *Cluster) Owns(instance string) bool {
@@ -166,7 +184,7 @@ func (l *lease) claim(ctx context.Context) error {
 		if _, owned := errors.AsType[*OwnedError](err); owned {
 			return err
 		}
-		if !raced(err) && !pause(ctx, jitter(retryAfter)) {
+		if !raced(err) && pause(ctx, jitter(retryAfter)) != nil {
 			return errors.Join(err, context.Cause(ctx), l.giveBack())
 		}
 	}
@@ -208,7 +226,7 @@ func (l *lease) try(ctx context.Context, again bool) error {
 	if again {
 		return nil
 	}
-	return l.fence(ctx)
+	return l.note(ctx)
 }
 
 // write claims, or renews the claim, if nobody has written since revision. From
@@ -234,50 +252,15 @@ func (l *lease) sure() bool {
 	return time.Now().Before(l.until)
 }
 
-// fence keeps former owners out: those who are alive but do not know yet.
-func (l *lease) fence(ctx context.Context) error {
+// note writes down who claimed last: a former owner that comes back sees it.
+// (What it still wants to write comes too late by then: see [Cluster.OpenRoom].)
+func (l *lease) note(ctx context.Context) error {
 	claims, err := l.c.js.KeyValue(ctx, claimsBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		claims, err = l.c.bucket(ctx, jetstream.KeyValueConfig{Bucket: claimsBucket, Description: "who claimed an instance last"})
 	}
 	if err == nil {
 		_, err = claims.PutString(ctx, l.key, l.owner.ID)
-	}
-	if err != nil {
-		return err
-	}
-	if room, ok := strings.CutPrefix(l.key, "room/"); ok {
-		return l.c.mark(ctx, room, l.owner.ID)
-	}
-	return nil
-}
-
-// mark writes a marker into the chat of a room, given as a token, and takes
-// away the one before when nothing was said since. Without a chat there is
-// nothing to fence.
-func (c *Cluster) mark(ctx context.Context, room, id string) error {
-	subject := "chat." + room
-	name, err := c.js.StreamNameBySubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	stream, err := c.js.Stream(ctx, name)
-	if err != nil {
-		return err
-	}
-	old, err := stream.GetLastMsgForSubject(ctx, subject)
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return err
-	}
-	ack, err := c.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: nats.Header{HeaderClaim: {id}}})
-	if err == nil && old != nil && old.Header.Get(HeaderClaim) != "" && old.Sequence < ack.Sequence {
-		err = stream.DeleteMsg(ctx, old.Sequence)
-		if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-			err = nil // somebody else did
-		}
 	}
 	return err
 }
@@ -287,7 +270,7 @@ func (l *lease) unclaimed(ctx context.Context) error {
 	id, revision, err := l.c.last(ctx, claimsBucket, l.key)
 	switch {
 	case errors.Is(err, errNoBucket), err == nil && revision == 0:
-		return l.fence(ctx) // NATS came back empty
+		return l.note(ctx) // NATS came back empty
 	case err != nil:
 		return err
 	case string(id) != l.owner.ID:
@@ -382,10 +365,3 @@ func raced(err error) bool {
 	e, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
 }
-
-// token writes a name as a token of a subject, or a key: those of instances and
-// rooms have only the dot that may not be in it.
-func token(name string) string { return strings.ReplaceAll(name, ".", "=") }
-
-// name is what token wrote.
-func name(token string) string { return strings.ReplaceAll(token, "=", ".") }

@@ -1,16 +1,12 @@
 package cluster
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // claim claims and fails the test if that does.
@@ -273,45 +269,65 @@ func TestCloseGivesBack(t *testing.T) {
 	}
 }
 
-// A former owner's message comes too late once another has claimed.
+// A former owner's message comes too late once another has claimed and opened.
 func TestClaimFencesChat(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
 	a, b := e.node("a"), e.node("b")
-	stream, err := a.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "CHAT", Subjects: []string{"chat.*"}, AllowDirect: true})
+	_, lost := claim(t, a, "room/b.lue")
+	old, err := a.OpenRoom(t.Context(), "b.lue", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	release, _ := claim(t, a, "room/b.lue")
-	marker := func() *jetstream.RawStreamMsg {
+	if _, err := say(old, "mine"); err != nil {
+		t.Fatal(err)
+	}
+	resume := stall(a)
+	eventually(t, "b gets it", func() bool {
+		_, err := b.Claim(within(t, 10*time.Second), "room/b.lue", nil)
+		return err == nil
+	})
+	if _, err := b.OpenRoom(t.Context(), "b.lue", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := say(old, "late"); !errors.Is(err, ErrElsewhere) {
+		t.Errorf("the former owner could write: %v", err)
+	}
+	resume()
+	eventually(t, "a finds out", func() bool { return closed(lost) })
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t)
+	a, b := e.node("a"), e.node("b")
+	find := func(c *Cluster) *OwnedError {
 		t.Helper()
-		m, err := stream.GetLastMsgForSubject(context.Background(), "chat.b=lue")
+		owned, err := c.Find(t.Context(), "room/blue")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.Header.Get(HeaderClaim) == "" {
-			t.Errorf("the last message is no marker: %v", m.Header)
-		}
-		return m
+		return owned
 	}
-	first := marker()
+	if got := find(b); got != nil {
+		t.Errorf("before the first claim: %v", got)
+	}
+	release, _ := claim(t, a, "room/blue")
+	if got := find(b); got == nil || *got != (OwnedError{"a", "rtmp://a:1935"}) {
+		t.Errorf("got %v", got)
+	}
+	if got := find(a); got != nil {
+		t.Errorf("its own: %v", got)
+	}
 	release()
-	claim(t, b, "room/b.lue")
-	if second := marker(); second.Header.Get(HeaderClaim) == first.Header.Get(HeaderClaim) {
-		t.Error("no marker of b")
-	}
-	_, err = a.js.PublishMsg(t.Context(), &nats.Msg{Subject: "chat.b=lue", Data: []byte("late")}, jetstream.WithExpectLastSequencePerSubject(first.Sequence))
-	if !raced(err) {
-		t.Errorf("the former owner could write: %v", err)
-	}
-	if info, err := stream.Info(t.Context()); err != nil || info.State.Msgs != 1 {
-		t.Errorf("markers pile up: %+v, %v", info.State, err)
+	if got := find(b); got != nil {
+		t.Errorf("released: %v", got)
 	}
 }
 
 func TestTokens(t *testing.T) {
 	for _, s := range []string{"blue", "a.b", "...", "A_b-9.", "room/x.y"} {
-		if strip := token(s); name(strip) != s {
+		if strip := token(s); untoken(strip) != s {
 			t.Errorf("%q: %q", s, strip)
 		}
 	}
