@@ -35,6 +35,8 @@ type Host struct {
 	// is told. It runs on the instance's goroutine and must not block.
 	OnStream func(instance, name string, s *relay.Stream)
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
+	// Places says where instances of HandleClaimed run; nil: here.
+	Places Places
 
 	calls    atomic.Uint64
 	sessions sessions
@@ -48,8 +50,9 @@ type Host struct {
 
 // application is what the host knows of one application.
 type application struct {
-	name string
-	make func() Application
+	name    string
+	make    func() Application
+	claimed bool // Host.Places decides whether an instance runs here
 
 	accepted, rejected, disconnected atomic.Uint64
 	clients                          [len(protocols)]atomic.Int64
@@ -115,6 +118,7 @@ func (h *Host) Stop(ctx context.Context) {
 	}
 	h.mu.Unlock()
 	for _, in := range all {
+		in.giveUp()
 		in.post(func() { in.quit = true })
 	}
 	for _, in := range all {

@@ -16,20 +16,22 @@ import (
 // everything the application does, in the order it was posted.
 type Instance struct {
 	// set by newInstance
-	host    *Host
-	app     *application
-	name    string // "room/blue"
-	short   string // "blue"
-	ref     string // the referrer of its NetConnections
-	log     *slog.Logger
-	local   *Client // from of Host.Call
-	mailbox mailbox
-	ctx     context.Context // ends when the instance stops
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup // what Go and NetConnections started
-	pinned  atomic.Bool    // stays until the host stops
-	started chan struct{}  // closed when OnAppStart has run
-	done    chan struct{}  // closed when nothing of the instance is left
+	host     *Host
+	app      *application
+	name     string // "room/blue"
+	short    string // "blue"
+	ref      string // the referrer of its NetConnections
+	log      *slog.Logger
+	local    *Client // from of Host.Call
+	mailbox  mailbox
+	ctx      context.Context // ends when the instance stops
+	cancel   context.CancelFunc
+	starting context.Context // ends when the start is to be given up
+	giveUp   context.CancelFunc
+	wg       sync.WaitGroup // what Go and NetConnections started
+	pinned   atomic.Bool    // stays until the host stops
+	started  chan struct{}  // closed when OnAppStart has run
+	done     chan struct{}  // closed when nothing of the instance is left
 
 	startErr error // set before started is closed
 
@@ -48,6 +50,8 @@ type Instance struct {
 	idle      *time.Timer // runs while there are none
 	idled     bool        // it has run out
 	quit      bool        // the host wants it to stop
+	lost      bool        // another node runs it now
+	disclaim  func()      // gives the claim back; nil: there is none
 	broken    bool        // the application panicked: none of its code runs again
 	stopping  bool        // end has begun
 	serving   *call       // whose answer Later takes
@@ -72,6 +76,7 @@ func newInstance(h *Host, a *application, short string) *Instance {
 	}
 	in.log = h.log().With("app", a.name, "instance", in.name)
 	in.ctx, in.cancel = context.WithCancel(context.Background())
+	in.starting, in.giveUp = context.WithCancel(in.ctx)
 	in.ref = "rtmp://_defaultVHost_:1935/" + in.name
 	in.local = newClient(in, deaf{}, &Request{Path: in.name})
 	in.local.state = clientAccepted
