@@ -37,26 +37,28 @@ type Instance struct {
 
 	// owned by the instance goroutine
 	code      Application
+	tunnel    *tunnel // the code, when another node runs the instance; fixed when started is closed
 	methods   map[string]Method
 	sharer    Sharer    // nil when the application is none
 	publisher Publisher // the same
 	player    Player    // the same
 	clients   []*Client // accepted, in order of arrival
 	pending   map[*Client]bool
-	guests    int         // accepted and pending ones, without the instance itself
-	welcomed  bool        // somebody was accepted once
-	refused   bool        // somebody was refused once
-	vacant    time.Time   // since when there are no guests
-	idle      *time.Timer // runs while there are none
-	idled     bool        // it has run out
-	quit      bool        // the host wants it to stop
-	lost      bool        // another node runs it now
-	disclaim  func()      // gives the claim back; nil: there is none
-	broken    bool        // the application panicked: none of its code runs again
-	stopping  bool        // end has begun
-	serving   *call       // whose answer Later takes
-	batch     []func()    // what is run now
-	next      int         // the first of batch that has not run
+	pulls     map[*Client]bool // other nodes that take pictures
+	guests    int              // accepted and pending ones, without the instance itself
+	welcomed  bool             // somebody was accepted once
+	refused   bool             // somebody was refused once
+	vacant    time.Time        // since when there are no guests
+	idle      *time.Timer      // runs while there are none
+	idled     bool             // it has run out
+	quit      bool             // the host wants it to stop
+	lost      bool             // another node runs it now
+	disclaim  func()           // gives the claim back; nil: there is none
+	broken    bool             // the application panicked: none of its code runs again
+	stopping  bool             // end has begun
+	serving   *call            // whose answer Later takes
+	batch     []func()         // what is run now
+	next      int              // the first of batch that has not run
 	links     map[*link]bool
 	objects   map[objectKey]*object
 	held      []*object // those the application holds
@@ -157,7 +159,10 @@ func (in *Instance) serve(k *call) {
 	case in.broken || k.from.state != clientAccepted:
 		k.answer(nil, appShutdown())
 		return
-	case m == nil || reserved[k.method]:
+	case in.tunnel != nil:
+		in.tunnel.call(k)
+		return
+	case m == nil || reserved[k.method] || k.from.req.node == forPull:
 		k.answer(nil, rtmp.MethodNotFound(k.method))
 		return
 	}

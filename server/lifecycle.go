@@ -28,13 +28,11 @@ func (in *Instance) run() {
 // start makes the application.
 func (in *Instance) start() {
 	in.startErr = errors.New("application panicked")
-	if err := in.claim(); err != nil {
-		in.startErr = unclaimed(err)
-		in.log.Warn("instance not claimed", "err", err)
-		return
+	err := in.place()
+	if err == nil {
+		err = in.code.OnAppStart(in)
 	}
-	in.code = in.app.make()
-	if in.startErr = in.code.OnAppStart(in); in.startErr != nil {
+	if in.startErr = err; err != nil {
 		in.log.Warn("instance refused to start", "err", in.startErr)
 		return
 	}
@@ -129,6 +127,10 @@ func (in *Instance) end() {
 	in.stopping = true
 	in.drain()
 	for c := range in.pending {
+		in.protect(func() { in.drop(c, in.unsettled()) })
+	}
+	for c := range in.pulls {
+		c.Close(in.farewell())
 		in.protect(func() { in.drop(c, in.farewell()) })
 	}
 	for len(in.clients) > 0 {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"foyer/server/amf"
@@ -13,10 +14,19 @@ import (
 const (
 	// claimTimeout is how long a claim may take.
 	claimTimeout = 8 * time.Second
+	// reachTimeout is how long a client waits for an owner that answers, and
+	// reachPause how often it is looked for.
+	reachTimeout = 8 * time.Second
+	reachPause   = 250 * time.Millisecond
+	// findTimeout is how long it may take to find out where one runs.
+	findTimeout = time.Second
 	// retryElsewhere is when a client that could not be served is told to try
 	// again.
 	retryElsewhere = time.Second
 )
+
+// errUnreachable settles a client whose instance has no owner that answers.
+var errUnreachable = errors.New("server: owner cannot be reached")
 
 // Places says where instances run when there are several nodes.
 type Places interface {
@@ -53,19 +63,25 @@ func (h *Host) HandleClaimed(app string, new func() Application) {
 	h.apps[name].claimed = true
 }
 
-// claim asks for the right to run here. It blocks the instance's goroutine, and
-// with it who has come already; nobody else.
-func (in *Instance) claim() error {
-	if !in.app.claimed || in.host.Places == nil {
-		return nil
+// place decides what runs here: the application, or a tunnel to the node where
+// it does. It blocks the instance's goroutine, and with it who has come
+// already; nobody else.
+func (in *Instance) place() error {
+	if in.app.claimed && in.host.Places != nil {
+		ctx, cancel := context.WithTimeout(in.starting, claimTimeout)
+		defer cancel()
+		release, err := in.host.Places.Claim(ctx, in.name, in.lose)
+		if away, ok := errors.AsType[*ElsewhereError](err); ok {
+			in.tunnel = &tunnel{in: in, owner: away}
+			in.code = in.tunnel
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("claiming: %w: %w", errUnreachable, err)
+		}
+		in.disclaim = release
 	}
-	ctx, cancel := context.WithTimeout(in.starting, claimTimeout)
-	defer cancel()
-	release, err := in.host.Places.Claim(ctx, in.name, in.lose)
-	if err != nil {
-		return err
-	}
-	in.disclaim = release
+	in.code = in.app.make()
 	return nil
 }
 
@@ -93,12 +109,10 @@ func movedOn() *rtmp.StatusError {
 	return e
 }
 
-// unclaimed is how clients are refused when the claim had no answer.
-func unclaimed(err error) error {
-	if _, ok := errors.AsType[*rtmp.StatusError](err); ok {
-		return err
-	}
-	e := Reject("The application instance cannot be found at the moment.")
+// unplaced is how clients are refused when nobody could be found who runs the
+// instance.
+func unplaced() *rtmp.StatusError {
+	e := Reject("The application instance cannot be reached at the moment.")
 	e.Application = because(e.Description, retryElsewhere)
 	return e
 }
