@@ -10,6 +10,8 @@ import (
 	nats "github.com/nats-io/nats-server/v2/server"
 
 	"foyer/lobby"
+	"foyer/netconnection"
+	"foyer/server/amf"
 )
 
 // startNATS runs a NATS of its own, as several servers share one.
@@ -67,6 +69,20 @@ func TestTwoNodes(t *testing.T) {
 	}
 	until("b lists blue of a", func() bool { e := b.listed(t, "blue"); return e != nil && e.Node == "a" && e.RTMP != "" })
 	until("a lists red of b", func() bool { e := a.listed(t, "red"); return e != nil && e.Node == "b" })
+
+	// Who comes to b for blue is with those who came to a.
+	for _, at := range []*running{a, b} {
+		nc, err := netconnection.Dial(t.Context(), "rtmp://"+at.addr["rtmp"]+"/room/blue", netconnection.Options{}, amf.String("ann-"+at.addr["rtmp"][10:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		until("the room counts him", func() bool {
+			e := a.listed(t, "blue")
+			return e != nil && e.Users == map[*running]int{a: 1, b: 2}[at]
+		})
+	}
+	until("b knows how many are in blue", func() bool { e := b.listed(t, "blue"); return e != nil && e.Users == 2 })
 
 	req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+a.addr["http"]+"/api/v1/announce", strings.NewReader(`{"text":"At ten."}`))
 	req.Header.Set("Authorization", "Bearer operator-token-6")
