@@ -52,8 +52,10 @@ type Config struct {
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
 
-	fsync func(*os.File) error // nil: (*os.File).Sync; for tests
-	pace  *pace                // nil: defaultPace; tests are in a hurry
+	// for tests
+	fsync    func(*os.File) error // nil: (*os.File).Sync
+	patience time.Duration        // 0: patience
+	pace     *pace                // nil: defaultPace
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
@@ -84,12 +86,14 @@ type Cluster struct {
 // Open starts the embedded engine, or connects to the external one. Close ends it.
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
+	cfg.patience = cmp.Or(cfg.patience, patience)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		look: make(chan struct{}, 1), rooms: make(map[*Room]bool),
 	}
 	c.saves.c = c
+	c.saves.ctx, c.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := c.open(ctx); err != nil {
@@ -160,6 +164,7 @@ func (c *Cluster) Close() error {
 		r.Close()
 	}
 	c.saves.close()
+	c.saves.cancel()
 	if c.others != nil {
 		c.others.leave()
 	}

@@ -204,7 +204,7 @@ func TestOwnerPausedForLong(t *testing.T) {
 	eventually(t, "a finds out", func() bool { return closed(lost) })
 }
 
-func TestNATSAway(t *testing.T) {
+func TestClaimNATSAway(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
