@@ -144,8 +144,10 @@ func TestRoomsOfOtherNodes(t *testing.T) {
 			t.Fatalf("got %+v, %v", e, ok)
 		}
 		time.Sleep(lobby.PublishInterval)
+		synctest.Wait()
 		room.report(lobby.Status{Epoch: 1, Seq: 1, Users: 7, Activity: 0.5, Node: "n1"})
 		time.Sleep(lobby.PublishInterval)
+		synctest.Wait()
 		if e, _ := visitor.slot("blue"); e.Users != 7 {
 			t.Errorf("got %+v", e)
 		}
@@ -157,12 +159,14 @@ func TestRoomsOfOtherNodes(t *testing.T) {
 			t.Errorf("a late lobby lists %+v", got)
 		}
 		time.Sleep(lobby.TrendStep)
+		synctest.Wait()
 		trends, err := visitor.call(lobby.MethodTrends)
 		if err != nil || lobby.ParseTrends(trends).Rooms["blue"] == "" {
 			t.Errorf("trends: %v, %v", trends, err)
 		}
 		room.client.Leave(rtmp.ErrGoodbye)
 		time.Sleep(lobby.PublishInterval)
+		synctest.Wait()
 		if e, ok := visitor.slot("blue"); ok {
 			t.Errorf("gone, but listed as %+v", e)
 		}
@@ -178,6 +182,7 @@ func TestUnlistedRoomsOfOtherNodes(t *testing.T) {
 		room := mustRoom(t, a, "blue", "n1")
 		room.report(lobby.Status{Epoch: 1, Seq: 1, Unlisted: true})
 		time.Sleep(lobby.PublishInterval)
+		synctest.Wait()
 		if _, ok := visitor.slot("blue"); ok || len(visitor.entries()) != 0 {
 			t.Error("visitors see it")
 		}
@@ -196,6 +201,7 @@ func TestNodeFallsSilent(t *testing.T) {
 		visitor := must(t, b)
 		for range 5 {
 			time.Sleep(5 * time.Second)
+			synctest.Wait()
 			room.report(lobby.Status{Epoch: 1, Seq: 1})
 			pa.renew()
 			synctest.Wait()
@@ -204,6 +210,7 @@ func TestNodeFallsSilent(t *testing.T) {
 			t.Errorf("renewed, but %q", got)
 		}
 		time.Sleep(15*time.Second + time.Millisecond)
+		synctest.Wait()
 		if got := visitor.state("blue"); got != lobby.StateStale {
 			t.Errorf("not renewed, but %q", got)
 		}
@@ -213,6 +220,7 @@ func TestNodeFallsSilent(t *testing.T) {
 			t.Errorf("heard of again, but %q", got)
 		}
 		time.Sleep(45*time.Second + time.Millisecond)
+		synctest.Wait()
 		if got := visitor.state("blue"); got != "" {
 			t.Errorf("silent for 45 s, but %q", got)
 		}
@@ -246,6 +254,7 @@ func TestViewGrowsOld(t *testing.T) {
 		cut := float64(time.Now().UnixMilli())
 		for range 60 {
 			time.Sleep(5 * time.Second)
+			synctest.Wait()
 			here.report(lobby.Status{Epoch: 1, Seq: 1})
 		}
 		if f, at := fresh(); f || at != cut {
@@ -268,8 +277,10 @@ func TestViewGrowsOld(t *testing.T) {
 		}
 		n.setAway(true)
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		n.setAway(false)
 		time.Sleep(31 * time.Second)
+		synctest.Wait()
 		if got := visitor.state("blue"); got != "" {
 			t.Errorf("not heard of again, but %q", got)
 		}
@@ -284,19 +295,23 @@ func TestSameRoomOnTwoNodes(t *testing.T) {
 		far := mustRoom(t, a, "blue", "n1")
 		far.report(lobby.Status{Epoch: 1, Seq: 1, Users: 1, Node: "n1"})
 		time.Sleep(lobby.PublishInterval)
+		synctest.Wait()
 		here := mustRoom(t, b, "blue", "n2")
 		here.report(lobby.Status{Epoch: 2, Seq: 1, Users: 2, Node: "n2"})
 		time.Sleep(lobby.PublishInterval)
+		synctest.Wait()
 		visitor := must(t, b).watch()
 		if got := visitor.entries(); len(got) != 1 || got[0].Users != 2 {
 			t.Errorf("got %+v, want the room here", got)
 		}
 		here.client.Leave(fmt.Errorf("broken"))
 		time.Sleep(lobby.PublishInterval)
+		synctest.Wait()
 		if e, _ := visitor.slot("blue"); e.Users != 1 || e.State != lobby.StateLive {
 			t.Errorf("got %+v, want the live one", e)
 		}
 		time.Sleep(31 * time.Second)
+		synctest.Wait()
 		pb.nodes.mu.Lock()
 		defer pb.nodes.mu.Unlock()
 		if len(pb.entries) != 0 {
@@ -312,6 +327,7 @@ func TestAnnounceOnAllNodes(t *testing.T) {
 		b, _ := n.newNode(t)
 		rooms := []*peer{mustRoom(t, a, "blue", "n1"), mustRoom(t, b, "red", "n2"), mustRoom(t, b, "green", "n2")}
 		time.Sleep(lobby.PublishInterval)
+		synctest.Wait()
 		operator := must(t, a, amf.String("admin"), amf.String(token))
 		say := func(s string, want float64) {
 			t.Helper()
