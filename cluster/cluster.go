@@ -46,6 +46,7 @@ type Config struct {
 	Dir        string        // folder of the embedded engine's files; unused with URL
 	URL        string        // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
 	Node       string        // this process's name
+	RTMP       string        // with URL: "rtmp://host:port", where other nodes reach this one
 	Sync       Sync          // when the embedded engine's files are safe from a power loss
 	History    int           // how many messages of a room are kept; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
@@ -54,6 +55,7 @@ type Config struct {
 	// for tests
 	fsync    func(*os.File) error // nil: (*os.File).Sync
 	patience time.Duration        // 0: patience
+	pace     *pace                // nil: defaultPace
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
@@ -65,6 +67,7 @@ type Cluster struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	locked *os.File // the openFile; nil: external
+	others *others  // what is shared with other nodes; nil: embedded, there are none
 	flush  *flusher // nil when nobody waits for a flush
 
 	missing atomic.Bool // the newest messages may be missing: their ids are not given again
@@ -107,6 +110,7 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 	options := []nats.Option{
 		nats.Name("foyer " + c.cfg.Node), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.ReconnectBufSize(-1), // who publishes while it is away shall hear of it
 		nats.ReconnectHandler(func(*nats.Conn) { c.wake() }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { c.wake() }),
@@ -144,7 +148,10 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 	}
 	c.stop = stop
 	c.wg.Go(func() { c.watch(running) })
-	return nil
+	if !c.embedded() {
+		c.others, err = c.join()
+	}
+	return err
 }
 
 // await waits until everything that things are kept in is there.
@@ -171,6 +178,9 @@ func (c *Cluster) Close() error {
 	}
 	c.saves.close()
 	c.saves.cancel()
+	if c.others != nil {
+		c.others.leave()
+	}
 	if c.stop != nil {
 		c.stop()
 	}

@@ -28,8 +28,10 @@ func (in *Instance) run() {
 // start makes the application.
 func (in *Instance) start() {
 	in.startErr = errors.New("application panicked")
-	in.code = in.app.make()
-	err := in.loadObjects()
+	err := in.place()
+	if err == nil && in.tunnel == nil {
+		err = in.loadObjects()
+	}
 	if err == nil {
 		err = in.code.OnAppStart(in)
 	}
@@ -128,12 +130,16 @@ func (in *Instance) end() {
 	in.stopping = true
 	in.drain()
 	for c := range in.pending {
-		in.protect(func() { in.drop(c, appShutdown()) })
+		in.protect(func() { in.drop(c, in.unsettled()) })
+	}
+	for c := range in.pulls {
+		c.Close(in.farewell())
+		in.protect(func() { in.drop(c, in.farewell()) })
 	}
 	for len(in.clients) > 0 {
 		c := in.clients[len(in.clients)-1]
-		c.Close(appShutdown())
-		in.protect(func() { in.drop(c, appShutdown()) })
+		c.Close(in.farewell())
+		in.protect(func() { in.drop(c, in.farewell()) })
 	}
 	if in.startErr == nil && !in.broken {
 		in.protect(in.code.OnAppStop)
@@ -149,6 +155,9 @@ func (in *Instance) end() {
 	if in.startErr == nil && !in.broken {
 		in.saveRest()
 		in.wg.Wait()
+	}
+	if in.disclaim != nil {
+		in.disclaim()
 	}
 	in.host.forget(in)
 	if in.startErr == nil {

@@ -38,6 +38,8 @@ type Request struct {
 	AMF3     bool
 	// Reconnects says that the peer understands ReconnectRequest.
 	Reconnects bool
+
+	node nodeKind // what another node wants; set when it has proved to be one
 }
 
 // deaf is the peer of an instance's local client: nobody listens there.

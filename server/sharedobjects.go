@@ -112,7 +112,11 @@ func (in *Instance) uncount(o *object) {
 // serveSharedObject takes what a client asks for. It reports true when that has
 // to wait, and the client's credit with it.
 func (in *Instance) serveSharedObject(c *Client, m *sharedobject.Message) (waits bool) {
-	if in.broken || c.state != clientAccepted {
+	if in.broken || c.state != clientAccepted || c.req.node == forPull {
+		return false
+	}
+	if in.tunnel != nil {
+		in.tunnel.sharedObject(c, m)
 		return false
 	}
 	if o := in.objects[objectKey{m.Name, m.Persistent}]; o != nil && o.saving() {
