@@ -90,7 +90,8 @@ func (h *Host) Resolve(path string) (app, instance string, ok bool) {
 }
 
 // Start starts an instance that stays until the host stops ("room/blue"). It
-// returns when OnAppStart has run, with its error.
+// returns when OnAppStart has run, with its error; an *ElsewhereError says that
+// another node runs it.
 func (h *Host) Start(instance string) error {
 	for {
 		in, err := h.instance(instance, true)
@@ -101,6 +102,9 @@ func (h *Host) Start(instance string) error {
 		if in.startErr != nil {
 			<-in.done
 			return in.startErr
+		}
+		if in.tunnel != nil {
+			return in.tunnel.owner
 		}
 		// The pin may have come when an idle instance had already decided.
 		in.pinned.Store(true)
@@ -248,11 +252,11 @@ func (h *Host) forget(in *Instance) {
 // refusal is what a client is told of an error of OnConnect or OnAppStart:
 // only a *rtmp.StatusError in its own words.
 func refusal(err error) error {
+	if errors.Is(err, errUnreachable) {
+		return unplaced() // what the owner said is not for clients
+	}
 	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
 		return s
-	}
-	if errors.Is(err, errUnreachable) {
-		return unplaced()
 	}
 	return Reject("Connection failed.")
 }
