@@ -184,6 +184,9 @@ func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, 
 func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) {
 	args := r.Args
 	r.Args = nil // not kept for the life of the client
+	if r.node == forPull && h.owned(r.Path) == nil {
+		return nil, notHere()
+	}
 	patience := time.Now().Add(reachTimeout)
 	for {
 		in, err := h.instance(r.Path, false)

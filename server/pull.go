@@ -61,12 +61,10 @@ func (t *tunnel) pull(s *stream) *pull {
 
 // linger ends a pull after a while, unless somebody plays then.
 func (t *tunnel) linger(p *pull) {
-	if p.timer == nil {
-		p.timer = t.in.After(pullLinger, func() {
-			p.timer = nil
-			t.look(p)
-		})
+	if p.timer != nil {
+		p.timer.Stop()
 	}
+	p.timer = t.in.After(pullLinger, func() { t.look(p) })
 }
 
 // look ends a pull that nobody needs.
