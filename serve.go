@@ -137,10 +137,7 @@ func (n *node) listen(ctx context.Context) (err error) {
 // build makes the host with its applications, and the web side.
 func (n *node) build() {
 	s := n.settings
-	n.host = &server.Host{
-		Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle,
-		NodeSecret: string(n.secrets.lobby), Redirect: s.Elsewhere == "redirect",
-	}
+	n.host = &server.Host{Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Redirect: s.Elsewhere == "redirect"}
 	if n.recorder != nil {
 		n.host.OnStream = n.recorder.OnStream
 	}
@@ -162,7 +159,7 @@ func (n *node) build() {
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
 			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers,
 		}
-		n.host.HandleClaimed("room", func() server.Application { return room.New(cfg) })
+		n.host.Handle("room", func() server.Application { return room.New(cfg) })
 	}
 	n.pages = web.New(web.Config{
 		Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
