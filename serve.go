@@ -165,7 +165,9 @@ func (n *node) listen(ctx context.Context) (err error) {
 // build makes the host with its applications, and the web side.
 func (n *node) build() {
 	s := n.settings
-	n.host = &server.Host{Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.store}
+	n.host = &server.Host{
+		Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.store, Redirect: s.Elsewhere == "redirect",
+	}
 	n.joinNodes()
 	if n.recorder != nil {
 		n.host.OnStream = n.recorder.OnStream

@@ -36,6 +36,8 @@ type settings struct {
 
 	Publish string `group:"rooms" default:"takeover" enum:"takeover,reject" help:"When somebody publishes, with the right key, what is published already: takeover or reject. Default: ${default}."`
 
+	Elsewhere string `group:"rooms" default:"serve" enum:"serve,redirect" help:"What becomes of an RTMP client whose room runs on another node: serve it from here, or redirect it there. Default: ${default}."`
+
 	MaxUsers int `group:"rooms" default:"1000" placeholder:"N" help:"How many people with a nick a room holds. Default: ${default}."`
 
 	Record      []string `group:"rooms" placeholder:"ROOM" help:"Rooms to record: all, or their names. A broadcast becomes an FLV file in the folder recordings of --data."`

@@ -76,6 +76,16 @@
 //
 // It goes over the wire even to an instance of the same process, or to itself.
 //
+// # Several nodes
+//
+// An instance of an application handled with [Host.HandleClaimed] runs on one
+// node at a time: [Places] says where. A client that comes to another node is
+// served there by a tunnel, an instance of the same name without the
+// application: calls, pushes, shared objects and what is published go through
+// a connection to the owner for each client, so that the owner's application
+// knows it as any other; pictures come once for each stream and node. Nodes
+// know each other by [Host.NodeSecret].
+//
 // # Other ways in
 //
 // A program that speaks something else than RTMP, such as the WebSocket

@@ -91,7 +91,8 @@ func (h *Host) Resolve(path string) (app, instance string, ok bool) {
 }
 
 // Start starts an instance that stays until the host stops ("room/blue"). It
-// returns when OnAppStart has run, with its error.
+// returns when OnAppStart has run, with its error; an *ElsewhereError says that
+// another node runs it.
 func (h *Host) Start(instance string) error {
 	for {
 		in, err := h.instance(instance, true)
@@ -102,6 +103,9 @@ func (h *Host) Start(instance string) error {
 		if in.startErr != nil {
 			<-in.done
 			return in.startErr
+		}
+		if in.tunnel != nil {
+			return in.tunnel.owner
 		}
 		// The pin may have come when an idle instance had already decided.
 		in.pinned.Store(true)
@@ -181,6 +185,9 @@ func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, 
 func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) {
 	args := r.Args
 	r.Args = nil // not kept for the life of the client
+	if r.node == forPull && h.owned(r.Path) == nil {
+		return nil, notHere()
+	}
 	patience := time.Now().Add(reachTimeout)
 	for {
 		in, err := h.instance(r.Path, false)
@@ -249,11 +256,11 @@ func (h *Host) forget(in *Instance) {
 // refusal is what a client is told of an error of OnConnect or OnAppStart:
 // only a *rtmp.StatusError in its own words.
 func refusal(err error) error {
+	if errors.Is(err, errUnreachable) {
+		return unplaced() // what the owner said is not for clients
+	}
 	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
 		return s
-	}
-	if errors.Is(err, errUnreachable) {
-		return unplaced()
 	}
 	return Reject("Connection failed.")
 }

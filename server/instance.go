@@ -30,6 +30,7 @@ type Instance struct {
 	giveUp   context.CancelFunc
 	wg       sync.WaitGroup // what Go and NetConnections started
 	pinned   atomic.Bool    // stays until the host stops
+	mine     atomic.Bool    // the claim is ours, though OnAppStart may not have run
 	started  chan struct{}  // closed when OnAppStart has run
 	done     chan struct{}  // closed when nothing of the instance is left
 

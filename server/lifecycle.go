@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"log/slog"
 	"runtime/debug"
 	"time"
 )
@@ -36,7 +37,11 @@ func (in *Instance) start() {
 		err = in.code.OnAppStart(in)
 	}
 	if in.startErr = err; err != nil {
-		in.log.Warn("instance refused to start", "err", in.startErr)
+		level := slog.LevelWarn
+		if errors.Is(err, errUnreachable) {
+			level = slog.LevelDebug // who came tries again, and complains in the end
+		}
+		in.log.Log(in.ctx, level, "instance refused to start", "err", err)
 		return
 	}
 	if c, ok := in.code.(Caller); ok {

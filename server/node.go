@@ -91,7 +91,14 @@ func (h *Host) owned(path string) *Instance {
 	if in == nil {
 		return nil
 	}
-	<-in.started
+	if in.mine.Load() {
+		<-in.started
+	}
+	select {
+	case <-in.started:
+	default:
+		return nil // whoever says that it is ours may be this very instance, which asks
+	}
 	if in.startErr != nil || in.tunnel != nil {
 		return nil
 	}

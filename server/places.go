@@ -13,10 +13,10 @@ import (
 // Times of instances that several nodes could run.
 const (
 	// claimTimeout is how long a claim may take.
-	claimTimeout = 8 * time.Second
+	claimTimeout = 3 * time.Second
 	// reachTimeout is how long a client waits for an owner that answers, and
 	// reachPause how often it is looked for.
-	reachTimeout = 8 * time.Second
+	reachTimeout = 7 * time.Second
 	reachPause   = 250 * time.Millisecond
 	// findTimeout is how long it may take to find out where one runs.
 	findTimeout = time.Second
@@ -80,6 +80,7 @@ func (in *Instance) place() error {
 			return fmt.Errorf("claiming: %w: %w", errUnreachable, err)
 		}
 		in.disclaim = release
+		in.mine.Store(true)
 	}
 	in.code = in.app.make()
 	return nil

@@ -61,12 +61,10 @@ func (t *tunnel) pull(s *stream) *pull {
 
 // linger ends a pull after a while, unless somebody plays then.
 func (t *tunnel) linger(p *pull) {
-	if p.timer == nil {
-		p.timer = t.in.After(pullLinger, func() {
-			p.timer = nil
-			t.look(p)
-		})
+	if p.timer != nil {
+		p.timer.Stop()
 	}
+	p.timer = t.in.After(pullLinger, func() { t.look(p) })
 }
 
 // look ends a pull that nobody needs.
@@ -83,11 +81,13 @@ func (t *tunnel) look(p *pull) {
 	}
 }
 
-// stream is Host.Stream for an instance that another node runs.
-func (t *tunnel) stream(name string) *relay.Stream {
+// bring returns the pull of a stream when the owner has said whether somebody
+// publishes, or has taken pullWait; nil when there are too many. Not for the
+// instance goroutine.
+func (t *tunnel) bring(name string) *pull {
 	found := make(chan *pull, 1)
 	if !t.in.post(func() {
-		if !t.pullable(name) || t.in.checkStreamName(name) != "" {
+		if !t.pullable(name) {
 			found <- nil
 			return
 		}
@@ -101,16 +101,30 @@ func (t *tunnel) stream(name string) *relay.Stream {
 	if p == nil {
 		return nil
 	}
+	wait := time.NewTimer(pullWait)
+	defer wait.Stop()
 	select {
 	case <-p.told:
-	case <-time.After(pullWait):
+	case <-wait.C:
 	case <-t.in.ctx.Done():
 	}
-	if !p.relay.Live() {
-		t.in.post(func() { t.look(p) })
+	return p
+}
+
+// stream is Host.Stream for an instance that another node runs.
+func (t *tunnel) stream(name string) *relay.Stream {
+	if t.in.checkStreamName(name) != "" {
 		return nil
 	}
-	return p.relay
+	p := t.bring(name)
+	switch {
+	case p == nil:
+		return nil
+	case p.relay.Live():
+		return p.relay
+	}
+	t.in.post(func() { t.look(p) })
+	return nil
 }
 
 // run pulls until ctx ends. What breaks is mended; the players wait.

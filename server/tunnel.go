@@ -16,6 +16,7 @@ import (
 const (
 	controlPing    = time.Second
 	controlTimeout = 5 * time.Second
+	controlDial    = 2 * time.Second
 )
 
 // A tunnel is the application of an instance that another node runs, its
@@ -40,7 +41,7 @@ func (t *tunnel) OnAppStart(in *Instance) error {
 	}
 	cfg := in.host.Config
 	cfg.PingInterval, cfg.PingTimeout = controlPing, controlTimeout
-	ctx, cancel := context.WithTimeout(in.starting, controlTimeout)
+	ctx, cancel := context.WithTimeout(in.starting, controlDial)
 	defer cancel()
 	s, info, err := rtmp.Dial(ctx, t.uri(), &rtmp.ConnectRequest{
 		FlashVer: agent, ObjectEncoding: 3, Object: amf.Object{in.host.proof("control", nil)},
@@ -179,8 +180,8 @@ func (t *tunnel) publish(c *Client, name, kind string, h publishing) {
 func (t *tunnel) play(c *Client, name string, h playing) {
 	u := c.Data.(*upstream)
 	public, _, _ := strings.Cut(name, "?")
-	if u.opening >= rtmp.MaxStreams || !t.pullable(public) {
-		h.reject(&rtmp.StatusError{Code: rtmp.CodePlayFailed, Description: "Too many streams."})
+	if u.opening >= rtmp.MaxStreams {
+		h.reject(tooManyStreams())
 		return
 	}
 	u.opening++
@@ -188,6 +189,9 @@ func (t *tunnel) play(c *Client, name string, h playing) {
 		st, err := u.session.CreateStream(ctx)
 		if err == nil {
 			err = st.Play(ctx, name, rtmp.StartLive, nothing{})
+		}
+		if err == nil && t.bring(public) == nil {
+			err = tooManyStreams()
 		}
 		if !t.in.post(func() { u.opening--; t.played(c, public, st, err, h) }) {
 			h.reject(appShutdown())
@@ -206,7 +210,7 @@ func (t *tunnel) played(c *Client, public string, st *rtmp.Stream, err error, h 
 		return
 	}
 	s := t.in.stream(public)
-	t.pull(s)
+	t.pull(s) // it may have ended meanwhile
 	t.in.begin(&playback{client: c, stream: s, up: st}, h)
 }
 
@@ -216,6 +220,10 @@ func (t *tunnel) stopped(p *playback) {
 	if s := p.stream; s.playing == 0 && s.pull != nil {
 		t.linger(s.pull)
 	}
+}
+
+func tooManyStreams() error {
+	return &rtmp.StatusError{Code: rtmp.CodePlayFailed, Description: "Too many streams."}
 }
 
 // asked is what the owner said, or that it could not be asked.

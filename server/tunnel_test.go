@@ -46,6 +46,10 @@ func (a *edgeApp) OnConnect(c *Client, args amf.Args) error {
 		e.Application, e.Extra = because("You are banned.", 7*time.Second), []amf.Field{{Name: "ex", Value: amf.Object{{Name: "code", Value: amf.Number(302)}}}}
 		return e
 	}
+	if name == "slow" {
+		a.in.After(20*time.Second, func() { a.in.Accept(c) })
+		return ErrPending
+	}
 	a.guests = append(a.guests, guest{a.node, c.req.Addr.String(), c.Protocol(), c.Agent()})
 	a.clients[name] = c
 	c.Push(&Push{Method: "welcome", Args: []amf.Value{amf.String(a.node)}})
@@ -395,6 +399,33 @@ func TestTunnelKeepsOrderAndHoldsBack(t *testing.T) {
 			}
 		}
 		goodbye(one, two)
+	})
+}
+
+// TestTunnelWaitsForTheOwner: an application may leave a client pending for
+// longer than a handshake takes; one that does not wait is gone there, too.
+func TestTunnelWaitsForTheOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, "a", "b")
+		defer s.close()
+		one := mustDial(t, &s.net, "rtmp://a/app/x", amf.String("one"))
+		slow := Request{Path: "app/x", Args: amf.Args{amf.String("slow")}, Protocol: "ws"}
+		began := time.Now()
+		c, err := s.hosts["b"].Connect(t.Context(), new(fakePeer), slow)
+		if err != nil || time.Since(began) != 20*time.Second {
+			t.Fatalf("after %v: %v", time.Since(began), err)
+		}
+		c.Leave(rtmp.ErrGoodbye)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := s.hosts["b"].Connect(ctx, new(fakePeer), slow); err == nil {
+			t.Error("let in after it has gone")
+		}
+		time.Sleep(30 * time.Second)
+		if left := s.apps["a"].left; len(left) != 2 {
+			t.Errorf("left: %v", left)
+		}
+		goodbye(one)
 	})
 }
 

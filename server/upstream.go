@@ -53,7 +53,9 @@ func (u *upstream) run(ctx context.Context, args amf.Args) {
 	if q := u.c.Query(); q != "" {
 		uri += "?" + q
 	}
-	s, _, err := rtmp.Dial(ctx, uri, request, rtmp.DialOptions{Config: &in.host.Config, Handler: u, Dial: in.host.Dial})
+	cfg := in.host.Config
+	cfg.HandshakeTimeout = in.host.admitTimeout() + controlTimeout // the owner may leave the client pending
+	s, _, err := rtmp.Dial(ctx, uri, request, rtmp.DialOptions{Config: &cfg, Handler: u, Dial: in.host.Dial})
 	if err != nil {
 		in.post(func() { u.refused(err) })
 		return

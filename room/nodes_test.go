@@ -1,0 +1,151 @@
+package room_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"foyer/lobby"
+	"foyer/netconnection"
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// claims is where the rooms of several nodes run.
+type claims struct {
+	mu    sync.Mutex
+	owner map[string]string // RTMP address by instance
+}
+
+type claimant struct {
+	*claims
+	rtmp string
+}
+
+func (c claimant) Claim(_ context.Context, instance string, _ func()) (func(), error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o, taken := c.owner[instance]; taken {
+		return nil, &server.ElsewhereError{Node: o, RTMP: o}
+	}
+	c.owner[instance] = c.rtmp
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.owner, instance)
+	}, nil
+}
+
+// newNodes returns hosts on real sockets that share their rooms.
+func newNodes(t testing.TB, n int, cfg room.Config) (hosts []*server.Host, addresses []string) {
+	t.Helper()
+	all := &claims{owner: make(map[string]string)}
+	for range n {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		uri := "rtmp://" + ln.Addr().String()
+		h := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Places: claimant{all, uri}, NodeSecret: "among nodes"}
+		h.HandleClaimed("room", func() server.Application { return room.New(cfg) })
+		if cfg.Lobby == "" {
+			cfg.Lobby = uri + "/lobby"
+			h.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{Secret: secret, AdminToken: token}) })
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		served := make(chan error, 1)
+		go func() { served <- h.Serve(ctx, ln) }()
+		t.Cleanup(func() {
+			h.Stop(context.Background())
+			cancel()
+			if err := <-served; err != nil {
+				t.Error(err)
+			}
+		})
+		hosts, addresses = append(hosts, h), append(addresses, uri)
+	}
+	return hosts, addresses
+}
+
+// TestRoomOfTwoNodes: who comes by another node is a guest like any other.
+func TestRoomOfTwoNodes(t *testing.T) {
+	hosts, addresses := newNodes(t, 2, config())
+	visitor, _ := dial(t, addresses[0]+"/lobby")
+	rooms := watch(t, visitor, lobby.ObjectRooms, "blue")
+	mod := moderate(t, hosts[0])
+	guest, err := connectAs(t, hosts[1], server.Request{
+		Args: amf.Args{amf.String("ann")}, Protocol: "wss", AMF3: true, Addr: netip.MustParseAddrPort("203.0.113.9:1"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, _ := guest.must("users").(amf.StrictArray)
+	if len(users) != 2 || amf.Lookup(users[1], "via") != amf.String("web") || amf.Lookup(users[1], "nick") != amf.String("ann") {
+		t.Errorf("users: %s", brief(users))
+	}
+	if _, err := connect(t, hosts[1], amf.String("ANN")); err == nil {
+		t.Error("two of one nick")
+	}
+	if err := publish(t, addresses[1]+"/room/blue", "live?key="+key+"-blue"); err != nil {
+		t.Fatal(err)
+	}
+	const viewers = 5
+	for range viewers {
+		p, err := connect(t, hosts[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.client.Play("live", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "everybody, once, in the lobby", rooms, func(v amf.Value) bool {
+		e, err := lobby.ParseEntry(v)
+		return err == nil && e.Users == 2 && e.Viewers == viewers && e.Publishers == 1 && e.Spectators == 0
+	})
+	mod.must("ban", amf.String("ann"), amf.Number(60))
+	for _, h := range hosts {
+		_, err := connectAs(t, h, server.Request{Args: amf.Args{amf.String("other")}, Addr: netip.MustParseAddrPort("203.0.113.9:2")})
+		if reason, _ := application(err); err == nil || reason == "" {
+			t.Errorf("banned by address, and came in: %v", err)
+		}
+	}
+}
+
+// BenchmarkCall is a call at the node that runs the room, and at another one.
+func BenchmarkCall(b *testing.B) {
+	hosts, addresses := newNodes(b, 2, config())
+	if err := hosts[0].Start("room/blue"); err != nil {
+		b.Fatal(err)
+	}
+	for i, name := range []string{"owner", "elsewhere"} {
+		b.Run(name, func(b *testing.B) {
+			took := benchmarkCall(b, addresses[i]+"/room/blue")
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "median-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
+	}
+}
+
+func benchmarkCall(b *testing.B, uri string) (took []time.Duration) {
+	nc, err := netconnection.Dial(b.Context(), uri, netconnection.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer nc.Close()
+	for b.Loop() {
+		began := time.Now()
+		if _, err := nc.Call(b.Context(), "users"); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(began))
+	}
+	return took
+}

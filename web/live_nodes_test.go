@@ -1,0 +1,114 @@
+package web
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"foyer/room"
+	"foyer/server"
+)
+
+// twoNodes is where the rooms of two nodes run: at the first that claims them.
+type twoNodes struct {
+	mu    sync.Mutex
+	owner map[string]*nodeOfTwo
+}
+
+type nodeOfTwo struct {
+	*twoNodes
+	name, rtmp string
+}
+
+func (n *nodeOfTwo) Claim(_ context.Context, instance string, _ func()) (func(), error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if o := n.owner[instance]; o != nil {
+		return nil, &server.ElsewhereError{Node: o.name, RTMP: o.rtmp}
+	}
+	n.owner[instance] = n
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.owner, instance)
+	}, nil
+}
+
+func (n *nodeOfTwo) Find(_ context.Context, instance string) *server.ElsewhereError {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if o := n.owner[instance]; o != nil && o != n {
+		return &server.ElsewhereError{Node: o.name, RTMP: o.rtmp}
+	}
+	return nil
+}
+
+func newNode(t *testing.T, all *twoNodes, name string) *studio {
+	n := &nodeOfTwo{twoNodes: all, name: name}
+	s := newStudio(t, func(h *server.Host, _ *Config) {
+		h.Places, h.NodeSecret = n, "among nodes"
+		h.HandleClaimed("room", func() server.Application {
+			return room.New(room.Config{Takeover: true, StreamKey: func(string) string { return "k" }})
+		})
+	})
+	n.rtmp = strings.TrimSuffix(s.rtmp, "/room/blue")
+	return s
+}
+
+// TestLiveElsewhere: viewers of every kind at one node see what is published at
+// another one, where they are counted.
+func TestLiveElsewhere(t *testing.T) {
+	all := &twoNodes{owner: make(map[string]*nodeOfTwo)}
+	b := newNode(t, all, "b")
+	a := newNode(t, all, "a") // ends first
+	if resp := b.get(t, "GET", "/live/blue/live.flv"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("before it runs: %s", resp.Status)
+	}
+	send, _ := a.publish(t, "live")
+	send(0, showMeta, showHeader)
+	second(send, 0)
+	if resp := b.get(t, "GET", "/live/blue/other.flv"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("another stream: %s", resp.Status)
+	}
+	resp := b.get(t, "GET", "/live/blue/live.flv")
+	got := make([]byte, 400)
+	if n, err := io.ReadFull(resp.Body, got); err != nil || !strings.HasPrefix(string(got), "FLV") || !strings.Contains(string(got), "videocodecid") {
+		t.Fatalf("HTTP-FLV: %s, %q, %v", resp.Status, got[:n], err)
+	}
+	a.clients(t, "other", 1)
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(b.web.URL, "http")+"/ws/live/blue/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	wantText(t, conn, showInit)
+	wantBoxes(t, conn, "ftyp")
+	second(send, 1000)
+	wantBoxes(t, conn, "moof")
+	a.clients(t, "ws", 1)
+	if resp := b.get(t, "GET", "/live/blue/live.mp4"); resp.StatusCode != http.StatusOK {
+		t.Errorf("picture: %s", resp.Status)
+	}
+	done := make(chan struct{})
+	go func() { // it goes on: a playlist needs two key frames
+		defer close(done)
+		for at := uint32(2000); at < 12000; at += 1000 {
+			second(send, at)
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	if resp := b.get(t, "GET", "/live/blue/live.m3u8"); resp.StatusCode != http.StatusOK {
+		t.Errorf("HLS: %s", resp.Status)
+	}
+	<-done
+	if n := b.host.Stats().Accepted["room"]; n == 0 {
+		t.Error("nobody came by b")
+	}
+}
