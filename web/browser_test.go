@@ -61,6 +61,7 @@ func TestBrowser(t *testing.T) {
 		{"stage", testStage},
 		{"recordings", testRecordings},
 		{"live", testLive},
+		{"live tracks", testLiveTracks},
 		{"live sound only", testLiveSoundOnly},
 		{"live lobby", testLiveLobby},
 		{"live owner", testLiveOwner},
