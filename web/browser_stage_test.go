@@ -4,14 +4,20 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"foyer/lobby"
+	"foyer/media"
 )
 
 // testStage tells the top of a room's page what the room says of its streams.
@@ -121,6 +127,91 @@ func testRecordings(t *testing.T, browser context.Context) {
 	if got := eval[string](b, `new URL(document.querySelector(".recordings li:last-child a").href).pathname`); got != "/recordings/blue/a.flv" {
 		t.Errorf("the link leads to %s", got)
 	}
+	b.wait(`document.querySelectorAll(".recordings li button").length === 1`) // what goes on has no end
+	b.expect("404")
+	b.click(".recordings li button")
+	b.waitText(".film .error", "This browser cannot play it.")
+}
+
+// record puts a recording of room blue into a folder: ten seconds of green, ten of red.
+func record(t *testing.T, dir, name string) {
+	t.Helper()
+	needFFmpeg(t)
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "color=c=0x00c000:s=320x180:r=25:d=10", "-f", "lavfi", "-i", "color=c=0xc00000:s=320x180:r=25:d=10",
+		"-f", "lavfi", "-i", "sine=duration=20", "-filter_complex", "[0][1]concat[v]", "-map", "[v]", "-map", "2", "-c:v", "libx264", "-profile:v", "baseline", "-pix_fmt", "yuv420p",
+		"-preset", "ultrafast", "-g", "50", "-c:a", "aac", "-f", "flv", "pipe:1")
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("ffmpeg: %v", err)
+	}
+	tags, err := media.NewFLVReader(bytes.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flv := media.FLV{File: true}
+	var file []byte
+	for m, err := tags.Next(); err == nil; m, err = tags.Next() {
+		file = flv.Append(file, m)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "blue"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "blue", name), file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testFilm plays a recording in the room page while something is live, seeks
+// with the keyboard and by pointer, and goes back to live.
+func testFilm(t *testing.T, browser context.Context) {
+	dir := t.TempDir()
+	record(t, dir, "main-2026-01-02T03-04-05Z.flv")
+	recorder, err := media.OpenRecorder(media.RecorderConfig{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { recorder.Close() })
+	h := newHouse(t)
+	h.stopWeb()
+	h.recorder = recorder
+	h.startWeb()
+	h.room("blue", "Blue")
+	h.publish("blue", "main", lavfi("color=c=0x0000c0:s=320x180:r=25")...)
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.waitText(".player-state", "Live")
+	b.click(".recordings summary")
+	b.waitText(".recordings li", "20 s")
+	b.do(chromedp.Focus(chromedp.CSS(".recordings li button")))
+	b.press(kb.Enter)
+	b.wait(`(window.video = document.querySelector(".film[open] video")) !== null && video.videoWidth === 320 && video.currentTime > 0.5 && !video.paused`)
+	b.wait(pixel + ` === "0 2 0" && document.activeElement === video`)
+	b.waitText(".player-state", "Paused")
+	if d := eval[float64](b, `video.duration`); d < 19.5 || d > 20.5 {
+		t.Errorf("lasts %v s", d)
+	}
+	b.audit("film")
+	b.press(" ")
+	b.wait(`video.paused`)
+	from := eval[float64](b, `video.currentTime`)
+	b.press(kb.ArrowRight)
+	b.wait(fmt.Sprintf(`Math.abs(video.currentTime - %v - 5) < 0.5 && !video.seeking`, from))
+	eval[bool](b, `(video.currentTime = 16.5, true)`) // what the pointer does on the browser's own controls
+	b.wait(`!video.seeking && ` + pixel + ` === "2 0 0"`)
+	b.press(kb.ArrowLeft)
+	b.wait(`!video.seeking && video.currentTime < 12`)
+	b.press(kb.ArrowLeft)
+	b.wait(`!video.seeking && video.currentTime < 7 && ` + pixel + ` === "0 2 0"`)
+	b.press(" ")
+	b.wait(`!video.paused && video.currentTime > 7`)
+	b.press(kb.Escape)
+	b.wait(`!document.querySelector(".film").open && !video.src && document.activeElement.matches(".recordings li button")`)
+	b.waitText(".player-state", "Live")
+	b.click(".recordings li button") // by pointer
+	b.wait(`video.currentTime > 0.2 && !video.paused`)
+	b.click(".film form button")
+	b.waitText(".player-state", "Live")
 }
 
 func testLobbyPictures(t *testing.T, browser context.Context) {

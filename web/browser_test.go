@@ -60,6 +60,7 @@ func TestBrowser(t *testing.T) {
 		{"ingest words", testIngestWords},
 		{"stage", testStage},
 		{"recordings", testRecordings},
+		{"film", testFilm},
 		{"live", testLive},
 		{"live tracks", testLiveTracks},
 		{"live sound only", testLiveSoundOnly},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foyer/lobby"
+	"foyer/media"
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
@@ -28,6 +29,8 @@ type house struct {
 	host *server.Host
 	rtmp string // address
 	http string // address, the same after a restart
+
+	recorder *media.Recorder // for the next startWeb; nil: nothing was recorded
 
 	stopHost, stopWeb func()
 }
@@ -90,7 +93,7 @@ func (h *house) startWeb() {
 	h.t.Helper()
 	ln := h.listen(h.http)
 	h.http = ln.Addr().String()
-	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey})
+	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey, Recorder: h.recorder})
 	srv := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(h.log().Handler(), slog.LevelDebug)}
 	served := make(chan struct{})
 	go func() { // ends with srv; stopWeb waits for it

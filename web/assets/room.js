@@ -5,6 +5,7 @@
 import { Chat } from "./chat.js";
 import { ChatLog } from "./chatlog.js";
 import { Composer } from "./composer.js";
+import { Film } from "./film.js";
 import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
 import { NO_CONNECTION, SharedObject, explain } from "./netconnection.js";
@@ -37,6 +38,7 @@ const people = new People(the(".people"));
 const menu = new Menu(the(".menu"));
 const panel = new Panel(the(".moderate"));
 const stage = new Stage(the(".stage"), name), owner = new Owner(the(".owner"), name);
+const film = new Film(the(".film"), stage.player);
 const users = SharedObject.getRemote("users", uri);
 const state = SharedObject.getRemote("room", uri);
 
@@ -283,7 +285,7 @@ keepFitting();
 document.documentElement.classList.add("scripted");
 showWays(the(".ways"), name, document.body.dataset.rtmp ?? "");
 addCopyButtons(the(".side"), tell);
-showRecordings(the(".recordings"), name);
+showRecordings(the(".recordings"), name, (recording) => film.open(recording));
 nickBox.value = memory.nick;
 const before = memory.inside(name);
 if (before) {
