@@ -15,7 +15,7 @@ import (
 // Names of the shared objects of a room.
 const (
 	ObjectUsers = "users"   // a slot per user, by id: {nick, role, since, via}
-	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked
+	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked, recording
 	ObjectsOpen = "public/" // users may create and write objects whose names start so
 )
 
@@ -34,7 +34,14 @@ type Config struct {
 	Takeover   bool                     // a newer publisher of a stream takes over from the older one
 	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
 	MaxUsers   int                      // default DefaultMaxUsers
+	Recorder   Recorder                 // nil: moderators cannot have anything recorded
 	Failures   *lobby.Failures          // who guessed credentials; nil means lobby.Guesses
+}
+
+// A Recorder keeps the broadcasts of rooms. Its methods do not block.
+type Recorder interface {
+	Record(room string, on bool)
+	Recorded(room string) bool
 }
 
 // Room is the application. All of it belongs to the instance goroutine.
@@ -174,6 +181,7 @@ func (r *Room) Methods() map[string]server.Method {
 		"remove":  r.moderated(r.remove),
 		"slow":    r.moderated(r.setSlow),
 		"lock":    r.moderated(r.setLock),
+		"record":  r.moderated(r.setRecord),
 		"title":   r.moderated(r.setTitle),
 		"tags":    r.moderated(r.setTags),
 		"unlist":  r.moderated(r.setUnlisted),

@@ -213,15 +213,16 @@ function whoAmI() {
 }
 
 state.onSync = () => {
-  const { title = "", topic = "", slow = 0, locked = false } = state.data;
+  const { title = "", topic = "", slow = 0, locked = false, recording } = state.data;
   the(".title").textContent = title || name;
   document.title = `${title || name} · foyer`;
   the(".topic").textContent = topic;
   stage.update(state.data);
   owner.update(state.data.ingest);
   the(".stage .lock").hidden = !locked;
+  the(".stage .recorded").hidden = !recording;
   composer.slow(slow);
-  panel.update({ title, topic, slow, locked });
+  panel.update({ title, topic, slow, locked, recording });
 };
 
 chat.isMine = ({ user }) => me.nick !== "" && (user.id === me.id || sameNick(user.nick, me.nick));
