@@ -143,6 +143,19 @@ func testLiveOwner(t *testing.T, browser context.Context) {
 	b.waitText(".owner-server", "/room/blue")
 	b.waitText(".ingest", "without B-frames")
 	b.audit("owner")
+	b.click(".ingest button")
+	b.waitText(".ingest button", "Press again to end it")
+	b.waitText(".onstage", "On air: main") // once is by mistake
+	b.do(chromedp.Focus(chromedp.CSS(".ingest button")))
+	eval[bool](b, `(window.said = document.querySelector(".ingest").textContent, true)`)
+	b.wait(`document.querySelector(".ingest").textContent.replace(/Press.*it|End.*cast/, "") !== said.replace(/Press.*it|End.*cast/, "")`) // new figures
+	b.wait(`document.activeElement.matches(".ingest button")`)
+	b.waitText(".ingest button", "End this broadcast") // it was long ago
+	b.click(".ingest button")
+	b.waitText(".ingest button", "Press again to end it")
+	b.click(".ingest button")
+	b.waitText(".onstage", "Nobody is broadcasting")
+	b.wait(`document.querySelector(".ingest").textContent === "" || !document.querySelector(".ingest button")`)
 	b.click(".composer .leave")
 	b.wait(`!document.querySelector(".owner").checkVisibility() && document.querySelector(".owner-key").textContent === ""`)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,7 +70,7 @@ func (h *house) startHost() {
 	h.host.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{Secret: secret, AdminToken: token}) })
 	h.host.Handle("room", func() server.Application {
 		return room.New(room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one",
-			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second})
+			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second, Recorder: new(tape)})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
@@ -123,6 +124,16 @@ func (h *house) ask(name, method string, args ...amf.Value) {
 	if _, err := h.host.Call(h.t.Context(), "room/"+name, method, args...); err != nil {
 		h.t.Fatalf("%s of %s: %v", method, name, err)
 	}
+}
+
+// A tape is a room's recorder that only remembers what it was told.
+type tape struct{ rooms sync.Map }
+
+func (t *tape) Record(room string, on bool) { t.rooms.Store(room, on) }
+
+func (t *tape) Recorded(room string) bool {
+	on, _ := t.rooms.Load(room)
+	return on == true
 }
 
 // A guest is somebody in a room, or a room in the lobby, without a wire.
