@@ -62,7 +62,7 @@ type node struct {
 	web      *http.Server
 	pages    *web.Handler
 	store    *cluster.Cluster
-	recorder *media.Recorder // nil when there is nothing to record and no recording
+	recorder *media.Recorder // nil when nothing can be recorded
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
 	http     net.Listener
@@ -95,13 +95,18 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 	return n, nil
 }
 
-// record opens the recordings, if there are or will be any.
+// record opens the recordings. Where nothing is to be recorded unless a
+// moderator says so, a folder that cannot be had is no reason not to start.
 func (n *node) record() (err error) {
 	s, dir := n.settings, filepath.Join(n.settings.Data, "recordings")
-	if _, err := os.Stat(dir); len(s.Record) == 0 && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(dir); !s.hosts("room") && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	n.recorder, err = media.OpenRecorder(media.RecorderConfig{Dir: dir, Rooms: s.Record, Limit: int64(s.RecordLimit), Log: n.log})
+	if err != nil && len(s.Record) == 0 {
+		n.log.Warn("recordings not opened", "err", err)
+		return nil
+	}
 	return err
 }
 
@@ -191,6 +196,9 @@ func (n *node) build() {
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
 			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers,
 			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
+		}
+		if n.recorder != nil {
+			cfg.Recorder = n.recorder
 		}
 		n.handleRooms(func() server.Application { return room.New(cfg) })
 	}

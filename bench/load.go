@@ -20,7 +20,8 @@ const (
 	keySize    = 60000
 	frameSize  = 9400
 	soundSize  = 370
-	markerSize = 5 + 12 // tag, time it was sent, number
+	tagSize    = 5 + 4        // tag, length of the NAL unit
+	markerSize = tagSize + 12 // and the time it was sent, and its number
 )
 
 // clockBegan is what the times in the messages count from.
@@ -105,7 +106,7 @@ func (l *load) publish(i int) error {
 
 // send publishes until the connection is closed.
 func send(w io.Writer, seed int) {
-	video := rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Payload: []byte("\x17\x00\x00\x00\x00\x01\x42\xc0\x1e\xff\xe1\x00\x00\x01\x00\x00")}
+	video := rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Payload: []byte(avcHeader)}
 	sound := rtmp.Message{Type: rtmp.TypeAudio, StreamID: 1, Payload: []byte("\xaf\x00\x12\x10")}
 	if _, err := w.Write(rtmp.Pack(video, sound)); err != nil {
 		return
@@ -137,9 +138,14 @@ func send(w io.Writer, seed int) {
 	}
 }
 
-// marked makes a payload that says when it was sent.
+// avcHeader is the configuration of a decoder for 1920x1080: who remuxes wants one.
+const avcHeader = "\x17\x00\x00\x00\x00\x01\x42\xc0\x28\xff\xe1\x00\x19\x67\x42\xc0\x28\xd9\x00\x78\x02\x27\xe5\x84\x00\x00\x03\x00\x04" +
+	"\x00\x00\x03\x00\xf0\x3c\x60\xc9\x20\x01\x00\x04\x68\xcb\x8c\xb2"
+
+// marked makes a payload that says when it was sent. A picture is one NAL unit.
 func marked(tag string, number uint32, rest []byte) []byte {
 	b := append(make([]byte, 0, markerSize+len(rest)), tag...)
+	b = binary.BigEndian.AppendUint32(b, uint32(markerSize-tagSize+len(rest)))
 	b = binary.BigEndian.AppendUint64(b, uint64(time.Since(clockBegan)))
 	b = binary.BigEndian.AppendUint32(b, number)
 	return append(b, rest...)

@@ -125,11 +125,11 @@ func (v *viewer) message(l *lane, now time.Duration) {
 	}
 	kind := l.kind - rtmp.TypeAudio
 	v.frames += int(kind)
-	number := binary.BigEndian.Uint32(l.marker[13:])
+	number := binary.BigEndian.Uint32(l.marker[tagSize+8:])
 	if v.next[kind] != 0 && v.next[kind] != number {
 		v.gaps++
 	}
 	v.next[kind] = number + 1
-	delay := now - time.Duration(binary.BigEndian.Uint64(l.marker[5:]))
+	delay := now - time.Duration(binary.BigEndian.Uint64(l.marker[tagSize:]))
 	v.seen[min(max(0, int(delay/delayStep)), len(v.seen)-1)]++
 }

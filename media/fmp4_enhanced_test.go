@@ -3,12 +3,12 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"os"
+	"testing/synctest"
 
 	"github.com/Eyevinn/mp4ff/mp4"
 
@@ -73,9 +73,10 @@ func enhanced(t *testing.T, codec, configuration string, args ...string) []rtmp.
 	return list
 }
 
-// TestRemuxEnhancedProbed has ffprobe decode the codecs of Enhanced RTMP.
-func TestRemuxEnhancedProbed(t *testing.T) {
-	tests := []struct {
+// TestEnhancedProbed has ffprobe decode the codecs of Enhanced RTMP: as fMP4,
+// over HLS, and from a recording.
+func TestEnhancedProbed(t *testing.T) {
+	for _, test := range []struct {
 		codec, configuration string
 		args                 []string
 		mime, video, audio   string
@@ -85,15 +86,67 @@ func TestRemuxEnhancedProbed(t *testing.T) {
 		{"av01", "av1C", join(picture, []string{"-c:v", "libaom-av1", "-g", "30", "-usage", "realtime", "-cpu-used", "8"}), `codecs="av01.0.00M.08"`, "av1", "", 90},
 		{"vp09", "vpcC", join(picture, []string{"-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-g", "30", "-deadline", "realtime", "-cpu-used", "8"}), `codecs="vp09.00.`, "vp9", "", 90},
 		{"Opus", "dOps", join(tone, []string{"-c:a", "libopus"}), `audio/mp4; codecs="opus"`, "", "opus", 0},
-	}
-	for _, test := range tests {
+	} {
 		t.Run(test.codec, func(t *testing.T) {
-			segments := remux(t, enhanced(t, test.codec, test.configuration, test.args...))
+			t.Parallel()
+			messages := enhanced(t, test.codec, test.configuration, test.args...)
+			segments := remux(t, messages)
 			if segments[0].Kind != Init || !strings.Contains(segments[0].Mime, test.mime) {
 				t.Fatalf("first is %v %s, want %s", segments[0].Kind, segments[0].Mime, test.mime)
 			}
 			t.Log(segments[0].Mime)
 			checkProbed(t, probe(t, file(t, segments)), test.video, test.audio, test.frames)
+			check := func(what string, p probed, packets int) {
+				t.Helper()
+				if len(p.Streams) != 1 || p.Streams[0].Codec != test.video+test.audio || len(p.Packets) < packets || test.video != "" && len(p.Frames) < packets {
+					t.Errorf("%s: %+v, %d packets, %d frames", what, p.Streams, len(p.Packets), len(p.Frames))
+				}
+			}
+			check("HLS", probe(t, hlsOf(t, messages)), 30)
+			name := t.TempDir()
+			writeIndexed(t, name, flvOf(messages...))
+			b, err := os.ReadFile(filepath.Join(name, "x.mp4"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			check("recording", probe(t, b), 90)
 		})
 	}
+}
+
+// hlsOf is what HLS makes of messages, in one file.
+func hlsOf(t *testing.T, messages []rtmp.Message) (all []byte) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCinema(t)
+		for _, m := range messages {
+			c.stream.WriteMessage(m)
+		}
+		synctest.Wait()
+		all = c.segments()
+	})
+	return all
+}
+
+// segments is the first rendition that there is: its init segment and the whole
+// segments behind it.
+func (c *cinema) segments() []byte {
+	c.Helper()
+	get := func(name string) string {
+		c.Helper()
+		body, _, err := c.get(name)
+		if err != nil {
+			c.Fatalf("%s: %v", name, err)
+		}
+		return body
+	}
+	var all []byte
+	for line := range strings.Lines(get(partName.FindString(get("")))) {
+		name := partName.FindString(line)
+		if name == "" || name == "gap.mp4" || strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "#EXT-X-MAP") {
+			continue
+		}
+		all = append(all, get(name)...)
+	}
+	return all
 }

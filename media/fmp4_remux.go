@@ -12,7 +12,7 @@ const (
 	fragmentTime = 60      // what a fragment has at least
 	startWait    = 1500    // for a track that may come, before it begins without
 	maxPending   = 500     // a frame waits so long for the next, which says how long it lasts
-	videoGone    = 3000    // without a picture, then sound need not wait for a key frame
+	trackGone    = 2000    // the other track goes on so long without this one: it is left out
 	audioSlack   = 40      // how far timestamps may be from what counting samples says
 	maxOffset    = 5000    // presentation minus decoding time
 )
@@ -43,7 +43,9 @@ type Segment struct {
 // A Remuxer makes fragmented MP4 of the messages of one stream. It has no
 // goroutine and does no I/O; what it holds is bounded by MaxHeld and a fragment.
 type Remuxer struct {
-	emit func(Segment) // set by NewRemuxer
+	// set by NewRemuxer
+	emit  func(Segment)
+	whole bool // it is for a file: a track that pauses stays
 
 	clock    clock
 	tracks   [lanes]track
@@ -70,6 +72,7 @@ type track struct {
 	since   int64   // time of pending
 	seen    bool    // there was a frame
 	last    int64   // its time
+	missed  int64   // how long the other track has gone on since
 	floor   int64   // no frame is before, in ticks
 	due     int64   // where the next audio frame is, if it follows without a gap
 	end     int64   // time when all that was written is over
@@ -142,12 +145,18 @@ func (r *Remuxer) End() error {
 }
 
 // expect reads from onMetaData which tracks there are: with neither codec
-// named it says nothing.
+// named it says nothing. A track that there was and is not named now has ended,
+// unless its frames speak against it.
 func (r *Remuxer) expect(payload []byte) {
 	video := bytes.Contains(payload, []byte("\x00\x0cvideocodecid"))
 	audio := bytes.Contains(payload, []byte("\x00\x0caudiocodecid"))
 	if video || audio {
 		r.absent = [lanes]bool{videoLane: !video, audioLane: !audio}
+		for l := range r.tracks {
+			if r.absent[l] {
+				r.tracks[l].missed = trackGone
+			}
+		}
 	}
 }
 
@@ -189,7 +198,11 @@ func (r *Remuxer) frame(t tag, timestamp uint32) {
 			return
 		}
 	}
-	tr.lost, tr.seen, tr.last = false, true, at
+	if tr.seen {
+		other := &r.tracks[lanes-1-t.lane]
+		other.missed += max(0, min(at-tr.last, maxPending)) // a pause of both is none of the other
+	}
+	tr.lost, tr.seen, tr.last, tr.missed = false, true, at, 0
 	f := frame{t, at}
 	if !r.started {
 		r.hold(f)
@@ -248,22 +261,40 @@ func (r *Remuxer) start() {
 }
 
 // renew begins anew when f is the frame for it: with the codecs that have
-// changed, and the tracks that came late. Pictures have to begin with a key
-// frame, so as long as there are any, sound waits for one.
+// changed, with the tracks that came late or came back, and without the one that
+// is gone, for which a browser would wait for ever. Pictures have to begin with
+// a key frame, so as long as there are any, sound waits for one.
 func (r *Remuxer) renew(f frame) {
 	video, audio := &r.tracks[videoLane], &r.tracks[audioLane]
 	switch {
-	case video.next == nil && (audio.next == nil || !audio.seen):
 	case f.lane == videoLane && f.key:
-		r.finish()
-		r.init(true, audio.seen)
-	case f.lane == audioLane && audio.next != nil && (video.codec == nil || f.at-video.last > videoGone):
-		r.finish()
-		if video.codec != nil && video.next == nil {
-			video.next, video.codec = video.codec, nil // until it is back
+		if gone := r.gone(audio); gone || video.next != nil || audio.next != nil && audio.seen {
+			r.finish()
+			if gone {
+				audio.rest()
+			}
+			r.init(true, audio.seen)
 		}
-		r.init(false, true)
+	case f.lane == audioLane:
+		if gone := r.gone(video); gone || audio.next != nil && video.codec == nil {
+			r.finish()
+			if gone {
+				video.rest()
+			}
+			r.init(false, true)
+		}
 	}
+}
+
+// gone reports whether a track is in the init segment and does not come any more.
+func (r *Remuxer) gone(t *track) bool { return !r.whole && t.codec != nil && t.missed >= trackGone }
+
+// rest takes a track out of the init segments until its frames are back.
+func (t *track) rest() {
+	if t.next == nil {
+		t.next = t.codec
+	}
+	t.codec, t.seen = nil, false
 }
 
 // init writes an init segment, with what is new in the lanes that are to be in it.
@@ -374,7 +405,7 @@ func (r *Remuxer) flush() {
 		return
 	}
 	picture := &r.tracks[videoLane]
-	key := picture.codec == nil || r.outSince-picture.last > videoGone
+	key := picture.codec == nil
 	if video := r.out[videoLane]; len(video) > 0 {
 		key = video[0].key
 	}

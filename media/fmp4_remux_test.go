@@ -127,6 +127,7 @@ func mixed(from uint32) []rtmp.Message {
 func TestRemuxBeginnings(t *testing.T) {
 	all := func(parts ...[]rtmp.Message) []rtmp.Message { return slices.Concat(parts...) }
 	one := func(m ...rtmp.Message) []rtmp.Message { return m }
+	both := one(meta(metaBoth), video(0, avcHeader), audio(0, aacHeader))
 	tests := []struct {
 		name string
 		in   []rtmp.Message
@@ -147,6 +148,17 @@ func TestRemuxBeginnings(t *testing.T) {
 			"init:avc1.42c028 K init:avc1.42c028 K end"},
 		{"another sound", all(one(meta(metaAudio), audio(0, aacHeader)), sounds(0), one(audio(1000, aacOther)), sounds(1000)),
 			"init:mp4a.40.2 K init:mp4a.40.2 K end"},
+		{"the sound ends", all(both, mixed(0), pictures(1000), pictures(2000), pictures(3000), pictures(4000)), "init:avc1.42c028,mp4a.40.2 K init:avc1.42c028 K end"},
+		{"the sound ends and is back", all(both, mixed(0), pictures(1000), pictures(2000), pictures(3000), mixed(4000), mixed(5000)),
+			"init:avc1.42c028,mp4a.40.2 K init:avc1.42c028 K init:avc1.42c028,mp4a.40.2 K end"},
+		{"the sound is back as another", all(both, mixed(0), pictures(1000), pictures(2000), pictures(3000), one(audio(4000, aacOther)), mixed(4000), mixed(5000)),
+			"init:avc1.42c028,mp4a.40.2 K init:avc1.42c028 K init:avc1.42c028,mp4a.40.2 K end"},
+		{"the picture ends", all(both, mixed(0), sounds(1000), sounds(2000), sounds(3000)), "init:avc1.42c028,mp4a.40.2 K init:mp4a.40.2 K end"},
+		{"the picture ends and is back", all(both, mixed(0), sounds(1000), sounds(2000), sounds(3000), mixed(4000)),
+			"init:avc1.42c028,mp4a.40.2 K init:mp4a.40.2 K init:avc1.42c028,mp4a.40.2 K end"},
+		{"the next publisher has no sound", all(both, mixed(0), one(meta(metaVideo), video(0, avcHeader)), pictures(0)), "init:avc1.42c028,mp4a.40.2 K init:avc1.42c028 K end"},
+		{"both pause", all(both, mixed(0), mixed(4900), mixed(9800)), "init:avc1.42c028,mp4a.40.2 K end"},
+		{"the sound pauses for a second", all(both, mixed(0), pictures(1000), mixed(2000), pictures(3000), mixed(4000)), "init:avc1.42c028,mp4a.40.2 K end"},
 		{"mp3 beside", all(one(meta(metaBoth), video(0, avcHeader), audio(0, "\x2f\xff\xfb")), pictures(0)), "unsupported:mp3 init:avc1.42c028 K end"},
 		{"vp6", one(video(0, "\x14\x00\x00\x00\x00\x00")), "unsupported:vp6 end"},
 		{"unknown FourCC", one(video(0, "\x91zzzz\x00\x00\x00")), "unsupported:zzzz end"},

@@ -213,7 +213,7 @@ func firstTrack(kind byte, b []byte) (codec string, body []byte) {
 			return "", nil
 		}
 		if id == 0 {
-			return codec, b[:size:size]
+			return codec, b[:size] // with what follows as its capacity: an index finds it by that
 		}
 		b = b[size:]
 	}

@@ -153,7 +153,7 @@ func (h *HLS) frame(f flvFrame, at int64) {
 	case err != nil:
 		h.set(nil, err)
 		return
-	case begin, m == nil && !h.tracks.changed && f.key && f.video == (h.tracks.video != nil): // anew after a silence
+	case begin, m == nil && !h.tracks.changed && f.key && f.video == h.tracks.pictures(): // anew after a silence
 		if m = h.begin(at); m == nil {
 			return
 		}

@@ -243,6 +243,59 @@ func TestHLSChange(t *testing.T) {
 	})
 }
 
+// A track that does not come any more is left out, and is there again when it is back.
+func TestHLSRest(t *testing.T) {
+	const both, pictures, sound = `CODECS="avc1.42c028,mp4a.40.2"`, `CODECS="avc1.42c028"`, `CODECS="mp4a.40.2"`
+	synctest.Test(t, func(t *testing.T) {
+		c := newCinema(t)
+		send(c.stream, 0, realAVC, tagAAC)
+		muxers := map[*hlsMuxer]bool{}
+		for i, step := range []struct {
+			key, sound, want string
+		}{
+			{realKey, tagSound, both}, {realKey, "", pictures}, {realKey, tagSound, both},
+			{"", tagSound, sound}, {realKey, tagSound, both}, {realKey, "", pictures},
+		} {
+			inter := realInt
+			if step.key == "" {
+				inter = ""
+			}
+			c.seconds(i*8, i*8+8, step.key, inter, step.sound)
+			playlist, _, err := c.get("")
+			if err != nil || !strings.Contains(playlist, step.want) {
+				t.Fatalf("step %d: %v: %s", i, err, playlist)
+			}
+			muxers[c.hls.muxer()] = true
+		}
+		if len(muxers) != 6 {
+			t.Errorf("%d muxers, want one for each step", len(muxers))
+		}
+		// The next publisher, within the grace, has pictures only from the start.
+		c.stream.Publish()
+		send(c.stream, 0, realAVC)
+		c.seconds(0, 5, realKey, realInt, "")
+		if playlist, _, err := c.get(""); err != nil || !strings.Contains(playlist, pictures) {
+			t.Errorf("%v: %s", err, playlist)
+		}
+	})
+}
+
+// Both may pause at once, and the sound for a second: nothing begins anew.
+func TestHLSPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCinema(t)
+		send(c.stream, 0, realAVC, tagAAC)
+		c.seconds(0, 4, realKey, realInt, tagSound)
+		first := c.hls.muxer()
+		c.seconds(9, 12, realKey, realInt, tagSound)
+		c.seconds(12, 13, realKey, realInt, "")
+		c.seconds(13, 16, realKey, realInt, tagSound)
+		if c.hls.muxer() != first {
+			t.Error("it has begun anew")
+		}
+	})
+}
+
 // Whatever comes, the process stays and so does the next good publisher's stream.
 func TestHLSGarbage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -43,6 +43,11 @@ type hlsTrack struct {
 	params [][]byte // VPS, SPS, PPS
 	last   int64    // time of the last frame, in the track's clock
 	begun  bool
+
+	seen    bool // there was a frame
+	at      int64
+	missed  int64 // how long the other track has gone on since
+	resting bool  // it is not in the muxer until its frames are back
 }
 
 // An hlsWrite is a frame to be written.
@@ -85,11 +90,12 @@ func (t *hlsTracks) coded(f flvFrame, at int64) (begin bool, err error) {
 	if track.err != nil {
 		return false, track.err
 	}
-	if !t.changed {
+	t.rest(f, at)
+	if !t.changed || track.resting {
 		return false, nil
 	}
 	if len(t.held) == 0 {
-		if t.video != nil && !(f.video && f.key) {
+		if t.pictures() && !(f.video && f.key) {
 			return false, nil // begins with a key frame
 		}
 		t.since = at
@@ -98,12 +104,39 @@ func (t *hlsTracks) coded(f flvFrame, at int64) (begin bool, err error) {
 		t.hold(f, at)
 		return false, nil
 	}
-	if t.video != nil && (len(t.held) == 0 || !t.held[0].frame.video) && !(f.video && f.key) {
+	if t.pictures() && (len(t.held) == 0 || !t.held[0].frame.video) && !(f.video && f.key) {
 		t.held = nil // the pictures came later: begin with theirs
 		return false, nil
 	}
 	return true, nil
 }
+
+// rest sees to it that a track that does not come any more is left out, for
+// players would wait for it, and is there again when it is back. Where there are
+// pictures, both take a key frame.
+func (t *hlsTracks) rest(f flvFrame, at int64) {
+	this, other := t.audio, t.video
+	if f.video {
+		this, other = other, this
+	}
+	if this.seen && other != nil {
+		other.missed += max(0, min(at-this.at, maxPending)) // a pause of both is none of the other
+	}
+	this.seen, this.at, this.missed = true, at, 0
+	switch {
+	case !t.opened:
+	case f.video && f.key && this.resting:
+		this.resting, t.changed = false, true
+	case other == nil || this.resting || f.video && !f.key:
+	case other.missed >= trackGone && !other.resting:
+		other.resting, t.changed = true, true
+	case f.video && other.resting && other.missed < trackGone:
+		other.resting, t.changed = false, true
+	}
+}
+
+// pictures reports whether the muxer has a track of them, or is to have it.
+func (t *hlsTracks) pictures() bool { return t.video != nil && !t.video.resting }
 
 func (t *hlsTracks) hold(f flvFrame, at int64) {
 	t.held = append(t.held, hlsWrite{at: at, frame: f, track: t.of(f)})
@@ -119,7 +152,7 @@ func (t *hlsTracks) of(f flvFrame) *hlsTrack {
 // open makes the muxer's tracks.
 func (t *hlsTracks) open() (all []*gohlslib.Track, err error) {
 	for _, track := range []*hlsTrack{t.video, t.audio} {
-		if track == nil {
+		if track == nil || track.resting {
 			continue
 		}
 		if track.hls == nil {
@@ -137,7 +170,10 @@ func (t *hlsTracks) open() (all []*gohlslib.Track, err error) {
 func (t *hlsTracks) ready(f flvFrame, at int64) []hlsWrite {
 	all := t.held
 	t.held = nil
-	return append(all, hlsWrite{at: at, frame: f, track: t.of(f)})
+	if track := t.of(f); !track.resting {
+		all = append(all, hlsWrite{at: at, frame: f, track: track})
+	}
+	return all
 }
 
 // newHLSTrack reads a sequence header.

@@ -64,7 +64,9 @@ type Recorder struct {
 	// guarded by mu
 	mu     sync.Mutex
 	closed bool
-	live   map[*recording]struct{} // until their files are finished
+	live   map[*recording]struct{}  // until their files are finished
+	told   map[string]bool          // what Record has said, by room
+	known  map[string]*relay.Stream // what is published, recorded or not, by ROOM/STREAM
 
 	pruning sync.Mutex // held while old recordings are removed
 }
@@ -83,7 +85,7 @@ func OpenRecorder(cfg RecorderConfig) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of recordings: %w", err)
 	}
-	r := &Recorder{cfg: cfg, root: root, live: make(map[*recording]struct{})}
+	r := &Recorder{cfg: cfg, root: root, live: make(map[*recording]struct{}), told: make(map[string]bool), known: make(map[string]*relay.Stream)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.repair()
 	if cfg.Limit > 0 {
@@ -102,22 +104,70 @@ func (r *Recorder) Close() error {
 	return r.root.Close()
 }
 
-// wants reports whether the room is to be recorded.
-func (r *Recorder) wants(room string) bool {
+// Record begins to record a room, or stops, whatever the configuration says:
+// what is published now, and what will be, until the process ends. It does not block.
+func (r *Recorder) Record(room string, on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.wantsLocked(room)
+	r.told[room] = on
+	if was == on {
+		return
+	}
+	if !on {
+		for k := range r.live {
+			if k.room == room && !k.over {
+				k.over = true
+				k.queue.Close(errOver)
+			}
+		}
+		return
+	}
+	for key, s := range r.known {
+		if name, ok := strings.CutPrefix(key, room+"/"); ok && s.Live() {
+			r.recordLocked(room, name, s)
+		}
+	}
+}
+
+// Recorded reports whether broadcasts of the room are recorded.
+func (r *Recorder) Recorded(room string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wantsLocked(room)
+}
+
+func (r *Recorder) wantsLocked(room string) bool {
+	if on, told := r.told[room]; told {
+		return on
+	}
 	return slices.Contains(r.cfg.Rooms, RecordAll) || slices.Contains(r.cfg.Rooms, room)
 }
 
-// OnStream begins or continues a recording: somebody publishes to the stream of
-// an instance ("room/blue"). It does not block and may be called again for the
+// OnStream begins or continues a recording, if the room is to be recorded:
+// somebody publishes to the stream of an instance ("room/blue"). It does not block and may be called again for the
 // same stream.
 func (r *Recorder) OnStream(instance, name string, s *relay.Stream) {
 	room, ok := strings.CutPrefix(instance, "room/")
-	if !ok || !r.wants(room) || !recordRoom.MatchString(room) || !recordRoom.MatchString(name) {
+	if !ok || !recordRoom.MatchString(room) || !recordRoom.MatchString(name) {
 		return
 	}
-	key := room + "/" + name
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for key, old := range r.known {
+		if !old.Live() {
+			delete(r.known, key)
+		}
+	}
+	r.known[room+"/"+name] = s
+	if r.wantsLocked(room) {
+		r.recordLocked(room, name, s)
+	}
+}
+
+// recordLocked begins or continues a recording.
+func (r *Recorder) recordLocked(room, name string, s *relay.Stream) {
+	key := room + "/" + name
 	if r.closed {
 		return
 	}
@@ -129,7 +179,7 @@ func (r *Recorder) OnStream(instance, name string, s *relay.Stream) {
 	k := &recording{
 		recorder: r, room: room, name: name, key: key, from: s,
 		queue: NewQueue(MaxRecordQueue, 0),
-		log:   r.cfg.Log.With("instance", instance, "stream", name),
+		log:   r.cfg.Log.With("instance", "room/"+room, "stream", name),
 		flv:   FLV{File: true},
 	}
 	r.live[k] = struct{}{}

@@ -22,6 +22,7 @@ func RemuxFLV(w io.Writer, r io.Reader) error {
 			_, failed = w.Write(s.Data)
 		}
 	})
+	remux.whole = true
 	for failed == nil && inits < 2 {
 		m, err := tags.Next()
 		if err == io.EOF || err == io.ErrUnexpectedEOF || errors.Is(err, ErrBadTag) {

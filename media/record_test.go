@@ -356,3 +356,59 @@ func TestRepairLeavesAlone(t *testing.T) {
 		t.Errorf("left is %+v", k)
 	}
 }
+
+// TestRecordSwitch: a room is recorded from when it is said until it is taken
+// back, during a broadcast too, and others are as configured.
+func TestRecordSwitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, RecorderConfig{Dir: t.TempDir(), Rooms: []string{"red"}})
+		s := relay.New("live")
+		s.Publish()
+		r.OnStream("room/blue", "live", s)
+		send(s, 0, realAVC, tagAAC)
+		send(s, 40, realKey, tagSound)
+		synctest.Wait()
+		if all, _ := r.List(""); len(all) != 0 || r.Recorded("blue") || !r.Recorded("red") {
+			t.Fatalf("%v is recorded", all)
+		}
+		r.Record("blue", true)
+		r.Record("blue", true) // again: one file
+		synctest.Wait()
+		send(s, 1000, realKey, tagSound)
+		time.Sleep(2 * recordSync)
+		synctest.Wait()
+		if k := one(t, r); !k.Live || k.Room != "blue" || !r.Recorded("blue") {
+			t.Errorf("%+v", k)
+		}
+		r.Record("blue", false)
+		synctest.Wait()
+		k := one(t, r)
+		if k.Live || k.Duration < 900*time.Millisecond || k.Bytes == 0 || s.Players() != 0 {
+			t.Errorf("%+v, %d players", k, s.Players())
+		}
+		send(s, 2000, realKey)
+		r.OnStream("room/blue", "live", s) // taken over
+		synctest.Wait()
+		if after := one(t, r); after != k {
+			t.Errorf("%+v goes on as %+v", k, after)
+		}
+		time.Sleep(time.Second)
+		r.Record("blue", true)
+		send(s, 3000, realKey)
+		synctest.Wait()
+		if all, _ := r.List("blue"); len(all) != 2 || !all[1].Live {
+			t.Errorf("%+v", all)
+		}
+		s.Unpublish()
+		r.Record("blue", false)
+		r.Record("blue", true) // nothing is published: nothing to record
+		synctest.Wait()
+		if all, _ := r.List("blue"); len(all) != 2 || all[1].Live {
+			t.Errorf("%+v", all)
+		}
+		r.Record("red", false)
+		if r.Recorded("red") {
+			t.Error("red is still to be recorded")
+		}
+	})
+}

@@ -124,6 +124,29 @@ func (r *Room) setLock(args amf.Args) error {
 	return nil
 }
 
+// setRecord is record(on): whether what is broadcast here is kept, from now on.
+func (r *Room) setRecord(args amf.Args) error {
+	var on bool
+	if err := args.Scan(&on); err != nil {
+		return fail("record: "+err.Error(), 0)
+	}
+	switch keeper := r.cfg.Recorder; {
+	case keeper == nil:
+		return fail("This server does not record.", 0)
+	case keeper.Recorded(r.name) == on:
+		return nil
+	default:
+		keeper.Record(r.name, on)
+	}
+	r.show()
+	if on {
+		r.notify("Broadcasts in this room are being recorded.")
+	} else {
+		r.notify("Broadcasts in this room are not recorded any more.")
+	}
+	return nil
+}
+
 // setSlow is slow(seconds): how often each user may talk; 0 is as usual.
 func (r *Room) setSlow(args amf.Args) error {
 	d, err := seconds(args.At(0), MaxSlow)

@@ -18,7 +18,7 @@ func TestOnlyModeratorsModerate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, config())
 		ann, watcher := join(t, h, "ann"), spectate(t, h)
-		for _, method := range []string{"topic", "kick", "ban", "mute", "remove", "slow", "lock", "title", "tags", "unlist"} {
+		for _, method := range []string{"topic", "kick", "ban", "mute", "remove", "slow", "lock", "record", "title", "tags", "unlist"} {
 			for _, p := range []*peer{ann, watcher} {
 				if got := p.refused(method, amf.String("x")).Description; got != "Not allowed." {
 					t.Errorf("%s: got %q", method, got)
@@ -288,5 +288,36 @@ func TestLock(t *testing.T) {
 		spectate(t, h)
 		join(t, h, "mod2", amf.String(token))
 		ann.say("those who are in may go on")
+	})
+}
+
+// A tape is a recorder that only remembers what it was told.
+type tape map[string]bool
+
+func (t tape) Record(room string, on bool) { t[room] = on }
+
+func (t tape) Recorded(room string) bool { return t[room] }
+
+func TestRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, kept := config(), tape{"blue": false}
+		cfg.Recorder = kept
+		h := newHost(t, cfg)
+		ann, mod := join(t, h, "ann"), moderate(t, h)
+		ann.use(room.ObjectRoom, false)
+		for _, on := range []bool{true, true, false} { // says nothing twice
+			mod.must("record", amf.Bool(on))
+			if got := ann.slot(room.ObjectRoom, "recording"); got != fmt.Sprint(on) || kept["blue"] != on {
+				t.Errorf("recording is %s, want %v", got, on)
+			}
+		}
+		if got := mod.refused("record", amf.Number(1)).Description; got != "record: argument 1: want a boolean, got a number" {
+			t.Error(got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		if got := moderate(t, newHost(t, config())).refused("record", amf.Bool(true)).Description; got != "This server does not record." {
+			t.Error(got)
+		}
 	})
 }

@@ -18,6 +18,9 @@ func (r *Room) show() {
 	r.state.Set("topic", amf.String(r.topic))
 	r.state.Set("slow", amf.Number(r.slow.Seconds()))
 	r.state.Set("locked", amf.Bool(r.locked))
+	if r.cfg.Recorder != nil {
+		r.state.Set("recording", amf.Bool(r.cfg.Recorder.Recorded(r.name)))
+	}
 	r.showStreams()
 }
 

@@ -16,7 +16,7 @@ import (
 // Names of the shared objects of a room.
 const (
 	ObjectUsers = "users"   // a slot per user, by id: {nick, role, since, via}
-	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked
+	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked, recording
 	ObjectsOpen = "public/" // users may create and write objects whose names start so
 )
 
@@ -35,6 +35,7 @@ type Config struct {
 	Takeover   bool                     // a newer publisher of a stream takes over from the older one
 	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
 	MaxUsers   int                      // default DefaultMaxUsers
+	Recorder   Recorder                 // nil: moderators cannot have anything recorded
 	Failures   *lobby.Failures          // who guessed credentials; nil means lobby.Guesses
 
 	// Open opens what is kept of a room; nil: a room keeps what it knows in
@@ -43,6 +44,12 @@ type Config struct {
 	// How much of the chat Open's keeper keeps of a room; 0 is not known.
 	History    int
 	HistoryAge time.Duration
+}
+
+// A Recorder keeps the broadcasts of rooms. Its methods do not block.
+type Recorder interface {
+	Record(room string, on bool)
+	Recorded(room string) bool
 }
 
 // Room is the application. All of it belongs to the instance goroutine.
@@ -203,6 +210,7 @@ func (r *Room) Methods() map[string]server.Method {
 		"remove":  r.moderators(r.remove),
 		"slow":    r.decided(r.setSlow),
 		"lock":    r.decided(r.setLock),
+		"record":  r.moderated(r.setRecord),
 		"title":   r.decided(r.setTitle),
 		"tags":    r.decided(r.setTags),
 		"unlist":  r.decided(r.setUnlisted),

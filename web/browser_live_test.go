@@ -143,6 +143,46 @@ func testLiveOwner(t *testing.T, browser context.Context) {
 	b.waitText(".owner-server", "/room/blue")
 	b.waitText(".ingest", "without B-frames")
 	b.audit("owner")
+	b.click(".ingest button")
+	b.waitText(".ingest button", "Press again to end it")
+	b.waitText(".onstage", "On air: main") // once is by mistake
+	b.do(chromedp.Focus(chromedp.CSS(".ingest button")))
+	eval[bool](b, `(window.said = document.querySelector(".ingest").textContent, true)`)
+	b.wait(`document.querySelector(".ingest").textContent.replace(/Press.*it|End.*cast/, "") !== said.replace(/Press.*it|End.*cast/, "")`) // new figures
+	b.wait(`document.activeElement.matches(".ingest button")`)
+	b.waitText(".ingest button", "End this broadcast") // it was long ago
+	b.click(".ingest button")
+	b.waitText(".ingest button", "Press again to end it")
+	b.click(".ingest button")
+	b.waitText(".onstage", "Nobody is broadcasting")
+	b.wait(`document.querySelector(".ingest").textContent === "" || !document.querySelector(".ingest button")`)
 	b.click(".composer .leave")
 	b.wait(`!document.querySelector(".owner").checkVisibility() && document.querySelector(".owner-key").textContent === ""`)
+}
+
+// testLiveTracks is a publisher that comes back without sound, then with it, and
+// then without a picture: the page plays on.
+func testLiveTracks(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	first := h.publish("blue", "main", lavfi(colours, sine)...)
+	b := watchRoom(t, browser, h, "blue")
+	b.waitText(".player-state", "Live")
+	b.wait(`video.currentTime > 1`)
+	for _, next := range []struct {
+		inputs []string
+		plays  string
+	}{
+		{lavfi("color=c=0xc00000:s=160x90:r=25"), `video.videoWidth === 160 && ` + pixel + ` === "2 0 0"`},
+		{lavfi("color=c=0x0000c0:s=320x180:r=25", sine), `video.videoWidth === 320 && ` + pixel + ` === "0 0 2"`},
+		{lavfi(sine), `document.querySelector(".calm").textContent.includes("Sound only")`},
+	} {
+		first.stop()
+		b.wait(`/away|Nobody/.test(document.querySelector(".onstage").textContent)`)
+		first = h.publish("blue", "main", next.inputs...)
+		b.waitText(".player-state", "Live")
+		b.wait(next.plays)
+		eval[bool](b, `(window.from = video.currentTime, true)`)
+		b.wait(`video.currentTime > from + 3 && !video.paused && ` + behind + ` <= 1.5`) // for longer than is known to play
+	}
 }

@@ -232,6 +232,10 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.waitText("#say-hint", "every 7 s")
 	b.click(".lock-switch")
 	b.waitText(".stage .lock", "locked")
+	b.click(".record-switch[aria-pressed=false]")
+	b.waitText(".stage .recorded", "recorded")
+	b.click(".record-switch[aria-pressed=true]")
+	b.wait(`!document.querySelector(".stage .recorded").checkVisibility()`)
 
 	b.click(".message .what")
 	b.waitText("dialog[open] h2", "bob")

@@ -40,6 +40,7 @@ type Handler struct {
 
 	remuxes  *remuxes
 	pictures pictures
+	films    *films
 }
 
 // New returns the handler of the web side.
@@ -51,6 +52,7 @@ func New(cfg Config) *Handler {
 	h.bridge = newBridge(cfg.Host, h.log)
 	h.remuxes = newRemuxes(func(stream string, err error) { h.log.Error("remux failed", "stream", stream, "err", err) })
 	h.live = newLiveStreams(h)
+	h.films = newFilms()
 	h.assets = newAssets(cfg.Assets)
 	h.routes()
 	return h

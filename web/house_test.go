@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
 	"foyer/lobby"
+	"foyer/media"
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
@@ -31,6 +33,8 @@ type house struct {
 	far  lobby.Directory // the rooms of other nodes; nil: none
 
 	memory *room.Memory // of the rooms; nil: they forget when the host stops
+
+	recorder *media.Recorder // for the next startWeb; nil: nothing was recorded
 
 	stopHost, stopWeb func()
 }
@@ -71,7 +75,7 @@ func (h *house) startHost() {
 	})
 	h.host.Handle("room", func() server.Application {
 		cfg := room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one",
-			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second}
+			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second, Recorder: new(tape)}
 		if h.memory != nil {
 			cfg.Open = h.memory.Open
 		}
@@ -99,7 +103,7 @@ func (h *house) startWeb() {
 	h.t.Helper()
 	ln := h.listen(h.http)
 	h.http = ln.Addr().String()
-	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey})
+	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey, Recorder: h.recorder})
 	srv := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(h.log().Handler(), slog.LevelDebug)}
 	served := make(chan struct{})
 	go func() { // ends with srv; stopWeb waits for it
@@ -140,6 +144,16 @@ func (h *house) ask(name, method string, args ...amf.Value) {
 	if _, err := h.host.Call(h.t.Context(), "room/"+name, method, args...); err != nil {
 		h.t.Fatalf("%s of %s: %v", method, name, err)
 	}
+}
+
+// A tape is a room's recorder that only remembers what it was told.
+type tape struct{ rooms sync.Map }
+
+func (t *tape) Record(room string, on bool) { t.rooms.Store(room, on) }
+
+func (t *tape) Recorded(room string) bool {
+	on, _ := t.rooms.Load(room)
+	return on == true
 }
 
 // A guest is somebody in a room, or a room in the lobby, without a wire.

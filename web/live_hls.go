@@ -38,8 +38,9 @@ type liveStreams struct {
 	ctx    context.Context // ends when everything is to end
 	cancel context.CancelFunc
 
-	flv  atomic.Int64  // viewers by HTTP-FLV
-	sent atomic.Uint64 // bytes to them
+	flv     atomic.Int64  // viewers by HTTP-FLV
+	sent    atomic.Uint64 // bytes to them
+	sentHLS atomic.Uint64 // to viewers by HLS
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -105,6 +106,7 @@ func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, 
 		return
 	}
 	var err error
+	w = &counting{w, &h.live.sentHLS}
 	if part == "" {
 		err = s.muxer.Playlist(w, r, stream+"/")
 	} else {
@@ -123,6 +125,33 @@ func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, 
 		w.Header().Set("Retry-After", liveRetry)
 		problem(w, http.StatusServiceUnavailable, "There is no segment of the stream yet. It takes two key frames.")
 	}
+}
+
+// counting counts the bytes of an answer.
+type counting struct {
+	http.ResponseWriter
+	sent *atomic.Uint64
+}
+
+func (c *counting) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.sent.Add(uint64(n))
+	return n, err
+}
+
+// count is how many streams are muxed, and for how many viewers whom the room
+// has let in.
+func (l *liveStreams) count() (streams, viewers int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.hls {
+		for _, v := range s.viewers {
+			if v.here() {
+				viewers++
+			}
+		}
+	}
+	return len(l.hls), viewers
 }
 
 // open returns the muxer of a stream, and starts it if need be. It is nil when
@@ -271,6 +300,16 @@ func (v *hlsViewer) over() bool {
 	select {
 	case <-v.decided:
 		return v.err != nil || v.v.ctx.Err() != nil
+	default:
+		return false
+	}
+}
+
+// here reports whether the room has let the viewer in, and not closed it.
+func (v *hlsViewer) here() bool {
+	select {
+	case <-v.decided:
+		return v.err == nil && v.v.ctx.Err() == nil
 	default:
 		return false
 	}

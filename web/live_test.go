@@ -141,6 +141,22 @@ func (s *studio) clients(t *testing.T, protocol string, want int) {
 	t.Fatalf("%d clients by %s, want %d", n, protocol, want)
 }
 
+// figure is what /metrics says.
+func (s *studio) figure(t *testing.T, name string) float64 {
+	t.Helper()
+	body, err := io.ReadAll(s.get(t, "GET", "/metrics").Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(body), "\n"+name+" ")
+	value, _, _ := strings.Cut(rest, "\n")
+	f, err := strconv.ParseFloat(value, 64)
+	if !ok || err != nil {
+		t.Errorf("%s is %q", name, value)
+	}
+	return f
+}
+
 func TestHTTPFLV(t *testing.T) {
 	s := newStudio(t, nil)
 	send, stop := s.publish(t, "live")
@@ -184,6 +200,10 @@ func TestHTTPFLV(t *testing.T) {
 	last := expect(audio)
 	if last.Timestamp != 40 && last.Timestamp != 1040 {
 		t.Errorf("sound at %d", last.Timestamp)
+	}
+
+	if n, sent := s.figure(t, `foyer_http_viewers{way="flv"}`), s.figure(t, `foyer_sent_bytes_total{transport="flv"}`); n != 1 || sent < 100 {
+		t.Errorf("metrics: %v viewers, %v bytes", n, sent)
 	}
 
 	// Lost and back within the grace, it goes on. The new one's time is from 0.
@@ -336,6 +356,12 @@ func TestHLSViewers(t *testing.T) {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 	s.clients(t, "other", 1) // many requests, one viewer
+	if n, streams := s.figure(t, `foyer_http_viewers{way="hls"}`), s.figure(t, "foyer_hls_streams"); n != 1 || streams != 1 {
+		t.Errorf("metrics: %v viewers, %v streams", n, streams)
+	}
+	if n := s.figure(t, `foyer_sent_bytes_total{transport="hls"}`); n < 100 {
+		t.Errorf("metrics: %v bytes", n)
+	}
 	<-done
 	key := streamKey{"blue", "live"}
 	l := s.handler.live

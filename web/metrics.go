@@ -45,6 +45,8 @@ var (
 	descSockets      = desc("websockets", "WebSockets that are open, admitted or not.")
 	descRemuxes      = desc("remuxes", "Streams that are being made into fragmented MP4.")
 	descRemuxViewers = desc("remux_viewers", "Viewers that share them.")
+	descViewers      = desc("http_viewers", "Viewers by HTTP: FLV, and HLS as far as requests tell them apart.", "way")
+	descMuxers       = desc("hls_streams", "Streams that are being made into HLS.")
 	descFragments    = desc("remux_fragments_total", "Fragments made, each once for all viewers.")
 	descRooms        = desc("lobby_rooms", "Rooms that the lobby lists.", "state")
 	descPeople       = desc("lobby_people", "People in the rooms that the lobby lists.", "role")
@@ -58,7 +60,7 @@ type collector struct{ h *Handler }
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descInstances, descClients, descAccepted, descRejected, descDisconnected, descCalls,
-		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descFragments, descRooms, descPeople, descMessages,
+		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descViewers, descMuxers, descFragments, descRooms, descPeople, descMessages,
 	} {
 		ch <- d
 	}
@@ -91,6 +93,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	streams, viewers := c.h.remuxes.count()
 	gauge(descRemuxes, float64(streams))
 	gauge(descRemuxViewers, float64(viewers))
+	muxers, watching := c.h.live.count()
+	gauge(descMuxers, float64(muxers))
+	gauge(descViewers, float64(watching), "hls")
+	gauge(descViewers, float64(c.h.live.flv.Load()), "flv")
+	counter(descSent, c.h.live.sent.Load(), "flv")
+	counter(descSent, c.h.live.sentHLS.Load(), "hls")
 	counter(descFragments, c.h.remuxes.fragments.Load())
 	if c.h.hasLobby() {
 		c.collectLobby(gauge)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -49,17 +50,39 @@ func recordingValue(k media.Recording) amf.Object {
 	}
 }
 
-// recordingMP4 is /recordings/ROOM/FILE.mp4: the recording as fragmented MP4,
-// made on the way, for a browser's video element. There are no ranges of it.
-func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.File) {
-	w.Header().Set("Content-Type", "video/mp4")
-	w.Header().Set("Accept-Ranges", "none")
-	if r.Method == http.MethodHead {
+// recordingMP4 is /recordings/ROOM/FILE.mp4: the recording for a browser's video
+// element, with ranges. One that is being written is remuxed on the way, up to
+// what there is now, and has none.
+func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.File, k media.Recording, info fs.FileInfo) {
+	out := &patient{w, http.NewResponseController(w)}
+	if k.Live {
+		w.Header().Set("Content-Type", "video/mp4")
+		w.Header().Set("Accept-Ranges", "none")
+		if r.Method == http.MethodHead {
+			return
+		}
+		if err := media.RemuxFLV(out, f); err != nil {
+			h.log.Debug("recording not shown", "err", err)
+		}
 		return
 	}
-	if err := media.RemuxFLV(&patient{w, http.NewResponseController(w)}, f); err != nil {
-		h.log.Debug("recording not shown", "err", err)
+	out.control.SetWriteDeadline(time.Time{}) // a list may have to be made first
+	m, err := h.films.find(r.Context(), filmKey{k.Room, k.Name, info.Size()}, f)
+	switch {
+	case err == nil:
+	case r.Context().Err() != nil:
+		return
+	case errors.Is(err, media.ErrNoFrames), errors.Is(err, media.ErrNotFLV):
+		problem(w, http.StatusUnprocessableEntity, "There is nothing in this recording that fits into MP4. The FLV file has all of it.")
+		return
+	default:
+		h.log.Error("recording not read", "err", err)
+		problem(w, http.StatusInternalServerError, "")
+		return
 	}
+	w.Header().Set("Content-Type", "video/mp4")
+	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.Size(), info.ModTime().UnixNano()))
+	http.ServeContent(out, r, "", time.Time{}, m.Reader(f))
 }
 
 // recordingFile is /recordings/ROOM/FILE and FILE.mp4. Of one that is being written it is
@@ -93,7 +116,7 @@ func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Time{})
 	if strings.HasSuffix(r.PathValue("file"), ".mp4") {
-		h.recordingMP4(w, r, f)
+		h.recordingMP4(w, r, f, k, info)
 		return
 	}
 	w.Header().Set("Content-Type", "video/x-flv")

@@ -1,16 +1,22 @@
 package web
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"foyer/media"
 	"foyer/server"
+	"foyer/server/rtmp"
 )
 
 func TestRecordings(t *testing.T) {
@@ -102,5 +108,132 @@ func TestRecordings(t *testing.T) {
 		if !good || string(b) == "secret" {
 			t.Errorf("%s %s: %d %v %q, want %d %q", tt.path, tt.byteRange, resp.StatusCode, resp.Header, b, tt.status, tt.body)
 		}
+	}
+}
+
+// TestRecordingMP4: a recording for a video element, with ranges.
+func TestRecordingMP4(t *testing.T) {
+	dir := t.TempDir()
+	const name = "live-2026-01-02T03-04-05Z.flv"
+	flv := media.FLV{File: true}
+	var file []byte
+	for at, body := range []string{liveAVC, liveKey, liveKey, liveKey} {
+		file = flv.Append(file, rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(at) * 40, Payload: []byte(body)})
+	}
+	os.Mkdir(filepath.Join(dir, "blue"), 0o755)
+	for name, b := range map[string][]byte{name: file, "none-2026-01-02T03-04-05Z.flv": []byte("no FLV")} {
+		if err := os.WriteFile(filepath.Join(dir, "blue", name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newStudio(t, func(h *server.Host, cfg *Config) {
+		recorder, err := media.OpenRecorder(media.RecorderConfig{Dir: dir, Rooms: []string{"blue"}, Log: testLog(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { recorder.Close() })
+		h.OnStream, cfg.Recorder = recorder.OnStream, recorder
+	})
+	file, err := os.ReadFile(filepath.Join(dir, "blue", name)) // it has a duration now
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(method, path, from string) (*http.Response, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, s.web.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if from != "" {
+			req.Header.Set("Range", from)
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, string(b)
+	}
+	const path = "/recordings/blue/" + name + ".mp4"
+	resp, all := get("GET", path, "")
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "video/mp4" || resp.Header.Get("Accept-Ranges") != "bytes" || resp.Header.Get("ETag") == "" ||
+		all[4:8] != "ftyp" || !strings.HasSuffix(all, string(file)) {
+		t.Errorf("%d %v %d bytes", resp.StatusCode, resp.Header, len(all))
+	}
+	if resp, none := get("HEAD", path, ""); resp.ContentLength != int64(len(all)) || none != "" {
+		t.Errorf("HEAD says %d bytes, want %d", resp.ContentLength, len(all))
+	}
+	for _, from := range []int{0, 100, len(all) - len(file) - 5, len(all) - len(file), len(all) - 3} {
+		resp, part := get("GET", path, fmt.Sprintf("bytes=%d-%d", from, from+9))
+		want := all[from:min(from+10, len(all))]
+		if resp.StatusCode != 206 || part != want {
+			t.Errorf("from %d: %d %q, want %q", from, resp.StatusCode, part, want)
+		}
+	}
+	for path, want := range map[string]int{"/recordings/blue/none-2026-01-02T03-04-05Z.flv.mp4": 422, "/recordings/green/" + name + ".mp4": 404, "/recordings/blue/x.mp4": 404} {
+		if resp, _ := get("GET", path, ""); resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+	// One that is being written has no ranges: it would be another file for each.
+	send, stop := s.publish(t, "side")
+	send(0, liveAVC, liveKey, liveKey)
+	send(4000, liveKey)
+	var live string
+	for end := time.Now().Add(10 * time.Second); live == "" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		all, _ := s.handler.cfg.Recorder.List("blue")
+		for _, k := range all {
+			if k.Stream == "side" {
+				live = k.Name
+			}
+		}
+	}
+	if resp, b := get("GET", "/recordings/blue/"+live+".mp4", "bytes=4-7"); resp.StatusCode != 200 || resp.Header.Get("Accept-Ranges") != "none" || !strings.Contains(b, "moof") {
+		t.Errorf("live: %d %v", resp.StatusCode, resp.Header)
+	}
+	stop()
+}
+
+// TestFilms: the lists that are kept are those that were used last, and of one
+// size together; who wants one while another is made does not wait for ever.
+func TestFilms(t *testing.T) {
+	flv := media.FLV{File: true}
+	var file []byte
+	for at, body := range []string{liveAVC, liveKey} {
+		file = flv.Append(file, rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(at), Payload: []byte(body)})
+	}
+	f := newFilms()
+	find := func(name string) *media.MP4 {
+		t.Helper()
+		m, err := f.find(t.Context(), filmKey{"blue", name, int64(len(file))}, bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	kept := func(name string) bool { return f.use(filmKey{"blue", name, int64(len(file))}) != nil }
+	first := find("a")
+	for i := range MaxFilms - 1 {
+		find(fmt.Sprint(i))
+	}
+	if find("a") != first {
+		t.Error("it was forgotten too soon")
+	}
+	if find("b"); !kept("a") || kept("0") || !kept("1") || len(f.kept) != MaxFilms {
+		t.Errorf("%d kept", len(f.kept))
+	}
+	f.limit = 10 * first.Size()
+	if find("c"); !kept("c") || !kept("b") || kept("2") || len(f.kept) != 10 || f.bytes != f.limit {
+		t.Errorf("%d kept, %d bytes", len(f.kept), f.bytes)
+	}
+	f.making <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.find(ctx, filmKey{name: "c"}, nil); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

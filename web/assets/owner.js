@@ -19,6 +19,7 @@ export class Owner {
   #token = "";
   #timer = /** @type {any} */ (0);
   /** From the shared object. @type {Record<string, any>} */ #short = {};
+  /** What is shown, by stream. @type {Map<string, Element>} */ #boxes = new Map();
   /** From the API, while it is looked at. @type {Record<string, any>} */ #full = {};
 
   /** @param {HTMLElement} root @param {string} room */
@@ -82,15 +83,28 @@ export class Owner {
   }
 
   #draw() {
-    const parts = Object.keys(this.#short).sort().map((name) => {
+    const names = Object.keys(this.#short).sort();
+    if (names.join() !== [...this.#boxes.keys()].join()) {
+      const old = this.#boxes;
+      this.#boxes = new Map(names.map((name) => [name, old.get(name) ?? this.#box(name)]));
+      this.ingest.replaceChildren(...this.#boxes.values());
+    }
+    for (const [name, box] of this.#boxes) {
       const full = this.#full[name], { advice = [] } = full ?? this.#short[name];
-      const box = document.createElement("section"), title = document.createElement("h3");
-      title.textContent = name;
-      box.append(title, this.#ender(name), ...(full ? inFull(full) : [inShort(this.#short[name])]).map((text) => line(text, "")), ...advice.map((/** @type {string} */ text) => line(text, "advice")));
-      return box;
-    });
-    const text = parts.map((part) => part.textContent).join("");
-    if (text !== this.ingest.textContent) this.ingest.replaceChildren(...parts);
+      const lines = [...(full ? inFull(full) : [inShort(this.#short[name])]).map((text) => line(text, "")), ...advice.map((/** @type {string} */ text) => line(text, "advice"))];
+      const old = [...box.querySelectorAll("p")];
+      if (old.map((p) => p.textContent).join("\n") === lines.map((p) => p.textContent).join("\n")) continue;
+      for (const p of old) p.remove();
+      box.append(...lines);
+    }
+  }
+
+  /** What stays while the figures of a stream change, and keeps the focus. @param {string} name */
+  #box(name) {
+    const box = document.createElement("section"), title = document.createElement("h3");
+    title.textContent = name;
+    box.append(title, this.#ender(name));
+    return box;
   }
 
   /** A button that ends a broadcast when it is pressed twice. @param {string} name */

@@ -1,5 +1,5 @@
 // @ts-check
-// What a moderator sets: title, topic, slow mode, lock; and sending people elsewhere.
+// What a moderator sets: title, topic, slow mode, lock, recording; and sending people elsewhere.
 
 import { explain } from "./netconnection.js";
 
@@ -8,11 +8,13 @@ export class Panel {
   ask = async () => {};
 
   #locked = false;
+  #recording = false;
 
   /** @param {HTMLElement} root */
   constructor(root) {
     this.root = root;
     this.lock = /** @type {HTMLElement} */ (root.querySelector(".lock-switch"));
+    this.record = /** @type {HTMLElement} */ (root.querySelector(".record-switch"));
     this.error = /** @type {HTMLElement} */ (root.querySelector(".error"));
     root.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -21,16 +23,20 @@ export class Panel {
       this.#set(form.dataset.method ?? "", type === "number" ? Number(value) : value);
     });
     this.lock.addEventListener("click", () => this.#set("lock", !this.#locked));
+    this.record.addEventListener("click", () => this.#set("record", !this.#recording));
   }
 
-  /** Shows what is set, but not where somebody is typing. @param {{title: string, topic: string, slow: number, locked: boolean}} state */
-  update({ locked, ...texts }) {
+  /** Shows what is set, but not where somebody is typing. @param {{title: string, topic: string, slow: number, locked: boolean, recording?: boolean}} state recording: missing where nothing can be recorded */
+  update({ locked, recording, ...texts }) {
     for (const [method, value] of Object.entries(texts)) {
       const input = /** @type {HTMLInputElement} */ (this.root.querySelector(`[data-method=${method}] input`));
       if (input !== document.activeElement) input.value = String(value);
     }
     this.#locked = locked;
     this.lock.setAttribute("aria-pressed", String(locked));
+    this.#recording = recording === true;
+    this.record.hidden = recording === undefined;
+    this.record.setAttribute("aria-pressed", String(this.#recording));
   }
 
   /** @param {string} method @param {any} value */

@@ -96,6 +96,8 @@ export class Player {
     this.#mime = this.stream = "";
   }
 
+  get paused() { return this.#paused; }
+
   /** @param {boolean} on */
   pause(on) {
     if (this.#paused === on || !this.stream) return;

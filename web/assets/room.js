@@ -5,6 +5,7 @@
 import { Chat } from "./chat.js";
 import { ChatLog } from "./chatlog.js";
 import { Composer } from "./composer.js";
+import { Film } from "./film.js";
 import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
 import { follow } from "./moved.js";
@@ -35,6 +36,7 @@ const people = new People(the(".people"));
 const menu = new Menu(the(".menu"));
 const panel = new Panel(the(".moderate"));
 const stage = new Stage(the(".stage"), name), owner = new Owner(the(".owner"), name);
+const film = new Film(the(".film"), stage.player);
 const users = SharedObject.getRemote("users", uri);
 const state = SharedObject.getRemote("room", uri);
 
@@ -213,15 +215,16 @@ function whoAmI() {
 }
 
 state.onSync = () => {
-  const { title = "", topic = "", slow = 0, locked = false } = state.data;
+  const { title = "", topic = "", slow = 0, locked = false, recording } = state.data;
   the(".title").textContent = title || name;
   document.title = `${title || name} · foyer`;
   the(".topic").textContent = topic;
   stage.update(state.data);
   owner.update(state.data.ingest);
   the(".stage .lock").hidden = !locked;
+  the(".stage .recorded").hidden = !recording;
   composer.slow(slow);
-  panel.update({ title, topic, slow, locked });
+  panel.update({ title, topic, slow, locked, recording });
 };
 
 chat.isMine = ({ user }) => me.nick !== "" && (user.id === me.id || sameNick(user.nick, me.nick));
@@ -285,7 +288,7 @@ keepFitting();
 document.documentElement.classList.add("scripted");
 showWays(the(".ways"), name, document.body.dataset.rtmp ?? "");
 addCopyButtons(the(".side"), tell);
-showRecordings(the(".recordings"), name);
+showRecordings(the(".recordings"), name, (recording) => film.open(recording));
 nickBox.value = memory.nick;
 const before = memory.inside(name);
 if (before) {
