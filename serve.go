@@ -165,6 +165,7 @@ func (n *node) build() {
 		Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
+		Backup: n.backup,
 	})
 	n.web = &http.Server{
 		Handler:           n.pages,
