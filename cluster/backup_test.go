@@ -213,3 +213,54 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Errorf("after all that the good one: %v", err)
 	}
 }
+
+// BenchmarkPut is one node's report of a room in a bucket in memory.
+func BenchmarkPut(b *testing.B) {
+	c := open(b, b.TempDir())
+	bucket, err := c.js.CreateKeyValue(b.Context(), jetstream.KeyValueConfig{Bucket: "DIR", Storage: jetstream.MemoryStorage})
+	if err != nil {
+		b.Fatal(err)
+	}
+	report := make([]byte, 512)
+	for i := 0; b.Loop(); i++ {
+		if _, err := bucket.Put(b.Context(), fmt.Sprintf("room%d", i%1000), report); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkBackup is a backup of 100,000 messages of 200 bytes.
+func BenchmarkBackup(b *testing.B) {
+	c, spool := open(b, filepath.Join(b.TempDir(), "store")), b.TempDir()
+	if _, err := c.js.CreateStream(b.Context(), jetstream.StreamConfig{Name: "TALK", Subjects: []string{"talk.*"}}); err != nil {
+		b.Fatal(err)
+	}
+	text := bytes.Repeat([]byte("message "), 25)
+	for i := range 100_000 {
+		if _, err := c.js.PublishAsync(fmt.Sprintf("talk.room%d", i%50), text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-c.js.PublishAsyncComplete()
+	b.SetBytes(100_000 * 200)
+	for b.Loop() {
+		err := c.Backup(b.Context(), spool, func(_ string, size int64, r io.Reader) error {
+			_, err := io.Copy(io.Discard, r)
+			b.ReportMetric(float64(size)/1e6, "MB")
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func open(b *testing.B, dir string) *Cluster {
+	b.Helper()
+	c, err := Open(b.Context(), Config{Dir: dir, Node: "test"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { c.Close() })
+	return c
+}
