@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"foyer/cluster"
 	"foyer/lobby"
 	"foyer/media"
 	"foyer/room"
@@ -59,6 +60,7 @@ type node struct {
 	host     *server.Host
 	web      *http.Server
 	pages    *web.Handler
+	store    *cluster.Cluster
 	recorder *media.Recorder // nil when there is nothing to record and no recording
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
@@ -85,6 +87,9 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 	if err := n.record(); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
+	if err := n.openStore(ctx); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
 	n.build()
 	return n, nil
 }
@@ -97,6 +102,19 @@ func (n *node) record() (err error) {
 	}
 	n.recorder, err = media.OpenRecorder(media.RecorderConfig{Dir: dir, Rooms: s.Record, Limit: int64(s.RecordLimit), Log: n.log})
 	return err
+}
+
+// openStore opens what chat, settings and shared objects are kept in.
+func (n *node) openStore(ctx context.Context) (err error) {
+	s := n.settings
+	n.store, err = cluster.Open(ctx, cluster.Config{
+		Dir: filepath.Join(s.Data, "store"), URL: string(s.NATS), Node: s.Node,
+		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	return nil
 }
 
 // listen opens what the settings ask for.
@@ -239,7 +257,7 @@ func (n *node) start() error {
 	return nil
 }
 
-// stop stops the instances, then the recordings and the web side. What takes too long is cut off.
+// stop stops the instances, then the recordings, the store and the web side. What takes too long is cut off.
 func (n *node) stop() {
 	n.unready.Store(&errStopping)
 	n.log.Info("node stopping", "node", n.settings.Node)
@@ -248,6 +266,9 @@ func (n *node) stop() {
 	n.host.Stop(ctx)
 	if n.recorder != nil {
 		n.recorder.Close() // what it has to say it has logged
+	}
+	if err := n.store.Close(); err != nil {
+		n.log.Error("store not closed", "err", err)
 	}
 	n.pages.Close()
 	if n.web.Shutdown(ctx) != nil {
@@ -263,6 +284,9 @@ func (n *node) close() (err error) {
 	if n.recorder != nil {
 		err = errors.Join(err, n.recorder.Close())
 	}
+	if n.store != nil {
+		err = errors.Join(err, n.store.Close())
+	}
 	return err
 }
 
@@ -271,7 +295,7 @@ func (n *node) ready() error {
 	if err := n.unready.Load(); err != nil {
 		return *err
 	}
-	return nil
+	return n.store.Ready()
 }
 
 // publicRTMP and publicHTTP are where others reach this node: as set, or as guessed.
