@@ -68,7 +68,7 @@ func (r *Room) join(client *server.Client, nick, role string) error {
 	r.lastUser++
 	p := &person{id: "u" + strconv.Itoa(r.lastUser), nick: nick, role: role}
 	if s, ok := r.mutes.find(key, client.IP(), now); ok {
-		p.mutedUntil = s.until
+		p.mutedUntil = s.Until
 	}
 	r.nicks[key] = p
 	r.enter(client, p)
@@ -77,8 +77,18 @@ func (r *Room) join(client *server.Client, nick, role string) error {
 	return nil
 }
 
+// takeBack gives p the time back that something he said at now has cost him. He
+// had spoken before at spoke.
+func (p *person) takeBack(now, spoke time.Time) {
+	p.speech.give()
+	if p.spoke.Equal(now) {
+		p.spoke = spoke
+	}
+}
+
 // leave takes p out of the table.
 func (r *Room) leave(p *person) {
+	r.readNoMore(p.client)
 	p.client.Data = nil
 	r.people = slices.DeleteFunc(r.people, func(q *person) bool { return q == p })
 	if p.nick != "" {

@@ -11,8 +11,9 @@ import (
 // An Application is the behaviour of one instance. Its methods run on the
 // instance's goroutine, one at a time, and must not block; it needs no locks.
 type Application interface {
-	// OnAppStart runs before the first OnConnect. Its error refuses who started
-	// the instance and ends it; OnAppStop does not run then.
+	// OnAppStart runs before the first OnConnect, and alone may block, for up to
+	// 10 s: nobody is in yet. Its error refuses who started the instance and ends
+	// it; OnAppStop does not run then.
 	OnAppStart(*Instance) error
 	// OnConnect decides about a client: nil accepts, ErrPending leaves it to
 	// Instance.Accept or Instance.Reject later, any other error rejects. What
