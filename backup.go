@@ -16,7 +16,7 @@ import (
 
 // backup writes a backup of this node to w.
 func (n *node) backup(ctx context.Context, w io.Writer, recordings bool) error {
-	a := &archiver{data: n.settings.Data, node: n.settings.Node, recordings: recordings}
+	a := &archiver{data: n.settings.Data, node: n.settings.Node, store: n.store, recordings: recordings}
 	return a.write(ctx, w)
 }
 

@@ -149,7 +149,7 @@ func restoreStore(ctx context.Context, parts, dir string) error {
 	if err != nil {
 		return err
 	}
-	c, err := cluster.Open(ctx, cluster.Config{Dir: dir, Node: "restore"})
+	c, err := cluster.Open(ctx, cluster.Config{Dir: dir, Node: "restore", Bare: true})
 	if err != nil {
 		return err
 	}

@@ -108,13 +108,22 @@ func (n *node) record() (err error) {
 func (n *node) openStore(ctx context.Context) (err error) {
 	s := n.settings
 	n.store, err = cluster.Open(ctx, cluster.Config{
-		Dir: filepath.Join(s.Data, "store"), URL: string(s.NATS), Node: s.Node,
+		Dir: filepath.Join(s.Data, storeFolder), URL: string(s.NATS), Node: s.Node,
 		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
 	return nil
+}
+
+// openRoom opens what is kept of a room.
+func (n *node) openRoom(ctx context.Context, name string, found func([]byte)) (room.Kept, error) {
+	kept, err := n.store.OpenRoom(ctx, name, found)
+	if err != nil {
+		return nil, err // and not a nil *cluster.Room
+	}
+	return kept, nil
 }
 
 // listen opens what the settings ask for.
@@ -176,6 +185,7 @@ func (n *node) build() {
 			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
 			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers,
+			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
 		}
 		n.host.Handle("room", func() server.Application { return room.New(cfg) })
 	}

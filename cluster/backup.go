@@ -140,7 +140,8 @@ func nextChunk(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
 }
 
 // Restore makes a stream again out of a file of Backup: with the same messages,
-// sequences and times. It fails when there is a stream of this name.
+// sequences and times. It fails when there is a stream of this name, as there
+// is unless the cluster is Bare.
 func (c *Cluster) Restore(ctx context.Context, r io.Reader) error {
 	in := bufio.NewReaderSize(r, maxSnapshotHead)
 	name, req, err := readSnapshotHead(in)

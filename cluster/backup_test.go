@@ -55,7 +55,7 @@ func fill(t *testing.T, c *Cluster) jetstream.Stream {
 }
 
 // stored reads all messages of a stream by their sequence.
-func stored(t *testing.T, stream jetstream.Stream) map[uint64]storedMessage {
+func messagesOf(t *testing.T, stream jetstream.Stream) map[uint64]storedMessage {
 	t.Helper()
 	info, err := stream.Info(t.Context())
 	if err != nil {
@@ -96,16 +96,27 @@ func backup(t *testing.T, c *Cluster) map[string][]byte {
 	return files
 }
 
+// bare opens a store to restore into.
+func bare(t *testing.T, dir string) *Cluster {
+	t.Helper()
+	c, err := Open(t.Context(), Config{Dir: dir, Node: "test", Bare: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
 func TestBackup(t *testing.T) {
 	c := start(t, filepath.Join(t.TempDir(), "one"))
-	want := stored(t, fill(t, c))
+	want := messagesOf(t, fill(t, c))
 	files := backup(t, c)
-	if len(files) != 2 || files["TALK"] == nil || files["KV_STATE"] == nil {
-		t.Fatalf("Backup gave %d files: want TALK and KV_STATE, and nothing that is only in memory", len(files))
+	if len(files) != 5 || files["TALK"] == nil || files["KV_STATE"] == nil {
+		t.Fatalf("Backup gave %d files: want TALK, KV_STATE, and those of chat, rooms and objects, nothing that is only in memory", len(files))
 	}
 
 	dir := filepath.Join(t.TempDir(), "two")
-	d := start(t, dir)
+	d := bare(t, dir)
 	for name, b := range files {
 		if err := d.Restore(t.Context(), bytes.NewReader(b)); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -117,7 +128,7 @@ func TestBackup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := stored(t, stream)
+		got := messagesOf(t, stream)
 		if len(got) != len(want) {
 			t.Errorf("%d messages, want %d", len(got), len(want))
 		}
@@ -143,7 +154,7 @@ func TestBackup(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	d = start(t, dir)
+	d = bare(t, dir)
 	check(d)
 	if ack, err := d.js.Publish(t.Context(), "talk.room1", nil); err != nil || ack.Sequence != 301 {
 		t.Errorf("the next message: %v, %v; want sequence 301", ack, err)
@@ -171,7 +182,7 @@ func TestBackupWhileStoring(t *testing.T) {
 	files := backup(t, c)
 	stop()
 	<-ended
-	d := start(t, filepath.Join(t.TempDir(), "two"))
+	d := bare(t, filepath.Join(t.TempDir(), "two"))
 	if err := d.Restore(t.Context(), bytes.NewReader(files["TALK"])); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +202,7 @@ func TestRestoreRefuses(t *testing.T) {
 	fill(t, c)
 	whole := backup(t, c)["TALK"]
 	head, _, _ := bytes.Cut(whole, []byte("\n"))
-	d := start(t, filepath.Join(t.TempDir(), "two"))
+	d := bare(t, filepath.Join(t.TempDir(), "two"))
 	for name, b := range map[string][]byte{
 		"nothing":         nil,
 		"no first line":   []byte(strings.Repeat("x", maxSnapshotHead+1)),
@@ -216,7 +227,7 @@ func TestRestoreRefuses(t *testing.T) {
 
 // BenchmarkPut is one node's report of a room in a bucket in memory.
 func BenchmarkPut(b *testing.B) {
-	c := open(b, b.TempDir())
+	c := openBench(b, b.TempDir())
 	bucket, err := c.js.CreateKeyValue(b.Context(), jetstream.KeyValueConfig{Bucket: "DIR", Storage: jetstream.MemoryStorage})
 	if err != nil {
 		b.Fatal(err)
@@ -231,7 +242,7 @@ func BenchmarkPut(b *testing.B) {
 
 // BenchmarkBackup is a backup of 100,000 messages of 200 bytes.
 func BenchmarkBackup(b *testing.B) {
-	c, spool := open(b, filepath.Join(b.TempDir(), "store")), b.TempDir()
+	c, spool := openBench(b, filepath.Join(b.TempDir(), "store")), b.TempDir()
 	if _, err := c.js.CreateStream(b.Context(), jetstream.StreamConfig{Name: "TALK", Subjects: []string{"talk.*"}}); err != nil {
 		b.Fatal(err)
 	}
@@ -255,7 +266,7 @@ func BenchmarkBackup(b *testing.B) {
 	}
 }
 
-func open(b *testing.B, dir string) *Cluster {
+func openBench(b *testing.B, dir string) *Cluster {
 	b.Helper()
 	c, err := Open(b.Context(), Config{Dir: dir, Node: "test"})
 	if err != nil {

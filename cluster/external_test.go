@@ -93,7 +93,7 @@ func await(t *testing.T, what string, is func() bool) {
 
 func (tr *trio) node(t *testing.T, name string) *Cluster {
 	t.Helper()
-	c, err := Open(t.Context(), Config{URL: tr.url, Node: name, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	c, err := Open(t.Context(), Config{URL: tr.url, Node: name, Bare: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestBackupOfCluster(t *testing.T) {
 		t.Skip("starts three servers")
 	}
 	one := start(t, filepath.Join(t.TempDir(), "one"))
-	want := stored(t, fill(t, one))
+	want := messagesOf(t, fill(t, one))
 	three := startTrio(t).node(t, "a")
 	for name, b := range backup(t, one) {
 		if err := three.Restore(t.Context(), bytes.NewReader(b)); err != nil {
@@ -127,7 +127,7 @@ func TestBackupOfCluster(t *testing.T) {
 		info, err := stream.Info(t.Context())
 		return err == nil && info.Cluster != nil && len(info.Cluster.Replicas) == 2 && caughtUp(info.Cluster.Replicas)
 	})
-	back := start(t, filepath.Join(t.TempDir(), "back"))
+	back := bare(t, filepath.Join(t.TempDir(), "back"))
 	for name, b := range backup(t, three) {
 		if err := back.Restore(t.Context(), bytes.NewReader(b)); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -136,7 +136,7 @@ func TestBackupOfCluster(t *testing.T) {
 	if stream, err = back.js.Stream(t.Context(), "TALK"); err != nil {
 		t.Fatal(err)
 	}
-	got := stored(t, stream)
+	got := messagesOf(t, stream)
 	for seq, m := range want {
 		if got[seq] != m {
 			t.Errorf("message %d is %v, want %v", seq, got[seq], m)
