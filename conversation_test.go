@@ -55,6 +55,13 @@ func (w *wire) cut(i int, down bool) {
 	w.open[i].Close()
 }
 
+// forward makes the wire lead to another server.
+func (w *wire) forward(to *wire) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = to.conns
+}
+
 func (w *wire) up() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,10 +83,17 @@ func (w *wire) Close() error   { close(w.done); return nil }
 func (w *wire) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1935} }
 
 // roomServer serves rooms over a wire in a bubble. stop stops it and waits.
-func roomServer(t *testing.T) (w *wire, stop func()) {
+func roomServer(t *testing.T) (w *wire, stop func()) { return keptServer(t, nil) }
+
+// keptServer is roomServer with a memory that outlives it.
+func keptServer(t *testing.T, memory *room.Memory) (w *wire, stop func()) {
+	cfg := room.Config{AdminToken: "token"}
+	if memory != nil {
+		cfg.Open = memory.Open
+	}
 	w = &wire{conns: make(chan net.Conn), done: make(chan struct{})}
 	host := &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	host.Handle("room", func() server.Application { return room.New(room.Config{AdminToken: "token"}) })
+	host.Handle("room", func() server.Application { return room.New(cfg) })
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan struct{})
 	go func() {
@@ -205,6 +219,84 @@ func TestConversationTellsOfGap(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A room that restarts is the same room: what was said before and after is
+// there, once, without a word about it; what was removed meanwhile goes away.
+func TestConversationOutlivesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var memory room.Memory
+		w, stop := keptServer(t, &memory)
+		ann := come(t, w, "ann", "", 0)
+		mustSay(t, ann, "one", "two", "three")
+		stop()
+		again, stop := keptServer(t, &memory)
+		defer stop()
+		mina := come(t, again, "mina", "token", 50)
+		if _, err := mina.call(t.Context(), "remove", amf.Number(2)); err != nil {
+			t.Error(err)
+		}
+		mustSay(t, mina, "four")
+		w.forward(again)
+		time.Sleep(time.Minute)
+		mustSay(t, mina, "five")
+		if got, want := ann.saw("message"), []string{"one", "two", "three", "four", "five"}; !slices.Equal(got, want) {
+			t.Errorf("ann saw %q, want %q", got, want)
+		}
+		if got, want := mina.saw("message"), []string{"one", "two", "three", "four", "five"}; !slices.Equal(got, want) {
+			t.Errorf("mina saw %q, want %q", got, want)
+		}
+		if len(ann.saw("gap")) != 0 || len(ann.saw("removed")) != 1 {
+			t.Errorf("ann was told of %d gaps and %d removed messages", len(ann.saw("gap")), len(ann.saw("removed")))
+		}
+		if err := errors.Join(ann.leave(), mina.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A room that lost its history, or the end of it, counts anew: that is told,
+// and nothing of what is said then is lost.
+func TestConversationHearsOfLoss(t *testing.T) {
+	for name, left := range map[string]int{"all": 0, "the end": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var memory, restored room.Memory
+				w, stop := keptServer(t, &memory)
+				ann := come(t, w, "ann", "", 50)
+				mustSay(t, ann, "one", "two", "three", "four")
+				stop()
+				if left > 0 {
+					restore(t, &memory, &restored, left)
+				}
+				again, stop := keptServer(t, &restored)
+				defer stop()
+				w.forward(again)
+				time.Sleep(time.Minute)
+				mustSay(t, ann, "now", "then")
+				if got, want := ann.saw("message"), []string{"one", "two", "three", "four", "now", "then"}; !slices.Equal(got, want) {
+					t.Errorf("ann saw %q, want %q", got, want)
+				}
+				if got := len(ann.saw("gap")); got != 1 {
+					t.Errorf("ann was told of %d gaps", got)
+				}
+				if err := ann.leave(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// restore copies the room blue with the first n messages of its chat.
+func restore(t *testing.T, from, to *room.Memory, n int) {
+	t.Helper()
+	a, _ := from.Open(t.Context(), "blue", nil)
+	b, _ := to.Open(t.Context(), "blue", nil)
+	b.Save(a.State(), func(error) {})
+	for _, m := range a.Newest()[:n] {
+		b.Append(func(uint64) []byte { return m }, func(uint64, error) {})
+	}
 }
 
 // Who is thrown out does not come back, and hears why; so does who never came in.

@@ -24,7 +24,7 @@ import (
 //	people   Users: who is in, told once for each connection
 //	title    Text
 //	topic    Text
-//	gap      some messages before the next one are no longer kept
+//	gap      some messages before the next one are missing: the room has them no longer
 //	status   Code, Level, Text: the connection; RetryAfter: when it is tried again
 //	refused  Text: what was not said, Reason, RetryAfter
 //

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +51,8 @@ type Config struct {
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
 	Bare       bool          // only Backup and Restore work: nothing is made, nor watched
+
+	fsync func(*os.File) error // nil: (*os.File).Sync; for tests
 }
 
 // A Cluster is this process's connection to where things are kept: an engine

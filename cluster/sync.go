@@ -136,7 +136,11 @@ type flusher struct {
 }
 
 func newFlusher(c *Cluster) *flusher {
-	return &flusher{c: c, fsync: (*os.File).Sync, clean: make(map[string]os.FileInfo), wake: make(chan struct{}, 1)}
+	f := &flusher{c: c, fsync: c.cfg.fsync, clean: make(map[string]os.FileInfo), wake: make(chan struct{}, 1)}
+	if f.fsync == nil {
+		f.fsync = (*os.File).Sync
+	}
+	return f
 }
 
 // add calls done when everything that is stored now is flushed.

@@ -73,6 +73,7 @@ func (r *Room) pageValue(found []message, complete, more bool) amf.Value {
 		{Name: "messages", Value: messages},
 		{Name: "complete", Value: amf.Bool(complete)},
 		{Name: "more", Value: amf.Bool(more)},
+		{Name: "last", Value: amf.Number(r.chat.last)},
 	}
 }
 

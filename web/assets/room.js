@@ -234,7 +234,7 @@ log.onMessage = (message) => {
   if (chat.isMine(message)) composer.heard(message.text);
 };
 log.onRemoved = (key) => chat.remove(key);
-log.onGap = (why) => chat.divide(why === "missing" ? "Some messages are missing here" : "The room was restarted");
+log.onGap = (why) => chat.divide(why === "missing" ? "Some messages are missing here" : "The room was restarted, and messages may be missing here");
 log.onMore = (more) => chat.more(more);
 chat.onPruned = (key) => log.prunedTo(key);
 the(".older button").addEventListener("click", () => log.older().catch(() => {}));
