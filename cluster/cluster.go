@@ -52,7 +52,9 @@ type Config struct {
 	Log        *slog.Logger  // nil: nothing is logged
 	Bare       bool          // only Backup and Restore work: nothing is made, nor watched
 
-	fsync func(*os.File) error // nil: (*os.File).Sync; for tests
+	// for tests
+	fsync    func(*os.File) error // nil: (*os.File).Sync
+	patience time.Duration        // 0: patience
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
@@ -82,12 +84,14 @@ type Cluster struct {
 // Open starts the embedded engine, or connects to the external one. Close ends it.
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
+	cfg.patience = cmp.Or(cfg.patience, patience)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		look: make(chan struct{}, 1), rooms: make(map[*Room]bool),
 	}
 	c.saves.c = c
+	c.saves.ctx, c.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := c.open(ctx); err != nil {
@@ -154,6 +158,7 @@ func (c *Cluster) Close() error {
 		r.Close()
 	}
 	c.saves.close()
+	c.saves.cancel()
 	if c.stop != nil {
 		c.stop()
 	}
