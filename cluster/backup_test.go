@@ -21,8 +21,8 @@ type storedMessage struct {
 	at                    time.Time
 }
 
-// fill makes a stream with gaps, a bucket, and a bucket in memory.
-func fill(t *testing.T, c *Cluster) jetstream.Stream {
+// fillStreams makes a stream with gaps, a bucket, and a bucket in memory.
+func fillStreams(t *testing.T, c *Cluster) jetstream.Stream {
 	t.Helper()
 	stream, err := c.js.CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: "TALK", Subjects: []string{"talk.*"}, Storage: jetstream.FileStorage, AllowDirect: true, MaxMsgsPerSubject: 100,
@@ -109,7 +109,7 @@ func bare(t *testing.T, dir string) *Cluster {
 
 func TestBackup(t *testing.T) {
 	c := start(t, filepath.Join(t.TempDir(), "one"))
-	want := messagesOf(t, fill(t, c))
+	want := messagesOf(t, fillStreams(t, c))
 	files := backup(t, c)
 	if len(files) != 5 || files["TALK"] == nil || files["KV_STATE"] == nil {
 		t.Fatalf("Backup gave %d files: want TALK, KV_STATE, and those of chat, rooms and objects, nothing that is only in memory", len(files))
@@ -164,7 +164,7 @@ func TestBackup(t *testing.T) {
 // TestBackupWhileStoring: a backup has all that was stored before it began.
 func TestBackupWhileStoring(t *testing.T) {
 	c := start(t, filepath.Join(t.TempDir(), "one"))
-	fill(t, c)
+	fillStreams(t, c)
 	ctx, stop := context.WithCancel(t.Context())
 	stored, ended := make(chan struct{}), make(chan struct{})
 	go func() { // until stop; the test waits for ended
@@ -199,7 +199,7 @@ func TestBackupWhileStoring(t *testing.T) {
 
 func TestRestoreRefuses(t *testing.T) {
 	c := start(t, filepath.Join(t.TempDir(), "one"))
-	fill(t, c)
+	fillStreams(t, c)
 	whole := backup(t, c)["TALK"]
 	head, _, _ := bytes.Cut(whole, []byte("\n"))
 	d := bare(t, filepath.Join(t.TempDir(), "two"))

@@ -107,7 +107,7 @@ func TestBackupOfCluster(t *testing.T) {
 		t.Skip("starts three servers")
 	}
 	one := start(t, filepath.Join(t.TempDir(), "one"))
-	want := messagesOf(t, fill(t, one))
+	want := messagesOf(t, fillStreams(t, one))
 	three := startTrio(t).node(t, "a")
 	for name, b := range backup(t, one) {
 		if err := three.Restore(t.Context(), bytes.NewReader(b)); err != nil {
