@@ -140,7 +140,7 @@ func (v *verification) verdict(w io.Writer, t *tally) error {
 // start starts the server, after one that is killed while it starts, maybe.
 func (v *verification) start(ctx context.Context) (*victim, error) {
 	for {
-		server, err := startVictim(v.data, v.cmd.Serve)
+		server, err := startVictim(os.Args[0], v.data, v.cmd.Serve)
 		if err != nil {
 			return nil, err
 		}

@@ -36,15 +36,16 @@ type victim struct {
 	log   []string // the last lines; owned by read until ended
 }
 
-// startVictim starts this program as a server on free ports of the loopback.
-func startVictim(data string, args []string) (*victim, error) {
+// startVictim starts this program, which calls itself name, as a server on free
+// ports of the loopback.
+func startVictim(name, data string, args []string) (*victim, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	v := &victim{ready: make(chan error, 1), ended: make(chan struct{})}
 	v.cmd = exec.Command(self)
-	v.cmd.Args = append([]string{os.Args[0], "serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0",
+	v.cmd.Args = append([]string{name, "serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0",
 		"--data=" + data, "--node=verify", "--log-format=json", "--log-level=info"}, args...)
 	v.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, envName("")) }), keepAll...)
 	out, err := v.cmd.StderrPipe()

@@ -156,15 +156,15 @@ func (r *Room) fence(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if last == nil {
-			r.expect = 0
-			return nil
+		r.expect = 0
+		id := r.reserved
+		if last != nil {
+			r.expect, id = last.seq, last.id()
 		}
-		r.expect = last.seq
 		if r.c.embedded() {
 			return nil
 		}
-		seq, err := r.mark(ctx, last.id())
+		seq, err := r.mark(ctx, id) // in an empty chat, too: another may be about to begin it
 		if !wrongSequence(err) {
 			r.expect = seq
 			return err

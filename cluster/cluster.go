@@ -46,6 +46,7 @@ type Config struct {
 	Dir        string        // folder of the embedded engine's files; unused with URL
 	URL        string        // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
 	Node       string        // this process's name
+	RTMP       string        // with URL: "rtmp://host:port", where other nodes reach this one
 	Sync       Sync          // when the embedded engine's files are safe from a power loss
 	History    int           // how many messages of a room are kept; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
@@ -55,20 +56,22 @@ type Config struct {
 	// for tests
 	fsync    func(*os.File) error // nil: (*os.File).Sync
 	patience time.Duration        // 0: patience
+	pace     *pace                // nil: defaultPace
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
 // in the process, or an external NATS.
 type Cluster struct {
 	// set by Open
-	cfg   Config
-	log   *slog.Logger
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	flush *flusher // nil when nobody waits for a flush
-	saves saver
-	stop  context.CancelFunc
-	wg    sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
+	cfg    Config
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	others *others  // what is shared with other nodes; nil: embedded, there are none
+	flush  *flusher // nil when nobody waits for a flush
+	saves  saver
+	stop   context.CancelFunc
+	wg     sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
 
 	stats counters
 	look  chan struct{} // wakes watch; 1: one look sees all
@@ -104,6 +107,7 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 	options := []nats.Option{
 		nats.Name("foyer " + c.cfg.Node), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.ReconnectBufSize(-1), // who publishes while it is away shall hear of it
 		nats.ReconnectHandler(func(*nats.Conn) { c.wake() }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { c.wake() }),
@@ -132,7 +136,10 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		return err
 	}
 	c.wg.Go(func() { c.watch(running) })
-	return nil
+	if !c.embedded() {
+		c.others, err = c.join()
+	}
+	return err
 }
 
 // await waits until everything that things are kept in is there.
@@ -159,6 +166,9 @@ func (c *Cluster) Close() error {
 	}
 	c.saves.close()
 	c.saves.cancel()
+	if c.others != nil {
+		c.others.leave()
+	}
 	if c.stop != nil {
 		c.stop()
 	}

@@ -49,6 +49,10 @@ func (in *Instance) arrive(c *Client, args amf.Args) {
 		in.settle(c, errStopped)
 		return
 	}
+	if c.req.node == forPull {
+		in.attach(c)
+		return
+	}
 	c.state = clientPending
 	if in.pending == nil {
 		in.pending = make(map[*Client]bool)
@@ -118,20 +122,21 @@ func (in *Instance) drop(c *Client, reason error) {
 	in.remove(c)
 	in.settle(c, reason)
 	c.calls.lift()
-	if !in.broken {
+	if !in.broken && c.req.node != forPull {
 		in.code.OnDisconnect(c, reason)
 	}
 }
 
 // remove takes a client out of the lists.
 func (in *Instance) remove(c *Client) {
-	if c.state == clientAccepted {
+	if c.state == clientAccepted && c.req.node != forPull {
 		i := slices.Index(in.clients, c)
 		in.clients = slices.Delete(in.clients, i, i+1)
 		in.app.count(c, -1)
 		in.app.disconnected.Add(1)
 	}
 	delete(in.pending, c)
+	delete(in.pulls, c)
 	c.state = clientGone
 	if c.itself() {
 		return

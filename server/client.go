@@ -238,6 +238,13 @@ func (c *credits) take() {
 	c.mu.Unlock()
 }
 
+// hold takes a credit without waiting: who comes next waits the longer.
+func (c *credits) hold() {
+	c.mu.Lock()
+	c.used++
+	c.mu.Unlock()
+}
+
 func (c *credits) give() {
 	c.mu.Lock()
 	c.used--

@@ -35,6 +35,13 @@ type Host struct {
 	// is told. It runs on the instance's goroutine and must not block.
 	OnStream func(instance, name string, s *relay.Stream)
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
+	// Places says where instances of HandleClaimed run; nil: here.
+	Places Places
+	// NodeSecret is how nodes know each other; "": they don't.
+	NodeSecret string
+	// Redirect sends RTMP clients to the node that runs what they came for
+	// (Connect.Rejected with ex.code 302), instead of serving it from here.
+	Redirect bool
 
 	calls    atomic.Uint64
 	sessions sessions
@@ -48,8 +55,9 @@ type Host struct {
 
 // application is what the host knows of one application.
 type application struct {
-	name string
-	make func() Application
+	name    string
+	make    func() Application
+	claimed bool // Host.Places decides whether an instance runs here
 
 	accepted, rejected, disconnected atomic.Uint64
 	clients                          [len(protocols)]atomic.Int64
@@ -115,6 +123,7 @@ func (h *Host) Stop(ctx context.Context) {
 	}
 	h.mu.Unlock()
 	for _, in := range all {
+		in.giveUp()
 		in.post(func() { in.quit = true })
 	}
 	for _, in := range all {
@@ -128,12 +137,10 @@ func (h *Host) Stop(ctx context.Context) {
 
 // Call calls a method of a running instance on behalf of this process: the
 // method's from is a Client whose Local is true. It starts nothing: for an
-// instance that does not run the error is ErrNotRunning.
+// instance that does not run, here or on another node, the error is
+// ErrNotRunning.
 func (h *Host) Call(ctx context.Context, instance, method string, args ...amf.Value) (amf.Value, error) {
-	_, name, _ := h.Resolve(instance)
-	h.mu.Lock()
-	in := h.instances[name]
-	h.mu.Unlock()
+	in := h.reach(ctx, instance)
 	if in == nil {
 		return nil, ErrNotRunning
 	}
@@ -142,10 +149,7 @@ func (h *Host) Call(ctx context.Context, instance, method string, args ...amf.Va
 		err error
 	}
 	answered := make(chan answer, 1)
-	k := &call{in.local, method, args, func(v amf.Value, err error) { answered <- answer{v, err} }}
-	in.local.calls.take()
-	if !in.post(func() { in.serve(k) }) {
-		in.local.calls.give()
+	if !in.call(method, args, func(v amf.Value, err error) { answered <- answer{v, err} }) {
 		return nil, ErrNotRunning
 	}
 	select {
@@ -156,6 +160,18 @@ func (h *Host) Call(ctx context.Context, instance, method string, args ...amf.Va
 	}
 }
 
+// call calls a method on behalf of this process. It reports false when the
+// instance has stopped.
+func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, error)) bool {
+	k := &call{in.local, method, args, reply}
+	in.local.calls.take()
+	if !in.post(func() { in.serve(k) }) {
+		in.local.calls.give()
+		return false
+	}
+	return true
+}
+
 // Connect asks for admission on behalf of a peer; the WebSocket bridge does
 // for its own what Serve does for RTMP. It blocks until the application has
 // decided, at most AdmitTimeout; a *rtmp.StatusError says no in words for the
@@ -164,6 +180,7 @@ func (h *Host) Call(ctx context.Context, instance, method string, args ...amf.Va
 func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) {
 	args := r.Args
 	r.Args = nil // not kept for the life of the client
+	patience := time.Now().Add(reachTimeout)
 	for {
 		in, err := h.instance(r.Path, false)
 		if err != nil {
@@ -175,6 +192,13 @@ func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) 
 		case err == nil:
 			h.connected(c)
 			return c, nil
+		case errors.Is(err, errUnreachable) && r.node == fromVisitor && time.Now().Before(patience):
+			select {
+			case <-time.After(reachPause):
+				continue
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
 		case !errors.Is(err, errStopped):
 			in.app.rejected.Add(1)
 			in.log.Info("client rejected", "client", c.ID(), "remote", r.Addr, "err", err)
@@ -226,6 +250,9 @@ func (h *Host) forget(in *Instance) {
 func refusal(err error) error {
 	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
 		return s
+	}
+	if errors.Is(err, errUnreachable) {
+		return unplaced()
 	}
 	return Reject("Connection failed.")
 }

@@ -28,11 +28,17 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 		h.greetingFailed(nc.RemoteAddr(), err)
 		return
 	}
+	r := request(nc, req)
+	h.vouch(&r, req.Object)
+	if r.node == forControl {
+		h.serveControl(ctx, conn, req)
+		return
+	}
 	// The session is there before the decision, to keep what the application
 	// says in OnConnect until connect was answered.
 	p := new(incoming)
 	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
-	c, err := h.Connect(ctx, p, request(nc, req))
+	c, err := h.Connect(ctx, p, r)
 	if err != nil {
 		req.Reject(err) // if that fails, there is nobody to be told
 		return

@@ -16,43 +16,49 @@ import (
 // everything the application does, in the order it was posted.
 type Instance struct {
 	// set by newInstance
-	host    *Host
-	app     *application
-	name    string // "room/blue"
-	short   string // "blue"
-	ref     string // the referrer of its NetConnections
-	log     *slog.Logger
-	local   *Client // from of Host.Call
-	mailbox mailbox
-	ctx     context.Context // ends when the instance stops
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup // what Go and NetConnections started
-	pinned  atomic.Bool    // stays until the host stops
-	started chan struct{}  // closed when OnAppStart has run
-	done    chan struct{}  // closed when nothing of the instance is left
+	host     *Host
+	app      *application
+	name     string // "room/blue"
+	short    string // "blue"
+	ref      string // the referrer of its NetConnections
+	log      *slog.Logger
+	local    *Client // from of Host.Call
+	mailbox  mailbox
+	ctx      context.Context // ends when the instance stops
+	cancel   context.CancelFunc
+	starting context.Context // ends when the start is to be given up
+	giveUp   context.CancelFunc
+	wg       sync.WaitGroup // what Go and NetConnections started
+	pinned   atomic.Bool    // stays until the host stops
+	started  chan struct{}  // closed when OnAppStart has run
+	done     chan struct{}  // closed when nothing of the instance is left
 
 	startErr error // set before started is closed
 
 	// owned by the instance goroutine
 	code      Application
+	tunnel    *tunnel // the code, when another node runs the instance; fixed when started is closed
 	methods   map[string]Method
 	sharer    Sharer    // nil when the application is none
 	publisher Publisher // the same
 	player    Player    // the same
 	clients   []*Client // accepted, in order of arrival
 	pending   map[*Client]bool
-	guests    int         // accepted and pending ones, without the instance itself
-	welcomed  bool        // somebody was accepted once
-	refused   bool        // somebody was refused once
-	vacant    time.Time   // since when there are no guests
-	idle      *time.Timer // runs while there are none
-	idled     bool        // it has run out
-	quit      bool        // the host wants it to stop
-	broken    bool        // the application panicked: none of its code runs again
-	stopping  bool        // end has begun
-	serving   *call       // whose answer Later takes
-	batch     []func()    // what is run now
-	next      int         // the first of batch that has not run
+	pulls     map[*Client]bool // other nodes that take pictures
+	guests    int              // accepted and pending ones, without the instance itself
+	welcomed  bool             // somebody was accepted once
+	refused   bool             // somebody was refused once
+	vacant    time.Time        // since when there are no guests
+	idle      *time.Timer      // runs while there are none
+	idled     bool             // it has run out
+	quit      bool             // the host wants it to stop
+	lost      bool             // another node runs it now
+	disclaim  func()           // gives the claim back; nil: there is none
+	broken    bool             // the application panicked: none of its code runs again
+	stopping  bool             // end has begun
+	serving   *call            // whose answer Later takes
+	batch     []func()         // what is run now
+	next      int              // the first of batch that has not run
 	links     map[*link]bool
 	objects   map[objectKey]*object
 	held      []*object // those the application holds
@@ -72,6 +78,7 @@ func newInstance(h *Host, a *application, short string) *Instance {
 	}
 	in.log = h.log().With("app", a.name, "instance", in.name)
 	in.ctx, in.cancel = context.WithCancel(context.Background())
+	in.starting, in.giveUp = context.WithCancel(in.ctx)
 	in.ref = "rtmp://_defaultVHost_:1935/" + in.name
 	in.local = newClient(in, deaf{}, &Request{Path: in.name})
 	in.local.state = clientAccepted
@@ -152,7 +159,10 @@ func (in *Instance) serve(k *call) {
 	case in.broken || k.from.state != clientAccepted:
 		k.answer(nil, appShutdown())
 		return
-	case m == nil || reserved[k.method]:
+	case in.tunnel != nil:
+		in.tunnel.call(k)
+		return
+	case m == nil || reserved[k.method] || k.from.req.node == forPull:
 		k.answer(nil, rtmp.MethodNotFound(k.method))
 		return
 	}

@@ -28,8 +28,11 @@ func (in *Instance) run() {
 // start makes the application.
 func (in *Instance) start() {
 	in.startErr = errors.New("application panicked")
-	in.code = in.app.make()
-	if in.startErr = in.code.OnAppStart(in); in.startErr != nil {
+	err := in.place()
+	if err == nil {
+		err = in.code.OnAppStart(in)
+	}
+	if in.startErr = err; err != nil {
 		in.log.Warn("instance refused to start", "err", in.startErr)
 		return
 	}
@@ -124,12 +127,16 @@ func (in *Instance) end() {
 	in.stopping = true
 	in.drain()
 	for c := range in.pending {
-		in.protect(func() { in.drop(c, appShutdown()) })
+		in.protect(func() { in.drop(c, in.unsettled()) })
+	}
+	for c := range in.pulls {
+		c.Close(in.farewell())
+		in.protect(func() { in.drop(c, in.farewell()) })
 	}
 	for len(in.clients) > 0 {
 		c := in.clients[len(in.clients)-1]
-		c.Close(appShutdown())
-		in.protect(func() { in.drop(c, appShutdown()) })
+		c.Close(in.farewell())
+		in.protect(func() { in.drop(c, in.farewell()) })
 	}
 	if in.startErr == nil && !in.broken {
 		in.protect(in.code.OnAppStop)
@@ -142,6 +149,9 @@ func (in *Instance) end() {
 	}
 	in.cancel()
 	in.wg.Wait()
+	if in.disclaim != nil {
+		in.disclaim()
+	}
 	in.host.forget(in)
 	if in.startErr == nil {
 		in.log.Info("instance stopped")

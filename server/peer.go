@@ -36,6 +36,8 @@ type Request struct {
 	URI      string
 	Protocol string // "rtmp", "rtmps", "ws", "wss"
 	AMF3     bool
+
+	node nodeKind // what another node wants; set when it has proved to be one
 }
 
 // deaf is the peer of an instance's local client: nobody listens there.

@@ -1,13 +1,58 @@
 package server
 
-import "foyer/server/relay"
+import (
+	"context"
 
-// Running reports whether an instance runs ("room/blue"). It starts nothing.
+	"foyer/server/relay"
+)
+
+// Running reports whether an instance runs ("room/blue"), here or on another
+// node. It starts nothing.
 func (h *Host) Running(instance string) bool {
-	_, full, _ := h.Resolve(instance)
+	in, away := h.find(context.Background(), instance)
+	return in != nil || away
+}
+
+// find looks for an instance: in when there is one of that name here, away when
+// another node is known to run it.
+func (h *Host) find(ctx context.Context, instance string) (in *Instance, away bool) {
+	name, _ := clean(instance)
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.instances[full] != nil
+	a, short := h.resolveLocked(name)
+	if a == nil {
+		h.mu.Unlock()
+		return nil, false
+	}
+	in = h.instances[a.name+"/"+short]
+	h.mu.Unlock()
+	finder, ok := h.Places.(Finder)
+	if in != nil || !a.claimed || !ok {
+		return in, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	return nil, finder.Find(ctx, a.name+"/"+short) != nil
+}
+
+// reach returns the instance of that name, which may be a tunnel to the node
+// that runs it; nil when nobody does. It blocks until it has started.
+func (h *Host) reach(ctx context.Context, instance string) *Instance {
+	in, away := h.find(ctx, instance)
+	if away {
+		in, _ = h.instance(instance, false)
+	}
+	if in == nil {
+		return nil
+	}
+	select {
+	case <-in.started:
+	case <-ctx.Done():
+		return nil
+	}
+	if in.startErr != nil {
+		return nil
+	}
+	return in
 }
 
 // Stream is the stream that the client plays under that public name, published

@@ -86,7 +86,11 @@ func (in *Instance) makeObject(key objectKey) *object {
 
 // serveSharedObject takes what a client asks for.
 func (in *Instance) serveSharedObject(c *Client, m *sharedobject.Message) {
-	if in.broken || c.state != clientAccepted {
+	if in.broken || c.state != clientAccepted || c.req.node == forPull {
+		return
+	}
+	if in.tunnel != nil {
+		in.tunnel.sharedObject(c, m)
 		return
 	}
 	for _, e := range m.Events {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -26,8 +27,9 @@ type stream struct {
 	audiences []*audience  // its followers
 	publisher *publication // nil while nobody publishes
 	playing   int
-	held      bool // the application has asked for it
-	kept      bool // its publisher was lost, and the players wait: see Keeper
+	held      bool  // the application has asked for it
+	pull      *pull // brings the pictures from the node that runs the instance
+	kept      bool  // its publisher was lost, and the players wait: see Keeper
 }
 
 // Stream is the live stream of that public name, made if need be. Methods of
@@ -54,7 +56,7 @@ func (in *Instance) stream(name string) *stream {
 
 // forgetStream drops a stream that nobody needs.
 func (in *Instance) forgetStream(s *stream) {
-	if s.publisher == nil && s.playing == 0 && !s.held && !s.kept {
+	if s.publisher == nil && s.playing == 0 && !s.held && !s.kept && s.pull == nil {
 		delete(in.streams, s.name)
 	}
 }
@@ -129,13 +131,17 @@ func (p *publication) silent() bool {
 
 // publish answers a client that wants to publish.
 func (in *Instance) publish(c *Client, name, kind string, h publishing) {
-	if in.broken || in.publisher == nil || c.state != clientAccepted {
+	if in.broken || in.publisher == nil && in.tunnel == nil || c.state != clientAccepted {
 		h.Reject(badName("Publishing is not allowed here."))
 		return
 	}
 	if reason := in.checkStreamName(name); reason != "" {
 		in.log.Warn("publish refused", "client", c.ID(), "err", reason)
 		h.Reject(badName(reason))
+		return
+	}
+	if in.tunnel != nil {
+		in.tunnel.publish(c, name, kind, h)
 		return
 	}
 	public, takeover, err := in.publisher.OnPublish(c, name, kind)
@@ -200,8 +206,9 @@ func (in *Instance) endPublication(p *publication) bool {
 type playback struct {
 	client *Client
 	stream *stream
-	leave  func() // the relay; nil: it plays without
-	over   bool   // owned by the instance goroutine
+	leave  func()       // the relay; nil: it plays without
+	up     *rtmp.Stream // on the node that runs the instance; nil: that is here
+	over   bool         // owned by the instance goroutine
 }
 
 // playing is what is needed of *rtmp.Play: accept returns where the messages go.
@@ -224,19 +231,34 @@ func (in *Instance) play(c *Client, name string, h playing) {
 		h.reject(failed(reason))
 		return
 	}
+	if in.tunnel != nil {
+		in.tunnel.play(c, name, h)
+		return
+	}
 	public, _, _ := strings.Cut(name, "?")
-	if in.player != nil {
+	if in.player != nil && c.req.node != forPull {
 		var err error
 		if public, err = in.player.OnPlay(c, name); err != nil {
 			h.reject(err)
 			return
 		}
 	}
-	s := in.stream(public)
-	p := &playback{client: c, stream: s}
+	in.begin(&playback{client: c, stream: in.stream(public)}, h)
+}
+
+// begin lets a client play that may.
+func (in *Instance) begin(p *playback, h playing) {
+	c, s := p.client, p.stream
 	s.playing++
 	c.playing = append(c.playing, p)
-	switch player := h.accept(func() { in.post(func() { in.stopPlay(p) }) }).(type) {
+	player := h.accept(func() { in.post(func() { in.stopPlay(p) }) })
+	switch c.req.node {
+	case forClient: // it is only counted: the pictures go by a pull
+		return
+	case forPull:
+		tellLive(player, s.relay)
+	}
+	switch player := player.(type) {
 	case nil:
 	case relay.Follower:
 		p.leave = in.host.fan.follow(s.audiences, s.relay, player)
@@ -277,14 +299,15 @@ func (k *peerPlay) accept(ended func()) relay.Player {
 func (k *peerPlay) reject(err error) { k.decided <- err }
 
 // Stream is the stream of that public name that somebody publishes now in a
-// running instance ("room/blue"), or nil. It starts nothing.
+// running instance ("room/blue"), or nil. One that another node runs is asked
+// for it, and the stream brought here, which may take pullWait.
 func (h *Host) Stream(instance, name string) *relay.Stream {
-	_, full, _ := h.Resolve(instance)
-	h.mu.Lock()
-	in := h.instances[full]
-	h.mu.Unlock()
+	in := h.reach(context.Background(), instance)
 	if in == nil {
 		return nil
+	}
+	if in.tunnel != nil {
+		return in.tunnel.stream(name)
 	}
 	found := make(chan *relay.Stream, 1)
 	if !in.post(func() {
@@ -312,8 +335,11 @@ func (in *Instance) stopPlay(p *playback) {
 		p.leave()
 	}
 	s.playing--
+	if in.tunnel != nil {
+		in.tunnel.stopped(p)
+	}
 	in.forgetStream(s)
-	if in.player != nil && !in.broken {
+	if in.player != nil && !in.broken && c.req.node != forPull {
 		in.player.OnStop(c, s.name)
 	}
 }

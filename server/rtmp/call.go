@@ -184,6 +184,12 @@ var sessionCommands = map[string]func(*Session, *command) error{
 	"onBWCheck":       (*Session).replyNull,
 }
 
+// Reserved reports whether a name is not free for methods: a session of a
+// server would take it for a command of its own.
+func Reserved(name string) bool {
+	return name == "connect" || sessionCommands[name] != nil || streamCommands[name] != nil
+}
+
 func ignore(*Session, *command) error { return nil }
 
 // builtin returns what serves cmd instead of the Handler.

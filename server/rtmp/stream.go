@@ -62,6 +62,12 @@ func (st *Stream) Publish(ctx context.Context, name, kind string) error {
 	return st.start(ctx, "publish", nil, amf.String(name), amf.String(kind))
 }
 
+// PublishTo is Publish that names who wants to know what becomes of the stream:
+// a StatusSink hears what onStatus says about it later, and Close.
+func (st *Stream) PublishTo(ctx context.Context, name, kind string, dst Sink) error {
+	return st.start(ctx, "publish", dst, amf.String(name), amf.String(kind))
+}
+
 // Play plays the stream of that name into dst, until the Stream is closed or
 // the session ends. start is a position in milliseconds, StartAny or StartLive.
 func (st *Stream) Play(ctx context.Context, name string, start float64, dst Sink) error {

@@ -1,0 +1,182 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/netip"
+
+	"foyer/server/amf"
+	"foyer/server/relay"
+	"foyer/server/rtmp"
+)
+
+// nodeKind is what a connection of another node is for.
+type nodeKind uint8
+
+const (
+	fromVisitor nodeKind = iota // it is nobody of ours
+	forClient                   // everything of one client of the other node, but the pictures it gets
+	forPull                     // the pictures of one stream, for all of its players there
+	forControl                  // calls of the process, and a sign of life
+)
+
+var nodeKinds = map[string]nodeKind{"client": forClient, "pull": forPull, "control": forControl}
+
+// proxyField is the member of the command object of connect by which a node
+// says what it is: {secret, kind, addr, protocol}. The answer to a control
+// connection has one, too.
+const proxyField = "foyerProxy"
+
+const (
+	// codeElsewhere is how a node refuses another one that took it for the owner
+	// of an instance. No client ever sees it.
+	codeElsewhere = "NetConnection.Connect.Elsewhere"
+	// codeNotRunning is how a node says ErrNotRunning to another one.
+	codeNotRunning = "NetConnection.Call.NotRunning"
+)
+
+func notHere() *rtmp.StatusError {
+	return &rtmp.StatusError{Code: codeElsewhere, Description: "The instance does not run on this node."}
+}
+
+// proof is the member by which this node shows that it is one.
+func (h *Host) proof(kind string, r *Request) amf.Field {
+	o := amf.Object{{Name: "secret", Value: amf.String(h.NodeSecret)}, {Name: "kind", Value: amf.String(kind)}}
+	if r != nil {
+		o = append(o, amf.Field{Name: "addr", Value: amf.String(r.Addr.String())},
+			amf.Field{Name: "protocol", Value: amf.String(r.Protocol)})
+	}
+	return amf.Field{Name: proxyField, Value: o}
+}
+
+// vouch reads what a node says about the client it connects for. Who cannot
+// prove to be a node is a visitor like any other.
+func (h *Host) vouch(r *Request, object amf.Object) {
+	said := amf.Lookup(object, proxyField)
+	if _, ok := said.(amf.Undefined); ok {
+		return
+	}
+	secret, _ := amf.AsString(amf.Lookup(said, "secret"))
+	name, _ := amf.AsString(amf.Lookup(said, "kind"))
+	kind := nodeKinds[name]
+	if !sameSecret(secret, h.NodeSecret) || kind == fromVisitor {
+		h.log().Warn("node not believed", "remote", r.Addr, "err", "wrong secret")
+		return
+	}
+	r.node = kind
+	if kind != forClient {
+		r.Protocol = "node"
+		return
+	}
+	text, _ := amf.AsString(amf.Lookup(said, "addr"))
+	r.Addr, _ = netip.ParseAddrPort(text)
+	r.Protocol, _ = amf.AsString(amf.Lookup(said, "protocol"))
+}
+
+// sameSecret compares in a time that tells nothing. Nothing is the same as no
+// secret.
+func sameSecret(given, secret string) bool {
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(secret))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && secret != ""
+}
+
+// owned returns the instance of that name if it runs on this node itself.
+func (h *Host) owned(path string) *Instance {
+	_, name, _ := h.Resolve(path)
+	h.mu.Lock()
+	in := h.instances[name]
+	h.mu.Unlock()
+	if in == nil {
+		return nil
+	}
+	<-in.started
+	if in.startErr != nil || in.tunnel != nil {
+		return nil
+	}
+	return in
+}
+
+// serveControl is the life of a node's control connection to an instance. It
+// ends with the instance.
+func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.ConnectRequest) {
+	in := h.owned(req.App)
+	p := new(incoming)
+	p.session = rtmp.NewSession(conn, control{in}, req.ObjectEncoding)
+	if in == nil {
+		req.Reject(notHere())
+		return
+	}
+	if err := req.Accept(amf.Field{Name: proxyField, Value: amf.Bool(true)}); err != nil {
+		conn.Close() // Run says why
+	}
+	stop := context.AfterFunc(in.ctx, func() { p.session.Close(appShutdown()) })
+	defer stop()
+	h.sessions.begin(ctx, p)
+	in.log.Debug("node connected", "remote", conn.RemoteAddr().String())
+	err := p.session.Run(context.Background())
+	in.log.Debug("node disconnected", "remote", conn.RemoteAddr().String(), "err", err)
+	h.sessions.end(p)
+}
+
+// control serves what another node calls on behalf of its process.
+type control struct{ in *Instance }
+
+// ServeCall implements rtmp.Handler.
+func (n control) ServeCall(k *rtmp.Call) {
+	if !n.in.call(k.Method, k.Args, answer(k)) {
+		k.Fail(&rtmp.StatusError{Code: codeNotRunning})
+	}
+}
+
+// attach lets a node in that pulls a stream. The application is not asked, and
+// does not know: it counts the players themselves.
+func (in *Instance) attach(c *Client) {
+	if in.tunnel != nil {
+		in.settle(c, notHere())
+		return
+	}
+	if in.pulls == nil {
+		in.pulls = make(map[*Client]bool)
+	}
+	in.pulls[c] = true
+	in.guests++
+	in.occupied()
+	c.state = clientAccepted
+	c.open()
+	in.settle(c, nil)
+}
+
+// tellLive says to a node that has begun to pull whether somebody publishes:
+// players are told only when that changes. It runs on the instance's goroutine,
+// where streams begin and end.
+func tellLive(p relay.Player, s *relay.Stream) {
+	if s.Live() {
+		p.Status(rtmp.CodePublishNotify, "It is published.")
+	} else {
+		p.Status(rtmp.CodeUnpublishNotify, "It is not published.")
+	}
+}
+
+// unsettled is how a client is settled that was still pending at the end: one
+// of a tunnel looks for the owner anew.
+func (in *Instance) unsettled() error {
+	if in.tunnel != nil && !in.stopped() {
+		return errStopped
+	}
+	return in.farewell()
+}
+
+func (in *Instance) stopped() bool {
+	in.host.mu.Lock()
+	defer in.host.mu.Unlock()
+	return in.host.stopping
+}
+
+// unreachable reports whether connecting to an owner failed in a way that
+// another owner may mend.
+func unreachable(err error) bool {
+	s, ok := errors.AsType[*rtmp.StatusError](err)
+	return !ok || s.Code == codeElsewhere || s.Code == rtmp.CodeConnectShutdown
+}

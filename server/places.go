@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// Times of instances that several nodes could run.
+const (
+	// claimTimeout is how long a claim may take.
+	claimTimeout = 8 * time.Second
+	// reachTimeout is how long a client waits for an owner that answers, and
+	// reachPause how often it is looked for.
+	reachTimeout = 8 * time.Second
+	reachPause   = 250 * time.Millisecond
+	// findTimeout is how long it may take to find out where one runs.
+	findTimeout = time.Second
+	// retryElsewhere is when a client that could not be served is told to try
+	// again.
+	retryElsewhere = time.Second
+)
+
+// errUnreachable settles a client whose instance has no owner that answers.
+var errUnreachable = errors.New("server: owner cannot be reached")
+
+// Places says where instances run when there are several nodes.
+type Places interface {
+	// Claim makes this node the owner of an instance, or says with an
+	// *ElsewhereError who is. It blocks at most until ctx ends. lost runs once,
+	// on any goroutine, when the instance is no longer ours although release
+	// has not been called. release is called once, also after lost, when
+	// nothing of the instance is left.
+	Claim(ctx context.Context, instance string, lost func()) (release func(), err error)
+}
+
+// Finder is what Places may do besides.
+type Finder interface {
+	// Find says where an instance runs without claiming it: nil when that is
+	// here, or nowhere, or not known. It blocks at most until ctx ends.
+	Find(ctx context.Context, instance string) *ElsewhereError
+}
+
+// ElsewhereError says that another node runs an instance.
+type ElsewhereError struct {
+	Node string // its name
+	RTMP string // where nodes reach it: "rtmp://host:port"
+}
+
+func (e *ElsewhereError) Error() string { return "server: instance runs on node " + e.Node }
+
+// HandleClaimed is Handle for an application of whose instances there must be
+// one of each name among all nodes: they start when Host.Places agrees.
+func (h *Host) HandleClaimed(app string, new func() Application) {
+	h.Handle(app, new)
+	name, _ := clean(app)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.apps[name].claimed = true
+}
+
+// place decides what runs here: the application, or a tunnel to the node where
+// it does. It blocks the instance's goroutine, and with it who has come
+// already; nobody else.
+func (in *Instance) place() error {
+	if in.app.claimed && in.host.Places != nil {
+		ctx, cancel := context.WithTimeout(in.starting, claimTimeout)
+		defer cancel()
+		release, err := in.host.Places.Claim(ctx, in.name, in.lose)
+		if away, ok := errors.AsType[*ElsewhereError](err); ok {
+			in.tunnel = &tunnel{in: in, owner: away}
+			in.code = in.tunnel
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("claiming: %w: %w", errUnreachable, err)
+		}
+		in.disclaim = release
+	}
+	in.code = in.app.make()
+	return nil
+}
+
+// lose ends the instance at once: another node runs it, or may. Any goroutine.
+func (in *Instance) lose() {
+	in.post(func() {
+		in.log.Warn("instance lost to another node")
+		in.quit, in.lost = true, true
+	})
+}
+
+// farewell is what those are told who are there at the end.
+func (in *Instance) farewell() *rtmp.StatusError {
+	if in.lost {
+		return movedOn()
+	}
+	return appShutdown()
+}
+
+// movedOn sends clients away that will find the instance again.
+func movedOn() *rtmp.StatusError {
+	e := appShutdown()
+	e.Description = "The application instance goes on elsewhere: connect again."
+	e.Application = because(e.Description, retryElsewhere)
+	return e
+}
+
+// unplaced is how clients are refused when nobody could be found who runs the
+// instance.
+func unplaced() *rtmp.StatusError {
+	e := Reject("The application instance cannot be reached at the moment.")
+	e.Application = because(e.Description, retryElsewhere)
+	return e
+}
+
+// because is a reason for programs, and when to try again.
+func because(reason string, retryAfter time.Duration) amf.Object {
+	return amf.Object{
+		{Name: "reason", Value: amf.String(reason)},
+		{Name: "retryAfter", Value: amf.Number(retryAfter.Milliseconds())},
+	}
+}

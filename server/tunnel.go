@@ -1,0 +1,264 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+// The control connection tells soon when the owner is gone.
+const (
+	controlPing    = time.Second
+	controlTimeout = 5 * time.Second
+)
+
+// A tunnel is the application of an instance that another node runs, its
+// owner. Each client has a connection of its own to the owner, by which
+// everything goes both ways but pictures to players: those come by one pull for
+// each stream. All of a tunnel belongs to the instance goroutine.
+type tunnel struct {
+	in      *Instance
+	owner   *ElsewhereError
+	control *rtmp.Session // set by OnAppStart
+	pulls   int
+}
+
+// uri is where the owner has the instance.
+func (t *tunnel) uri() string { return strings.TrimSuffix(t.owner.RTMP, "/") + "/" + t.in.name }
+
+// OnAppStart connects to the owner.
+func (t *tunnel) OnAppStart(in *Instance) error {
+	in.pinned.Store(false)
+	if in.host.NodeSecret == "" {
+		return fmt.Errorf("%w: there is no secret among nodes", errUnreachable)
+	}
+	cfg := in.host.Config
+	cfg.PingInterval, cfg.PingTimeout = controlPing, controlTimeout
+	ctx, cancel := context.WithTimeout(in.starting, controlTimeout)
+	defer cancel()
+	s, info, err := rtmp.Dial(ctx, t.uri(), &rtmp.ConnectRequest{
+		FlashVer: agent, ObjectEncoding: 3, Object: amf.Object{in.host.proof("control", nil)},
+	}, rtmp.DialOptions{Config: &cfg, Dial: in.host.Dial})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	if yes, _ := amf.AsBool(amf.Lookup(info, proxyField)); !yes {
+		s.Close(nil)
+		in.Go(func(context.Context) { s.Run(context.Background()) })
+		return fmt.Errorf("%w: node %s does not take us for a node", errUnreachable, t.owner.Node)
+	}
+	t.control = s
+	in.log.Info("instance runs elsewhere", "node", t.owner.Node)
+	in.Go(t.watch)
+	return nil
+}
+
+// watch ends the instance when the owner does not run it any more.
+func (t *tunnel) watch(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { t.control.Close(nil) })
+	defer stop()
+	err := t.control.Run(context.Background())
+	if ctx.Err() == nil {
+		t.in.log.Info("owner gone", "node", t.owner.Node, "err", err)
+		t.in.post(t.stale)
+	}
+}
+
+// stale ends the instance, for the next one to find out who the owner is now.
+func (t *tunnel) stale() { t.in.quit, t.in.lost = true, true }
+
+// OnConnect asks the owner.
+func (t *tunnel) OnConnect(c *Client, args amf.Args) error {
+	switch {
+	case c.req.node != fromVisitor:
+		return notHere()
+	case t.in.host.Redirect && c.req.Protocol == "rtmp":
+		return t.redirect(c)
+	}
+	u := &upstream{t: t, c: c}
+	c.Data = u
+	var ctx context.Context
+	ctx, u.cancel = context.WithCancel(t.in.ctx)
+	t.in.Go(func(context.Context) { u.run(ctx, args) })
+	return ErrPending
+}
+
+// redirect is how a client is sent to the owner.
+func (t *tunnel) redirect(c *Client) error {
+	uri := t.uri()
+	if q := c.Query(); q != "" {
+		uri += "?" + q
+	}
+	e := Reject("The application instance runs on another node.")
+	e.Extra = []amf.Field{{Name: "ex", Value: amf.Object{
+		{Name: "code", Value: amf.Number(302)}, {Name: "redirect", Value: amf.String(uri)},
+	}}}
+	return e
+}
+
+// OnDisconnect ends the client's connection to the owner as its own has ended.
+func (t *tunnel) OnDisconnect(c *Client, reason error) {
+	if u, ok := c.Data.(*upstream); ok {
+		u.leave(reason)
+	}
+}
+
+// OnAppStop implements Application: the control connection ends with the
+// instance.
+func (t *tunnel) OnAppStop() {}
+
+// call passes on a call of a client, or of this process.
+func (t *tunnel) call(k *call) {
+	u, ok := k.from.Data.(*upstream)
+	switch {
+	case rtmp.Reserved(k.method) || reserved[k.method]:
+		k.answer(nil, rtmp.MethodNotFound(k.method))
+	case !ok:
+		t.callOwner(k)
+	case k.reply == nil:
+		k.from.calls.give()
+		u.send(func(s *rtmp.Session) error { return s.Request(k.method, k.args, nil) })
+	default:
+		if err := u.session.Request(k.method, k.args, k.answer); err != nil {
+			k.answer(nil, err)
+		}
+	}
+}
+
+// callOwner is call on behalf of this process.
+func (t *tunnel) callOwner(k *call) {
+	done := func(v amf.Value, err error) {
+		s, ok := errors.AsType[*rtmp.StatusError](err)
+		if err != nil && (!ok || s.Code == codeNotRunning) {
+			k.from.calls.give()
+			k.reply(nil, ErrNotRunning)
+			return
+		}
+		k.answer(v, err)
+	}
+	if err := t.control.Request(k.method, k.args, done); err != nil {
+		done(nil, err)
+	}
+}
+
+// sharedObject passes on what a client asks of a shared object.
+func (t *tunnel) sharedObject(c *Client, m *sharedobject.Message) {
+	u := c.Data.(*upstream)
+	u.send(func(s *rtmp.Session) error {
+		if s.ObjectEncoding() == 3 {
+			return s.Send(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSharedObjectAMF3, Payload: m.Append(nil, true)}))
+		}
+		return s.Send(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSharedObjectAMF0, Payload: m.Append(nil, false)}))
+	})
+}
+
+// publish asks the owner, and lets what is published flow there.
+func (t *tunnel) publish(c *Client, name, kind string, h publishing) {
+	u := c.Data.(*upstream)
+	t.in.Go(func(ctx context.Context) { // one at a time: the client is not read meanwhile
+		st, err := u.session.CreateStream(ctx)
+		if err == nil {
+			err = st.PublishTo(ctx, name, kind, verdict{h})
+		}
+		if err != nil {
+			h.Reject(asked(err, rtmp.CodePublishBadName))
+			closeStream(st)
+			return
+		}
+		h.Accept(uplink{st})
+	})
+}
+
+// play asks the owner, and begins to play here when it agrees.
+func (t *tunnel) play(c *Client, name string, h playing) {
+	u := c.Data.(*upstream)
+	public, _, _ := strings.Cut(name, "?")
+	if u.opening >= rtmp.MaxStreams || !t.pullable(public) {
+		h.reject(&rtmp.StatusError{Code: rtmp.CodePlayFailed, Description: "Too many streams."})
+		return
+	}
+	u.opening++
+	t.in.Go(func(ctx context.Context) {
+		st, err := u.session.CreateStream(ctx)
+		if err == nil {
+			err = st.Play(ctx, name, rtmp.StartLive, nothing{})
+		}
+		if !t.in.post(func() { u.opening--; t.played(c, public, st, err, h) }) {
+			h.reject(appShutdown())
+		}
+	})
+}
+
+// played takes the owner's answer.
+func (t *tunnel) played(c *Client, public string, st *rtmp.Stream, err error, h playing) {
+	if err == nil && c.state != clientAccepted {
+		err = rtmp.ErrClosed
+	}
+	if err != nil {
+		h.reject(asked(err, rtmp.CodePlayFailed))
+		closeStream(st)
+		return
+	}
+	s := t.in.stream(public)
+	t.pull(s)
+	t.in.begin(&playback{client: c, stream: s, up: st}, h)
+}
+
+// stopped hears that a player has gone.
+func (t *tunnel) stopped(p *playback) {
+	closeStream(p.up)
+	if s := p.stream; s.playing == 0 && s.pull != nil {
+		t.linger(s.pull)
+	}
+}
+
+// asked is what the owner said, or that it could not be asked.
+func asked(err error, code string) error {
+	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
+		return s
+	}
+	return &rtmp.StatusError{Code: code, Description: "The application instance cannot be reached at the moment."}
+}
+
+func closeStream(st *rtmp.Stream) {
+	if st != nil {
+		st.Close()
+	}
+}
+
+// nothing is the sink of a play that is only to be counted.
+type nothing struct{}
+
+func (nothing) WriteMessage(rtmp.Message) {}
+func (nothing) Close(error)               {}
+
+// uplink is the sink of what a client publishes: the owner.
+type uplink struct{ st *rtmp.Stream }
+
+func (l uplink) WriteMessage(m rtmp.Message) { l.st.WriteMessage(m) }
+
+// Close ends the stream when the publisher has said so. Otherwise its
+// connection ends, and the owner hears of that: see upstream.leave.
+func (l uplink) Close(err error) {
+	if err == nil {
+		l.st.Close()
+	}
+}
+
+// verdict hears when the owner ends what a client publishes.
+type verdict struct{ h publishing }
+
+func (verdict) WriteMessage(rtmp.Message) {}
+func (verdict) Close(error)               {}
+
+func (v verdict) ServeStatus(info amf.Object) {
+	if s := rtmp.ParseStatus(info); s.Level == rtmp.LevelError {
+		v.h.End(s)
+	}
+}
