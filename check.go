@@ -25,22 +25,9 @@ type checkCommand struct {
 
 // Run fails unless the server answers that it is ready.
 func (cmd *checkCommand) Run(ctx context.Context, p *program) error {
-	url, client := cmd.URL, http.DefaultClient
-	if url == "" {
-		port, err := portOf(cmd.HTTP)
-		if err != nil {
-			return usagef("--http: %w", err)
-		}
-		url = "http://" + loopback(cmd.HTTP, port)
-		if cmd.TLSCert != "" {
-			// This machine asks itself: who answers is not in doubt, and the
-			// certificate is for another name.
-			url = "https://" + loopback(cmd.HTTP, port)
-			client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-		}
-	}
-	if !strings.Contains(url, "://") {
-		url = "http://" + url
+	url, client, err := webOf(cmd.URL, cmd.HTTP, cmd.TLSCert)
+	if err != nil {
+		return err
 	}
 	if _, rest, _ := strings.Cut(url, "://"); !strings.Contains(strings.TrimSuffix(rest, "/"), "/") {
 		url = strings.TrimSuffix(url, "/") + "/readyz"
@@ -62,6 +49,28 @@ func (cmd *checkCommand) Run(ctx context.Context, p *program) error {
 	}
 	_, err = fmt.Fprintln(p.stdout, "ready")
 	return err
+}
+
+// webOf is where a server's web side is, and what to ask it with: the URL that
+// was given, or else this machine's at the port of --http.
+func webOf(url, listen, cert string) (string, *http.Client, error) {
+	if strings.Contains(url, "://") {
+		return url, http.DefaultClient, nil
+	}
+	if url != "" {
+		return "http://" + url, http.DefaultClient, nil
+	}
+	port, err := portOf(listen)
+	if err != nil {
+		return "", nil, usagef("--http: %w", err)
+	}
+	if cert == "" {
+		return "http://" + loopback(listen, port), http.DefaultClient, nil
+	}
+	// This machine asks itself: who answers is not in doubt, and the
+	// certificate is for another name.
+	insecure := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	return "https://" + loopback(listen, port), &http.Client{Transport: insecure}, nil
 }
 
 // firstLine is s up to its first line break.

@@ -213,3 +213,24 @@ func (c *compose) fetch(url string, v any) {
 		c.t.Error(fmt.Errorf("reading %s: %w", url, err))
 	}
 }
+
+// TestClusterCompose checks docker-compose.cluster.yml as far as that goes
+// without the images: it is read, and says nothing without a password.
+func TestClusterCompose(t *testing.T) {
+	if testing.Short() || os.Getenv("FOYER_TEST_DOCKER") != "1" {
+		t.Skip("set FOYER_TEST_DOCKER=1: docker-compose takes seconds")
+	}
+	config := func(password string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), "docker-compose", "-f", "docker-compose.cluster.yml", "config")
+		cmd.Env = append(os.Environ(), "NATS_PASSWORD="+password)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := config("secret")
+	if err != nil || strings.Count(out, "nats://foyer:secret@nats") != 9 || strings.Count(out, "image: foyer\n") != 3 || strings.Count(out, "published:") != 2 {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	if out, err = config(""); err == nil || !strings.Contains(out, "see the head of this file") {
+		t.Errorf("without a password: %v:\n%s", err, out)
+	}
+}

@@ -27,10 +27,10 @@ var mayImport = map[string][]string{
 	"foyer/room":                 {"foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay", "foyer/lobby"},
 	"foyer/media":                {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/relay", "github.com/Eyevinn/mp4ff/...", "github.com/bluenviron/..."},
 	"foyer/web":                  {"foyer/server/...", "foyer/media", "foyer/lobby", "foyer/room", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/..."},
-	"foyer/cluster":              {"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",
+	"foyer/cluster": {"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",
 		"github.com/minio/highwayhash"},
-	"foyer/demo":                 {"foyer/netconnection", "foyer/server/amf", "foyer/server/sharedobject", "github.com/yutopp/go-rtmp/...", "github.com/yutopp/go-amf0"},
-	"foyer/bench":                {"foyer/server/amf", "foyer/server/rtmp", "github.com/gorilla/websocket"},
+	"foyer/demo":  {"foyer/netconnection", "foyer/server/amf", "foyer/server/sharedobject", "github.com/yutopp/go-rtmp/...", "github.com/yutopp/go-amf0"},
+	"foyer/bench": {"foyer/server/amf", "foyer/server/rtmp", "github.com/gorilla/websocket"},
 }
 
 // TestImports keeps the arrows pointing down: a package imports what the table

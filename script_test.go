@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,8 @@ func TestMain(m *testing.M) {
 //	quiet NAME FILE...   fail if its output has what is in one of the files
 //	stranger ...         run ffmpeg or rtmpdump as a room; see scriptStranger
 //
-// and the condition have:PROGRAM, which fails the script when CI=true.
+// and the condition have:PROGRAM, which fails the script when CI=true. $ROUNDS
+// is how often verify.txtar kills its server: FOYER_TEST_ROUNDS, or 3.
 func TestScript(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers")
@@ -61,6 +63,7 @@ func TestScript(t *testing.T) {
 			procs := &processes{byName: make(map[string]*process)}
 			env.Values["processes"] = procs
 			env.Defer(procs.killAll)
+			env.Setenv("ROUNDS", cmp.Or(os.Getenv("FOYER_TEST_ROUNDS"), "3"))
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command otherwise
 			return nil
 		},

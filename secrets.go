@@ -33,6 +33,9 @@ func loadSecrets(s *settings) (*secrets, error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
+	if _, err := os.Lstat(filepath.Join(s.Data, restoringFolder)); err == nil {
+		return nil, fmt.Errorf("%s is of a 'foyer restore' that did not end: empty it, and restore again", s.Data)
+	}
 	sec := &secrets{lobby: s.LobbySecret, admin: s.AdminToken, stream: s.StreamSecret}
 	for _, f := range []struct {
 		name  string

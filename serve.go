@@ -114,7 +114,7 @@ func (n *node) record() (err error) {
 func (n *node) openStore(ctx context.Context) (err error) {
 	s := n.settings
 	n.store, err = cluster.Open(ctx, cluster.Config{
-		Dir: filepath.Join(s.Data, "store"), URL: string(s.NATS), Node: s.Node, RTMP: n.nodeRTMP(),
+		Dir: filepath.Join(s.Data, storeFolder), URL: string(s.NATS), Node: s.Node, RTMP: n.nodeRTMP(),
 		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
 	})
 	if err != nil {
@@ -206,6 +206,7 @@ func (n *node) build() {
 		Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
+		Backup: n.backup,
 	})
 	n.web = &http.Server{
 		Handler:           n.pages,

@@ -10,9 +10,14 @@ type versionCommand struct{}
 
 // Run prints what this program was built from.
 func (versionCommand) Run(p *program) error {
-	info, _ := debug.ReadBuildInfo()
-	_, err := fmt.Fprintln(p.stdout, versionLine(info))
+	_, err := fmt.Fprintln(p.stdout, versionLine(buildInfo()))
 	return err
+}
+
+// buildInfo is how this program was built; nil when it does not know.
+func buildInfo() *debug.BuildInfo {
+	info, _ := debug.ReadBuildInfo()
+	return info
 }
 
 // versionLine names version, commit and Go version; info may be nil.

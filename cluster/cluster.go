@@ -51,6 +51,7 @@ type Config struct {
 	History    int           // how many messages of a room are kept; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
+	Bare       bool          // only Backup and Restore work: nothing is made, nor watched
 
 	// for tests
 	fsync    func(*os.File) error // nil: (*os.File).Sync
@@ -135,7 +136,7 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 	if c.nc, err = nats.Connect(c.cfg.URL, options...); err != nil {
 		return fmt.Errorf("connecting to NATS at %s: %w", c.where(), err)
 	}
-	if c.js, err = jetstream.New(c.nc); err != nil {
+	if c.js, err = jetstream.New(c.nc); err != nil || c.cfg.Bare {
 		return err
 	}
 	if err := c.await(ctx); err != nil {

@@ -1,10 +1,13 @@
 package web
 
 import (
+	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"foyer/media"
@@ -25,6 +28,9 @@ type Config struct {
 	Grace      time.Duration   // how long viewers by HTTP wait for a publisher that is gone; default 30 s
 	Ready      func() error    // why this process cannot serve yet; nil means that it can
 
+	// Backup writes a backup of what is kept, a tar; nil: there is nothing to back up.
+	Backup func(ctx context.Context, w io.Writer, recordings bool) error
+
 	// StreamKey is the publishing key of a room; nil means that nobody publishes.
 	StreamKey func(room string) string
 }
@@ -38,6 +44,7 @@ type Handler struct {
 	assets *assets
 	mux    *http.ServeMux
 
+	backing  atomic.Bool // a backup is being made
 	remuxes  *remuxes
 	pictures pictures
 	films    *films
@@ -77,6 +84,7 @@ func (h *Handler) routes() {
 	h.handle(get, "/api/v1/rooms/{name}/key", h.apiKey)
 	h.handle(remove, "/api/v1/rooms/{name}/streams/{stream}", h.apiRelease)
 	h.handle(post, "/api/v1/announce", h.apiAnnounce)
+	h.handle(get, "/api/v1/backup", h.apiBackup)
 	h.handle("", "/api/", notFound)
 	h.handle(get, "/api/v1/rooms/{name}/recordings", h.apiRecordings)
 	h.handle("", "/live/", notFound)

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// backup writes a backup of this node to w.
+func (n *node) backup(ctx context.Context, w io.Writer, recordings bool) error {
+	a := &archiver{data: n.settings.Data, node: n.settings.Node, store: n.store, recordings: recordings}
+	return a.write(ctx, w)
+}
+
+// backupCommand has a server back itself up.
+type backupCommand struct {
+	File string `arg:"" help:"What to write; one that is there is replaced when the new one is whole. - is the standard output."`
+
+	Recordings bool   `help:"With the recordings."`
+	URL        string `name:"url" placeholder:"URL" help:"The server's web address. Default: this machine's, at the port of --http."`
+	HTTP       string `name:"http" default:":8080" placeholder:"ADDR" help:"Where the server listens for browsers. Default: ${default}."`
+	TLSCert    string `placeholder:"FILE" help:"The server's certificate, when it speaks https."`
+	AdminToken secret `placeholder:"SECRET" help:"The server's admin token. Default: from the data folder."`
+	Data       string `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
+	Config     string `placeholder:"FILE" help:"The server's YAML file."`
+}
+
+// Help is shown by backup --help.
+func (backupCommand) Help() string {
+	return `The file has the secrets of the data folder and everything that is stored: chat, rooms, shared objects. Whoever has it is a moderator everywhere: keep it as you keep a password. It is a tar; what was acknowledged when the backup began is in it. Its checksums are verified while it is written. With an external NATS its streams are in it, so one node's backup is enough.`
+}
+
+// Run asks the server for a backup and checks it on its way into the file.
+func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
+	resp, err := cmd.ask(ctx)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	show := &byteMeter{w: p.stderr, terminal: isTerminal(p.stderr), what: "backed up"}
+	in := io.TeeReader(resp.Body, show)
+	if cmd.File == "-" {
+		err := copyChecked(p.stdout, in)
+		show.end()
+		return err
+	}
+	err = replaceFile(cmd.File, func(w io.Writer) error { return copyChecked(w, in) })
+	show.end()
+	if err != nil {
+		return fmt.Errorf("backing up into %s: %w", cmd.File, err)
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s: %s, checked\n", cmd.File, bytesText(show.bytes))
+	return err
+}
+
+// ask asks for the backup.
+func (cmd *backupCommand) ask(ctx context.Context) (*http.Response, error) {
+	url, client, err := webOf(cmd.URL, cmd.HTTP, cmd.TLSCert)
+	if err != nil {
+		return nil, err
+	}
+	token := cmd.AdminToken
+	if token == "" {
+		token, err = readSecret(filepath.Join(cmd.Data, adminTokenFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("no admin token in %s: name the server's folder with --data, or give --admin-token", cmd.Data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	url = fmt.Sprintf("%s/api/v1/backup?recordings=%v", strings.TrimRight(url, "/"), cmd.Recordings)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+string(token))
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("asking for a backup: %w (is the server running?)", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return nil, fmt.Errorf("asking for a backup: %s: %s", resp.Status, problemText(body))
+	}
+	return resp, nil
+}
+
+// copyChecked copies an archive, and fails when it is not whole and right.
+func copyChecked(w io.Writer, r io.Reader) error {
+	out := bufio.NewWriterSize(w, 1<<20)
+	if _, err := readArchive(io.TeeReader(r, out), nil); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// replaceFile makes a file that only its owner can read. It is there when it
+// is whole and on disk, or as it was before.
+func replaceFile(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return syncFile(filepath.Dir(name))
+}
+
+// problemText is what an answer that is not the right one says.
+func problemText(body []byte) string {
+	var problem struct{ Detail string }
+	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
+		return problem.Detail
+	}
+	return firstLine(string(body))
+}

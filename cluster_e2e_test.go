@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"foyer/netconnection"
+	"foyer/room"
+	"foyer/server/amf"
+)
+
+// takeover is how long it may take until another node serves the rooms of one
+// that was killed.
+const takeover = 10 * time.Second
+
+// TestNodeDies: three nodes, each a process; people talk in rooms of all of
+// them, through all of them; the one that has the most is killed. The others
+// take its rooms over, and nothing that was acknowledged is lost.
+func TestNodeDies(t *testing.T) {
+	if testing.Short() || os.Getenv("CI") != "true" && os.Getenv("FOYER_TEST_CLUSTER") != "1" {
+		t.Skip("set FOYER_TEST_CLUSTER=1 to kill a node of three: it takes some 10 s")
+	}
+	url := startNATS(t)
+	nodes := make([]*victim, 3)
+	for i := range nodes {
+		var err error
+		if nodes[i], err = startVictim("foyer", t.TempDir(), []string{"--nats=" + url, fmt.Sprintf("--node=node%d", i+1), "--lobby-secret=s", "--admin-token=a", "--stream-secret=k"}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nodes[i].kill)
+	}
+	for _, n := range nodes {
+		if err := n.await(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &crowd{t: t, nodes: nodes}
+	for i := range 6 {
+		c.ledgers = append(c.ledgers, newLedger(fmt.Sprintf("room%d", i+1)))
+	}
+	// Who comes first to a room decides where it runs: two on each node.
+	for i, l := range c.ledgers {
+		if _, _, _, err := readHistory(t.Context(), nodes[i%3].rtmp+"/room/"+l.room); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { // until stop; the test waits for ended
+		defer close(ended)
+		c.talk(ctx)
+	}()
+	c.heard("everybody talks", c.ledgers)
+
+	began := time.Now()
+	nodes[0].kill()
+	c.alive.Store(1)
+	c.heard("the rooms of the dead node are served again", c.ledgers)
+	took := time.Since(began)
+	t.Logf("the last room was served again after %v", took.Round(time.Millisecond))
+	if took > takeover {
+		t.Errorf("that is longer than %v", takeover)
+	}
+	stop()
+	<-ended
+	for _, through := range nodes[1:] {
+		var found tally
+		for _, l := range c.ledgers {
+			history, epoch, complete, err := readHistory(t.Context(), through.rtmp+"/room/"+l.room)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.check(history, epoch, complete, &found)
+		}
+		if found.bad() > 0 || found.acknowledged == 0 {
+			t.Errorf("%+v", found)
+		}
+		t.Logf("%d messages were acknowledged", found.acknowledged)
+	}
+}
+
+// A crowd talks in rooms through several nodes.
+type crowd struct {
+	t       *testing.T
+	nodes   []*victim
+	alive   atomic.Int64 // index of the first node that is
+	ledgers []*ledger
+	visitor atomic.Int64
+}
+
+// talk has two people in each room until ctx ends.
+func (c *crowd) talk(ctx context.Context) {
+	done := make(chan struct{})
+	for i, l := range c.ledgers {
+		for person := range 2 {
+			go func() { // until ctx ends; talk waits
+				defer func() { done <- struct{}{} }()
+				for at := i + person + 1; ctx.Err() == nil; at++ {
+					c.visit(ctx, at, l, person+1)
+				}
+			}()
+		}
+	}
+	for range 2 * len(c.ledgers) {
+		<-done
+	}
+}
+
+// visit is one stay in a room, through one of the nodes.
+func (c *crowd) visit(ctx context.Context, at int, l *ledger, person int) {
+	alive := c.nodes[c.alive.Load():]
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	nick := amf.String(fmt.Sprintf("visitor%d", c.visitor.Add(1)))
+	nc, err := netconnection.Dial(ctx, alive[at%len(alive)].rtmp+"/room/"+l.room, netconnection.Options{}, nick)
+	if err != nil {
+		<-time.After(20 * time.Millisecond) // and again
+		return
+	}
+	defer nc.Close()
+	for range room.Burst {
+		text := l.ask(person)
+		answer, err := nc.Call(ctx, "say", amf.String(text))
+		if err != nil {
+			return
+		}
+		l.answered(text, int(number(answer, "id")))
+	}
+}
+
+// heard waits until something new was acknowledged in each room.
+func (c *crowd) heard(what string, ledgers []*ledger) {
+	c.t.Helper()
+	newest := func(l *ledger) (id int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, m := range l.lines {
+			id = max(id, m.id)
+		}
+		return id
+	}
+	before := make([]int, len(ledgers))
+	for i, l := range ledgers {
+		before[i] = newest(l)
+	}
+	for end := time.Now().Add(3 * takeover); ; <-time.After(20 * time.Millisecond) {
+		waiting := ""
+		for i, l := range ledgers {
+			if newest(l) <= before[i] {
+				waiting += " " + l.room
+			}
+		}
+		if waiting == "" {
+			return
+		}
+		if time.Now().After(end) {
+			c.t.Fatalf("never: %s:%s", what, waiting)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"foyer/cluster"
+)
+
+// storeFolder is where the embedded engine has its files, in the data folder.
+const storeFolder = "store"
+
+// restoringFolder is in a data folder while it is being restored. A server
+// does not start from such a folder.
+const restoringFolder = ".restoring"
+
+// restoreCommand makes a data folder out of a backup.
+type restoreCommand struct {
+	File string `arg:"" help:"A file of 'foyer backup'. - is the standard input."`
+	Data string `default:"foyer-data" placeholder:"DIR" help:"The data folder to make; it must be empty or not be there. Default: ${default}."`
+}
+
+// Help is shown by restore --help.
+func (restoreCommand) Help() string {
+	return `The folder is there as it was, or not at all: the file is read and checked first, then everything is put in place. Messages keep their numbers and times, so whoever comes back finds what he missed.`
+}
+
+// Run reads and checks the archive, then puts everything in place.
+func (cmd *restoreCommand) Run(ctx context.Context, p *program) error {
+	if err := emptyFolder(cmd.Data); err != nil {
+		return err
+	}
+	in := p.stdin
+	if cmd.File != "-" {
+		f, err := os.Open(cmd.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	show := &byteMeter{w: p.stderr, terminal: isTerminal(p.stderr), what: "read"}
+	note, err := restoreFolder(ctx, cmd.Data, io.TeeReader(in, show))
+	show.end()
+	if err != nil {
+		return fmt.Errorf("restoring %s: %w", cmd.Data, err)
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s: as it was on node %s at %s\n", cmd.Data, note.Node, note.At.Format(time.RFC3339))
+	return err
+}
+
+// emptyFolder refuses a folder that has something in it.
+func emptyFolder(data string) error {
+	entries, err := os.ReadDir(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(entries) == 1 && entries[0].Name() == restoringFolder {
+		return fmt.Errorf("%s is of a restore that did not end: empty it first", data)
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s is not empty: stop the server, move the folder away, or name another one with --data", data)
+	}
+	return nil
+}
+
+// restoreFolder makes the data folder. On an error nothing of it stays.
+func restoreFolder(ctx context.Context, data string, r io.Reader) (note *archiveNotes, err error) {
+	_, statErr := os.Lstat(data)
+	temp := filepath.Join(data, restoringFolder)
+	if err := os.MkdirAll(temp, 0o700); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		os.RemoveAll(temp)
+		if errors.Is(statErr, fs.ErrNotExist) {
+			os.Remove(data) // made above
+		}
+	}()
+	whole, parts := filepath.Join(temp, "whole"), filepath.Join(temp, "parts")
+	if note, err = readArchive(r, func(name string, r io.Reader) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if part, ok := strings.CutPrefix(name, archiveStore); ok {
+			return writeNew(parts, part, r)
+		}
+		return writeNew(whole, name, r)
+	}); err != nil {
+		return nil, err
+	}
+	if err := restoreStore(ctx, parts, filepath.Join(whole, storeFolder)); err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(parts); err != nil {
+		return nil, err
+	}
+	if err := syncTree(whole); err != nil {
+		return nil, err
+	}
+	return note, putInPlace(whole, data, temp)
+}
+
+// putInPlace moves everything up. While temp is there, no server starts.
+func putInPlace(whole, data, temp string) error {
+	entries, err := os.ReadDir(whole)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if err := os.Rename(filepath.Join(whole, e.Name()), filepath.Join(data, e.Name())); err != nil {
+			for _, moved := range entries[:i] {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(data, moved.Name())))
+			}
+			return err
+		}
+	}
+	if err := syncFile(data); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(temp); err != nil {
+		return err
+	}
+	return syncFile(data)
+}
+
+// restoreStore makes the engine's files out of the parts in a folder.
+func restoreStore(ctx context.Context, parts, dir string) error {
+	entries, err := os.ReadDir(parts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := cluster.Open(ctx, cluster.Config{Dir: dir, Node: "restore", Bare: true})
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		f, err := os.Open(filepath.Join(parts, e.Name()))
+		if err == nil {
+			err = errors.Join(c.Restore(ctx, f), f.Close())
+		}
+		if err != nil {
+			return errors.Join(err, c.Close())
+		}
+	}
+	return c.Close()
+}
+
+// writeNew writes a file that is not there yet, in a folder that may not be.
+func writeNew(dir, name string, r io.Reader) error {
+	name = filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Close())
+}
+
+// syncTree sees to it that everything below dir is on disk.
+func syncTree(dir string) error {
+	g := new(errgroup.Group)
+	g.SetLimit(8) // the disk can have several at once
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err == nil {
+			g.Go(func() error { return syncFile(name) })
+		}
+		return err
+	})
+	return cmp.Or(err, g.Wait())
+}
+
+// syncFile sees to it that a file, or the list of a folder, is on disk.
+func syncFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

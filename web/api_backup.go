@@ -1,0 +1,78 @@
+package web
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// apiBackup is /api/v1/backup: all that this server keeps, its secrets too, as
+// a tar; the recordings when recordings=true asks for them. There is one at a
+// time. An answer that fails ends without its end.
+func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
+	if !h.forOperators(w, r) {
+		return
+	}
+	if h.cfg.Backup == nil {
+		problem(w, http.StatusNotFound, "This server keeps nothing.")
+		return
+	}
+	recordings := false
+	if v := r.URL.Query().Get("recordings"); v != "" {
+		var err error
+		if recordings, err = strconv.ParseBool(v); err != nil {
+			problem(w, http.StatusBadRequest, "recordings: want true or false")
+			return
+		}
+	}
+	if r.Method == http.MethodHead {
+		backupHeader(w)
+		return
+	}
+	if !h.backing.CompareAndSwap(false, true) {
+		problem(w, http.StatusConflict, "A backup is being made already.")
+		return
+	}
+	defer h.backing.Store(false)
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Time{})
+	out := &begun{w: &patient{w, control}, begin: func() { backupHeader(w) }}
+	err := h.cfg.Backup(r.Context(), out, recordings)
+	switch {
+	case err == nil:
+		h.log.Info("backup made", "bytes", out.bytes, "remote", r.RemoteAddr)
+	case r.Context().Err() != nil:
+		h.log.Warn("backup broken off", "bytes", out.bytes, "remote", r.RemoteAddr, "err", err)
+		panic(http.ErrAbortHandler)
+	case out.bytes > 0:
+		h.log.Error("backup failed", "bytes", out.bytes, "err", err)
+		panic(http.ErrAbortHandler) // so that nobody takes it for whole
+	default:
+		h.log.Error("backup failed", "err", err)
+		problem(w, http.StatusInternalServerError, "The backup could not be made; the server's log says why.")
+	}
+}
+
+func backupHeader(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Content-Disposition", `attachment; filename="foyer-backup.tar"`)
+	w.Header().Set("Cache-Control", "no-store")
+}
+
+// begun is a writer that counts, and calls begin before the first byte.
+type begun struct {
+	w     io.Writer
+	begin func()
+	bytes int64
+}
+
+// Write writes b.
+func (o *begun) Write(b []byte) (int, error) {
+	if o.bytes == 0 {
+		o.begin()
+	}
+	n, err := o.w.Write(b)
+	o.bytes += int64(n)
+	return n, err
+}
