@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +25,9 @@ const (
 	callTimeout = 20 * time.Second
 	// historyPage is the most messages that a room hands out at once.
 	historyPage = 200
+	// historyOverlap is how far back it is looked for messages that were removed
+	// while the connection was lost.
+	historyOverlap = 150
 
 	// The delay before another attempt to connect grows from the first to the
 	// last of these, with jitter, and starts over after a stable connection.
@@ -31,23 +37,28 @@ const (
 )
 
 // A conversation is one person's stay in a room. It comes back when the
-// connection is lost, and then shows what was said in between.
+// connection is lost, and then shows what was said in between. It follows when
+// the server sends people elsewhere.
 type conversation struct {
 	// set by the maker
-	uri, token string
-	history    int                                                               // how many of the newest messages to begin with
-	emit       func(event)                                                       // called by run, one at a time
-	dialer     func(ctx context.Context, network, addr string) (net.Conn, error) // nil means the network's own
+	token   string
+	history int                                                               // how many of the newest messages to begin with
+	emit    func(event)                                                       // called by run, one at a time
+	dialer  func(ctx context.Context, network, addr string) (net.Conn, error) // nil means the network's own
 
 	// owned by run
+	uri      string  // of the room; set by the maker
 	epoch    float64 // of the room
 	wasIn    bool
 	people   map[string]person
 	title    string
 	topic    string
-	caught   bool    // the history of this connection has come
-	pending  []event // messages that came before it
-	expelled error   // why the room threw us out, if it did
+	caught   bool                     // the history of this connection has come
+	pending  []event                  // messages that came before it
+	expelled error                    // why the room threw us out, if it did
+	resume   string                   // by which the room knows us again
+	follow   *netconnection.Reconnect // what the server asks for; nil when it does not
+	shown    []float64                // ids of the last messages that were shown, in order
 
 	// guarded by mu; every change closes changed
 	mu      sync.Mutex
@@ -69,6 +80,7 @@ func (e *errRefused) Error() string { return e.reason }
 // run stays in the room until ctx ends, which is fine, or the room says no.
 func (c *conversation) run(ctx context.Context) error {
 	delay := minReconnect
+	c.resume = crand.Text()
 	for {
 		began := time.Now()
 		err := c.visit(ctx)
@@ -82,7 +94,11 @@ func (c *conversation) run(ctx context.Context) error {
 			delay = minReconnect
 		}
 		wait := time.Duration(rand.Float64() * float64(delay)).Round(time.Millisecond)
-		c.emit(event{Type: "status", Level: "error", Code: rtmp.CodeConnectClosed, Text: "connection lost: " + reason(err), RetryAfter: max(1, float64(wait.Milliseconds()))})
+		if c.follow == nil {
+			c.emit(event{Type: "status", Level: "error", Code: rtmp.CodeConnectClosed, Text: "connection lost: " + reason(err), RetryAfter: max(1, float64(wait.Milliseconds()))})
+		} else {
+			wait = c.take(*c.follow, wait)
+		}
 		delay = min(2*delay, maxReconnect)
 		select {
 		case <-time.After(wait):
@@ -92,14 +108,29 @@ func (c *conversation) run(ctx context.Context) error {
 	}
 }
 
-// final reports whether err leaves no sense in coming back: the room's no,
-// except that our own lost connection may hold the nick for a while.
+// take prepares to go where the server wants us, or back to where we are. It
+// returns how long to wait: people spread over at least the time that the
+// server named.
+func (c *conversation) take(r netconnection.Reconnect, jitter time.Duration) time.Duration {
+	c.follow = nil
+	wait := r.RetryAfter + max(jitter, time.Duration(rand.Float64()*float64(r.RetryAfter))).Round(time.Millisecond)
+	c.emit(event{Type: "status", Level: rtmp.LevelStatus, Code: rtmp.CodeReconnectRequest, Text: r.Description, RetryAfter: max(1, float64(wait.Milliseconds()))})
+	if r.URI != c.uri {
+		c.uri, c.epoch, c.shown, c.title, c.topic = r.URI, 0, nil, "", ""
+		c.update(func() { c.last, c.own = 0, event{} })
+	}
+	return wait
+}
+
+// final reports whether err leaves no sense in coming back: the room's no. When
+// that is about our nick it is somebody else's now: one of our own that is lost
+// makes way.
 func (c *conversation) final(err error) bool {
 	if !c.wasIn {
 		return true
 	}
 	status, ok := errors.AsType[*rtmp.StatusError](err)
-	return ok && status.Code == rtmp.CodeConnectRejected && status.Description != nickTaken
+	return ok && status.Code == rtmp.CodeConnectRejected
 }
 
 // reason is err for a person's eyes.
@@ -145,14 +176,14 @@ func (c *conversation) visit(ctx context.Context) error {
 		return err
 	}
 	c.enter(nc, post)
-	epoch := c.epoch
+	epoch, from := c.epoch, c.from()
 	var beside sync.WaitGroup
 	calls, cancel := context.WithCancel(ctx)
 	beside.Go(func() {
-		pages, err := c.fetch(calls, nc, epoch)
+		pages, err := c.fetch(calls, nc, epoch, from)
 		post(func() { c.catchUp(nc, pages, err) })
 	})
-	for open := true; open; {
+	for open := true; open && c.follow == nil; {
 		select {
 		case f := <-inbox:
 			f()
@@ -186,19 +217,17 @@ func (c *conversation) dial(ctx context.Context, post func(func())) (*netconnect
 			"message": method(func(a amf.Args) { c.message(parseMessage(a.At(0))) }),
 			"removed": method(func(a amf.Args) {
 				id, _ := amf.AsNumber(a.At(0))
-				c.emit(event{Type: "removed", ID: id})
+				c.removed(id)
 			}),
 			"notice": method(func(a amf.Args) { c.emit(event{Type: "notice", Text: text(a.At(0), "text")}) }),
 		},
-		OnStatus: func(s *rtmp.StatusError) { post(func() { c.status(s) }) },
-		Dial:     c.dialer,
+		OnStatus:    func(s *rtmp.StatusError) { post(func() { c.status(s) }) },
+		OnReconnect: func(r netconnection.Reconnect) { post(func() { c.follow = &r }) },
+		Dial:        c.dialer,
 	}
 	c.mu.Lock()
-	args := []amf.Value{amf.String(c.nick)}
+	args := []amf.Value{amf.String(c.nick), amf.String(c.token), amf.String(c.resume)}
 	c.mu.Unlock()
-	if c.token != "" {
-		args = append(args, amf.String(c.token))
-	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	return netconnection.Dial(ctx, c.uri, o, args...)
@@ -216,7 +245,7 @@ func (c *conversation) status(s *rtmp.StatusError) {
 // enter tells that we are in, and follows the room's shared objects.
 func (c *conversation) enter(nc *netconnection.NetConnection, post func(func())) {
 	c.wasIn, c.caught, c.pending = true, false, nil
-	c.emit(event{Type: "status", Level: "status", Code: rtmp.CodeConnectSuccess, Text: "connected to " + c.uri})
+	c.emit(event{Type: "status", Level: "status", Code: rtmp.CodeConnectSuccess, Text: "connected to " + c.uri, URL: c.uri})
 	var users, room *netconnection.SharedObject
 	c.people = nil // so that the first list is told as a whole
 	users, _ = nc.SharedObject("users", false, func([]sharedobject.Sync) { post(func() { c.syncUsers(users.Slots()) }) })
@@ -278,9 +307,19 @@ func (c *conversation) message(m event) {
 	}
 }
 
+// removed takes a message away.
+func (c *conversation) removed(id float64) {
+	c.shown = slices.DeleteFunc(c.shown, func(shown float64) bool { return shown == id })
+	c.pending = slices.DeleteFunc(c.pending, func(m event) bool { return m.ID == id })
+	c.emit(event{Type: "removed", ID: id})
+}
+
 // show emits a message and remembers that it did.
 func (c *conversation) show(m event) {
 	c.emit(m)
+	if c.shown = append(c.shown, m.ID); len(c.shown) > historyOverlap {
+		c.shown = slices.Delete(c.shown, 0, 1)
+	}
 	c.update(func() {
 		c.last = m.ID
 		if m.User.Nick == c.nick {
@@ -292,40 +331,45 @@ func (c *conversation) show(m event) {
 // pages is what was said before this connection, as far as it is of interest.
 type pages struct {
 	epoch    float64
+	last     float64 // highest id there is
+	after    float64 // all messages above it are here,
 	messages []event
-	complete bool
+	complete bool // unless this is false
 }
 
-// fetch asks for what was said since the last message shown, or, the first
-// time (epoch 0) and when the room has started anew, for the newest.
-func (c *conversation) fetch(ctx context.Context, nc *netconnection.NetConnection, epoch float64) (pages, error) {
-	c.mu.Lock()
-	after := c.last
-	c.mu.Unlock()
-	newest := amf.Object{{Name: "limit", Value: amf.Number(max(1, c.history))}}
+// from is after which id to ask: a bit before the last one shown, to hear what
+// was removed meanwhile.
+func (c *conversation) from() float64 {
+	if len(c.shown) > 0 {
+		return c.shown[0] - 1
+	}
+	return c.last // written by run only
+}
+
+// fetch asks for what was said after an id, or, the first time (epoch 0) and
+// when the room has lost its history, for the newest.
+func (c *conversation) fetch(ctx context.Context, nc *netconnection.NetConnection, epoch, after float64) (pages, error) {
 	if epoch == 0 {
-		p, _, err := c.page(ctx, nc, newest)
+		p, _, err := c.page(ctx, nc, amf.Object{{Name: "limit", Value: amf.Number(max(1, c.history))}})
 		p.complete = true
 		return p, err
 	}
-	var all pages
+	all := pages{after: after, complete: true}
 	for more := true; more; {
 		var p pages
 		var err error
 		p, more, err = c.page(ctx, nc, amf.Object{
-			{Name: "after", Value: amf.Number(after)}, {Name: "limit", Value: amf.Number(historyPage)},
+			{Name: "after", Value: amf.Number(after)}, {Name: "epoch", Value: amf.Number(epoch)}, {Name: "limit", Value: amf.Number(historyPage)},
 		})
 		if err != nil {
 			return all, err
 		}
-		if p.epoch != epoch {
-			p, _, err = c.page(ctx, nc, newest)
-			return p, err
+		if p.epoch != epoch { // these are the newest
+			p.messages = p.messages[max(0, len(p.messages)-max(1, c.history)):]
+			return p, nil
 		}
-		if len(all.messages) == 0 {
-			all.complete = p.complete
-		}
-		all.epoch, all.messages = p.epoch, append(all.messages, p.messages...)
+		all.complete = all.complete && p.complete
+		all.epoch, all.last, all.messages = p.epoch, p.last, append(all.messages, p.messages...)
 		if len(p.messages) == 0 {
 			break
 		}
@@ -342,7 +386,10 @@ func (c *conversation) page(ctx context.Context, nc *netconnection.NetConnection
 	if err != nil {
 		return p, false, fmt.Errorf("asking for the history: %w", err)
 	}
-	p.epoch = number(v, "epoch")
+	p.epoch, p.last = number(v, "epoch"), math.Inf(1) // of rooms that do not say
+	if last, ok := amf.AsNumber(amf.Lookup(v, "last")); ok {
+		p.last = last
+	}
 	p.complete, _ = amf.AsBool(amf.Lookup(v, "complete"))
 	more, _ = amf.AsBool(amf.Lookup(v, "more"))
 	list, _ := amf.Lookup(v, "messages").(amf.StrictArray)
@@ -356,12 +403,8 @@ func (c *conversation) page(ctx context.Context, nc *netconnection.NetConnection
 // may speak through nc.
 func (c *conversation) catchUp(nc *netconnection.NetConnection, p pages, err error) {
 	first := c.epoch == 0
-	if err == nil && p.epoch != c.epoch {
-		c.epoch = p.epoch
-		c.update(func() { c.last = 0 })
-	}
-	if err == nil && !first && !p.complete {
-		c.emit(event{Type: "gap"})
+	if err == nil {
+		c.compare(p)
 	}
 	if !first || c.history > 0 {
 		for _, m := range p.messages {
@@ -380,6 +423,46 @@ func (c *conversation) catchUp(nc *netconnection.NetConnection, p pages, err err
 			c.last = max(c.last, p.messages[n-1].ID)
 		}
 		c.nc = nc
+	})
+}
+
+// compare tells what the room has no longer of what was shown, and whether
+// something is missing after it.
+func (c *conversation) compare(p pages) {
+	began := c.epoch == 0 || c.last == 0 // nothing was there to be lost
+	if p.epoch != c.epoch || p.last < c.last {
+		if !began {
+			c.emit(event{Type: "gap"})
+		}
+		// Ids mean other messages; those of a history that lost its end are the
+		// same up to there.
+		last := 0.0
+		if p.epoch == c.epoch {
+			last = p.last
+		}
+		c.epoch, c.shown = p.epoch, nil
+		c.update(func() { c.last = last })
+		return
+	}
+	here := make(map[float64]bool, len(p.messages))
+	for _, m := range p.messages {
+		here[m.ID] = true
+	}
+	if !p.complete { // what is not here may be too old
+		p.after = p.last
+		if len(p.messages) > 0 {
+			p.after = p.messages[0].ID - 1
+		}
+		if !began && p.after > c.last {
+			c.emit(event{Type: "gap"})
+		}
+	}
+	c.shown = slices.DeleteFunc(c.shown, func(id float64) bool {
+		gone := id > p.after && !here[id]
+		if gone {
+			c.emit(event{Type: "removed", ID: id})
+		}
+		return gone
 	})
 }
 
@@ -459,5 +542,11 @@ func (c *conversation) rename(ctx context.Context, nick string) error {
 // setTopic changes the room's topic, for a moderator.
 func (c *conversation) setTopic(ctx context.Context, topic string) error {
 	_, err := c.call(ctx, "topic", amf.String(topic))
+	return err
+}
+
+// move sends the audience to another room, for a moderator.
+func (c *conversation) move(ctx context.Context, room string) error {
+	_, err := c.call(ctx, "move", amf.String(room))
 	return err
 }

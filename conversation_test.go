@@ -17,12 +17,14 @@ import (
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
+	"foyer/server/rtmp/rtmptest"
 )
 
 // A wire is between a conversation and its server; it can be cut.
 type wire struct {
 	conns chan net.Conn
 	done  chan struct{}
+	host  *server.Host
 
 	// guarded by mu
 	mu   sync.Mutex
@@ -36,7 +38,7 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if w.down {
 		return nil, errors.New("unreachable")
 	}
-	here, there := net.Pipe()
+	here, there := rtmptest.Pipe()
 	select {
 	case w.conns <- there: // Accept takes it without mu
 		w.open = append(w.open, here)
@@ -53,6 +55,13 @@ func (w *wire) cut(i int, down bool) {
 	defer w.mu.Unlock()
 	w.down = down
 	w.open[i].Close()
+}
+
+// forward makes the wire lead to another server.
+func (w *wire) forward(to *wire) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = to.conns
 }
 
 func (w *wire) up() {
@@ -76,10 +85,18 @@ func (w *wire) Close() error   { close(w.done); return nil }
 func (w *wire) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1935} }
 
 // roomServer serves rooms over a wire in a bubble. stop stops it and waits.
-func roomServer(t *testing.T) (w *wire, stop func()) {
+func roomServer(t *testing.T) (w *wire, stop func()) { return keptServer(t, nil) }
+
+// keptServer is roomServer with a memory that outlives it.
+func keptServer(t *testing.T, memory *room.Memory) (w *wire, stop func()) {
+	cfg := room.Config{AdminToken: "token"}
+	if memory != nil {
+		cfg.Open = memory.Open
+	}
 	w = &wire{conns: make(chan net.Conn), done: make(chan struct{})}
-	host := &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	host.Handle("room", func() server.Application { return room.New(room.Config{AdminToken: "token"}) })
+	host := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	host.Handle("room", func() server.Application { return room.New(cfg) })
+	w.host = host
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan struct{})
 	go func() {
@@ -207,6 +224,84 @@ func TestConversationTellsOfGap(t *testing.T) {
 	})
 }
 
+// A room that restarts is the same room: what was said before and after is
+// there, once, without a word about it; what was removed meanwhile goes away.
+func TestConversationOutlivesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var memory room.Memory
+		w, stop := keptServer(t, &memory)
+		ann := come(t, w, "ann", "", 0)
+		mustSay(t, ann, "one", "two", "three")
+		stop()
+		again, stop := keptServer(t, &memory)
+		defer stop()
+		mina := come(t, again, "mina", "token", 50)
+		if _, err := mina.call(t.Context(), "remove", amf.Number(2)); err != nil {
+			t.Error(err)
+		}
+		mustSay(t, mina, "four")
+		w.forward(again)
+		time.Sleep(time.Minute)
+		mustSay(t, mina, "five")
+		if got, want := ann.saw("message"), []string{"one", "two", "three", "four", "five"}; !slices.Equal(got, want) {
+			t.Errorf("ann saw %q, want %q", got, want)
+		}
+		if got, want := mina.saw("message"), []string{"one", "two", "three", "four", "five"}; !slices.Equal(got, want) {
+			t.Errorf("mina saw %q, want %q", got, want)
+		}
+		if len(ann.saw("gap")) != 0 || len(ann.saw("removed")) != 1 {
+			t.Errorf("ann was told of %d gaps and %d removed messages", len(ann.saw("gap")), len(ann.saw("removed")))
+		}
+		if err := errors.Join(ann.leave(), mina.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A room that lost its history, or the end of it, counts anew: that is told,
+// and nothing of what is said then is lost.
+func TestConversationHearsOfLoss(t *testing.T) {
+	for name, left := range map[string]int{"all": 0, "the end": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var memory, restored room.Memory
+				w, stop := keptServer(t, &memory)
+				ann := come(t, w, "ann", "", 50)
+				mustSay(t, ann, "one", "two", "three", "four")
+				stop()
+				if left > 0 {
+					restore(t, &memory, &restored, left)
+				}
+				again, stop := keptServer(t, &restored)
+				defer stop()
+				w.forward(again)
+				time.Sleep(time.Minute)
+				mustSay(t, ann, "now", "then")
+				if got, want := ann.saw("message"), []string{"one", "two", "three", "four", "now", "then"}; !slices.Equal(got, want) {
+					t.Errorf("ann saw %q, want %q", got, want)
+				}
+				if got := len(ann.saw("gap")); got != 1 {
+					t.Errorf("ann was told of %d gaps", got)
+				}
+				if err := ann.leave(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// restore copies the room blue with the first n messages of its chat.
+func restore(t *testing.T, from, to *room.Memory, n int) {
+	t.Helper()
+	a, _ := from.Open(t.Context(), "blue", nil)
+	b, _ := to.Open(t.Context(), "blue", nil)
+	b.Save(a.State(), func(error) {})
+	for _, m := range a.Newest()[:n] {
+		b.Append(func(uint64) []byte { return m }, func(uint64, error) {})
+	}
+}
+
 // Who is thrown out does not come back, and hears why; so does who never came in.
 func TestConversationHearsNo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -267,3 +362,116 @@ func TestSayLineLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+// A server that stops is left when it asks, and tried again until it is back.
+func TestConversationLeavesWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		ann := come(t, w, "ann", "", 0)
+		began := time.Now()
+		w.host.Drain(t.Context())
+		if d := time.Since(began); d != 0 {
+			t.Errorf("it took %v to leave", d)
+		}
+		time.Sleep(time.Minute) // it is refused meanwhile, and that is no reason to give up
+		told := ann.saw("status")
+		if len(told) < 4 || !strings.Contains(told[1], "The server restarts") || !strings.Contains(told[3], "connection lost: The server restarts") {
+			t.Errorf("ann was told %q", told)
+		}
+		if err := ann.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A connection that is lost, and that the server has not missed yet, makes way
+// for the same conversation; somebody else of that name does not.
+func TestConversationMeetsItsGhost(t *testing.T) {
+	for _, ours := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w, stop := roomServer(t)
+			defer stop()
+			ann := come(t, w, "ann", "", 0)
+			w.cut(0, true)
+			synctest.Wait()
+			args := amf.Args{amf.String("ann")}
+			if ours {
+				args = append(args, amf.Null{}, amf.String(ann.resume))
+			}
+			other, err := w.host.Connect(t.Context(), deafPeer{}, server.Request{Path: "room/blue", Args: args})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.up()
+			time.Sleep(time.Minute)
+			status, refused := errors.AsType[*rtmp.StatusError](ann.leave())
+			if ours && refused {
+				t.Errorf("ann did not come in: %v", status)
+			} else if !ours && (!refused || status.Description != nickTaken) {
+				t.Errorf("ann never found out that somebody else has her name: %v", status)
+			}
+			other.Leave(rtmp.ErrGoodbye)
+		})
+	}
+}
+
+// Who is sent to another room goes there, and hears only what is said there.
+func TestConversationFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		mina, ann, bob := come(t, w, "mina", "token", 0), come(t, w, "ann", "", 0), come(t, w, "bob", "", 0)
+		mustSay(t, ann, "one", "two")
+		if err := mina.move(t.Context(), "jazz"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(minReconnect)
+		mustSay(t, ann, "nice here")
+		mustSay(t, mina, "all gone")
+		if got, want := bob.saw("message"), []string{"one", "two", "nice here"}; !slices.Equal(got, want) {
+			t.Errorf("bob saw %q, want %q", got, want)
+		}
+		if got := bob.saw("gap"); len(got) != 0 {
+			t.Error("bob was told of a gap")
+		}
+		told, want := bob.saw("status"), []string{"connected to rtmp://localhost/room/blue", "mina sends everybody to the room jazz.", "connected to rtmp://localhost/room/jazz"}
+		if !slices.Equal(told, want) {
+			t.Errorf("bob was told %q, want %q", told, want)
+		}
+		if err := errors.Join(mina.leave(), ann.leave(), bob.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Somebody else may have the nick in the room that people are sent to.
+func TestConversationFollowsIntoARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := roomServer(t)
+		defer stop()
+		other, err := w.host.Connect(t.Context(), deafPeer{}, server.Request{Path: "room/jazz", Args: amf.Args{amf.String("ann")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mina, ann := come(t, w, "mina", "token", 0), come(t, w, "ann", "", 0)
+		if err := mina.move(t.Context(), "jazz"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(minReconnect)
+		if status, ok := errors.AsType[*rtmp.StatusError](ann.leave()); !ok || status.Description != nickTaken {
+			t.Errorf("ann hears %v", status)
+		}
+		other.Leave(rtmp.ErrGoodbye)
+		if err := mina.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// deafPeer hears nothing.
+type deafPeer struct{}
+
+func (deafPeer) Push(*server.Push) error                                   { return nil }
+func (deafPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
+func (deafPeer) Close(error)                                               {}

@@ -24,8 +24,9 @@ import (
 //	people   Users: who is in, told once for each connection
 //	title    Text
 //	topic    Text
-//	gap      some messages before the next one are no longer kept
-//	status   Code, Level, Text: the connection; RetryAfter: when it is tried again
+//	gap      some messages before the next one are missing: the room has them no longer
+//	status   Code, Level, Text: the connection; RetryAfter: when it is tried again;
+//	         URL: where it leads, when there is a new one
 //	refused  Text: what was not said, Reason, RetryAfter
 //
 // Times are milliseconds: At since 1970, RetryAfter from now.
@@ -40,6 +41,7 @@ type event struct {
 	Level      string   `json:"level,omitzero"`
 	Text       string   `json:"text,omitzero"`
 	Reason     string   `json:"reason,omitzero"`
+	URL        string   `json:"url,omitzero"`
 	RetryAfter float64  `json:"retryAfter,omitzero"`
 }
 

@@ -45,7 +45,7 @@ func runScreen(ctx context.Context, p *program, c *conversation) error {
 		return func() tea.Msg { return f(ctx) }
 	}
 	s.say, s.rename = c.say, c.rename
-	s.topicTo = c.setTopic
+	s.topicTo, s.move = c.setTopic, c.move
 	prog := tea.NewProgram(s, tea.WithInput(p.stdin), tea.WithOutput(p.stdout), tea.WithContext(ctx), tea.WithoutSignalHandler())
 	c.emit = func(e event) { prog.Send(e) }
 	calls.Go(func() error {
@@ -70,6 +70,7 @@ type screen struct {
 	say     func(ctx context.Context, line string) error
 	rename  func(ctx context.Context, nick string) error
 	topicTo func(ctx context.Context, topic string) error
+	move    func(ctx context.Context, room string) error
 
 	nick         string
 	title, topic string
@@ -185,6 +186,8 @@ func (s *screen) enter(line string) tea.Cmd {
 			return nil
 		}
 		return s.ask(request{line: line, do: func(ctx context.Context) error { return s.topicTo(ctx, arg) }})
+	case "/move":
+		return s.ask(request{line: line, do: func(ctx context.Context) error { return s.move(ctx, arg) }})
 	default:
 		s.alarmed("there is no "+plain(name)+"; /help says what there is", 0)
 		s.edit.putBack(line)
@@ -197,6 +200,7 @@ func (s *screen) help() {
 	for _, line := range []string{
 		"/nick NAME    be somebody else",
 		"/topic        what is the topic; /topic TEXT sets it (moderators)",
+		"/move ROOM    send everybody to another room (moderators)",
 		"/quit         leave; so does Ctrl-C",
 		"//...         say something that begins with a slash",
 		"PgUp PgDn     scroll; Esc goes back to the newest; Up and Down recall your lines",
@@ -230,6 +234,9 @@ func (s *screen) happened(e event) tea.Cmd {
 		s.remove(e.ID)
 		return nil
 	case "status":
+		if e.URL != "" {
+			s.uri = e.URL
+		}
 		if e.Level == "status" {
 			s.tell(plain(e.Text))
 			return nil

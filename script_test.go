@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +18,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"foyer/netconnection"
+	"foyer/server/amf"
 )
 
 // patience is how long a script waits for something to happen.
@@ -62,7 +67,7 @@ func TestScript(t *testing.T) {
 		Condition: have,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe("serve"), "demo": scriptServe("demo"), "start": scriptStart, "say": scriptSay, "sees": scriptSees,
-			"status": scriptStatus, "quiet": scriptQuiet, "stranger": scriptStranger, "key": scriptKey, "film": scriptFilm,
+			"status": scriptStatus, "quiet": scriptQuiet, "stranger": scriptStranger, "key": scriptKey, "moderate": scriptModerate, "saw": scriptSaw, "film": scriptFilm,
 			"end": scriptEnd, "halt": scriptHalt, "crash": scriptCrash, "until": scriptUntil,
 		},
 	})
@@ -291,6 +296,39 @@ func scriptKey(ts *testscript.TestScript, _ bool, args []string) {
 	stream, err := readSecret(filepath.Join(ts.Getenv(args[1]+"_data"), streamSecretFile))
 	ts.Check(err)
 	ts.Setenv(args[0], streamKey(stream, args[2]))
+}
+
+// scriptModerate calls a method of a room as a moderator, once each:
+// moderate NODE ROOM METHOD ARGUMENT...
+func scriptModerate(ts *testscript.TestScript, _ bool, args []string) {
+	token, err := os.ReadFile(filepath.Join(ts.Getenv(args[0]+"_data"), "admin-token"))
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	nc, err := netconnection.Dial(ctx, "rtmp://"+ts.Getenv(args[0]+"_rtmp")+"/room/"+args[1], netconnection.Options{},
+		amf.String("to-"+args[2]), amf.String(strings.TrimSpace(string(token))))
+	ts.Check(err)
+	defer nc.Close()
+	var values []amf.Value
+	for _, arg := range args[3:] {
+		if n, err := strconv.ParseFloat(arg, 64); err == nil {
+			values = append(values, amf.Number(n))
+		} else {
+			values = append(values, amf.String(arg))
+		}
+	}
+	_, err = nc.Call(ctx, args[2], values...)
+	ts.Check(err)
+}
+
+// scriptSaw counts what a process has said so far: saw NAME PATTERN COUNT.
+func scriptSaw(ts *testscript.TestScript, _ bool, args []string) {
+	p := named(ts, args[0])
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(regexp.MustCompile(args[1]).FindAllString(p.output.String(), -1)); strconv.Itoa(n) != args[2] {
+		ts.Fatalf("%s said %q %d times, want %s:\n%s", args[0], args[1], n, args[2], p.output.String())
+	}
 }
 
 func scriptFilm(ts *testscript.TestScript, _ bool, args []string) {

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"foyer/cluster"
 	"foyer/lobby"
 	"foyer/media"
 	"foyer/room"
@@ -25,8 +26,9 @@ import (
 	"foyer/web"
 )
 
-// stopTimeout bounds a graceful stop: container engines kill after 10 s.
-const stopTimeout = 8 * time.Second
+// minStop is the least time for the second half of a stop, when the people have
+// left or had their time: connections end, recordings are finished.
+const minStop = 2 * time.Second
 
 // errStopping is what /readyz says once the stop has begun.
 var errStopping = errors.New("stopping")
@@ -59,6 +61,7 @@ type node struct {
 	host     *server.Host
 	web      *http.Server
 	pages    *web.Handler
+	store    *cluster.Cluster
 	recorder *media.Recorder // nil when there is nothing to record and no recording
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
@@ -85,6 +88,9 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 	if err := n.record(); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
+	if err := n.openStore(ctx); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
 	n.build()
 	return n, nil
 }
@@ -97,6 +103,28 @@ func (n *node) record() (err error) {
 	}
 	n.recorder, err = media.OpenRecorder(media.RecorderConfig{Dir: dir, Rooms: s.Record, Limit: int64(s.RecordLimit), Log: n.log})
 	return err
+}
+
+// openStore opens what chat, settings and shared objects are kept in.
+func (n *node) openStore(ctx context.Context) (err error) {
+	s := n.settings
+	n.store, err = cluster.Open(ctx, cluster.Config{
+		Dir: filepath.Join(s.Data, "store"), URL: string(s.NATS), Node: s.Node,
+		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	return nil
+}
+
+// openRoom opens what is kept of a room.
+func (n *node) openRoom(ctx context.Context, name string, found func(message []byte)) (room.Kept, error) {
+	kept, err := n.store.OpenRoom(ctx, name, found)
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
 }
 
 // listen opens what the settings ask for.
@@ -158,6 +186,7 @@ func (n *node) build() {
 			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
 			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers,
+			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
 		}
 		n.host.Handle("room", func() server.Application { return room.New(cfg) })
 	}
@@ -238,15 +267,26 @@ func (n *node) start() error {
 	return nil
 }
 
-// stop stops the instances, then the recordings and the web side. What takes too long is cut off.
+// stop lets the people go, then stops the instances, the recordings, the store
+// and the web side. What takes too long is cut off.
 func (n *node) stop() {
 	n.unready.Store(&errStopping)
 	n.log.Info("node stopping", "node", n.settings.Node)
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	began, rest := time.Now(), max(n.settings.Drain/4, minStop)
+	ctx, cancel := context.WithTimeout(context.Background(), max(n.settings.Drain-rest, 0))
+	n.host.Drain(ctx)
+	if ctx.Err() != nil && n.settings.Drain > 0 {
+		n.log.Warn("people cut off", "node", n.settings.Node, "dur", time.Since(began))
+	}
+	cancel()
+	ctx, cancel = context.WithTimeout(context.Background(), rest)
 	defer cancel()
 	n.host.Stop(ctx)
 	if n.recorder != nil {
 		n.recorder.Close() // what it has to say it has logged
+	}
+	if err := n.store.Close(); err != nil {
+		n.log.Error("store not closed", "err", err)
 	}
 	n.pages.Close()
 	if n.web.Shutdown(ctx) != nil {
@@ -262,6 +302,9 @@ func (n *node) close() (err error) {
 	if n.recorder != nil {
 		err = errors.Join(err, n.recorder.Close())
 	}
+	if n.store != nil {
+		err = errors.Join(err, n.store.Close())
+	}
 	return err
 }
 
@@ -270,7 +313,7 @@ func (n *node) ready() error {
 	if err := n.unready.Load(); err != nil {
 		return *err
 	}
-	return nil
+	return n.store.Ready()
 }
 
 // publicRTMP and publicHTTP are where others reach this node: as set, or as guessed.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"foyer/cluster"
 	"foyer/room"
 )
 
@@ -44,6 +46,7 @@ type settings struct {
 	Idle       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"When a room or lobby without clients stops. Default: ${default}."`
 	StaleAfter time.Duration `group:"rooms" default:"15s" placeholder:"TIME" help:"When a room without a report is stale. Default: ${default}."`
 	GoneAfter  time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How much later it is gone. Default: ${default}."`
+	Drain      time.Duration `group:"rooms" default:"10s" placeholder:"TIME" help:"How long stopping may take. People are asked to come back in a moment; who has not left by then is cut off. With nobody in, it takes no time. Default: ${default}."`
 	Grace      time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How long viewers wait for a broadcast whose connection broke, before it is over. 0s: not at all. Default: ${default}."`
 
 	LobbySecret secret `group:"secrets" placeholder:"SECRET" help:"Password between rooms and lobby. Default: made at first start."`
@@ -51,6 +54,11 @@ type settings struct {
 	// The keys to publish with follow from it.
 	StreamSecret secret `group:"secrets" placeholder:"SECRET" help:"The rooms' publishing keys are made of it; servers that share it have the same. Default: made at first start."`
 	Data         string `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
+
+	NATS       natsURL       `name:"nats" group:"secrets" placeholder:"URL" help:"A NATS with JetStream to keep things in and to be one site with other servers, as in nats://a:4222,nats://b:4222. Default: one in this process, its files in the folder store of --data."`
+	Sync       cluster.Sync  `group:"secrets" default:"auto" placeholder:"WHEN" help:"When what is stored is safe from a power loss: always before it is answered, or at most a second later. With --nats, that is set there. Default: auto, which is always on a disk that can do 300 a second."`
+	History    int           `group:"secrets" default:"2000" placeholder:"N" help:"How many messages of a room's chat are kept. Default: ${default}."`
+	HistoryAge time.Duration `group:"secrets" default:"720h" placeholder:"TIME" help:"How long they are kept. Default: ${default}."`
 
 	Node       string `group:"self" default:"${node}" placeholder:"NAME" help:"Name of this process. Default: the host name."`
 	PublicRTMP string `group:"self" placeholder:"URL" help:"Where others reach this server by RTMP, as in rtmp://live.example.org. Default: a guess."`
@@ -100,8 +108,12 @@ func (s *settings) check() error {
 		return usagef("--record needs the application room: add it to --apps")
 	case s.Idle <= 0 || s.StaleAfter <= 0 || s.GoneAfter <= 0:
 		return usagef("--idle, --stale-after and --gone-after must be longer than nothing")
+	case s.History < 1 || s.HistoryAge < time.Minute:
+		return usagef("--history must be at least 1, --history-age at least 1m")
 	case s.Grace < 0:
 		return usagef("--grace must not be less than nothing")
+	case s.Drain < 0:
+		return usagef("--drain must not be less than nothing")
 	}
 	for _, name := range s.Record {
 		if !room.ValidName(name) {
@@ -133,6 +145,36 @@ func (s *settings) logger(w io.Writer, level slog.Level) *slog.Logger {
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// A natsURL is where a NATS is. It may have a password in it, which never shows
+// in a log.
+type natsURL string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *natsURL) UnmarshalText(text []byte) error {
+	for address := range strings.SplitSeq(string(text), ",") {
+		parsed, err := url.Parse(strings.TrimSpace(address))
+		if err != nil || parsed.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, parsed.Scheme) {
+			return fmt.Errorf("an address is not one such as nats://host:4222 or tls://user:password@host:4222")
+		}
+	}
+	*u = natsURL(text)
+	return nil
+}
+
+// LogValue implements slog.LogValuer.
+func (u natsURL) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+// MarshalText keeps its secrets out of JSON, inside a struct too.
+func (u natsURL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// String keeps its secrets out of %v; convert to string for its value.
+func (u natsURL) String() string {
+	if u == "" {
+		return ""
+	}
+	return cluster.Redacted(string(u))
 }
 
 // A size is a number of bytes, written with a unit.

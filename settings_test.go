@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -79,7 +80,8 @@ func TestDefaults(t *testing.T) {
 	}
 	want := &settings{
 		RTMP: ":1935", HTTP: ":8080", Apps: []string{"lobby", "room"}, Mount: []string{"chapter4"}, Publish: "takeover", Elsewhere: "serve", MaxUsers: 1000,
-		Grace: 30 * time.Second, Idle: 30 * time.Second, StaleAfter: 15 * time.Second, GoneAfter: 30 * time.Second, Data: "foyer-data", Node: hostName(),
+		Drain: 10 * time.Second, Grace: 30 * time.Second, Idle: 30 * time.Second, StaleAfter: 15 * time.Second, GoneAfter: 30 * time.Second, Data: "foyer-data", Node: hostName(),
+		History: 2000, HistoryAge: 720 * time.Hour,
 	}
 	s.Rooms = nil // kong makes it empty
 	if diff := cmp.Diff(want, s); diff != "" {
@@ -132,8 +134,8 @@ func TestParseSettings(t *testing.T) {
 // A secret does not show itself, however it is printed.
 func TestSecretIsRedacted(t *testing.T) {
 	var out bytes.Buffer
-	s := settings{LobbySecret: "hush", LogFormat: "json"}
-	s.logger(&out, slog.LevelInfo).Info("x", "secret", s.LobbySecret, "settings", s)
+	s := settings{LobbySecret: "hush", NATS: "nats://me:hush@a:4222,tls://hush@b:4222", LogFormat: "json"}
+	s.logger(&out, slog.LevelInfo).Info("x", "secret", s.LobbySecret, "nats", s.NATS, "settings", s, "text", fmt.Sprint(s.NATS))
 	if strings.Contains(out.String(), "hush") {
 		t.Errorf("the log shows it: %s", out.String())
 	}

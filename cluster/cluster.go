@@ -6,8 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net/url"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -15,35 +20,75 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// startTimeout is how long an engine may take to start, or to answer first.
-const startTimeout = 10 * time.Second
+// How long things may take, and how much of the chat is kept when nothing else is said.
+const (
+	startTimeout = 10 * time.Second // an engine to start, or to answer first
+	patience     = 8 * time.Second  // to store a message, with all retries
+	tryTimeout   = 2 * time.Second  // one try of it
+	watchEvery   = time.Second      // between two looks whether the store is well
+	closeTimeout = 5 * time.Second  // for what is still on its way when a room closes
 
-// maxPayload is the largest message of the embedded engine.
-const maxPayload = 8 << 20
+	DefaultHistory    = 2000 // messages a room
+	DefaultHistoryAge = 30 * 24 * time.Hour
+)
+
+// Why something is not stored. The error of a full disk or a store that does
+// not answer says more.
+var (
+	ErrClosed    = errors.New("cluster: closed")
+	ErrBusy      = errors.New("cluster: too much waits to be stored")
+	ErrElsewhere = errors.New("cluster: another node has written for this room: it is its own now")
+)
 
 // Config says where things are kept. Its zero value does not work: Dir or URL
 // must be set.
 type Config struct {
-	Dir  string       // folder of the embedded engine's files; unused with URL
-	URL  string       // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
-	Node string       // this process's name
-	Log  *slog.Logger // nil: nothing is logged
+	Dir        string        // folder of the embedded engine's files; unused with URL
+	URL        string        // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
+	Node       string        // this process's name
+	Sync       Sync          // when the embedded engine's files are safe from a power loss
+	History    int           // how many messages of a room are kept; 0: DefaultHistory
+	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
+	Log        *slog.Logger  // nil: nothing is logged
+
+	fsync func(*os.File) error // nil: (*os.File).Sync; for tests
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
 // in the process, or an external NATS.
 type Cluster struct {
 	// set by Open
-	cfg    Config
-	log    *slog.Logger
+	cfg   Config
+	log   *slog.Logger
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	flush *flusher // nil when nobody waits for a flush
+	saves saver
+	stop  context.CancelFunc
+	wg    sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
+
+	stats counters
+	look  chan struct{} // wakes watch; 1: one look sees all
+
+	mu     sync.Mutex
 	engine *server.Server // nil: external
-	nc     *nats.Conn
-	js     jetstream.JetStream
+	unwell error          // why nothing can be stored; nil when it can
+	broken bool           // the embedded engine must be started again
+	rooms  map[*Room]bool
+	closed bool
 }
 
 // Open starts the embedded engine, or connects to the external one. Close ends it.
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
-	c := &Cluster{cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))}
+	cfg.History = cmp.Or(cfg.History, DefaultHistory)
+	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
+	c := &Cluster{
+		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
+		look: make(chan struct{}, 1), rooms: make(map[*Room]bool),
+	}
+	c.saves.c = c
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -51,52 +96,134 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 }
 
 func (c *Cluster) open(ctx context.Context) (err error) {
-	options := []nats.Option{nats.Name("foyer " + c.cfg.Node), nats.MaxReconnects(-1)}
-	url := c.cfg.URL
-	if url == "" {
+	options := []nats.Option{
+		nats.Name("foyer " + c.cfg.Node), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
+		nats.ReconnectBufSize(-1), // who publishes while it is away shall hear of it
+		nats.ReconnectHandler(func(*nats.Conn) { c.wake() }),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { c.wake() }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Warn("NATS complained", "err", err) }),
+	}
+	if c.cfg.URL == "" {
 		if err := c.embed(); err != nil {
 			return err
 		}
-		options = append(options, nats.InProcessServer(c.engine))
+		options = append(options, nats.InProcessServer(c))
+	} else {
+		options = append(options, nats.RetryOnFailedConnect(true))
 	}
-	if c.nc, err = nats.Connect(url, options...); err != nil {
-		return fmt.Errorf("connecting to NATS at %s: %w", cmp.Or(url, "this process"), err)
+	if c.nc, err = nats.Connect(c.cfg.URL, options...); err != nil {
+		return fmt.Errorf("connecting to NATS at %s: %w", c.where(), err)
 	}
-	c.js, err = jetstream.New(c.nc)
-	return err
-}
-
-// embed starts the engine in this process: no port, its files in Dir.
-func (c *Cluster) embed() (err error) {
-	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
+	if c.js, err = jetstream.New(c.nc); err != nil {
 		return err
 	}
-	c.engine, err = server.NewServer(&server.Options{
-		ServerName: c.cfg.Node, DontListen: true, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: filepath.Clean(c.cfg.Dir), MaxPayload: maxPayload,
-	})
-	if err != nil {
-		return fmt.Errorf("making the embedded NATS: %w", err)
+	if err := c.await(ctx); err != nil {
+		return fmt.Errorf("NATS at %s: %w", c.where(), err)
 	}
-	go c.engine.Start() // until Close, which waits
-	if !c.engine.ReadyForConnections(startTimeout) {
-		return fmt.Errorf("the embedded NATS did not start within %v: see the files in %s", startTimeout, c.cfg.Dir)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	c.stop = stop
+	if err := c.startFlush(running); err != nil {
+		return err
 	}
+	c.wg.Go(func() { c.watch(running) })
 	return nil
+}
+
+// await waits until everything that things are kept in is there.
+func (c *Cluster) await(ctx context.Context) error {
+	for {
+		_, err := c.ensure(ctx)
+		if err == nil {
+			return nil
+		}
+		if pause(ctx, 200*time.Millisecond) != nil {
+			return err
+		}
+	}
 }
 
 // Close ends the connection, and the embedded engine when its files are whole.
+// Rooms are closed before.
 func (c *Cluster) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	for _, r := range c.opened() {
+		r.Close()
+	}
+	c.saves.close()
+	if c.stop != nil {
+		c.stop()
+	}
 	if c.nc != nil {
 		c.nc.Close()
 	}
-	if c.engine != nil {
-		c.engine.Shutdown()
-		c.engine.WaitForShutdown()
-	}
-	return nil
+	c.wg.Wait()
+	return c.shutdown()
+}
+
+// opened are the rooms that are open.
+func (c *Cluster) opened() []*Room {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.rooms))
+}
+
+// Ready says why nothing can be stored, or nil.
+func (c *Cluster) Ready() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unwell
 }
 
 // embedded reports whether the engine is in this process: then there are no
 // other nodes.
-func (c *Cluster) embedded() bool { return c.engine != nil }
+func (c *Cluster) embedded() bool { return c.cfg.URL == "" }
+
+// where is the address of the store, without the secrets in it.
+func (c *Cluster) where() string {
+	if c.embedded() {
+		return "this process"
+	}
+	return Redacted(c.cfg.URL)
+}
+
+// Redacted is the address of a NATS, or several, without the secrets in it.
+func Redacted(addresses string) string {
+	all := strings.Split(addresses, ",")
+	for i, address := range all {
+		u, err := url.Parse(strings.TrimSpace(address))
+		switch {
+		case err != nil:
+			all[i] = "(no address)"
+		case u.User != nil: // without a password it is a token
+			u.User = url.User("redacted")
+			fallthrough
+		default:
+			all[i] = u.String()
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// Stats are what a cluster has done so far.
+type Stats struct {
+	Stored, Failed uint64        // messages
+	Flushes        uint64        // to disk, each for many messages
+	LastFlush      time.Duration // how long the last one took
+}
+
+// counters are the Stats while they grow.
+type counters struct {
+	stored, failed, flushes atomic.Uint64
+	lastFlush               atomic.Int64
+}
+
+// Stats returns what the cluster has done so far.
+func (c *Cluster) Stats() Stats {
+	return Stats{
+		Stored: c.stats.stored.Load(), Failed: c.stats.failed.Load(),
+		Flushes: c.stats.flushes.Load(), LastFlush: time.Duration(c.stats.lastFlush.Load()),
+	}
+}

@@ -1,3 +1,14 @@
 // Package cluster keeps what must not be lost, and joins several nodes. Its
 // engine is NATS with JetStream: in the process, or an external cluster.
+//
+// The chat of all rooms is one stream, each room a subject of it. A room sends
+// one message at a time, and says which one it thinks is the newest: so an
+// answer that got lost, and another node that has taken the room over, are both
+// found out by the next message, and ids have neither gaps nor doubles. What
+// else a room knows, and shared objects, are values in buckets.
+//
+// The embedded engine has written a message to its file when it answers, so a
+// killed process loses nothing. Against a power loss the file must be flushed
+// as well: a flusher does that for everything that was stored since the last
+// flush, and only then are the messages acknowledged.
 package cluster

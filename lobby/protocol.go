@@ -62,6 +62,7 @@ type Status struct {
 	Node              string   `json:"node"`
 	RTMP              string   `json:"rtmp"` // full addresses of the room
 	HTTP              string   `json:"http"`
+	Restarting        bool     `json:"restarting,omitempty"` // its server is about to stop; left out when it is not
 }
 
 // Entry is a room as the lobby lists it.
@@ -75,8 +76,11 @@ type Entry struct {
 // member is a named field of a status or an entry, by its pointer.
 type member struct {
 	name string
-	dst  any // *string, *float64, *int, *bool or *[]string
+	dst  any // *string, *float64, *int, *bool, *rare or *[]string
 }
+
+// rare is a bool that does not travel when it is false.
+type rare bool
 
 // members lists what travels, in the order of the wire.
 func (s *Status) members() []member {
@@ -86,7 +90,7 @@ func (s *Status) members() []member {
 		{"messagesPerMinute", &s.MessagesPerMinute}, {"activity", &s.Activity}, {"lastActive", &s.LastActive},
 		{"live", &s.Live}, {"streams", &s.Streams}, {"capacity", &s.Capacity},
 		{"locked", &s.Locked}, {"unlisted", &s.Unlisted},
-		{"node", &s.Node}, {"rtmp", &s.RTMP}, {"http", &s.HTTP},
+		{"node", &s.Node}, {"rtmp", &s.RTMP}, {"http", &s.HTTP}, {"restarting", (*rare)(&s.Restarting)},
 	}
 }
 
@@ -130,25 +134,31 @@ func ValidName(name string) bool {
 }
 
 func object(ms []member) amf.Object {
-	o := make(amf.Object, len(ms))
-	for i, m := range ms {
-		o[i].Name = m.name
+	o := make(amf.Object, 0, len(ms))
+	for _, m := range ms {
+		var v amf.Value
 		switch p := m.dst.(type) {
 		case *float64:
-			o[i].Value = amf.Number(*p)
+			v = amf.Number(*p)
 		case *int:
-			o[i].Value = amf.Number(*p)
+			v = amf.Number(*p)
 		case *bool:
-			o[i].Value = amf.Bool(*p)
+			v = amf.Bool(*p)
+		case *rare:
+			if !*p {
+				continue
+			}
+			v = amf.Bool(true)
 		case *string:
-			o[i].Value = amf.String(*p)
+			v = amf.String(*p)
 		case *[]string:
 			list := make(amf.StrictArray, len(*p))
 			for i, s := range *p {
 				list[i] = amf.String(s)
 			}
-			o[i].Value = list
+			v = list
 		}
+		o = append(o, amf.Field{Name: m.name, Value: v})
 	}
 	return o
 }
@@ -195,6 +205,12 @@ func (m member) parse(v amf.Value) error {
 	case *bool:
 		if b, ok := v.(amf.Bool); ok {
 			*p = bool(b)
+			return nil
+		}
+		return fmt.Errorf("want a boolean, got %s", kind(v))
+	case *rare:
+		if b, ok := v.(amf.Bool); ok {
+			*p = rare(b)
 			return nil
 		}
 		return fmt.Errorf("want a boolean, got %s", kind(v))

@@ -28,7 +28,12 @@ type Options struct {
 	Methods map[string]func(args amf.Args) (amf.Value, error)
 	// OnStatus takes onStatus of the connection.
 	OnStatus func(*rtmp.StatusError)
-	Agent    string // flashVer; "" means DefaultAgent
+	// OnReconnect is told when the server asks to connect anew, instead of
+	// OnStatus. The connection goes on until it is closed, by either side: the
+	// server waits a few seconds at most. nil: the server is not told that
+	// this program understands it, and does not ask.
+	OnReconnect func(Reconnect)
+	Agent       string // flashVer; "" means DefaultAgent
 	// ObjectEncoding 3 offers AMF3; the server may decline.
 	ObjectEncoding int
 	TLS            *tls.Config // for rtmps; nil means the system's certificates
@@ -41,6 +46,7 @@ type Options struct {
 type NetConnection struct {
 	// set by Dial
 	o       Options
+	uri     string
 	session *rtmp.Session
 
 	// guarded by mu
@@ -62,12 +68,12 @@ func Dial(ctx context.Context, uri string, o Options, args ...amf.Value) (*NetCo
 	if o.Agent == "" {
 		o.Agent = DefaultAgent
 	}
-	nc := &NetConnection{o: o, objects: make(map[key]*SharedObject)}
-	session, _, err := rtmp.Dial(ctx, uri, &rtmp.ConnectRequest{
-		FlashVer:       o.Agent,
-		ObjectEncoding: o.ObjectEncoding,
-		Args:           args,
-	}, rtmp.DialOptions{Handler: handler{nc}, Dial: o.Dial, TLS: o.TLS})
+	nc := &NetConnection{o: o, uri: uri, objects: make(map[key]*SharedObject)}
+	req := &rtmp.ConnectRequest{FlashVer: o.Agent, ObjectEncoding: o.ObjectEncoding, Args: args}
+	if o.OnReconnect != nil {
+		req.Object = amf.Object{rtmp.Reconnecting()}
+	}
+	session, _, err := rtmp.Dial(ctx, uri, req, rtmp.DialOptions{Handler: handler{nc}, Dial: o.Dial, TLS: o.TLS})
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +140,12 @@ func (h handler) ServeCall(c *rtmp.Call) {
 
 // ServeStatus implements rtmp.StatusHandler.
 func (h handler) ServeStatus(info amf.Object) {
-	if h.nc.o.OnStatus != nil {
-		h.nc.o.OnStatus(rtmp.ParseStatus(info))
+	status := rtmp.ParseStatus(info)
+	switch {
+	case status.Code == rtmp.CodeReconnectRequest && h.nc.o.OnReconnect != nil:
+		h.nc.o.OnReconnect(reconnect(h.nc.uri, status))
+	case h.nc.o.OnStatus != nil:
+		h.nc.o.OnStatus(status)
 	}
 }
 

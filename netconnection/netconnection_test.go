@@ -240,3 +240,67 @@ func TestBadSharedObject(t *testing.T) {
 		s.wg.Wait()
 	})
 }
+
+func TestReconnectRequest(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		info rtmp.StatusError
+		want netconnection.Reconnect
+	}{
+		{"here", rtmp.StatusError{Description: "Back soon.", Application: amf.Object{{Name: "retryAfter", Value: amf.Number(1500)}}},
+			netconnection.Reconnect{URI: "rtmp://test/room/blue", RetryAfter: 1500 * time.Millisecond, Description: "Back soon."}},
+		{"elsewhere", rtmp.StatusError{Extra: []amf.Field{{Name: "tcUrl", Value: amf.String("rtmp://other:1936/room/red")}}},
+			netconnection.Reconnect{URI: "rtmp://other:1936/room/red"}},
+		{"a path", rtmp.StatusError{Extra: []amf.Field{{Name: "tcUrl", Value: amf.String("/room/red")}}},
+			netconnection.Reconnect{URI: "rtmp://test/room/red"}},
+		{"a host", rtmp.StatusError{Extra: []amf.Field{{Name: "tcUrl", Value: amf.String("//other/room/red")}}},
+			netconnection.Reconnect{URI: "rtmp://other/room/red"}},
+		{"nonsense", rtmp.StatusError{Extra: []amf.Field{{Name: "tcUrl", Value: amf.String("http://x/y")}}, Application: amf.String("x")},
+			netconnection.Reconnect{URI: "rtmp://test/room/blue"}},
+		{"for ever", rtmp.StatusError{Application: amf.Object{{Name: "retryAfter", Value: amf.Number(1e300)}}},
+			netconnection.Reconnect{URI: "rtmp://test/room/blue", RetryAfter: netconnection.MaxRetryAfter}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer()
+			told := make(chan netconnection.Reconnect, 1)
+			nc := s.connect(t, netconnection.Options{
+				OnReconnect: func(r netconnection.Reconnect) { told <- r },
+				OnStatus:    func(info *rtmp.StatusError) { t.Errorf("%s: OnStatus hears %v, too", tt.name, info) },
+			})
+			synctest.Wait()
+			if !s.seen[0].Reconnects() {
+				t.Errorf("%s: the server was not told that we understand it", tt.name)
+			}
+			tt.info.Level, tt.info.Code = rtmp.LevelStatus, rtmp.CodeReconnectRequest
+			s.peers[0].session.Status(&tt.info)
+			if got := <-told; got != tt.want {
+				t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+			}
+			nc.Close()
+			s.left(t)
+		})
+	}
+}
+
+// Who does not act on a request does not say that it would.
+func TestNoReconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		s.connect(t, netconnection.Options{}).Close()
+		s.left(t)
+		if s.seen[0].Reconnects() {
+			t.Error("the server takes us for one that reconnects")
+		}
+	})
+}
+
+func TestFollowKeepsEncryption(t *testing.T) {
+	for tcURL, want := range map[string]string{
+		"rtmp://test/room/red": "rtmps://test/room/blue", "rtmps://other/room/red": "rtmps://other/room/red",
+		"//other/room/red": "rtmps://other/room/red", "rtmps://other": "rtmps://test/room/blue", "": "rtmps://test/room/blue",
+	} {
+		if got := netconnection.Follow("rtmps://test/room/blue", tcURL); got != want {
+			t.Errorf("%q leads to %q, want %q", tcURL, got, want)
+		}
+	}
+}

@@ -26,9 +26,10 @@ func (r *Room) refusal(key string, client *server.Client, now time.Time) error {
 
 // moderatorComes checks the credential of somebody who has one. Answers to an
 // address from where wrong ones came wait, the right ones too.
-func (r *Room) moderatorComes(client *server.Client, nick string, credential amf.Value) error {
+func (r *Room) moderatorComes(client *server.Client, n newcomer, credential amf.Value) error {
+	n.role = roleModerator
 	wait := r.cfg.Failures.Wait(client.IP(), time.Now())
-	admit := func() error { return r.join(client, nick, roleModerator) }
+	admit := func() error { return r.join(client, n) }
 	if token, _ := amf.AsString(credential); !same(token, r.cfg.AdminToken) {
 		r.cfg.Failures.Failed(client.IP(), time.Now())
 		r.log.Warn("moderator refused", "client", client.ID(), "remote", client.IP(), "err", "wrong credential")

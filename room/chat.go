@@ -14,7 +14,8 @@ import (
 // MaxText is the length of a message, in code points.
 const MaxText = 500
 
-// say stores what a user says and tells everybody who is in, him too.
+// say stores what a user says and tells everybody who is in, him too. Nobody
+// hears what could not be stored.
 func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 	p := personOf(from)
 	if p == nil || p.nick == "" {
@@ -28,22 +29,59 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 	if reason, wait := r.silence(p, now); wait > 0 {
 		return nil, fail(reason, wait)
 	}
+	spoke := p.spoke
 	p.speech.take(now)
 	p.spoke = now
-	r.activity.message(now)
-	m := message{id: r.chat.last + 1}
-	m.value = amf.Object{
-		{Name: "id", Value: amf.Number(m.id)},
-		{Name: "at", Value: amf.Number(ms(now))},
-		{Name: "user", Value: amf.Object{
-			{Name: "id", Value: amf.String(p.id)}, {Name: "nick", Value: amf.String(p.nick)}, {Name: "role", Value: amf.String(p.role)},
-		}},
-		{Name: "text", Value: amf.String(text)},
+	r.spoken()
+	m := message{At: now.UnixMilli(), User: speaker{p.id, p.nick, p.role}, Text: text}
+	answer := r.in.Later()
+	r.kept.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
+		heard := r.in.Post(func() {
+			if r.appended(m.as(id), err); err != nil {
+				p.takeBack(now, spoke)
+			}
+			answer(stored(id, err))
+		})
+		if !heard { // the room has stopped
+			answer(stored(id, err))
+		}
+	})
+	return nil, server.ErrPending
+}
+
+// stored answers say.
+func stored(id uint64, err error) (amf.Value, error) {
+	if err != nil {
+		return nil, fail("Messages cannot be stored at the moment.", StoreRetry)
 	}
-	r.chat.add(m)
-	r.tell("message", m.value)
+	return amf.Object{{Name: "id", Value: amf.Number(id)}}, nil
+}
+
+// appended hears what became of a message.
+func (r *Room) appended(m message, err error) {
+	if err != nil {
+		if !r.unstored {
+			r.log.Error("chat not stored", "err", err)
+		}
+		r.unstored = true
+		return
+	}
+	if r.unstored {
+		r.log.Info("chat stored again")
+	}
+	r.unstored = false
+	r.said(m)
+}
+
+// said tells everybody what is stored.
+func (r *Room) said(m message) {
+	if !r.chat.add(m) {
+		return
+	}
+	r.trim()
+	r.activity.message(time.Now())
+	r.tell("message", m.value())
 	r.changed()
-	return amf.Object{{Name: "id", Value: amf.Number(m.id)}}, nil
 }
 
 // silence is why p has to wait before he says something, and how long.
@@ -79,25 +117,6 @@ func parseText(v amf.Value) (text, wrong string) {
 		return "", fmt.Sprintf("The message is longer than %d characters: it has %d.", MaxText, n)
 	}
 	return text, ""
-}
-
-// historyOf is the method history.
-func (r *Room) historyOf(_ *server.Client, args amf.Args) (amf.Value, error) {
-	p, err := parsePage(args.At(0))
-	if err != nil {
-		return nil, server.Fail("history: " + err.Error())
-	}
-	found, complete, more := r.chat.page(p)
-	messages := make(amf.StrictArray, len(found))
-	for i, m := range found {
-		messages[i] = m.value
-	}
-	return amf.Object{
-		{Name: "epoch", Value: amf.Number(r.epoch)},
-		{Name: "messages", Value: messages},
-		{Name: "complete", Value: amf.Bool(complete)},
-		{Name: "more", Value: amf.Bool(more)},
-	}, nil
 }
 
 // line returns v as one line of at most max code points, "" when it is none.

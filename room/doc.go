@@ -4,9 +4,12 @@
 // room.go is the page's room: it connects to the lobby when it starts, says
 // goodbye when it stops, and goes on when the lobby is away (lobby.go). Who is in
 // is one table (people.go, admission.go): users with a nick, and spectators and
-// encoders without one. What users say is told to everybody and kept for a while
-// (chat.go, history.go), in the time that each of them has (pace.go) and that
-// moderators leave them (moderation.go). Encoders publish with the room's key,
+// encoders without one. What users say is stored, told to everybody, and
+// looked up again (chat.go, history.go, reading.go), in the time that each of them
+// has (pace.go) and that moderators leave them (moderation.go). What else a room
+// knows is stored as well, so that it is the same room when it starts again
+// (knowledge.go); where is a matter of who runs it (store.go), or it is memory
+// (memory.go). Encoders publish with the room's key,
 // anybody plays (streams.go); viewers wait for one whose connection broke
 // (grace.go). What encoders send is looked at (tag.go, avc.go, ingest.go), to say
 // what of it hurts viewers (advice.go, look.go). Two shared objects show who is

@@ -46,13 +46,14 @@ func newHost(t *testing.T, cfg room.Config) *server.Host {
 type peer struct {
 	t *testing.T
 
-	mu      sync.Mutex
-	client  *server.Client
-	calls   []string // as method(args)
-	pushes  []*server.Push
-	objects map[string]*sharedobject.Replica
-	status  string // of the last shared object message that had one
-	closed  error
+	mu       sync.Mutex
+	client   *server.Client
+	calls    []string // as method(args)
+	pushes   []*server.Push
+	statuses []*rtmp.StatusError // of the connection
+	objects  map[string]*sharedobject.Replica
+	status   string // of the last shared object message that had one
+	closed   error
 }
 
 func (p *peer) Push(m *server.Push) error {
@@ -61,6 +62,9 @@ func (p *peer) Push(m *server.Push) error {
 	if m.Method != "" {
 		p.calls = append(p.calls, fmt.Sprintf("%s(%s)", m.Method, brief(m.Args...)))
 		p.pushes = append(p.pushes, m)
+	}
+	if m.Status != nil {
+		p.statuses = append(p.statuses, m.Status)
 	}
 	if so := m.SharedObject; so != nil {
 		if p.objects[so.Name] == nil {

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -8,39 +10,113 @@ import (
 	"foyer/server/amf"
 )
 
-// How much of the chat a room keeps, and how much one answer carries.
+// How much of the chat a room has at hand, and how much one answer carries.
 const (
-	MaxHistory   = 500
+	MaxCached    = 500 // messages; the oldest go, CacheBlock at a time
+	CacheBlock   = 100
 	DefaultLimit = 50
 	MaxLimit     = 200
 )
 
-// message is something a user said, as it travels.
+// message is something a user said. As JSON it is what is kept of it.
 type message struct {
-	id    int
-	value amf.Object
+	ID   int64   `json:"id"`
+	At   int64   `json:"at"` // milliseconds since 1970
+	User speaker `json:"user"`
+	Text string  `json:"text"`
 }
 
-// history is what was said lately. Ids grow by one; a message that was removed
-// leaves a gap, the oldest ones are forgotten.
-type history struct {
-	messages  []message // oldest first
-	last      int       // newest id given
-	forgotten int       // newest id that was dropped for lack of room
+// speaker is who said it, as he was then.
+type speaker struct {
+	ID   string `json:"id"`
+	Nick string `json:"nick"`
+	Role string `json:"role"`
 }
 
-// add keeps m, whose id is last+1.
-func (h *history) add(m message) {
-	if len(h.messages) == MaxHistory {
-		h.forgotten = h.messages[0].id
-		h.messages = slices.Delete(h.messages, 0, 1)
+// as is m with its id.
+func (m message) as(id uint64) message {
+	m.ID = int64(id)
+	return m
+}
+
+// data is m as it is kept.
+func (m message) data() []byte {
+	data, _ := json.Marshal(m) // there is nothing in it that has no JSON
+	return data
+}
+
+// value is m as it travels.
+func (m message) value() amf.Object {
+	return amf.Object{
+		{Name: "id", Value: amf.Number(m.ID)},
+		{Name: "at", Value: amf.Number(m.At)},
+		{Name: "user", Value: amf.Object{
+			{Name: "id", Value: amf.String(m.User.ID)}, {Name: "nick", Value: amf.String(m.User.Nick)}, {Name: "role", Value: amf.String(m.User.Role)},
+		}},
+		{Name: "text", Value: amf.String(m.Text)},
 	}
-	h.last = m.id
-	h.messages = append(h.messages, m)
+}
+
+// parseMessages reads what is kept. One that cannot be read is left out.
+func parseMessages(list [][]byte) []message {
+	messages := make([]message, 0, len(list))
+	for _, data := range list {
+		var m message
+		if json.Unmarshal(data, &m) == nil && m.ID > 0 {
+			messages = append(messages, m)
+		}
+	}
+	return messages
+}
+
+// history is what was said lately, of what is kept. Ids grow by one; a message
+// that was removed leaves a gap.
+type history struct {
+	messages []message // oldest first
+	last     int64     // newest id given
+	floor    int64     // all that is kept above this id is here
+}
+
+// fill begins with what was found.
+func (h *history) fill(found []message, last int64) {
+	h.messages, h.last, h.floor = found, last, last
+	if len(found) > 0 {
+		h.floor = found[0].ID - 1
+		h.last = max(last, found[len(found)-1].ID)
+	}
+}
+
+// add puts m in its place, which is the end but for one that was found later.
+// It reports whether it is new here.
+func (h *history) add(m message) bool {
+	i, found := h.find(m.ID)
+	if found {
+		return false
+	}
+	h.last = max(h.last, m.ID)
+	if m.ID > h.floor {
+		h.messages = slices.Insert(h.messages, i, m)
+	}
+	if len(h.messages) > MaxCached {
+		h.trim(MaxCached-CacheBlock, 0)
+	}
+	return true
+}
+
+// trim forgets all but the newest, and what was said before a time.
+func (h *history) trim(most int, oldest int64) {
+	n := max(0, len(h.messages)-most)
+	for n < len(h.messages) && h.messages[n].At < oldest {
+		n++
+	}
+	if n > 0 {
+		h.floor = h.messages[n-1].ID
+		h.messages = slices.Delete(h.messages, 0, n)
+	}
 }
 
 // remove takes the message out and reports whether it was there.
-func (h *history) remove(id int) bool {
+func (h *history) remove(id int64) bool {
 	i, found := h.find(id)
 	if found {
 		h.messages = slices.Delete(h.messages, i, i+1)
@@ -49,20 +125,21 @@ func (h *history) remove(id int) bool {
 }
 
 // find returns where the message is, or the first one above its id.
-func (h *history) find(id int) (int, bool) {
-	return slices.BinarySearchFunc(h.messages, id, func(m message, id int) int { return m.id - id })
+func (h *history) find(id int64) (int, bool) {
+	return slices.BinarySearchFunc(h.messages, id, func(m message, id int64) int { return cmp.Compare(m.ID, id) })
 }
 
 // page is a part of the history that somebody asked for: the first ones above
 // after, or the last ones below before, or both bounds.
 type page struct {
-	after, before int // -1: not asked
+	after, before int64 // -1: not asked
 	limit         int
+	epoch         int64 // which history is meant; -1: this one
 }
 
 // parsePage reads the argument of the method history.
 func parsePage(v amf.Value) (page, error) {
-	p := page{after: -1, before: -1, limit: DefaultLimit}
+	p := page{after: -1, before: -1, limit: DefaultLimit, epoch: -1}
 	if none(v) {
 		return p, nil
 	}
@@ -71,11 +148,12 @@ func parsePage(v amf.Value) (page, error) {
 	default:
 		return p, fmt.Errorf("want an object")
 	}
+	limit := int64(p.limit)
 	for _, m := range []struct {
 		name string
-		dst  *int
+		dst  *int64
 		min  float64
-	}{{"after", &p.after, 0}, {"before", &p.before, 0}, {"limit", &p.limit, 1}} {
+	}{{"after", &p.after, 0}, {"before", &p.before, 0}, {"limit", &limit, 1}, {"epoch", &p.epoch, 0}} {
 		v := amf.Lookup(v, m.name)
 		if none(v) {
 			continue
@@ -84,29 +162,27 @@ func parsePage(v amf.Value) (page, error) {
 		if !ok || n != math.Floor(n) || n < m.min || n > 1<<53 {
 			return p, fmt.Errorf("%s: want a whole number from %v", m.name, m.min)
 		}
-		*m.dst = int(n)
+		*m.dst = int64(n)
 	}
-	p.limit = min(p.limit, MaxLimit)
+	p.limit = int(min(limit, MaxLimit))
 	return p, nil
 }
 
-// page returns the messages of p, oldest first; complete is false when
-// something that belongs to them was forgotten, and more is true when the
-// limit cut something.
-func (h *history) page(p page) (found []message, complete, more bool) {
+// page returns the messages of p, oldest first. More is true when the limit cut
+// something. It reports false when what is here cannot tell: there may be more
+// in what is kept. When it can, nothing that belongs to p was forgotten.
+func (h *history) page(p page) (found []message, more, ok bool) {
 	found = h.messages
 	if p.before >= 0 {
 		i, _ := h.find(p.before)
 		found = found[:i]
 	}
+	nothing := 0 <= p.before && p.before <= max(p.after, 0)+1 // ids begin at 1
 	if p.after >= 0 {
 		i, _ := h.find(p.after + 1)
 		found = found[min(i, len(found)):]
-		complete = p.after >= h.forgotten || 0 <= p.before && p.before <= p.after+1
-		more = len(found) > p.limit
-		return found[:min(len(found), p.limit)], complete, more
+		return found[:min(len(found), p.limit)], len(found) > p.limit, p.after >= h.floor || nothing
 	}
 	more = len(found) > p.limit
-	complete = more || h.forgotten == 0 || 0 <= p.before && p.before <= 1 // ids begin at 1
-	return found[max(0, len(found)-p.limit):], complete, more
+	return found[max(0, len(found)-p.limit):], more, more || h.floor == 0 || nothing
 }

@@ -134,7 +134,7 @@ func (r *Room) status() lobby.Status {
 	s := lobby.Status{
 		Epoch: r.epoch, Seq: r.link.seq,
 		Title: r.title, Topic: r.topic, Tags: r.tags,
-		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.locked, Unlisted: r.unlisted,
+		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.locked, Unlisted: r.unlisted, Restarting: r.restarting,
 		Node: r.cfg.Node, RTMP: r.cfg.PublicRTMP + "/room/" + r.name, HTTP: r.cfg.PublicHTTP + "/room/" + r.name,
 	}
 	for _, p := range r.people {

@@ -2,7 +2,6 @@ package room
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -23,14 +22,32 @@ const (
 
 // moderated is the method m for moderators, and for the process itself.
 func (r *Room) moderated(m func(amf.Args) error) server.Method {
-	return func(from *server.Client, args amf.Args) (amf.Value, error) {
-		if p := personOf(from); !from.Local() && (p == nil || p.role != roleModerator) {
-			return nil, fail("Not allowed.", 0)
-		}
+	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
 		if err := m(args); err != nil {
 			return nil, err
 		}
 		return amf.Null{}, nil
+	})
+}
+
+// decided is moderated for an m that changes what the room knows: it holds at
+// once, and is answered when it is stored.
+func (r *Room) decided(m func(amf.Args) error) server.Method {
+	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
+		if err := m(args); err != nil {
+			return nil, err
+		}
+		return r.saved()
+	})
+}
+
+// moderators lets moderators use m, and the process itself.
+func (r *Room) moderators(m server.Method) server.Method {
+	return func(from *server.Client, args amf.Args) (amf.Value, error) {
+		if p := personOf(from); !from.Local() && (p == nil || p.role != roleModerator) {
+			return nil, fail("Not allowed.", 0)
+		}
+		return m(from, args)
 	}
 }
 
@@ -126,15 +143,40 @@ func (r *Room) setSlow(args amf.Args) error {
 	return nil
 }
 
-// remove is remove(id): the message is gone for those who read it, too.
-func (r *Room) remove(args amf.Args) error {
-	id, ok := amf.AsNumber(args.At(0))
-	if !ok || id != math.Floor(id) || math.Abs(id) > lobby.MaxWhole || !r.chat.remove(int(id)) {
-		return fail("There is no such message.", 0)
+// remove is remove(id): the message is gone for those who read it, too, as soon
+// as it is gone from what is kept.
+func (r *Room) remove(_ *server.Client, args amf.Args) (amf.Value, error) {
+	n, ok := amf.AsNumber(args.At(0))
+	id := int64(clampNumber(n, lobby.MaxWhole))
+	if !ok || float64(id) != n || id < 1 || id > r.chat.last {
+		return nil, noMessage()
+	}
+	answer := r.in.Later()
+	r.kept.Remove(uint64(id), func(found bool, err error) {
+		if !r.in.Post(func() { answer(r.removed(id, found, err)) }) {
+			answer(nil, errLeft)
+		}
+	})
+	return nil, server.ErrPending
+}
+
+// removed hears what became of a message that had to go.
+func (r *Room) removed(id int64, found bool, err error) (amf.Value, error) {
+	if err != nil {
+		r.log.Error("message not removed", "err", err)
+		return nil, fail("The message cannot be removed at the moment.", StoreRetry)
+	}
+	if !r.chat.remove(id) && !found {
+		return nil, noMessage()
+	}
+	if r.reading.on > 0 {
+		r.reading.removed = append(r.reading.removed, id)
 	}
 	r.tell("removed", amf.Number(id))
-	return nil
+	return amf.Null{}, nil
 }
+
+func noMessage() error { return fail("There is no such message.", 0) }
 
 // kick is kick(nick, reason).
 func (r *Room) kick(args amf.Args) error {
@@ -164,15 +206,15 @@ func (r *Room) ban(args amf.Args) error {
 	if d == 0 {
 		return nil
 	}
-	s := sentence{key: key, until: now.Add(d), reason: line(args.At(2), MaxReason)}
+	s := sentence{Key: key, Until: now.Add(d), Reason: line(args.At(2), MaxReason)}
 	p := r.nicks[key]
 	if p != nil {
-		s.addr = personal(p.client.IP())
+		s.Addr = personal(p.client.IP())
 	}
 	r.bans.add(s, now)
 	if p != nil {
 		r.expel(p, s.refuse(now))
-		r.notify(withReason(p.nick+" was banned", s.reason))
+		r.notify(withReason(p.nick+" was banned", s.Reason))
 	}
 	return nil
 }
@@ -195,7 +237,7 @@ func (r *Room) mute(args amf.Args) error {
 		r.notify(p.nick + " may talk again.")
 		return nil
 	}
-	r.mutes.add(sentence{key: key, addr: addr, until: p.mutedUntil}, now)
+	r.mutes.add(sentence{Key: key, Addr: addr, Until: p.mutedUntil}, now)
 	r.notify(fmt.Sprintf("%s is muted for %s.", p.nick, d))
 	return nil
 }
@@ -218,18 +260,18 @@ func (r *Room) named(v amf.Value) (*person, error) {
 
 // sentence is what moderators decided about somebody, for a time.
 type sentence struct {
-	key    string       // the nick, folded
-	addr   netip.Prefix // not valid when it would meet others as well
-	until  time.Time
-	reason string
+	Key    string       `json:"nick"`          // folded
+	Addr   netip.Prefix `json:"addr,omitzero"` // not valid when it would meet others as well
+	Until  time.Time    `json:"until"`
+	Reason string       `json:"reason,omitempty"`
 }
 
 // refuse tells somebody who is banned why, and until when.
 func (s sentence) refuse(now time.Time) *rtmp.StatusError {
-	until := "You are banned until " + s.until.UTC().Format("2006-01-02 15:04:05 UTC")
-	e := reject(withReason(until, s.reason), s.until.Sub(now))
-	if s.reason != "" {
-		e.Application = because(s.reason, s.until.Sub(now))
+	until := "You are banned until " + s.Until.UTC().Format("2006-01-02 15:04:05 UTC")
+	e := reject(withReason(until, s.Reason), s.Until.Sub(now))
+	if s.Reason != "" {
+		e.Application = because(s.Reason, s.Until.Sub(now))
 	}
 	return e
 }
@@ -240,8 +282,8 @@ type sentences []sentence
 func (ss *sentences) add(s sentence, now time.Time) {
 	ss.drop(now)
 	if len(*ss) >= MaxSentences {
-		first := slices.MinFunc(*ss, func(a, b sentence) int { return a.until.Compare(b.until) })
-		ss.lift(first.key, first.addr)
+		first := slices.MinFunc(*ss, func(a, b sentence) int { return a.Until.Compare(b.Until) })
+		ss.lift(first.Key, first.Addr)
 	}
 	*ss = append(*ss, s)
 }
@@ -249,20 +291,20 @@ func (ss *sentences) add(s sentence, now time.Time) {
 // lift ends what was decided about a nick, or about somebody's address.
 func (ss *sentences) lift(key string, addr netip.Prefix) {
 	*ss = slices.DeleteFunc(*ss, func(s sentence) bool {
-		return s.key == key || s.addr.IsValid() && s.addr == addr
+		return s.Key == key || s.Addr.IsValid() && s.Addr == addr
 	})
 }
 
 // drop forgets what is over.
 func (ss *sentences) drop(now time.Time) {
-	*ss = slices.DeleteFunc(*ss, func(s sentence) bool { return !s.until.After(now) })
+	*ss = slices.DeleteFunc(*ss, func(s sentence) bool { return !s.Until.After(now) })
 }
 
 // find returns the sentence that meets a nick or an address.
 func (ss *sentences) find(key string, ip netip.Addr, now time.Time) (sentence, bool) {
 	ss.drop(now)
 	for _, s := range *ss {
-		if s.key == key || s.addr.IsValid() && s.addr.Contains(ip.Unmap().WithZone("")) {
+		if s.Key == key || s.Addr.IsValid() && s.Addr.Contains(ip.Unmap().WithZone("")) {
 			return s, true
 		}
 	}
@@ -272,7 +314,7 @@ func (ss *sentences) find(key string, ip netip.Addr, now time.Time) (sentence, b
 // findNick reports whether a sentence meets the nick itself.
 func (ss *sentences) findNick(key string, now time.Time) bool {
 	s, ok := ss.find(key, netip.Addr{}, now)
-	return ok && s.key == key
+	return ok && s.Key == key
 }
 
 // personal returns the addresses that are most likely one person's. Those of

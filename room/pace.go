@@ -31,3 +31,6 @@ func (p *pace) take(now time.Time) {
 	p.wait(now)
 	p.spent++
 }
+
+// give takes one back: it has not come.
+func (p *pace) give() { p.spent = max(0, p.spent-1) }

@@ -29,6 +29,7 @@ type person struct {
 	id     string // of a user: the slot in the shared object "users"
 	nick   string
 	role   string
+	mark   mark // by which he is known again
 	since  time.Time
 
 	speech     pace      // how fast he may talk
@@ -37,6 +38,12 @@ type person struct {
 	mutedUntil time.Time
 	playing    map[string]int     // streams he plays, and how often
 	publishing map[string]*ingest // streams he publishes, and how they are doing
+}
+
+// newcomer is who wants to come in with a nick.
+type newcomer struct {
+	nick, role string
+	mark       mark
 }
 
 // personOf returns who the client is in the room: nil for one who was thrown
@@ -48,27 +55,39 @@ func personOf(c *server.Client) *person {
 
 // enter puts p into the table, a spectator as he is.
 func (r *Room) enter(client *server.Client, p *person) {
-	p.client, p.since = client, time.Now()
+	p.client = client
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
 	client.Data = p
 	r.people = append(r.people, p)
 	r.changed()
 }
 
 // join lets somebody with a nick in, if the room and the moderators allow it.
-func (r *Room) join(client *server.Client, nick, role string) error {
-	now, key := time.Now(), fold(nick)
-	if role != roleModerator {
+func (r *Room) join(client *server.Client, n newcomer) error {
+	now, key := time.Now(), fold(n.nick)
+	ghost := r.nicks[key]
+	if !n.mark.isOf(ghost) {
+		ghost = nil
+	}
+	if n.role != roleModerator && ghost == nil {
 		if err := r.refusal(key, client, now); err != nil {
 			return err
 		}
 	}
-	if r.nicks[key] != nil {
+	if r.nicks[key] != ghost {
 		return reject("Nickname is already in use.", 0)
 	}
-	r.lastUser++
-	p := &person{id: "u" + strconv.Itoa(r.lastUser), nick: nick, role: role}
+	p := &person{nick: n.nick, role: n.role, mark: n.mark}
+	if ghost != nil {
+		r.replace(ghost, p)
+	} else {
+		r.lastUser++
+		p.id = "u" + strconv.Itoa(r.lastUser)
+	}
 	if s, ok := r.mutes.find(key, client.IP(), now); ok {
-		p.mutedUntil = s.until
+		p.mutedUntil = s.Until
 	}
 	r.nicks[key] = p
 	r.enter(client, p)
@@ -77,8 +96,18 @@ func (r *Room) join(client *server.Client, nick, role string) error {
 	return nil
 }
 
+// takeBack gives p the time back that something he said at now has cost him. He
+// had spoken before at spoke.
+func (p *person) takeBack(now, spoke time.Time) {
+	p.speech.give()
+	if p.spoke.Equal(now) {
+		p.spoke = spoke
+	}
+}
+
 // leave takes p out of the table.
 func (r *Room) leave(p *person) {
+	r.readNoMore(p.client)
 	p.client.Data = nil
 	r.people = slices.DeleteFunc(r.people, func(q *person) bool { return q == p })
 	if p.nick != "" {

@@ -2,6 +2,7 @@ package room
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"time"
 
@@ -35,6 +36,13 @@ type Config struct {
 	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
 	MaxUsers   int                      // default DefaultMaxUsers
 	Failures   *lobby.Failures          // who guessed credentials; nil means lobby.Guesses
+
+	// Open opens what is kept of a room; nil: a room keeps what it knows in
+	// memory, until it stops.
+	Open func(ctx context.Context, room string, found func(message []byte)) (Kept, error)
+	// How much of the chat Open's keeper keeps of a room; 0 is not known.
+	History    int
+	HistoryAge time.Duration
 }
 
 // Room is the application. All of it belongs to the instance goroutine.
@@ -52,7 +60,14 @@ type Room struct {
 	nicks    map[string]*person // those who have a nick, by fold(nick)
 	lastUser int
 
-	chat     history
+	kept      Kept
+	chatEpoch int64 // milliseconds: when the history began, which goes on when the room restarts
+	chat      history
+	reading   readings // what is looked up of what is no longer in chat
+	unstored  bool     // the last message could not be stored
+	speakers  int      // no user with a higher number has said anything
+	saves     saves
+
 	activity activity
 	bans     sentences
 	mutes    sentences
@@ -61,6 +76,8 @@ type Room struct {
 	tags             []string
 	slow             time.Duration
 	locked, unlisted bool
+	restarting       bool // the server is about to stop
+	keeping          keep
 
 	away   map[string]*waiting // streams whose publisher was lost, by name
 	looker *time.Timer         // looks at the streams again; nil while there are none
@@ -73,19 +90,25 @@ type Room struct {
 func New(cfg Config) server.Application {
 	cfg.MaxUsers = cmp.Or(cfg.MaxUsers, DefaultMaxUsers)
 	cfg.Failures = cmp.Or(cfg.Failures, &lobby.Guesses)
+	if cfg.Open == nil {
+		cfg.Open = new(Memory).Open
+	}
 	return &Room{cfg: cfg, nicks: make(map[string]*person), away: make(map[string]*waiting)}
 }
 
 // ValidName reports whether name may be a room's (1 to 64 of A-Z a-z 0-9 . _ -).
 func ValidName(name string) bool { return lobby.ValidName(name) }
 
-// OnAppStart connects the room to its lobby.
+// OnAppStart opens what is kept of the room and connects it to its lobby.
 func (r *Room) OnAppStart(in *server.Instance) error {
 	if !ValidName(in.ShortName()) {
 		return server.Reject("Room name is not valid.")
 	}
 	r.in, r.log, r.name, r.epoch = in, in.Log(), in.ShortName(), ms(time.Now())
 	r.activity.last = time.Now()
+	if err := r.open(); err != nil {
+		return err
+	}
 	r.users, r.state = in.SharedObject(ObjectUsers, false), in.SharedObject(ObjectRoom, false)
 	r.show()
 	r.connectLobby()
@@ -137,10 +160,11 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 	if wrong != "" {
 		return reject(wrong, 0)
 	}
+	n := newcomer{nick: nick, role: roleUser, mark: markOf(args.At(2))}
 	if credential := args.At(1); !none(credential) && credential != amf.String("") {
-		return r.moderatorComes(client, nick, credential)
+		return r.moderatorComes(client, n, credential)
 	}
-	return r.join(client, nick, roleUser)
+	return r.join(client, n)
 }
 
 // OnDisconnect lets them out again.
@@ -151,8 +175,12 @@ func (r *Room) OnDisconnect(client *server.Client, _ error) {
 	client.Data = nil // nobody now, and no longer waiting to be somebody
 }
 
-// OnAppStop says goodbye to the lobby.
+// OnAppStop says goodbye to the lobby. What is kept of the room is closed when
+// nothing uses it any more.
 func (r *Room) OnAppStop() {
+	if r.saves.failed {
+		r.save(func(error) {}) // once more
+	}
 	if r.lobbyNC != nil {
 		r.lobbyNC.Close()
 	}
@@ -167,16 +195,18 @@ func (r *Room) Methods() map[string]server.Method {
 		"nick":    r.rename,
 		"ingest":  r.ingestOf,
 		"release": r.moderated(r.release),
-		"topic":   r.moderated(r.setTopic),
+		"topic":   r.decided(r.setTopic),
 		"kick":    r.moderated(r.kick),
-		"ban":     r.moderated(r.ban),
-		"mute":    r.moderated(r.mute),
-		"remove":  r.moderated(r.remove),
-		"slow":    r.moderated(r.setSlow),
-		"lock":    r.moderated(r.setLock),
-		"title":   r.moderated(r.setTitle),
-		"tags":    r.moderated(r.setTags),
-		"unlist":  r.moderated(r.setUnlisted),
+		"ban":     r.decided(r.ban),
+		"mute":    r.decided(r.mute),
+		"keep":    r.decided(r.setKeep),
+		"remove":  r.moderators(r.remove),
+		"slow":    r.decided(r.setSlow),
+		"lock":    r.decided(r.setLock),
+		"title":   r.decided(r.setTitle),
+		"tags":    r.decided(r.setTags),
+		"unlist":  r.decided(r.setUnlisted),
+		"move":    r.move,
 	}
 }
 

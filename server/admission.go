@@ -53,6 +53,10 @@ func (in *Instance) arrive(c *Client, args amf.Args) {
 		in.attach(c)
 		return
 	}
+	if in.draining {
+		in.settle(c, restarting())
+		return
+	}
 	c.state = clientPending
 	if in.pending == nil {
 		in.pending = make(map[*Client]bool)
@@ -85,6 +89,9 @@ func (in *Instance) Accept(c *Client) {
 		a.Accept()
 	}
 	c.open()
+	if in.draining {
+		in.ask(c)
+	}
 	in.settle(c, nil)
 }
 
@@ -138,6 +145,11 @@ func (in *Instance) remove(c *Client) {
 	delete(in.pending, c)
 	delete(in.pulls, c)
 	c.state = clientGone
+	if c.asked {
+		c.asked = false
+		in.asked--
+		in.empty()
+	}
 	if c.itself() {
 		return
 	}

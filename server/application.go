@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -11,8 +12,9 @@ import (
 // An Application is the behaviour of one instance. Its methods run on the
 // instance's goroutine, one at a time, and must not block; it needs no locks.
 type Application interface {
-	// OnAppStart runs before the first OnConnect. Its error refuses who started
-	// the instance and ends it; OnAppStop does not run then.
+	// OnAppStart runs before the first OnConnect, and alone may block, for up to
+	// 10 s: nobody is in yet. Its error refuses who started the instance and ends
+	// it; OnAppStop does not run then.
 	OnAppStart(*Instance) error
 	// OnConnect decides about a client: nil accepts, ErrPending leaves it to
 	// Instance.Accept or Instance.Reject later, any other error rejects. What
@@ -49,6 +51,13 @@ type (
 		// refused because another publisher is there did not begin. After a
 		// takeover it runs for the older client, after the newer one's OnPublish.
 		OnUnpublish(c *Client, public string)
+	}
+
+	// Drainer hears, once, that the host is about to stop: nobody new is let in,
+	// clients that understand it are asked to reconnect after that time. What
+	// OnDrain tells the others reaches them before their connection ends.
+	Drainer interface {
+		OnDrain(retryAfter time.Duration)
 	}
 
 	// Player decides who may play. Without it everybody may.

@@ -42,9 +42,10 @@ type Client struct {
 	objects []*object    // in use by this client
 	streams []*publication
 	playing []*playback
+	asked   bool // to leave
 
 	calls credits
-	asked allowance // owned by who serves the client
+	quota allowance // owned by who serves the client
 	left  atomic.Bool
 
 	opened atomic.Bool // held is empty and stays so
@@ -186,7 +187,7 @@ func (c *Client) ServeCall(method string, args amf.Args, reply func(amf.Value, e
 // as ServeCall does, and while the client asks for more than MaxRequestRate.
 // Call it from one goroutine.
 func (c *Client) ServeSharedObject(m *sharedobject.Message) {
-	if wait := c.asked.take(weigh(m), time.Now()); wait > 0 {
+	if wait := c.quota.take(weigh(m), time.Now()); wait > 0 {
 		<-time.After(wait)
 	}
 	c.later(func() { c.in.serveSharedObject(c, m) })

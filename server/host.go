@@ -50,7 +50,7 @@ type Host struct {
 	mu        sync.Mutex // guards what follows
 	apps      map[string]*application
 	instances map[string]*Instance // by full name; until they have ended
-	stopping  bool
+	draining  bool                 // nobody new is let in
 }
 
 // application is what the host knows of one application.
@@ -120,7 +120,7 @@ func (h *Host) Start(instance string) error {
 // ctx ends. Nothing starts afterwards.
 func (h *Host) Stop(ctx context.Context) {
 	h.mu.Lock()
-	h.stopping = true
+	h.draining = true
 	var all []*Instance
 	for _, in := range h.instances {
 		all = append(all, in)
@@ -224,8 +224,8 @@ func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) 
 func (h *Host) instance(path string, pin bool) (*Instance, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.stopping {
-		return nil, appShutdown()
+	if h.draining {
+		return nil, restarting()
 	}
 	name, _ := clean(path)
 	a, short := h.resolveLocked(name)

@@ -84,7 +84,7 @@ func request(nc net.Conn, r *rtmp.ConnectRequest) Request {
 	return Request{
 		Path: r.App, Args: r.Args, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()),
 		Agent: r.FlashVer, Referrer: r.SWFURL, PageURL: r.PageURL, URI: r.TCURL,
-		Protocol: protocol, AMF3: r.ObjectEncoding == 3,
+		Protocol: protocol, AMF3: r.ObjectEncoding == 3, Reconnects: r.Reconnects(),
 	}
 }
 

@@ -34,40 +34,45 @@ type Instance struct {
 	started  chan struct{}  // closed when OnAppStart has run
 	done     chan struct{}  // closed when nothing of the instance is left
 
+	dismissed chan struct{} // closed when who was asked to leave has left
+
 	startErr error // set before started is closed
 
 	// owned by the instance goroutine
-	code      Application
-	tunnel    *tunnel // the code, when another node runs the instance; fixed when started is closed
-	methods   map[string]Method
-	sharer    Sharer    // nil when the application is none
-	publisher Publisher // the same
-	player    Player    // the same
-	clients   []*Client // accepted, in order of arrival
-	pending   map[*Client]bool
-	pulls     map[*Client]bool // other nodes that take pictures
-	guests    int              // accepted and pending ones, without the instance itself
-	welcomed  bool             // somebody was accepted once
-	refused   bool             // somebody was refused once
-	vacant    time.Time        // since when there are no guests
-	idle      *time.Timer      // runs while there are none
-	idled     bool             // it has run out
-	quit      bool             // the host wants it to stop
-	lost      bool             // another node runs it now
-	disclaim  func()           // gives the claim back; nil: there is none
-	broken    bool             // the application panicked: none of its code runs again
-	stopping  bool             // end has begun
-	serving   *call            // whose answer Later takes
-	batch     []func()         // what is run now
-	next      int              // the first of batch that has not run
-	links     map[*link]bool
-	objects   map[objectKey]*object
-	held      []*object // those the application holds
-	touched   []*object // those clients changed in this turn
-	created   int       // how many objects clients made
-	bytes     int       // what clients wrote into objects
-	version   uint32    // above every version of an object that is gone
-	streams   map[string]*stream
+	code       Application
+	tunnel     *tunnel // the code, when another node runs the instance; fixed when started is closed
+	methods    map[string]Method
+	sharer     Sharer    // nil when the application is none
+	publisher  Publisher // the same
+	player     Player    // the same
+	clients    []*Client // accepted, in order of arrival
+	pending    map[*Client]bool
+	pulls      map[*Client]bool // other nodes that take pictures
+	guests     int              // accepted and pending ones, without the instance itself
+	welcomed   bool             // somebody was accepted once
+	refused    bool             // somebody was refused once
+	vacant     time.Time        // since when there are no guests
+	idle       *time.Timer      // runs while there are none
+	idled      bool             // it has run out
+	quit       bool             // the host wants it to stop
+	lost       bool             // another node runs it now
+	disclaim   func()           // gives the claim back; nil: there is none
+	broken     bool             // the application panicked: none of its code runs again
+	stopping   bool             // end has begun
+	draining   bool             // nobody new is let in
+	asked      int              // clients that were asked to leave and are still here
+	emptiedOut bool             // dismissed is closed
+	serving    *call            // whose answer Later takes
+	batch      []func()         // what is run now
+	next       int              // the first of batch that has not run
+	links      map[*link]bool
+	objects    map[objectKey]*object
+	held       []*object // those the application holds
+	touched    []*object // those clients changed in this turn
+	created    int       // how many objects clients made
+	bytes      int       // what clients wrote into objects
+	version    uint32    // above every version of an object that is gone
+	streams    map[string]*stream
 }
 
 func newInstance(h *Host, a *application, short string) *Instance {
@@ -76,6 +81,8 @@ func newInstance(h *Host, a *application, short string) *Instance {
 		mailbox: mailbox{wake: make(chan struct{}, 1)},
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
+
+		dismissed: make(chan struct{}),
 	}
 	in.log = h.log().With("app", a.name, "instance", in.name)
 	in.ctx, in.cancel = context.WithCancel(context.Background())

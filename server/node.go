@@ -178,7 +178,7 @@ func (in *Instance) unsettled() error {
 func (in *Instance) stopped() bool {
 	in.host.mu.Lock()
 	defer in.host.mu.Unlock()
-	return in.host.stopping
+	return in.host.draining
 }
 
 // unreachable reports whether connecting to an owner failed in a way that

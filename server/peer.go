@@ -36,6 +36,8 @@ type Request struct {
 	URI      string
 	Protocol string // "rtmp", "rtmps", "ws", "wss"
 	AMF3     bool
+	// Reconnects says that the peer understands ReconnectRequest.
+	Reconnects bool
 
 	node nodeKind // what another node wants; set when it has proved to be one
 }

@@ -456,6 +456,27 @@ func TestCallElsewhere(t *testing.T) {
 	})
 }
 
+// TestTunnelSaysWhoCanReconnect: the owner asks only those to leave who
+// understand it, also through another node.
+func TestTunnelSaysWhoCanReconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, "a", "b")
+		defer s.close()
+		one := mustDial(t, &s.net, "rtmp://a/app/x", amf.String("one"))
+		for _, can := range []bool{true, false} {
+			c, err := s.hosts["b"].Connect(t.Context(), new(fakePeer), Request{Path: "app/x", Protocol: "ws", Reconnects: can})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.apps["a"].clients[""].req.Reconnects; got != can {
+				t.Errorf("the owner takes it for %v, want %v", got, can)
+			}
+			c.Leave(rtmp.ErrGoodbye)
+		}
+		goodbye(one)
+	})
+}
+
 func TestRedirect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")

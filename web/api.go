@@ -108,10 +108,10 @@ func (h *Handler) apiRoom(w http.ResponseWriter, r *http.Request) {
 }
 
 // apiMessages is /api/v1/rooms/NAME/messages: what the room's method history
-// answers (after, before, limit). It starts no room.
+// answers (after, before, limit, epoch). It starts no room.
 func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	query, err := wholeParams(r.URL.Query(), "after", "before", "limit")
+	query, err := wholeParams(r.URL.Query(), "after", "before", "limit", "epoch")
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return

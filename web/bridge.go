@@ -156,7 +156,7 @@ func (b *bridge) admit(s *socket, req server.Request) (*server.Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		req.Args = f.Args
+		req.Args, req.Reconnects = f.Args, rtmp.CapsReconnect(f.CapsEx)
 	}
 	return b.host.Connect(b.ctx, s, req)
 }

@@ -455,6 +455,27 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// TestHostDrain: who says so is asked to come back, and waited for; others are
+// not. Who comes is refused, and hears when to try again.
+func TestHostDrain(t *testing.T) {
+	t.Parallel()
+	th := newTheatre(t)
+	old, page := th.join(t), th.dial(t, "/ws/stage/one")
+	page.send(`{"type":"connect","capsEx":1,"args":["bob"]}`)
+	page.want(success, `{"type":"call","method":"welcome","args":["bob"]}`)
+	var done sync.WaitGroup
+	done.Go(func() { th.host.Drain(t.Context()) })
+	page.want(`{"type":"status","info":{"level":"status","code":"NetConnection.Connect.ReconnectRequest","description":"The server restarts: come back in a moment.","application":{"retryAfter":1000}}}`)
+	late := th.dial(t, "/ws/stage/one")
+	late.send(`{"type":"connect","args":[]}`)
+	late.want(`{"type":"status","info":{"level":"error","code":"NetConnection.Connect.AppShutdown","description":"The server restarts: come back in a moment.","application":{"reason":"The server restarts: come back in a moment.","retryAfter":1000}}}`)
+	late.wantClose(1012, "")
+	page.conn.Close()
+	done.Wait()
+	old.send(`{"type":"call","id":1,"method":"echo","args":["still here"]}`)
+	old.want(`{"type":"result","id":1,"value":"still here"}`)
+}
+
 // TestHostStop: the instance says AppShutdown, and when to come back.
 func TestHostStop(t *testing.T) {
 	t.Parallel()

@@ -102,12 +102,13 @@ const chatLog = `const { ChatLog } = await import("/assets/chatlog.js");
 	const room = { epoch: 1, kept: [], forgotten: 0, asked: 0 };
 	const message = (id) => ({ id, at: id, user: { id: "u", nick: "n", role: "user" }, text: "t" + id });
 	const say = (...ids) => room.kept.push(...ids.map(message));
-	const nc = () => ({ connected: true, async request(method, { after, before, limit = 50 }) {
+	const nc = () => ({ connected: true, async request(method, { after, before, limit = 50, epoch }) {
 		room.asked += 1;
+		room.named = epoch;
 		let found = room.kept.filter(({ id }) => after === undefined || id > after).filter(({ id }) => before === undefined || id < before);
 		const more = found.length > limit;
 		found = after === undefined ? found.slice(-limit) : found.slice(0, limit);
-		return { epoch: room.epoch, messages: found, complete: after === undefined ? true : after >= room.forgotten, more };
+		return { epoch: room.epoch, messages: found, complete: after === undefined ? true : after >= room.forgotten, more, last: room.last };
 	} });
 	const range = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 	const seen = []; const log = new ChatLog();
@@ -135,6 +136,15 @@ func testChatLog(t *testing.T, browser context.Context) {
 		`["below 1,2,3"]`)
 	b.same("room started anew", chatLog+`say(1, 2); await log.catchUp(nc()); room.epoch = 2; room.kept = []; say(1); await log.catchUp(nc()); log.receive(message(2)); return seen;`,
 		`["below 1,2","restarted","below 1","said 2"]`)
+	b.same("room started anew before anything was said", chatLog+`await log.catchUp(nc()); room.epoch = 2; say(1); await log.catchUp(nc()); return seen;`,
+		`["below 1"]`)
+	b.same("room that goes on after a restart", chatLog+`say(1, 2); await log.catchUp(nc()); say(3); room.last = 3; await log.catchUp(nc()); log.receive(message(4)); return seen;`,
+		`["below 1,2","below 3","said 4"]`)
+	b.same("the last message was removed", chatLog+`say(1, 2); await log.catchUp(nc()); room.kept.pop(); room.last = 2; await log.catchUp(nc()); log.receive(message(3)); return seen;`,
+		`["below 1,2","removed 1-2","said 3"]`)
+	b.same("the last message was lost", chatLog+`say(1, 2); await log.catchUp(nc()); room.kept.pop(); room.last = 1; await log.catchUp(nc()); log.receive(message(2)); log.removed(2); return seen;`,
+		`["below 1,2","restarted","below 1","said 2","removed 2-2"]`)
+	b.same("ids go with their epoch", chatLog+`say(1); await log.catchUp(nc()); await log.catchUp(nc()); return room.named;`, `1`)
 	b.same("one got lost on the way", chatLog+`say(1); await log.catchUp(nc()); say(2, 3); log.receive(message(3)); await new Promise((r) => setTimeout(r)); return seen;`,
 		`["below 1","below 2,3"]`)
 	b.same("what the page forgot is older again", chatLog+`log.onMore = (more) => seen.push(more); say(1, 2, 3); await log.catchUp(nc());

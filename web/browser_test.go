@@ -52,6 +52,7 @@ func TestBrowser(t *testing.T) {
 		{"right to left", testRightToLeft},
 		{"moderator", testModerator},
 		{"room restarts", testRoomRestarts},
+		{"moved", testMoved},
 		{"connection breaks", testConnectionBreaks},
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},
@@ -240,6 +241,21 @@ func (b *tab) wait(expression string) {
 		})();
 	})`, patience.Milliseconds(), expression)) {
 		b.t.Fatalf("did not come true: %s\nthe page shows:\n%s", expression, eval[string](b, `document.body.innerText`))
+	}
+}
+
+// waitPage returns when the page has gone to a path by itself.
+func (b *tab) waitPage(path string) {
+	b.t.Helper()
+	there := fmt.Sprintf(`location.pathname === %q && document.readyState === "complete"`, path)
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		// What is asked while the page goes away is never answered but with an error.
+		if ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](there)); err == nil && ok {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("the page never went to %s", path)
+		}
 	}
 }
 

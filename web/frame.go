@@ -36,6 +36,7 @@ type frame struct {
 	Value  amf.Value
 	Info   amf.Value
 	Object sharedobject.Message
+	CapsEx amf.Value // of connect, as over RTMP
 }
 
 // errMalformed is what every error of parseFrame wraps.
@@ -75,6 +76,8 @@ func (f *frame) member(r *valueReader, name string) (err error) {
 		f.ID, err = r.id()
 	case "method":
 		f.Method, err = r.text()
+	case "capsEx":
+		f.CapsEx, err = r.value(0)
 	case "args":
 		f.Args, err = r.args()
 	case "value":

@@ -105,6 +105,17 @@ func (h *house) startWeb() {
 	}
 }
 
+// drain asks everybody to come back, and waits until they have left.
+func (h *house) drain() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	defer cancel()
+	h.host.Drain(ctx)
+	if ctx.Err() != nil {
+		h.t.Error("somebody did not leave when asked to")
+	}
+}
+
 // room starts a room that stays.
 func (h *house) room(name, title string) {
 	h.t.Helper()

@@ -4,20 +4,20 @@ import "foyer/server/amf"
 
 // Capabilities of Enhanced RTMP v2, "Enhancing NetConnection connect Command".
 const (
+	capsReconnect           = 1
 	capsMultitrack          = 2
 	capsModEx               = 4
 	capsTimestampNanoOffset = 8
 
-	// capsRelayed are those that a relay has by passing messages on untouched.
-	// Reconnect (1) is not among them: nobody here is asked to reconnect.
-	capsRelayed = capsMultitrack | capsModEx | capsTimestampNanoOffset
+	// capsHere are those of this server: who can reconnect may be asked to; the
+	// rest a relay has by passing messages on untouched.
+	capsHere = capsReconnect | capsMultitrack | capsModEx | capsTimestampNanoOffset
 
 	canForward = 4 // of a FourCC: neither decoded nor encoded, but passed on
 )
 
 // capabilities answers what a client said of itself in the command object of
-// connect: every FourCC is passed on, and of capsEx what needs no more than
-// that. A client that said nothing gets nothing. Specification and programs
+// connect: every FourCC is passed on, and capsEx as far as it is known here. A client that said nothing gets nothing. Specification and programs
 // disagree about which object of the answer they belong to, so they are in both.
 func capabilities(object amf.Object) []amf.Field {
 	var enhanced, extended bool
@@ -39,7 +39,21 @@ func capabilities(object amf.Object) []amf.Field {
 	every := amf.Object{{Name: "*", Value: amf.Number(canForward)}}
 	fields := []amf.Field{{Name: "videoFourCcInfoMap", Value: every}, {Name: "audioFourCcInfoMap", Value: every}}
 	if extended {
-		fields = append(fields, amf.Field{Name: "capsEx", Value: amf.Number(caps & capsRelayed)})
+		fields = append(fields, amf.Field{Name: "capsEx", Value: amf.Number(caps & capsHere)})
 	}
 	return fields
 }
+
+// Reconnects reports whether the client understands the status
+// NetConnection.Connect.ReconnectRequest: it said so in capsEx.
+func (r *ConnectRequest) Reconnects() bool { return CapsReconnect(amf.Lookup(r.Object, "capsEx")) }
+
+// CapsReconnect reports whether a capsEx has the bit for reconnecting.
+func CapsReconnect(capsEx amf.Value) bool {
+	n, _ := amf.AsNumber(capsEx)
+	return n >= 0 && n < 1<<32 && uint32(n)&capsReconnect != 0
+}
+
+// Reconnecting is the member of a command object by which a client says that
+// it understands ReconnectRequest.
+func Reconnecting() amf.Field { return amf.Field{Name: "capsEx", Value: amf.Number(capsReconnect)} }

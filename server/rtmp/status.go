@@ -8,12 +8,13 @@ import (
 
 // Codes of information objects, as FlashCom and its successors sent them.
 const (
-	CodeConnectSuccess  = "NetConnection.Connect.Success"
-	CodeConnectRejected = "NetConnection.Connect.Rejected"
-	CodeConnectFailed   = "NetConnection.Connect.Failed"
-	CodeConnectClosed   = "NetConnection.Connect.Closed"
-	CodeConnectShutdown = "NetConnection.Connect.AppShutdown"
-	CodeCallFailed      = "NetConnection.Call.Failed"
+	CodeConnectSuccess   = "NetConnection.Connect.Success"
+	CodeConnectRejected  = "NetConnection.Connect.Rejected"
+	CodeConnectFailed    = "NetConnection.Connect.Failed"
+	CodeConnectClosed    = "NetConnection.Connect.Closed"
+	CodeConnectShutdown  = "NetConnection.Connect.AppShutdown"
+	CodeReconnectRequest = "NetConnection.Connect.ReconnectRequest" // Enhanced RTMP v2
+	CodeCallFailed       = "NetConnection.Call.Failed"
 
 	CodePublishStart     = "NetStream.Publish.Start"
 	CodePublishBadName   = "NetStream.Publish.BadName"

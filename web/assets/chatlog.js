@@ -4,7 +4,7 @@
 
 /** @typedef {import("./netconnection.js").NetConnection} NetConnection */
 /** @typedef {{id: number, at: number, user: {id: string, nick: string, role: string}, text: string}} Message */
-/** @typedef {{epoch: number, messages: Message[], complete: boolean, more: boolean}} Page */
+/** @typedef {{epoch: number, messages: Message[], complete: boolean, more: boolean, last: number}} Page */
 
 /** How many messages are asked for at once, and how far back is looked for those removed meanwhile. */
 const PAGE = 50, MOST = 200, OVERLAP = 150;
@@ -18,12 +18,13 @@ export class ChatLog {
   onMessage = () => {};
   /** @type {(key: string) => void} */
   onRemoved = () => {};
-  /** What is above is not all: something is missing, or the room started anew. @type {(why: "missing"|"restarted") => void} */
+  /** What is above is not all: something is missing, or the room has lost what was said. @type {(why: "missing"|"restarted") => void} */
   onGap = () => {};
   /** Whether older messages can be had. @type {(more: boolean) => void} */
   onMore = () => {};
 
   #epoch = 0;
+  /** How often ids began anew. */ #era = 1;
   /** @type {Set<number>} */ #ids = new Set();
   #newest = 0;
   #oldest = 0;
@@ -31,7 +32,7 @@ export class ChatLog {
   /** @type {NetConnection|null} */ #nc = null;
 
   /** What a message is called on the page. @param {number} id */
-  key(id) { return `${this.#epoch}-${id}`; }
+  key(id) { return `${this.#era}-${id}`; }
 
   /**
    * Loads what is missing: all the latest the first time, later what was said
@@ -66,9 +67,9 @@ export class ChatLog {
   async #resume(nc) {
     let after = Math.max(this.#oldest - 1, this.#newest - OVERLAP, 0);
     for (let i = 0; ; i++) {
-      /** @type {Page} */ const page = await nc.request("history", { after, limit: MOST });
+      /** @type {Page} */ const page = await nc.request("history", { after, epoch: this.#epoch, limit: MOST });
       if (nc !== this.#nc) return;
-      if (page.epoch !== this.#epoch) return this.#restart(nc);
+      if (page.epoch !== this.#epoch || page.last < this.#newest) return this.#restart(nc);
       this.#forget(after, page);
       if (!page.complete && (page.messages[0]?.id ?? 0) > this.#newest + 1) this.onGap("missing");
       this.#below(page.messages.filter(({ id }) => id > this.#newest));
@@ -80,7 +81,10 @@ export class ChatLog {
 
   /** The room counts anew: what is on the page stays there, above a word about it. @param {NetConnection} nc */
   async #restart(nc) {
-    this.onGap("restarted");
+    if (this.#newest > 0) {
+      this.#era++;
+      this.onGap("restarted");
+    }
     this.onMore(false);
     this.#reset();
     await this.#begin(nc);
@@ -136,8 +140,8 @@ export class ChatLog {
 
   /** The page has forgotten what is older than a message: it can be had again. @param {string} key */
   prunedTo(key) {
-    const [epoch, id] = key.split("-").map(Number);
-    if (epoch !== this.#epoch) return;
+    const [era, id] = key.split("-").map(Number);
+    if (era !== this.#era) return;
     for (const old of this.#ids) if (old < id) this.#ids.delete(old);
     this.#oldest = id;
     this.onMore(true);

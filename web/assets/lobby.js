@@ -5,7 +5,7 @@
 import { Card } from "./card.js";
 import { SharedObject } from "./netconnection.js";
 import { Pictures } from "./pictures.js";
-import { Link } from "./reconnect.js";
+import { Link, restarts } from "./reconnect.js";
 import { Past, SAMPLE, count, entry, find, formatQuery, parseQuery } from "./rooms.js";
 
 /** @typedef {import("./rooms.js").Entry} Entry */
@@ -26,7 +26,7 @@ let query = parseQuery(location.search);
 /** Cards to write. @type {Set<string>} */ const dirty = new Set();
 /** What is on the page, in order. @type {string[]} */ let order = [];
 const past = new Past(), pictures = new Pictures();
-let known = false, lastOrder = 0, lostAt = 0, drawing = 0, sorting = /** @type {any} */ (0);
+let known = false, restarting = false, lastOrder = 0, lostAt = 0, drawing = 0, sorting = /** @type {any} */ (0);
 
 const object = SharedObject.getRemote("rooms", "lobby");
 object.onSync = (changes) => {
@@ -42,15 +42,17 @@ object.onSync = (changes) => {
 const link = new Link("lobby");
 link.onUp = (nc) => {
   lostAt = 0;
+  restarting = false;
   object.connect(nc);
   nc.request("trends").then(seed, () => {});
   tellState();
 };
-link.onDown = () => {
+link.onDown = (info) => {
   lostAt ||= Date.now();
+  restarting ||= restarts(info);
   tellState();
 };
-link.onEnd = link.onDown;
+link.onEnd = (info) => link.onDown(info, 0);
 
 /** The server's clock and ours differ by so much. */
 const ahead = Date.now() - Number(list.dataset.at);
@@ -166,7 +168,7 @@ function tellState() {
   const up = lostAt === 0 && link.up;
   const age = Math.round((Date.now() - lostAt) / 1000);
   linkState.className = `link-state ${up ? "up" : lostAt ? "down" : ""}`;
-  linkState.textContent = up ? "Live" : lostAt ? `Connection lost: this list is ${age} s old` : "Connecting";
+  linkState.textContent = up ? "Live" : lostAt ? `${restarting ? "The server restarts" : "Connection lost"}: this list is ${age} s old` : "Connecting";
   // A count of seconds is not read out; that the connection is lost, is.
   linkState.setAttribute("aria-live", lostAt && age > 0 ? "off" : "polite");
 }

@@ -38,12 +38,19 @@ export function address(uri) {
 /** Close codes whose reason is when to come back, in ms (RFC 6455 §7.4, IANA: service restart, try again later). */
 const RESTART = new Set([1012, 1013]);
 
+/** The server asks to connect anew: it restarts, or somebody is wanted elsewhere (Enhanced RTMP v2). */
+export const RECONNECT = "NetConnection.Connect.ReconnectRequest";
+/** What connect says of who understands that, in capsEx. */
+const CAN_RECONNECT = 1;
+
 /** A connection to an instance of an application. */
 export class NetConnection {
   /** What the server may call: its methods are found here by name. @type {any} */
   client = {};
   /** @type {(info: Info) => void} */
   onStatus = () => {};
+  /** Whether onStatus acts on NetConnection.Connect.ReconnectRequest. Say so before connect, and you are asked. */
+  reconnects = false;
   /** The address given to connect. */
   uri = "";
   /** When something was last heard, as Date.now(). */
@@ -71,7 +78,7 @@ export class NetConnection {
     this.#farewell = null;
     const socket = new WebSocket(address(uri));
     this.#socket = socket;
-    socket.onopen = () => this.#write({ type: "connect", args: encode(args) });
+    socket.onopen = () => this.#write({ type: "connect", args: encode(args), ...(this.reconnects && { capsEx: CAN_RECONNECT }) });
     socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#receive(data); };
     socket.onclose = (event) => { if (socket === this.#socket) this.#ended(event); };
   }
@@ -136,7 +143,7 @@ export class NetConnection {
   /** @param {Info} info */
   #status(info) {
     if (info.code === "NetConnection.Connect.Success") this.#connected = true;
-    else if (info.code.startsWith("NetConnection.Connect.")) {
+    else if (info.code.startsWith("NetConnection.Connect.") && info.code !== RECONNECT) {
       // The socket closes after it: told once, then. A rejection is told at once.
       this.#farewell = info;
       if (this.#connected) return;

@@ -1,5 +1,5 @@
 // @ts-check
-// What a moderator sets: title, topic, slow mode, lock.
+// What a moderator sets: title, topic, slow mode, lock; and sending people elsewhere.
 
 import { explain } from "./netconnection.js";
 

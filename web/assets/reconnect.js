@@ -1,7 +1,7 @@
 // @ts-check
 // A connection that comes back by itself. Knows no page.
 
-import { NO_CONNECTION, NetConnection, StatusError } from "./netconnection.js";
+import { NO_CONNECTION, NetConnection, RECONNECT, StatusError } from "./netconnection.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -36,6 +36,9 @@ export class Backoff {
   }
 }
 
+/** Whether a status says that the server restarts: it asks us to come back. @param {Info} info */
+export const restarts = ({ code }) => code === RECONNECT || code === "NetConnection.Connect.AppShutdown";
+
 /** After this long without a word the other side is asked for one. */
 export const QUIET = 20_000;
 /** How long it may take to give one, and to connect. */
@@ -51,9 +54,7 @@ export class Link {
   onUp = () => {};
   /** It is lost; the next attempt is in so many ms. @type {(info: Info, wait: number) => void} */
   onDown = () => {};
-  /** Whether to try again after the server said no or sent us away. @type {(info: Info) => boolean} */
-  onRefused = () => false;
-  /** It is over: nothing is tried any more. @type {(info: Info) => void} */
+  /** It is over, since the server said no or sent us away: nothing is tried any more. @type {(info: Info) => void} */
   onEnd = () => {};
 
   #backoff = new Backoff();
@@ -129,6 +130,7 @@ export class Link {
   #open(args, settled) {
     const nc = new NetConnection();
     nc.client = this.client;
+    nc.reconnects = true;
     const late = setTimeout(() => finish({ level: "error", code: "NetConnection.Connect.Failed", description: "No answer." }), PATIENCE);
     /** @param {Info} info */
     const finish = (info) => {
@@ -146,7 +148,7 @@ export class Link {
   #adopt(nc) {
     this.nc = nc;
     nc.onStatus = (info) => {
-      if (nc === this.nc && !nc.connected) this.#lost(info);
+      if (nc === this.nc && (info.code === RECONNECT || !nc.connected)) this.#lost(info);
     };
     this.#backoff.up();
     this.#check = setInterval(() => {
@@ -166,9 +168,10 @@ export class Link {
   /** @param {Info} info */
   #lost(info) {
     this.#drop();
-    const refused = info.code === "NetConnection.Connect.Rejected";
-    if (refused && !this.onRefused(info)) return this.onEnd(info);
-    const wait = this.#backoff.down(refused ? 0 : info.application?.retryAfter);
+    if (info.code === "NetConnection.Connect.Rejected") return this.onEnd(info);
+    let hint = info.application?.retryAfter ?? 0;
+    if (info.code === RECONNECT) hint *= 1 + Math.random(); // all are asked at once
+    const wait = this.#backoff.down(hint);
     this.#retry = setTimeout(() => this.#attempt(), wait);
     this.onDown(info, wait);
   }

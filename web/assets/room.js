@@ -7,21 +7,19 @@ import { ChatLog } from "./chatlog.js";
 import { Composer } from "./composer.js";
 import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
+import { follow } from "./moved.js";
 import { NO_CONNECTION, SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
 import { showLinkState } from "./linkstate.js";
 import { Owner } from "./owner.js";
 import { Panel } from "./panel.js";
 import { showRecordings } from "./recordings.js";
-import { Link } from "./reconnect.js";
+import { Link, restarts } from "./reconnect.js";
 import { Stage } from "./stage.js";
 import { keepFitting } from "./viewport.js";
 import { addCopyButtons, showWays } from "./ways.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
-
-/** After a loss our own old connection may hold our name for so long. */
-const GHOST = 45_000;
 
 /** @param {string} selector @returns {any} */
 const the = (selector) => document.querySelector(selector);
@@ -44,18 +42,22 @@ const state = SharedObject.getRemote("room", uri);
 const me = { nick: "", credential: "", id: "", moderator: false };
 /** Whether the name is to be changed, not given for the first time. */
 let renaming = false;
-let lostAt = 0, nextTry = 0, ghostUntil = 0;
+let lostAt = 0, nextTry = 0;
+/** Whether the server said that it restarts; whether we have yet to come in under the name of an earlier page. */
+let restarting = false, returning = false;
 
 const link = new Link(uri, {
   message: (/** @type {any} */ message) => log.receive(message),
   removed: (/** @type {number} */ id) => log.removed(id),
   notice: (/** @type {any} */ { text }) => chat.notice(text),
+  moved: (/** @type {any} */ { room }) => follow(name, room, me.nick),
 });
 
 // State of the connection
 
 link.onUp = (nc) => {
-  lostAt = ghostUntil = 0;
+  lostAt = 0;
+  restarting = returning = false;
   users.connect(nc);
   state.connect(nc);
   log.catchUp(nc);
@@ -67,13 +69,11 @@ link.onUp = (nc) => {
 link.onDown = (info, wait) => {
   lostAt ||= Date.now();
   nextTry = Date.now() + wait;
-  if (me.nick && ghostUntil === 0) ghostUntil = Date.now() + GHOST;
+  restarting ||= restarts(info);
   show();
 };
-// While we were away the room may still hold our name for us: that passes.
-link.onRefused = (info) => me.nick !== "" && Date.now() < ghostUntil && reason(info) === "Nickname is already in use.";
 link.onEnd = (info) => {
-  if (me.nick && lostAt === 0 && ghostUntil === 0) return leave("You are out of the room", reason(info));
+  if (me.nick && lostAt === 0 && !returning) return leave("You are out of the room", reason(info));
   if (!me.nick) return leave("This room does not let you in", reason(info));
   // The name is not ours any more, or we may not come back: look on, and say why.
   lookOn();
@@ -103,6 +103,9 @@ gone.querySelector("button").addEventListener("click", () => {
 });
 
 // Who we are
+
+/** What connect is told. @param {string} nick @param {string} credential */
+const identity = (nick, credential) => [nick, credential, memory.resume];
 
 /** @param {string} nick @param {string} credential */
 function become(nick, credential) {
@@ -152,8 +155,7 @@ joinForm.addEventListener("submit", async (/** @type {Event} */ event) => {
 
 /** @param {string} nick @param {string} credential @returns {Promise<string>} what is wrong */
 async function join(nick, credential) {
-  const args = credential ? [nick, credential] : [nick];
-  const refused = await link.become(...args);
+  const refused = await link.become(...identity(nick, credential));
   if (refused) return reason(refused);
   become(nick, credential);
   the("#credential").value = "";
@@ -165,7 +167,7 @@ async function rename(nick) {
   try {
     await link.request("nick", nick);
     become(nick, me.credential);
-    link.remember(...(me.credential ? [nick, me.credential] : [nick]));
+    link.remember(...identity(nick, me.credential));
     return "";
   } catch (err) {
     return explain(err);
@@ -234,7 +236,7 @@ log.onMessage = (message) => {
   if (chat.isMine(message)) composer.heard(message.text);
 };
 log.onRemoved = (key) => chat.remove(key);
-log.onGap = (why) => chat.divide(why === "missing" ? "Some messages are missing here" : "The room was restarted");
+log.onGap = (why) => chat.divide(why === "missing" ? "Some messages are missing here" : "The room was restarted, and messages may be missing here");
 log.onMore = (more) => chat.more(more);
 chat.onPruned = (key) => log.prunedTo(key);
 the(".older button").addEventListener("click", () => log.older().catch(() => {}));
@@ -265,7 +267,7 @@ function show() {
 
 function showLink() {
   const left = Math.ceil((nextTry - Date.now()) / 1000);
-  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? "Connection lost, trying again" : "Connecting";
+  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? (restarting ? "The server restarts, coming back" : "Connection lost, trying again") : "Connecting";
   showLinkState(linkState, words, link.up ? "up" : lostAt ? "down" : "", lostAt && !link.up && gone.hidden ? left : 0);
 }
 
@@ -287,10 +289,10 @@ showRecordings(the(".recordings"), name);
 nickBox.value = memory.nick;
 const before = memory.inside(name);
 if (before) {
-  // The page was loaded again: we are who we were, as soon as the room has noticed that we left.
+  // The page was loaded again, or we were sent here: we are who we were.
   become(before, "");
-  ghostUntil = Date.now() + GHOST;
+  returning = true;
 }
 show();
-if (before) link.start(before);
+if (before) link.start(...identity(before, ""));
 else link.start();

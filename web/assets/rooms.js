@@ -6,7 +6,7 @@
  * A room as the lobby lists it (lobby/PROTOCOL.md).
  * @typedef {{name: string, title: string, topic: string, tags: string[], users: number, spectators: number,
  *   viewers: number, publishers: number, messagesPerMinute: number, activity: number, lastActive: number,
- *   live: boolean, streams: string[], capacity: number, locked: boolean, state: "live"|"stale", since: number,
+ *   live: boolean, streams: string[], capacity: number, locked: boolean, restarting?: boolean, state: "live"|"stale", since: number,
  *   node: string, http: string}} Entry
  *
  * @typedef {{text: string, tag: string, sort: string, live: boolean}} Query
@@ -73,7 +73,8 @@ export function entry(slot, name) {
 export const count = (n, one, many) => `${n} ${n === 1 ? one : many}`;
 
 /** In words, how lively a room is. @param {Entry} room */
-export function mood({ activity, messagesPerMinute }) {
+export function mood({ activity, messagesPerMinute, restarting }) {
+  if (restarting) return "restarting";
   const word = activity < 0.02 ? "silent" : activity < 0.2 ? "quiet" : activity < 0.5 ? "talking" : activity < 0.8 ? "lively" : "buzzing";
   const rate = Math.round(messagesPerMinute);
   return rate > 0 ? `${word}, ${count(rate, "message", "messages")} a minute` : word;

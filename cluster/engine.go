@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Limits of the embedded engine.
+const (
+	maxPayload   = 8 << 20 // bytes of a message
+	probeSize    = 4 << 20 // bytes that must fit on the disk before the engine starts again
+	syncInterval = time.Second
+)
+
+// embed starts the engine in this process: no port, its files in Dir.
+func (c *Cluster) embed() error {
+	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
+		return err
+	}
+	engine, err := server.NewServer(&server.Options{
+		ServerName: c.cfg.Node, DontListen: true, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: filepath.Clean(c.cfg.Dir), MaxPayload: maxPayload, SyncInterval: syncInterval,
+		// By default it allows itself a part of what is free now, and refuses everything when less gets free.
+		JetStreamMaxStore: 1 << 60, JetStreamMaxMemory: 1 << 30,
+		DisableJetStreamBanner: true,
+	})
+	if err != nil {
+		return fmt.Errorf("making the embedded NATS: %w", err)
+	}
+	engine.SetLogger(engineLog{c.log}, false, false)
+	go engine.Start() // until shutdown, which waits
+	c.mu.Lock()
+	c.engine = engine
+	c.mu.Unlock()
+	if !engine.ReadyForConnections(startTimeout) {
+		return fmt.Errorf("the embedded NATS did not start within %v: see the files in %s", startTimeout, c.cfg.Dir)
+	}
+	return nil
+}
+
+// InProcessConn connects to the embedded engine that runs now.
+func (c *Cluster) InProcessConn() (net.Conn, error) {
+	c.mu.Lock()
+	engine := c.engine
+	c.mu.Unlock()
+	if engine == nil || !engine.Running() {
+		return nil, errors.New("the embedded NATS does not run")
+	}
+	return engine.InProcessConn()
+}
+
+// shutdown ends the embedded engine; its files are whole then.
+func (c *Cluster) shutdown() error {
+	c.mu.Lock()
+	engine := c.engine
+	c.engine = nil
+	c.mu.Unlock()
+	if engine != nil {
+		engine.Shutdown()
+		engine.WaitForShutdown()
+	}
+	return nil
+}
+
+// broke says that the embedded engine could not write. It does not try again by
+// itself, even when there is room again.
+func (c *Cluster) broke(err error) {
+	if !c.embedded() {
+		return
+	}
+	c.mu.Lock()
+	first := !c.broken
+	c.broken, c.unwell = true, err
+	c.mu.Unlock()
+	if first {
+		c.log.Error("store could not write", "dir", c.cfg.Dir, "err", err)
+		c.wake()
+	}
+}
+
+// repair starts the embedded engine again once the disk can be written.
+func (c *Cluster) repair(context.Context) error {
+	if err := c.probe(); err != nil {
+		return fmt.Errorf("the disk of %s: %w", c.cfg.Dir, err)
+	}
+	if err := c.shutdown(); err != nil {
+		return err
+	}
+	if err := c.embed(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.broken = false
+	c.mu.Unlock()
+	c.log.Info("store started again", "dir", c.cfg.Dir)
+	return c.nc.ForceReconnect()
+}
+
+// probe reports whether the disk takes something.
+func (c *Cluster) probe() (err error) {
+	f, err := os.CreateTemp(c.cfg.Dir, "probe")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	if _, err = f.Write(make([]byte, probeSize)); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// engineLog is the log of the embedded engine: what it finds out about damaged
+// files, for instance. It implements server.Logger.
+type engineLog struct{ log *slog.Logger }
+
+func (l engineLog) say(level slog.Level, format string, v []any) {
+	if l.log.Enabled(context.Background(), level) {
+		l.log.Log(context.Background(), level, "store engine reported", "text", fmt.Sprintf(format, v...))
+	}
+}
+
+func (l engineLog) Noticef(format string, v ...any) { l.say(slog.LevelDebug, format, v) }
+func (l engineLog) Debugf(format string, v ...any)  { l.say(slog.LevelDebug, format, v) }
+func (l engineLog) Tracef(format string, v ...any)  { l.say(slog.LevelDebug, format, v) }
+func (l engineLog) Warnf(format string, v ...any)   { l.say(slog.LevelWarn, format, v) }
+func (l engineLog) Errorf(format string, v ...any)  { l.say(slog.LevelError, format, v) }
+func (l engineLog) Fatalf(format string, v ...any)  { l.say(slog.LevelError, format, v) }

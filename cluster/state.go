@@ -1,0 +1,204 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A saver stores values under keys, each as a whole: while one is being stored
+// only the newest waits.
+type saver struct {
+	c *Cluster // set by Open
+
+	mu     sync.Mutex
+	keys   map[string]*saving
+	closed bool
+}
+
+// saving is a key that is being stored.
+type saving struct {
+	data    []byte // nil: forget it
+	done    []func(error)
+	waiting bool
+	idle    chan struct{} // closed when nothing waits any more
+}
+
+// save stores data under the subject of a key.
+func (s *saver) save(subject string, data []byte, done func(error)) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		done(ErrClosed)
+		return
+	}
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = make(map[string]*saving)
+	}
+	k := s.keys[subject]
+	if k == nil {
+		k = &saving{idle: make(chan struct{})}
+		s.keys[subject] = k
+		s.c.wg.Go(func() { s.run(subject, k) })
+	}
+	k.data, k.waiting = data, true
+	k.done = append(k.done, done)
+}
+
+// run stores what waits for a key, and ends when nothing does. save starts it,
+// close waits for it.
+func (s *saver) run(subject string, k *saving) {
+	for {
+		s.mu.Lock()
+		if !k.waiting {
+			delete(s.keys, subject)
+			close(k.idle)
+			s.mu.Unlock()
+			return
+		}
+		data, done := k.data, k.done
+		k.done, k.waiting = nil, false
+		s.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		err := s.c.put(ctx, subject, data)
+		cancel()
+		finish := func(err error) {
+			for _, f := range done {
+				f(err)
+			}
+		}
+		if err != nil {
+			finish(err)
+			continue
+		}
+		s.c.flushed(finish)
+	}
+}
+
+// settled waits until nothing is being stored under that key.
+func (s *saver) settled(subject string) {
+	s.mu.Lock()
+	k := s.keys[subject]
+	s.mu.Unlock()
+	if k != nil {
+		<-k.idle
+	}
+	s.c.settled()
+}
+
+// close refuses more, and waits for what is being stored.
+func (s *saver) close() {
+	s.mu.Lock()
+	s.closed = true
+	var keys []string
+	for key := range s.keys {
+		keys = append(keys, key)
+	}
+	s.mu.Unlock()
+	for _, key := range keys {
+		s.settled(key)
+	}
+}
+
+// put stores data under the subject of a key; nil forgets it.
+func (c *Cluster) put(ctx context.Context, subject string, data []byte) error {
+	if data == nil {
+		bucket, _, _ := strings.Cut(strings.TrimPrefix(subject, "$KV."), ".")
+		var answer struct{}
+		return c.api(ctx, "STREAM.PURGE.KV_"+bucket, map[string]any{"filter": subject}, &answer)
+	}
+	m := nats.NewMsg(subject)
+	m.Data = data
+	_, err := c.publish(ctx, m)
+	return err
+}
+
+// maxKey is how long the key of an object may be.
+const maxKey = 1024
+
+// key escapes a name so that it can be a part of a key. Different names stay
+// different.
+func key(name string) string {
+	var b strings.Builder
+	for _, c := range []byte(name) {
+		if c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "=%02X", c)
+		}
+	}
+	if b.Len() == 0 {
+		return "="
+	}
+	return b.String()
+}
+
+// name is the inverse of key.
+func name(key string) string {
+	var b strings.Builder
+	for i := 0; i < len(key); i++ {
+		var c byte
+		if n, _ := fmt.Sscanf(key[i:min(i+3, len(key))], "=%02X", &c); n == 1 {
+			b.WriteByte(c)
+			i += 2
+		} else if key[i] != '=' {
+			b.WriteByte(key[i])
+		}
+	}
+	return b.String()
+}
+
+// LoadObjects returns the objects that are kept of an instance, by name. It blocks.
+func (c *Cluster) LoadObjects(ctx context.Context, instance string) (map[string][]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	kv, err := c.js.KeyValue(ctx, objectsBucket)
+	if err != nil {
+		return nil, fmt.Errorf("loading the objects of %s: %w", instance, err)
+	}
+	all, err := kv.Watch(ctx, key(instance)+".*", jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("loading the objects of %s: %w", instance, err)
+	}
+	defer all.Stop()
+	objects := make(map[string][]byte)
+	for {
+		select {
+		case e := <-all.Updates():
+			if e == nil { // that was all
+				return objects, nil
+			}
+			_, object, _ := strings.Cut(e.Key(), ".")
+			objects[name(object)] = e.Value()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("loading the objects of %s: %w", instance, context.Cause(ctx))
+		}
+	}
+}
+
+// SaveObject keeps an object of an instance; nil data forgets it. It does not
+// block. While one is being saved only the newest waits; every done is called.
+func (c *Cluster) SaveObject(instance, object string, data []byte, done func(error)) {
+	k := key(instance) + "." + key(object)
+	if len(k) > maxKey {
+		done(fmt.Errorf("cluster: the name of an object of %d bytes is too long to be kept", len(object)))
+		return
+	}
+	c.saves.save("$KV."+objectsBucket+"."+k, data, done)
+}
+
+// settled waits until what was stored so far has been flushed.
+func (c *Cluster) settled() {
+	done := make(chan struct{})
+	c.flushed(func(error) { close(done) })
+	select {
+	case <-done:
+	case <-time.After(closeTimeout):
+	}
+}

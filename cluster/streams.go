@@ -1,0 +1,235 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Where things are kept. The buckets are for the nats tool, too.
+const (
+	chatStream    = "CHAT" // the subject chat.<room> of each room
+	chatSubject   = "chat."
+	roomsBucket   = "ROOMS"   // keys state.<room> and ids.<room>
+	objectsBucket = "OBJECTS" // keys <instance>.<object>, both escaped
+)
+
+// replicasOf is how many copies an external NATS keeps, if it has the servers.
+const replicasOf = 3
+
+// ensure makes what things are kept in. fresh is true when the chat was not there.
+func (c *Cluster) ensure(ctx context.Context) (fresh bool, err error) {
+	replicas := 1
+	if !c.embedded() && c.nc.ConnectedClusterName() != "" {
+		replicas = replicasOf
+	}
+	fresh, err = c.ensureChat(ctx, replicas)
+	if errors.Is(err, errNoPeers) {
+		c.log.Warn("store has fewer than three servers: one copy is kept", "url", c.where())
+		replicas = 1
+		fresh, err = c.ensureChat(ctx, replicas)
+	}
+	if err != nil {
+		return fresh, err
+	}
+	for _, bucket := range []string{roomsBucket, objectsBucket} {
+		if _, err := c.js.KeyValue(ctx, bucket); err == nil {
+			continue
+		}
+		cfg := jetstream.KeyValueConfig{Bucket: bucket, Storage: jetstream.FileStorage, Replicas: replicas}
+		if _, err := c.js.CreateOrUpdateKeyValue(ctx, cfg); err != nil {
+			return fresh, fmt.Errorf("making the bucket %s: %w", bucket, err)
+		}
+	}
+	return fresh, nil
+}
+
+// errNoPeers is what a cluster says that has too few servers.
+var errNoPeers = &jetstream.APIError{ErrorCode: 10005}
+
+// ensureChat makes the stream of the chat, or gives it the limits of today.
+func (c *Cluster) ensureChat(ctx context.Context, replicas int) (fresh bool, err error) {
+	cfg := jetstream.StreamConfig{
+		Name: chatStream, Subjects: []string{chatSubject + "*"}, Storage: jetstream.FileStorage, Replicas: replicas,
+		MaxMsgsPerSubject: int64(c.cfg.History), MaxAge: c.cfg.HistoryAge, AllowDirect: true,
+		// Every room's newest message is told by its own sequence; doubles are found by that.
+		Duplicates: min(time.Second, c.cfg.HistoryAge),
+	}
+	s, err := c.js.Stream(ctx, chatStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = c.js.CreateStream(ctx, cfg)
+		fresh = true
+	} else if err == nil {
+		is := s.CachedInfo().Config
+		cfg.Replicas = is.Replicas
+		if is.MaxMsgsPerSubject == cfg.MaxMsgsPerSubject && is.MaxAge == cfg.MaxAge {
+			return false, nil
+		}
+		_, err = c.js.UpdateStream(ctx, cfg)
+	}
+	if err != nil {
+		return fresh, fmt.Errorf("making the stream %s: %w", chatStream, err)
+	}
+	return fresh, nil
+}
+
+// wake makes watch look at once.
+func (c *Cluster) wake() {
+	select {
+	case c.look <- struct{}{}:
+	default:
+	}
+}
+
+// watch looks whether the store is well until ctx ends, and puts right what it
+// can. Open starts it, Close waits for it.
+func (c *Cluster) watch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(watchEvery):
+		case <-c.look:
+		}
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		err := c.examine(try)
+		cancel()
+		if ctx.Err() == nil {
+			c.judge(err)
+		}
+	}
+}
+
+// examine returns why nothing can be stored, or nil.
+func (c *Cluster) examine(ctx context.Context) error {
+	c.mu.Lock()
+	broken := c.broken
+	c.mu.Unlock()
+	if broken {
+		if err := c.repair(ctx); err != nil {
+			return err
+		}
+	}
+	if !c.nc.IsConnected() {
+		return fmt.Errorf("NATS at %s is away", c.where())
+	}
+	fresh, err := c.ensure(ctx)
+	if err != nil {
+		return fmt.Errorf("NATS at %s: %w", c.where(), err)
+	}
+	if fresh {
+		c.log.Warn("store came back empty", "url", c.where())
+		for _, r := range c.opened() {
+			r.rescue()
+		}
+	}
+	return nil
+}
+
+// judge keeps what examine said. When the store is well again, the rooms find
+// out what became of what they did not hear of.
+func (c *Cluster) judge(err error) {
+	c.mu.Lock()
+	was := c.unwell
+	c.unwell = err
+	c.mu.Unlock()
+	switch {
+	case was == nil && err != nil:
+		c.log.Error("store went away", "err", err)
+	case was != nil && err == nil:
+		c.log.Info("store came back", "url", c.where())
+		for _, r := range c.opened() {
+			r.check()
+		}
+	}
+}
+
+// publish stores m and returns its sequence. It tries again while ctx allows,
+// so m may be refused although a try before has stored it.
+func (c *Cluster) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		seq, err := c.publishOnce(ctx, m)
+		if err == nil {
+			return seq, nil
+		}
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.Code != 503 {
+			return 0, err
+		}
+		c.mu.Lock()
+		if c.broken {
+			err = c.unwell
+		}
+		broken := c.broken
+		c.mu.Unlock()
+		if broken {
+			return 0, fmt.Errorf("cannot store: %w", err)
+		}
+		c.wake()
+		if pause(ctx, wait) != nil {
+			return 0, fmt.Errorf("cannot store: NATS at %s does not answer: %w", c.where(), err)
+		}
+	}
+}
+
+// storeFailed is the error code of JetStream when it could not write.
+const storeFailed = 10077
+
+func (c *Cluster) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	answer, err := c.nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return 0, err
+	}
+	var ack struct {
+		Seq   uint64              `json:"seq"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return 0, fmt.Errorf("reading the answer of NATS: %w", err)
+	}
+	if ack.Error != nil {
+		if ack.Error.ErrorCode == storeFailed {
+			c.broke(errors.New(ack.Error.Description))
+		}
+		return 0, ack.Error
+	}
+	return ack.Seq, nil
+}
+
+// api asks JetStream.
+func (c *Cluster) api(ctx context.Context, method string, request, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	data, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	m, err := c.nc.RequestWithContext(ctx, "$JS.API."+method, data)
+	if err != nil {
+		return fmt.Errorf("asking NATS: %w", err)
+	}
+	var failed struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := errors.Join(json.Unmarshal(m.Data, &failed), json.Unmarshal(m.Data, answer)); err != nil {
+		return fmt.Errorf("reading the answer of NATS: %w", err)
+	}
+	if failed.Error != nil {
+		return failed.Error
+	}
+	return nil
+}
+
+// apiCode is the code of JetStream's error, or 0.
+func apiCode(err error) jetstream.ErrorCode {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return api.ErrorCode
+	}
+	return 0
+}

@@ -1,0 +1,3 @@
+package netconnection
+
+var Follow = follow

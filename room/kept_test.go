@@ -1,0 +1,791 @@
+package room_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/room"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+var errAway = errors.New("the store is away")
+
+// vault is a Memory that can be slow, away, and unsure.
+type vault struct {
+	room.Memory
+
+	mu      sync.Mutex
+	away    bool     // nothing is stored
+	silent  bool     // what is appended is stored, but said not to be
+	held    []func() // what waits for let; nil when nothing is held
+	queue   []func() // what is being done
+	working bool
+	pages   chan bool
+	found   func([]byte)
+	lost    [][]byte // what was stored in silence
+	saves   int
+	closed  int
+	on      int // pages being read
+	most    int
+	broken  bool // something was asked of it after Close
+}
+
+func (v *vault) Open(ctx context.Context, name string, found func([]byte)) (room.Kept, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.away {
+		return nil, errAway
+	}
+	v.found = found
+	k, err := v.Memory.Open(ctx, name, found)
+	return &box{k, v}, err
+}
+
+func (v *vault) set(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f()
+}
+
+// hold makes all that is asked for wait.
+func (v *vault) hold() { v.set(func() { v.held = []func(){} }) }
+
+// let does it.
+func (v *vault) let() {
+	var held []func()
+	v.set(func() { held, v.held = v.held, nil })
+	for _, f := range held {
+		v.do(f)
+	}
+}
+
+// do runs f now or when it is let.
+func (v *vault) do(f func()) {
+	v.mu.Lock()
+	if v.held != nil {
+		v.held = append(v.held, f)
+		v.mu.Unlock()
+		return
+	}
+	v.queue = append(v.queue, f)
+	if !v.working {
+		v.working = true
+		go v.work()
+	}
+	v.mu.Unlock()
+}
+
+// work does what is asked for in order, on a goroutine of its own.
+func (v *vault) work() {
+	for {
+		v.mu.Lock()
+		if len(v.queue) == 0 {
+			v.working = false
+			v.mu.Unlock()
+			return
+		}
+		f := v.queue[0]
+		v.queue = v.queue[1:]
+		v.mu.Unlock()
+		f()
+	}
+}
+
+type box struct {
+	room.Kept
+	v *vault
+}
+
+func (b *box) Save(state []byte, done func(error)) {
+	b.v.do(func() {
+		away := false
+		b.v.set(func() { away = b.v.away; b.v.saves++ })
+		if away {
+			done(errAway)
+			return
+		}
+		b.Kept.Save(state, done)
+	})
+}
+
+func (b *box) Append(message func(uint64) []byte, done func(uint64, error)) {
+	b.v.do(func() {
+		var away, silent bool
+		b.v.set(func() { away, silent = b.v.away, b.v.silent })
+		switch {
+		case silent:
+			b.Kept.Append(func(id uint64) []byte {
+				data := message(id)
+				b.v.set(func() { b.v.lost = append(b.v.lost, data) })
+				return data
+			}, func(uint64, error) {})
+			done(0, errAway)
+		case away:
+			done(0, errAway)
+		default:
+			b.Kept.Append(message, done)
+		}
+	})
+}
+
+func (b *box) Remove(id uint64, done func(bool, error)) {
+	b.v.do(func() {
+		away := false
+		b.v.set(func() { away = b.v.away })
+		if away {
+			done(false, errAway)
+			return
+		}
+		b.Kept.Remove(id, done)
+	})
+}
+
+func (b *box) Page(ctx context.Context, after, before int64, limit int) ([][]byte, bool, bool, error) {
+	b.v.mu.Lock()
+	b.v.broken = b.v.broken || b.v.closed > 0
+	b.v.on++
+	b.v.most = max(b.v.most, b.v.on)
+	gate, away := b.v.pages, b.v.away
+	b.v.mu.Unlock()
+	defer b.v.set(func() { b.v.on-- })
+	if away {
+		return nil, false, false, errAway
+	}
+	list, complete, more, err := b.Kept.Page(ctx, after, before, limit)
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return nil, false, false, context.Cause(ctx)
+		}
+	}
+	return list, complete, more, err
+}
+
+func (b *box) Close() {
+	b.v.let()
+	for working := true; working; { // what was asked for is answered
+		time.Sleep(time.Millisecond)
+		b.v.set(func() { working = b.v.working })
+	}
+	b.v.set(func() { b.v.broken = b.v.broken || b.v.on > 0; b.v.closed++ })
+	b.Kept.Close()
+}
+
+// keptIn is config with a store.
+func keptIn(v *vault) room.Config {
+	cfg := config()
+	cfg.Open = v.Open
+	return cfg
+}
+
+// reply is an answer that may not have come yet.
+type reply struct {
+	mu   sync.Mutex
+	done bool
+	v    amf.Value
+	err  error
+}
+
+// ask calls without waiting.
+func (p *peer) ask(method string, args ...amf.Value) *reply {
+	a := new(reply)
+	p.client.ServeCall(method, args, func(v amf.Value, err error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.done, a.v, a.err = true, v, err
+	})
+	return a
+}
+
+// String is the answer as far as it is known.
+func (a *reply) String() string {
+	synctest.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case !a.done:
+		return "pending"
+	case a.err != nil:
+		reason, wait := application(a.err)
+		if reason == "" {
+			reason = a.err.Error()
+		}
+		return fmt.Sprintf("%s (%v)", reason, wait)
+	}
+	return brief(a.v)
+}
+
+// restart lets everybody go and waits until the room has stopped.
+func restart(t *testing.T, people ...*peer) {
+	t.Helper()
+	for _, p := range people {
+		p.client.Leave(rtmp.ErrClosed)
+	}
+	time.Sleep(time.Minute)
+	synctest.Wait()
+}
+
+func query(pairs ...any) amf.Value {
+	o := amf.Object{}
+	for i := 0; i < len(pairs); i += 2 {
+		o = append(o, amf.Field{Name: pairs[i].(string), Value: amf.Number(pairs[i+1].(float64))})
+	}
+	return o
+}
+
+// told is a page in short: "1,2,3 complete more".
+func told(v amf.Value) string {
+	var ids []string
+	for _, m := range amf.Lookup(v, "messages").(amf.StrictArray) {
+		n, _ := amf.AsNumber(amf.Lookup(m, "id"))
+		ids = append(ids, fmt.Sprint(n))
+	}
+	s := strings.Join(ids, ",")
+	for _, name := range []string{"complete", "more"} {
+		if yes, _ := amf.AsBool(amf.Lookup(v, name)); yes {
+			s += " " + name
+		}
+	}
+	return s
+}
+
+func epochOf(v amf.Value) float64 {
+	n, _ := amf.AsNumber(amf.Lookup(v, "epoch"))
+	return n
+}
+
+func TestSayIsAnsweredWhenStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		ann, bob := join(t, h, "ann"), join(t, h, "bob")
+		v.hold()
+		first, second := ann.ask("say", amf.String("one")), bob.ask("say", amf.String("two"))
+		if got := first.String() + second.String() + ann.heard(); got != "pendingpending" {
+			t.Errorf("before it is stored: %s", got)
+		}
+		if got := told(bob.must("history")); got != " complete" {
+			t.Errorf("before it is stored: history %s", got)
+		}
+		v.let()
+		if got := first.String() + second.String(); got != "{id:1}{id:2}" {
+			t.Errorf("got %s", got)
+		}
+		want := "message({id:1 user:{id:u1 nick:ann role:user} text:one}) message({id:2 user:{id:u2 nick:bob role:user} text:two})"
+		if got := bob.heard(); got != want {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestSayThatIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		ann, mod := join(t, h, "ann"), moderate(t, h)
+		v.set(func() { v.away = true })
+		for range 3 * room.Burst { // the allowance is given back
+			if got := ann.ask("say", amf.String("x")).String(); got != "Messages cannot be stored at the moment. (2000)" {
+				t.Fatalf("got %s", got)
+			}
+		}
+		if s := ann.refused("say", amf.String("x")); s.Description != "Messages cannot be stored at the moment." {
+			t.Errorf("got %q", s.Description)
+		}
+		if got := mod.heard(); got != "" {
+			t.Errorf("others heard %s", got)
+		}
+		v.set(func() { v.away = false })
+		mod.must("slow", amf.Number(30))
+		v.set(func() { v.away = true })
+		ann.refused("say", amf.String("x"))
+		v.set(func() { v.away = false })
+		if got := brief(ann.must("say", amf.String("y"))); got != "{id:1}" {
+			t.Errorf("ids have a gap: %s", got)
+		}
+		if got := ann.ask("say", amf.String("z")).String(); !strings.HasPrefix(got, "Slow mode") {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestFoundLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		ann := join(t, h, "ann")
+		ann.say("one")
+		v.set(func() { v.silent = true })
+		ann.refused("say", amf.String("two"))
+		v.set(func() { v.silent = false })
+		ann.heard()
+		for range 2 { // the second time is no news
+			go v.found(v.lost[0])
+			synctest.Wait()
+		}
+		ann.say("three")
+		want := "message({id:2 user:{id:u1 nick:ann role:user} text:two}) message({id:3 user:{id:u1 nick:ann role:user} text:three})"
+		if got := ann.heard(); got != want {
+			t.Errorf("got %s", got)
+		}
+		if got := told(ann.must("history")); got != "1,2,3 complete" {
+			t.Errorf("got %s", got)
+		}
+		v.found([]byte("{")) // a damaged one is nobody's
+		v.set(func() { v.silent = true })
+		ann.refused("say", amf.String("four"))
+		v.set(func() { v.silent = false })
+		ann.say("five")    // told before
+		v.found(v.lost[1]) // what belongs above
+		if got := told(ann.must("history")); got != "1,2,3,4,5 complete" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestTheSameRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		from := func(ip, nick string) server.Request {
+			return server.Request{Args: amf.Args{amf.String(nick)}, Addr: netip.AddrPortFrom(netip.MustParseAddr(ip), 1)}
+		}
+		ann, _ := connectAs(t, h, from("203.0.113.6", "ann"))
+		mod := moderate(t, h)
+		bob, err := connectAs(t, h, from("203.0.113.5", "bob"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann.say("hello")
+		before := epochOf(ann.must("history"))
+		mod.must("title", amf.String("Blue"))
+		mod.must("topic", amf.String("tea"))
+		mod.must("tags", amf.StrictArray{amf.String("jazz")})
+		mod.must("slow", amf.Number(30))
+		mod.must("unlist", amf.Bool(true))
+		mod.must("ban", amf.String("bob"), amf.Number(600), amf.String("spam"))
+		mod.must("mute", amf.String("ann"), amf.Number(600))
+		mod.must("lock", amf.Bool(true))
+		restart(t, ann, mod, bob)
+		if v.closed != 1 {
+			t.Fatalf("closed %d times", v.closed)
+		}
+
+		mod = moderate(t, h)
+		mod.use(room.ObjectRoom, false)
+		for slot, want := range map[string]string{"title": "Blue", "topic": "tea", "slow": "30", "locked": "true"} {
+			if got := mod.slot(room.ObjectRoom, slot); got != want {
+				t.Errorf("%s: got %q", slot, got)
+			}
+		}
+		_, err = connectAs(t, h, from("203.0.113.5", "carl"))
+		if reason, _ := application(err); reason != "spam" {
+			t.Errorf("from bob's address: %v", err)
+		}
+		if _, err := connect(t, h, amf.String("ann")); err == nil || err.(*rtmp.StatusError).Description != "Room is locked." {
+			t.Errorf("the room is not locked: %v", err)
+		}
+		mod.must("lock", amf.Bool(false))
+		if _, wait := application(join(t, h, "ann").refused("say", amf.String("x"))); wait < 400e3 || wait > 600e3 {
+			t.Errorf("ann is muted for %v", wait)
+		}
+		page := mod.must("history")
+		if got := brief(amf.Lookup(page, "messages")); got != "[{id:1 user:{id:u1 nick:ann role:user} text:hello}]" || epochOf(page) != before {
+			t.Errorf("got %s, epoch %v", got, epochOf(page))
+		}
+		mod.heard()
+		mod.say("again")
+		if got := mod.heard(); got != "message({id:2 user:{id:u104 nick:mod role:moderator} text:again})" {
+			t.Errorf("got %s: u1 is somebody else", got)
+		}
+	})
+}
+
+func TestModeratorsAreAnsweredWhenStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		ann, mod := join(t, h, "ann"), moderate(t, h)
+		v.hold()
+		first, again := mod.ask("topic", amf.String("tea")), mod.ask("topic", amf.String("tea"))
+		if got := first.String() + again.String(); got != "pendingpending" {
+			t.Errorf("got %s", got)
+		}
+		if got := ann.heard(); got != "notice({text:The topic is now: tea})" {
+			t.Errorf("it holds at once: %s", got)
+		}
+		v.let()
+		if got := first.String() + again.String(); got != "nullnull" {
+			t.Errorf("got %s", got)
+		}
+		n := v.saves
+		mod.must("topic", amf.String("tea"))
+		if v.saves != n {
+			t.Error("stored what is stored")
+		}
+		v.set(func() { v.away = true })
+		want := "This holds now, but it cannot be stored at the moment. (2000)"
+		if got := mod.ask("topic", amf.String("coffee")).String(); got != want {
+			t.Errorf("got %s", got)
+		}
+		time.Sleep(time.Minute)
+		v.set(func() { v.away = false })
+		time.Sleep(room.SaveRetry) // it is tried again
+		synctest.Wait()
+		restart(t, ann, mod)
+		mod = moderate(t, h)
+		mod.use(room.ObjectRoom, false)
+		if got := mod.slot(room.ObjectRoom, "topic"); got != "coffee" {
+			t.Errorf("got %s", got)
+		}
+		v.set(func() { v.away = true })
+		mod.refused("topic", amf.String("water"))
+		mod.client.Leave(rtmp.ErrClosed)
+		synctest.Wait()
+		v.set(func() { v.away = false })
+		restart(t) // the last chance is when the room stops
+		mod = moderate(t, h)
+		mod.use(room.ObjectRoom, false)
+		if got := mod.slot(room.ObjectRoom, "topic"); got != "water" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestRemoveIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		ann, mod := join(t, h, "ann"), moderate(t, h)
+		ann.say("a")
+		ann.say("b")
+		ann.heard()
+		v.set(func() { v.away = true })
+		if got := mod.ask("remove", amf.Number(2)).String(); got != "The message cannot be removed at the moment. (2000)" {
+			t.Errorf("got %s", got)
+		}
+		v.set(func() { v.away = false })
+		v.hold()
+		a := mod.ask("remove", amf.Number(2))
+		if got := a.String() + ann.heard(); got != "pending" {
+			t.Errorf("got %s", got)
+		}
+		v.let()
+		if got := a.String() + ann.heard(); got != "nullremoved(2)" {
+			t.Errorf("got %s", got)
+		}
+		mod.refused("remove", amf.Number(2))
+		restart(t, ann, mod)
+		ann = join(t, h, "ann")
+		if got := told(ann.must("history")); got != "1 complete" {
+			t.Errorf("got %s", got)
+		}
+		if got := brief(ann.must("say", amf.String("c"))); got != "{id:3}" {
+			t.Errorf("an id was given twice: %s", got)
+		}
+	})
+}
+
+func TestHistoryEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		ann := join(t, h, "ann")
+		for range 5 {
+			ann.say("x")
+		}
+		epoch := epochOf(ann.must("history"))
+		restart(t, ann)
+		ann = join(t, h, "ann")
+		for _, c := range []struct {
+			q    amf.Value
+			want string
+		}{
+			{query("after", 3.0, "epoch", epoch), "4,5 complete"},
+			{query("after", 5.0, "epoch", epoch), " complete"},
+			{query("after", 3.0, "epoch", epoch-1, "limit", 3.0), "3,4,5 more"},
+			{query("after", 9.0, "epoch", epoch), "1,2,3,4,5"}, // has seen what is not here
+			{query("before", 3.0, "epoch", epoch+1), "1,2,3,4,5"},
+			{query("before", 3.0, "epoch", epoch), "1,2 complete"},
+			{query("after", 9.0), " complete"},
+		} {
+			if got := told(ann.must("history", c.q)); got != c.want {
+				t.Errorf("%s: got %q, want %q", brief(c.q), got, c.want)
+			}
+		}
+		v.Memory = room.Memory{} // all is lost
+		restart(t, ann)
+		ann = join(t, h, "ann")
+		page := ann.must("history", query("after", 3.0, "epoch", epoch))
+		if told(page) != "" || epochOf(page) <= epoch {
+			t.Errorf("got %s, epoch %v after %v", told(page), epochOf(page), epoch)
+		}
+	})
+}
+
+// TestEmptyChat has a state that knows of a chat which is gone.
+func TestEmptyChat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, state := range map[string]string{
+			"no chat":   `{"chatEpoch":5,"users":100,"topic":"tea"}`,
+			"no state":  `{"topic":"tea"}`,
+			"damaged":   `{"chatEp`,
+			"untouched": `{"chatEpoch":5,"topic":"tea"}`,
+		} {
+			var m room.Memory
+			k, _ := m.Open(t.Context(), "blue", nil)
+			k.Save([]byte(state), func(error) {})
+			cfg := config()
+			cfg.Open = m.Open
+			p := spectate(t, newHost(t, cfg))
+			if got := epochOf(p.must("history")); (got == 5) != (name == "untouched") {
+				t.Errorf("%s: epoch %v", name, got)
+			}
+			p.use(room.ObjectRoom, false)
+			if got := p.slot(room.ObjectRoom, "topic"); (got == "tea") != (name != "damaged") {
+				t.Errorf("%s: topic %q", name, got)
+			}
+		}
+	})
+}
+
+func TestKeep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		ann, mod := join(t, h, "ann"), moderate(t, h)
+		for range 30 {
+			time.Sleep(time.Second)
+			ann.say("x")
+		}
+		ann.heard()
+		mod.must("keep", amf.Number(10), amf.Number(0))
+		mod.must("keep", amf.Number(10), amf.Number(0)) // no news
+		if got := told(ann.must("history")); got != "21,22,23,24,25,26,27,28,29,30" {
+			t.Errorf("got %s", got)
+		}
+		ann.say("x")
+		if got := told(ann.must("history")); got != "22,23,24,25,26,27,28,29,30,31" {
+			t.Errorf("got %s", got)
+		}
+		mod.must("keep", amf.Number(10), amf.Number(0.5))
+		time.Sleep(11 * time.Hour)
+		ann.say("x")
+		restart(t, ann, mod)
+		time.Sleep(time.Hour)
+		ann, mod = join(t, h, "ann"), moderate(t, h)
+		if got := told(ann.must("history")); got != "32" {
+			t.Errorf("after half a day: %s", got)
+		}
+		mod.must("keep", amf.Number(0), amf.Number(7))
+		mod.must("keep", amf.Number(0), amf.Number(0))
+		want := "notice({text:What is said here is kept for 7 days.}) notice({text:What is said here is kept as everywhere on this server.})"
+		if got := ann.heard(); got != want {
+			t.Errorf("got %s", got)
+		}
+		for _, bad := range [][]amf.Value{
+			{}, {amf.Number(1)}, {amf.Number(-1), amf.Number(0)}, {amf.Number(1.5), amf.Number(0)}, {amf.Number(1), amf.Number(-1)},
+			{amf.Number(room.MaxKeepCount + 1), amf.Number(0)}, {amf.Number(1), amf.Number(room.MaxKeepDays + 1)}, {amf.String("1"), amf.Number(1)},
+		} {
+			mod.refused("keep", bad...)
+		}
+		if got := ann.refused("keep", amf.Number(1), amf.Number(1)).Description; got != "Not allowed." {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestServerKeepsLess has a server whose limits are below what is at hand.
+func TestServerKeepsLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{Memory: room.Memory{History: 5}}
+		cfg := keptIn(v)
+		cfg.History, cfg.HistoryAge = 5, time.Hour
+		h := newHost(t, cfg)
+		ann, mod := join(t, h, "ann"), moderate(t, h)
+		mod.must("keep", amf.Number(100), amf.Number(1)) // that is more: nothing changes
+		for range 9 {
+			time.Sleep(time.Second)
+			ann.say("x")
+		}
+		if got := told(ann.must("history")); got != "5,6,7,8,9" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+// long fills a room with more than it has at hand.
+func long(t *testing.T, h *server.Host) *peer {
+	t.Helper()
+	ann := join(t, h, "ann")
+	for range room.MaxCached + 100 {
+		time.Sleep(time.Second)
+		ann.say("x")
+	}
+	return ann
+}
+
+func TestReadingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{Memory: room.Memory{History: 2000}}
+		h := newHost(t, keptIn(v))
+		ann := long(t, h)
+		v.set(func() { v.pages = make(chan bool) })
+		q := query("after", 10.0, "limit", 2.0)
+		var asked []*reply
+		for range 5 {
+			asked = append(asked, ann.ask("history", q))
+		}
+		synctest.Wait()
+		if v.on != 1 {
+			t.Errorf("one client reads %d pages", v.on)
+		}
+		if got := told(ann.must("history", query("limit", 1.0))); got != "600 complete more" {
+			t.Errorf("what is at hand waits: %s", got)
+		}
+		var others []*peer
+		for range 2 * room.MaxReading {
+			p := spectate(t, h)
+			others = append(others, p)
+			asked = append(asked, p.ask("history", q), p.ask("history", q))
+		}
+		for range 2 * room.MaxReading {
+			go h.Call(t.Context(), "room/blue", "history", q)
+		}
+		synctest.Wait()
+		if v.on != room.MaxReading || v.most != room.MaxReading {
+			t.Errorf("%d pages are read", v.on)
+		}
+		others[len(others)-1].client.Leave(rtmp.ErrClosed)
+		others[0].client.Leave(rtmp.ErrClosed)
+		synctest.Wait()
+		close(v.pages)
+		for i, a := range asked {
+			gone := i == 5 || i == 6 || i >= len(asked)-2
+			if got := a.String(); got == "pending" || !gone && !strings.Contains(got, "id:11") {
+				t.Errorf("%d: got %s", i, got)
+			}
+		}
+		if v.most != room.MaxReading || v.on != 0 {
+			t.Errorf("%d pages were read at a time", v.most)
+		}
+	})
+}
+
+func TestTooManyReadings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{Memory: room.Memory{History: 2000}}
+		h := newHost(t, keptIn(v))
+		long(t, h)
+		v.set(func() { v.pages = make(chan bool) })
+		for range room.MaxReadingLocal + room.MaxWaiting {
+			go h.Call(t.Context(), "room/blue", "history", query("after", 1.0))
+		}
+		synctest.Wait()
+		if v.on != room.MaxReadingLocal {
+			t.Errorf("%d pages are read for the process itself", v.on)
+		}
+		if got := spectate(t, h).ask("history", query("after", 1.0)).String(); got != "Too many ask for old messages at the moment. (1000)" {
+			t.Errorf("got %s", got)
+		}
+		close(v.pages)
+	})
+}
+
+func TestRemovedWhileReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{Memory: room.Memory{History: 2000}}
+		h := newHost(t, keptIn(v))
+		ann, mod := long(t, h), moderate(t, h)
+		v.set(func() { v.pages = make(chan bool) })
+		a := ann.ask("history", query("after", 10.0, "limit", 3.0))
+		synctest.Wait()
+		mod.must("remove", amf.Number(12))
+		close(v.pages)
+		if got := a.String(); strings.Contains(got, "id:12") || !strings.Contains(got, "id:13") {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestReadingFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{Memory: room.Memory{History: 2000}}
+		h := newHost(t, keptIn(v))
+		ann := long(t, h)
+		v.set(func() { v.away = true })
+		q := query("after", 10.0)
+		if got := ann.ask("history", q).String(); got != "Old messages cannot be read at the moment. (2000)" {
+			t.Errorf("got %s", got)
+		}
+		v.set(func() { v.away, v.pages = false, make(chan bool) })
+		a := ann.ask("history", q)
+		time.Sleep(room.ReadTimeout)
+		if got := a.String(); got != "Old messages cannot be read at the moment. (2000)" {
+			t.Errorf("a store that does not answer: %s", got)
+		}
+	})
+}
+
+func TestRoomThatCannotBeOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{away: true}
+		h := newHost(t, keptIn(v))
+		_, err := connect(t, h, amf.String("ann"))
+		s, _ := errors.AsType[*rtmp.StatusError](err)
+		if s == nil || s.Code != rtmp.CodeConnectFailed || s.Description != "The room cannot be opened at the moment." {
+			t.Fatalf("got %v", err)
+		}
+		if _, wait := application(err); wait != 5000 {
+			t.Errorf("try again after %v", wait)
+		}
+		v.set(func() { v.away = false })
+		join(t, h, "ann").say("hello")
+	})
+}
+
+// TestStopWhileStoring stops a room whose store is slow: what is on its way is
+// stored, pages are given up, and the store is closed once, last.
+func TestStopWhileStoring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{Memory: room.Memory{History: 2000}}
+		h := newHost(t, keptIn(v))
+		ann := long(t, h)
+		v.set(func() { v.pages = make(chan bool) })
+		ann.ask("history", query("after", 10.0))
+		v.hold()
+		a := ann.ask("say", amf.String("last words"))
+		synctest.Wait()
+		h.Stop(t.Context())
+		if got := a.String(); got != "{id:601}" {
+			t.Errorf("got %s", got)
+		}
+		if v.closed != 1 || v.broken {
+			t.Errorf("closed %d times, used after that: %v", v.closed, v.broken)
+		}
+	})
+}
+
+// TestPanicCloses has a room that breaks: its store is closed all the same.
+func TestPanicCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		h := newHost(t, keptIn(v))
+		ann := join(t, h, "ann")
+		ann.client.Instance().Post(func() { panic("for the test") })
+		restart(t)
+		if v.closed != 1 {
+			t.Errorf("closed %d times", v.closed)
+		}
+	})
+}

@@ -1,0 +1,250 @@
+package room
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// How long it takes to open what is kept of a room, and when it makes sense to
+// try again what could not be stored.
+const (
+	OpenTimeout = 10 * time.Second
+	StoreRetry  = 2 * time.Second
+	SaveRetry   = 5 * time.Second
+)
+
+// idBlock is by how much the ids of users go on when a room starts again, so
+// that nobody is who said something before.
+const idBlock = 100
+
+// knowledge is what a room knows, as JSON: with it, a room that restarts is the
+// same room. The chat is kept message by message.
+type knowledge struct {
+	ChatEpoch int64     `json:"chatEpoch"` // when the history began, in ms since 1970
+	Users     int       `json:"users"`     // no user with a higher number has said anything; 0: nobody has
+	Title     string    `json:"title,omitempty"`
+	Topic     string    `json:"topic,omitempty"`
+	Tags      []string  `json:"tags,omitempty"`
+	Slow      int       `json:"slow,omitempty"` // seconds
+	Locked    bool      `json:"locked,omitempty"`
+	Unlisted  bool      `json:"unlisted,omitempty"`
+	Bans      sentences `json:"bans,omitempty"`
+	Mutes     sentences `json:"mutes,omitempty"`
+	Keep      keep      `json:"keep,omitzero"`
+}
+
+// saves is how the saving of what the room knows goes.
+type saves struct {
+	written []byte      // begun last
+	begun   int         // how many
+	on      int         // how many of them have not ended
+	failed  bool        // the last one
+	again   *time.Timer // tries once more; nil when that is not due
+}
+
+// open finds what is kept of the room. It blocks; nobody is in yet.
+func (r *Room) open() error {
+	ctx, cancel := context.WithTimeout(context.Background(), OpenTimeout)
+	defer cancel()
+	kept, err := r.cfg.Open(ctx, r.name, func(data []byte) {
+		for _, m := range parseMessages([][]byte{data}) {
+			r.in.Post(func() { r.said(m) })
+		}
+	})
+	if err != nil {
+		r.log.Error("room not opened", "err", err)
+		e := &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectFailed, Description: "The room cannot be opened at the moment."}
+		e.Application = because(e.Description, SaveRetry)
+		return e
+	}
+	r.kept = kept
+	r.in.Go(func(ctx context.Context) { // also when the room ends in a panic
+		<-ctx.Done()
+		r.reading.wg.Wait()
+		kept.Close()
+	})
+	r.chat.fill(parseMessages(kept.Newest()), int64(kept.Last()))
+	r.restore(kept.State())
+	return nil
+}
+
+// restore makes the room what it was. A history begins when there is none of
+// before: the chat that somebody remembers is not there any more.
+func (r *Room) restore(state []byte) {
+	var k knowledge
+	if state != nil {
+		if err := json.Unmarshal(state, &k); err != nil {
+			r.log.Error("room state not read", "err", err)
+			k = knowledge{}
+		}
+	}
+	if k.ChatEpoch == 0 || k.Users > 0 && r.chat.last == 0 {
+		k.ChatEpoch = int64(r.epoch)
+	}
+	r.chatEpoch, r.speakers, r.lastUser = k.ChatEpoch, k.Users, k.Users
+	r.title, r.topic, r.tags = k.Title, k.Topic, k.Tags
+	r.slow, r.locked, r.unlisted = time.Duration(k.Slow)*time.Second, k.Locked, k.Unlisted
+	r.bans, r.mutes, r.keeping = k.Bans, k.Mutes, k.Keep
+	if r.keeping != (keep{}) {
+		r.kept.Limit(r.keeping.Count, r.keeping.age())
+	}
+	r.saves.written = r.knowledge()
+}
+
+// knowledge is what has to be saved.
+func (r *Room) knowledge() []byte {
+	now := time.Now()
+	r.bans.drop(now)
+	r.mutes.drop(now)
+	data, _ := json.Marshal(knowledge{ // there is nothing in it that has no JSON
+		ChatEpoch: r.chatEpoch, Users: r.speakers, Title: r.title, Topic: r.topic, Tags: r.tags,
+		Slow: int(r.slow.Seconds()), Locked: r.locked, Unlisted: r.unlisted, Bans: r.bans, Mutes: r.mutes, Keep: r.keeping,
+	})
+	return data
+}
+
+// saved answers the call that is being served when all that the room knows is
+// stored.
+func (r *Room) saved() (amf.Value, error) {
+	s := &r.saves
+	if s.on == 0 && !s.failed && bytes.Equal(s.written, r.knowledge()) {
+		return amf.Null{}, nil
+	}
+	answer := r.in.Later()
+	r.save(func(err error) {
+		if err != nil {
+			answer(nil, fail("This holds now, but it cannot be stored at the moment.", StoreRetry))
+			return
+		}
+		answer(amf.Null{}, nil)
+	})
+	return nil, server.ErrPending
+}
+
+// save stores what the room knows, and tries again until it is. Done may run
+// anywhere, when the room has stopped.
+func (r *Room) save(done func(error)) {
+	s := &r.saves
+	s.written = r.knowledge()
+	s.begun++
+	s.on++
+	n := s.begun
+	r.kept.Save(s.written, func(err error) {
+		if !r.in.Post(func() { r.wasSaved(n, err); done(err) }) {
+			done(err)
+		}
+	})
+}
+
+func (r *Room) wasSaved(n int, err error) {
+	s := &r.saves
+	s.on--
+	if n < s.begun {
+		return // a later one says more
+	}
+	if err != nil && !s.failed {
+		r.log.Error("room state not stored", "err", err)
+	}
+	s.failed = err != nil
+	if s.failed && s.again == nil {
+		s.again = r.in.After(SaveRetry, func() {
+			s.again = nil
+			if s.failed && s.on == 0 {
+				r.save(func(error) {})
+			}
+		})
+	}
+}
+
+// spoken keeps in mind that there is a chat, and whose ids are in it.
+func (r *Room) spoken() {
+	if r.lastUser <= r.speakers {
+		return
+	}
+	r.speakers = r.lastUser + idBlock
+	r.save(func(error) {})
+}
+
+// keep is how much of the chat is kept; 0 is as much as the server does.
+type keep struct {
+	Count int     `json:"count,omitempty"`
+	Days  float64 `json:"days,omitempty"`
+}
+
+func (k keep) age() time.Duration { return time.Duration(k.Days * 24 * float64(time.Hour)) }
+
+// Bounds of keep.
+const (
+	MaxKeepCount = 1_000_000
+	MaxKeepDays  = 3650
+)
+
+// setKeep is keep(count, days): how much of the chat is kept here, if that is
+// less than the server keeps; 0 is as much.
+func (r *Room) setKeep(args amf.Args) error {
+	k := keep{}
+	count, ok := amf.AsNumber(args.At(0))
+	if k.Count = int(clampNumber(count, MaxKeepCount)); !ok || float64(k.Count) != count {
+		return fail(fmt.Sprintf("The count must be a whole number from 0 to %d.", MaxKeepCount), 0)
+	}
+	days, ok := amf.AsNumber(args.At(1))
+	if k.Days = clampNumber(days, MaxKeepDays); !ok || k.Days != days {
+		return fail(fmt.Sprintf("The days must be a number from 0 to %d.", MaxKeepDays), 0)
+	}
+	if k == r.keeping {
+		return nil
+	}
+	r.keeping = k
+	r.kept.Limit(k.Count, k.age())
+	r.notify(k.String())
+	return nil
+}
+
+// clampNumber is n between 0 and most; 0 when it is no number.
+func clampNumber(n float64, most int) float64 {
+	if !(n > 0) {
+		return 0
+	}
+	return min(n, float64(most))
+}
+
+// String is k as people are told.
+func (k keep) String() string {
+	switch {
+	case k.Count > 0 && k.Days > 0:
+		return fmt.Sprintf("What is said here is kept for %v days, at most %d messages.", k.Days, k.Count)
+	case k.Count > 0:
+		return fmt.Sprintf("Of what is said here, at most %d messages are kept.", k.Count)
+	case k.Days > 0:
+		return fmt.Sprintf("What is said here is kept for %v days.", k.Days)
+	}
+	return "What is said here is kept as everywhere on this server."
+}
+
+// trim forgets what is too much or too old to be shown.
+func (r *Room) trim() {
+	count, age := less(r.keeping.Count, r.cfg.History), less(r.keeping.age(), r.cfg.HistoryAge)
+	if count == 0 {
+		count = MaxCached
+	}
+	var oldest int64
+	if age > 0 {
+		oldest = time.Now().Add(-age).UnixMilli()
+	}
+	r.chat.trim(count, oldest)
+}
+
+// less returns the smaller bound; 0 is none.
+func less[T int | time.Duration](a, b T) T {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,69 @@
+package room
+
+import (
+	"strings"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// OnDrain tells the lobby and the people that the server restarts: of them those whom the server
+// itself cannot ask to come back, in a call.
+func (r *Room) OnDrain(retryAfter time.Duration) {
+	r.restarting = true
+	r.report()
+	push := &server.Push{Method: "restarting", Args: []amf.Value{
+		amf.Object{{Name: "retryAfter", Value: amf.Number(retryAfter.Milliseconds())}},
+	}}
+	for _, p := range r.people {
+		if !p.client.Reconnects() {
+			p.client.Push(push)
+		}
+	}
+}
+
+// move is move(room), for moderators: it sends the audience to another room.
+// Who publishes stays, and so do the moderators.
+func (r *Room) move(from *server.Client, args amf.Args) (amf.Value, error) {
+	return r.moderated(func(args amf.Args) error { return r.send(from, args) })(from, args)
+}
+
+func (r *Room) send(from *server.Client, args amf.Args) error {
+	other, _ := amf.AsString(args.At(0))
+	switch {
+	case !ValidName(other):
+		return fail("Room name is not valid.", 0)
+	case other == r.name:
+		return fail("This is the room "+other+" already.", 0)
+	}
+	by := "The operator"
+	if p := personOf(from); p != nil {
+		by = p.nick
+	}
+	text := by + " sends everybody to the room " + other + "."
+	r.notify(text)
+	for _, p := range r.people {
+		if p.role == roleModerator || len(p.publishing) > 0 {
+			continue
+		}
+		uri := r.addressOf(p.client, other)
+		p.client.Push(&server.Push{Method: "moved", Args: []amf.Value{amf.Object{
+			{Name: "room", Value: amf.String(other)}, {Name: "by", Value: amf.String(by)}, {Name: "url", Value: amf.String(uri)},
+		}}})
+		if p.via() == "rtmp" {
+			p.client.Reconnect(uri, text, 0)
+		}
+	}
+	return nil
+}
+
+// addressOf is the address of another room, as the client writes that of this
+// one: it may know the server by a name of its own.
+func (r *Room) addressOf(c *server.Client, other string) string {
+	uri, _, _ := strings.Cut(c.URI(), "?")
+	if base, ok := strings.CutSuffix(strings.TrimRight(uri, "/"), "/"+r.name); ok && strings.Contains(base, "://") {
+		return base + "/" + other
+	}
+	return r.cfg.PublicRTMP + "/room/" + other
+}

@@ -1,0 +1,147 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// How many pages of what is kept are read at a time.
+const (
+	MaxReading      = 8                // of a room; of each client one
+	MaxReadingLocal = 4                // of programs that ask by HTTP
+	MaxWaiting      = 1000             // and so many wait for their turn
+	ReadTimeout     = 10 * time.Second // for one page
+)
+
+// errLeft answers who left while he waited for a page.
+var errLeft = errors.New("room: client left")
+
+// reading is a page that somebody asked for, which has to be looked up.
+type reading struct {
+	client *server.Client
+	page   page
+	gap    bool // the page is not what was asked for: that is gone
+	answer func(amf.Value, error)
+}
+
+// readings are those of a room.
+type readings struct {
+	waiting []*reading
+	busy    map[*server.Client]int // how many are on
+	on      int                    // of all clients
+	removed []int64                // messages, while pages were on that may still have them
+	wg      sync.WaitGroup         // those that are on
+}
+
+// historyOf is the method history.
+func (r *Room) historyOf(from *server.Client, args amf.Args) (amf.Value, error) {
+	p, err := parsePage(args.At(0))
+	if err != nil {
+		return nil, server.Fail("history: " + err.Error())
+	}
+	r.trim()
+	// Who has seen more than there is has seen what was lost with the power.
+	gap := p.epoch >= 0 && (p.epoch != r.chatEpoch || p.after > r.chat.last)
+	if gap {
+		p.after, p.before = -1, -1
+	}
+	if found, more, ok := r.chat.page(p); ok {
+		return r.pageValue(found, !gap, more), nil
+	}
+	if len(r.reading.waiting) >= MaxWaiting {
+		return nil, fail("Too many ask for old messages at the moment.", time.Second)
+	}
+	r.reading.waiting = append(r.reading.waiting, &reading{from, p, gap, r.in.Later()})
+	r.readNext()
+	return nil, server.ErrPending
+}
+
+// pageValue is the answer of history.
+func (r *Room) pageValue(found []message, complete, more bool) amf.Value {
+	messages := make(amf.StrictArray, len(found))
+	for i, m := range found {
+		messages[i] = m.value()
+	}
+	return amf.Object{
+		{Name: "epoch", Value: amf.Number(r.chatEpoch)},
+		{Name: "messages", Value: messages},
+		{Name: "complete", Value: amf.Bool(complete)},
+		{Name: "more", Value: amf.Bool(more)},
+		{Name: "last", Value: amf.Number(r.chat.last)},
+	}
+}
+
+// readNext begins to read what may be read now.
+func (r *Room) readNext() {
+	w := &r.reading
+	for i := 0; i < len(w.waiting) && w.on < MaxReading; {
+		next, share := w.waiting[i], 1
+		if next.client.Local() {
+			share = MaxReadingLocal
+		}
+		if w.busy[next.client] >= share {
+			i++
+			continue
+		}
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+		r.read(next)
+	}
+}
+
+// read looks up a page beside the room, which waits for it when it stops.
+func (r *Room) read(a *reading) {
+	w := &r.reading
+	if w.busy == nil {
+		w.busy = make(map[*server.Client]int)
+	}
+	w.busy[a.client]++
+	w.on++
+	w.wg.Add(1)
+	r.in.Go(func(ctx context.Context) {
+		defer w.wg.Done()
+		ctx, cancel := context.WithTimeout(ctx, ReadTimeout)
+		defer cancel()
+		list, complete, more, err := r.kept.Page(ctx, a.page.after, a.page.before, a.page.limit)
+		found := parseMessages(list)
+		if !r.in.Post(func() { r.wasRead(a, found, complete, more, err) }) {
+			a.answer(nil, errLeft)
+		}
+	})
+}
+
+// wasRead answers. What was removed meanwhile is left out, and what was stored
+// but not yet told: the message itself is on its way.
+func (r *Room) wasRead(a *reading, found []message, complete, more bool, err error) {
+	w := &r.reading
+	if w.busy[a.client]--; w.busy[a.client] == 0 {
+		delete(w.busy, a.client)
+	}
+	w.on--
+	if err != nil {
+		r.log.Warn("chat not read", "err", err)
+		a.answer(nil, fail("Old messages cannot be read at the moment.", StoreRetry))
+	} else {
+		found = slices.DeleteFunc(found, func(m message) bool { return m.ID > r.chat.last || slices.Contains(w.removed, m.ID) })
+		a.answer(r.pageValue(found, complete && !a.gap, more), nil)
+	}
+	if w.on == 0 {
+		w.removed = nil
+	}
+	r.readNext()
+}
+
+// readNoMore forgets what a client who leaves was waiting for.
+func (r *Room) readNoMore(c *server.Client) {
+	r.reading.waiting = slices.DeleteFunc(r.reading.waiting, func(a *reading) bool {
+		if a.client == c {
+			a.answer(nil, errLeft)
+		}
+		return a.client == c
+	})
+}

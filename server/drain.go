@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// RetryAfter is when who is sent away or refused by a host that stops should
+// come back, at the earliest.
+const RetryAfter = time.Second
+
+// leaving is what people are told of a host that stops.
+const leaving = "The server restarts: come back in a moment."
+
+// Drain is the first half of an orderly end; Stop is the second. From now on
+// nobody new is let in: who comes is told AppShutdown, and when to come back.
+// Applications hear of it, and clients that understand it are asked to
+// reconnect. Drain returns when those have left, or ctx ends: at once when
+// there are none. The others stay until Stop: waiting brings them nothing.
+func (h *Host) Drain(ctx context.Context) {
+	h.mu.Lock()
+	h.draining = true
+	all := slices.Collect(maps.Values(h.instances))
+	h.mu.Unlock()
+	for _, in := range all {
+		in.post(in.dismiss)
+	}
+	for _, in := range all {
+		select {
+		case <-in.dismissed:
+		case <-in.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// dismiss asks everybody who understands it to leave.
+func (in *Instance) dismiss() {
+	in.draining = true
+	if d, ok := in.code.(Drainer); ok && in.startErr == nil && !in.broken {
+		d.OnDrain(RetryAfter)
+	}
+	for _, c := range in.clients {
+		in.ask(c)
+	}
+	in.empty()
+}
+
+// ask asks a client of a draining instance to leave, if it understands that.
+func (in *Instance) ask(c *Client) {
+	if c.Reconnect("", leaving, RetryAfter) {
+		c.asked = true
+		in.asked++
+	}
+}
+
+// empty says so when all who were asked have left.
+func (in *Instance) empty() {
+	if in.draining && in.asked == 0 && !in.emptiedOut {
+		in.emptiedOut = true
+		close(in.dismissed)
+	}
+}
+
+// Reconnects reports whether the client says that it understands Reconnect.
+func (c *Client) Reconnects() bool { return c.req.Reconnects }
+
+// Reconnect asks the client to connect anew, to uri ("": where it is now) and
+// not before retryAfter has passed (Enhanced RTMP v2, "NetConnection.Connect
+// .ReconnectRequest"). A client that does not understand it is not asked, and
+// the answer is false.
+func (c *Client) Reconnect(uri, description string, retryAfter time.Duration) bool {
+	if !c.Reconnects() {
+		return false
+	}
+	info := &rtmp.StatusError{
+		Level: rtmp.LevelStatus, Code: rtmp.CodeReconnectRequest, Description: description,
+		Application: amf.Object{{Name: "retryAfter", Value: amf.Number(retryAfter.Milliseconds())}},
+	}
+	if uri != "" {
+		info.Extra = []amf.Field{{Name: "tcUrl", Value: amf.String(uri)}}
+	}
+	c.Push(&Push{Status: info})
+	return true
+}
+
+// restarting is the refusal of a host that stops.
+func restarting() *rtmp.StatusError {
+	return &rtmp.StatusError{
+		Level: rtmp.LevelError, Code: rtmp.CodeConnectShutdown, Description: leaving,
+		Application: amf.Object{
+			{Name: "reason", Value: amf.String(leaving)},
+			{Name: "retryAfter", Value: amf.Number(RetryAfter.Milliseconds())},
+		},
+	}
+}
