@@ -422,6 +422,7 @@ func TestTunnelWaitsForTheOwner(t *testing.T) {
 			t.Error("let in after it has gone")
 		}
 		time.Sleep(30 * time.Second)
+		synctest.Wait()
 		if left := s.apps["a"].left; len(left) != 2 {
 			t.Errorf("left: %v", left)
 		}
