@@ -1,11 +1,14 @@
 package room_test
 
 import (
+	"context"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"foyer/server/amf"
+	"foyer/server/sharedobject"
 )
 
 func TestObjects(t *testing.T) {
@@ -60,4 +63,37 @@ func TestUsersShareObjects(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+}
+
+// TestUsersKeepObjects: what users write into a persistent object of theirs is
+// there when the room is started again.
+func TestUsersKeepObjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := memory{}
+		for i, want := range []string{"", "x"} {
+			h := newHost(t, config())
+			h.Objects = kept
+			ann := join(t, h, "ann")
+			ann.use("public/board", true)
+			if got := ann.slot("public/board", "line"); got != want {
+				t.Errorf("start %d: got %q, want %q", i, got, want)
+			}
+			ann.client.ServeSharedObject(&sharedobject.Message{Name: "public/board", Persistent: true,
+				Events: []sharedobject.Event{{Type: sharedobject.RequestChange, Slot: "line", Value: amf.String("x")}}})
+			synctest.Wait()
+			h.Stop(t.Context())
+		}
+	})
+}
+
+// memory is a server.ObjectStore of one instance.
+type memory map[string][]byte
+
+func (m memory) LoadObjects(context.Context, string) (map[string][]byte, error) {
+	return maps.Clone(m), nil
+}
+
+func (m memory) SaveObject(_, object string, data []byte, done func(error)) {
+	m[object] = data
+	done(nil)
 }

@@ -190,7 +190,18 @@ func (c *Client) ServeSharedObject(m *sharedobject.Message) {
 	if wait := c.quota.take(weigh(m), time.Now()); wait > 0 {
 		<-time.After(wait)
 	}
-	c.later(func() { c.in.serveSharedObject(c, m) })
+	c.calls.take()
+	if !c.in.post(func() {
+		waits := false
+		defer func() {
+			if !waits {
+				c.calls.give()
+			}
+		}()
+		waits = c.in.serveSharedObject(c, m)
+	}) {
+		c.calls.give()
+	}
 }
 
 // later posts f on behalf of the peer, at the cost of a credit. It reports

@@ -50,6 +50,10 @@
 // one turn of the instance changes, a turn being what had come in while the
 // last one ran, reaches a subscriber as one message.
 //
+// With [Host].Objects persistent ones are stored. They are read when their
+// instance starts, and nothing is told of them that is not stored: a change
+// that cannot be is taken back and answered with SharedObject.Flush.Failed.
+//
 // # Streams
 //
 // A client publishes under a name that [Publisher] gives it, and from then on

@@ -34,6 +34,7 @@ type Host struct {
 	// ("room/blue") and the public name, before the first message; nil: nobody
 	// is told. It runs on the instance's goroutine and must not block.
 	OnStream func(instance, name string, s *relay.Stream)
+	Objects  ObjectStore                                                       // keeps persistent shared objects; nil: they live as temporary ones do
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
 	// Places says where instances of HandleClaimed run; nil: here.
 	Places Places

@@ -67,11 +67,12 @@ type Instance struct {
 	next       int              // the first of batch that has not run
 	links      map[*link]bool
 	objects    map[objectKey]*object
-	held       []*object // those the application holds
-	touched    []*object // those clients changed in this turn
-	created    int       // how many objects clients made
-	bytes      int       // what clients wrote into objects
-	version    uint32    // above every version of an object that is gone
+	held       []*object          // those the application holds
+	touched    []*object          // those clients changed in this turn
+	records    map[string]*record // what is stored of persistent ones
+	created    int                // how many objects clients made
+	bytes      int                // what clients wrote into objects
+	version    uint32             // above every version of an object that is gone
 	streams    map[string]*stream
 }
 

@@ -30,6 +30,9 @@ func (in *Instance) run() {
 func (in *Instance) start() {
 	in.startErr = errors.New("application panicked")
 	err := in.place()
+	if err == nil && in.tunnel == nil {
+		err = in.loadObjects()
+	}
 	if err == nil {
 		err = in.code.OnAppStart(in)
 	}
@@ -153,7 +156,11 @@ func (in *Instance) end() {
 		l.goodbye()
 	}
 	in.cancel()
-	in.wg.Wait()
+	in.wg.Wait() // for saves, too
+	if in.startErr == nil && !in.broken && !in.lost {
+		in.saveRest()
+		in.wg.Wait()
+	}
 	if in.disclaim != nil {
 		in.disclaim()
 	}

@@ -13,7 +13,7 @@ import (
 // sharedobject. They do not hold for the application.
 const (
 	MaxObjects        = 64        // in use by one client
-	MaxCreatedObjects = 256       // made by the clients of one instance
+	MaxCreatedObjects = 256       // made by the clients of one instance, those that are only stored too
 	MaxObjectBytes    = 512 << 10 // in the slots of one of those, names included: a newcomer gets it all at once
 	MaxCreatedBytes   = 16 << 20  // in the slots of those together
 )
@@ -40,88 +40,133 @@ type objectKey struct {
 // object is a shared object of an instance.
 type object struct {
 	*sharedobject.Object[*Client]
-	held    bool           // by the application, for the life of the instance
-	touched bool           // in Instance.touched
-	sizes   map[string]int // of the slots, while only clients know the object
-	bytes   int            // of those together
+	held    bool     // by the application, for the life of the instance
+	touched bool     // in Instance.touched
+	counted bool     // in Instance.created, and bytes in Instance.bytes
+	bytes   int      // in the slots
+	durable *durable // nil: it is not stored
 }
 
 // SharedObject is SharedObject.get: the instance's own handle, made if need
 // be. An object that the application holds lives as long as the instance.
-// What one turn of the instance changes reaches a subscriber as one message.
+// What one turn of the instance changes reaches a subscriber as one message; of
+// a persistent object once it is stored, however long that takes.
 // Instance goroutine only.
 func (in *Instance) SharedObject(name string, persistent bool) *sharedobject.Object[*Client] {
 	key := objectKey{name, persistent}
 	o := in.objects[key]
 	if o == nil {
 		o = in.makeObject(key)
-	} else if !o.held {
-		in.created--
-		in.shrink(o)
 	}
 	if !o.held {
+		in.uncount(o)
 		o.held = true
 		in.held = append(in.held, o)
 	}
 	return o.Object
 }
 
-// makeObject makes an object whose first version is above that of any earlier
-// life of it, so that nobody takes it for the old one: within this instance by
-// counting, across restarts by lot.
+// makeObject makes an object as it was stored; otherwise one whose first version
+// is above that of any earlier life of it, so that nobody takes it for the old
+// one: within this instance by counting, across restarts by lot.
 func (in *Instance) makeObject(key objectKey) *object {
-	// Any number will do but one near those of an earlier life: a client that
-	// comes back with an old version would be taken to have missed only a little.
-	first := max(rand.Uint32()>>1, in.version+1)
-	o := &object{Object: sharedobject.New[*Client](key.name, key.persistent, first)}
+	o := new(object)
+	rec := in.recall(key)
+	if rec != nil {
+		o.counted, o.bytes = true, rec.bytes
+		o.Object, _ = sharedobject.Restore[*Client](key.name, rec.data) // nil when it is bad
+	}
+	if o.Object == nil {
+		// Any number will do but one near those of an earlier life: a client that
+		// comes back with an old version would be taken to have missed only a little.
+		first := max(rand.Uint32()>>1, in.version+1)
+		o.Object = sharedobject.New[*Client](key.name, key.persistent, first)
+	}
 	if in.objects == nil {
 		in.objects = make(map[objectKey]*object)
 	}
 	in.objects[key] = o
 	if key.persistent {
-		in.log.Info("persistent shared object is kept in memory only", "object", key.name)
+		in.keepObject(o, rec)
 	}
 	return o
 }
 
-// serveSharedObject takes what a client asks for.
-func (in *Instance) serveSharedObject(c *Client, m *sharedobject.Message) {
+// count makes an object one of those that clients made.
+func (in *Instance) count(o *object) {
+	if !o.counted {
+		o.counted = true
+		in.created++
+	}
+}
+
+func (in *Instance) uncount(o *object) {
+	if o.counted {
+		o.counted = false
+		in.created--
+		in.bytes -= o.bytes
+		o.bytes = 0
+	}
+}
+
+// serveSharedObject takes what a client asks for. It reports true when that has
+// to wait, and the client's credit with it.
+func (in *Instance) serveSharedObject(c *Client, m *sharedobject.Message) (waits bool) {
 	if in.broken || c.state != clientAccepted || c.req.node == forPull {
-		return
+		return false
 	}
 	if in.tunnel != nil {
 		in.tunnel.sharedObject(c, m)
-		return
+		return false
 	}
-	for _, e := range m.Events {
-		switch e.Type {
-		case sharedobject.Use:
-			in.use(c, m)
-		case sharedobject.Release:
+	if o := in.objects[objectKey{m.Name, m.Persistent}]; o != nil && o.saving() {
+		in.enqueue(o, c, m)
+		return true
+	}
+	in.obey(c, m, nil)
+	return false
+}
+
+// obey does what a client asks for; allowed is nil when that is still to be
+// decided. A client that has left meanwhile gets nothing more.
+func (in *Instance) obey(c *Client, m *sharedobject.Message, allowed []bool) {
+	if o := in.objects[objectKey{m.Name, m.Persistent}]; o != nil && o.durable != nil {
+		o.durable.postponed = false
+	}
+	for i, e := range m.Events {
+		switch {
+		case e.Type == sharedobject.Release:
 			in.release(c, objectKey{m.Name, m.Persistent})
-		default:
-			in.change(c, m, e)
+		case e.Type != sharedobject.Use:
+			in.change(c, m, e, allowed != nil && allowed[i] || allowed == nil && in.canWrite(c, m, e))
+		case c.state == clientAccepted:
+			in.use(c, m)
 		}
 	}
+}
+
+func (in *Instance) canWrite(c *Client, m *sharedobject.Message, e sharedobject.Event) bool {
+	return in.sharer != nil && in.sharer.CanWrite(c, m.Name, e.Slot)
 }
 
 // use subscribes a client, unless one of the reasons below is against it.
 func (in *Instance) use(c *Client, m *sharedobject.Message) {
 	key := objectKey{m.Name, m.Persistent}
-	o := in.objects[key]
+	o, rec := in.objects[key], in.recall(key)
 	other := in.objects[objectKey{m.Name, !m.Persistent}]
 	switch {
 	case other != nil && other.held && (o == nil || !o.held):
 		c.refuseObject(m, sharedobject.CodeBadPersistence)
 	case !in.canRead(c, o, m):
 		c.refuseObject(m, sharedobject.CodeNoReadAccess)
-	case o == nil && (in.created >= MaxCreatedObjects || !sharedobject.ValidName(m.Name)),
+	case o == nil && rec == nil && (in.created >= MaxCreatedObjects || !sharedobject.ValidName(m.Name)),
+		rec != nil && rec.bad && (o == nil || !o.held),
 		len(c.objects) >= MaxObjects && !slices.Contains(c.objects, o):
 		c.refuseObject(m, sharedobject.CodeObjectCreationFailed)
 	default:
 		if o == nil {
 			o = in.makeObject(key)
-			in.created++
+			in.count(o)
 		}
 		if !slices.Contains(c.objects, o) {
 			c.objects = append(c.objects, o)
@@ -139,13 +184,12 @@ func (in *Instance) canRead(c *Client, o *object, m *sharedobject.Message) bool 
 }
 
 // change takes a request to change an object, which the client must be using.
-func (in *Instance) change(c *Client, m *sharedobject.Message, e sharedobject.Event) {
+func (in *Instance) change(c *Client, m *sharedobject.Message, e sharedobject.Event, allowed bool) {
 	o := in.objects[objectKey{m.Name, m.Persistent}]
 	if o == nil || !o.Subscribed(c) {
 		c.refuseObject(m, sharedobject.CodeNoWriteAccess)
 		return
 	}
-	allowed := in.sharer != nil && in.sharer.CanWrite(c, m.Name, e.Slot)
 	in.touch(o)
 	if allowed && !in.fits(o, e) {
 		o.Refuse(c, codeTooMuch)
@@ -155,7 +199,7 @@ func (in *Instance) change(c *Client, m *sharedobject.Message, e sharedobject.Ev
 		in.log.Debug("shared object request refused", "client", c.ID(), "object", m.Name, "err", err)
 		return
 	}
-	in.resize(o, e)
+	in.resize(o)
 }
 
 // allowance is what a client may still ask of shared objects. It is owned by
@@ -202,7 +246,7 @@ func (in *Instance) fits(o *object, e sharedobject.Event) bool {
 	if o.held || e.Type != sharedobject.RequestChange {
 		return true
 	}
-	more := size(e) - o.sizes[e.Slot]
+	more := size(e) - o.SlotBytes(e.Slot)
 	return o.bytes+more <= MaxObjectBytes && in.bytes+more <= MaxCreatedBytes
 }
 
@@ -212,31 +256,11 @@ func size(e sharedobject.Event) int {
 }
 
 // resize keeps count of what clients have written.
-func (in *Instance) resize(o *object, e sharedobject.Event) {
-	switch {
-	case o.held || e.Type == sharedobject.SendMessage:
-		return
-	case e.Type == sharedobject.RequestClear || e.Type == sharedobject.Clear:
-		in.shrink(o)
-		return
+func (in *Instance) resize(o *object) {
+	if o.counted {
+		in.bytes += o.Bytes() - o.bytes
+		o.bytes = o.Bytes()
 	}
-	if o.sizes == nil {
-		o.sizes = make(map[string]int)
-	}
-	more := -o.sizes[e.Slot]
-	delete(o.sizes, e.Slot)
-	if _, there := o.Value(e.Slot); there {
-		o.sizes[e.Slot] = size(e)
-		more += size(e)
-	}
-	o.bytes += more
-	in.bytes += more
-}
-
-// shrink forgets what an object has been counted for.
-func (in *Instance) shrink(o *object) {
-	in.bytes -= o.bytes
-	o.sizes, o.bytes = nil, 0
 }
 
 // refuseObject tells a client, and it alone, that it may not.
@@ -258,6 +282,10 @@ func (in *Instance) release(c *Client, key objectKey) {
 
 func (in *Instance) releaseAll(c *Client) {
 	for _, o := range c.objects {
+		if o.saving() {
+			o.durable.queue = append(o.durable.queue, waiting{c: c}) // behind what it has asked for
+			continue
+		}
 		o.Release(c)
 		in.discard(o)
 	}
@@ -265,14 +293,19 @@ func (in *Instance) releaseAll(c *Client) {
 }
 
 // discard ends an object with its last user, unless the application holds it.
+// One that is stored stays counted, and comes back when it is used.
 func (in *Instance) discard(o *object) {
-	if o.held || o.Subscribers() > 0 {
+	if o.held || o.Subscribers() > 0 || o.busy() {
 		return
 	}
+	key := objectKey{o.Name(), o.Persistent()}
 	in.version = max(in.version, o.Version())
-	in.created--
-	in.shrink(o)
-	delete(in.objects, objectKey{o.Name(), o.Persistent()})
+	if rec := in.recall(key); rec != nil {
+		rec.bytes = o.bytes
+	} else {
+		in.uncount(o)
+	}
+	delete(in.objects, key)
 }
 
 // touch remembers that a client may have changed an object.
@@ -287,20 +320,27 @@ func (in *Instance) touch(o *object) {
 // are told alike is one Push, so that it is encoded once.
 func (in *Instance) flush() {
 	for _, o := range in.held {
-		o.flush()
+		in.flushObject(o)
 	}
 	for i, o := range in.touched {
 		o.touched = false
-		o.flush()
+		in.flushObject(o)
 		in.touched[i] = nil
 	}
 	in.touched = in.touched[:0]
 }
 
-func (o *object) flush() {
-	if !o.Dirty() {
-		return
+func (in *Instance) flushObject(o *object) {
+	switch {
+	case !o.Dirty():
+	case o.durable != nil:
+		in.flushDurable(o)
+	default:
+		o.flush()
 	}
+}
+
+func (o *object) flush() {
 	pushes := make(map[*sharedobject.Message]*Push)
 	o.Flush(func(c *Client, m *sharedobject.Message) {
 		p := pushes[m]

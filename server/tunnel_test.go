@@ -209,10 +209,24 @@ func TestTunnelPassesEverything(t *testing.T) {
 	})
 }
 
+// ownersOnly is the ObjectStore of a node that owns nothing.
+type ownersOnly struct{ t *testing.T }
+
+func (o ownersOnly) LoadObjects(context.Context, string) (map[string][]byte, error) {
+	o.t.Error("objects loaded")
+	return nil, nil
+}
+
+func (o ownersOnly) SaveObject(_, _ string, _ []byte, done func(error)) {
+	o.t.Error("object saved")
+	done(nil)
+}
+
 func TestTunnelSharedObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
 		defer s.close()
+		s.hosts["b"].Objects = ownersOnly{t}
 		one := mustDial(t, &s.net, "rtmp://a/app/x", amf.String("one"))
 		two := mustDial(t, &s.net, "rtmp://b/app/x", amf.String("two"))
 		use := func(c *caller, name string, events ...sharedobject.Event) {

@@ -87,6 +87,10 @@ func testSharedObject(t *testing.T, browser context.Context) {
 	b.same("no right", load+`hear(1, {event: "change", slot: "a", value: 0}); so.setProperty("a", 1); so.setProperty("b", 1);
 		hear(1, {event: "status", code: "SharedObject.NoWriteAccess", level: "error"}); return [codes, so.data];`,
 		`[["SharedObject.NoWriteAccess"],{"a":0,"b":1}]`)
+	b.same("not stored", load+`hear(1, {event: "change", slot: "a", value: 0}); so.setProperty("a", 1);
+		hear(1, {event: "status", code: "SharedObject.Flush.Failed", level: "error"}); return [codes, so.data];`,
+		`[["SharedObject.Flush.Failed"],{"a":0}]`)
+	b.same("no use", load+`so.setProperty("a", 1); hear(0, {event: "status", code: "SharedObject.NoReadAccess", level: "error"}); return so.data;`, `{"a":1}`)
 	b.same("remove", load+`hear(1, {event: "change", slot: "a", value: 3}); hear(2, {event: "remove", slot: "a"}); return [lists[1], so.data];`,
 		`[[{"code":"delete","name":"a","oldValue":3}],{}]`)
 	b.same("removing", load+`so.setProperty("a"); return sent.at(-1).events;`, `[{"event":"requestRemove","slot":"a"}]`)

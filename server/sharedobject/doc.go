@@ -20,6 +20,10 @@
 // Success, and the one who was first gets the other's Change after it. The
 // owner never answers a request with somebody else's value.
 //
+// An object that has to be stored is told so with Store. Hold returns a snapshot
+// of it, from which [Restore] makes it again with its versions, and Flush tells
+// when that is stored. When it cannot be, Rollback takes back what has changed.
+//
 // Values are kept and passed on as [amf.Raw], byte for byte as their writer
 // sent them.
 package sharedobject

@@ -23,6 +23,8 @@ type Object[S comparable] struct {
 	order   []*slot // in order of creation
 	past    past
 	cached  map[uint32]*snapshot // of what the slots are now, by the version they start from
+	bytes   int                  // in the slots, names included
+	hold    *hold                // nil: what happens is told, stored or not
 
 	// who is told what
 	subs      map[S]*subscriber[S]
@@ -37,6 +39,8 @@ type slot struct {
 	version uint32 // of its last change
 	seq     uint64 // of its creation
 }
+
+func (s *slot) size() int { return len(s.name) + len(s.value) }
 
 // New makes an empty object whose first version is first (0 counts as 1): a
 // temporary object made anew must start at another version than the one before
@@ -76,6 +80,17 @@ func (o *Object[S]) Value(slot string) (amf.Value, bool) {
 	return decoded(s.value), true
 }
 
+// Bytes is how much is in the slots, names included.
+func (o *Object[S]) Bytes() int { return o.bytes }
+
+// SlotBytes is how much of Bytes a slot is; 0 when it is not there.
+func (o *Object[S]) SlotBytes(slot string) int {
+	if s := o.slots[slot]; s != nil {
+		return s.size()
+	}
+	return 0
+}
+
 // Slots returns the names of the slots, in order of creation.
 func (o *Object[S]) Slots() []string {
 	names := make([]string, len(o.order))
@@ -99,22 +114,31 @@ func (o *Object[S]) Set(slot string, v amf.Value) {
 		o.Remove(slot)
 		return
 	}
-	if e, ok := o.set(slot, raw(v)); ok {
+	r := raw(v)
+	e, ok := o.set(slot, r)
+	if o.hold != nil {
+		o.record(Event{Type: Change, Slot: slot, Value: r}, ok)
+	}
+	if ok {
 		o.tell(entry[S]{event: e})
 	}
 }
 
 // Remove removes a slot, if it is there.
 func (o *Object[S]) Remove(slot string) {
-	if o.remove(slot) {
-		o.tell(entry[S]{event: Event{Type: Remove, Slot: slot}})
+	e, ok := Event{Type: Remove, Slot: slot}, o.remove(slot)
+	o.record(e, ok)
+	if ok {
+		o.tell(entry[S]{event: e})
 	}
 }
 
 // Clear removes all slots, if there are any.
 func (o *Object[S]) Clear() {
-	if o.clear() {
-		o.tell(entry[S]{event: Event{Type: Clear}})
+	e, ok := Event{Type: Clear}, o.clear()
+	o.record(e, ok)
+	if ok {
+		o.tell(entry[S]{event: e})
 	}
 }
 
@@ -128,6 +152,7 @@ func (o *Object[S]) set(name string, v amf.Raw) (e Event, ok bool) {
 	s := o.slots[name]
 	if s == nil {
 		s = &slot{name: name, seq: 1}
+		o.bytes += s.size()
 		if n := len(o.order); n > 0 {
 			s.seq = o.order[n-1].seq + 1
 		}
@@ -138,7 +163,9 @@ func (o *Object[S]) set(name string, v amf.Raw) (e Event, ok bool) {
 		return Event{}, false
 	}
 	o.touch()
+	o.bytes -= s.size()
 	s.value, s.version = v, o.version
+	o.bytes += s.size()
 	return Event{Type: Change, Slot: name, Value: v}, true
 }
 
@@ -149,6 +176,7 @@ func (o *Object[S]) remove(name string) bool {
 	}
 	o.touch()
 	delete(o.slots, name)
+	o.bytes -= s.size()
 	i, _ := slices.BinarySearchFunc(o.order, s, bySeq)
 	o.order = slices.Delete(o.order, i, i+1)
 	o.past.removed(name, o.version)
@@ -163,7 +191,7 @@ func (o *Object[S]) clear() bool {
 	}
 	o.touch()
 	clear(o.slots)
-	o.order = nil
+	o.order, o.bytes = nil, 0
 	o.past = past{since: o.version}
 	return true
 }
@@ -173,6 +201,9 @@ func (o *Object[S]) touch() {
 	clear(o.cached)
 	if !o.changed {
 		o.changed = true
+		if o.hold != nil {
+			o.version = max(o.version, o.hold.burnt)
+		}
 		o.version = max(o.version+1, 1)
 	}
 }

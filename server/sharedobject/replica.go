@@ -35,7 +35,8 @@ const maxPending = 4096
 // has agreed, not before, so that a replica is always what its object was at that version. A Status does
 // not say which request it refuses: it is taken to be the oldest without an
 // answer. That can go wrong only when a remove, clear or send of ours is refused
-// after the like of somebody else's was told; a Use from version 0 sets it right.
+// (or could not be stored) after the like of somebody else's was told; a Use from
+// version 0 sets it right.
 type Replica struct {
 	Version uint32
 	Slots   map[string]amf.Value // decoded

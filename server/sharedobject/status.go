@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Codes of the Status event, all at level error. The first four are those of
+// Codes of the Status event, all at level error. The first five are those of
 // Flash's servers; the others say which limit a request went over.
 const (
 	CodeNoReadAccess         = "SharedObject.NoReadAccess"         // may not use the object
 	CodeNoWriteAccess        = "SharedObject.NoWriteAccess"        // may not change, remove, clear or send
 	CodeBadPersistence       = "SharedObject.BadPersistence"       // the object exists with the other persistence
 	CodeObjectCreationFailed = "SharedObject.ObjectCreationFailed" // the object cannot be made: a bad name, or too many
+	CodeFlushFailed          = "SharedObject.Flush.Failed"         // the change cannot be stored, and is not made
 	CodeTooManySlots         = "SharedObject.TooManySlots"         // over MaxSlots
 	CodeValueTooLarge        = "SharedObject.ValueTooLarge"        // over MaxValue
 	CodeBadSlotName          = "SharedObject.BadSlotName"          // see ValidSlot

@@ -1,6 +1,10 @@
 package sharedobject
 
-import "foyer/server/amf"
+import (
+	"slices"
+
+	"foyer/server/amf"
+)
 
 // maxMessage is what a message may grow to before Flush starts another one. A
 // peer of ours refuses shared object messages of 256 KiB.
@@ -13,6 +17,7 @@ type subscriber[S comparable] struct {
 	id       S
 	index    int       // in Object.list
 	start    *snapshot // nil: it was here at the last Flush
+	since    uint32    // the version that start is for
 	from     int       // where in the log it came
 	personal bool      // the log has a reply to it
 }
@@ -23,6 +28,7 @@ type entry[S comparable] struct {
 	event  Event
 	origin *subscriber[S]
 	reply  []Event
+	asker  *subscriber[S] // of a change by a subscriber: who is refused when it is rolled back
 }
 
 // tell logs e, if there is anybody to tell.
@@ -46,7 +52,7 @@ func (o *Object[S]) Use(s S, version uint32) {
 		o.tell(entry[S]{origin: sub, reply: snap.events})
 		return
 	}
-	sub := &subscriber[S]{id: s, index: len(o.list), start: snap, from: len(o.log)}
+	sub := &subscriber[S]{id: s, index: len(o.list), start: snap, since: version, from: len(o.log)}
 	o.subs[s] = sub
 	o.list = append(o.list, sub)
 	o.newcomers++
@@ -122,9 +128,9 @@ func (o *Object[S]) request(sub *subscriber[S], e Event) error {
 	case RequestRemove:
 		gone := Event{Type: Remove, Slot: e.Slot}
 		if o.remove(e.Slot) {
-			o.tell(entry[S]{event: gone})
+			o.tell(entry[S]{event: gone, asker: sub})
 		} else {
-			o.tell(entry[S]{origin: sub, reply: []Event{gone}})
+			o.tell(entry[S]{origin: sub, reply: []Event{gone}, asker: sub})
 		}
 	case SendMessage:
 		args := rawArgs(e.Args)
@@ -137,9 +143,9 @@ func (o *Object[S]) request(sub *subscriber[S], e Event) error {
 		o.tell(entry[S]{event: Event{Type: SendMessage, Method: e.Method, Args: args}})
 	default: // both ways to say clear
 		if o.clear() {
-			o.tell(entry[S]{event: Event{Type: Clear}})
+			o.tell(entry[S]{event: Event{Type: Clear}, asker: sub})
 		} else {
-			o.tell(entry[S]{origin: sub, reply: []Event{{Type: Clear}}})
+			o.tell(entry[S]{origin: sub, reply: []Event{{Type: Clear}}, asker: sub})
 		}
 	}
 	return nil
@@ -156,7 +162,7 @@ func (o *Object[S]) requestChange(sub *subscriber[S], slot string, v amf.Raw) er
 		return ErrTooManySlots
 	}
 	change, _ := o.set(slot, v) // the zero Event when nothing changed
-	o.tell(entry[S]{event: change, origin: sub, reply: []Event{{Type: Success, Slot: slot}}})
+	o.tell(entry[S]{event: change, origin: sub, reply: []Event{{Type: Success, Slot: slot}}, asker: sub})
 	return nil
 }
 
@@ -179,21 +185,25 @@ func (o *Object[S]) Flush(send func(s S, m *Message)) {
 		told     map[group][]*Message
 		personal []*Message
 	)
-	if len(o.log) > 0 {
-		ms = o.messages(&subscriber[S]{})
+	log, version := o.log, o.version
+	if o.hold != nil && o.hold.on {
+		log, version = log[:o.hold.mark], o.hold.version
+	}
+	if len(log) > 0 {
+		ms = o.messages(&subscriber[S]{}, log, version)
 	}
 	for _, sub := range o.list {
 		g := group{sub.start, sub.from}
 		switch {
 		case sub.personal:
-			personal = o.messages(sub)
+			personal = o.messages(sub, log, version)
 		case g != last:
 			if told == nil {
 				told = map[group][]*Message{last: ms}
 			}
 			var ok bool
 			if ms, ok = told[g]; !ok {
-				ms = o.messages(sub)
+				ms = o.messages(sub, log, version)
 				told[g] = ms
 			}
 			last = g
@@ -207,30 +217,36 @@ func (o *Object[S]) Flush(send func(s S, m *Message)) {
 		}
 		sub.start, sub.from, sub.personal = nil, 0, false
 	}
+	o.newcomers = 0
+	if h := o.hold; h != nil && h.on {
+		h.stored()
+		o.log = slices.Delete(o.log, 0, len(log))
+		return
+	}
 	clear(o.log)
-	o.log, o.newcomers, o.changed = o.log[:0], 0, false
+	o.log, o.changed = o.log[:0], false
 }
 
-// messages returns what sub is owed, usually as one message.
-func (o *Object[S]) messages(sub *subscriber[S]) []*Message {
+// messages returns what sub is owed of log, usually as one message.
+func (o *Object[S]) messages(sub *subscriber[S], log []entry[S], version uint32) []*Message {
 	var events []Event
 	if sub.start != nil {
 		events = sub.start.events[:len(sub.start.events):len(sub.start.events)] // shared: append copies
 	}
-	for i := range o.log[sub.from:] {
-		switch e := &o.log[sub.from+i]; {
+	for i := range log[sub.from:] {
+		switch e := &log[sub.from+i]; {
 		case e.origin == sub:
 			events = append(events, e.reply...)
 		case e.event.Type != 0:
 			events = append(events, e.event)
 		}
 	}
-	return o.split(events)
+	return o.split(events, version)
 }
 
 // split makes messages of at most maxMessage each, or of one event. Only the
 // last has the version: whoever has seen less than all of them has seen nothing.
-func (o *Object[S]) split(events []Event) []*Message {
+func (o *Object[S]) split(events []Event, version uint32) []*Message {
 	var ms []*Message
 	for len(events) > 0 {
 		n, size := 0, 0
@@ -243,7 +259,7 @@ func (o *Object[S]) split(events []Event) []*Message {
 		}
 		m := &Message{Name: o.name, Persistent: o.persistent, Events: events[:n:n]}
 		if events = events[n:]; len(events) == 0 {
-			m.Version = o.version
+			m.Version = version
 		}
 		ms = append(ms, m)
 	}

@@ -14,6 +14,9 @@ import { StatusError, decode, encode, invoke } from "./values.js";
 /** @param {string} name @param {boolean} persistent */
 export const objectKey = (name, persistent) => `${persistent ? "p" : "t"}/${name}`;
 
+/** Why a use is refused; any other status answers a change. */
+const refusedUse = new Set(["NoReadAccess", "BadPersistence", "ObjectCreationFailed"].map((why) => `SharedObject.${why}`));
+
 /** A remote shared object: slots that everyone who uses it sees. */
 export class SharedObject {
   /** @type {Map<string, SharedObject>} */ static #known = new Map();
@@ -111,7 +114,7 @@ export class SharedObject {
         try { invoke(this.client, method, decode(args ?? [])); } catch (err) { if (!(err instanceof StatusError)) console.error(err); }
         return [];
       case "status":
-        if (code === "SharedObject.NoWriteAccess") this.#refused(slot);
+        if (!refusedUse.has(code)) this.#refused(slot);
         this.onStatus({ level, code });
     }
     return [];

@@ -1,0 +1,756 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var errDiskFull = errors.New("disk is full")
+
+// fakeStore is a slow ObjectStore that fails on demand.
+type fakeStore struct {
+	delay func() time.Duration // of a save; nil: none
+	fail  func() error         // of a save; nil: none
+	lies  func() bool          // whether what fails is stored all the same; nil: never
+
+	mu    sync.Mutex
+	data  map[string][]byte // by instance and object
+	line  map[string][]func()
+	saves int
+	loads error
+	dead  bool // nothing is stored or answered any more
+}
+
+func (s *fakeStore) LoadObjects(_ context.Context, instance string) (map[string][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string][]byte{}
+	for key, data := range s.data {
+		if object, ok := strings.CutPrefix(key, instance+"|"); ok {
+			all[object] = slices.Clone(data)
+		}
+	}
+	return all, s.loads
+}
+
+func (s *fakeStore) SaveObject(instance, object string, data []byte, done func(error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saves++
+	key := instance + "|" + object
+	var wait time.Duration
+	if s.delay != nil {
+		wait = s.delay()
+	}
+	var err error
+	if s.fail != nil {
+		err = s.fail()
+	}
+	stored := err == nil || s.lies != nil && s.lies()
+	if s.data == nil {
+		s.data = map[string][]byte{}
+	}
+	if s.line == nil {
+		s.line = map[string][]func(){}
+	}
+	s.line[key] = append(s.line[key], func() {
+		time.Sleep(wait)
+		s.mu.Lock()
+		if stored && !s.dead {
+			if s.data[key] = slices.Clone(data); data == nil {
+				delete(s.data, key)
+			}
+		}
+		s.mu.Unlock()
+		done(err)
+	})
+	if len(s.line[key]) == 1 {
+		go s.work(key)
+	}
+}
+
+func (s *fakeStore) work(key string) {
+	for {
+		s.mu.Lock()
+		next := s.line[key][0]
+		s.mu.Unlock()
+		next()
+		s.mu.Lock()
+		s.line[key] = s.line[key][1:]
+		over := len(s.line[key]) == 0
+		s.mu.Unlock()
+		if over {
+			return
+		}
+	}
+}
+
+// crash returns what is left when the process dies now.
+func (s *fakeStore) crash() *fakeStore {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+	return &fakeStore{delay: s.delay, fail: s.fail, lies: s.lies, data: maps.Clone(s.data)}
+}
+
+func (s *fakeStore) objects() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.data))
+}
+
+func fixed[T any](v T) func() T { return func() T { return v } }
+
+// storing is a host of sharingApp that stores.
+func storing(t *testing.T, s *fakeStore) (*Host, *sharingApp) {
+	a := newSharingApp()
+	h := newHost(t, func() Application { return a })
+	h.Objects = s
+	return h, a
+}
+
+func askKept(name string, events ...sharedobject.Event) *sharedobject.Message {
+	return &sharedobject.Message{Name: name, Persistent: true, Events: events}
+}
+
+func back(name string, version uint32) *sharedobject.Message {
+	m := use(name, true)
+	m.Version = version
+	return m
+}
+
+// version is that of the last message a peer has, which it keeps.
+func (p *fakePeer) version() uint32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pushed[len(p.pushed)-1].SharedObject.Version
+}
+
+// TestObjectsAreKept over a restart, with their versions: who comes back is
+// told the difference.
+func TestObjectsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		h, _ := storing(t, s)
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		c.ServeSharedObject(askKept("public/x", set("a", amf.Number(1)), set("b", amf.Number(2)), set("c", amf.Number(3))))
+		synctest.Wait()
+		old := p.version()
+		c.ServeSharedObject(askKept("public/x", set("b", amf.Number(4)), set("c", amf.Null{})))
+		synctest.Wait()
+		stopHost(h)
+
+		h, _ = storing(t, s.crash())
+		c, p = join(t, h)
+		c.ServeSharedObject(back("public/x", old))
+		expect(t, "who comes back", p, "public/x, useSuccess, change b, remove c")
+		c2, p2 := join(t, h)
+		c2.ServeSharedObject(back("public/x", 0))
+		expect(t, "who is new", p2, "public/x, useSuccess, clear, change a, change b")
+		c3, p3 := join(t, h)
+		c3.ServeSharedObject(back("public/x", old+1000))
+		expect(t, "who comes from the future", p3, "public/x, useSuccess, clear, change a, change b")
+		stopHost(h)
+	})
+}
+
+// TestNothingIsToldThatIsNotStored: while a save is on, everybody waits, and
+// what came meanwhile is one save.
+func TestNothingIsToldThatIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{delay: fixed(time.Second)}
+		h, _ := storing(t, s)
+		ann, annPeer := join(t, h)
+		bob, bobPeer := join(t, h)
+		ann.ServeSharedObject(use("public/x", true))
+		bob.ServeSharedObject(use("public/x", true))
+		expect(t, "ann", annPeer, "public/x, useSuccess, clear")
+		expect(t, "bob", bobPeer, "public/x, useSuccess, clear")
+		ann.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
+		expect(t, "ann", annPeer)
+		for i := range 5 {
+			bob.ServeSharedObject(askKept("public/x", set("b", amf.Number(i))))
+		}
+		ann.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.SendMessage, Method: "ring"}))
+		late, latePeer := join(t, h)
+		late.ServeSharedObject(use("public/x", true))
+		ann.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.Release}))
+		time.Sleep(999 * time.Millisecond)
+		expect(t, "ann", annPeer)
+		expect(t, "bob", bobPeer)
+		time.Sleep(time.Millisecond)
+		expect(t, "ann", annPeer, "public/x, success a")
+		expect(t, "bob", bobPeer, "public/x, change a")
+		expect(t, "late", latePeer)
+		time.Sleep(time.Second)
+		expect(t, "ann", annPeer)
+		expect(t, "bob", bobPeer, "public/x, success b, success b, success b, success b, success b, send ring")
+		expect(t, "late", latePeer, "public/x, useSuccess, clear, change a, change b")
+		if s.saves != 2 {
+			t.Errorf("%d saves", s.saves)
+		}
+		// Temporary objects never wait.
+		ann.ServeSharedObject(use("public/x", false))
+		ann.ServeSharedObject(ask("public/x", set("a", amf.Number(1))))
+		expect(t, "ann", annPeer, "public/x, useSuccess, clear, success a")
+		stopHost(h)
+	})
+}
+
+// TestWaitingIsBounded: who waits for saves waits with its credits.
+func TestWaitingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{delay: fixed(time.Second)}
+		h, a := storing(t, s)
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		var served atomic.Int32
+		go func() {
+			for i := range 3 * MaxCalls {
+				c.ServeSharedObject(askKept("public/x", set("a", amf.Number(i))))
+				served.Add(1)
+			}
+		}()
+		synctest.Wait()
+		a.in.Post(func() {
+			if n := len(a.in.objects[objectKey{"public/x", true}].durable.queue); n > MaxCalls {
+				t.Errorf("%d wait", n)
+			}
+		})
+		synctest.Wait()
+		if n := served.Load(); n > 2*MaxCalls { // some were served before the save
+			t.Errorf("%d were taken", n)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := served.Load(); n != 3*MaxCalls {
+			t.Errorf("only %d were taken in the end", n)
+		}
+		p.heard()
+		stopHost(h)
+	})
+}
+
+// TestSaveFails: the change is taken back, its writer hears why, and nobody
+// else hears of it.
+func TestSaveFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		h, a := storing(t, s)
+		ann, annPeer := join(t, h)
+		bob, bobPeer := join(t, h)
+		ann.ServeSharedObject(use("public/x", true))
+		bob.ServeSharedObject(use("public/x", true))
+		expect(t, "ann", annPeer, "public/x, useSuccess, clear")
+		ann.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
+		expect(t, "ann", annPeer, "public/x, success a")
+		before := bobPeer.version()
+		bobPeer.heard()
+
+		s.fail = fixed(errDiskFull)
+		ring := sharedobject.Event{Type: sharedobject.SendMessage, Method: "ring"}
+		ann.ServeSharedObject(askKept("public/x", set("a", amf.Number(2)), set("b", amf.Number(2)), ring))
+		expect(t, "ann", annPeer, "public/x, status SharedObject.Flush.Failed, status SharedObject.Flush.Failed, send ring")
+		expect(t, "bob", bobPeer, "public/x, send ring")
+		ann.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.RequestClear}))
+		expect(t, "ann", annPeer, "public/x, status SharedObject.Flush.Failed")
+		a.in.Post(func() {
+			o := a.in.objects[objectKey{"public/x", true}]
+			if v, _ := o.Value("a"); v != amf.Number(1) || o.Len() != 1 || o.Version() != before || a.in.bytes != o.Bytes() {
+				t.Errorf("a is %v of %d slots at version %d, %d bytes counted, %d there", v, o.Len(), o.Version(), a.in.bytes, o.Bytes())
+			}
+		})
+		synctest.Wait()
+
+		s.fail = nil
+		bob.ServeSharedObject(askKept("public/x", set("a", amf.Number(3))))
+		synctest.Wait()
+		if v := annPeer.version(); v <= before+2 {
+			t.Errorf("version %d has been used for what was not stored; it was %d before", v, before)
+		}
+		expect(t, "ann", annPeer, "public/x, change a")
+		expect(t, "bob", bobPeer, "public/x, success a")
+		stopHost(h)
+	})
+}
+
+// TestRefusedIsNotStored: a save that failed may have been done all the same.
+// What was refused does not come back: it is written over when the store works.
+func TestRefusedIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{fail: fixed(errDiskFull), lies: fixed(true)}
+		h, a := storing(t, s)
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		c.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
+		expect(t, "the client", p, "public/x, useSuccess, clear, status SharedObject.Flush.Failed")
+		c.Leave(rtmp.ErrClosed)
+		_, _ = join(t, h) // the instance stays
+		synctest.Wait()
+		if n := len(s.objects()); n != 1 {
+			t.Fatalf("%d objects are stored", n)
+		}
+		s.mu.Lock()
+		s.fail = nil
+		s.mu.Unlock()
+		time.Sleep(retrySave)
+		synctest.Wait()
+		if all := s.objects(); !slices.Equal(all, []string{"app/x|" + versionObject}) {
+			t.Errorf("%q are stored", all)
+		}
+		a.in.Post(func() {
+			if len(a.in.objects) != 1 || a.in.created != 0 {
+				t.Errorf("%d objects, %d created", len(a.in.objects), a.in.created)
+			}
+		})
+		synctest.Wait()
+		stopHost(h)
+	})
+}
+
+// TestApplicationsOwnAreStored: what the application changes is told when it is
+// stored, is tried again until it is, and is stored at the latest when the
+// instance stops.
+func TestApplicationsOwnAreStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{delay: fixed(time.Second)}
+		h, a := storing(t, s)
+		a.start = func(in *Instance) error {
+			in.SharedObject("rooms", true).Set("start", amf.Number(1))
+			return nil
+		}
+		var o *sharedobject.Object[*Client]
+		do := func(f func()) { a.in.Post(f); synctest.Wait() }
+		c, p := join(t, h)
+		c.ServeSharedObject(use("rooms", true))
+		expect(t, "the client", p)
+		time.Sleep(time.Second)
+		expect(t, "the client", p, "rooms, useSuccess, clear, change start")
+
+		s.fail = fixed(errDiskFull)
+		do(func() { o = a.in.SharedObject("rooms", true); o.Set("a", amf.Number(1)); o.Set("b", amf.Number(1)) })
+		do(func() { o.Set("a", amf.Number(2)); o.Remove("b"); o.Send("ring") }) // while it is being stored
+		time.Sleep(time.Second)
+		expect(t, "the client", p, "rooms, send ring")
+		do(func() {
+			if v, _ := o.Value("a"); v != amf.Number(2) {
+				t.Errorf("the application reads %v", v)
+			}
+			o.Set("c", amf.Number(1))
+		})
+		time.Sleep(time.Minute)
+		expect(t, "the client", p)
+		s.mu.Lock()
+		s.fail = nil
+		s.mu.Unlock()
+		time.Sleep(retrySave + 2*time.Second)
+		expect(t, "the client", p, "rooms, change a, change c")
+
+		a.stop = func() { o.Set("end", amf.Number(1)) }
+		stopHost(h)
+		h, a = storing(t, s.crash())
+		var slots []string
+		a.start = func(in *Instance) error {
+			slots = in.SharedObject("rooms", true).Slots()
+			return nil
+		}
+		_, _ = join(t, h)
+		if want := []string{"start", "a", "c", "end"}; !slices.Equal(slots, want) {
+			t.Errorf("slots %q, want %q", slots, want)
+		}
+		stopHost(h)
+	})
+}
+
+// TestIdleObjectComesBack: what nobody uses is not in memory as an object, but
+// counted, and there when it is used again, without asking the store.
+func TestIdleObjectComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{delay: fixed(time.Second)}
+		h, a := storing(t, s)
+		stay, _ := join(t, h)
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		c.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
+		c.Leave(rtmp.ErrClosed) // while it is being stored
+		in := func(objects, created, bytes int) {
+			t.Helper()
+			synctest.Wait()
+			a.in.Post(func() {
+				if len(a.in.objects) != objects || a.in.created != created || a.in.bytes != bytes {
+					t.Errorf("%d objects, %d created, %d bytes, want %d, %d, %d", len(a.in.objects), a.in.created, a.in.bytes, objects, created, bytes)
+				}
+			})
+			synctest.Wait()
+		}
+		in(2, 1, 10)
+		time.Sleep(time.Second)
+		in(1, 1, 10)
+		p.heard()
+		s.loads = errDiskFull // nobody asks again
+		stay.ServeSharedObject(use("public/x", true))
+		in(2, 1, 10)
+		stay.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.RequestClear}))
+		time.Sleep(3 * time.Second)
+		in(2, 1, 0)
+		stay.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.Release}))
+		in(1, 0, 0)
+		stopHost(h)
+	})
+}
+
+// TestForgottenObject: an object without slots is not stored, but its version
+// is, and the next one of that name starts above it.
+func TestForgottenObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		h, _ := storing(t, s)
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		c.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
+		synctest.Wait()
+		c.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.RequestRemove, Slot: "a"}))
+		synctest.Wait()
+		old := p.version()
+		stopHost(h)
+		if all := s.objects(); !slices.Equal(all, []string{"app/x|" + versionObject}) {
+			t.Errorf("%q are stored", all)
+		}
+		h, a := storing(t, s.crash())
+		c, p = join(t, h)
+		c.ServeSharedObject(back("public/x", old))
+		synctest.Wait()
+		if v := p.version(); v <= old {
+			t.Errorf("version %d after %d", v, old)
+		}
+		expect(t, "the client", p, "public/x, useSuccess, clear")
+		a.in.Post(func() {
+			if a.in.created != 1 {
+				t.Errorf("%d created", a.in.created)
+			}
+		})
+		synctest.Wait()
+		stopHost(h)
+	})
+}
+
+// TestStoredObjectsCount against the limits of what clients may make.
+func TestStoredObjectsCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := sharedobject.New[*Client]("", true, 7)
+		o.Set("a", amf.Number(1))
+		s := &fakeStore{data: map[string][]byte{}}
+		for i := range MaxCreatedObjects {
+			s.data[fmt.Sprint("app/x|public/", i)] = o.Snapshot()
+		}
+		h, a := storing(t, s)
+		a.start = func(in *Instance) error {
+			if in.bytes != MaxCreatedObjects*10 {
+				t.Errorf("%d bytes", in.bytes)
+			}
+			return nil
+		}
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/new", true))
+		expect(t, "the client", p, "public/new, status SharedObject.ObjectCreationFailed")
+		c.ServeSharedObject(use("public/7", true))
+		expect(t, "the client", p, "public/7, useSuccess, clear, change a")
+		c.ServeSharedObject(askKept("public/7", sharedobject.Event{Type: sharedobject.RequestClear},
+			sharedobject.Event{Type: sharedobject.Release})) // makes room
+		synctest.Wait()
+		p.heard()
+		c.ServeSharedObject(use("public/new", true))
+		expect(t, "the client", p, "public/new, useSuccess, clear")
+		stopHost(h)
+	})
+}
+
+// TestStoredObjectIsBad: what cannot be read is neither used nor written over.
+func TestStoredObjectIsBad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{data: map[string][]byte{"app/x|public/x": {99}, "app/x|mine": {99}}}
+		h, a := storing(t, s)
+		a.start = func(in *Instance) error { in.SharedObject("mine", true).Set("a", amf.Number(1)); return nil }
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		expect(t, "the client", p, "public/x, status SharedObject.ObjectCreationFailed")
+		stopHost(h)
+		if s.saves != 0 {
+			t.Errorf("%d saves", s.saves)
+		}
+	})
+}
+
+// TestObjectsCannotBeLoaded: the instance does not start, and does when they can.
+func TestObjectsCannotBeLoaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{loads: errDiskFull}
+		h, _ := storing(t, s)
+		if _, err := h.Connect(t.Context(), new(fakePeer), Request{Path: "app/x"}); err == nil {
+			t.Error("the instance started")
+		}
+		s.loads = nil
+		_, _ = join(t, h)
+		stopHost(h)
+	})
+}
+
+// TestSnapshotTooLarge: what the store could not take back is not handed to it.
+func TestSnapshotTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		h, a := storing(t, s)
+		c, p := join(t, h)
+		a.in.Post(func() {
+			o := a.in.SharedObject("rooms", true)
+			for i := range sharedobject.MaxSnapshot/sharedobject.MaxValue + 1 {
+				o.Set(fmt.Sprint(i), amf.String(strings.Repeat("x", sharedobject.MaxValue)))
+			}
+		})
+		c.ServeSharedObject(use("rooms", true))
+		expect(t, "the client", p, "rooms, useSuccess, clear")
+		stopHost(h)
+		if s.saves != 0 {
+			t.Errorf("%d saves", s.saves)
+		}
+	})
+}
+
+// TestHistoriesOfKeptObjects: users write, leave and come back, saves are slow
+// and fail, the server is stopped or dies. In the end all see the same, which is
+// what is stored, and nothing that was acknowledged is lost.
+func TestHistoriesOfKeptObjects(t *testing.T) {
+	for seed := range uint64(200) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { newHistory(t, seed).run() })
+		})
+	}
+}
+
+// A history is what happens to one object and its users, each of whom writes a
+// slot of its own as well: nobody else does, so that it must have what the user
+// was last told.
+type history struct {
+	t     *testing.T
+	r     *rand.Rand
+	s     *fakeStore
+	h     *Host
+	app   *sharingApp
+	users []*keptUser
+	n     int
+
+	mu    sync.Mutex // guards fails: the store asks from other goroutines
+	fails int        // in percent
+}
+
+type keptUser struct {
+	own     string
+	c       *Client
+	p       *fakePeer
+	replica sharedobject.Replica
+	acked   amf.Value   // what own was last told to be; nil: nothing
+	asked   []amf.Value // for own, without an answer, in order
+}
+
+func newHistory(t *testing.T, seed uint64) *history {
+	y := &history{t: t, r: rand.New(rand.NewPCG(seed, 4))}
+	random := rand.New(rand.NewPCG(seed, 5)) // under the store's lock
+	y.s = &fakeStore{
+		delay: func() time.Duration { return time.Duration(random.IntN(30)) * time.Millisecond },
+		fail: func() error {
+			y.mu.Lock()
+			defer y.mu.Unlock()
+			if random.IntN(100) < y.fails {
+				return errDiskFull
+			}
+			return nil
+		},
+		lies: func() bool { return random.IntN(2) == 0 },
+	}
+	y.h, y.app = storing(t, y.s)
+	for i := range 4 {
+		y.users = append(y.users, &keptUser{own: fmt.Sprint("own", i)})
+	}
+	return y
+}
+
+func (y *history) failing(percent int) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.fails = percent
+}
+
+func (y *history) run() {
+	for range 300 {
+		u := y.users[y.r.IntN(len(y.users))]
+		switch n := y.r.IntN(100); {
+		case n < 55:
+			y.ask(u)
+		case n < 75:
+			time.Sleep(time.Duration(y.r.IntN(20)) * time.Millisecond)
+		case n < 90:
+			y.hear(u)
+		case n < 94:
+			y.leave(u)
+		case n < 96:
+			y.failing(y.r.IntN(3) * 40)
+		case n < 97:
+			y.restart(true)
+		case n < 98:
+			y.restart(false)
+		}
+	}
+	y.failing(0)
+	y.settle()
+	for _, u := range y.users {
+		y.join(u)
+	}
+	y.settle()
+	want := y.users[0].replica.Slots
+	for _, u := range y.users {
+		if diff := cmp.Diff(want, u.replica.Slots); diff != "" {
+			y.t.Errorf("%s differs:\n%s", u.own, diff)
+		}
+	}
+	stopHost(y.h)
+	all, _ := y.s.LoadObjects(context.Background(), "app/x")
+	got := map[string]amf.Value{}
+	if data := all["public/x"]; data != nil {
+		o, err := sharedobject.Restore[int]("public/x", data)
+		if err != nil {
+			y.t.Fatal(err)
+		}
+		for _, slot := range o.Slots() {
+			got[slot], _ = o.Value(slot)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		y.t.Errorf("-told +stored\n%s", diff)
+	}
+}
+
+// settle waits until everything has been stored and heard.
+func (y *history) settle() {
+	time.Sleep(2 * retrySave)
+	for _, u := range y.users {
+		y.hear(u)
+	}
+}
+
+func (y *history) join(u *keptUser) {
+	if u.c != nil {
+		return
+	}
+	u.c, u.p = join(y.t, y.h)
+	u.replica = sharedobject.Replica{Version: u.replica.Version, Slots: u.replica.Slots}
+	y.send(u, sharedobject.Event{Type: sharedobject.Use})
+}
+
+func (y *history) send(u *keptUser, e sharedobject.Event) {
+	u.replica.Request(e)
+	m := askKept("public/x", e)
+	m.Version = u.replica.Version
+	u.c.ServeSharedObject(m)
+}
+
+func (y *history) ask(u *keptUser) {
+	y.join(u)
+	y.n++
+	switch n := y.r.IntN(20); {
+	case n < 10:
+		u.asked = append(u.asked, amf.Number(y.n))
+		y.send(u, set(u.own, amf.Number(y.n)))
+	case n < 15:
+		y.send(u, set(fmt.Sprint(y.r.IntN(4)), amf.Number(y.n)))
+	case n < 18:
+		// One that only this user removes, for the sake of Replica, which would
+		// take another's for its own that was refused. The same goes for sends.
+		y.send(u, sharedobject.Event{Type: sharedobject.RequestRemove, Slot: strings.TrimPrefix(u.own, "own")})
+	default:
+		y.send(u, sharedobject.Event{Type: sharedobject.SendMessage, Method: u.own})
+	}
+}
+
+// hear applies what a user was told.
+func (y *history) hear(u *keptUser) {
+	if u.c == nil {
+		return
+	}
+	synctest.Wait()
+	u.p.mu.Lock()
+	pushed := u.p.pushed
+	u.p.pushed = nil
+	u.p.mu.Unlock()
+	for _, push := range pushed {
+		if push.SharedObject == nil {
+			continue
+		}
+		for _, sync := range u.replica.Apply(push.SharedObject) {
+			switch {
+			case sync.Slot != u.own:
+			case sync.Code == sharedobject.SyncSuccess:
+				u.acked = u.replica.Slots[u.own]
+			case sync.Status != "" && sync.Status != sharedobject.CodeFlushFailed:
+				y.t.Errorf("%s hears %+v", u.own, sync)
+			}
+		}
+		// A slot that was acknowledged is told to whoever comes back, or a
+		// value that was asked for later and not answered.
+		if use := push.SharedObject.Events[0].Type == sharedobject.UseSuccess; use {
+			got := u.replica.Slots[u.own]
+			if got != u.acked && !slices.Contains(u.asked, got) {
+				y.t.Errorf("%s is %v, acknowledged was %v", u.own, got, u.acked)
+			}
+			u.acked = got
+		}
+	}
+}
+
+func (y *history) leave(u *keptUser) {
+	if u.c == nil {
+		return
+	}
+	y.hear(u)
+	y.drop(u)
+}
+
+// drop forgets what a user has not heard.
+func (y *history) drop(u *keptUser) {
+	if u.c != nil {
+		u.c.Leave(rtmp.ErrClosed)
+		u.c = nil
+	}
+}
+
+// restart stops the server, or lets it die with what is not stored.
+func (y *history) restart(dies bool) {
+	for _, u := range y.users {
+		y.hear(u)
+	}
+	old := y.h
+	if dies {
+		y.s = y.s.crash()
+	}
+	for _, u := range y.users {
+		y.drop(u)
+	}
+	stopHost(old)
+	y.h, y.app = storing(y.t, y.s)
+}

@@ -1,0 +1,215 @@
+package sharedobject
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"foyer/server/amf"
+)
+
+// MaxSnapshot is the largest snapshot that Restore takes: an object with as
+// much as its users may put into it has one, a message of NATS too.
+const MaxSnapshot = 1000 << 10
+
+// snapshotFormat is the first byte of a snapshot. The rest, all numbers but the
+// version being unsigned varints:
+//
+//	version             4 bytes, big endian
+//	window              how many versions back the difference is known
+//	slots, then each    name, age, value (encoded, AMF0)
+//	tombstones          the same without values, oldest first
+//
+// A name or value is its length and its bytes; an age is how many versions ago.
+const snapshotFormat = 1
+
+// The least that a slot and a tombstone take, to bound counts that lie.
+const (
+	minSlot  = 4
+	minStone = 2
+)
+
+// ErrSnapshot is wrapped by the errors of [Restore].
+var ErrSnapshot = errors.New("sharedobject: snapshot is not valid")
+
+// Snapshot returns all there is to know of the object's slots and their past,
+// for [Restore]. Subscribers and what they have to be told are no part of it.
+func (o *Object[S]) Snapshot() []byte {
+	b := make([]byte, 0, 32+o.bytes+8*len(o.order))
+	b = append(b, snapshotFormat)
+	b = binary.BigEndian.AppendUint32(b, o.version)
+	b = appendNumber(b, o.version-o.past.since)
+	b = appendNumber(b, uint32(len(o.order)))
+	for _, s := range o.order {
+		b = appendBytes(b, s.name)
+		b = appendNumber(b, o.version-s.version)
+		b = appendBytes(b, s.value)
+	}
+	b = appendNumber(b, uint32(len(o.past.stones)))
+	for _, t := range o.past.stones {
+		b = appendBytes(b, t.slot)
+		b = appendNumber(b, o.version-t.version)
+	}
+	return b
+}
+
+func appendNumber(b []byte, n uint32) []byte { return binary.AppendUvarint(b, uint64(n)) }
+
+func appendBytes[T string | amf.Raw](b []byte, s T) []byte {
+	return append(appendNumber(b, uint32(len(s))), s...)
+}
+
+// Restore makes the persistent object that a snapshot was taken of, with the
+// versions it had, so that subscribers who come back are told the difference.
+func Restore[S comparable](name string, snapshot []byte) (*Object[S], error) {
+	o := New[S](name, true, 1)
+	if err := o.restore(snapshot); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
+	return o, nil
+}
+
+// restore reads a snapshot into an object without slots. It does not alias b.
+func (o *Object[S]) restore(b []byte) error {
+	r := reader(b)
+	if len(b) > MaxSnapshot {
+		return fmt.Errorf("%d bytes", len(b))
+	}
+	head, err := r.take(5)
+	if err != nil {
+		return err
+	}
+	if head[0] != snapshotFormat {
+		return fmt.Errorf("format %d is not known", head[0])
+	}
+	o.version = binary.BigEndian.Uint32(head[1:])
+	if o.version == 0 {
+		return errors.New("version 0")
+	}
+	window, err := r.number()
+	if err != nil {
+		return err
+	}
+	o.past.since = o.version - window
+	if err := o.restoreSlots(&r); err != nil {
+		return err
+	}
+	if err := o.restoreStones(&r, window); err != nil {
+		return err
+	}
+	if len(r) > 0 {
+		return fmt.Errorf("%d bytes too many", len(r))
+	}
+	return nil
+}
+
+func (o *Object[S]) restoreSlots(r *reader) error {
+	n, err := r.count(minSlot)
+	if err != nil {
+		return err
+	}
+	for range n {
+		s := &slot{seq: uint64(len(o.order)) + 1}
+		if s.name, err = r.text(); err != nil {
+			return err
+		}
+		if s.version, err = r.age(o.version); err != nil {
+			return err
+		}
+		if s.value, err = r.value(); err != nil {
+			return fmt.Errorf("slot %.40q: %w", s.name, err)
+		}
+		if o.slots[s.name] != nil {
+			return fmt.Errorf("slot %.40q is there twice", s.name)
+		}
+		o.slots[s.name] = s
+		o.order = append(o.order, s)
+		o.bytes += s.size()
+	}
+	return nil
+}
+
+func (o *Object[S]) restoreStones(r *reader, window uint32) error {
+	n, err := r.count(minStone)
+	if err != nil {
+		return err
+	}
+	if n > MaxTombstones {
+		return fmt.Errorf("%d tombstones", n)
+	}
+	seen := make(map[string]bool)
+	for range n {
+		var t tombstone
+		if t.slot, err = r.text(); err != nil {
+			return err
+		}
+		if t.version, err = r.age(o.version); err != nil {
+			return err
+		}
+		age := o.version - t.version
+		if age > window || o.slots[t.slot] != nil || seen[t.slot] {
+			return fmt.Errorf("tombstone of %.40q is out of place", t.slot)
+		}
+		window = age // oldest first
+		seen[t.slot] = true
+		o.past.stones = append(o.past.stones, t)
+	}
+	return nil
+}
+
+// number reads a varint of at most 32 bits.
+func (r *reader) number() (uint32, error) {
+	n, size := binary.Uvarint(*r)
+	if size <= 0 || n > 1<<32-1 {
+		return 0, errShort
+	}
+	*r = (*r)[size:]
+	return uint32(n), nil
+}
+
+// count reads how many things follow, each of at least size bytes.
+func (r *reader) count(size int) (int, error) {
+	n, err := r.number()
+	if err == nil && uint64(n) > uint64(len(*r)/size) {
+		err = errShort
+	}
+	return int(n), err
+}
+
+func (r *reader) age(version uint32) (uint32, error) {
+	n, err := r.number()
+	return version - n, err
+}
+
+func (r *reader) text() (string, error) {
+	n, err := r.count(1)
+	if err != nil {
+		return "", err
+	}
+	b, err := r.take(n)
+	return string(b), err
+}
+
+// value reads the encoding of exactly one value that is not null.
+func (r *reader) value() (amf.Raw, error) {
+	n, err := r.count(1)
+	if err != nil {
+		return nil, err
+	}
+	b, err := r.take(n)
+	if err != nil {
+		return nil, err
+	}
+	d := amf.NewDecoder(b)
+	v, err := d.NextRaw()
+	if err != nil {
+		return nil, err
+	}
+	if d.More() || isNull(amf.Raw(b)) {
+		return nil, errors.New("not one value")
+	}
+	if whole, ok := v.(amf.Raw); ok {
+		return whole, nil
+	}
+	return append(amf.Raw(nil), b...), nil
+}
