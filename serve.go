@@ -109,7 +109,7 @@ func (n *node) record() (err error) {
 func (n *node) openStore(ctx context.Context) (err error) {
 	s := n.settings
 	n.store, err = cluster.Open(ctx, cluster.Config{
-		Dir: filepath.Join(s.Data, "store"), URL: string(s.NATS), Node: s.Node,
+		Dir: filepath.Join(s.Data, "store"), URL: string(s.NATS), Node: s.Node, RTMP: n.nodeRTMP(),
 		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
 	})
 	if err != nil {
@@ -166,6 +166,7 @@ func (n *node) listen(ctx context.Context) (err error) {
 func (n *node) build() {
 	s := n.settings
 	n.host = &server.Host{Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Redirect: s.Elsewhere == "redirect"}
+	n.joinNodes()
 	if n.recorder != nil {
 		n.host.OnStream = n.recorder.OnStream
 	}
@@ -178,6 +179,7 @@ func (n *node) build() {
 			Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
 			StaleAfter: s.StaleAfter, GoneAfter: s.GoneAfter, Log: n.log,
 		}
+		n.joinLobbies(&cfg)
 		n.host.Handle("lobby", func() server.Application { return lobby.New(cfg) })
 	}
 	key := func(room string) string { return streamKey(n.secrets.stream, room) }
@@ -188,7 +190,7 @@ func (n *node) build() {
 			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers,
 			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
 		}
-		n.host.Handle("room", func() server.Application { return room.New(cfg) })
+		n.handleRooms(func() server.Application { return room.New(cfg) })
 	}
 	n.pages = web.New(web.Config{
 		Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
@@ -255,6 +257,9 @@ func (n *node) start() error {
 	}
 	if n.lobby == "" {
 		n.log.Warn("rooms report to nobody: no lobby here, and none named by --lobby")
+	}
+	if err := n.startLobby(); err != nil {
+		return fmt.Errorf("starting the lobby: %w", err)
 	}
 	for _, name := range n.settings.Rooms {
 		if err := n.host.Start("room/" + name); err != nil {

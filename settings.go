@@ -61,6 +61,7 @@ type settings struct {
 	HistoryAge time.Duration `group:"secrets" default:"720h" placeholder:"TIME" help:"How long they are kept. Default: ${default}."`
 
 	Node       string `group:"self" default:"${node}" placeholder:"NAME" help:"Name of this process. Default: the host name."`
+	NodeRTMP   string `name:"node-rtmp" group:"self" placeholder:"URL" help:"Where the other servers of --nats reach this one, as in rtmp://10.0.0.3:1935. Default: its host name and port."`
 	PublicRTMP string `group:"self" placeholder:"URL" help:"Where others reach this server by RTMP, as in rtmp://live.example.org. Default: a guess."`
 	PublicHTTP string `group:"self" placeholder:"URL" help:"Where others reach its pages, as in https://live.example.org. Default: a guess."`
 

@@ -156,15 +156,15 @@ func (r *Room) fence(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if last == nil {
-			r.expect = 0
-			return nil
+		r.expect = 0
+		id := r.reserved
+		if last != nil {
+			r.expect, id = last.seq, last.id()
 		}
-		r.expect = last.seq
 		if r.c.embedded() {
 			return nil
 		}
-		seq, err := r.mark(ctx, last.id())
+		seq, err := r.mark(ctx, id) // in an empty chat, too: another may be about to begin it
 		if !wrongSequence(err) {
 			r.expect = seq
 			return err
@@ -300,7 +300,7 @@ func (r *Room) run() {
 		w := r.queue[0]
 		r.queue = r.queue[1:]
 		r.mu.Unlock()
-		ctx, cancel := context.WithDeadline(r.ctx, w.since.Add(patience))
+		ctx, cancel := context.WithDeadline(r.ctx, w.since.Add(r.c.cfg.patience))
 		w.do(ctx)
 		cancel()
 	}
@@ -592,6 +592,7 @@ func (r *Room) rescue() {
 	r.mu.Lock()
 	state := r.saved
 	r.mu.Unlock()
+	r.enqueue(func(context.Context) { r.reserved = 0 }, func(error) {}) // to be saved again with the next message
 	if state == nil {
 		return
 	}

@@ -46,26 +46,31 @@ type Config struct {
 	Dir        string        // folder of the embedded engine's files; unused with URL
 	URL        string        // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
 	Node       string        // this process's name
+	RTMP       string        // with URL: "rtmp://host:port", where other nodes reach this one
 	Sync       Sync          // when the embedded engine's files are safe from a power loss
 	History    int           // how many messages of a room are kept; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
 
-	fsync func(*os.File) error // nil: (*os.File).Sync; for tests
+	// for tests
+	fsync    func(*os.File) error // nil: (*os.File).Sync
+	patience time.Duration        // 0: patience
+	pace     *pace                // nil: defaultPace
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
 // in the process, or an external NATS.
 type Cluster struct {
 	// set by Open
-	cfg   Config
-	log   *slog.Logger
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	flush *flusher // nil when nobody waits for a flush
-	saves saver
-	stop  context.CancelFunc
-	wg    sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
+	cfg    Config
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	others *others  // what is shared with other nodes; nil: embedded, there are none
+	flush  *flusher // nil when nobody waits for a flush
+	saves  saver
+	stop   context.CancelFunc
+	wg     sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
 
 	stats counters
 	look  chan struct{} // wakes watch; 1: one look sees all
@@ -81,12 +86,14 @@ type Cluster struct {
 // Open starts the embedded engine, or connects to the external one. Close ends it.
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
+	cfg.patience = cmp.Or(cfg.patience, patience)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		look: make(chan struct{}, 1), rooms: make(map[*Room]bool),
 	}
 	c.saves.c = c
+	c.saves.ctx, c.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := c.open(ctx); err != nil {
@@ -99,6 +106,7 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 	options := []nats.Option{
 		nats.Name("foyer " + c.cfg.Node), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.ReconnectBufSize(-1), // who publishes while it is away shall hear of it
 		nats.ReconnectHandler(func(*nats.Conn) { c.wake() }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { c.wake() }),
@@ -127,7 +135,10 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		return err
 	}
 	c.wg.Go(func() { c.watch(running) })
-	return nil
+	if !c.embedded() {
+		c.others, err = c.join()
+	}
+	return err
 }
 
 // await waits until everything that things are kept in is there.
@@ -153,6 +164,10 @@ func (c *Cluster) Close() error {
 		r.Close()
 	}
 	c.saves.close()
+	c.saves.cancel()
+	if c.others != nil {
+		c.others.leave()
+	}
 	if c.stop != nil {
 		c.stop()
 	}

@@ -11,4 +11,10 @@
 // killed process loses nothing. Against a power loss the file must be flushed
 // as well: a flusher does that for everything that was stored since the last
 // flush, and only then are the messages acknowledged.
+//
+// With an external NATS there are several nodes. An instance runs on the one
+// that has claimed it (owners.go): a claim ends by itself when it is not
+// renewed, and only its owner's monotonic clock and NATS say when. The nodes
+// know each other's rooms from a bucket that everybody renews (directory.go),
+// and tell each other things (bus.go).
 package cluster

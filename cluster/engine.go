@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -35,7 +36,7 @@ func (c *Cluster) embed() error {
 	if err != nil {
 		return fmt.Errorf("making the embedded NATS: %w", err)
 	}
-	engine.SetLogger(engineLog{c.log}, false, false)
+	engine.SetLogger(engineLog{c.log, c.broke}, false, false)
 	go engine.Start() // until shutdown, which waits
 	c.mu.Lock()
 	c.engine = engine
@@ -119,7 +120,13 @@ func (c *Cluster) probe() (err error) {
 
 // engineLog is the log of the embedded engine: what it finds out about damaged
 // files, for instance. It implements server.Logger.
-type engineLog struct{ log *slog.Logger }
+//
+// The engine does not answer a message that it could not write: it says so
+// here, and is of no use from then on.
+type engineLog struct {
+	log   *slog.Logger
+	broke func(error)
+}
 
 func (l engineLog) say(level slog.Level, format string, v []any) {
 	if l.log.Enabled(context.Background(), level) {
@@ -127,9 +134,19 @@ func (l engineLog) say(level slog.Level, format string, v []any) {
 	}
 }
 
+// Errorf implements server.Logger.
+func (l engineLog) Errorf(format string, v ...any) {
+	l.say(slog.LevelError, format, v)
+	if !strings.Contains(strings.ToLower(format), "critical write error") || len(v) == 0 {
+		return
+	}
+	if err, ok := v[len(v)-1].(error); ok {
+		l.broke(err)
+	}
+}
+
 func (l engineLog) Noticef(format string, v ...any) { l.say(slog.LevelDebug, format, v) }
 func (l engineLog) Debugf(format string, v ...any)  { l.say(slog.LevelDebug, format, v) }
 func (l engineLog) Tracef(format string, v ...any)  { l.say(slog.LevelDebug, format, v) }
 func (l engineLog) Warnf(format string, v ...any)   { l.say(slog.LevelWarn, format, v) }
-func (l engineLog) Errorf(format string, v ...any)  { l.say(slog.LevelError, format, v) }
 func (l engineLog) Fatalf(format string, v ...any)  { l.say(slog.LevelError, format, v) }

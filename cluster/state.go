@@ -14,7 +14,10 @@ import (
 // A saver stores values under keys, each as a whole: while one is being stored
 // only the newest waits.
 type saver struct {
-	c *Cluster // set by Open
+	// set by Open
+	c      *Cluster
+	ctx    context.Context // of all that is being stored; ends when close has no more patience
+	cancel context.CancelFunc
 
 	mu     sync.Mutex
 	keys   map[string]*saving
@@ -65,7 +68,7 @@ func (s *saver) run(subject string, k *saving) {
 		data, done := k.data, k.done
 		k.done, k.waiting = nil, false
 		s.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(s.ctx, s.c.cfg.patience)
 		err := s.c.put(ctx, subject, data)
 		cancel()
 		finish := func(err error) {
@@ -87,13 +90,17 @@ func (s *saver) settled(subject string) {
 	k := s.keys[subject]
 	s.mu.Unlock()
 	if k != nil {
-		<-k.idle
+		select {
+		case <-k.idle:
+		case <-time.After(closeTimeout):
+		}
 	}
 	s.c.settled()
 }
 
-// close refuses more, and waits for what is being stored.
+// close refuses more, and waits for what is being stored, but not for long.
 func (s *saver) close() {
+	defer time.AfterFunc(closeTimeout, s.cancel).Stop()
 	s.mu.Lock()
 	s.closed = true
 	var keys []string

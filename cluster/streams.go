@@ -108,7 +108,7 @@ func (c *Cluster) watch(ctx context.Context) {
 // examine returns why nothing can be stored, or nil.
 func (c *Cluster) examine(ctx context.Context) error {
 	c.mu.Lock()
-	broken := c.broken
+	broken := c.broken || c.engine != nil && !c.engine.JetStreamEnabled()
 	c.mu.Unlock()
 	if broken {
 		if err := c.repair(ctx); err != nil {
@@ -116,7 +116,7 @@ func (c *Cluster) examine(ctx context.Context) error {
 		}
 	}
 	if !c.nc.IsConnected() {
-		return fmt.Errorf("NATS at %s is away", c.where())
+		return c.away()
 	}
 	fresh, err := c.ensure(ctx)
 	if err != nil {
@@ -129,6 +129,14 @@ func (c *Cluster) examine(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// away is the error while there is no connection.
+func (c *Cluster) away() error {
+	if err := c.nc.LastError(); err != nil && !c.embedded() {
+		return fmt.Errorf("NATS at %s is away: %w", c.where(), err)
+	}
+	return fmt.Errorf("NATS at %s is away", c.where())
 }
 
 // judge keeps what examine said. When the store is well again, the rooms find
@@ -153,6 +161,9 @@ func (c *Cluster) judge(err error) {
 // so m may be refused although a try before has stored it.
 func (c *Cluster) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if err := c.isBroken(); err != nil {
+			return 0, err
+		}
 		seq, err := c.publishOnce(ctx, m)
 		if err == nil {
 			return seq, nil
@@ -160,20 +171,27 @@ func (c *Cluster) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.Code != 503 {
 			return 0, err
 		}
-		c.mu.Lock()
-		if c.broken {
-			err = c.unwell
-		}
-		broken := c.broken
-		c.mu.Unlock()
-		if broken {
-			return 0, fmt.Errorf("cannot store: %w", err)
+		if err := c.isBroken(); err != nil {
+			return 0, err
 		}
 		c.wake()
 		if pause(ctx, wait) != nil {
+			if !c.nc.IsConnected() {
+				return 0, fmt.Errorf("cannot store: %w", c.away())
+			}
 			return 0, fmt.Errorf("cannot store: NATS at %s does not answer: %w", c.where(), err)
 		}
 	}
+}
+
+// isBroken says why the embedded engine can do nothing, or nil.
+func (c *Cluster) isBroken() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken {
+		return fmt.Errorf("cannot store: %w", c.unwell)
+	}
+	return nil
 }
 
 // storeFailed is the error code of JetStream when it could not write.

@@ -6,7 +6,8 @@
 // keeps that client in roomList (lobby.go) and what the room reports on its
 // list (list.go): live, stale when nothing was heard for a while, and then
 // gone. Visitors watch the list as the shared object "rooms", or ask for the
-// part they want (rooms.go), and how lively rooms have been (trend.go). Operators announce things to all rooms.
+// part they want (rooms.go), and how lively rooms have been (trend.go). Operators
+// announce things to all rooms. What other nodes have is in elsewhere.go.
 //
 // What travels is in protocol.go, which rooms and pages share, and described
 // for others in PROTOCOL.md. Who guesses passwords is slowed down by

@@ -20,6 +20,7 @@ const (
 // room is a room on the list. It outlives the links that the room makes.
 type room struct {
 	name   string
+	remote bool   // it is another node's: what follows is as that said
 	node   string // as it said when it connected
 	state  string
 	since  time.Time // it is listed
@@ -33,9 +34,13 @@ type room struct {
 // entry returns r as it is listed. It is made once for all who ask.
 func (r *room) entry() amf.Object {
 	if r.value == nil {
-		r.value = Entry{Name: r.name, State: r.state, Since: float64(r.since.UnixMilli()), Status: r.status}.Value()
+		r.value = r.plain().Value()
 	}
 	return r.value
+}
+
+func (r *room) plain() Entry {
+	return Entry{Name: r.name, State: r.state, Since: float64(r.since.UnixMilli()), Status: r.status}
 }
 
 // report takes a room's whole state, unless a newer one is known.
@@ -80,9 +85,7 @@ func (l *Lobby) list(r *room) {
 	if l.listed[r.name] != r {
 		l.listed[r.name] = r
 		r.since, r.trend = time.Now(), ""
-		if l.sampler == nil {
-			l.sampler = l.in.After(TrendStep, l.sample)
-		}
+		l.startSampling()
 		l.log.Info("room listed", "room", r.name)
 	}
 	l.settle(r, StateLive)
@@ -90,21 +93,25 @@ func (l *Lobby) list(r *room) {
 
 // stale shows that nobody knows how r is.
 func (l *Lobby) stale(r *room) {
-	if l.listed[r.name] != r {
+	if !l.known(r) {
 		return
 	}
-	l.log.Info("room stale", "room", r.name)
+	l.log.Info("room stale", "room", r.name, "elsewhere", r.remote)
 	l.settle(r, StateStale)
 }
 
 // remove takes r off the list: it is gone.
 func (l *Lobby) remove(r *room) {
-	if l.listed[r.name] != r {
+	if !l.known(r) {
 		return
 	}
-	l.log.Info("room gone", "room", r.name)
+	l.log.Info("room gone", "room", r.name, "elsewhere", r.remote)
 	r.timer.Stop()
-	delete(l.listed, r.name)
+	if r.remote {
+		delete(l.elsewhere, r.name)
+	} else {
+		delete(l.listed, r.name)
+	}
 	l.touch(r)
 }
 
@@ -133,11 +140,12 @@ func (l *Lobby) due(r *room) time.Time {
 
 func (l *Lobby) expire(r *room) {
 	switch {
-	case l.listed[r.name] != r: // gone meanwhile
+	case !l.known(r): // gone meanwhile
 	case time.Until(l.due(r)) > 0:
 		l.watch(r)
 	case r.state == StateLive:
 		l.stale(r)
+	case r.remote && !l.fresh: // nobody knows; setFresh goes on
 	default:
 		l.remove(r)
 	}
@@ -159,11 +167,12 @@ func (l *Lobby) publish() {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.dirty)) {
-		if r := l.listed[name]; r != nil && !r.status.Unlisted {
+		if r := l.shown(name); r != nil && !r.status.Unlisted {
 			l.object.Set(name, r.entry())
 		} else {
 			l.object.Remove(name)
 		}
+		l.share(name)
 	}
 	clear(l.dirty)
 	l.publisher = l.in.After(PublishInterval, l.publish)

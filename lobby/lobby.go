@@ -20,6 +20,8 @@ type Config struct {
 	GoneAfter  time.Duration // once stale; default 30 s
 	Log        *slog.Logger  // nil means the instance's
 	Failures   *Failures     // who guessed passwords; nil means Guesses
+	Directory  Directory     // the rooms of other nodes; nil means that there are none
+	Bus        Bus           // to the lobbies of other nodes; nil means that there are none
 }
 
 // Lobby is the application. All of it belongs to the instance goroutine.
@@ -31,7 +33,13 @@ type Lobby struct {
 	roomList map[string]*server.Client // the live client of every authenticated room, by name
 	listed   map[string]*room          // who is on the list, with a link or for a while without
 
+	elsewhere map[string]*room // the rooms of other nodes, as these say
+	fresh     bool             // that is all there is now
+	unlink    []func()         // end what link began
+	id        string           // of this lobby among all
+
 	object    *sharedobject.Object[*server.Client] // "rooms"
+	view      *sharedobject.Object[*server.Client] // "view"
 	dirty     map[string]bool                      // rooms that changed since the list was published
 	publisher *time.Timer                          // when the list may be published again; nil: now
 
@@ -45,18 +53,19 @@ func New(cfg Config) server.Application {
 	cfg.GoneAfter = cmp.Or(cfg.GoneAfter, 30*time.Second)
 	cfg.Failures = cmp.Or(cfg.Failures, &Guesses)
 	return &Lobby{
-		cfg:      cfg,
-		roomList: make(map[string]*server.Client),
-		listed:   make(map[string]*room),
-		dirty:    make(map[string]bool),
+		cfg:       cfg,
+		roomList:  make(map[string]*server.Client),
+		listed:    make(map[string]*room),
+		elsewhere: make(map[string]*room),
+		dirty:     make(map[string]bool),
 	}
 }
 
-// OnAppStart opens the shared object that visitors watch.
+// OnAppStart opens the shared objects that visitors watch, and joins the other nodes.
 func (l *Lobby) OnAppStart(in *server.Instance) error {
 	l.in, l.log = in, cmp.Or(l.cfg.Log, in.Log())
-	l.object = in.SharedObject(ObjectRooms, false)
-	return nil
+	l.object, l.view = in.SharedObject(ObjectRooms, false), in.SharedObject(ObjectView, false)
+	return l.link()
 }
 
 // OnConnect handles instances before anybody else: a room says its userName
@@ -113,8 +122,17 @@ func (l *Lobby) OnDisconnect(client *server.Client, reason error) {
 	l.stale(r)
 }
 
-// OnAppStop has nothing to do: timers and shared objects go with the instance.
-func (l *Lobby) OnAppStop() {}
+// OnAppStop leaves the other nodes. Timers and shared objects go with the instance.
+func (l *Lobby) OnAppStop() {
+	for _, stop := range l.unlink {
+		stop()
+	}
+	if l.cfg.Directory != nil {
+		for name := range l.listed {
+			l.cfg.Directory.Delete(name)
+		}
+	}
+}
 
 // Methods are what clients may call.
 func (l *Lobby) Methods() map[string]server.Method {

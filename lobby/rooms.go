@@ -42,7 +42,7 @@ func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
 	}
 	hidden := isOperator(from) || from.Local() && q.unlisted
 	var found []*room
-	for _, r := range l.listed {
+	for _, r := range l.all() {
 		if q.matches(r) && (hidden || !r.status.Unlisted) {
 			found = append(found, r)
 		}
@@ -111,10 +111,16 @@ func (l *Lobby) announce(from *server.Client, args amf.Args) (amf.Value, error) 
 	case strings.ContainsFunc(said, unicode.IsControl):
 		return nil, server.Fail("announce: the text has control characters")
 	}
+	l.tellRooms(said)
+	rooms := len(l.roomList) + l.spread(said)
+	l.log.Info("announcement made", "client", from.ID(), "rooms", rooms)
+	return amf.Object{{Name: "rooms", Value: amf.Number(rooms)}}, nil
+}
+
+// tellRooms announces something to the rooms that are connected here.
+func (l *Lobby) tellRooms(said string) {
 	push := &server.Push{Method: MethodAnnounce, Args: []amf.Value{amf.String(said)}}
 	for _, client := range l.roomList {
 		client.Push(push)
 	}
-	l.log.Info("announcement made", "client", from.ID(), "rooms", len(l.roomList))
-	return amf.Object{{Name: "rooms", Value: amf.Number(len(l.roomList))}}, nil
 }

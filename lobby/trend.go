@@ -65,15 +65,22 @@ func level(sample byte) int {
 	return -1
 }
 
+// startSampling begins to note activities, if that is not done already.
+func (l *Lobby) startSampling() {
+	if l.sampler == nil {
+		l.sampler = l.in.After(TrendStep, l.sample)
+	}
+}
+
 // sample notes how active all rooms are and does so again a step later, as
 // long as there is one. A stale room is as active as it said last.
 func (l *Lobby) sample() {
 	l.sampler = nil
-	if len(l.listed) == 0 {
+	if len(l.listed)+len(l.elsewhere) == 0 {
 		return
 	}
 	l.sampled = time.Now()
-	for _, r := range l.listed {
+	for _, r := range l.all() {
 		r.trend += string(levels[int(math.Round(r.status.Activity*float64(len(levels)-1)))])
 		r.trend = r.trend[max(0, len(r.trend)-TrendLength):]
 	}
@@ -82,9 +89,10 @@ func (l *Lobby) sample() {
 
 // trends answers how active the listed rooms have been.
 func (l *Lobby) trends(from *server.Client, _ amf.Args) (amf.Value, error) {
-	rooms := make(amf.Object, 0, len(l.listed))
-	for _, name := range slices.Sorted(maps.Keys(l.listed)) {
-		if r := l.listed[name]; r.trend != "" && (!r.status.Unlisted || isOperator(from)) {
+	all := maps.Collect(l.all())
+	rooms := make(amf.Object, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if r := all[name]; r.trend != "" && (!r.status.Unlisted || isOperator(from)) {
 			rooms = append(rooms, amf.Field{Name: name, Value: amf.String(r.trend)})
 		}
 	}

@@ -176,6 +176,40 @@ func testLobbyStale(t *testing.T, browser context.Context) {
 	b.wait(`!document.querySelector(".card").classList.contains("stale")`)
 }
 
+// far is a directory with one room of another node.
+type far struct {
+	fresh chan func(bool) // of who watches; 1: there is one lobby
+}
+
+func (far) Put(string, []byte) {}
+func (far) Delete(string)      {}
+func (f far) Watch(changed func(string, []byte), fresh func(bool)) (stop func()) {
+	changed("blue", []byte(`{"name":"blue","state":"live","title":"Far and blue","users":3,"node":"two"}`))
+	fresh(true)
+	f.fresh <- fresh
+	return func() {}
+}
+
+// The page says when its server has lost sight of the others.
+func testLobbyOutOfSight(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.stopHost()
+	f := far{make(chan func(bool), 1)}
+	h.far = f
+	h.startHost()
+	h.stopWeb()
+	h.startWeb()
+	b := newTab(t, browser, h)
+	b.open("/")
+	b.waitText(".link-state", "Live")
+	b.waitText(".card-title", "Far and blue")
+	fresh := <-f.fresh
+	fresh(false)
+	b.wait(`/^Other servers are out of reach: their rooms are as of [1-9]\d* s ago$/.test(document.querySelector(".link-state").textContent)`)
+	fresh(true)
+	b.waitText(".link-state", "Live")
+}
+
 func testLobbyOrder(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	one := h.listed("one", lobby.Status{Epoch: 1, Activity: 0.9, Users: 1})

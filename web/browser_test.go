@@ -42,6 +42,7 @@ func TestBrowser(t *testing.T) {
 		{"lobby search", testLobbySearch},
 		{"lobby without script", testLobbyWithoutScript},
 		{"lobby stale", testLobbyStale},
+		{"lobby out of sight", testLobbyOutOfSight},
 		{"lobby order", testLobbyOrder},
 		{"lobby thousand", testLobbyThousand},
 		{"join and talk", testJoinAndTalk},

@@ -26,8 +26,9 @@ const (
 type house struct {
 	t    *testing.T
 	host *server.Host
-	rtmp string // address
-	http string // address, the same after a restart
+	rtmp string          // address
+	http string          // address, the same after a restart
+	far  lobby.Directory // the rooms of other nodes; nil: none
 
 	stopHost, stopWeb func()
 }
@@ -63,7 +64,9 @@ func (h *house) startHost() {
 	h.rtmp = ln.Addr().String()
 	lobbyURL := "rtmp://" + h.rtmp + "/lobby"
 	h.host = &server.Host{Log: h.log(), Node: "one"}
-	h.host.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{Secret: secret, AdminToken: token}) })
+	h.host.Handle("lobby", func() server.Application {
+		return lobby.New(lobby.Config{Secret: secret, AdminToken: token, Directory: h.far})
+	})
 	h.host.Handle("room", func() server.Application {
 		return room.New(room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one",
 			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second})

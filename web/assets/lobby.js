@@ -1,6 +1,6 @@
 // @ts-check
 // The lobby page. The server rendered it; from then on it follows the shared
-// object "rooms".
+// object "rooms", and "view", which says how old the part of other servers is.
 
 import { Card } from "./card.js";
 import { SharedObject } from "./netconnection.js";
@@ -26,6 +26,8 @@ let query = parseQuery(location.search);
 /** Cards to write. @type {Set<string>} */ const dirty = new Set();
 /** What is on the page, in order. @type {string[]} */ let order = [];
 const past = new Past(), pictures = new Pictures();
+/** When the server lost sight of the others, by its clock. */
+let blindSince = 0;
 let known = false, restarting = false, lastOrder = 0, lostAt = 0, drawing = 0, sorting = /** @type {any} */ (0);
 
 const object = SharedObject.getRemote("rooms", "lobby");
@@ -39,11 +41,18 @@ object.onSync = (changes) => {
   arrange();
 };
 
+const view = SharedObject.getRemote("view", "lobby");
+view.onSync = () => {
+  blindSince = view.data.fresh === false ? Number(view.data.at) || 0 : 0;
+  tellState();
+};
+
 const link = new Link("lobby");
 link.onUp = (nc) => {
   lostAt = 0;
   restarting = false;
   object.connect(nc);
+  view.connect(nc);
   nc.request("trends").then(seed, () => {});
   tellState();
 };
@@ -166,11 +175,12 @@ function tellCounts() {
 
 function tellState() {
   const up = lostAt === 0 && link.up;
-  const age = Math.round((Date.now() - lostAt) / 1000);
-  linkState.className = `link-state ${up ? "up" : lostAt ? "down" : ""}`;
-  linkState.textContent = up ? "Live" : lostAt ? `${restarting ? "The server restarts" : "Connection lost"}: this list is ${age} s old` : "Connecting";
+  const age = Math.max(0, Math.round((Date.now() - (lostAt || blindSince + ahead)) / 1000));
+  linkState.className = `link-state ${up && !blindSince ? "up" : lostAt || up ? "down" : ""}`;
+  if (up) linkState.textContent = blindSince ? `Other servers are out of reach: their rooms are as of ${age} s ago` : "Live";
+  else linkState.textContent = lostAt ? `${restarting ? "The server restarts" : "Connection lost"}: this list is ${age} s old` : "Connecting";
   // A count of seconds is not read out; that the connection is lost, is.
-  linkState.setAttribute("aria-live", lostAt && age > 0 ? "off" : "polite");
+  linkState.setAttribute("aria-live", (lostAt || blindSince) && age > 0 ? "off" : "polite");
 }
 
 /** Takes up what the form says, and keeps it in the address. */
@@ -228,7 +238,7 @@ the(".empty-found a").addEventListener("click", (/** @type {Event} */ event) => 
 
 // Once a second only what counts seconds, and every ten what the sparklines need.
 setInterval(() => {
-  if (lostAt) tellState();
+  if (lostAt || blindSince) tellState();
   for (const [name] of staleSince) {
     if (!rooms.has(name)) staleSince.delete(name);
     else dirty.add(name);

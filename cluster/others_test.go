@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// hurried is a pace for tests.
+var hurried = pace{
+	lease: 900 * time.Millisecond, renew: 200 * time.Millisecond, grace: 900 * time.Millisecond,
+	live: 1200 * time.Millisecond, refresh: 300 * time.Millisecond, gap: 50 * time.Millisecond,
+}
+
+// external is a NATS that is not in a node.
+type external struct {
+	t      *testing.T
+	dir    string
+	addr   string
+	engine *server.Server
+}
+
+func startExternal(t *testing.T) *external {
+	t.Helper()
+	e := &external{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
+	e.start()
+	t.Cleanup(e.stop)
+	return e
+}
+
+// start starts it, at the same address as before.
+func (e *external) start() {
+	e.t.Helper()
+	tcp, err := net.ResolveTCPAddr("tcp", e.addr)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	port := tcp.Port
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	e.engine, err = server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: e.dir,
+	})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	go e.engine.Start() // until stop, which waits
+	if !e.engine.ReadyForConnections(startTimeout) {
+		e.t.Fatal("the external NATS did not start")
+	}
+	e.addr = e.engine.Addr().String()
+}
+
+func (e *external) stop() {
+	e.engine.Shutdown()
+	e.engine.WaitForShutdown()
+}
+
+// restart is a restart that loses everything in memory, and files, too, if empty.
+func (e *external) restart(empty bool) {
+	e.t.Helper()
+	e.stop()
+	if empty {
+		e.dir = e.t.TempDir()
+	}
+	e.start()
+}
+
+// node joins it, over a cable when there is one.
+func (e *external) node(name string, cables ...*cable) *Cluster {
+	e.t.Helper()
+	return e.nodeAt(&hurried, name, cables...)
+}
+
+func (e *external) nodeAt(p *pace, name string, cables ...*cable) *Cluster {
+	e.t.Helper()
+	addr := e.addr
+	for _, c := range cables {
+		addr = c.ln.Addr().String()
+	}
+	c, err := Open(e.t.Context(), Config{
+		URL: "nats://" + addr, Node: name, RTMP: "rtmp://" + name + ":1935", pace: p,
+		Log: slog.New(slog.NewTextHandler(e.t.Output(), nil)).With("node", name),
+	})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// A cable is a connection that can be cut: what is open breaks, what is new is
+// refused until it is mended.
+type cable struct {
+	ln net.Listener
+	to string
+
+	mu   sync.Mutex
+	cut  bool
+	open map[net.Conn]bool
+	jobs sync.WaitGroup
+}
+
+func (e *external) cable() *cable {
+	e.t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	c := &cable{ln: ln, to: e.addr, open: make(map[net.Conn]bool)}
+	c.jobs.Go(c.serve)
+	e.t.Cleanup(func() {
+		ln.Close()
+		c.setCut(true)
+		c.jobs.Wait()
+	})
+	return c
+}
+
+func (c *cable) serve() {
+	for {
+		from, err := c.ln.Accept()
+		if err != nil {
+			return
+		}
+		to, err := net.Dial("tcp", c.to)
+		c.mu.Lock()
+		if c.cut || err != nil {
+			c.mu.Unlock()
+			from.Close()
+			if to != nil {
+				to.Close()
+			}
+			continue
+		}
+		for _, pair := range [][2]net.Conn{{from, to}, {to, from}} {
+			c.open[pair[0]] = true
+			c.jobs.Go(func() {
+				io.Copy(pair[0], pair[1])
+				pair[0].Close()
+				pair[1].Close()
+			})
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *cable) setCut(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = cut
+	if cut {
+		for conn := range c.open {
+			conn.Close()
+		}
+		clear(c.open)
+	}
+}
+
+// eventually waits for something to become true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(15 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}

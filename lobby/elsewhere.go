@@ -1,0 +1,216 @@
+package lobby
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/json"
+	"iter"
+	"time"
+
+	"foyer/server/amf"
+)
+
+// Directory is how lobbies of several nodes know each other's rooms.
+type Directory interface {
+	// Put tells the others how a room is, as the JSON of an [Entry]. It does not
+	// block; the newest wins; it is renewed until Delete.
+	Put(room string, entry []byte)
+	Delete(room string)
+	// Watch tells the entries of the other nodes, on any goroutine: first all
+	// there are, then changes, and now and then those that are still so. A nil
+	// entry: gone. Fresh says whether what was told is all that is known now.
+	Watch(changed func(room string, entry []byte), fresh func(bool)) (stop func())
+}
+
+// Bus carries what the lobbies of all nodes should hear, the sender's too.
+type Bus interface {
+	Publish(subject string, data []byte) error
+	Subscribe(subject string, f func(data []byte)) (stop func(), err error)
+}
+
+// MaxElsewhere is how many rooms of other nodes are listed.
+const MaxElsewhere = 5 * MaxRooms
+
+// ObjectView is the shared object that says how old the lobby's view of the
+// other nodes' rooms is.
+const ObjectView = "view"
+
+// busAnnounce is the subject of announcements.
+const busAnnounce = "announce"
+
+// announcement is one as it travels between lobbies.
+type announcement struct {
+	From string `json:"from"` // a lobby
+	Text string `json:"text"`
+}
+
+// link joins the other nodes, if there are any. Only the lobby that rooms
+// report to by themselves has a part in that: others are of this node alone.
+func (l *Lobby) link() error {
+	if l.in.ShortName() != "_definst_" {
+		l.cfg.Directory, l.cfg.Bus = nil, nil
+	}
+	l.id = rand.Text()
+	l.setFresh(l.cfg.Directory == nil)
+	if l.cfg.Bus != nil {
+		stop, err := l.cfg.Bus.Subscribe(busAnnounce, func(data []byte) {
+			l.in.Post(func() { l.relay(data) })
+		})
+		if err != nil {
+			return err
+		}
+		l.unlink = append(l.unlink, stop)
+	}
+	if l.cfg.Directory != nil {
+		l.unlink = append(l.unlink, l.cfg.Directory.Watch(
+			func(name string, entry []byte) {
+				e := remoteEntry(name, entry)
+				l.in.Post(func() { l.hear(name, e) })
+			},
+			func(fresh bool) { l.in.Post(func() { l.setFresh(fresh) }) },
+		))
+	}
+	return nil
+}
+
+// remoteEntry reads what another node says of a room; nil: nothing (any more).
+func remoteEntry(name string, entry []byte) *Entry {
+	var e Entry
+	if entry == nil || json.Unmarshal(entry, &e) != nil || !ValidName(name) || e.Name != name {
+		return nil
+	}
+	if e.Since = whole(e.Since, MaxWhole); e.State != StateLive {
+		e.State = StateStale
+	}
+	e.Status.clean()
+	return &e
+}
+
+// hear takes what another node says of a room. One that does not come again is
+// stale after the usual time, and then gone.
+func (l *Lobby) hear(name string, e *Entry) {
+	r := l.elsewhere[name]
+	switch {
+	case e == nil && r == nil, r == nil && len(l.elsewhere) >= MaxElsewhere:
+		return
+	case e == nil:
+		l.remove(r)
+		return
+	case r == nil:
+		r = &room{name: name, remote: true}
+		l.elsewhere[name] = r
+		l.startSampling()
+		l.log.Debug("room listed", "room", name, "node", e.Node)
+	}
+	news := !sameNews(e.Status, r.status)
+	r.status, r.since, r.heard, r.value = e.Status, time.UnixMilli(int64(e.Since)), time.Now(), nil
+	if r.state != e.State {
+		l.settle(r, e.State)
+	} else if news {
+		l.touch(r)
+	}
+}
+
+// setFresh notes whether other nodes are heard. While they are not, their rooms
+// stay on the list, stale: they may well be there.
+func (l *Lobby) setFresh(fresh bool) {
+	l.fresh = fresh
+	l.view.Set("fresh", amf.Bool(fresh))
+	l.view.Set("at", amf.Number(time.Now().UnixMilli()))
+	if !fresh {
+		return
+	}
+	for _, r := range l.elsewhere {
+		if r.state == StateStale {
+			r.heard = time.Now()
+			l.watch(r)
+		}
+	}
+}
+
+// share tells the other nodes how a room of this one is.
+func (l *Lobby) share(name string) {
+	if l.cfg.Directory == nil {
+		return
+	}
+	r := l.listed[name]
+	if r == nil {
+		l.cfg.Directory.Delete(name)
+		return
+	}
+	e := r.plain()
+	e.Node = cmp.Or(e.Node, r.node)
+	data, err := json.Marshal(e)
+	if err != nil {
+		l.log.Error("room not shared", "room", name, "err", err)
+		return
+	}
+	l.cfg.Directory.Put(name, data)
+}
+
+// shown is the room of that name as it is listed, or nil. What a link says goes
+// before what others say, as long as there is one.
+func (l *Lobby) shown(name string) *room {
+	here, there := l.listed[name], l.elsewhere[name]
+	if here == nil || there != nil && here.state != StateLive && there.state == StateLive {
+		return there
+	}
+	return here
+}
+
+// all are the rooms as they are listed, in no order.
+func (l *Lobby) all() iter.Seq2[string, *room] {
+	return func(yield func(string, *room) bool) {
+		for name := range l.listed {
+			if !yield(name, l.shown(name)) {
+				return
+			}
+		}
+		for name, r := range l.elsewhere {
+			if l.listed[name] == nil && !yield(name, r) {
+				return
+			}
+		}
+	}
+}
+
+// known reports whether r is on a list still.
+func (l *Lobby) known(r *room) bool {
+	if r.remote {
+		return l.elsewhere[r.name] == r
+	}
+	return l.listed[r.name] == r
+}
+
+// spread has the other lobbies announce something, too, and returns how many
+// rooms that are, as far as is known.
+func (l *Lobby) spread(said string) (rooms int) {
+	if l.cfg.Bus == nil {
+		return 0
+	}
+	data, err := json.Marshal(announcement{l.id, said})
+	if err == nil {
+		err = l.cfg.Bus.Publish(busAnnounce, data)
+	}
+	if err != nil {
+		l.log.Warn("announcement not made on other nodes", "err", err)
+		return 0
+	}
+	for name, r := range l.elsewhere {
+		if r.state == StateLive && l.roomList[name] == nil {
+			rooms++
+		}
+	}
+	return rooms
+}
+
+// relay announces what another lobby was asked to.
+func (l *Lobby) relay(data []byte) {
+	var a announcement
+	if err := json.Unmarshal(data, &a); err != nil || a.From == l.id {
+		return
+	}
+	if said := text(a.Text, MaxAnnouncement); said != "" {
+		l.tellRooms(said)
+	}
+}

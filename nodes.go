@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+
+	"foyer/cluster"
+	"foyer/lobby"
+	"foyer/server"
+)
+
+// several reports whether other nodes share the store: then a room runs on one
+// of them, and every lobby lists the rooms of all.
+func (n *node) several() bool { return n.settings.NATS != "" }
+
+// nodeRTMP is where other nodes reach this one: as set, or as guessed.
+func (n *node) nodeRTMP() string {
+	if n.settings.NodeRTMP != "" {
+		return n.settings.NodeRTMP
+	}
+	host, port, _ := net.SplitHostPort(n.rtmp.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return "rtmp://" + net.JoinHostPort(host, port)
+}
+
+// joinNodes has the host ask the other nodes where a room runs.
+func (n *node) joinNodes() {
+	if n.several() {
+		n.host.Places, n.host.NodeSecret = places{n.store}, string(n.secrets.lobby)
+	}
+}
+
+// handleRooms has the host run rooms, each on one node only.
+func (n *node) handleRooms(room func() server.Application) {
+	if n.several() {
+		n.host.HandleClaimed("room", room)
+		return
+	}
+	n.host.Handle("room", room)
+}
+
+// joinLobbies has a lobby share what it knows with those of the other nodes.
+func (n *node) joinLobbies(cfg *lobby.Config) {
+	if n.several() {
+		cfg.Directory, cfg.Bus = n.store.Directory(), n.store
+	}
+}
+
+// startLobby starts the lobby although nobody is there yet: it listens to the
+// other nodes.
+func (n *node) startLobby() error {
+	if n.several() && n.settings.hosts("lobby") {
+		return n.host.Start("lobby")
+	}
+	return nil
+}
+
+// places is what the cluster knows of who runs what, in the words of the server.
+type places struct{ store *cluster.Cluster }
+
+// Claim is server.Places.
+func (p places) Claim(ctx context.Context, instance string, lost func()) (release func(), err error) {
+	release, err = p.store.Claim(ctx, instance, lost)
+	if owned, ok := errors.AsType[*cluster.OwnedError](err); ok {
+		return nil, &server.ElsewhereError{Node: owned.Node, RTMP: owned.RTMP}
+	}
+	return release, err
+}
+
+// Find is server.Finder. What cannot be found out is not known.
+func (p places) Find(ctx context.Context, instance string) *server.ElsewhereError {
+	owned, err := p.store.Find(ctx, instance)
+	if err != nil || owned == nil {
+		return nil
+	}
+	return &server.ElsewhereError{Node: owned.Node, RTMP: owned.RTMP}
+}

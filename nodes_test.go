@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	nats "github.com/nats-io/nats-server/v2/server"
+
+	"foyer/lobby"
+	"foyer/netconnection"
+	"foyer/server/amf"
+)
+
+// startNATS runs a NATS of its own, as several servers share one.
+func startNATS(t *testing.T) (url string) {
+	t.Helper()
+	s, err := nats.NewServer(&nats.Options{Host: "127.0.0.1", Port: nats.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start() // until the cleanup, which waits
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("NATS did not start")
+	}
+	return s.ClientURL()
+}
+
+// listed is what the API of a server lists under that name; nil: nothing.
+func (r *running) listed(t *testing.T, name string) *lobby.Entry {
+	t.Helper()
+	resp, err := http.Get("http://" + r.addr["http"] + "/api/v1/rooms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct{ Rooms []lobby.Entry }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range answer.Rooms {
+		if e.Name == name {
+			return &e
+		}
+	}
+	return nil
+}
+
+// Two servers on one NATS list the same rooms, announce to both, and take the
+// other's rooms off when it ends.
+func TestTwoNodes(t *testing.T) {
+	url := startNATS(t)
+	flags := []string{"--nats=" + url, "--lobby-secret=secretPassword6", "--admin-token=operator-token-6"}
+	a := startServer(t, append(flags, "--node=a", "--rooms=blue")...)
+	b := startServer(t, append(flags, "--node=b", "--rooms=red")...)
+	until := func(what string, so func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !so(); <-time.After(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("never: %s", what)
+			}
+		}
+	}
+	until("b lists blue of a", func() bool { e := b.listed(t, "blue"); return e != nil && e.Node == "a" && e.RTMP != "" })
+	until("a lists red of b", func() bool { e := a.listed(t, "red"); return e != nil && e.Node == "b" })
+
+	// Who comes to b for blue is with those who came to a.
+	for _, at := range []*running{a, b} {
+		nc, err := netconnection.Dial(t.Context(), "rtmp://"+at.addr["rtmp"]+"/room/blue", netconnection.Options{}, amf.String("ann-"+at.addr["rtmp"][10:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		until("the room counts him", func() bool {
+			e := a.listed(t, "blue")
+			return e != nil && e.Users == map[*running]int{a: 1, b: 2}[at]
+		})
+	}
+	until("b knows how many are in blue", func() bool { e := b.listed(t, "blue"); return e != nil && e.Users == 2 })
+
+	req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+a.addr["http"]+"/api/v1/announce", strings.NewReader(`{"text":"At ten."}`))
+	req.Header.Set("Authorization", "Bearer operator-token-6")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var told struct{ Rooms int }
+	if err := json.NewDecoder(resp.Body).Decode(&told); err != nil || told.Rooms != 2 {
+		t.Errorf("announced to %d rooms, %v", told.Rooms, err)
+	}
+	if status := a.stop(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	until("blue is gone", func() bool { return b.listed(t, "blue") == nil })
+	if b.listed(t, "red") == nil {
+		t.Error("red is gone, too")
+	}
+}
