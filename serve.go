@@ -273,7 +273,12 @@ func (n *node) start() error {
 		return fmt.Errorf("starting the lobby: %w", err)
 	}
 	for _, name := range n.settings.Rooms {
-		if err := n.host.Start("room/" + name); err != nil {
+		err := n.host.Start("room/" + name)
+		if _, away := errors.AsType[*server.ElsewhereError](err); away {
+			n.log.Info("room runs elsewhere", "instance", "room/"+name, "err", err)
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("starting room %s: %w", name, err)
 		}
 	}

@@ -49,12 +49,12 @@ func (in *Instance) arrive(c *Client, args amf.Args) {
 		in.settle(c, errStopped)
 		return
 	}
-	if in.draining {
-		in.settle(c, restarting())
-		return
-	}
 	if c.req.node == forPull {
 		in.attach(c)
+		return
+	}
+	if in.draining {
+		in.settle(c, restarting())
 		return
 	}
 	c.state = clientPending

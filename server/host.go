@@ -94,6 +94,7 @@ func (h *Host) Resolve(path string) (app, instance string, ok bool) {
 // returns when OnAppStart has run, with its error; an *ElsewhereError says that
 // another node runs it.
 func (h *Host) Start(instance string) error {
+	patience := time.Now().Add(reachTimeout)
 	for {
 		in, err := h.instance(instance, true)
 		if err != nil {
@@ -102,6 +103,10 @@ func (h *Host) Start(instance string) error {
 		<-in.started
 		if in.startErr != nil {
 			<-in.done
+			if errors.Is(in.startErr, errUnreachable) && time.Now().Before(patience) {
+				<-time.After(reachPause) // its owner may just have gone
+				continue
+			}
 			return in.startErr
 		}
 		if in.tunnel != nil {

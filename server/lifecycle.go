@@ -157,7 +157,7 @@ func (in *Instance) end() {
 	}
 	in.cancel()
 	in.wg.Wait() // for saves, too
-	if in.startErr == nil && !in.broken {
+	if in.startErr == nil && !in.broken && !in.lost {
 		in.saveRest()
 		in.wg.Wait()
 	}

@@ -211,6 +211,29 @@ func TestStartElsewhere(t *testing.T) {
 		if !ok || away.Node != "a" {
 			t.Errorf("got %v", away)
 		}
+		s.die("a", 3*time.Second)
+		if err := s.hosts["b"].Start("app/y"); err != nil {
+			t.Error(err)
+		}
+		time.AfterFunc(time.Second, func() { s.world.seize("app/z") })
+		s.world.mu.Lock()
+		s.world.owners["app/z"] = &deed{node: "a", rtmp: "rtmp://a", lost: func() {}}
+		s.world.mu.Unlock()
+		if err := s.hosts["b"].Start("app/z"); err != nil || s.world.owner("app/z") != "b" {
+			t.Errorf("owner %q: %v", s.world.owner("app/z"), err)
+		}
+	})
+}
+
+// TestStartStaysOut: an instance that was not started does not stay.
+func TestStartStaysOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, "a", "b")
+		defer s.close()
+		if err := s.hosts["a"].Start("app/x"); err != nil {
+			t.Fatal(err)
+		}
+		s.hosts["b"].Start("app/x")
 		time.Sleep(2 * DefaultIdle)
 		if len(s.hosts["b"].Stats().Instances) != 1 || s.hosts["b"].Stats().Instances["app"] != 0 || s.world.owner("app/x") != "a" {
 			t.Errorf("b has %v", s.hosts["b"].Stats().Instances)

@@ -209,10 +209,24 @@ func TestTunnelPassesEverything(t *testing.T) {
 	})
 }
 
+// ownersOnly is the ObjectStore of a node that owns nothing.
+type ownersOnly struct{ t *testing.T }
+
+func (o ownersOnly) LoadObjects(context.Context, string) (map[string][]byte, error) {
+	o.t.Error("objects loaded")
+	return nil, nil
+}
+
+func (o ownersOnly) SaveObject(_, _ string, _ []byte, done func(error)) {
+	o.t.Error("object saved")
+	done(nil)
+}
+
 func TestTunnelSharedObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
 		defer s.close()
+		s.hosts["b"].Objects = ownersOnly{t}
 		one := mustDial(t, &s.net, "rtmp://a/app/x", amf.String("one"))
 		two := mustDial(t, &s.net, "rtmp://b/app/x", amf.String("two"))
 		use := func(c *caller, name string, events ...sharedobject.Event) {
@@ -422,6 +436,7 @@ func TestTunnelWaitsForTheOwner(t *testing.T) {
 			t.Error("let in after it has gone")
 		}
 		time.Sleep(30 * time.Second)
+		synctest.Wait()
 		if left := s.apps["a"].left; len(left) != 2 {
 			t.Errorf("left: %v", left)
 		}
@@ -451,6 +466,27 @@ func TestCallElsewhere(t *testing.T) {
 		}
 		if len(s.apps["a"].guests) != 1 {
 			t.Errorf("guests %v", s.apps["a"].guests)
+		}
+		goodbye(one)
+	})
+}
+
+// TestTunnelSaysWhoCanReconnect: the owner asks only those to leave who
+// understand it, also through another node.
+func TestTunnelSaysWhoCanReconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, "a", "b")
+		defer s.close()
+		one := mustDial(t, &s.net, "rtmp://a/app/x", amf.String("one"))
+		for _, can := range []bool{true, false} {
+			c, err := s.hosts["b"].Connect(t.Context(), new(fakePeer), Request{Path: "app/x", Protocol: "ws", Reconnects: can})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.apps["a"].clients[""].req.Reconnects; got != can {
+				t.Errorf("the owner takes it for %v, want %v", got, can)
+			}
+			c.Leave(rtmp.ErrGoodbye)
 		}
 		goodbye(one)
 	})

@@ -46,6 +46,9 @@ func (u *upstream) run(ctx context.Context, args amf.Args) {
 		FlashVer: r.Agent, SWFURL: r.Referrer, PageURL: r.PageURL, TCURL: r.URI, Args: args,
 		Object: amf.Object{in.host.proof("client", r)},
 	}
+	if r.Reconnects {
+		request.Object = append(request.Object, rtmp.Reconnecting())
+	}
 	if r.AMF3 {
 		request.ObjectEncoding = 3
 	}
