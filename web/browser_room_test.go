@@ -240,8 +240,9 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.click(".message .what")
 	b.waitText("dialog[open] h2", "bob")
 	b.press(kb.Escape)
-	// A dialog that closes gives focus back, so it must be gone before we move it.
+	// A dialog that closes gives the focus back, a task later: before we move it.
 	b.wait(`!document.querySelector("dialog").open`)
+	eval[bool](b, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true))))`)
 	b.do(chromedp.Focus(chromedp.CSS(`.message[tabindex="0"]`)))
 	b.press(kb.Enter)
 	b.waitText("dialog[open] h2", "bob")
