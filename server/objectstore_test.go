@@ -214,6 +214,30 @@ func TestNothingIsToldThatIsNotStored(t *testing.T) {
 	})
 }
 
+// TestObjectIsUsedAnewAfterASave: while a save is on, its last user leaves the
+// object and somebody else comes.
+func TestObjectIsUsedAnewAfterASave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{delay: fixed(time.Second)}
+		h, _ := storing(t, s)
+		ann, annPeer := join(t, h)
+		bob, bobPeer := join(t, h)
+		ann.ServeSharedObject(use("public/x", true))
+		ann.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
+		synctest.Wait()
+		ann.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.Release}))
+		synctest.Wait()
+		bob.ServeSharedObject(use("public/x", true))
+		time.Sleep(time.Second)
+		expect(t, "ann", annPeer, "public/x, useSuccess, clear, success a")
+		expect(t, "bob", bobPeer, "public/x, useSuccess, clear, change a")
+		bob.ServeSharedObject(askKept("public/x", set("a", amf.Number(2))))
+		time.Sleep(time.Second)
+		expect(t, "bob", bobPeer, "public/x, success a")
+		stopHost(h)
+	})
+}
+
 // TestWaitingIsBounded: who waits for saves waits with its credits.
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
