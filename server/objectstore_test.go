@@ -536,6 +536,36 @@ func TestObjectsCannotBeLoaded(t *testing.T) {
 	})
 }
 
+// stuckStore does not answer.
+type stuckStore struct{ ObjectStore }
+
+func (stuckStore) LoadObjects(ctx context.Context, _ string) (map[string][]byte, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+// TestStopGivesUpLoading: a host that stops does not wait for a store that does
+// not answer.
+func TestStopGivesUpLoading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, same(new(testApp)))
+		h.Objects = stuckStore{}
+		var arrival sync.WaitGroup
+		arrival.Go(func() {
+			if _, err := h.Connect(t.Context(), new(fakePeer), Request{Path: "app/x", Protocol: "ws"}); err == nil {
+				t.Error("somebody was let in")
+			}
+		})
+		synctest.Wait()
+		began := time.Now()
+		stopHost(h)
+		if d := time.Since(began); d > 0 {
+			t.Errorf("it took %v", d)
+		}
+		arrival.Wait()
+	})
+}
+
 // TestSnapshotTooLarge: what the store could not take back is not handed to it.
 func TestSnapshotTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
