@@ -235,8 +235,11 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 	}
 	g.Go(func() error {
 		err := n.start()
-		if err == nil {
-			err = ignore(beside(running), context.Canceled)
+		switch {
+		case err == nil:
+			return ignore(beside(running), context.Canceled)
+		case running.Err() != nil:
+			return nil // a stop has come between
 		}
 		return err
 	})
