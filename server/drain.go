@@ -92,11 +92,7 @@ func (c *Client) Reconnect(uri, description string, retryAfter time.Duration) bo
 
 // restarting is the refusal of a host that stops.
 func restarting() *rtmp.StatusError {
-	return &rtmp.StatusError{
-		Level: rtmp.LevelError, Code: rtmp.CodeConnectShutdown, Description: leaving,
-		Application: amf.Object{
-			{Name: "reason", Value: amf.String(leaving)},
-			{Name: "retryAfter", Value: amf.Number(RetryAfter.Milliseconds())},
-		},
-	}
+	e := appShutdown()
+	e.Description, e.Application = leaving, because(leaving, RetryAfter)
+	return e
 }
