@@ -10,8 +10,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// RetryAfter is when who is sent away or refused by a host that stops should
-// come back, at the earliest.
+// RetryAfter is when who is sent away, or cannot be served just now, should come
+// back, at the earliest.
 const RetryAfter = time.Second
 
 // leaving is what people are told of a host that stops.
@@ -91,8 +91,4 @@ func (c *Client) Reconnect(uri, description string, retryAfter time.Duration) bo
 }
 
 // restarting is the refusal of a host that stops.
-func restarting() *rtmp.StatusError {
-	e := appShutdown()
-	e.Description, e.Application = leaving, because(leaving, RetryAfter)
-	return e
-}
+func restarting() *rtmp.StatusError { return comeBack(appShutdown(), leaving) }
