@@ -33,10 +33,6 @@ type Places interface {
 	// has not been called. release is called once, also after lost, when
 	// nothing of the instance is left.
 	Claim(ctx context.Context, instance string, lost func()) (release func(), err error)
-}
-
-// Finder is what Places may do besides.
-type Finder interface {
 	// Find says where an instance runs without claiming it: nil when that is
 	// here, or nowhere, or not known. It blocks at most until ctx ends.
 	Find(ctx context.Context, instance string) *ElsewhereError
