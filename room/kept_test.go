@@ -614,8 +614,15 @@ func TestKeep(t *testing.T) {
 		if got := told(ann.must("history")); got != "32" {
 			t.Errorf("after half a day: %s", got)
 		}
+		mod.use(room.ObjectRoom, false)
+		if got := mod.slot(room.ObjectRoom, "keep"); got != "{count:10 days:0.5}" {
+			t.Errorf("moderators see %q", got)
+		}
 		mod.must("keep", amf.Number(0), amf.Number(7))
 		mod.must("keep", amf.Number(0), amf.Number(0))
+		if got := mod.slot(room.ObjectRoom, "keep"); got != "" && got != "undefined" {
+			t.Errorf("moderators see %q", got)
+		}
 		want := "notice({text:What is said here is kept for 7 days.}) notice({text:What is said here is kept as everywhere on this server.})"
 		if got := ann.heard(); got != want {
 			t.Errorf("got %s", got)

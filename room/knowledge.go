@@ -263,6 +263,7 @@ func (r *Room) setKeep(args amf.Args) error {
 	}
 	r.keeping = k
 	r.kept.Limit(k.Count, k.age())
+	r.show()
 	r.notify(k.String())
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 // Names of the shared objects of a room.
 const (
 	ObjectUsers = "users"   // a slot per user, by id: {nick, role, since, via}
-	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked, recording
+	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked, recording, keep
 	ObjectsOpen = "public/" // users may create and write objects whose names start so
 )
 

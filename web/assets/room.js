@@ -186,7 +186,7 @@ function whoAmI() {
 }
 
 state.onSync = () => {
-  const { title = "", topic = "", slow = 0, locked = false, recording } = state.data;
+  const { title = "", topic = "", slow = 0, locked = false, recording, keep = { count: 0, days: 0 } } = state.data;
   the(".title").textContent = title || name;
   document.title = `${title || name} · foyer`;
   the(".topic").textContent = topic;
@@ -195,7 +195,7 @@ state.onSync = () => {
   the(".stage .lock").hidden = !locked;
   the(".stage .recorded").hidden = !recording;
   composer.slow(slow);
-  panel.update({ title, topic, slow, locked, recording });
+  panel.update({ title, topic, slow, keep, locked, recording });
 };
 
 chat.isMine = ({ user }) => me.nick !== "" && (user.id === me.id || sameNick(user.nick, me.nick));
