@@ -77,8 +77,7 @@ func measure(dir string) (float64, error) {
 // startFlush starts the flusher if the settings, or the disk, ask for it.
 func (c *Cluster) startFlush(ctx context.Context) error {
 	if !c.embedded() {
-		c.log.Info("store opened", "url", c.where(), "cluster", c.nc.ConnectedClusterName(), "sync", "as NATS is set there")
-		return nil
+		return nil // the flush is NATS's
 	}
 	sync := c.cfg.Sync
 	attrs := []any{"dir", c.cfg.Dir}
