@@ -55,7 +55,7 @@ func (c *Cluster) wantCopies(name string, has int) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.copied[name]) > copyEvery {
+	if now := time.Now(); now.Sub(c.copied[name]) > c.cfg.copying {
 		c.copied[name] = now
 		return true
 	}

@@ -58,6 +58,8 @@ type Config struct {
 	fsync    func(*os.File) error // nil: (*os.File).Sync
 	patience time.Duration        // 0: patience
 	pace     *pace                // nil: defaultPace
+	reach    time.Duration        // 0: reachTimeout
+	copying  time.Duration        // 0: copyEvery
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
@@ -98,6 +100,7 @@ type Cluster struct {
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
 	cfg.patience = cmp.Or(cfg.patience, patience)
+	cfg.reach, cfg.copying = cmp.Or(cfg.reach, reachTimeout), cmp.Or(cfg.copying, copyEvery)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
@@ -169,7 +172,7 @@ func (c *Cluster) await(ctx context.Context) error {
 		_, err := c.ensure(ctx)
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.reach)
 	defer cancel()
 	for {
 		err := c.examine(ctx)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -59,6 +60,8 @@ type lease struct {
 	ended    chan struct{} // closed when it is not ours any more
 
 	revision uint64 // owned by Claim, then by keep
+
+	objects atomic.Pointer[fence] // for the instance's objects, since they were loaded
 
 	mu    sync.Mutex
 	until time.Time // guarded by mu: until then it is surely ours
@@ -129,10 +132,15 @@ func (c *Cluster) Owns(instance string) bool {
 	if c.others == nil {
 		return true
 	}
-	c.others.mu.Lock()
-	l := c.others.leases[instance]
-	c.others.mu.Unlock()
+	l := c.others.lease(instance)
 	return l != nil && l.sure()
+}
+
+// lease is what this node has of an instance, or nil.
+func (o *others) lease(instance string) *lease {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.leases[instance]
 }
 
 // hold notes l as the lease of its instance when that has no other here.

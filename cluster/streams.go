@@ -70,6 +70,9 @@ func (c *Cluster) ensureChat(ctx context.Context) (fresh bool, err error) {
 	return false, err
 }
 
+// blink is how long there may be no connection before the store is away.
+const blink = 300 * time.Millisecond
+
 // wake makes watch look at once.
 func (c *Cluster) wake() {
 	select {
@@ -104,6 +107,9 @@ func (c *Cluster) examine(ctx context.Context) error {
 		if err := c.repair(ctx); err != nil {
 			return err
 		}
+	}
+	if !c.nc.IsConnected() && !c.embedded() && c.Ready() == nil {
+		_ = pause(ctx, blink) // another server of the same NATS may be there at once
 	}
 	if !c.nc.IsConnected() {
 		return c.away()
