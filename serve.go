@@ -209,7 +209,7 @@ func (n *node) build() {
 		Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
-		Backup: n.backup,
+		Backup: n.backup, Store: n.storeStats,
 	})
 	n.web = &http.Server{
 		Handler:           n.pages,
@@ -390,6 +390,15 @@ func (n *node) ready() error {
 		return *err
 	}
 	return nil
+}
+
+// storeStats are the store's figures in the words of the web side.
+func (n *node) storeStats() web.StoreStats {
+	s := n.store.Stats()
+	return web.StoreStats{
+		Stored: s.Stored, Failed: s.Failed, Flushes: s.Flushes, FlushTime: s.FlushTime,
+		Ready: n.store.Ready() == nil, Shared: n.several(), BusAge: s.BusAge,
+	}
 }
 
 // publicRTMP and publicHTTP are where others reach this node: as set, or as guessed.

@@ -263,19 +263,27 @@ func Redacted(addresses string) string {
 type Stats struct {
 	Stored, Failed uint64        // messages
 	Flushes        uint64        // to disk, each for many messages
+	FlushTime      time.Duration // how long they took together
 	LastFlush      time.Duration // how long the last one took
+	// BusAge is how old what this node knows of the others may be; 0: there are
+	// none. It grows while NATS is away.
+	BusAge time.Duration
 }
 
 // counters are the Stats while they grow.
 type counters struct {
 	stored, failed, flushes atomic.Uint64
-	lastFlush               atomic.Int64
+	flushTime, lastFlush    atomic.Int64
 }
 
 // Stats returns what the cluster has done so far.
 func (c *Cluster) Stats() Stats {
-	return Stats{
-		Stored: c.stats.stored.Load(), Failed: c.stats.failed.Load(),
-		Flushes: c.stats.flushes.Load(), LastFlush: time.Duration(c.stats.lastFlush.Load()),
+	stats := Stats{
+		Stored: c.stats.stored.Load(), Failed: c.stats.failed.Load(), Flushes: c.stats.flushes.Load(),
+		FlushTime: time.Duration(c.stats.flushTime.Load()), LastFlush: time.Duration(c.stats.lastFlush.Load()),
 	}
+	if c.others != nil {
+		stats.BusAge = c.others.directory.age()
+	}
+	return stats
 }

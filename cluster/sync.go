@@ -180,8 +180,10 @@ func (f *flusher) run(ctx context.Context) {
 		}
 		start := time.Now()
 		err := f.sync()
+		took := int64(time.Since(start))
 		f.c.stats.flushes.Add(1)
-		f.c.stats.lastFlush.Store(int64(time.Since(start)))
+		f.c.stats.flushTime.Add(took)
+		f.c.stats.lastFlush.Store(took)
 		if err != nil {
 			f.c.broke(fmt.Errorf("flushing: %w", err))
 		}
