@@ -15,8 +15,8 @@ import (
 const RetryAfter = time.Second
 
 // handover is how long an instance that another node may run waits for those who
-// were asked to leave: who has left already waits there meanwhile.
-const handover = 2 * time.Second
+// were asked to leave: until the first of them come back, to that node.
+const handover = RetryAfter
 
 // leaving is what people are told of a host that stops.
 const leaving = "The server restarts: come back in a moment."

@@ -167,7 +167,7 @@ func TestDrainHandsOver(t *testing.T) {
 		stays bool // ann does, who was asked to leave
 		after time.Duration
 	}{
-		{"everybody has left", false, time.Second},
+		{"everybody has left", false, handover / 2},
 		{"somebody does not leave", true, handover},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -186,13 +186,12 @@ func TestDrainHandsOver(t *testing.T) {
 					t.Fatal(err)
 				}
 				go drainTime(h)
-				time.Sleep(time.Second)
 				if !test.stays {
-					c.Leave(rtmp.ErrGoodbye)
+					time.AfterFunc(test.after, func() { c.Leave(rtmp.ErrGoodbye) })
 				}
-				time.Sleep(test.after - time.Second - time.Millisecond)
+				time.Sleep(test.after - time.Millisecond)
 				synctest.Wait()
-				if test.stays && world.owner("claimed/x") != "a" {
+				if world.owner("claimed/x") != "a" {
 					t.Error("given back before ann had her time")
 				}
 				time.Sleep(2 * time.Millisecond)
