@@ -27,18 +27,18 @@ type audience struct {
 	people     sync.WaitGroup
 }
 
-// startAudience brings them in. It ends with end.
-func startAudience(t *testing.T, base string, ledgers []*ledger) *audience {
+// startAudience brings them in; key is a room's, for who broadcasts. It ends with end.
+func startAudience(t *testing.T, base string, ledgers []*ledger, key func(room string) string) *audience {
 	a := &audience{t: t}
 	var ctx context.Context
 	ctx, a.stop = context.WithCancel(t.Context())
 	t.Cleanup(a.end)
 	for _, l := range ledgers {
 		uri := base + "/room/" + l.room
-		a.people.Go(func() { broadcast(ctx, t, base, l.room, "k") })
+		a.people.Go(func() { broadcast(ctx, t, uri, "live?key="+key(l.room)) })
 		a.people.Go(func() { linger(ctx, uri) })
 		for i := range 2 {
-			k := &talker{uri: uri, nick: fmt.Sprintf("talker%d", i+1), person: i + 1, ledger: l}
+			k := &talker{uri: uri, nick: fmt.Sprintf("talker%d", i+1), person: visitors + i + 1, ledger: l}
 			a.people.Go(func() { a.unanswered.Add(int64(k.talk(ctx))) })
 			v := &viewer{uri: uri, follows: i == 0}
 			a.viewers = append(a.viewers, v)
@@ -61,6 +61,27 @@ func (a *audience) watching(what string) {
 		}
 	}
 	a.t.Logf("%s after %v", what, time.Since(began).Round(time.Millisecond))
+}
+
+// forget has the longest time without a picture begin anew.
+func (a *audience) forget() {
+	for _, v := range a.viewers {
+		v.mu.Lock()
+		v.longest = 0
+		v.mu.Unlock()
+	}
+}
+
+// check checks that nobody was without pictures for longer than limit.
+func (a *audience) check(limit time.Duration) {
+	a.t.Helper()
+	for _, v := range a.viewers {
+		gap, when := v.gap()
+		a.t.Logf("%v: %v without pictures until %s", v, gap.Round(time.Millisecond), when.Format("15:04:05.000"))
+		if gap > limit {
+			a.t.Errorf("%v was %v without pictures", v, gap)
+		}
+	}
 }
 
 // end lets everybody go. What they see afterwards does not count.
@@ -181,11 +202,11 @@ func (r requests) ServeStatus(info amf.Object) {
 
 // broadcast publishes into a room as a stranger to ReconnectRequest does, until
 // ctx ends.
-func broadcast(ctx context.Context, t *testing.T, base, room string, key secret) {
+func broadcast(ctx context.Context, t *testing.T, uri, stream string) {
 	for ctx.Err() == nil { // at first there may be nobody
-		b := demo.Broadcast{URL: base + "/room/" + room, Stream: "live?key=" + streamKey(key, room)}
+		b := demo.Broadcast{URL: uri, Stream: stream}
 		if err := b.Run(ctx); err != nil {
-			t.Logf("broadcast into %s: %v", room, err)
+			t.Logf("broadcast to %s: %v", uri, err)
 		}
 		select {
 		case <-time.After(comeBack):

@@ -76,6 +76,7 @@ type crowd struct {
 	t       *testing.T
 	nodes   atomic.Pointer[[]string] // addresses of those that are alive
 	ledgers []*ledger
+	pause   time.Duration // between two visitors
 	visitor atomic.Int64
 }
 
@@ -102,20 +103,24 @@ func (c *crowd) check(rtmp ...string) {
 	}
 }
 
-// talk has two people in each room until ctx ends.
+// visitors is how many people of a crowd are in each room at once.
+const visitors = 2
+
+// talk has people in each room until ctx ends.
 func (c *crowd) talk(ctx context.Context) {
 	done := make(chan struct{})
 	for i, l := range c.ledgers {
-		for person := range 2 {
+		for person := range visitors {
 			go func() { // until ctx ends; talk waits
 				defer func() { done <- struct{}{} }()
 				for at := i + person + 1; ctx.Err() == nil; at++ {
 					c.visit(ctx, at, l, person+1)
+					<-time.After(c.pause)
 				}
 			}()
 		}
 	}
-	for range 2 * len(c.ledgers) {
+	for range visitors * len(c.ledgers) {
 		<-done
 	}
 }
@@ -142,7 +147,8 @@ func (c *crowd) visit(ctx context.Context, at int, l *ledger, person int) {
 	}
 }
 
-// heard waits until something new was acknowledged in each room.
+// heard waits until something new was acknowledged in each room. It takes more
+// than the answers that may have been on the way.
 func (c *crowd) heard(what string, ledgers []*ledger) {
 	c.t.Helper()
 	newest := func(l *ledger) (id int) {
@@ -160,7 +166,7 @@ func (c *crowd) heard(what string, ledgers []*ledger) {
 	for end := time.Now().Add(3 * takeover); ; <-time.After(20 * time.Millisecond) {
 		waiting := ""
 		for i, l := range ledgers {
-			if newest(l) <= before[i] {
+			if newest(l) <= before[i]+2*visitors {
 				waiting += " " + l.room
 			}
 		}

@@ -49,7 +49,7 @@ func TestRollingRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := startAudience(t, front.rtmp, c.ledgers)
+	a := startAudience(t, front.rtmp, c.ledgers, func(room string) string { return streamKey("k", room) })
 	a.watching("everybody watches")
 	c.heard("everybody talks", c.ledgers)
 	for i, n := range nodes {
@@ -67,13 +67,7 @@ func TestRollingRestart(t *testing.T) {
 	if n := a.unanswered.Load(); n > 0 {
 		t.Errorf("%d times somebody had no answer who does as he is asked", n)
 	}
-	for _, v := range a.viewers {
-		gap, when := v.gap()
-		t.Logf("%v: %v without pictures until %s", v, gap.Round(time.Millisecond), when.Format("15:04:05.000"))
-		if gap > dark {
-			t.Errorf("%v was %v without pictures", v, gap)
-		}
-	}
+	a.check(dark)
 }
 
 // A front is a load balancer for RTMP: each connection goes to the next node.
