@@ -48,6 +48,7 @@ type Room struct {
 	state   []byte
 	newest  [][]byte
 	atOpen  uint64 // the last id
+	keys    *fence // for what is kept beside the chat; nil: there are no other nodes
 
 	// owned by run
 	expect    uint64 // sequence of the newest message in the stream, as far as we know
@@ -55,6 +56,7 @@ type Room struct {
 	unsure    []try  // answered with an error, but perhaps stored
 	elsewhere error  // another owner has written
 	reserved  uint64 // highest id that the bucket knows of
+	skipped   int64  // for which loss ids were skipped, as the bucket knows
 	strict    bool   // this room keeps less than the others
 
 	mu      sync.Mutex
@@ -86,9 +88,10 @@ type try struct {
 
 // ids is what is kept of a room's ids beside the stream.
 type ids struct {
-	Reserved  uint64 `json:"reserved"`  // no id above was given
-	Front     uint64 `json:"front"`     // up to here nothing is left, and
-	Forgotten uint64 `json:"forgotten"` // up to here because it was forgotten, not removed
+	Reserved  uint64 `json:"reserved"`          // no id above was given
+	Front     uint64 `json:"front"`             // up to here nothing is left, and
+	Forgotten uint64 `json:"forgotten"`         // up to here because it was forgotten, not removed
+	Skipped   int64  `json:"skipped,omitempty"` // ids were skipped for this loss (Cluster.missing)
 }
 
 // reserve is how many ids are reserved at a time.
@@ -103,13 +106,13 @@ func token(name string) string { return strings.ReplaceAll(name, ".", "=") }
 func (c *Cluster) OpenRoom(ctx context.Context, name string, found func(message []byte)) (*Room, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	r := &Room{
-		c: c, name: name, subject: chatSubject + token(name), by: rand.Text()[:12],
-		found: found, idle: make(chan struct{}),
+	r, err := c.openRoom(ctx, name, found)
+	for err != nil && c.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+		if again, retried := c.openRoom(ctx, name, found); ctx.Err() == nil {
+			r, err = again, retried
+		}
 	}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	if err := r.open(ctx); err != nil {
-		r.cancel()
+	if err != nil {
 		return nil, fmt.Errorf("opening what is kept of room %s: %w", name, err)
 	}
 	c.mu.Lock()
@@ -121,23 +124,44 @@ func (c *Cluster) OpenRoom(ctx context.Context, name string, found func(message 
 	return r, nil
 }
 
-func (r *Room) open(ctx context.Context) error {
-	kv, err := r.c.js.KeyValue(ctx, roomsBucket)
-	if err != nil {
-		return err
+// mayCome reports whether what failed with err may succeed when NATS is ready.
+func (c *Cluster) mayCome(err error) bool {
+	return !c.embedded() && !c.nc.IsClosed() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
+}
+
+// openRoom tries once.
+func (c *Cluster) openRoom(ctx context.Context, name string, found func([]byte)) (*Room, error) {
+	r := &Room{
+		c: c, name: name, subject: chatSubject + token(name), by: rand.Text()[:12],
+		found: found, idle: make(chan struct{}),
 	}
-	if r.state, err = value(ctx, kv, "state."+token(r.name)); err != nil {
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if err := r.open(ctx); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Room) open(ctx context.Context) (err error) {
+	if !r.c.embedded() {
+		of := "$KV." + roomsBucket + "."
+		if r.keys, err = r.c.pass(ctx, roomsBucket, of+"*."+token(r.name), of+"owner."+token(r.name)); err != nil {
+			return err
+		}
+	}
+	if r.state, err = r.c.value(ctx, roomsBucket, "state."+token(r.name)); err != nil {
 		return err
 	}
 	var known ids
-	if data, err := value(ctx, kv, "ids."+token(r.name)); err != nil {
+	if data, err := r.c.value(ctx, roomsBucket, "ids."+token(r.name)); err != nil {
 		return err
 	} else if data != nil {
 		if err := json.Unmarshal(data, &known); err != nil {
 			r.c.log.Warn("ids unreadable", "room", r.name, "err", err)
 		}
 	}
-	r.reserved = known.Reserved
+	r.reserved, r.skipped = known.Reserved, known.Skipped
 	if err := r.fence(ctx); err != nil {
 		return err
 	}
@@ -152,7 +176,7 @@ func (r *Room) open(ctx context.Context) error {
 // the end of its chat.
 func (r *Room) fence(ctx context.Context) error {
 	for {
-		last, err := r.c.lastOf(ctx, r.subject)
+		last, err := r.c.lastOf(ctx, chatStream, r.subject)
 		if err != nil {
 			return err
 		}
@@ -184,7 +208,8 @@ func (r *Room) mark(ctx context.Context, last uint64) (seq uint64, err error) {
 // load reads the chat: where each message is, and the newest ones.
 func (r *Room) load(ctx context.Context, known ids) error {
 	var marks []uint64
-	var marked uint64
+	var marked, hole uint64
+	missing := max(r.c.missing.Load(), known.Skipped)
 	for next, tries := uint64(1), 0; next <= r.expect; tries++ {
 		before := next
 		err := r.c.read(ctx, r.subject, next, r.c.cfg.History+1, func(m stored) {
@@ -193,6 +218,9 @@ func (r *Room) load(ctx context.Context, known ids) error {
 				return
 			}
 			if id := m.id(); id > r.index.last {
+				if n := len(r.index.entries); r.c.holes.Load() && n > 0 && id > r.index.last+1 && r.index.entries[n-1].at < missing {
+					hole, r.newest = id-1, nil // lost or removed: who knows
+				}
 				r.index.add(entry{id: id, seq: m.seq, at: m.at})
 				r.newest = append(r.newest[max(0, len(r.newest)-maxNewest+1):], m.data)
 			}
@@ -210,12 +238,13 @@ func (r *Room) load(ctx context.Context, known ids) error {
 		}
 	}
 	r.index.last = max(r.index.last, marked)
-	if r.expect == 0 || r.c.missing.Load() {
+	if r.expect == 0 || missing != known.Skipped {
 		r.index.last = max(r.index.last, known.Reserved)
 	}
 	if r.index.forgotten = r.index.front(); known.Front == r.index.front() {
 		r.index.forgotten = known.Forgotten
 	}
+	r.index.forgotten = max(r.index.forgotten, hole)
 	for _, seq := range marks {
 		if seq == r.expect {
 			break
@@ -237,7 +266,7 @@ func (r *Room) Save(state []byte, done func(error)) {
 	r.mu.Lock()
 	r.saved = state
 	r.mu.Unlock()
-	r.c.saves.save("$KV."+roomsBucket+".state."+token(r.name), state, done)
+	r.c.saves.save(r.keys, "$KV."+roomsBucket+".state."+token(r.name), state, done)
 }
 
 // Newest are the newest messages as they were found by OpenRoom, oldest first, at most 200.
@@ -366,7 +395,7 @@ func (r *Room) keep(id, seq uint64) {
 	front, forgotten := r.index.front(), r.index.forgotten
 	r.mu.Unlock()
 	if id > r.reserved {
-		r.reserved = id + reserve - 1
+		r.reserved, r.skipped = id+reserve-1, max(r.skipped, r.c.missing.Load())
 		r.saveIDs(front, forgotten)
 	}
 	if trimmed && r.strict && id%16 == 0 {
@@ -389,7 +418,7 @@ func (r *Room) lastID() uint64 {
 // think: the message by that is being stored, one that had seemed to have
 // failed, nothing at all, or one that another owner wrote.
 func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, err error) {
-	last, err := r.c.lastOf(ctx, r.subject)
+	last, err := r.c.lastOf(ctx, chatStream, r.subject)
 	switch {
 	case err != nil:
 		return 0, false, err
@@ -482,8 +511,8 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 
 // saveIDs keeps what the stream does not say of the ids.
 func (r *Room) saveIDs(front, forgotten uint64) {
-	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten})
-	r.c.saves.save("$KV."+roomsBucket+".ids."+token(r.name), data, func(err error) {
+	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten, Skipped: r.skipped})
+	r.c.saves.save(r.keys, "$KV."+roomsBucket+".ids."+token(r.name), data, func(err error) {
 		if err != nil {
 			r.c.log.Warn("ids not saved", "room", r.name, "err", err)
 		}

@@ -72,7 +72,7 @@ func (in *Instance) loadObjects() error {
 	defer cancel()
 	all, err := in.host.Objects.LoadObjects(ctx, in.name)
 	if err != nil {
-		return fmt.Errorf("loading shared objects: %w", err)
+		return fmt.Errorf("loading shared objects: %w: %w", errUnreachable, err)
 	}
 	in.records = make(map[string]*record, len(all))
 	for name, data := range all {

@@ -89,7 +89,7 @@ func (in *Instance) lose() {
 
 // farewell is what those are told who are there at the end.
 func (in *Instance) farewell() *rtmp.StatusError {
-	if in.lost {
+	if in.lost || in.draining && in.disclaim != nil {
 		return movedOn()
 	}
 	return appShutdown()
