@@ -218,11 +218,11 @@ func TestPublishElsewhere(t *testing.T) {
 	})
 }
 
-type idlePlayer struct{ int } // a size, so that each has its own address
+type idlePlayer struct{ reason error } // why it was closed
 
 func (*idlePlayer) WriteMessage(rtmp.Message) error { return nil }
 func (*idlePlayer) Status(string, string)           {}
-func (*idlePlayer) Close(error)                     {}
+func (p *idlePlayer) Close(err error)               { p.reason = err }
 
 // TestStreamElsewhere is Host.Stream for who does not come by RTMP.
 func TestStreamElsewhere(t *testing.T) {
