@@ -24,8 +24,15 @@ func (c *Cluster) ensure(ctx context.Context) (fresh bool, err error) {
 	if fresh, err = c.ensureChat(ctx); err != nil {
 		return fresh, fmt.Errorf("making the stream %s: %w", chatStream, err)
 	}
-	for _, bucket := range []string{roomsBucket, objectsBucket} {
-		if err := c.ensureBucket(ctx, jetstream.KeyValueConfig{Bucket: bucket, Storage: jetstream.FileStorage}); err != nil {
+	buckets := []jetstream.KeyValueConfig{
+		{Bucket: roomsBucket, Storage: jetstream.FileStorage, Description: "what rooms know"},
+		{Bucket: objectsBucket, Storage: jetstream.FileStorage, Description: "persistent shared objects"},
+	}
+	if !c.embedded() {
+		buckets = append(buckets, c.claimBuckets()...)
+	}
+	for _, cfg := range buckets {
+		if err := c.ensureBucket(ctx, cfg); err != nil {
 			return fresh, err
 		}
 	}
