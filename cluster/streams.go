@@ -192,6 +192,15 @@ func (c *Cluster) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	}
 }
 
+// try is a context for one request. What is asked before the connection breaks
+// is never answered.
+func (c *Cluster) try(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.others != nil {
+		return c.others.try(ctx)
+	}
+	return context.WithTimeout(ctx, tryTimeout)
+}
+
 // isBroken says why the embedded engine can do nothing, or nil.
 func (c *Cluster) isBroken() error {
 	c.mu.Lock()
@@ -206,7 +215,7 @@ func (c *Cluster) isBroken() error {
 const storeFailed = 10077
 
 func (c *Cluster) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := c.try(ctx)
 	defer cancel()
 	answer, err := c.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
@@ -230,7 +239,7 @@ func (c *Cluster) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) 
 
 // api asks JetStream.
 func (c *Cluster) api(ctx context.Context, method string, request, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := c.try(ctx)
 	defer cancel()
 	data, err := json.Marshal(request)
 	if err != nil {
