@@ -439,12 +439,33 @@ func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, er
 	if i < 0 {
 		r.elsewhere = ErrElsewhere
 		r.c.log.Warn("room is written by another node", "room", r.name)
+		if seq, mine = r.salvage(ctx, by); mine {
+			return seq, true, nil
+		}
 		return 0, false, ErrElsewhere
 	}
 	t := r.unsure[i]
 	r.keep(t.id, last.seq)
 	r.found(t.data)
 	return 0, false, nil
+}
+
+// salvage looks for what was stored before another node began to write, and
+// whose answer was lost: the message by, or one that had seemed to have failed.
+func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
+	err := r.c.read(ctx, r.subject, r.expect+1, maxUnsure, func(m stored) {
+		switch i := slices.IndexFunc(r.unsure, func(t try) bool { return t.by == m.header.Get(headerBy) }); {
+		case m.header.Get(headerID) == "": // a mark
+		case m.header.Get(headerBy) == by:
+			seq, mine = m.seq, true
+		case i >= 0:
+			r.found(r.unsure[i].data)
+		}
+	})
+	if err != nil {
+		r.c.log.Warn("last messages not found out about", "room", r.name, "err", err)
+	}
+	return seq, mine
 }
 
 // check finds out what became of messages whose answer was lost.

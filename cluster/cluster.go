@@ -161,11 +161,13 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		return err
 	}
 	c.stop = stop
-	c.wg.Go(func() { c.watch(running) })
 	if !c.embedded() {
-		c.others, err = c.join()
+		if c.others, err = c.join(); err != nil {
+			return err
+		}
 	}
-	return err
+	c.wg.Go(func() { c.watch(running) })
+	return nil
 }
 
 // await waits until everything that things are kept in is there. For an
