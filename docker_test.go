@@ -28,7 +28,7 @@ const composeOverride = "services: {lobby: {environment: {FOYER_GONE_AFTER: 3s}}
 // started; the lobby's page tells, and the chat goes on. It runs when
 // FOYER_TEST_DOCKER=1, which .ci/run says wherever images can be had.
 func TestCompose(t *testing.T) {
-	c := newCompose(t)
+	c := newCompose(t, "docker-compose.yml", composeOverride, "8080", "8081", "8082", "1935", "1936", "1937")
 	c.run("up", "-d", "--build")
 	if user := c.docker("image", "inspect", "-f", "{{.Config.User}}", "foyer"); user == "" || user == "0" || user == "root" {
 		t.Errorf("the image runs as %q", user)
@@ -76,29 +76,29 @@ type compose struct {
 }
 
 // newCompose finds out how compose is called here. The containers end with the test.
-func newCompose(t *testing.T) *compose {
+func newCompose(t *testing.T, file, override string, ports ...string) *compose {
 	if testing.Short() || os.Getenv("FOYER_TEST_DOCKER") != "1" {
 		t.Skip("set FOYER_TEST_DOCKER=1 to build and run the containers")
 	}
 	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
 		t.Fatalf("there is no Docker engine here: %v: %s", err, firstLine(string(out)))
 	}
-	for _, port := range []string{"8080", "8081", "8082", "1935", "1936", "1937"} {
+	for _, port := range ports {
 		ln, err := net.Listen("tcp", ":"+port)
 		if err != nil {
 			t.Fatalf("port %s is taken: %v", port, err)
 		}
 		ln.Close()
 	}
-	override := filepath.Join(t.TempDir(), "override.yml")
-	writeFile(t, override, composeOverride)
+	over := filepath.Join(t.TempDir(), "override.yml")
+	writeFile(t, over, override)
 	c := &compose{t: t, command: []string{"docker-compose"}}
 	if exec.Command("docker", "compose", "version").Run() == nil {
 		c.command = []string{"docker", "compose"}
 	} else if _, err := exec.LookPath("docker-compose"); err != nil {
 		t.Fatalf("there is no docker compose here: %v", err)
 	}
-	c.command = append(c.command, "-p", "foyer-test", "-f", "docker-compose.yml", "-f", override)
+	c.command = append(c.command, "-p", "foyer-test", "-f", file, "-f", over)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s", c.output("logs", "--no-color", "--tail=30"))
@@ -211,26 +211,5 @@ func (c *compose) fetch(url string, v any) {
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
 		c.t.Error(fmt.Errorf("reading %s: %w", url, err))
-	}
-}
-
-// TestClusterCompose checks docker-compose.cluster.yml as far as that goes
-// without the images: it is read, and says nothing without a password.
-func TestClusterCompose(t *testing.T) {
-	if testing.Short() || os.Getenv("FOYER_TEST_DOCKER") != "1" {
-		t.Skip("set FOYER_TEST_DOCKER=1: docker-compose takes seconds")
-	}
-	config := func(password string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), "docker-compose", "-f", "docker-compose.cluster.yml", "config")
-		cmd.Env = append(os.Environ(), "NATS_PASSWORD="+password)
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	out, err := config("secret")
-	if err != nil || strings.Count(out, "nats://foyer:secret@nats") != 9 || strings.Count(out, "image: foyer\n") != 3 || strings.Count(out, "published:") != 2 {
-		t.Errorf("%v:\n%s", err, out)
-	}
-	if out, err = config(""); err == nil || !strings.Contains(out, "see the head of this file") {
-		t.Errorf("without a password: %v:\n%s", err, out)
 	}
 }

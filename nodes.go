@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 
 	"foyer/cluster"
 	"foyer/lobby"
@@ -61,6 +62,39 @@ func (n *node) startLobby() error {
 	return nil
 }
 
+// objects is what keeps shared objects.
+func (n *node) objects() server.ObjectStore {
+	if n.several() {
+		return roomObjects{n.store}
+	}
+	return n.store
+}
+
+// roomObjects keeps the shared objects of rooms. Every node has a lobby of its
+// own of the same name: theirs would overwrite each other, and a lobby starts
+// without the store.
+type roomObjects struct{ store *cluster.Cluster }
+
+// errLobbyObjects is why an object of a lobby is not kept.
+var errLobbyObjects = errors.New("lobbies of several nodes keep no shared objects")
+
+// LoadObjects is server.ObjectStore.
+func (o roomObjects) LoadObjects(ctx context.Context, instance string) (map[string][]byte, error) {
+	if !strings.HasPrefix(instance, "room/") {
+		return nil, nil
+	}
+	return o.store.LoadObjects(ctx, instance)
+}
+
+// SaveObject is server.ObjectStore.
+func (o roomObjects) SaveObject(instance, object string, data []byte, done func(error)) {
+	if !strings.HasPrefix(instance, "room/") {
+		done(errLobbyObjects)
+		return
+	}
+	o.store.SaveObject(instance, object, data, done)
+}
+
 // places is what the cluster knows of who runs what, in the words of the server.
 type places struct{ store *cluster.Cluster }
 
@@ -73,7 +107,7 @@ func (p places) Claim(ctx context.Context, instance string, lost func()) (releas
 	return release, err
 }
 
-// Find is server.Finder. What cannot be found out is not known.
+// Find is server.Places, too. What cannot be found out is not known.
 func (p places) Find(ctx context.Context, instance string) *server.ElsewhereError {
 	owned, err := p.store.Find(ctx, instance)
 	if err != nil || owned == nil {

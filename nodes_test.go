@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,7 +20,12 @@ import (
 // startNATS runs a NATS of its own, as several servers share one.
 func startNATS(t *testing.T) (url string) {
 	t.Helper()
-	s, err := nats.NewServer(&nats.Options{Host: "127.0.0.1", Port: nats.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
+	return startNATSAt(t, nats.RANDOM_PORT)
+}
+
+func startNATSAt(t *testing.T, port int) (url string) {
+	t.Helper()
+	s, err := nats.NewServer(&nats.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +58,66 @@ func (r *running) listed(t *testing.T, name string) *lobby.Entry {
 		}
 	}
 	return nil
+}
+
+// ask is what a server answers to a GET.
+func (r *running) ask(t *testing.T, path string) (status int, body string) {
+	t.Helper()
+	resp, err := http.Get("http://" + r.addr["http"] + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(all)
+}
+
+// A server whose NATS is not there runs, says so, and has its rooms as soon as
+// it is there.
+func TestNATSLate(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := ln.Addr().(*net.TCPAddr).Port
+	ln.Close()
+	r := startServer(t, fmt.Sprintf("--nats=nats://foyer:hush@127.0.0.1:%d", port), "--node=a", "--rooms=blue")
+	if status, body := r.ask(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "is away") || strings.Contains(body, "hush") {
+		t.Errorf("without NATS: %d %s", status, body)
+	}
+	if status, body := r.ask(t, "/api/v1/rooms"); status != http.StatusOK {
+		t.Errorf("the lobby without NATS: %d %s", status, body)
+	}
+	if _, body := r.ask(t, "/metrics"); !strings.Contains(body, "foyer_store_ready 0\n") {
+		t.Error("the metrics do not say that the store is not ready")
+	}
+	startNATSAt(t, port)
+	eventually(t, "it is ready", func() bool { status, _ := r.ask(t, "/readyz"); return status == http.StatusOK })
+	eventually(t, "it has its room", func() bool { return r.listed(t, "blue") != nil })
+	_, body := r.ask(t, "/metrics")
+	for _, line := range []string{"foyer_store_ready 1\n", "foyer_store_messages_total 0\n", "foyer_store_failures_total 0\n", "foyer_store_flush_seconds_count 0\n", "foyer_bus_age_seconds "} {
+		if !strings.Contains(body, line) {
+			t.Errorf("the metrics do not say %s", line)
+		}
+	}
+	if status := r.stop(); status != 0 {
+		t.Errorf("it ended with status %d", status)
+	}
+}
+
+// eventually waits for something to become true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(15 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
 }
 
 // Two servers on one NATS list the same rooms, announce to both, and take the

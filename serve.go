@@ -30,6 +30,9 @@ import (
 // left or had their time: connections end, recordings are finished.
 const minStop = 2 * time.Second
 
+// startAgain is between two tries to start what could not start yet.
+const startAgain = time.Second
+
 // errStopping is what /readyz says once the stop has begun.
 var errStopping = errors.New("stopping")
 
@@ -171,7 +174,7 @@ func (n *node) listen(ctx context.Context) (err error) {
 func (n *node) build() {
 	s := n.settings
 	n.host = &server.Host{
-		Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.store, Redirect: s.Elsewhere == "redirect",
+		Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.objects(), Redirect: s.Elsewhere == "redirect",
 	}
 	n.joinNodes()
 	if n.recorder != nil {
@@ -206,7 +209,7 @@ func (n *node) build() {
 		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
-		Backup: n.backup,
+		Backup: n.backup, Store: n.storeStats,
 	})
 	n.web = &http.Server{
 		Handler:           n.pages,
@@ -234,11 +237,20 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 		})
 	}
 	g.Go(func() error {
-		err := n.start()
-		if err == nil {
-			err = ignore(beside(running), context.Canceled)
+		later, err := n.start()
+		switch {
+		case err != nil && running.Err() != nil:
+			return nil // a stop has come between
+		case err != nil:
+			return err
 		}
-		return err
+		if len(later) > 0 {
+			g.Go(func() error {
+				n.startLater(running, later)
+				return nil
+			})
+		}
+		return ignore(beside(running), context.Canceled)
 	})
 	g.Go(func() error {
 		<-running.Done()
@@ -261,8 +273,9 @@ func (n *node) listeners() []listener {
 	return slices.DeleteFunc(all, func(ln listener) bool { return ln.Listener == nil })
 }
 
-// start starts the rooms that never stop and opens for business.
-func (n *node) start() error {
+// start starts the rooms that never stop and opens for business. What cannot
+// start yet, because other nodes share a store that is not there, comes later.
+func (n *node) start() (later []string, err error) {
 	if len(n.secrets.made) > 0 {
 		n.log.Info("secrets made", "data", n.settings.Data, "files", n.secrets.made)
 	}
@@ -270,22 +283,61 @@ func (n *node) start() error {
 		n.log.Warn("rooms report to nobody: no lobby here, and none named by --lobby")
 	}
 	if err := n.startLobby(); err != nil {
-		return fmt.Errorf("starting the lobby: %w", err)
+		return nil, fmt.Errorf("starting the lobby: %w", err)
 	}
-	for _, name := range n.settings.Rooms {
-		err := n.host.Start("room/" + name)
-		if _, away := errors.AsType[*server.ElsewhereError](err); away {
-			n.log.Info("room runs elsewhere", "instance", "room/"+name, "err", err)
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("starting room %s: %w", name, err)
-		}
+	if later, err = n.startRooms(); err != nil {
+		return nil, err
 	}
 	n.greet()
 	n.unready.CompareAndSwap(&errStarting, nil)
 	n.log.Info("node started", "node", n.settings.Node, "apps", n.settings.Apps, "lobby", n.lobby)
-	return nil
+	return later, nil
+}
+
+// startRooms starts the rooms that never stop, and returns those that it could not.
+func (n *node) startRooms() (later []string, err error) {
+	for i, name := range n.settings.Rooms {
+		if n.several() && n.store.Ready() != nil {
+			n.log.Warn("rooms not started yet: they wait for the store", "rooms", n.settings.Rooms[i:])
+			return append(later, n.settings.Rooms[i:]...), nil
+		}
+		if err := n.startRoom(name); err != nil {
+			if n.several() {
+				n.log.Warn("room not started yet", "instance", "room/"+name, "err", err)
+				later = append(later, name)
+				continue
+			}
+			return nil, fmt.Errorf("starting room %s: %w", name, err)
+		}
+	}
+	return later, nil
+}
+
+// startLater starts rooms as soon as they can be, until ctx ends.
+func (n *node) startLater(ctx context.Context, rooms []string) {
+	tick := time.NewTicker(startAgain)
+	defer tick.Stop()
+	for len(rooms) > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		rooms = slices.DeleteFunc(slices.Clone(rooms), func(name string) bool {
+			return ctx.Err() == nil && n.store.Ready() == nil && n.startRoom(name) == nil
+		})
+	}
+	n.log.Info("all rooms started")
+}
+
+// startRoom starts a room, unless another node has.
+func (n *node) startRoom(name string) error {
+	err := n.host.Start("room/" + name)
+	if _, away := errors.AsType[*server.ElsewhereError](err); away {
+		n.log.Info("room runs elsewhere", "instance", "room/"+name, "err", err)
+		return nil
+	}
+	return err
 }
 
 // stop lets the people go, then stops the instances, the recordings, the store
@@ -331,10 +383,25 @@ func (n *node) close() (err error) {
 
 // ready says why the node is not able to serve, or nil.
 func (n *node) ready() error {
-	if err := n.unready.Load(); err != nil {
+	err := n.unready.Load()
+	if err == nil || *err == errStarting {
+		if why := n.store.Ready(); why != nil {
+			return why
+		}
+	}
+	if err != nil {
 		return *err
 	}
-	return n.store.Ready()
+	return nil
+}
+
+// storeStats are the store's figures in the words of the web side.
+func (n *node) storeStats() web.StoreStats {
+	s := n.store.Stats()
+	return web.StoreStats{
+		Stored: s.Stored, Failed: s.Failed, Flushes: s.Flushes, FlushTime: s.FlushTime,
+		Ready: n.store.Ready() == nil, Shared: n.several(), BusAge: s.BusAge,
+	}
 }
 
 // publicRTMP and publicHTTP are where others reach this node: as set, or as guessed.

@@ -48,6 +48,7 @@ type Room struct {
 	state   []byte
 	newest  [][]byte
 	atOpen  uint64 // the last id
+	keys    *fence // for what is kept beside the chat; nil: there are no other nodes
 
 	// owned by run
 	expect    uint64 // sequence of the newest message in the stream, as far as we know
@@ -105,13 +106,13 @@ func token(name string) string { return strings.ReplaceAll(name, ".", "=") }
 func (c *Cluster) OpenRoom(ctx context.Context, name string, found func(message []byte)) (*Room, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	r := &Room{
-		c: c, name: name, subject: chatSubject + token(name), by: rand.Text()[:12],
-		found: found, idle: make(chan struct{}),
+	r, err := c.openRoom(ctx, name, found)
+	for err != nil && c.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+		if again, retried := c.openRoom(ctx, name, found); ctx.Err() == nil {
+			r, err = again, retried
+		}
 	}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	if err := r.open(ctx); err != nil {
-		r.cancel()
+	if err != nil {
 		return nil, fmt.Errorf("opening what is kept of room %s: %w", name, err)
 	}
 	c.mu.Lock()
@@ -123,16 +124,37 @@ func (c *Cluster) OpenRoom(ctx context.Context, name string, found func(message 
 	return r, nil
 }
 
-func (r *Room) open(ctx context.Context) error {
-	kv, err := r.c.js.KeyValue(ctx, roomsBucket)
-	if err != nil {
-		return err
+// mayCome reports whether what failed with err may succeed when NATS is ready.
+func (c *Cluster) mayCome(err error) bool {
+	return !c.embedded() && !c.nc.IsClosed() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
+}
+
+// openRoom tries once.
+func (c *Cluster) openRoom(ctx context.Context, name string, found func([]byte)) (*Room, error) {
+	r := &Room{
+		c: c, name: name, subject: chatSubject + token(name), by: rand.Text()[:12],
+		found: found, idle: make(chan struct{}),
 	}
-	if r.state, err = value(ctx, kv, "state."+token(r.name)); err != nil {
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if err := r.open(ctx); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Room) open(ctx context.Context) (err error) {
+	if !r.c.embedded() {
+		of := "$KV." + roomsBucket + "."
+		if r.keys, err = r.c.pass(ctx, roomsBucket, of+"*."+token(r.name), of+"owner."+token(r.name)); err != nil {
+			return err
+		}
+	}
+	if r.state, err = r.c.value(ctx, roomsBucket, "state."+token(r.name)); err != nil {
 		return err
 	}
 	var known ids
-	if data, err := value(ctx, kv, "ids."+token(r.name)); err != nil {
+	if data, err := r.c.value(ctx, roomsBucket, "ids."+token(r.name)); err != nil {
 		return err
 	} else if data != nil {
 		if err := json.Unmarshal(data, &known); err != nil {
@@ -154,7 +176,7 @@ func (r *Room) open(ctx context.Context) error {
 // the end of its chat.
 func (r *Room) fence(ctx context.Context) error {
 	for {
-		last, err := r.c.lastOf(ctx, r.subject)
+		last, err := r.c.lastOf(ctx, chatStream, r.subject)
 		if err != nil {
 			return err
 		}
@@ -244,7 +266,7 @@ func (r *Room) Save(state []byte, done func(error)) {
 	r.mu.Lock()
 	r.saved = state
 	r.mu.Unlock()
-	r.c.saves.save("$KV."+roomsBucket+".state."+token(r.name), state, done)
+	r.c.saves.save(r.keys, "$KV."+roomsBucket+".state."+token(r.name), state, done)
 }
 
 // Newest are the newest messages as they were found by OpenRoom, oldest first, at most 200.
@@ -396,7 +418,7 @@ func (r *Room) lastID() uint64 {
 // think: the message by that is being stored, one that had seemed to have
 // failed, nothing at all, or one that another owner wrote.
 func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, err error) {
-	last, err := r.c.lastOf(ctx, r.subject)
+	last, err := r.c.lastOf(ctx, chatStream, r.subject)
 	switch {
 	case err != nil:
 		return 0, false, err
@@ -490,7 +512,7 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 // saveIDs keeps what the stream does not say of the ids.
 func (r *Room) saveIDs(front, forgotten uint64) {
 	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten, Skipped: r.skipped})
-	r.c.saves.save("$KV."+roomsBucket+".ids."+token(r.name), data, func(err error) {
+	r.c.saves.save(r.keys, "$KV."+roomsBucket+".ids."+token(r.name), data, func(err error) {
 		if err != nil {
 			r.c.log.Warn("ids not saved", "room", r.name, "err", err)
 		}

@@ -22,7 +22,8 @@ import (
 
 // How long things may take, and how much of the chat is kept when nothing else is said.
 const (
-	startTimeout = 10 * time.Second // an engine to start, or to answer first
+	startTimeout = 10 * time.Second // an engine to start; what is kept of a room to be read
+	reachTimeout = 3 * time.Second  // an external NATS to be ready, before the rest starts without it
 	patience     = 8 * time.Second  // to store a message, with all retries
 	tryTimeout   = 2 * time.Second  // one try of it
 	watchEvery   = time.Second      // between two looks whether the store is well
@@ -57,6 +58,8 @@ type Config struct {
 	fsync    func(*os.File) error // nil: (*os.File).Sync
 	patience time.Duration        // 0: patience
 	pace     *pace                // nil: defaultPace
+	reach    time.Duration        // 0: reachTimeout
+	copying  time.Duration        // 0: copyEvery
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
@@ -81,22 +84,28 @@ type Cluster struct {
 	stats counters
 	look  chan struct{} // wakes watch; 1: one look sees all
 
-	mu     sync.Mutex
-	engine *server.Server // nil: external
-	unwell error          // why nothing can be stored; nil when it can
-	broken bool           // the embedded engine must be started again
-	rooms  map[*Room]bool
-	closed bool
+	mu      sync.Mutex
+	engine  *server.Server       // nil: external
+	unwell  error                // why nothing can be stored; nil when it can
+	broken  bool                 // the embedded engine must be started again
+	reached bool                 // the store was well once
+	copied  map[string]time.Time // when more copies were asked for last, by name
+	rooms   map[*Room]bool
+	closed  bool
 }
 
 // Open starts the embedded engine, or connects to the external one. Close ends it.
+//
+// An external NATS that is not there, or not ready, is no error: Open waits for
+// it a little, and what needs it then fails until it is; see [Cluster.Ready].
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
 	cfg.patience = cmp.Or(cfg.patience, patience)
+	cfg.reach, cfg.copying = cmp.Or(cfg.reach, reachTimeout), cmp.Or(cfg.copying, copyEvery)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
-		look: make(chan struct{}, 1), rooms: make(map[*Room]bool),
+		look: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
 	}
 	c.saves.c = c
 	c.saves.ctx, c.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -134,7 +143,8 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		}
 		options = append(options, nats.InProcessServer(c))
 	} else {
-		options = append(options, nats.RetryOnFailedConnect(true))
+		// A password may be set right there while we go on trying.
+		options = append(options, nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort())
 	}
 	if c.nc, err = nats.Connect(c.cfg.URL, options...); err != nil {
 		return fmt.Errorf("connecting to NATS at %s: %w", c.where(), err)
@@ -158,15 +168,27 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 	return err
 }
 
-// await waits until everything that things are kept in is there.
+// await waits until everything that things are kept in is there. For an
+// external NATS it does not wait long: watch goes on.
 func (c *Cluster) await(ctx context.Context) error {
-	for {
+	if c.embedded() {
 		_, err := c.ensure(ctx)
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.reach)
+	defer cancel()
+	for {
+		err := c.examine(ctx)
 		if err == nil {
+			c.judge(nil)
 			return nil
 		}
-		if pause(ctx, 200*time.Millisecond) != nil {
-			return err
+		if pause(ctx, jitter(retryAfter)) != nil {
+			c.mu.Lock()
+			c.unwell = err
+			c.mu.Unlock()
+			c.log.Error("store not there yet: trying on", "err", err)
+			return nil
 		}
 	}
 }
@@ -244,19 +266,27 @@ func Redacted(addresses string) string {
 type Stats struct {
 	Stored, Failed uint64        // messages
 	Flushes        uint64        // to disk, each for many messages
+	FlushTime      time.Duration // how long they took together
 	LastFlush      time.Duration // how long the last one took
+	// BusAge is how old what this node knows of the others may be; 0: there are
+	// none. It grows while NATS is away.
+	BusAge time.Duration
 }
 
 // counters are the Stats while they grow.
 type counters struct {
 	stored, failed, flushes atomic.Uint64
-	lastFlush               atomic.Int64
+	flushTime, lastFlush    atomic.Int64
 }
 
 // Stats returns what the cluster has done so far.
 func (c *Cluster) Stats() Stats {
-	return Stats{
-		Stored: c.stats.stored.Load(), Failed: c.stats.failed.Load(),
-		Flushes: c.stats.flushes.Load(), LastFlush: time.Duration(c.stats.lastFlush.Load()),
+	stats := Stats{
+		Stored: c.stats.stored.Load(), Failed: c.stats.failed.Load(), Flushes: c.stats.flushes.Load(),
+		FlushTime: time.Duration(c.stats.flushTime.Load()), LastFlush: time.Duration(c.stats.lastFlush.Load()),
 	}
+	if c.others != nil {
+		stats.BusAge = c.others.directory.age()
+	}
+	return stats
 }

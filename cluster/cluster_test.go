@@ -49,7 +49,7 @@ func TestAuto(t *testing.T) {
 		t.Errorf("%v flushes a second: always %v", rate, always)
 	}
 	mustSay(t, open(t, c, "blue"), 1, 3)
-	if s := c.Stats(); s.Stored != 3 || s.Failed != 0 || c.flush != nil && (s.Flushes == 0 || s.LastFlush <= 0) {
+	if s := c.Stats(); s.Stored != 3 || s.Failed != 0 || c.flush != nil && (s.Flushes == 0 || s.LastFlush <= 0 || s.FlushTime < s.LastFlush) || s.BusAge != 0 {
 		t.Errorf("stats: %+v", s)
 	}
 }

@@ -38,6 +38,7 @@ type Directory struct {
 	queue    queue                        // guarded by mu: the same, by when they are put next
 	theirs   map[string]map[string]theirs // guarded by mu: by room, then node
 	fresh    bool                         // guarded by mu: theirs is whole
+	heard    time.Time                    // guarded by mu: this node's own sign of life, last
 	watchers map[*watcher]bool            // guarded by mu
 }
 
@@ -65,7 +66,7 @@ func (r rank) before(s rank) bool { return r.Epoch < s.Epoch || r.Epoch == s.Epo
 func newDirectory(c *Cluster, o *others) (*Directory, error) {
 	d := &Directory{
 		c: c, o: o, prefix: "$KV." + liveBucket + "." + nodeToken(c.cfg.Node), wake: make(chan struct{}, 1),
-		own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
+		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
 	}
 	var err error
 	d.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(tryFor),
@@ -188,19 +189,14 @@ func (d *Directory) write() {
 	}
 }
 
-// make makes the bucket. What it has lost is put again.
-func (d *Directory) make() bool {
-	_, err := d.bucket(d.o.ctx)
-	if err != nil && d.o.ctx.Err() == nil {
-		d.c.log.Warn("directory of rooms away", "err", err)
-	}
-	return err == nil
-}
+// make makes the bucket. What it has lost is put again. Read says in the log
+// when it cannot be had.
+func (d *Directory) make() bool { return d.ensure(d.o.ctx) == nil }
 
-func (d *Directory) bucket(ctx context.Context) (jetstream.KeyValue, error) {
-	ctx, cancel := d.o.try(ctx)
+func (d *Directory) ensure(ctx context.Context) error {
+	ctx, cancel := d.o.linkedTo(ctx)
 	defer cancel()
-	return d.c.bucket(ctx, jetstream.KeyValueConfig{
+	return d.c.ensureBucket(ctx, jetstream.KeyValueConfig{
 		Bucket: liveBucket, TTL: d.o.pace.live, LimitMarkerTTL: max(d.o.pace.live, time.Second), Storage: jetstream.MemoryStorage,
 		Description: "which rooms the nodes have",
 	})
@@ -299,7 +295,7 @@ var errUnheard = errors.New("nothing comes back")
 
 // read follows the entries of the other nodes, until leave.
 func (d *Directory) read() {
-	for d.o.ctx.Err() == nil {
+	for told := false; d.o.ctx.Err() == nil; {
 		up, changed := d.o.link()
 		if !up {
 			select {
@@ -309,9 +305,12 @@ func (d *Directory) read() {
 			continue
 		}
 		err := d.follow(changed)
-		d.setFresh(false)
+		was := d.setFresh(false)
 		if d.o.ctx.Err() == nil {
-			d.c.log.Warn("directory of rooms not followed", "err", err)
+			if was || !told { // once for each time that it goes away
+				d.c.log.Warn("directory of rooms not followed", "err", err)
+			}
+			told = true
 			_ = pause(d.o.ctx, jitter(d.o.pace.refresh/10))
 		}
 	}
@@ -322,7 +321,10 @@ func (d *Directory) read() {
 func (d *Directory) follow(changed <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(d.o.ctx)
 	defer cancel()
-	kv, err := d.bucket(ctx)
+	if err := d.ensure(ctx); err != nil {
+		return err
+	}
+	kv, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return d.js.KeyValue(ctx, liveBucket) })
 	if err != nil {
 		return err
 	}
@@ -346,6 +348,9 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 				d.setFresh(true)
 			case d.take(e.Key(), e.Value(), e.Operation()):
 				beat = time.Now()
+				d.mu.Lock()
+				d.heard = beat
+				d.mu.Unlock()
 			}
 		case <-sweep.C:
 			if time.Since(beat) > 3*d.o.pace.refresh {
@@ -435,13 +440,23 @@ func (d *Directory) tell(room string, entry []byte) {
 	}
 }
 
-func (d *Directory) setFresh(fresh bool) {
+// setFresh reports whether it was.
+func (d *Directory) setFresh(fresh bool) (was bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.fresh = fresh
+	was, d.fresh = d.fresh, fresh
 	for w := range d.watchers {
 		w.setFresh(fresh)
 	}
+	return was
+}
+
+// age is how long ago this node heard its own sign of life: what it knows of
+// the others may be as old.
+func (d *Directory) age() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Since(d.heard)
 }
 
 // A watcher passes news on, on a goroutine of its own: of each room only the

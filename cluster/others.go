@@ -58,13 +58,14 @@ type others struct {
 
 // join begins to share. The other's leave ends it.
 func (c *Cluster) join() (*others, error) {
-	o := &others{pace: defaultPace, up: true, leases: make(map[string]*lease)}
+	o := &others{pace: defaultPace, leases: make(map[string]*lease)}
 	if c.cfg.pace != nil {
 		o.pace = *c.cfg.pace
 	}
 	o.ctx, o.end = context.WithCancel(context.Background())
 	o.linked, o.unlink = context.WithCancel(o.ctx)
 	status := c.nc.StatusChanged()
+	o.up = c.nc.IsConnected()
 	o.running.Go(func() { o.follow(c.nc, status) })
 	var err error
 	o.directory, err = newDirectory(c, o)
@@ -122,7 +123,14 @@ func (o *others) link() (up bool, changed <-chan struct{}) {
 // try is a context for one request: what is asked before the connection breaks
 // is never answered.
 func (o *others) try(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	ctx, timeout := context.WithTimeout(ctx, tryFor)
+	ctx, cancel := o.linkedTo(ctx)
+	return ctx, func() { cancel(); timeout() }
+}
+
+// linkedTo is a context for requests while the connection lasts.
+func (o *others) linkedTo(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	o.mu.Lock()
 	stop := context.AfterFunc(o.linked, cancel)
 	o.mu.Unlock()
@@ -156,29 +164,14 @@ func (o *others) settle(ctx context.Context) error {
 	}
 }
 
-// bucket makes a bucket, or finds it as it is.
-func (c *Cluster) bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
-	cfg.History, cfg.Replicas = 1, 1
-	if c.nc.ConnectedClusterName() != "" {
-		cfg.Replicas = replicasOf
-	}
-	kv, err := c.js.CreateOrUpdateKeyValue(ctx, cfg)
-	if errors.Is(err, errNoPeers) {
-		cfg.Replicas = 1
-		kv, err = c.js.CreateOrUpdateKeyValue(ctx, cfg)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("making bucket %s: %w", cfg.Bucket, err)
-	}
-	return kv, nil
-}
-
 // errNoBucket is returned for a bucket that NATS does not have (any more).
 var errNoBucket = errors.New("no such bucket")
 
 // last reads the newest value of a key where writes are decided: what a
 // replica answers may be old. A revision of 0 says that there is none.
 func (c *Cluster) last(ctx context.Context, bucket, key string) (value []byte, revision uint64, err error) {
+	ctx, cancel := c.others.try(ctx)
+	defer cancel()
 	ask, _ := json.Marshal(map[string]string{"last_by_subj": "$KV." + bucket + "." + key}) // a map of strings always encodes
 	m, err := c.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+bucket, ask)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -61,6 +61,8 @@ type lease struct {
 
 	revision uint64 // owned by Claim, then by keep
 
+	objects atomic.Pointer[fence] // for the instance's objects, since they were loaded
+
 	mu    sync.Mutex
 	until time.Time // guarded by mu: until then it is surely ours
 }
@@ -107,8 +109,6 @@ func (c *Cluster) Find(ctx context.Context, instance string) (*OwnedError, error
 	if c.others == nil {
 		return nil, nil
 	}
-	ctx, cancel := c.others.try(ctx)
-	defer cancel()
 	value, revision, err := c.last(ctx, ownersBucket, token(instance))
 	if errors.Is(err, errNoBucket) || err == nil && revision == 0 {
 		return nil, nil
@@ -132,10 +132,15 @@ func (c *Cluster) Owns(instance string) bool {
 	if c.others == nil {
 		return true
 	}
-	c.others.mu.Lock()
-	l := c.others.leases[instance]
-	c.others.mu.Unlock()
+	l := c.others.lease(instance)
 	return l != nil && l.sure()
+}
+
+// lease is what this node has of an instance, or nil.
+func (o *others) lease(instance string) *lease {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.leases[instance]
 }
 
 // hold notes l as the lease of its instance when that has no other here.
@@ -173,6 +178,7 @@ func (l *lease) claim(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.giving, cancel)() // the node is closed
+	var why error                               // it is not ours yet
 	for {
 		if err := l.c.others.settle(ctx); err != nil {
 			return err
@@ -184,19 +190,22 @@ func (l *lease) claim(ctx context.Context) error {
 		if _, owned := errors.AsType[*OwnedError](err); owned {
 			return err
 		}
+		if why == nil || ctx.Err() == nil {
+			why = err
+		}
 		if !raced(err) && pause(ctx, jitter(retryAfter)) != nil {
-			return errors.Join(err, context.Cause(ctx), l.giveBack())
+			return errors.Join(why, context.Cause(ctx), l.giveBack())
 		}
 	}
 }
 
 // try claims once. Again says that it was ours before.
 func (l *lease) try(ctx context.Context, again bool) error {
-	ctx, cancel := l.c.others.try(ctx)
+	ctx, cancel := l.c.others.linkedTo(ctx)
 	defer cancel()
 	value, revision, err := l.c.last(ctx, ownersBucket, l.key)
-	if errors.Is(err, errNoBucket) || errors.Is(err, nats.ErrNoResponders) {
-		_, err = l.c.bucket(ctx, jetstream.KeyValueConfig{
+	if noBucket(err) {
+		err = l.c.ensureBucket(ctx, jetstream.KeyValueConfig{
 			Bucket: ownersBucket, TTL: l.c.others.pace.lease, Storage: jetstream.MemoryStorage,
 			Description: "which node runs an instance",
 		})
@@ -232,6 +241,8 @@ func (l *lease) try(ctx context.Context, again bool) error {
 // write claims, or renews the claim, if nobody has written since revision. From
 // when it was sent, not answered, the claim lasts.
 func (l *lease) write(ctx context.Context, revision uint64) error {
+	ctx, cancel := l.c.others.try(ctx)
+	defer cancel()
 	sent := time.Now()
 	ack, err := l.c.js.Publish(ctx, "$KV."+ownersBucket+"."+l.key, l.value,
 		jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithRetryAttempts(0))
@@ -255,13 +266,20 @@ func (l *lease) sure() bool {
 // note writes down who claimed last: a former owner that comes back sees it.
 // (What it still wants to write comes too late by then: see [Cluster.OpenRoom].)
 func (l *lease) note(ctx context.Context) error {
-	claims, err := l.c.js.KeyValue(ctx, claimsBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		claims, err = l.c.bucket(ctx, jetstream.KeyValueConfig{Bucket: claimsBucket, Description: "who claimed an instance last"})
+	err := l.noteOnce(ctx)
+	if noBucket(err) {
+		err = l.c.ensureBucket(ctx, jetstream.KeyValueConfig{Bucket: claimsBucket, Description: "who claimed an instance last"})
+		if err == nil {
+			err = l.noteOnce(ctx)
+		}
 	}
-	if err == nil {
-		_, err = claims.PutString(ctx, l.key, l.owner.ID)
-	}
+	return err
+}
+
+func (l *lease) noteOnce(ctx context.Context) error {
+	ctx, cancel := l.c.others.try(ctx)
+	defer cancel()
+	_, err := l.c.js.Publish(ctx, "$KV."+claimsBucket+"."+l.key, []byte(l.owner.ID), jetstream.WithRetryAttempts(0))
 	return err
 }
 
@@ -320,11 +338,9 @@ func (l *lease) renew() error {
 	if gate := l.c.others.stalled.Load(); gate != nil {
 		<-*gate
 	}
-	ctx, cancel := l.c.others.try(l.c.others.ctx)
-	defer cancel()
-	err := l.write(ctx, l.revision)
-	if raced(err) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
-		err = l.try(ctx, true)
+	err := l.write(l.c.others.ctx, l.revision)
+	if raced(err) || noBucket(err) {
+		err = l.try(l.c.others.ctx, true)
 	}
 	return err
 }
@@ -363,5 +379,5 @@ func (l *lease) giveBack() error {
 // raced reports whether somebody else wrote first.
 func raced(err error) bool {
 	e, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -64,7 +64,7 @@ func (r *Room) fetch(ctx context.Context, entries []entry) (messages [][]byte, g
 	}
 	for _, e := range entries {
 		if _, ok := data[e.seq]; !ok { // a copy may be behind; the first one knows
-			m, err := r.c.get(ctx, map[string]any{"seq": e.seq})
+			m, err := r.c.get(ctx, chatStream, map[string]any{"seq": e.seq})
 			if err != nil || m == nil {
 				return nil, e.id, err
 			}

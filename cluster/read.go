@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -31,12 +30,12 @@ func (m *stored) id() uint64 {
 }
 
 // lastOf returns the newest message of a subject, nil when there is none.
-func (c *Cluster) lastOf(ctx context.Context, subject string) (*stored, error) {
-	return c.get(ctx, map[string]any{"last_by_subj": subject})
+func (c *Cluster) lastOf(ctx context.Context, stream, subject string) (*stored, error) {
+	return c.get(ctx, stream, map[string]any{"last_by_subj": subject})
 }
 
 // get asks the server that leads the stream for a message, nil when there is none.
-func (c *Cluster) get(ctx context.Context, request map[string]any) (*stored, error) {
+func (c *Cluster) get(ctx context.Context, stream string, request map[string]any) (*stored, error) {
 	var answer struct {
 		Message struct {
 			Seq    uint64    `json:"seq"`
@@ -45,7 +44,7 @@ func (c *Cluster) get(ctx context.Context, request map[string]any) (*stored, err
 			Time   time.Time `json:"time"`
 		} `json:"message"`
 	}
-	err := c.api(ctx, "STREAM.MSG.GET."+chatStream, request, &answer)
+	err := c.api(ctx, "STREAM.MSG.GET."+stream, request, &answer)
 	if apiCode(err) == jetstream.JSErrCodeMessageNotFound {
 		return nil, nil
 	}
@@ -78,7 +77,7 @@ func (c *Cluster) read(ctx context.Context, subject string, from uint64, count i
 		return err
 	}
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
+		m, err := nextMsg(ctx, sub)
 		if err != nil {
 			return fmt.Errorf("reading from NATS: %w", err)
 		}
@@ -101,6 +100,11 @@ func (c *Cluster) read(ctx context.Context, subject string, from uint64, count i
 	}
 }
 
+// nextMsg waits for the next message of an answer.
+func nextMsg(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
+	return timed(ctx, sub.NextMsgWithContext)
+}
+
 // delete takes a message out of the chat's stream.
 func (c *Cluster) delete(ctx context.Context, seq uint64) error {
 	var answer struct{}
@@ -111,14 +115,15 @@ func (c *Cluster) delete(ctx context.Context, seq uint64) error {
 	return err
 }
 
-// value returns what a key has, nil when there is nothing.
-func value(ctx context.Context, kv jetstream.KeyValue, key string) ([]byte, error) {
-	e, err := kv.Get(ctx, key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return nil, nil
-	}
+// value returns what a key of a bucket has, nil when there is nothing. It asks
+// the server that decides, since a copy may be behind.
+func (c *Cluster) value(ctx context.Context, bucket, key string) ([]byte, error) {
+	m, err := c.lastOf(ctx, "KV_"+bucket, "$KV."+bucket+"."+key)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
-	return e.Value(), nil
+	if m == nil || m.header.Get("KV-Operation") != "" {
+		return nil, nil
+	}
+	return m.data, nil
 }

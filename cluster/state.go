@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -30,10 +31,11 @@ type saving struct {
 	done    []func(error)
 	waiting bool
 	idle    chan struct{} // closed when nothing waits any more
+	fence   *fence        // of who saved last; nil: there are no other nodes
 }
 
-// save stores data under the subject of a key.
-func (s *saver) save(subject string, data []byte, done func(error)) {
+// save stores data under the subject of a key, if the fence lets it through.
+func (s *saver) save(f *fence, subject string, data []byte, done func(error)) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -50,7 +52,7 @@ func (s *saver) save(subject string, data []byte, done func(error)) {
 		s.keys[subject] = k
 		s.c.wg.Go(func() { s.run(subject, k) })
 	}
-	k.data, k.waiting = data, true
+	k.data, k.waiting, k.fence = data, true, f
 	k.done = append(k.done, done)
 }
 
@@ -65,11 +67,11 @@ func (s *saver) run(subject string, k *saving) {
 			s.mu.Unlock()
 			return
 		}
-		data, done := k.data, k.done
+		data, done, f := k.data, k.done, k.fence
 		k.done, k.waiting = nil, false
 		s.mu.Unlock()
 		ctx, cancel := context.WithTimeout(s.ctx, s.c.cfg.patience)
-		err := s.c.put(ctx, subject, data)
+		err := s.c.put(ctx, f, subject, data)
 		cancel()
 		finish := func(err error) {
 			for _, f := range done {
@@ -114,16 +116,32 @@ func (s *saver) close() {
 }
 
 // put stores data under the subject of a key; nil forgets it.
-func (c *Cluster) put(ctx context.Context, subject string, data []byte) error {
-	if data == nil {
-		bucket, _, _ := strings.Cut(strings.TrimPrefix(subject, "$KV."), ".")
-		var answer struct{}
-		return c.api(ctx, "STREAM.PURGE.KV_"+bucket, map[string]any{"filter": subject}, &answer)
-	}
+func (c *Cluster) put(ctx context.Context, f *fence, subject string, data []byte) error {
 	m := nats.NewMsg(subject)
 	m.Data = data
-	_, err := c.publish(ctx, m)
-	return err
+	if f == nil {
+		if data == nil {
+			return c.purge(ctx, subject, 0)
+		}
+		_, err := c.publish(ctx, m)
+		return err
+	}
+	if data == nil { // what is purged leaves no trace for who comes too late
+		m.Header.Set("KV-Operation", "DEL")
+	}
+	return f.put(ctx, m)
+}
+
+// purge takes what is under the subject of a key out of its bucket, but for
+// what came at the sequence keep or after it, if that is not 0.
+func (c *Cluster) purge(ctx context.Context, subject string, keep uint64) error {
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(subject, "$KV."), ".")
+	request := map[string]any{"filter": subject}
+	if keep != 0 {
+		request["seq"] = keep
+	}
+	var answer struct{}
+	return c.api(ctx, "STREAM.PURGE.KV_"+bucket, request, &answer)
 }
 
 // maxKey is how long the key of an object may be.
@@ -161,17 +179,39 @@ func name(key string) string {
 	return b.String()
 }
 
-// LoadObjects returns the objects that are kept of an instance, by name. It blocks.
+// ownerKey is where the fence of an instance's objects stands: key gives it to
+// no object.
+const ownerKey = "=owner"
+
+// LoadObjects returns the objects that are kept of an instance, by name. If this
+// node has claimed it, from now on no other node can save them. It blocks.
 func (c *Cluster) LoadObjects(ctx context.Context, instance string) (map[string][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	kv, err := c.js.KeyValue(ctx, objectsBucket)
+	objects, err := c.loadObjects(ctx, instance)
+	for err != nil && c.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+		if again, retried := c.loadObjects(ctx, instance); ctx.Err() == nil {
+			objects, err = again, retried
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("loading the objects of %s: %w", instance, err)
 	}
-	all, err := kv.Watch(ctx, key(instance)+".*", jetstream.IgnoreDeletes())
+	return objects, nil
+}
+
+// loadObjects tries once.
+func (c *Cluster) loadObjects(ctx context.Context, instance string) (map[string][]byte, error) {
+	if err := c.passObjects(ctx, instance); err != nil {
+		return nil, err
+	}
+	kv, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js.KeyValue(ctx, objectsBucket) })
 	if err != nil {
-		return nil, fmt.Errorf("loading the objects of %s: %w", instance, err)
+		return nil, err
+	}
+	all, err := kv.Watch(ctx, key(instance)+".*")
+	if err != nil {
+		return nil, err
 	}
 	defer all.Stop()
 	objects := make(map[string][]byte)
@@ -182,22 +222,60 @@ func (c *Cluster) LoadObjects(ctx context.Context, instance string) (map[string]
 				return objects, nil
 			}
 			_, object, _ := strings.Cut(e.Key(), ".")
-			objects[name(object)] = e.Value()
+			switch {
+			case object == ownerKey:
+			case e.Operation() == jetstream.KeyValuePut:
+				objects[name(object)] = e.Value()
+			default: // it has been forgotten: now without a trace
+				if err := c.purge(ctx, "$KV."+objectsBucket+"."+e.Key(), e.Revision()+1); err != nil {
+					return nil, err
+				}
+			}
+		case <-time.After(tryTimeout):
+			return nil, errors.New("NATS does not answer")
 		case <-ctx.Done():
-			return nil, fmt.Errorf("loading the objects of %s: %w", instance, context.Cause(ctx))
+			return nil, context.Cause(ctx)
 		}
 	}
 }
 
+// passObjects fences the objects of an instance, if it is claimed.
+func (c *Cluster) passObjects(ctx context.Context, instance string) error {
+	if c.others == nil {
+		return nil
+	}
+	l := c.others.lease(instance)
+	if l == nil {
+		return nil
+	}
+	of := "$KV." + objectsBucket + "." + key(instance) + "."
+	f, err := c.pass(ctx, objectsBucket, of+"*", of+ownerKey)
+	if err == nil {
+		l.objects.Store(f)
+	}
+	return err
+}
+
 // SaveObject keeps an object of an instance; nil data forgets it. It does not
 // block. While one is being saved only the newest waits; every done is called.
+// Where there are other nodes, only who claimed an instance saves its objects.
 func (c *Cluster) SaveObject(instance, object string, data []byte, done func(error)) {
 	k := key(instance) + "." + key(object)
 	if len(k) > maxKey {
 		done(fmt.Errorf("cluster: the name of an object of %d bytes is too long to be kept", len(object)))
 		return
 	}
-	c.saves.save("$KV."+objectsBucket+"."+k, data, done)
+	var f *fence
+	if c.others != nil {
+		if l := c.others.lease(instance); l != nil {
+			f = l.objects.Load()
+		}
+		if f == nil {
+			done(ErrElsewhere)
+			return
+		}
+	}
+	c.saves.save(f, "$KV."+objectsBucket+"."+k, data, done)
 }
 
 // settled waits until what was stored so far has been flushed.

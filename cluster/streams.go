@@ -19,64 +19,59 @@ const (
 	objectsBucket = "OBJECTS" // keys <instance>.<object>, both escaped
 )
 
-// replicasOf is how many copies an external NATS keeps, if it has the servers.
-const replicasOf = 3
-
 // ensure makes what things are kept in. fresh is true when the chat was not there.
 func (c *Cluster) ensure(ctx context.Context) (fresh bool, err error) {
-	replicas := 1
-	if !c.embedded() && c.nc.ConnectedClusterName() != "" {
-		replicas = replicasOf
-	}
-	fresh, err = c.ensureChat(ctx, replicas)
-	if errors.Is(err, errNoPeers) {
-		c.log.Warn("store has fewer than three servers: one copy is kept", "url", c.where())
-		replicas = 1
-		fresh, err = c.ensureChat(ctx, replicas)
-	}
-	if err != nil {
-		return fresh, err
+	if fresh, err = c.ensureChat(ctx); err != nil {
+		return fresh, fmt.Errorf("making the stream %s: %w", chatStream, err)
 	}
 	for _, bucket := range []string{roomsBucket, objectsBucket} {
-		if _, err := c.js.KeyValue(ctx, bucket); err == nil {
-			continue
-		}
-		cfg := jetstream.KeyValueConfig{Bucket: bucket, Storage: jetstream.FileStorage, Replicas: replicas}
-		if _, err := c.js.CreateOrUpdateKeyValue(ctx, cfg); err != nil {
-			return fresh, fmt.Errorf("making the bucket %s: %w", bucket, err)
+		if err := c.ensureBucket(ctx, jetstream.KeyValueConfig{Bucket: bucket, Storage: jetstream.FileStorage}); err != nil {
+			return fresh, err
 		}
 	}
 	return fresh, nil
 }
 
-// errNoPeers is what a cluster says that has too few servers.
-var errNoPeers = &jetstream.APIError{ErrorCode: 10005}
-
 // ensureChat makes the stream of the chat, or gives it the limits of today.
-func (c *Cluster) ensureChat(ctx context.Context, replicas int) (fresh bool, err error) {
+func (c *Cluster) ensureChat(ctx context.Context) (fresh bool, err error) {
 	cfg := jetstream.StreamConfig{
-		Name: chatStream, Subjects: []string{chatSubject + "*"}, Storage: jetstream.FileStorage, Replicas: replicas,
+		Name: chatStream, Subjects: []string{chatSubject + "*"}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: int64(c.cfg.History), MaxAge: c.cfg.HistoryAge, AllowDirect: true,
 		// Every room's newest message is told by its own sequence; doubles are found by that.
 		Duplicates: min(time.Second, c.cfg.HistoryAge),
 	}
-	s, err := c.js.Stream(ctx, chatStream)
+	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, chatStream) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = c.js.CreateStream(ctx, cfg)
-		fresh = true
-	} else if err == nil {
-		is := s.CachedInfo().Config
-		cfg.Replicas = is.Replicas
-		if is.MaxMsgsPerSubject == cfg.MaxMsgsPerSubject && is.MaxAge == cfg.MaxAge {
-			return false, nil
-		}
-		_, err = c.js.UpdateStream(ctx, cfg)
+		return true, c.withCopies(chatStream, func(copies int) error {
+			cfg.Replicas = copies
+			_, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.CreateStream(ctx, cfg) })
+			return err
+		})
 	}
 	if err != nil {
-		return fresh, fmt.Errorf("making the stream %s: %w", chatStream, err)
+		return false, err
 	}
-	return fresh, nil
+	is := s.CachedInfo().Config
+	limits := is.MaxMsgsPerSubject == cfg.MaxMsgsPerSubject && is.MaxAge == cfg.MaxAge
+	copies := c.wantCopies(chatStream, is.Replicas)
+	if limits && !copies {
+		return false, nil
+	}
+	if cfg.Replicas = is.Replicas; copies {
+		cfg.Replicas = c.copies()
+	}
+	_, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.UpdateStream(ctx, cfg) })
+	if err == nil {
+		c.log.Info("stream changed", "stream", chatStream, "copies", cfg.Replicas)
+	}
+	if limits {
+		return false, nil // as good as it can be
+	}
+	return false, err
 }
+
+// blink is how long there may be no connection before the store is away.
+const blink = 300 * time.Millisecond
 
 // wake makes watch look at once.
 func (c *Cluster) wake() {
@@ -96,9 +91,7 @@ func (c *Cluster) watch(ctx context.Context) {
 		case <-time.After(watchEvery):
 		case <-c.look:
 		}
-		try, cancel := context.WithTimeout(ctx, tryTimeout)
-		err := c.examine(try)
-		cancel()
+		err := c.examine(ctx)
 		if ctx.Err() == nil {
 			c.judge(err)
 		}
@@ -115,6 +108,9 @@ func (c *Cluster) examine(ctx context.Context) error {
 			return err
 		}
 	}
+	if !c.nc.IsConnected() && !c.embedded() && c.Ready() == nil {
+		_ = pause(ctx, blink) // another server of the same NATS may be there at once
+	}
 	if !c.nc.IsConnected() {
 		return c.away()
 	}
@@ -122,7 +118,10 @@ func (c *Cluster) examine(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("NATS at %s: %w", c.where(), err)
 	}
-	if fresh {
+	c.mu.Lock()
+	before := c.reached
+	c.mu.Unlock()
+	if fresh && before {
 		c.log.Warn("store came back empty", "url", c.where())
 		for _, r := range c.opened() {
 			r.rescue()
@@ -143,10 +142,12 @@ func (c *Cluster) away() error {
 // out what became of what they did not hear of.
 func (c *Cluster) judge(err error) {
 	c.mu.Lock()
-	was := c.unwell
-	c.unwell = err
+	was, began := c.unwell, c.reached
+	c.unwell, c.reached = err, began || err == nil
 	c.mu.Unlock()
 	switch {
+	case err == nil && !began:
+		c.log.Info("store opened", "url", c.where(), "cluster", c.nc.ConnectedClusterName(), "sync", "as NATS is set there")
 	case was == nil && err != nil:
 		c.log.Error("store went away", "err", err)
 	case was != nil && err == nil:

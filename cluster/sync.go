@@ -78,8 +78,7 @@ func measure(dir string) (float64, error) {
 // startFlush starts the flusher if the settings, or the disk, ask for it.
 func (c *Cluster) startFlush(ctx context.Context) error {
 	if !c.embedded() {
-		c.log.Info("store opened", "url", c.where(), "cluster", c.nc.ConnectedClusterName(), "sync", "as NATS is set there")
-		return nil
+		return nil // the flush is NATS's
 	}
 	sync := c.cfg.Sync
 	attrs := []any{"dir", c.cfg.Dir}
@@ -182,8 +181,10 @@ func (f *flusher) run(ctx context.Context) {
 		}
 		start := time.Now()
 		err := f.sync()
+		took := int64(time.Since(start))
 		f.c.stats.flushes.Add(1)
-		f.c.stats.lastFlush.Store(int64(time.Since(start)))
+		f.c.stats.flushTime.Add(took)
+		f.c.stats.lastFlush.Store(took)
 		if err != nil {
 			f.c.broke(fmt.Errorf("flushing: %w", err))
 		}

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,27 +21,32 @@ import (
 // A trio is three NATS servers as docker-compose.cluster.yml has them: with its
 // configuration, but for addresses and folders.
 type trio struct {
-	servers []*server.Server
-	url     string // for Config.URL
+	t       *testing.T
+	options []*server.Options
+	servers []*server.Server // nil: does not run
+	url     string           // for Config.URL
 }
 
-// startTrio starts them and waits until they have found each other.
-func startTrio(t *testing.T) *trio {
+// newTrio prepares them.
+func newTrio(t *testing.T) *trio {
 	t.Helper()
 	t.Setenv("NATS_PASSWORD", "n12e4") // what would be a number without the letter
 	var routes []*url.URL
-	var listeners []net.Listener
-	for range 3 {
+	var ports []int
+	for range 6 {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		listeners = append(listeners, ln)
-		routes = append(routes, &url.URL{Scheme: "nats", Host: ln.Addr().String(), User: url.UserPassword("route", "n12e4")})
+		defer ln.Close()
+		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
 	}
-	tr := new(trio)
+	for _, port := range ports[3:] {
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port), User: url.UserPassword("route", "n12e4")})
+	}
+	tr := &trio{t: t, servers: make([]*server.Server, 3)}
 	var urls []string
-	for i, ln := range listeners {
+	for i := range 3 {
 		name := fmt.Sprintf("nats%d", i+1)
 		t.Setenv("NATS_NAME", name)
 		o, err := server.ProcessConfigFile("../deploy/nats.conf")
@@ -49,23 +56,44 @@ func startTrio(t *testing.T) *trio {
 		if o.ServerName != name || o.Username != "foyer" || o.Password != "n12e4" || o.Cluster.Username != "route" || !o.JetStream {
 			t.Fatalf("the configuration says %+v", o)
 		}
-		o.Host, o.Port, o.HTTPPort = "127.0.0.1", server.RANDOM_PORT, 0
-		o.Cluster.Host, o.Cluster.Port, o.Routes = "127.0.0.1", ln.Addr().(*net.TCPAddr).Port, routes
+		o.Host, o.Port, o.HTTPPort = "127.0.0.1", ports[i], 0
+		o.Cluster.Host, o.Cluster.Port, o.Routes = "127.0.0.1", ports[3+i], routes
 		o.StoreDir, o.NoLog, o.NoSigs = filepath.Join(t.TempDir(), name), true, true
-		ln.Close()
-		s, err := server.NewServer(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		go s.Start() // until the test's end, which waits
-		t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-		if !s.ReadyForConnections(startTimeout) {
-			t.Fatal("a NATS did not start")
-		}
-		tr.servers = append(tr.servers, s)
-		urls = append(urls, "nats://foyer:n12e4@"+s.Addr().String())
+		tr.options = append(tr.options, o)
+		urls = append(urls, fmt.Sprintf("nats://foyer:n12e4@127.0.0.1:%d", ports[i]))
 	}
 	tr.url = strings.Join(urls, ",")
+	return tr
+}
+
+// start starts one of them.
+func (tr *trio) start(i int) {
+	tr.t.Helper()
+	s, err := server.NewServer(tr.options[i].Clone())
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	go s.Start() // until the test's end, which waits
+	tr.t.Cleanup(func() { stopNATS(s) })
+	if !s.ReadyForConnections(startTimeout) {
+		tr.t.Fatal("a NATS did not start")
+	}
+	tr.servers[i] = s
+}
+
+// stop stops one of them.
+func (tr *trio) stop(i int) {
+	stopNATS(tr.servers[i])
+	tr.servers[i] = nil
+}
+
+// startTrio starts three and waits until they have found each other.
+func startTrio(t *testing.T) *trio {
+	t.Helper()
+	tr := newTrio(t)
+	for i := range 3 {
+		tr.start(i)
+	}
 	await(t, "the three have a leader", func() bool {
 		for _, s := range tr.servers {
 			if s.JetStreamIsLeader() {
@@ -91,14 +119,146 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
+// node opens a node of which only Backup and Restore work.
 func (tr *trio) node(t *testing.T, name string) *Cluster {
 	t.Helper()
-	c, err := Open(t.Context(), Config{URL: tr.url, Node: name, Bare: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return tr.open(t, Config{Node: name, Bare: true})
+}
+
+func (tr *trio) open(t *testing.T, cfg Config) *Cluster {
+	t.Helper()
+	cfg.URL, cfg.RTMP, cfg.pace = tr.url, "rtmp://"+cfg.Node+":1935", &pace{
+		lease: 3 * time.Second, renew: 500 * time.Millisecond, grace: 500 * time.Millisecond,
+		live: 3 * time.Second, refresh: 500 * time.Millisecond, gap: 50 * time.Millisecond,
+	}
+	cfg.reach, cfg.copying = 200*time.Millisecond, 500*time.Millisecond
+	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil)).With("node", cfg.Node)
+	c, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// everything is what is kept, and in how many copies.
+func everything(t *testing.T, c *Cluster) map[string]int {
+	t.Helper()
+	copies := make(map[string]int)
+	list := c.js.ListStreams(t.Context())
+	for info := range list.Info() {
+		copies[info.Config.Name] = info.Config.Replicas
+	}
+	if err := list.Err(); err != nil {
+		t.Log(err)
+	}
+	return copies
+}
+
+// inThree reports whether everything is kept three times.
+func inThree(t *testing.T, c *Cluster) bool {
+	copies := everything(t, c)
+	for _, n := range copies {
+		if n != replicasOf {
+			return false
+		}
+	}
+	return len(copies) == 6
+}
+
+// slow skips a test that takes long, unless it is asked for.
+func slow(t *testing.T) {
+	t.Helper()
+	if testing.Short() || os.Getenv("CI") != "true" && os.Getenv("FOYER_SLOW") != "1" {
+		t.Skip("takes long: set FOYER_SLOW=1 to run it")
+	}
+}
+
+// TestThreeLate: nodes start together, before there is any NATS. They come up,
+// say why they are not ready, and are when it is. What was kept once is kept three
+// times then, and any one of the three may go.
+func TestThreeLate(t *testing.T) {
+	slow(t)
+	tr := newTrio(t)
+	var nodes []*Cluster
+	for _, name := range []string{"a", "b", "c"} {
+		begun := time.Now()
+		nodes = append(nodes, tr.open(t, Config{Node: name}))
+		if d := time.Since(begun); d > 2*time.Second {
+			t.Errorf("opened after %v", d)
+		}
+	}
+	for _, c := range nodes {
+		if err := c.Ready(); err == nil || !strings.Contains(err.Error(), "is away") || strings.Contains(err.Error(), "n12e4") {
+			t.Errorf("not ready: %v", err)
+		}
+	}
+	if _, err := nodes[0].Claim(within(t, 50*time.Millisecond), "room/blue", nil); err == nil {
+		t.Error("claimed without NATS")
+	}
+	if _, err := nodes[0].OpenRoom(within(t, 50*time.Millisecond), "blue", nil); err == nil {
+		t.Error("opened without NATS")
+	}
+	for i := range 3 {
+		tr.start(i)
+	}
+	ready := func() bool {
+		return !slices.ContainsFunc(nodes, func(c *Cluster) bool { return c.Ready() != nil })
+	}
+	eventually(t, "all are ready", ready)
+	_, lost := claim(t, nodes[0], "room/blue")
+	r := open(t, nodes[0], "blue")
+	mustSay(t, r, 1, 3)
+	// As it was made when there were fewer servers.
+	once := jetstream.KeyValueConfig{Bucket: objectsBucket, Storage: jetstream.FileStorage, History: 1, Replicas: 1}
+	if _, err := nodes[2].js.UpdateKeyValue(t.Context(), once); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "everything is kept three times", func() bool { return inThree(t, nodes[1]) })
+	eventually(t, "everything is on all three", func() bool { return allCurrent(t, nodes[1]) })
+
+	stream, err := nodes[1].js.Stream(t.Context(), chatStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader := stream.CachedInfo().Cluster.Leader
+	t.Log("the leader of the chat goes:", leader)
+	tr.stop(int(leader[len(leader)-1] - '1'))
+	for id := uint64(4); id < 10; id++ {
+		begun := time.Now()
+		if got, err := say(r, "on"); err != nil || got != id {
+			t.Fatalf("message %d is %d, %v", id, got, err)
+		}
+		t.Logf("message %d took %v", id, time.Since(begun))
+	}
+	if closed(lost) {
+		t.Error("the room was lost with two servers of three")
+	}
+	if err := save(r, "state"); err != nil {
+		t.Error(err)
+	}
+	if _, err := nodes[0].LoadObjects(t.Context(), "room/blue"); err != nil {
+		t.Error(err)
+	}
+	for _, value := range []string{"1", "2", "3"} {
+		if err := saveObject(nodes[0], "room/blue", "score", value); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, "all are ready", ready)
+	r.Close()
+	checkPage(t, open(t, nodes[2], "blue"), 0, -1, 50, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, true, false)
+}
+
+// allCurrent reports whether every copy of everything is up to date.
+func allCurrent(t *testing.T, c *Cluster) bool {
+	t.Helper()
+	list := c.js.ListStreams(t.Context())
+	current := true
+	for info := range list.Info() {
+		current = current && info.Cluster != nil && len(info.Cluster.Replicas) == 2 && caughtUp(info.Cluster.Replicas)
+	}
+	return current && list.Err() == nil
 }
 
 // TestBackupOfCluster: what one machine kept can move to three, and back.

@@ -10,9 +10,13 @@ import (
 	"foyer/server/rtmp"
 )
 
-// RetryAfter is when who is sent away or refused by a host that stops should
-// come back, at the earliest.
+// RetryAfter is when who is sent away, or cannot be served just now, should come
+// back, at the earliest.
 const RetryAfter = time.Second
+
+// handover is how long an instance that another node may run waits for those who
+// were asked to leave: until the first of them come back, to that node.
+const handover = RetryAfter
 
 // leaving is what people are told of a host that stops.
 const leaving = "The server restarts: come back in a moment."
@@ -21,7 +25,9 @@ const leaving = "The server restarts: come back in a moment."
 // nobody new is let in: who comes is told AppShutdown, and when to come back.
 // Applications hear of it, and clients that understand it are asked to
 // reconnect. Drain returns when those have left, or ctx ends: at once when
-// there are none. The others stay until Stop: waiting brings them nothing.
+// there are none. The others stay until Stop: waiting brings them nothing. An
+// instance that another node may run stops by itself, and gives its claim back,
+// when those of its own have left.
 func (h *Host) Drain(ctx context.Context) {
 	h.mu.Lock()
 	h.draining = true
@@ -50,6 +56,9 @@ func (in *Instance) dismiss() {
 		in.ask(c)
 	}
 	in.empty()
+	if in.disclaim != nil {
+		in.After(handover, func() { in.quit = true })
+	}
 }
 
 // ask asks a client of a draining instance to leave, if it understands that.
@@ -60,10 +69,10 @@ func (in *Instance) ask(c *Client) {
 	}
 }
 
-// empty says so when all who were asked have left.
+// empty says so when all who were asked have left. Another node may go on then.
 func (in *Instance) empty() {
 	if in.draining && in.asked == 0 && !in.emptiedOut {
-		in.emptiedOut = true
+		in.emptiedOut, in.quit = true, in.quit || in.disclaim != nil
 		close(in.dismissed)
 	}
 }
@@ -91,12 +100,4 @@ func (c *Client) Reconnect(uri, description string, retryAfter time.Duration) bo
 }
 
 // restarting is the refusal of a host that stops.
-func restarting() *rtmp.StatusError {
-	return &rtmp.StatusError{
-		Level: rtmp.LevelError, Code: rtmp.CodeConnectShutdown, Description: leaving,
-		Application: amf.Object{
-			{Name: "reason", Value: amf.String(leaving)},
-			{Name: "retryAfter", Value: amf.Number(RetryAfter.Milliseconds())},
-		},
-	}
-}
+func restarting() *rtmp.StatusError { return comeBack(appShutdown(), leaving) }

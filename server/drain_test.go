@@ -159,3 +159,57 @@ func TestDrainLetsNobodyIn(t *testing.T) {
 		stopHost(h)
 	})
 }
+
+// An instance that another node may run does not wait for the rest of the host.
+func TestDrainHandsOver(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		stays bool // ann does, who was asked to leave
+		after time.Duration
+	}{
+		{"everybody has left", false, handover / 2},
+		{"somebody does not leave", true, handover},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				world := new(atlas)
+				h := newHost(t, same(new(testApp)))
+				h.HandleClaimed("claimed", same(new(testApp)))
+				h.Places = world.of("a", "rtmp://a")
+				joinFollowing(t, h) // elsewhere: app/x keeps Drain waiting
+				ann, bob := new(fakePeer), new(fakePeer)
+				c, err := h.Connect(t.Context(), ann, Request{Path: "claimed/x", Reconnects: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := h.Connect(t.Context(), bob, Request{Path: "claimed/x"}); err != nil {
+					t.Fatal(err)
+				}
+				go drainTime(h)
+				if !test.stays {
+					time.AfterFunc(test.after, func() { c.Leave(rtmp.ErrGoodbye) })
+				}
+				time.Sleep(test.after - time.Millisecond)
+				synctest.Wait()
+				if world.owner("claimed/x") != "a" {
+					t.Error("given back before ann had her time")
+				}
+				time.Sleep(2 * time.Millisecond)
+				synctest.Wait()
+				if got := world.owner("claimed/x"); got != "" || h.Running("claimed/x") {
+					t.Errorf("owned by %q, running %v", got, h.Running("claimed/x"))
+				}
+				bob.mu.Lock()
+				defer bob.mu.Unlock()
+				if len(bob.closed) != 1 {
+					t.Fatalf("bob was closed %d times", len(bob.closed))
+				}
+				s, ok := errors.AsType[*rtmp.StatusError](bob.closed[0])
+				if !ok || s.Code != rtmp.CodeConnectShutdown || s.Application == nil {
+					t.Errorf("bob was told %v", bob.closed[0])
+				}
+				stopHost(h)
+			})
+		})
+	}
+}

@@ -68,11 +68,11 @@ func (in *Instance) loadObjects() error {
 	if in.host.Objects == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(in.ctx, loadTimeout)
+	ctx, cancel := context.WithTimeout(in.starting, loadTimeout)
 	defer cancel()
 	all, err := in.host.Objects.LoadObjects(ctx, in.name)
 	if err != nil {
-		return fmt.Errorf("loading shared objects: %w", err)
+		return fmt.Errorf("loading shared objects: %w: %w", errUnreachable, err)
 	}
 	in.records = make(map[string]*record, len(all))
 	for name, data := range all {

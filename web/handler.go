@@ -29,6 +29,8 @@ type Config struct {
 	Grace      time.Duration   // how long viewers by HTTP wait for a publisher that is gone; default 30 s
 	Ready      func() error    // why this process cannot serve yet; nil means that it can
 
+	// Store says for /metrics how the store is; nil: there is none.
+	Store func() StoreStats
 	// Backup writes a backup of what is kept, a tar; nil: there is nothing to back up.
 	Backup func(ctx context.Context, w io.Writer, recordings bool) error
 

@@ -50,8 +50,23 @@ var (
 	descFragments    = desc("remux_fragments_total", "Fragments made, each once for all viewers.")
 	descRooms        = desc("lobby_rooms", "Rooms that the lobby lists.", "state")
 	descPeople       = desc("lobby_people", "People in the rooms that the lobby lists.", "role")
+	descStored       = desc("store_messages_total", "Chat messages that were stored.")
+	descFailed       = desc("store_failures_total", "Chat messages that could not be stored: their senders were told.")
+	descFlush        = desc("store_flush_seconds", "Flushes to disk, each for all messages that waited. None with an external NATS.")
+	descReady        = desc("store_ready", "Whether something can be stored: 1, or 0.")
+	descBusAge       = desc("bus_age_seconds", "How old what this node knows of the other nodes may be. It grows while NATS is away.")
 	descMessages     = desc("lobby_messages_per_minute", "Chat messages a minute in the rooms that the lobby lists.")
 )
+
+// StoreStats are the figures of what chat and settings are kept in.
+type StoreStats struct {
+	Stored, Failed uint64        // messages, since the start
+	Flushes        uint64        // to disk; 0 when that is somebody else's
+	FlushTime      time.Duration // how long they took together
+	Ready          bool          // something can be stored
+	Shared         bool          // with other nodes: BusAge means something
+	BusAge         time.Duration // how old what is known of the other nodes may be
+}
 
 // collector reads the figures of a Handler.
 type collector struct{ h *Handler }
@@ -61,6 +76,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descInstances, descClients, descAccepted, descRejected, descDisconnected, descCalls,
 		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descViewers, descMuxers, descFragments, descRooms, descPeople, descMessages,
+		descStored, descFailed, descFlush, descReady, descBusAge,
 	} {
 		ch <- d
 	}
@@ -100,6 +116,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descSent, c.h.live.sent.Load(), "flv")
 	counter(descSent, c.h.live.sentHLS.Load(), "hls")
 	counter(descFragments, c.h.remuxes.fragments.Load())
+	if c.h.cfg.Store != nil {
+		store := c.h.cfg.Store()
+		counter(descStored, store.Stored)
+		counter(descFailed, store.Failed)
+		ch <- prometheus.MustNewConstSummary(descFlush, store.Flushes, store.FlushTime.Seconds(), nil)
+		gauge(descReady, map[bool]float64{true: 1}[store.Ready])
+		if store.Shared {
+			gauge(descBusAge, store.BusAge.Seconds())
+		}
+	}
 	if c.h.hasLobby() {
 		c.collectLobby(gauge)
 	}
