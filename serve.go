@@ -206,7 +206,7 @@ func (n *node) build() {
 		n.handleRooms(func() server.Application { return room.New(cfg) })
 	}
 	n.pages = web.New(web.Config{
-		Host: n.host, Log: n.log, Node: s.Node, AdminToken: string(n.secrets.admin),
+		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
 		Backup: n.backup, Store: n.storeStats,

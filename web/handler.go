@@ -19,6 +19,7 @@ type Config struct {
 	Host       *server.Host
 	Log        *slog.Logger    // nil: nothing is logged
 	Node       string          // this process's name
+	Everywhere bool            // every room can be entered here, wherever it runs: nobody is sent to another server
 	AdminToken string          // of the API; none means that nobody is an operator
 	Lobby      string          // address of the lobby this server's rooms report to, for the page of a server without one
 	RTMPPort   string          // for what to type into an encoder; default 1935

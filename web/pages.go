@@ -134,9 +134,10 @@ func (h *Handler) href(e lobby.Entry) string {
 	return "/room/" + url.PathEscape(e.Name)
 }
 
-// isElsewhere reports whether the room is on another server whose pages are known.
+// isElsewhere reports whether the room can only be entered at another server,
+// whose pages are known.
 func (h *Handler) isElsewhere(e lobby.Entry) bool {
-	return e.HTTP != "" && e.Node != "" && e.Node != h.cfg.Node
+	return !h.cfg.Everywhere && e.HTTP != "" && e.Node != "" && e.Node != h.cfg.Node
 }
 
 // roomPage is /room/NAME, also for a room that is not running: joining starts

@@ -115,6 +115,16 @@ func TestOtherNode(t *testing.T) {
 	if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != "http://n1.example/room/red" {
 		t.Errorf("got %d, %q", w.Code, got)
 	}
+	// One of several nodes serves the room itself: who comes stays when its owner goes.
+	oneOfSeveral := New(Config{Host: h.host, Node: "n2", Everywhere: true})
+	w = httptest.NewRecorder()
+	oneOfSeveral.ServeHTTP(w, httptest.NewRequest("GET", "/room/red", nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("got %d, %q", w.Code, w.Header().Get("Location"))
+	}
+	if got := oneOfSeveral.href(entry("n2", "http://n2.example/room/red")); got != "/room/red" {
+		t.Errorf("got %s", got)
+	}
 }
 
 // TestLobbyDoesNotAnswer: a page and the API say so, in time.
