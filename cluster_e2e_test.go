@@ -45,7 +45,7 @@ func TestNodeDies(t *testing.T) {
 	}
 	// Who comes first to a room decides where it runs: two on each node.
 	for i, l := range c.ledgers {
-		if _, _, _, err := readHistory(t.Context(), nodes[i%3].rtmp+"/room/"+l.room); err != nil {
+		if _, _, _, err := readHistory(t.Context(), nodes[i%3].rtmp+"/room/"+l.room, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,11 +90,11 @@ func (c *crowd) check(rtmp ...string) {
 	for _, through := range rtmp {
 		var found tally
 		for _, l := range c.ledgers {
-			history, epoch, complete, err := readHistory(c.t.Context(), through+"/room/"+l.room)
+			history, epoch, complete, err := readHistory(c.t.Context(), through+"/room/"+l.room, 0)
 			if err != nil {
 				c.t.Fatal(err)
 			}
-			l.check(history, epoch, complete, &found)
+			l.check(0, history, epoch, complete, &found)
 		}
 		if found.bad() > 0 || found.acknowledged == 0 {
 			c.t.Errorf("%+v", found)

@@ -73,6 +73,7 @@ type conversation struct {
 type errRefused struct {
 	reason     string
 	retryAfter time.Duration // zero: it makes no sense to try again
+	perhaps    bool          // it may turn out to have been done
 }
 
 func (e *errRefused) Error() string { return e.reason }
@@ -513,6 +514,7 @@ func (c *conversation) call(ctx context.Context, method string, args ...amf.Valu
 		if r := text(status.Application, "reason"); r != "" {
 			refused.reason = r
 		}
+		refused.perhaps, _ = amf.AsBool(amf.Lookup(status.Application, "perhaps"))
 		return nil, refused
 	}
 	return v, err

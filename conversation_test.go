@@ -93,6 +93,10 @@ func keptServer(t *testing.T, memory *room.Memory) (w *wire, stop func()) {
 	if memory != nil {
 		cfg.Open = memory.Open
 	}
+	return serveRooms(t, cfg)
+}
+
+func serveRooms(t *testing.T, cfg room.Config) (w *wire, stop func()) {
 	w = &wire{conns: make(chan net.Conn), done: make(chan struct{})}
 	host := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	host.Handle("room", func() server.Application { return room.New(cfg) })
@@ -475,3 +479,47 @@ type deafPeer struct{}
 func (deafPeer) Push(*server.Push) error                                   { return nil }
 func (deafPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
 func (deafPeer) Close(error)                                               {}
+
+// doubtful stores a message and does not know it until later.
+type doubtful struct {
+	room.Kept
+	found func([]byte)
+	once  sync.Once
+}
+
+func (d *doubtful) Append(message func(uint64) []byte, done func(uint64, error)) {
+	d.once.Do(func() {
+		var data []byte
+		d.Kept.Append(func(id uint64) []byte { data = message(id); return data }, func(uint64, error) {})
+		done(0, errors.New("the answer was lost"))
+		time.AfterFunc(perhapsWait-time.Millisecond, func() { d.found(data) })
+		done = nil
+	})
+	if done != nil {
+		d.Kept.Append(message, done)
+	}
+}
+
+// A line that the room was not sure of is not said twice.
+func TestSayLineIsFoundLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := new(room.Memory)
+		w, stop := serveRooms(t, room.Config{Open: func(ctx context.Context, name string, found func([]byte)) (room.Kept, error) {
+			kept, err := memory.Open(ctx, name, found)
+			return &doubtful{Kept: kept, found: found}, err
+		}})
+		defer stop()
+		ann := come(t, w, "ann", "", 0)
+		for _, line := range []string{"hello", "hello"} { // each is said once
+			if said, err := sayLine(t.Context(), ann.conversation, &printer{w: io.Discard}, line); !said || err != nil {
+				t.Errorf("said: %v, %v", said, err)
+			}
+		}
+		if got := ann.saw("message"); !slices.Equal(got, []string{"hello", "hello"}) {
+			t.Errorf("ann saw %q", got)
+		}
+		if err := ann.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+}

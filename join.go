@@ -22,6 +22,9 @@ const (
 	// maxPipeWait is the longest that a piped line waits to be said again
 	// after the room refused it. A mute lasts longer: that is an answer.
 	maxPipeWait = 15 * time.Second
+	// perhapsWait is the least that a piped line waits when the room does not
+	// know whether it has stored it.
+	perhapsWait = 5 * time.Second
 	// maxPipeLine bounds an input line; the room takes 500 code points.
 	maxPipeLine = 64 << 10
 )
@@ -143,13 +146,14 @@ func sayLines(ctx context.Context, c *conversation, out *printer, lines <-chan s
 }
 
 // sayLine says one line, however long it takes: it waits when the room says
-// that it comes too fast, and tries again when the connection was lost and
-// the line is not among what was said meanwhile.
+// that it comes too fast, and tries again when the connection was lost, or the
+// room was not sure, and the line is not among what was said meanwhile.
 func sayLine(ctx context.Context, c *conversation, out *printer, line string) (said bool, err error) {
 	for {
 		c.mu.Lock()
 		before := c.own.ID
 		c.mu.Unlock()
+		there := func() bool { return c.own.ID > before && c.own.Text == line } // mu is held
 		err := c.say(ctx, line)
 		no, refused := errors.AsType[*errRefused](err)
 		switch {
@@ -162,19 +166,24 @@ func sayLine(ctx context.Context, c *conversation, out *printer, line string) (s
 			return false, nil
 		case refused:
 			out.print(event{Type: "refused", Text: line, Reason: no.reason, RetryAfter: float64(no.retryAfter.Milliseconds())})
-			select {
-			case <-time.After(no.retryAfter):
-			case <-ctx.Done():
-				return false, nil
+			wait := no.retryAfter
+			if no.perhaps {
+				wait = max(wait, perhapsWait)
+			}
+			waiting, cancel := context.WithTimeout(ctx, wait)
+			err := c.await(waiting, there)
+			cancel()
+			if err == nil || ctx.Err() != nil {
+				return err == nil, nil
 			}
 		default:
 			if err := c.await(ctx, func() bool { return c.nc != nil }); err != nil {
 				return false, nil
 			}
 			c.mu.Lock()
-			there := c.own.ID > before && c.own.Text == line
+			found := there()
 			c.mu.Unlock()
-			if there {
+			if found {
 				return true, nil
 			}
 		}

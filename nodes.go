@@ -107,7 +107,7 @@ func (p places) Claim(ctx context.Context, instance string, lost func()) (releas
 	return release, err
 }
 
-// Find is server.Finder. What cannot be found out is not known.
+// Find is server.Places, too. What cannot be found out is not known.
 func (p places) Find(ctx context.Context, instance string) *server.ElsewhereError {
 	owned, err := p.store.Find(ctx, instance)
 	if err != nil || owned == nil {

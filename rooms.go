@@ -125,9 +125,17 @@ func (cmd *roomsCommand) print(w io.Writer, entries []lobby.Entry) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ROOM\tPEOPLE\tACTIVITY\tSTATE\tTITLE\tADDRESS")
 	for _, e := range entries {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Users, bar(e.Activity), e.State, cmp.Or(plain(e.Title), "-"), plain(e.RTMP))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Users, bar(e.Activity), state(e), cmp.Or(plain(e.Title), "-"), plain(e.RTMP))
 	}
 	return t.Flush()
+}
+
+// state is how a room is, in a word.
+func state(e lobby.Entry) string {
+	if e.Restarting && e.State == lobby.StateLive {
+		return "restarting"
+	}
+	return e.State
 }
 
 // bar shows a number from 0 to 1.

@@ -61,3 +61,19 @@ func TestLongList(t *testing.T) {
 	<-served
 	h.Stop(t.Context())
 }
+
+// TestStates of rooms, as the table has them.
+func TestStates(t *testing.T) {
+	var out strings.Builder
+	restarts := lobby.Status{Restarting: true}
+	err := new(roomsCommand).print(&out, []lobby.Entry{
+		{Name: "a", State: lobby.StateLive}, {Name: "b", State: lobby.StateLive, Status: restarts}, {Name: "c", State: lobby.StateStale, Status: restarts},
+	})
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		got = append(got, strings.Fields(line)[3])
+	}
+	if want := "STATE live restarting stale"; strings.Join(got, " ") != want || err != nil {
+		t.Errorf("got %s, want %s; %v", got, want, err)
+	}
+}

@@ -314,9 +314,13 @@ func scriptModerate(ts *testscript.TestScript, _ bool, args []string) {
 	defer nc.Close()
 	var values []amf.Value
 	for _, arg := range args[3:] {
-		if n, err := strconv.ParseFloat(arg, 64); err == nil {
+		n, err := strconv.ParseFloat(arg, 64)
+		switch {
+		case err == nil:
 			values = append(values, amf.Number(n))
-		} else {
+		case arg == "true" || arg == "false":
+			values = append(values, amf.Bool(arg == "true"))
+		default:
 			values = append(values, amf.String(arg))
 		}
 	}

@@ -238,7 +238,10 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 	}
 	g.Go(func() error {
 		later, err := n.start()
-		if err != nil {
+		switch {
+		case err != nil && running.Err() != nil:
+			return nil // a stop has come between
+		case err != nil:
 			return err
 		}
 		if len(later) > 0 {

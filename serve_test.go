@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -148,6 +149,34 @@ func TestServeStops(t *testing.T) {
 			c.Close()
 			t.Errorf("something still listens for %s", proto)
 		}
+	}
+}
+
+// A stop while the rooms are being started is a stop like any other.
+func TestServeStopsWhileItStarts(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	logged, stderr := io.Pipe()
+	rooms := "--rooms=r0"
+	for i := range 200 {
+		rooms += fmt.Sprintf(",r%d", i+1)
+	}
+	status := make(chan int, 1)
+	go func() {
+		defer stderr.Close()
+		args := []string{"serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0", "--data=" + t.TempDir(), "--log-format=json", rooms}
+		status <- run(ctx, args, func(string) string { return "" }, strings.NewReader(""), t.Output(), stderr)
+	}()
+	for scan := bufio.NewScanner(logged); scan.Scan(); {
+		if strings.Contains(scan.Text(), "instance started") {
+			cancel()
+		}
+		if strings.Contains(scan.Text(), "node started") {
+			t.Error("it started before it was stopped")
+		}
+	}
+	if s := <-status; s != exitFine {
+		t.Errorf("exit status %d", s)
 	}
 }
 

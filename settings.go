@@ -122,10 +122,18 @@ func (s *settings) check() error {
 		}
 	}
 	s.PublicRTMP, s.PublicHTTP = strings.TrimRight(s.PublicRTMP, "/"), strings.TrimRight(s.PublicHTTP, "/")
-	if s.Lobby != "" && !strings.HasPrefix(s.Lobby, "rtmp://") && !strings.HasPrefix(s.Lobby, "rtmps://") {
+	if s.Lobby != "" && !isRTMP(s.Lobby) {
 		return usagef("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
 	}
+	if s.NodeRTMP != "" && !isRTMP(s.NodeRTMP) {
+		return usagef("--node-rtmp: %q is not an absolute address such as rtmp://host:1935", s.NodeRTMP)
+	}
 	return nil
+}
+
+// isRTMP reports whether a text begins as an absolute RTMP address does.
+func isRTMP(uri string) bool {
+	return strings.HasPrefix(uri, "rtmp://") || strings.HasPrefix(uri, "rtmps://")
 }
 
 func (s *settings) hosts(app string) bool { return slices.Contains(s.Apps, app) }

@@ -190,13 +190,29 @@ func TestRecordSettings(t *testing.T) {
 	if s, err := serveSettings(t, nil, map[string]string{"FOYER_RECORD": "all", "FOYER_RECORD_LIMIT": "1KiB"}); err != nil || s.RecordLimit != 1024 {
 		t.Errorf("from the environment: %v", err)
 	}
-	for _, s := range []settings{{Record: []string{"../x"}}, {Record: []string{"all"}, Apps: []string{"lobby"}}} {
-		if s.Apps == nil {
-			s.Apps = []string{"room"}
+}
+
+// TestSettingsRefused: what contradicts itself is refused, with the flag to look at.
+func TestSettingsRefused(t *testing.T) {
+	for _, tt := range []struct{ flags, want string }{
+		{"--apps=chess", "--apps"}, {"--tls-cert=c.pem", "--tls-key"}, {"--rtmps=:1936", "--rtmps"},
+		{"--apps=lobby --rooms=blue", "--rooms"}, {"--rooms=a/b", "--rooms"}, {"--mount=a\tb", "--mount"},
+		{"--max-users=0", "--max-users"}, {"--apps=lobby --record=all", "--record"}, {"--record=../x", "--record"},
+		{"--idle=0s", "--idle"}, {"--stale-after=0s", "--stale-after"}, {"--gone-after=0s", "--gone-after"},
+		{"--history=0", "--history"}, {"--history-age=1s", "--history-age"},
+		{"--grace=-1s", "--grace"}, {"--drain=-1s", "--drain"},
+		{"--lobby=host/lobby", "--lobby"}, {"--node-rtmp=host:1935", "--node-rtmp"},
+	} {
+		s, err := serveSettings(t, append([]string{"serve"}, strings.Split(tt.flags, " ")...), nil)
+		if err != nil {
+			t.Errorf("%s: %v", tt.flags, err)
+			continue
 		}
-		s.Idle, s.StaleAfter, s.GoneAfter = 1, 1, 1
-		if err := s.check(); err == nil {
-			t.Errorf("%+v is accepted", s.Record)
+		if err := s.check(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", tt.flags, err)
 		}
+	}
+	if s, err := serveSettings(t, []string{"serve", "--node-rtmp=rtmp://10.0.0.3"}, nil); err != nil || s.check() != nil {
+		t.Error("the right ones are refused, too")
 	}
 }

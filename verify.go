@@ -40,7 +40,7 @@ type verifyCommand struct {
 
 // Help is shown by verify --help.
 func (verifyCommand) Help() string {
-	return `It starts this program as a server, on free ports and with a data folder of its own. In several rooms people come, say what a room lets them say at once, wait for each answer, and go; others come after them. At a random moment the server is killed (SIGKILL), started again, sometimes killed while it starts, and then every room's history is read.
+	return `It starts this program as a server, on free ports and with a data folder of its own. In several rooms people come, say what a room lets them say at once, wait for each answer, and go; others come after them. At a random moment the server is killed (SIGKILL), started again, sometimes killed while it starts, and then what is new in every room's history is read; after the last round all of it.
 
 Every message that was acknowledged must be there, once, with its id, in order. One whose answer the kill cut off may be there or not; if it is, it has to stay. The exit status is 1 when anything is wrong.
 
@@ -87,7 +87,8 @@ func (cmd *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 	return v.verdict(p.stdout, t)
 }
 
-// rounds plays them, and returns what was found after the last.
+// rounds plays them, and returns what was found in all that is kept after the
+// last, or in what is new after one that shows that something is wrong.
 func (v *verification) rounds(ctx context.Context, w io.Writer) (t *tally, err error) {
 	fmt.Fprintf(w, "%5s %9s %8s %13s %11s %6s %8s %6s %8s %10s\n", "round", "killed in", "ready in", "acknowledged", "unanswered", "lost", "doubled", "order", "altered", "forgotten")
 	server, err := v.start(ctx)
@@ -107,17 +108,18 @@ func (v *verification) rounds(ctx context.Context, w io.Writer) (t *tally, err e
 		if server, err = v.start(ctx); err != nil {
 			return nil, err
 		}
-		t = new(tally)
-		if err := v.check(ctx, server.rtmp, t); err != nil {
+		if t, err = v.check(ctx, server.rtmp, false); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(w, "%5d %9v %8v %13d %11d %6d %8d %6d %8d %10d\n", round, length.Round(time.Millisecond), server.took.Round(time.Millisecond),
-			t.acknowledged, t.unanswered, t.lost, t.doubled, t.disordered, t.altered, t.forgotten)
+		fmt.Fprintf(w, "%5d %9v %8v %s\n", round, length.Round(time.Millisecond), server.took.Round(time.Millisecond), t)
 		if t.bad() > 0 {
-			break // later rounds would only repeat it
+			return t, nil // later rounds would only repeat it
 		}
 	}
-	return t, nil
+	if t, err = v.check(ctx, server.rtmp, true); err == nil {
+		fmt.Fprintf(w, "%5s %9s %8s %s\n", "all", "", "", t)
+	}
+	return t, err
 }
 
 // verdict says in words what was found. It is an error when something is wrong.
@@ -209,20 +211,26 @@ func (v *verification) chatter(ctx context.Context, uri string, l *ledger, perso
 	}
 }
 
-// check reads the history of every room and compares it with what was said.
-func (v *verification) check(ctx context.Context, rtmp string, t *tally) error {
+// check reads what is new in the history of every room, or all of it, and
+// compares it with what was said.
+func (v *verification) check(ctx context.Context, rtmp string, all bool) (*tally, error) {
+	t := new(tally)
 	for _, l := range v.ledgers {
-		history, epoch, complete, err := readHistory(ctx, rtmp+"/room/"+l.room)
-		if err != nil {
-			return fmt.Errorf("reading the history of %s: %w", l.room, err)
+		after := l.last
+		if all {
+			after = 0
 		}
-		l.check(history, epoch, complete, t)
+		history, epoch, complete, err := readHistory(ctx, rtmp+"/room/"+l.room, after)
+		if err != nil {
+			return nil, fmt.Errorf("reading the history of %s: %w", l.room, err)
+		}
+		l.check(after, history, epoch, complete, t)
 	}
-	return nil
+	return t, nil
 }
 
-// readHistory reads all that a room keeps, page by page, as a client does.
-func readHistory(ctx context.Context, uri string) (history []said, epoch float64, complete bool, err error) {
+// readHistory reads what a room keeps above an id, page by page, as a client does.
+func readHistory(ctx context.Context, uri string, from int) (history []said, epoch float64, complete bool, err error) {
 	dial, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	nc, err := netconnection.Dial(dial, uri, netconnection.Options{})
@@ -231,7 +239,7 @@ func readHistory(ctx context.Context, uri string) (history []said, epoch float64
 	}
 	defer nc.Close()
 	complete = true
-	for after, more := 0.0, true; more; {
+	for after, more := float64(from), true; more; {
 		var p pages
 		p, more, err = new(conversation).page(ctx, nc, amf.Object{
 			{Name: "after", Value: amf.Number(after)}, {Name: "limit", Value: amf.Number(historyPage)},

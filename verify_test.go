@@ -33,7 +33,7 @@ func TestLedger(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLedger("blue")
-			l.check(nil, 1, true, new(tally))
+			l.check(0, nil, 2, true, new(tally)) // of a room that nobody has said anything in
 			for _, text := range []string{l.ask(1), l.ask(2), l.ask(1), l.ask(1)} {
 				if id := map[string]int{one: 1, other: 2, two: 4}[text]; id > 0 {
 					l.answered(text, id)
@@ -41,7 +41,8 @@ func TestLedger(t *testing.T) {
 			}
 			tt.want.acknowledged, tt.want.unanswered = 3, 1
 			var got tally
-			l.check(tt.history, max(1, tt.epoch), !tt.partly, &got)
+			l.epoch = 1
+			l.check(0, tt.history, max(1, tt.epoch), !tt.partly, &got)
 			if len(got.examples) != got.bad() {
 				t.Errorf("%d examples: %q", len(got.examples), got.examples)
 			}
@@ -64,16 +65,57 @@ func differ(a, b tally) bool {
 func TestLedgerSeen(t *testing.T) {
 	l := newLedger("blue")
 	text := l.ask(1)
-	l.check([]said{{7, text}}, 1, true, new(tally))
+	l.check(0, []said{{7, text}}, 1, true, new(tally))
 	var got tally
-	l.check(nil, 1, true, &got)
+	l.check(0, nil, 1, true, &got)
 	if got.lost != 1 {
 		t.Errorf("it went away: %+v", got)
 	}
 	got = tally{}
-	l.check([]said{{8, text}}, 1, true, &got)
+	l.check(0, []said{{8, text}}, 1, true, &got)
 	if got.altered != 1 {
 		t.Errorf("its id changed: %+v", got)
+	}
+}
+
+// What was checked before is not asked for again; what is new has to fit to it.
+func TestLedgerGoesOn(t *testing.T) {
+	const one, two, three = "person 1, message 1", "person 1, message 2", "person 1, message 3"
+	tests := []struct {
+		name    string
+		history []said
+		epoch   float64
+		want    tally
+	}{
+		{name: "all is there", history: []said{{3, two}, {4, three}}, epoch: 1},
+		{name: "the new one is lost", epoch: 1, want: tally{lost: 1}},
+		{name: "an id of before", history: []said{{2, three}}, epoch: 1, want: tally{disordered: 1, lost: 1}},
+		{name: "a message of before again", history: []said{{3, one}}, epoch: 1, want: tally{disordered: 1, lost: 1}},
+		{name: "another epoch", history: []said{{3, two}}, epoch: 2, want: tally{forgotten: 1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLedger("blue")
+			l.answered(l.ask(1), 2)
+			l.check(0, []said{{2, one}}, 1, true, new(tally))
+			l.answered(l.ask(1), 3)
+			l.ask(1)
+			tt.want.acknowledged, tt.want.unanswered = 2, 1
+			var got tally
+			if l.check(l.last, tt.history, tt.epoch, true, &got); differ(got, tt.want) {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+			if tt.want.bad() > 0 {
+				return
+			}
+			got = tally{}
+			if l.check(0, append([]said{{2, one}}, tt.history...), 1, true, &got); differ(got, tt.want) {
+				t.Errorf("in the end: got %+v, want %+v", got, tt.want)
+			}
+			if l.check(0, tt.history, 1, true, &got); got.lost != 1 {
+				t.Errorf("what was lost later is not missed in the end: %+v", got)
+			}
+		})
 	}
 }
 
@@ -91,7 +133,7 @@ func TestVerdict(t *testing.T) {
 	for range 100 {
 		l.answered(l.ask(1), 1)
 	}
-	l.check(nil, 1, true, bad)
+	l.check(0, nil, 1, true, bad)
 	if err := v.verdict(&out, bad); err == nil || !strings.Contains(err.Error(), "100 are lost") || len(bad.examples) != maxExamples {
 		t.Error(err, len(bad.examples))
 	}

@@ -17,7 +17,9 @@ type ledger struct {
 	room string
 
 	// owned by the check between the rounds
-	epoch float64 // of the history; 0 before the first
+	epoch  float64     // of the history; 0 while there was nothing in it
+	last   int         // the highest id that was in it
+	latest map[int]int // up to there, number of each person's last message
 
 	// guarded by mu
 	mu    sync.Mutex
@@ -26,7 +28,7 @@ type ledger struct {
 }
 
 func newLedger(room string) *ledger {
-	return &ledger{room: room, lines: make(map[string]*line), next: make(map[int]int)}
+	return &ledger{room: room, lines: make(map[string]*line), next: make(map[int]int), latest: make(map[int]int)}
 }
 
 // ask notes that a person is about to say his next message, and returns it.
@@ -82,8 +84,14 @@ func (t *tally) wrong(count *int, format string, args ...any) {
 // bad is how much is wrong.
 func (t *tally) bad() int { return t.lost + t.doubled + t.disordered + t.altered + t.forgotten }
 
-// check compares a whole history of the room with what was said.
-func (l *ledger) check(history []said, epoch float64, complete bool, t *tally) {
+// String is t as a part of a row of the table.
+func (t *tally) String() string {
+	return fmt.Sprintf("%13d %11d %6d %8d %6d %8d %10d", t.acknowledged, t.unanswered, t.lost, t.doubled, t.disordered, t.altered, t.forgotten)
+}
+
+// check compares the room's history from an id on with what was said: all of
+// it, from 0, or what came since the last check, from last.
+func (l *ledger) check(after int, history []said, epoch float64, complete bool, t *tally) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.epoch != 0 && epoch != l.epoch {
@@ -91,8 +99,10 @@ func (l *ledger) check(history []said, epoch float64, complete bool, t *tally) {
 	} else if !complete {
 		t.wrong(&t.forgotten, "%s: the history says that it is not complete", l.room)
 	}
-	l.epoch = epoch
-	found := l.checkOrder(history, t)
+	found := l.checkOrder(after, history, t)
+	if len(history) > 0 { // before that, nothing of it needs to be kept
+		l.epoch = epoch
+	}
 	for text, m := range l.lines {
 		id, there := found[text]
 		switch {
@@ -104,7 +114,7 @@ func (l *ledger) check(history []said, epoch float64, complete bool, t *tally) {
 		switch {
 		case m.id == 0 && there:
 			m.id = id // and there it stays
-		case m.id == 0:
+		case m.id <= after: // that has been checked, or is nowhere
 		case !there:
 			t.wrong(&t.lost, "%s: %q has the id %d and is not there", l.room, text, m.id)
 		case id != m.id:
@@ -115,9 +125,12 @@ func (l *ledger) check(history []said, epoch float64, complete bool, t *tally) {
 
 // checkOrder looks at the messages of a history beside each other, and returns
 // their ids by their texts.
-func (l *ledger) checkOrder(history []said, t *tally) (found map[string]int) {
+func (l *ledger) checkOrder(after int, history []said, t *tally) (found map[string]int) {
+	if after == 0 {
+		clear(l.latest)
+	}
 	found = make(map[string]int, len(history))
-	ids, last, latest := make(map[int]bool, len(history)), 0, make(map[int]int)
+	ids, last := make(map[int]bool, len(history)), after
 	for _, s := range history {
 		m := l.lines[s.text]
 		_, twice := found[s.text]
@@ -131,10 +144,11 @@ func (l *ledger) checkOrder(history []said, t *tally) (found map[string]int) {
 			t.wrong(&t.doubled, "%s: two messages have the id %d, one is %q", l.room, s.id, s.text)
 		case s.id <= last:
 			t.wrong(&t.disordered, "%s: message %d comes after message %d", l.room, s.id, last)
-		case m.number <= latest[m.person]:
-			t.wrong(&t.disordered, "%s: %q comes after his message %d", l.room, s.text, latest[m.person])
+		case m.number <= l.latest[m.person]:
+			t.wrong(&t.disordered, "%s: %q comes after his message %d", l.room, s.text, l.latest[m.person])
 		}
-		found[s.text], ids[s.id], last, latest[m.person] = s.id, true, s.id, m.number
+		found[s.text], ids[s.id], last, l.latest[m.person] = s.id, true, s.id, m.number
+		l.last = max(l.last, s.id)
 	}
 	return found
 }

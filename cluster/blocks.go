@@ -26,6 +26,12 @@ const (
 	erased       = 1 << 63 // of the sequence
 )
 
+// Where damaged blocks are kept as they were.
+const (
+	damagedDir = "damaged"
+	tailCopy   = ".end" // after the name of one whose end alone was not whole
+)
+
 // mendBlocks looks at every record of the embedded engine's blocks before it
 // starts. The engine drops all that comes after a damaged one in its block;
 // without the damaged one it keeps them. The block as it was is kept beside, in
@@ -60,7 +66,10 @@ func mendBlock(dir, path string, log *slog.Logger) (whole bool, err error) {
 		return true, nil
 	}
 	lost := len(data) - len(mended)
-	aside := filepath.Join(dir, "damaged", stream+"-"+filepath.Base(path))
+	aside := filepath.Join(dir, damagedDir, stream+"-"+filepath.Base(path))
+	if gaps == 0 {
+		aside += tailCopy
+	}
 	if err := errors.Join(os.MkdirAll(filepath.Dir(aside), 0o700), os.WriteFile(aside, data, 0o600)); err != nil {
 		return false, err
 	}
@@ -73,6 +82,13 @@ func mendBlock(dir, path string, log *slog.Logger) (whole bool, err error) {
 	}
 	// The engine makes its index again, of what is there.
 	return false, ignoreGone(os.Remove(filepath.Join(filepath.Dir(path), "index.db")))
+}
+
+// damagedBefore reports whether a block of the stream was damaged between
+// others' messages, now or at an earlier start: as long as the copy is there.
+func damagedBefore(dir, stream string) bool {
+	copies, err := filepath.Glob(filepath.Join(dir, damagedDir, stream+"-*.blk"))
+	return err != nil || len(copies) > 0
 }
 
 // replace writes a file so that after a crash it is the old or the new one.

@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // openFile is in the folder of the embedded engine. While that is open, it is
@@ -64,4 +66,22 @@ func (c *Cluster) unlockDir(closed bool) (err error) {
 	err = errors.Join(err, c.locked.Close())
 	c.locked = nil
 	return err
+}
+
+// missingFile is in the folder of the embedded engine once messages may have
+// been lost, and says since when. It stays: a room may be opened only much later.
+const missingFile = "missing"
+
+// noteMissing notes that messages of before may be missing, the newest ones, too.
+func (c *Cluster) noteMissing() error {
+	now := time.Now().UnixNano()
+	c.missing.Store(now)
+	return os.WriteFile(filepath.Join(c.cfg.Dir, missingFile), strconv.AppendInt(nil, now, 10), 0o600)
+}
+
+// missingSince returns what noteMissing noted last.
+func missingSince(dir string) int64 {
+	data, _ := os.ReadFile(filepath.Join(dir, missingFile))
+	at, _ := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	return at
 }

@@ -56,6 +56,7 @@ type Room struct {
 	unsure    []try  // answered with an error, but perhaps stored
 	elsewhere error  // another owner has written
 	reserved  uint64 // highest id that the bucket knows of
+	skipped   int64  // for which loss ids were skipped, as the bucket knows
 	strict    bool   // this room keeps less than the others
 
 	mu      sync.Mutex
@@ -87,9 +88,10 @@ type try struct {
 
 // ids is what is kept of a room's ids beside the stream.
 type ids struct {
-	Reserved  uint64 `json:"reserved"`  // no id above was given
-	Front     uint64 `json:"front"`     // up to here nothing is left, and
-	Forgotten uint64 `json:"forgotten"` // up to here because it was forgotten, not removed
+	Reserved  uint64 `json:"reserved"`          // no id above was given
+	Front     uint64 `json:"front"`             // up to here nothing is left, and
+	Forgotten uint64 `json:"forgotten"`         // up to here because it was forgotten, not removed
+	Skipped   int64  `json:"skipped,omitempty"` // ids were skipped for this loss (Cluster.missing)
 }
 
 // reserve is how many ids are reserved at a time.
@@ -159,7 +161,7 @@ func (r *Room) open(ctx context.Context) (err error) {
 			r.c.log.Warn("ids unreadable", "room", r.name, "err", err)
 		}
 	}
-	r.reserved = known.Reserved
+	r.reserved, r.skipped = known.Reserved, known.Skipped
 	if err := r.fence(ctx); err != nil {
 		return err
 	}
@@ -206,7 +208,8 @@ func (r *Room) mark(ctx context.Context, last uint64) (seq uint64, err error) {
 // load reads the chat: where each message is, and the newest ones.
 func (r *Room) load(ctx context.Context, known ids) error {
 	var marks []uint64
-	var marked uint64
+	var marked, hole uint64
+	missing := max(r.c.missing.Load(), known.Skipped)
 	for next, tries := uint64(1), 0; next <= r.expect; tries++ {
 		before := next
 		err := r.c.read(ctx, r.subject, next, r.c.cfg.History+1, func(m stored) {
@@ -215,6 +218,9 @@ func (r *Room) load(ctx context.Context, known ids) error {
 				return
 			}
 			if id := m.id(); id > r.index.last {
+				if n := len(r.index.entries); r.c.holes.Load() && n > 0 && id > r.index.last+1 && r.index.entries[n-1].at < missing {
+					hole, r.newest = id-1, nil // lost or removed: who knows
+				}
 				r.index.add(entry{id: id, seq: m.seq, at: m.at})
 				r.newest = append(r.newest[max(0, len(r.newest)-maxNewest+1):], m.data)
 			}
@@ -232,12 +238,13 @@ func (r *Room) load(ctx context.Context, known ids) error {
 		}
 	}
 	r.index.last = max(r.index.last, marked)
-	if r.expect == 0 || r.c.missing.Load() {
+	if r.expect == 0 || missing != known.Skipped {
 		r.index.last = max(r.index.last, known.Reserved)
 	}
 	if r.index.forgotten = r.index.front(); known.Front == r.index.front() {
 		r.index.forgotten = known.Forgotten
 	}
+	r.index.forgotten = max(r.index.forgotten, hole)
 	for _, seq := range marks {
 		if seq == r.expect {
 			break
@@ -388,7 +395,7 @@ func (r *Room) keep(id, seq uint64) {
 	front, forgotten := r.index.front(), r.index.forgotten
 	r.mu.Unlock()
 	if id > r.reserved {
-		r.reserved = id + reserve - 1
+		r.reserved, r.skipped = id+reserve-1, max(r.skipped, r.c.missing.Load())
 		r.saveIDs(front, forgotten)
 	}
 	if trimmed && r.strict && id%16 == 0 {
@@ -432,12 +439,33 @@ func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, er
 	if i < 0 {
 		r.elsewhere = ErrElsewhere
 		r.c.log.Warn("room is written by another node", "room", r.name)
+		if seq, mine = r.salvage(ctx, by); mine {
+			return seq, true, nil
+		}
 		return 0, false, ErrElsewhere
 	}
 	t := r.unsure[i]
 	r.keep(t.id, last.seq)
 	r.found(t.data)
 	return 0, false, nil
+}
+
+// salvage looks for what was stored before another node began to write, and
+// whose answer was lost: the message by, or one that had seemed to have failed.
+func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
+	err := r.c.read(ctx, r.subject, r.expect+1, maxUnsure, func(m stored) {
+		switch i := slices.IndexFunc(r.unsure, func(t try) bool { return t.by == m.header.Get(headerBy) }); {
+		case m.header.Get(headerID) == "": // a mark
+		case m.header.Get(headerBy) == by:
+			seq, mine = m.seq, true
+		case i >= 0:
+			r.found(r.unsure[i].data)
+		}
+	})
+	if err != nil {
+		r.c.log.Warn("last messages not found out about", "room", r.name, "err", err)
+	}
+	return seq, mine
 }
 
 // check finds out what became of messages whose answer was lost.
@@ -504,7 +532,7 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 
 // saveIDs keeps what the stream does not say of the ids.
 func (r *Room) saveIDs(front, forgotten uint64) {
-	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten})
+	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten, Skipped: r.skipped})
 	r.c.saves.save(r.keys, "$KV."+roomsBucket+".ids."+token(r.name), data, func(err error) {
 		if err != nil {
 			r.c.log.Warn("ids not saved", "room", r.name, "err", err)

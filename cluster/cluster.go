@@ -74,7 +74,8 @@ type Cluster struct {
 	others *others  // what is shared with other nodes; nil: embedded, there are none
 	flush  *flusher // nil when nobody waits for a flush
 
-	missing atomic.Bool // the newest messages may be missing: their ids are not given again
+	missing atomic.Int64 // when it was last found that messages may be missing (Unix ns); 0: never
+	holes   atomic.Bool  // and between others, too
 
 	saves saver
 	stop  context.CancelFunc
@@ -133,7 +134,9 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		}
 		if lost {
 			c.log.Warn("store was open when the machine stopped: its last second may be missing", "dir", c.cfg.Dir)
-			c.missing.Store(true)
+			if err := c.noteMissing(); err != nil {
+				return err
+			}
 		}
 		if err := c.embed(); err != nil {
 			return err
@@ -158,11 +161,13 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		return err
 	}
 	c.stop = stop
-	c.wg.Go(func() { c.watch(running) })
 	if !c.embedded() {
-		c.others, err = c.join()
+		if c.others, err = c.join(); err != nil {
+			return err
+		}
 	}
-	return err
+	c.wg.Go(func() { c.watch(running) })
+	return nil
 }
 
 // await waits until everything that things are kept in is there. For an

@@ -69,7 +69,7 @@ func newDirectory(c *Cluster, o *others) (*Directory, error) {
 		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
 	}
 	var err error
-	d.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(tryFor),
+	d.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(tryTimeout),
 		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { d.refused(m, err) }))
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (d *Directory) write() {
 			if up, _ := d.o.link(); up {
 				d.deleteAll()
 				d.flush()
-				d.c.nc.FlushTimeout(tryFor) // who does not hear of it sees it expire
+				d.c.nc.FlushTimeout(tryTimeout) // who does not hear of it sees it expire
 			}
 			return
 		case <-changed:

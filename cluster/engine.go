@@ -30,9 +30,12 @@ func (c *Cluster) embed() error {
 	if err != nil {
 		c.log.Error("store file damaged", "err", err) // the engine makes of it what it can
 	}
-	if !whole {
-		c.missing.Store(true)
+	if whole {
+		c.missing.Store(missingSince(c.cfg.Dir))
+	} else if err := c.noteMissing(); err != nil {
+		return err
 	}
+	c.holes.Store(damagedBefore(c.cfg.Dir, chatStream))
 	engine, err := server.NewServer(&server.Options{
 		ServerName: c.cfg.Node, DontListen: true, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: filepath.Clean(c.cfg.Dir), MaxPayload: maxPayload, SyncInterval: syncInterval,

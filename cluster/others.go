@@ -18,9 +18,6 @@ import (
 // when it does not answer twice.
 const pingInterval = 5 * time.Second
 
-// tryFor is how long NATS may take to answer.
-const tryFor = 2 * time.Second
-
 // pace is how fast nodes notice each other.
 type pace struct {
 	lease   time.Duration // a claim lives so long without being renewed
@@ -123,7 +120,7 @@ func (o *others) link() (up bool, changed <-chan struct{}) {
 // try is a context for one request: what is asked before the connection breaks
 // is never answered.
 func (o *others) try(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, timeout := context.WithTimeout(ctx, tryFor)
+	ctx, timeout := context.WithTimeout(ctx, tryTimeout)
 	ctx, cancel := o.linkedTo(ctx)
 	return ctx, func() { cancel(); timeout() }
 }

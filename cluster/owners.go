@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -20,6 +21,15 @@ const (
 	ownersBucket = "OWNERS"
 	claimsBucket = "CLAIMS"
 )
+
+// claimBuckets are those two.
+func (c *Cluster) claimBuckets() []jetstream.KeyValueConfig {
+	p := cmp.Or(c.cfg.pace, &defaultPace)
+	return []jetstream.KeyValueConfig{
+		{Bucket: ownersBucket, TTL: p.lease, Storage: jetstream.MemoryStorage, Description: "which node runs an instance"},
+		{Bucket: claimsBucket, Storage: jetstream.FileStorage, Description: "who claimed an instance last"},
+	}
+}
 
 // retryAfter is when something is tried again that NATS did not do.
 const retryAfter = 200 * time.Millisecond
@@ -205,10 +215,7 @@ func (l *lease) try(ctx context.Context, again bool) error {
 	defer cancel()
 	value, revision, err := l.c.last(ctx, ownersBucket, l.key)
 	if noBucket(err) {
-		err = l.c.ensureBucket(ctx, jetstream.KeyValueConfig{
-			Bucket: ownersBucket, TTL: l.c.others.pace.lease, Storage: jetstream.MemoryStorage,
-			Description: "which node runs an instance",
-		})
+		err = l.c.ensureBucket(ctx, l.c.claimBuckets()[0])
 	}
 	if err != nil {
 		return err
@@ -268,7 +275,7 @@ func (l *lease) sure() bool {
 func (l *lease) note(ctx context.Context) error {
 	err := l.noteOnce(ctx)
 	if noBucket(err) {
-		err = l.c.ensureBucket(ctx, jetstream.KeyValueConfig{Bucket: claimsBucket, Description: "who claimed an instance last"})
+		err = l.c.ensureBucket(ctx, l.c.claimBuckets()[1])
 		if err == nil {
 			err = l.noteOnce(ctx)
 		}

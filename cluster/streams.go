@@ -24,8 +24,15 @@ func (c *Cluster) ensure(ctx context.Context) (fresh bool, err error) {
 	if fresh, err = c.ensureChat(ctx); err != nil {
 		return fresh, fmt.Errorf("making the stream %s: %w", chatStream, err)
 	}
-	for _, bucket := range []string{roomsBucket, objectsBucket} {
-		if err := c.ensureBucket(ctx, jetstream.KeyValueConfig{Bucket: bucket, Storage: jetstream.FileStorage}); err != nil {
+	buckets := []jetstream.KeyValueConfig{
+		{Bucket: roomsBucket, Storage: jetstream.FileStorage, Description: "what rooms know"},
+		{Bucket: objectsBucket, Storage: jetstream.FileStorage, Description: "persistent shared objects"},
+	}
+	if !c.embedded() {
+		buckets = append(buckets, c.claimBuckets()...)
+	}
+	for _, cfg := range buckets {
+		if err := c.ensureBucket(ctx, cfg); err != nil {
 			return fresh, err
 		}
 	}
@@ -185,6 +192,15 @@ func (c *Cluster) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	}
 }
 
+// try is a context for one request. What is asked before the connection breaks
+// is never answered.
+func (c *Cluster) try(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.others != nil {
+		return c.others.try(ctx)
+	}
+	return context.WithTimeout(ctx, tryTimeout)
+}
+
 // isBroken says why the embedded engine can do nothing, or nil.
 func (c *Cluster) isBroken() error {
 	c.mu.Lock()
@@ -199,7 +215,7 @@ func (c *Cluster) isBroken() error {
 const storeFailed = 10077
 
 func (c *Cluster) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := c.try(ctx)
 	defer cancel()
 	answer, err := c.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
@@ -223,7 +239,7 @@ func (c *Cluster) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) 
 
 // api asks JetStream.
 func (c *Cluster) api(ctx context.Context, method string, request, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := c.try(ctx)
 	defer cancel()
 	data, err := json.Marshal(request)
 	if err != nil {

@@ -50,6 +50,7 @@ func (s *Sync) UnmarshalText(text []byte) error {
 const (
 	measureFor   = 100 * time.Millisecond
 	measureBlock = 4096
+	measureMost  = 256 // blocks: a quick disk may be a small one
 	quickEnough  = 300 // flushes a second
 )
 
@@ -63,7 +64,7 @@ func measure(dir string) (float64, error) {
 	defer f.Close()
 	block := make([]byte, measureBlock)
 	start, n := time.Now(), 0
-	for ; time.Since(start) < measureFor; n++ {
+	for ; n < measureMost && time.Since(start) < measureFor; n++ {
 		if _, err := f.Write(block); err != nil {
 			return 0, err
 		}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"foyer/server"
 	"foyer/server/amf"
 )
 
@@ -114,9 +115,9 @@ func (l *Lobby) hear(name string, e *Entry) {
 // setFresh notes whether other nodes are heard. While they are not, their rooms
 // stay on the list, stale: they may well be there.
 func (l *Lobby) setFresh(fresh bool) {
-	l.fresh = fresh
+	l.fresh, l.turned = fresh, time.Now()
 	l.view.Set("fresh", amf.Bool(fresh))
-	l.view.Set("at", amf.Number(time.Now().UnixMilli()))
+	l.view.Set("at", amf.Number(l.turned.UnixMilli()))
 	if !fresh {
 		return
 	}
@@ -126,6 +127,36 @@ func (l *Lobby) setFresh(fresh bool) {
 			l.watch(r)
 		}
 	}
+}
+
+// View says how old a lobby's view of the other nodes' rooms is.
+type View struct {
+	Fresh bool  // it is as it should be
+	At    int64 // since when, in ms since 1970; when it is not fresh, what is listed was true then
+}
+
+// ParseView reads what the method view answers; nil when there are no other nodes.
+func ParseView(v amf.Value) *View {
+	fresh, ok := amf.AsBool(amf.Lookup(v, "fresh"))
+	if !ok {
+		return nil
+	}
+	at, _ := amf.AsNumber(amf.Lookup(v, "at"))
+	return &View{fresh, int64(at)}
+}
+
+// Value is w as it travels.
+func (w *View) Value() amf.Object {
+	return amf.Object{{Name: "fresh", Value: amf.Bool(w.Fresh)}, {Name: "at", Value: amf.Number(w.At)}}
+}
+
+// viewOf is the method view: as the shared object, but null where there are no
+// other nodes.
+func (l *Lobby) viewOf(*server.Client, amf.Args) (amf.Value, error) {
+	if l.cfg.Directory == nil {
+		return amf.Null{}, nil
+	}
+	return (&View{l.fresh, l.turned.UnixMilli()}).Value(), nil
 }
 
 // share tells the other nodes how a room of this one is.

@@ -245,6 +245,10 @@ func TestViewGrowsOld(t *testing.T) {
 			defer view.mu.Unlock()
 			f, _ := amf.AsBool(view.rooms.Slots["fresh"])
 			at, _ := amf.AsNumber(view.rooms.Slots["at"])
+			answer, err := visitor.call(lobby.MethodView)
+			if w := lobby.ParseView(answer); w == nil || w.Fresh != f || w.At != int64(at) {
+				t.Errorf("the method view answers %v, %v", answer, err)
+			}
 			return f, at
 		}
 		if f, _ := fresh(); !f {
@@ -283,6 +287,15 @@ func TestViewGrowsOld(t *testing.T) {
 		synctest.Wait()
 		if got := visitor.state("blue"); got != "" {
 			t.Errorf("not heard of again, but %q", got)
+		}
+	})
+}
+
+func TestNoView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, err := must(t, newHost(t, lobby.Config{Secret: secret})).call(lobby.MethodView)
+		if err != nil || lobby.ParseView(v) != nil {
+			t.Errorf("got %v, %v", v, err)
 		}
 	})
 }

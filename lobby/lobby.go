@@ -35,6 +35,7 @@ type Lobby struct {
 
 	elsewhere map[string]*room // the rooms of other nodes, as these say
 	fresh     bool             // that is all there is now
+	turned    time.Time        // since when fresh is what it is
 	unlink    []func()         // end what link began
 	id        string           // of this lobby among all
 
@@ -140,6 +141,7 @@ func (l *Lobby) Methods() map[string]server.Method {
 		MethodReport:   l.report,
 		MethodRooms:    l.rooms,
 		MethodTrends:   l.trends,
+		MethodView:     l.viewOf,
 		MethodAnnounce: l.announce,
 	}
 }

@@ -15,6 +15,7 @@ const (
 	MethodReport   = "report"   // room → lobby
 	MethodRooms    = "rooms"    // anyone → lobby
 	MethodTrends   = "trends"   // anyone → lobby
+	MethodView     = "view"     // anyone → lobby
 	MethodAnnounce = "announce" // operator → lobby, and lobby → rooms
 	ObjectRooms    = "rooms"    // the shared object with a slot per room
 )

@@ -145,8 +145,8 @@ func (r *Recorder) wantsLocked(room string) bool {
 }
 
 // OnStream begins or continues a recording, if the room is to be recorded:
-// somebody publishes to the stream of an instance ("room/blue"). It does not block and may be called again for the
-// same stream.
+// somebody publishes to the stream of an instance ("room/blue"). It does not
+// block and may be called again for the same stream.
 func (r *Recorder) OnStream(instance, name string, s *relay.Stream) {
 	room, ok := strings.CutPrefix(instance, "room/")
 	if !ok || !recordRoom.MatchString(room) || !recordRoom.MatchString(name) {

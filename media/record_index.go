@@ -34,8 +34,10 @@ type MP4 struct {
 
 // IndexFLV reads through an FLV file, of which it looks at little more than the
 // heads of the tags, up to where it is whole. A change of codecs ends the MP4.
-func IndexFLV(f io.ReaderAt, size int64) (*MP4, error) {
-	x := &indexer{file: window{from: f, size: size}}
+func IndexFLV(f io.ReaderAt, size int64) (*MP4, error) { return indexFLV(f, size, MaxIndexed) }
+
+func indexFLV(f io.ReaderAt, size int64, most int) (*MP4, error) {
+	x := &indexer{file: window{from: f, size: size}, most: most}
 	if _, err := NewFLVReader(io.NewSectionReader(f, 0, size)); err != nil {
 		return nil, err
 	}
@@ -114,6 +116,7 @@ func (w *window) peek(at int64, n int) ([]byte, error) {
 // An indexer makes the list of frames.
 type indexer struct {
 	file   window
+	most   int // frames
 	clock  clock
 	tracks [lanes]indexTrack
 	frames int
@@ -233,7 +236,7 @@ func (x *indexer) frame(t tag, timestamp uint32, from int64, n int) error {
 	tr.lost = false
 	tr.add(s, from, n)
 	x.frames++
-	x.over = x.frames >= MaxIndexed
+	x.over = x.frames >= x.most
 	return nil
 }
 

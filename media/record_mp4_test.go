@@ -226,6 +226,26 @@ func TestIndexFLVReads(t *testing.T) {
 	}
 }
 
+// TestIndexFLVEnds: the list of a recording is bounded, and what it has is whole.
+func TestIndexFLVEnds(t *testing.T) {
+	b := flvOf(slices.Concat([]rtmp.Message{meta(metaBoth), video(0, avcHeader), audio(0, aacHeader)}, mixed(0), mixed(1000))...)
+	m, err := indexFLV(bytes.NewReader(b), int64(len(b)), 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := mp4.DecodeFile(m.Reader(bytes.NewReader(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := 0
+	for _, trak := range file.Moov.Traks {
+		frames += len(trak.Mdia.Minf.Stbl.Co64.ChunkOffset)
+	}
+	if frames != 50 {
+		t.Errorf("%d frames, want 50", frames)
+	}
+}
+
 type counted struct {
 	io.ReaderAt
 	bytes int

@@ -61,7 +61,8 @@ type key struct {
 }
 
 // Dial connects: uri is absolute ("rtmp://localhost/room/blue"), args are the
-// user arguments of connect. ctx bounds the connecting, not the connection. A
+// user arguments of connect. A server that sends the connection to another one
+// (ex.code 302) is obeyed. ctx bounds the connecting, not the connection. A
 // rejection is a *rtmp.StatusError in the error's chain, a bad address a
 // *rtmp.AddressError. The caller must Close the connection.
 func Dial(ctx context.Context, uri string, o Options, args ...amf.Value) (*NetConnection, error) {
@@ -69,11 +70,19 @@ func Dial(ctx context.Context, uri string, o Options, args ...amf.Value) (*NetCo
 		o.Agent = DefaultAgent
 	}
 	nc := &NetConnection{o: o, uri: uri, objects: make(map[key]*SharedObject)}
-	req := &rtmp.ConnectRequest{FlashVer: o.Agent, ObjectEncoding: o.ObjectEncoding, Args: args}
+	req := rtmp.ConnectRequest{FlashVer: o.Agent, ObjectEncoding: o.ObjectEncoding, Args: args}
 	if o.OnReconnect != nil {
 		req.Object = amf.Object{rtmp.Reconnecting()}
 	}
-	session, _, err := rtmp.Dial(ctx, uri, req, rtmp.DialOptions{Handler: handler{nc}, Dial: o.Dial, TLS: o.TLS})
+	dial := func() (*rtmp.Session, error) {
+		req := req // which address it is for, Dial puts into it
+		session, _, err := rtmp.Dial(ctx, nc.uri, &req, rtmp.DialOptions{Handler: handler{nc}, Dial: o.Dial, TLS: o.TLS})
+		return session, err
+	}
+	session, err := dial()
+	for n := 0; n < maxRedirects && nc.redirected(err); n++ {
+		session, err = dial()
+	}
 	if err != nil {
 		return nil, err
 	}

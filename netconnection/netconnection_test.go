@@ -71,6 +71,26 @@ func TestRejected(t *testing.T) {
 	})
 }
 
+// A server may send the connection to another one, but not round and round.
+func TestRedirected(t *testing.T) {
+	s := newServer()
+	nc, err := s.dial(t, netconnection.Options{}, amf.String("ann"), amf.Null{}, amf.String("rtmp://other/chapter4/room/blue?x=1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+	s.wg.Wait()
+	if r := s.seen[0]; len(s.seen) != 1 || r.App != "chapter4/room/blue?x=1" || r.TCURL != "rtmp://other/chapter4/room/blue?x=1" {
+		t.Errorf("came to %q, %q", r.App, r.TCURL)
+	}
+	for _, to := range []string{"farther", "nonsense://x/y", "://"} {
+		if _, err := s.dial(t, netconnection.Options{}, amf.String("ann"), amf.Null{}, amf.String(to)); err == nil {
+			t.Errorf("redirected to %q: connected", to)
+		}
+	}
+	s.wg.Wait()
+}
+
 func TestBadAddress(t *testing.T) {
 	for _, uri := range []string{"", "rtmp:/room", "http://host/room", "room/blue", "rtmpt://host/room"} {
 		_, err := netconnection.Dial(t.Context(), uri, netconnection.Options{})

@@ -1,12 +1,16 @@
 package netconnection
 
 import (
+	"errors"
 	"net/url"
 	"time"
 
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
+
+// maxRedirects is how many servers in a row may send a connection elsewhere.
+const maxRedirects = 3
 
 // MaxRetryAfter is the longest that a server can make a connection stay away.
 const MaxRetryAfter = time.Minute
@@ -33,6 +37,25 @@ func reconnect(uri string, info *rtmp.StatusError) Reconnect {
 		r.RetryAfter = time.Duration(min(n, float64(MaxRetryAfter.Milliseconds())) * float64(time.Millisecond))
 	}
 	return r
+}
+
+// redirected reports whether a server refused the connection because it is to go
+// to another one, and takes the address of that.
+func (nc *NetConnection) redirected(err error) bool {
+	refusal, ok := errors.AsType[*rtmp.StatusError](err)
+	if !ok {
+		return false
+	}
+	for _, f := range refusal.Extra {
+		if code, _ := amf.AsNumber(amf.Lookup(f.Value, "code")); f.Name != "ex" || code != 302 {
+			continue
+		}
+		to, _ := amf.AsString(amf.Lookup(f.Value, "redirect"))
+		was := nc.uri
+		nc.uri = follow(was, to)
+		return nc.uri != was
+	}
+	return false
 }
 
 // follow resolves a tcUrl, which may be relative. One that is no address, or

@@ -38,7 +38,7 @@ type peer struct {
 }
 
 // serve serves a connection until it ends. Whoever gives the wrong password is
-// rejected.
+// rejected; whoever is to be at another address, sent there.
 func (s *server) serve(nc net.Conn) error {
 	c, err := rtmp.NewServerConn(context.Background(), nc, nil)
 	if err != nil {
@@ -50,6 +50,14 @@ func (s *server) serve(nc net.Conn) error {
 	}
 	if password, _ := amf.AsString(r.Args.At(1)); password == "wrong" {
 		return r.Reject(&rtmp.StatusError{Code: rtmp.CodeConnectRejected, Description: "Invalid room connection attempt."})
+	}
+	if to, _ := amf.AsString(r.Args.At(2)); to != "" && r.TCURL != to {
+		if to == "farther" {
+			to = r.TCURL + "x"
+		}
+		return r.Reject(&rtmp.StatusError{Code: rtmp.CodeConnectRejected, Description: "Elsewhere.", Extra: []amf.Field{{
+			Name: "ex", Value: amf.Object{{Name: "code", Value: amf.Number(302)}, {Name: "redirect", Value: amf.String(to)}},
+		}}})
 	}
 	if err := r.Accept(); err != nil {
 		return err

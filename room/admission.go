@@ -11,11 +11,11 @@ import (
 )
 
 // refusal is why a newcomer who is no moderator may not come in.
-func (r *Room) refusal(key string, client *server.Client, now time.Time) error {
-	if s, ok := r.bans.find(key, client.IP(), now); ok {
+func (r *Room) refusal(n newcomer, client *server.Client, now time.Time) error {
+	if s, ok := r.bans.find(fold(n.nick), client.IP(), now); ok {
 		return s.refuse(now)
 	}
-	if r.locked {
+	if r.locked && !r.wasIn(n.mark, now) {
 		return reject("Room is locked.", 0)
 	}
 	if len(r.nicks) >= r.cfg.MaxUsers {

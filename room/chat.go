@@ -9,6 +9,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/rtmp"
 )
 
 // MaxText is the length of a message, in code points.
@@ -32,29 +33,42 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 	spoke := p.spoke
 	p.speech.take(now)
 	p.spoke = now
-	r.spoken()
 	m := message{At: now.UnixMilli(), User: speaker{p.id, p.nick, p.role}, Text: text}
 	answer := r.in.Later()
-	r.kept.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
-		heard := r.in.Post(func() {
-			if r.appended(m.as(id), err); err != nil {
-				p.takeBack(now, spoke)
-			}
-			answer(stored(id, err))
-		})
-		if !heard { // the room has stopped
-			answer(stored(id, err))
+	r.spoken(func(err error) {
+		if err != nil {
+			p.takeBack(now, spoke)
+			answer(nil, notStored())
+			return
 		}
+		r.kept.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
+			heard := r.in.Post(func() {
+				if r.appended(m.as(id), err); err != nil {
+					p.takeBack(now, spoke)
+				}
+				answer(stored(id, err))
+			})
+			if !heard { // the room has stopped
+				answer(stored(id, err))
+			}
+		})
 	})
 	return nil, server.ErrPending
 }
 
-// stored answers say.
+// stored answers say. Who keeps the chat cannot always tell that a message is
+// not stored: its answer may be what was lost.
 func stored(id uint64, err error) (amf.Value, error) {
 	if err != nil {
-		return nil, fail("Messages cannot be stored at the moment.", StoreRetry)
+		e := notStored()
+		e.Application = append(e.Application.(amf.Object), amf.Field{Name: "perhaps", Value: amf.Bool(true)})
+		return nil, e
 	}
 	return amf.Object{{Name: "id", Value: amf.Number(id)}}, nil
+}
+
+func notStored() *rtmp.StatusError {
+	return fail("Messages cannot be stored at the moment.", StoreRetry)
 }
 
 // appended hears what became of a message.

@@ -1,7 +1,6 @@
 package room_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -18,168 +17,6 @@ import (
 )
 
 var errAway = errors.New("the store is away")
-
-// vault is a Memory that can be slow, away, and unsure.
-type vault struct {
-	room.Memory
-
-	mu      sync.Mutex
-	away    bool     // nothing is stored
-	silent  bool     // what is appended is stored, but said not to be
-	held    []func() // what waits for let; nil when nothing is held
-	queue   []func() // what is being done
-	working bool
-	pages   chan bool
-	found   func([]byte)
-	lost    [][]byte // what was stored in silence
-	saves   int
-	closed  int
-	on      int // pages being read
-	most    int
-	broken  bool // something was asked of it after Close
-}
-
-func (v *vault) Open(ctx context.Context, name string, found func([]byte)) (room.Kept, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.away {
-		return nil, errAway
-	}
-	v.found = found
-	k, err := v.Memory.Open(ctx, name, found)
-	return &box{k, v}, err
-}
-
-func (v *vault) set(f func()) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	f()
-}
-
-// hold makes all that is asked for wait.
-func (v *vault) hold() { v.set(func() { v.held = []func(){} }) }
-
-// let does it.
-func (v *vault) let() {
-	var held []func()
-	v.set(func() { held, v.held = v.held, nil })
-	for _, f := range held {
-		v.do(f)
-	}
-}
-
-// do runs f now or when it is let.
-func (v *vault) do(f func()) {
-	v.mu.Lock()
-	if v.held != nil {
-		v.held = append(v.held, f)
-		v.mu.Unlock()
-		return
-	}
-	v.queue = append(v.queue, f)
-	if !v.working {
-		v.working = true
-		go v.work()
-	}
-	v.mu.Unlock()
-}
-
-// work does what is asked for in order, on a goroutine of its own.
-func (v *vault) work() {
-	for {
-		v.mu.Lock()
-		if len(v.queue) == 0 {
-			v.working = false
-			v.mu.Unlock()
-			return
-		}
-		f := v.queue[0]
-		v.queue = v.queue[1:]
-		v.mu.Unlock()
-		f()
-	}
-}
-
-type box struct {
-	room.Kept
-	v *vault
-}
-
-func (b *box) Save(state []byte, done func(error)) {
-	b.v.do(func() {
-		away := false
-		b.v.set(func() { away = b.v.away; b.v.saves++ })
-		if away {
-			done(errAway)
-			return
-		}
-		b.Kept.Save(state, done)
-	})
-}
-
-func (b *box) Append(message func(uint64) []byte, done func(uint64, error)) {
-	b.v.do(func() {
-		var away, silent bool
-		b.v.set(func() { away, silent = b.v.away, b.v.silent })
-		switch {
-		case silent:
-			b.Kept.Append(func(id uint64) []byte {
-				data := message(id)
-				b.v.set(func() { b.v.lost = append(b.v.lost, data) })
-				return data
-			}, func(uint64, error) {})
-			done(0, errAway)
-		case away:
-			done(0, errAway)
-		default:
-			b.Kept.Append(message, done)
-		}
-	})
-}
-
-func (b *box) Remove(id uint64, done func(bool, error)) {
-	b.v.do(func() {
-		away := false
-		b.v.set(func() { away = b.v.away })
-		if away {
-			done(false, errAway)
-			return
-		}
-		b.Kept.Remove(id, done)
-	})
-}
-
-func (b *box) Page(ctx context.Context, after, before int64, limit int) ([][]byte, bool, bool, error) {
-	b.v.mu.Lock()
-	b.v.broken = b.v.broken || b.v.closed > 0
-	b.v.on++
-	b.v.most = max(b.v.most, b.v.on)
-	gate, away := b.v.pages, b.v.away
-	b.v.mu.Unlock()
-	defer b.v.set(func() { b.v.on-- })
-	if away {
-		return nil, false, false, errAway
-	}
-	list, complete, more, err := b.Kept.Page(ctx, after, before, limit)
-	if gate != nil {
-		select {
-		case <-gate:
-		case <-ctx.Done():
-			return nil, false, false, context.Cause(ctx)
-		}
-	}
-	return list, complete, more, err
-}
-
-func (b *box) Close() {
-	b.v.let()
-	for working := true; working; { // what was asked for is answered
-		time.Sleep(time.Millisecond)
-		b.v.set(func() { working = b.v.working })
-	}
-	b.v.set(func() { b.v.broken = b.v.broken || b.v.on > 0; b.v.closed++ })
-	b.Kept.Close()
-}
 
 // keptIn is config with a store.
 func keptIn(v *vault) room.Config {
@@ -614,8 +451,15 @@ func TestKeep(t *testing.T) {
 		if got := told(ann.must("history")); got != "32" {
 			t.Errorf("after half a day: %s", got)
 		}
+		mod.use(room.ObjectRoom, false)
+		if got := mod.slot(room.ObjectRoom, "keep"); got != "{count:10 days:0.5}" {
+			t.Errorf("moderators see %q", got)
+		}
 		mod.must("keep", amf.Number(0), amf.Number(7))
 		mod.must("keep", amf.Number(0), amf.Number(0))
+		if got := mod.slot(room.ObjectRoom, "keep"); got != "" && got != "undefined" {
+			t.Errorf("moderators see %q", got)
+		}
 		want := "notice({text:What is said here is kept for 7 days.}) notice({text:What is said here is kept as everywhere on this server.})"
 		if got := ann.heard(); got != want {
 			t.Errorf("got %s", got)
@@ -647,119 +491,6 @@ func TestServerKeepsLess(t *testing.T) {
 		}
 		if got := told(ann.must("history")); got != "5,6,7,8,9" {
 			t.Errorf("got %s", got)
-		}
-	})
-}
-
-// long fills a room with more than it has at hand.
-func long(t *testing.T, h *server.Host) *peer {
-	t.Helper()
-	ann := join(t, h, "ann")
-	for range room.MaxCached + 100 {
-		time.Sleep(time.Second)
-		ann.say("x")
-	}
-	return ann
-}
-
-func TestReadingIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := &vault{Memory: room.Memory{History: 2000}}
-		h := newHost(t, keptIn(v))
-		ann := long(t, h)
-		v.set(func() { v.pages = make(chan bool) })
-		q := query("after", 10.0, "limit", 2.0)
-		var asked []*reply
-		for range 5 {
-			asked = append(asked, ann.ask("history", q))
-		}
-		synctest.Wait()
-		if v.on != 1 {
-			t.Errorf("one client reads %d pages", v.on)
-		}
-		if got := told(ann.must("history", query("limit", 1.0))); got != "600 complete more" {
-			t.Errorf("what is at hand waits: %s", got)
-		}
-		var others []*peer
-		for range 2 * room.MaxReading {
-			p := spectate(t, h)
-			others = append(others, p)
-			asked = append(asked, p.ask("history", q), p.ask("history", q))
-		}
-		for range 2 * room.MaxReading {
-			go h.Call(t.Context(), "room/blue", "history", q)
-		}
-		synctest.Wait()
-		if v.on != room.MaxReading || v.most != room.MaxReading {
-			t.Errorf("%d pages are read", v.on)
-		}
-		others[len(others)-1].client.Leave(rtmp.ErrClosed)
-		others[0].client.Leave(rtmp.ErrClosed)
-		synctest.Wait()
-		close(v.pages)
-		for i, a := range asked {
-			gone := i == 5 || i == 6 || i >= len(asked)-2
-			if got := a.String(); got == "pending" || !gone && !strings.Contains(got, "id:11") {
-				t.Errorf("%d: got %s", i, got)
-			}
-		}
-		if v.most != room.MaxReading || v.on != 0 {
-			t.Errorf("%d pages were read at a time", v.most)
-		}
-	})
-}
-
-func TestTooManyReadings(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := &vault{Memory: room.Memory{History: 2000}}
-		h := newHost(t, keptIn(v))
-		long(t, h)
-		v.set(func() { v.pages = make(chan bool) })
-		for range room.MaxReadingLocal + room.MaxWaiting {
-			go h.Call(t.Context(), "room/blue", "history", query("after", 1.0))
-		}
-		synctest.Wait()
-		if v.on != room.MaxReadingLocal {
-			t.Errorf("%d pages are read for the process itself", v.on)
-		}
-		if got := spectate(t, h).ask("history", query("after", 1.0)).String(); got != "Too many ask for old messages at the moment. (1000)" {
-			t.Errorf("got %s", got)
-		}
-		close(v.pages)
-	})
-}
-
-func TestRemovedWhileReading(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := &vault{Memory: room.Memory{History: 2000}}
-		h := newHost(t, keptIn(v))
-		ann, mod := long(t, h), moderate(t, h)
-		v.set(func() { v.pages = make(chan bool) })
-		a := ann.ask("history", query("after", 10.0, "limit", 3.0))
-		synctest.Wait()
-		mod.must("remove", amf.Number(12))
-		close(v.pages)
-		if got := a.String(); strings.Contains(got, "id:12") || !strings.Contains(got, "id:13") {
-			t.Errorf("got %s", got)
-		}
-	})
-}
-
-func TestReadingFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := &vault{Memory: room.Memory{History: 2000}}
-		h := newHost(t, keptIn(v))
-		ann := long(t, h)
-		v.set(func() { v.away = true })
-		q := query("after", 10.0)
-		if got := ann.ask("history", q).String(); got != "Old messages cannot be read at the moment. (2000)" {
-			t.Errorf("got %s", got)
-		}
-		v.set(func() { v.away, v.pages = false, make(chan bool) })
-		a := ann.ask("history", q)
-		time.Sleep(room.ReadTimeout)
-		if got := a.String(); got != "Old messages cannot be read at the moment. (2000)" {
-			t.Errorf("a store that does not answer: %s", got)
 		}
 	})
 }

@@ -19,6 +19,7 @@ const (
 	OpenTimeout = 10 * time.Second
 	StoreRetry  = 2 * time.Second
 	SaveRetry   = 5 * time.Second
+	SaveSoon    = time.Second // what nobody waits for
 )
 
 // MaxState is what a room's knowledge may come to, in bytes: a NATS takes a
@@ -43,6 +44,8 @@ type knowledge struct {
 	Bans      sentences `json:"bans,omitempty"`
 	Mutes     sentences `json:"mutes,omitempty"`
 	Keep      keep      `json:"keep,omitzero"`
+	Record    *bool     `json:"record,omitempty"`   // as moderators said
+	Insiders  []insider `json:"insiders,omitempty"` // of a locked room
 }
 
 // saves is how the saving of what the room knows goes.
@@ -52,6 +55,7 @@ type saves struct {
 	on      int         // how many of them have not ended
 	failed  bool        // the last one
 	again   *time.Timer // tries once more; nil when that is not due
+	soon    bool        // something is to be saved that nobody waits for
 }
 
 // open finds what is kept of the room. It blocks; nobody is in yet.
@@ -90,8 +94,9 @@ func (r *Room) restore(state []byte) {
 			k = knowledge{}
 		}
 	}
+	r.certain = k.Users
 	if k.ChatEpoch == 0 || k.Users > 0 && r.chat.last == 0 {
-		k.ChatEpoch = int64(r.epoch)
+		k.ChatEpoch, r.certain = int64(r.epoch), 0
 	}
 	r.chatEpoch, r.speakers, r.lastUser = k.ChatEpoch, k.Users, k.Users
 	r.title, r.topic, r.tags = k.Title, k.Topic, k.Tags
@@ -100,6 +105,10 @@ func (r *Room) restore(state []byte) {
 	if r.keeping != (keep{}) {
 		r.kept.Limit(r.keeping.Count, r.keeping.age())
 	}
+	if r.recording = k.Record; r.recording != nil && r.cfg.Recorder != nil {
+		r.cfg.Recorder.Record(r.name, *r.recording)
+	}
+	r.restoreInsiders(k.Insiders, time.Now())
 	r.saves.written = r.knowledge()
 }
 
@@ -112,6 +121,7 @@ func (r *Room) knowledge() []byte {
 	k := knowledge{
 		ChatEpoch: r.chatEpoch, Users: r.speakers, Title: r.title, Topic: r.topic, Tags: r.tags,
 		Slow: int(r.slow.Seconds()), Locked: r.locked, Unlisted: r.unlisted, Bans: r.bans, Mutes: r.mutes, Keep: r.keeping,
+		Record: r.recording, Insiders: r.insiders(now),
 	}
 	data, _ := json.Marshal(k) // there is nothing in it that has no JSON
 	if len(data) > MaxState {
@@ -146,7 +156,7 @@ func (r *Room) saved() (amf.Value, error) {
 // anywhere, when the room has stopped.
 func (r *Room) save(done func(error)) {
 	s := &r.saves
-	s.written = r.knowledge()
+	s.written, s.soon = r.knowledge(), false
 	s.begun++
 	s.on++
 	n := s.begun
@@ -177,13 +187,49 @@ func (r *Room) wasSaved(n int, err error) {
 	}
 }
 
-// spoken keeps in mind that there is a chat, and whose ids are in it.
-func (r *Room) spoken() {
-	if r.lastUser <= r.speakers {
+// saveSoon stores what nobody waits for, together with what changes meanwhile.
+func (r *Room) saveSoon() {
+	if r.saves.soon {
 		return
 	}
-	r.speakers = r.lastUser + idBlock
-	r.save(func(error) {})
+	r.saves.soon = true
+	r.in.After(SaveSoon, func() {
+		if r.saves.soon {
+			r.save(func(error) {})
+		}
+	})
+}
+
+// spoken calls f when it is stored that there is a chat, since when, and whose
+// ids may be in it: a kill after the first message must not make another
+// history of it. That is so at once but for the first time, and now and then
+// when there are new people. f gets an error when it could not be stored.
+func (r *Room) spoken(f func(error)) {
+	if r.lastUser <= r.certain && len(r.speaking) == 0 {
+		f(nil)
+		return
+	}
+	if r.speaking = append(r.speaking, f); len(r.speaking) > 1 {
+		return // in order
+	}
+	if r.lastUser > r.speakers {
+		r.speakers = r.lastUser + idBlock
+	}
+	n := r.speakers
+	r.save(func(err error) { r.in.Post(func() { r.begin(n, err) }) })
+}
+
+// begin has those speak who waited for spoken, or not. Users up to number n are
+// certain.
+func (r *Room) begin(n int, err error) {
+	if err == nil {
+		r.certain = n
+	}
+	waiting := r.speaking
+	r.speaking = nil
+	for _, f := range waiting {
+		f(err)
+	}
 }
 
 // keep is how much of the chat is kept; 0 is as much as the server does.
@@ -217,6 +263,7 @@ func (r *Room) setKeep(args amf.Args) error {
 	}
 	r.keeping = k
 	r.kept.Limit(k.Count, k.age())
+	r.show()
 	r.notify(k.String())
 	return nil
 }

@@ -115,6 +115,7 @@ func (r *Room) setLock(args amf.Args) error {
 	if was == r.locked {
 		return nil
 	}
+	r.left = nil
 	r.show()
 	if r.locked {
 		r.notify("The room is locked: newcomers can only watch.")
@@ -130,13 +131,14 @@ func (r *Room) setRecord(args amf.Args) error {
 	if err := args.Scan(&on); err != nil {
 		return fail("record: "+err.Error(), 0)
 	}
-	switch keeper := r.cfg.Recorder; {
-	case keeper == nil:
+	keeper := r.cfg.Recorder
+	if keeper == nil {
 		return fail("This server does not record.", 0)
-	case keeper.Recorded(r.name) == on:
+	}
+	r.recording = &on
+	was := keeper.Recorded(r.name)
+	if keeper.Record(r.name, on); was == on {
 		return nil
-	default:
-		keeper.Record(r.name, on)
 	}
 	r.show()
 	if on {
@@ -210,6 +212,9 @@ func (r *Room) kick(args amf.Args) error {
 	reason := line(args.At(1), MaxReason)
 	r.expel(p, reject(withReason("You were kicked", reason), 0))
 	r.notify(withReason(p.nick+" was kicked", reason))
+	if r.locked {
+		r.save(func(error) {}) // he may not come back
+	}
 	return nil
 }
 

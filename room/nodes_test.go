@@ -42,6 +42,15 @@ func (c claimant) Claim(_ context.Context, instance string, _ func()) (func(), e
 	}, nil
 }
 
+func (c claimant) Find(_ context.Context, instance string) *server.ElsewhereError {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o, taken := c.owner[instance]; taken && o != c.rtmp {
+		return &server.ElsewhereError{Node: o, RTMP: o}
+	}
+	return nil
+}
+
 // newNodes returns hosts on real sockets that share their rooms.
 func newNodes(t testing.TB, n int, cfg room.Config) (hosts []*server.Host, addresses []string) {
 	t.Helper()

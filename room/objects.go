@@ -21,6 +21,11 @@ func (r *Room) show() {
 	if r.cfg.Recorder != nil {
 		r.state.Set("recording", amf.Bool(r.cfg.Recorder.Recorded(r.name)))
 	}
+	if k := r.keeping; k != (keep{}) {
+		r.state.Set("keep", amf.Object{{Name: "count", Value: amf.Number(k.Count)}, {Name: "days", Value: amf.Number(k.Days)}})
+	} else {
+		r.state.Remove("keep")
+	}
 	r.showStreams()
 }
 

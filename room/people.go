@@ -72,7 +72,7 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 		ghost = nil
 	}
 	if n.role != roleModerator && ghost == nil {
-		if err := r.refusal(key, client, now); err != nil {
+		if err := r.refusal(n, client, now); err != nil {
 			return err
 		}
 	}
@@ -90,6 +90,7 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 		p.mutedUntil = s.Until
 	}
 	r.nicks[key] = p
+	r.hasReturned(p.mark)
 	r.enter(client, p)
 	r.users.Set(p.id, p.slot())
 	r.activity.warm(heatArrival, now)

@@ -16,7 +16,7 @@ import (
 // Names of the shared objects of a room.
 const (
 	ObjectUsers = "users"   // a slot per user, by id: {nick, role, since, via}
-	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked, recording
+	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked, recording, keep
 	ObjectsOpen = "public/" // users may create and write objects whose names start so
 )
 
@@ -70,14 +70,17 @@ type Room struct {
 	kept      Kept
 	chatEpoch int64 // milliseconds: when the history began, which goes on when the room restarts
 	chat      history
-	reading   readings // what is looked up of what is no longer in chat
-	unstored  bool     // the last message could not be stored
-	speakers  int      // no user with a higher number has said anything
+	reading   readings      // what is looked up of what is no longer in chat
+	unstored  bool          // the last message could not be stored
+	speakers  int           // no user with a higher number has said anything
+	certain   int           // the same, as it is stored together with chatEpoch; 0: it is not
+	speaking  []func(error) // what waits for that
 	saves     saves
 
 	activity activity
 	bans     sentences
 	mutes    sentences
+	left     []insider // the room while it is locked, and may come back
 
 	title, topic     string
 	tags             []string
@@ -85,6 +88,7 @@ type Room struct {
 	locked, unlisted bool
 	restarting       bool // the server is about to stop
 	keeping          keep
+	recording        *bool // what moderators said; nil: nothing
 
 	away   map[string]*waiting // streams whose publisher was lost, by name
 	looker *time.Timer         // looks at the streams again; nil while there are none
@@ -178,6 +182,7 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 func (r *Room) OnDisconnect(client *server.Client, _ error) {
 	if p := personOf(client); p != nil {
 		r.leave(p)
+		r.hasLeft(p, time.Now())
 	}
 	client.Data = nil // nobody now, and no longer waiting to be somebody
 }
@@ -185,8 +190,9 @@ func (r *Room) OnDisconnect(client *server.Client, _ error) {
 // OnAppStop says goodbye to the lobby. What is kept of the room is closed when
 // nothing uses it any more.
 func (r *Room) OnAppStop() {
-	if r.saves.failed {
-		r.save(func(error) {}) // once more
+	r.begin(0, errLeft)
+	if r.saves.failed || r.saves.soon {
+		r.save(func(error) {}) // the last chance
 	}
 	if r.lobbyNC != nil {
 		r.lobbyNC.Close()
@@ -210,7 +216,7 @@ func (r *Room) Methods() map[string]server.Method {
 		"remove":  r.moderators(r.remove),
 		"slow":    r.decided(r.setSlow),
 		"lock":    r.decided(r.setLock),
-		"record":  r.moderated(r.setRecord),
+		"record":  r.decided(r.setRecord),
 		"title":   r.decided(r.setTitle),
 		"tags":    r.decided(r.setTags),
 		"unlist":  r.decided(r.setUnlisted),

@@ -10,8 +10,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// RetryAfter is when who is sent away or refused by a host that stops should
-// come back, at the earliest.
+// RetryAfter is when who is sent away, or cannot be served just now, should come
+// back, at the earliest.
 const RetryAfter = time.Second
 
 // handover is how long an instance that another node may run waits for those who
@@ -100,12 +100,4 @@ func (c *Client) Reconnect(uri, description string, retryAfter time.Duration) bo
 }
 
 // restarting is the refusal of a host that stops.
-func restarting() *rtmp.StatusError {
-	return &rtmp.StatusError{
-		Level: rtmp.LevelError, Code: rtmp.CodeConnectShutdown, Description: leaving,
-		Application: amf.Object{
-			{Name: "reason", Value: amf.String(leaving)},
-			{Name: "retryAfter", Value: amf.Number(RetryAfter.Milliseconds())},
-		},
-	}
-}
+func restarting() *rtmp.StatusError { return comeBack(appShutdown(), leaving) }

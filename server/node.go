@@ -109,12 +109,11 @@ func (h *Host) owned(path string) *Instance {
 // ends with the instance.
 func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.ConnectRequest) {
 	in := h.owned(req.App)
-	p := new(incoming)
-	p.session = rtmp.NewSession(conn, control{in}, req.ObjectEncoding)
 	if in == nil {
 		req.Reject(notHere())
 		return
 	}
+	p := &incoming{session: rtmp.NewSession(conn, control{in}, req.ObjectEncoding)}
 	if err := req.Accept(amf.Field{Name: proxyField, Value: amf.Bool(true)}); err != nil {
 		conn.Close() // Run says why
 	}
@@ -169,16 +168,13 @@ func tellLive(p relay.Player, s *relay.Stream) {
 // unsettled is how a client is settled that was still pending at the end: one
 // of a tunnel looks for the owner anew.
 func (in *Instance) unsettled() error {
-	if in.tunnel != nil && !in.stopped() {
+	in.host.mu.Lock()
+	stays := !in.host.draining
+	in.host.mu.Unlock()
+	if in.tunnel != nil && stays {
 		return errStopped
 	}
 	return in.farewell()
-}
-
-func (in *Instance) stopped() bool {
-	in.host.mu.Lock()
-	defer in.host.mu.Unlock()
-	return in.host.draining
 }
 
 // unreachable reports whether connecting to an owner failed in a way that

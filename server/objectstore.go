@@ -68,7 +68,7 @@ func (in *Instance) loadObjects() error {
 	if in.host.Objects == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(in.ctx, loadTimeout)
+	ctx, cancel := context.WithTimeout(in.starting, loadTimeout)
 	defer cancel()
 	all, err := in.host.Objects.LoadObjects(ctx, in.name)
 	if err != nil {

@@ -186,7 +186,7 @@ func TestNoOwnerAnswers(t *testing.T) {
 			if !ok {
 				t.Fatal(err)
 			}
-			if retry, _ := amf.AsNumber(amf.Lookup(info.Application, "retryAfter")); info.Code != rtmp.CodeConnectRejected || retry <= 0 {
+			if retry, _ := amf.AsNumber(amf.Lookup(info.Application, "retryAfter")); info.Code != rtmp.CodeConnectFailed || retry <= 0 {
 				t.Errorf("got %v", err)
 			}
 			if d := time.Since(began); d < reachTimeout || d > 2*reachTimeout {

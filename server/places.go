@@ -20,9 +20,6 @@ const (
 	reachPause   = 250 * time.Millisecond
 	// findTimeout is how long it may take to find out where one runs.
 	findTimeout = time.Second
-	// retryElsewhere is when a client that could not be served is told to try
-	// again.
-	retryElsewhere = time.Second
 )
 
 // errUnreachable settles a client whose instance has no owner that answers.
@@ -36,10 +33,6 @@ type Places interface {
 	// has not been called. release is called once, also after lost, when
 	// nothing of the instance is left.
 	Claim(ctx context.Context, instance string, lost func()) (release func(), err error)
-}
-
-// Finder is what Places may do besides.
-type Finder interface {
 	// Find says where an instance runs without claiming it: nil when that is
 	// here, or nowhere, or not known. It blocks at most until ctx ends.
 	Find(ctx context.Context, instance string) *ElsewhereError
@@ -104,24 +97,22 @@ func (in *Instance) farewell() *rtmp.StatusError {
 
 // movedOn sends clients away that will find the instance again.
 func movedOn() *rtmp.StatusError {
-	e := appShutdown()
-	e.Description = "The application instance goes on elsewhere: connect again."
-	e.Application = because(e.Description, retryElsewhere)
-	return e
+	return comeBack(appShutdown(), "The application instance goes on elsewhere: connect again.")
 }
 
 // unplaced is how clients are refused when nobody could be found who runs the
-// instance.
+// instance. It is no rejection, after which they would not come again.
 func unplaced() *rtmp.StatusError {
-	e := Reject("The application instance cannot be reached at the moment.")
-	e.Application = because(e.Description, retryElsewhere)
-	return e
+	e := &rtmp.StatusError{Level: rtmp.LevelError, Code: rtmp.CodeConnectFailed}
+	return comeBack(e, "The application instance cannot be reached at the moment.")
 }
 
-// because is a reason for programs, and when to try again.
-func because(reason string, retryAfter time.Duration) amf.Object {
-	return amf.Object{
-		{Name: "reason", Value: amf.String(reason)},
-		{Name: "retryAfter", Value: amf.Number(retryAfter.Milliseconds())},
+// comeBack gives a status its words, for programs too, and when to try again.
+func comeBack(e *rtmp.StatusError, why string) *rtmp.StatusError {
+	e.Description = why
+	e.Application = amf.Object{
+		{Name: "reason", Value: amf.String(why)},
+		{Name: "retryAfter", Value: amf.Number(RetryAfter.Milliseconds())},
 	}
+	return e
 }

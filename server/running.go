@@ -25,13 +25,12 @@ func (h *Host) find(ctx context.Context, instance string) (in *Instance, away bo
 	}
 	in = h.instances[a.name+"/"+short]
 	h.mu.Unlock()
-	finder, ok := h.Places.(Finder)
-	if in != nil || !a.claimed || !ok {
+	if in != nil || !a.claimed || h.Places == nil {
 		return in, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	return nil, finder.Find(ctx, a.name+"/"+short) != nil
+	return nil, h.Places.Find(ctx, a.name+"/"+short) != nil
 }
 
 // reach returns the instance of that name, which may be a tunnel to the node

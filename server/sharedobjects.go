@@ -295,10 +295,10 @@ func (in *Instance) releaseAll(c *Client) {
 // discard ends an object with its last user, unless the application holds it.
 // One that is stored stays counted, and comes back when it is used.
 func (in *Instance) discard(o *object) {
-	if o.held || o.Subscribers() > 0 || o.busy() {
-		return
-	}
 	key := objectKey{o.Name(), o.Persistent()}
+	if o.held || o.Subscribers() > 0 || o.busy() || in.objects[key] != o {
+		return // the last case: it has ended before, and there is a new one
+	}
 	in.version = max(in.version, o.Version())
 	if rec := in.recall(key); rec != nil {
 		rec.bytes = o.bytes

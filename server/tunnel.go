@@ -150,12 +150,8 @@ func (t *tunnel) callOwner(k *call) {
 
 // sharedObject passes on what a client asks of a shared object.
 func (t *tunnel) sharedObject(c *Client, m *sharedobject.Message) {
-	u := c.Data.(*upstream)
-	u.send(func(s *rtmp.Session) error {
-		if s.ObjectEncoding() == 3 {
-			return s.Send(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSharedObjectAMF3, Payload: m.Append(nil, true)}))
-		}
-		return s.Send(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSharedObjectAMF0, Payload: m.Append(nil, false)}))
+	c.Data.(*upstream).send(func(s *rtmp.Session) error {
+		return s.Send((&Push{SharedObject: m}).pack(s.ObjectEncoding()))
 	})
 }
 

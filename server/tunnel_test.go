@@ -42,8 +42,8 @@ func (a *edgeApp) OnAppStart(in *Instance) error {
 func (a *edgeApp) OnConnect(c *Client, args amf.Args) error {
 	name, _ := amf.AsString(args.At(0))
 	if name == "banned" {
-		e := Reject("You are banned.")
-		e.Application, e.Extra = because("You are banned.", 7*time.Second), []amf.Field{{Name: "ex", Value: amf.Object{{Name: "code", Value: amf.Number(302)}}}}
+		e := comeBack(Reject(""), "You are banned.")
+		e.Extra = []amf.Field{{Name: "ex", Value: amf.Object{{Name: "code", Value: amf.Number(302)}}}}
 		return e
 	}
 	if name == "slow" {
@@ -71,9 +71,7 @@ func (a *edgeApp) Methods() map[string]Method {
 			return amf.String(fmt.Sprint(a.node, " ", c.Local())), nil
 		},
 		"fail": func(*Client, amf.Args) (amf.Value, error) {
-			e := Fail("Not today.")
-			e.Application = because("Not today.", time.Second)
-			return nil, e
+			return nil, comeBack(Fail(""), "Not today.")
 		},
 		"say": func(_ *Client, args amf.Args) (amf.Value, error) {
 			text, _ := amf.AsString(args.At(0))

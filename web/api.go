@@ -53,7 +53,20 @@ func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 	for i, e := range rooms {
 		list[i] = e.Value()
 	}
-	writeJSON(w, amf.Object{{Name: "at", Value: now()}, {Name: "rooms", Value: list}})
+	answer := amf.Object{{Name: "at", Value: now()}}
+	if view := h.view(r.Context()); view != nil {
+		answer = append(answer, amf.Field{Name: "view", Value: view.Value()})
+	}
+	writeJSON(w, append(answer, amf.Field{Name: "rooms", Value: list}))
+}
+
+// view is how old the lobby's view of other nodes is; nil when there are none.
+func (h *Handler) view(ctx context.Context) *lobby.View {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodView)
+	if err != nil && !errors.Is(err, server.ErrNotRunning) {
+		h.log.Warn("lobby did not answer", "err", err)
+	}
+	return lobby.ParseView(v)
 }
 
 // listQuery is the argument of the lobby's method rooms.

@@ -29,6 +29,12 @@ type house struct {
 
 func newHouse(t testing.TB, rooms ...string) *house {
 	t.Helper()
+	return newHouseAmong(t, nil, rooms...)
+}
+
+// newHouseAmong is newHouse among other nodes.
+func newHouseAmong(t testing.TB, others lobby.Directory, rooms ...string) *house {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +42,7 @@ func newHouse(t testing.TB, rooms ...string) *house {
 	address := "rtmp://" + ln.Addr().String()
 	h := &house{rtmp: address, host: &server.Host{Log: testLog(t), Node: "n1"}}
 	h.host.Handle("lobby", func() server.Application {
-		return lobby.New(lobby.Config{Secret: "s3cret", AdminToken: "token"})
+		return lobby.New(lobby.Config{Secret: "s3cret", AdminToken: "token", Directory: others})
 	})
 	h.host.Handle("room", func() server.Application {
 		return room.New(room.Config{Lobby: address + "/lobby", Secret: "s3cret", AdminToken: "token",

@@ -151,6 +151,21 @@ func testChatLog(t *testing.T, browser context.Context) {
 	b.same("ids go with their epoch", chatLog+`say(1); await log.catchUp(nc()); await log.catchUp(nc()); return room.named;`, `1`)
 	b.same("one got lost on the way", chatLog+`say(1); await log.catchUp(nc()); say(2, 3); log.receive(message(3)); await new Promise((r) => setTimeout(r)); return seen;`,
 		`["below 1","below 2,3"]`)
+	const failing = chatLog + `log.pause = 0; let failures = 0; const at = nc(), answer = at.request;
+		at.request = async (...args) => { if (failures-- > 0) { room.asked += 1; throw new Error("not now"); } return answer(...args); };
+		const rest = async () => { for (let i = 0; i < 20; i++) await new Promise((r) => setTimeout(r)); };
+		say(1); await log.catchUp(at); room.asked = 0; `
+	b.same("history is away for a moment", failing+`failures = 2; say(2, 3, 4); log.receive(message(3)); log.receive(message(4)); await rest(); return [seen, room.asked];`,
+		`[["below 1","below 2,3,4"],3]`)
+	b.same("history stays away", failing+`failures = 1e9; log.receive(message(3)); log.receive(message(4)); await rest(); log.receive(message(5)); return [seen, room.asked];`,
+		`[["below 1","missing","said 3","said 4","said 5"],3]`)
+	b.same("history was away at first", chatLog+`log.pause = 0; const at = nc(), answer = at.request; let away = true;
+		at.request = async (...args) => { if (away) throw new Error("not now"); return answer(...args); };
+		await log.catchUp(at); for (let i = 0; i < 20; i++) await new Promise((r) => setTimeout(r));
+		say(1, 2); log.receive(message(2)); away = false; await log.catchUp(nc()); return seen;`, `["said 2"]`)
+	b.same("the connection ends while history is asked for", failing+`failures = 1; say(2, 3); at.connected = false; log.receive(message(2)); at.connected = true;
+		const asked = log.catchUp(at); log.receive(message(3)); at.connected = false; await asked; await log.catchUp(nc()); return seen;`,
+		`["below 1","said 2","below 3"]`)
 	b.same("what the page forgot is older again", chatLog+`log.onMore = (more) => seen.push(more); say(1, 2, 3); await log.catchUp(nc());
 		log.prunedTo(log.key(3)); await log.older(); return seen;`, `["below 1,2,3",false,true,"above 1,2",false]`)
 	b.same("older", chatLog+`say(...range(1, 70)); await log.catchUp(nc()); await log.older(); return [seen[1], seen.length];`,

@@ -19,8 +19,9 @@ import (
 
 // LobbyPage is what lobby.html shows.
 type LobbyPage struct {
-	At       int64 // milliseconds since 1970
-	Sampled  int64 // when the last samples of the cards' trends were taken
+	At       int64  // milliseconds since 1970
+	Sampled  int64  // when the last samples of the cards' trends were taken
+	Blind    string // how long other servers have been out of reach; "" when they are not
 	Headline string
 	Rooms    []Card
 	Query    Query
@@ -88,6 +89,9 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 	}
 	trends, now := h.trends(r.Context()), time.Now()
 	page := LobbyPage{At: now.UnixMilli(), Sampled: int64(trends.At), Headline: headline(all), Query: q, Node: h.cfg.Node}
+	if view := h.view(r.Context()); view != nil && !view.Fresh {
+		page.Blind = now.Sub(time.UnixMilli(view.At)).Round(time.Second).String()
+	}
 	page.RTMP = h.roomAddress(r, "blue")
 	for _, e := range rooms {
 		page.Rooms = append(page.Rooms, newCard(e, h.href(e), trends, now))

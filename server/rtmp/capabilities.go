@@ -17,8 +17,9 @@ const (
 )
 
 // capabilities answers what a client said of itself in the command object of
-// connect: every FourCC is passed on, and capsEx as far as it is known here. A client that said nothing gets nothing. Specification and programs
-// disagree about which object of the answer they belong to, so they are in both.
+// connect: every FourCC is passed on, and capsEx as far as it is known here. A
+// client that said nothing gets nothing. Specification and programs disagree
+// about which object of the answer they belong to, so they are in both.
 func capabilities(object amf.Object) []amf.Field {
 	var enhanced, extended bool
 	var caps uint32

@@ -10,6 +10,8 @@
 const PAGE = 50, MOST = 200, OVERLAP = 150;
 /** So many pages of what was missed are loaded; more is said to be missing. */
 const PAGES = 5;
+/** So often the server is asked in vain; then what is missing is said to be. */
+const TRIES = 3;
 
 export class ChatLog {
   /** Messages from before, to go above all or below all that is there. @type {(messages: Message[], where: "above"|"below") => void} */
@@ -23,6 +25,9 @@ export class ChatLog {
   /** Whether older messages can be had. @type {(more: boolean) => void} */
   onMore = () => {};
 
+  /** How many ms pass before what failed is asked again, up to twice as many. */
+  pause = 1_000;
+
   #epoch = 0;
   /** How often ids began anew. */ #era = 1;
   /** @type {Set<number>} */ #ids = new Set();
@@ -30,6 +35,7 @@ export class ChatLog {
   #oldest = 0;
   /** Said while the past is being loaded. @type {Message[]|null} */ #waiting = null;
   /** @type {NetConnection|null} */ #nc = null;
+  #failed = 0;
 
   /** What a message is called on the page. @param {number} id */
   key(id) { return `${this.#era}-${id}`; }
@@ -45,8 +51,11 @@ export class ChatLog {
     try {
       if (this.#epoch === 0) await this.#begin(nc);
       else await this.#resume(nc);
+      this.#failed = 0;
     } catch {
-      if (nc !== this.#nc) return; // the next connection does it again
+      if (nc !== this.#nc || !nc.connected) return; // the next connection does it again
+      if (++this.#failed < TRIES) return void setTimeout(() => this.#again(nc), this.pause * (1 + Math.random()));
+      this.#giveUp();
     }
     if (nc !== this.#nc) return;
     const waiting = this.#waiting ?? [];
@@ -55,11 +64,25 @@ export class ChatLog {
   }
 
   /** @param {NetConnection} nc */
+  #again(nc) {
+    if (nc === this.#nc && nc.connected) this.catchUp(nc);
+  }
+
+  /** What is said now is shown although there is a gap in front of it. */
+  #giveUp() {
+    this.#failed = 0;
+    const [first] = this.#waiting ?? [];
+    if (!first || this.#newest === 0 || first.id <= this.#newest + 1) return;
+    this.onGap("missing");
+    this.#newest = first.id - 1;
+  }
+
+  /** @param {NetConnection} nc */
   async #begin(nc) {
     /** @type {Page} */ const page = await nc.request("history", { limit: PAGE });
     if (nc !== this.#nc) return;
     this.#epoch = page.epoch;
-    this.#below(page.messages);
+    this.#below(page.messages.filter(({ id }) => id > this.#newest));
     this.onMore(page.more);
   }
 

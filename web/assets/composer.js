@@ -86,6 +86,7 @@ export class Composer {
       this.#complain("The connection broke before the room confirmed this. Look whether it is there before you say it again.");
       return;
     }
+    if (application?.perhaps) this.#doubtful = text;
     this.#complain(application?.reason || description || "The room did not take this.");
     if (application?.retryAfter) this.#wait(application.retryAfter);
   }

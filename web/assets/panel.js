@@ -1,7 +1,10 @@
 // @ts-check
-// What a moderator sets: title, topic, slow mode, lock, recording; and sending people elsewhere.
+// What a moderator sets: title, topic, slow mode, what is kept, lock, recording; and sending people elsewhere.
 
 import { explain } from "./netconnection.js";
+
+/** What is typed into a form. @param {HTMLElement} form @returns {HTMLInputElement[]} */
+const inputs = (form) => [...form.querySelectorAll("input")];
 
 export class Panel {
   /** Calls a method of the room. @type {(method: string, ...args: any[]) => Promise<any>} */
@@ -19,18 +22,18 @@ export class Panel {
     root.addEventListener("submit", (event) => {
       event.preventDefault();
       const form = /** @type {HTMLFormElement} */ (event.target);
-      const { value, type } = /** @type {HTMLInputElement} */ (form.elements.namedItem("value"));
-      this.#set(form.dataset.method ?? "", type === "number" ? Number(value) : value);
+      const values = inputs(form).map(({ value, type }) => type === "number" ? Number(value) : value);
+      this.#set(form.dataset.method ?? "", ...values);
     });
     this.lock.addEventListener("click", () => this.#set("lock", !this.#locked));
     this.record.addEventListener("click", () => this.#set("record", !this.#recording));
   }
 
-  /** Shows what is set, but not where somebody is typing. @param {{title: string, topic: string, slow: number, locked: boolean, recording?: boolean}} state recording: missing where nothing can be recorded */
-  update({ locked, recording, ...texts }) {
-    for (const [method, value] of Object.entries(texts)) {
-      const input = /** @type {HTMLInputElement} */ (this.root.querySelector(`[data-method=${method}] input`));
-      if (input !== document.activeElement) input.value = String(value);
+  /** Shows what is set, but not where somebody is typing. @param {{title: string, topic: string, slow: number, keep: {count: number, days: number}, locked: boolean, recording?: boolean}} state recording: missing where nothing can be recorded */
+  update({ locked, recording, keep, ...texts }) {
+    for (const [method, ...values] of [["keep", keep.count, keep.days], ...Object.entries(texts)]) {
+      const form = /** @type {HTMLElement} */ (this.root.querySelector(`[data-method=${method}]`));
+      if (!inputs(form).includes(/** @type {any} */ (document.activeElement))) inputs(form).forEach((input, i) => { input.value = String(values[i]); });
     }
     this.#locked = locked;
     this.lock.setAttribute("aria-pressed", String(locked));
@@ -39,11 +42,11 @@ export class Panel {
     this.record.setAttribute("aria-pressed", String(this.#recording));
   }
 
-  /** @param {string} method @param {any} value */
-  async #set(method, value) {
+  /** @param {string} method @param {...any} values */
+  async #set(method, ...values) {
     this.error.textContent = "";
     try {
-      await this.ask(method, value);
+      await this.ask(method, ...values);
     } catch (err) {
       this.error.textContent = explain(err);
     }

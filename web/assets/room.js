@@ -5,6 +5,7 @@
 import { Chat } from "./chat.js";
 import { ChatLog } from "./chatlog.js";
 import { Composer } from "./composer.js";
+import { Entrance } from "./entrance.js";
 import { Film } from "./film.js";
 import { memory } from "./memory.js";
 import { Menu } from "./menu.js";
@@ -26,12 +27,11 @@ import { addCopyButtons, showWays } from "./ways.js";
 const the = (selector) => document.querySelector(selector);
 const name = document.body.dataset.name ?? "";
 const uri = `room/${encodeURIComponent(name)}`;
-const joinForm = the(".join"), sayForm = the(".composer"), gone = the(".gone"), linkState = the(".link-state");
-const error = the("#nick-error"), nickBox = the("#nick");
+const sayForm = the(".composer"), gone = the(".gone"), linkState = the(".link-state");
 
 const log = new ChatLog();
 const chat = new Chat(the(".chat"), (id) => log.key(id));
-const composer = new Composer(sayForm);
+const entrance = new Entrance(the(".join")), composer = new Composer(sayForm);
 const people = new People(the(".people"));
 const menu = new Menu(the(".menu"));
 const panel = new Panel(the(".moderate"));
@@ -42,8 +42,6 @@ const state = SharedObject.getRemote("room", uri);
 
 /** Who we are; nick "" while we only look on. */
 const me = { nick: "", credential: "", id: "", moderator: false };
-/** Whether the name is to be changed, not given for the first time. */
-let renaming = false;
 let lostAt = 0, nextTry = 0;
 /** Whether the server said that it restarts; whether we have yet to come in under the name of an earlier page. */
 let restarting = false, returning = false;
@@ -64,7 +62,7 @@ link.onUp = (nc) => {
   state.connect(nc);
   log.catchUp(nc);
   composer.forgive(NO_CONNECTION);
-  if (error.textContent === NO_CONNECTION) complain("");
+  entrance.forgive(NO_CONNECTION);
   if (panel.error.textContent === NO_CONNECTION) panel.error.textContent = "";
   show();
 };
@@ -80,7 +78,7 @@ link.onEnd = (info) => {
   // The name is not ours any more, or we may not come back: look on, and say why.
   lookOn();
   link.start();
-  complain(reason(info));
+  entrance.complain(reason(info));
 };
 
 /** @param {Info} info */
@@ -101,7 +99,7 @@ gone.querySelector("button").addEventListener("click", () => {
   lostAt = 0;
   link.start();
   show();
-  nickBox.focus();
+  entrance.box.focus();
 });
 
 // Who we are
@@ -123,44 +121,17 @@ function forget() {
 
 function lookOn() {
   forget();
-  renaming = false;
+  entrance.renaming = false;
   whoAmI();
   show();
 }
-
-/** @param {string} why next to the name, "" for nothing wrong */
-function complain(why) {
-  error.textContent = why;
-  if (why) nickBox.setAttribute("aria-invalid", "true");
-  else nickBox.removeAttribute("aria-invalid");
-}
-
-joinForm.addEventListener("submit", async (/** @type {Event} */ event) => {
-  event.preventDefault();
-  const nick = nickBox.value.trim(), credential = the("#credential").value;
-  const button = joinForm.querySelector("button.main");
-  if (!nick || button.getAttribute("aria-disabled") === "true") return;
-  complain("");
-  button.setAttribute("aria-disabled", "true");
-  const why = renaming ? await rename(nick) : await join(nick, credential);
-  button.setAttribute("aria-disabled", "false");
-  if (why) {
-    complain(why);
-    nickBox.focus();
-    return;
-  }
-  renaming = false;
-  whoAmI();
-  show();
-  composer.box.focus();
-});
 
 /** @param {string} nick @param {string} credential @returns {Promise<string>} what is wrong */
 async function join(nick, credential) {
   const refused = await link.become(...identity(nick, credential));
   if (refused) return reason(refused);
   become(nick, credential);
-  the("#credential").value = "";
+  entrance.credential.value = "";
   return "";
 }
 
@@ -176,21 +147,21 @@ async function rename(nick) {
   }
 }
 
-/** @param {boolean} on */
-function changeName(on) {
-  renaming = on;
-  nickBox.value = me.nick || nickBox.value;
-  complain("");
+entrance.join = join;
+entrance.rename = rename;
+entrance.onDone = () => {
+  whoAmI();
   show();
-  if (on) nickBox.select();
-  else composer.box.focus();
-}
-
-joinForm.querySelector(".cancel").addEventListener("click", () => changeName(false));
-sayForm.querySelector(".rename").addEventListener("click", () => changeName(true));
+  composer.box.focus();
+};
+entrance.onChange = () => {
+  show();
+  if (!entrance.renaming) composer.box.focus();
+};
+sayForm.querySelector(".rename").addEventListener("click", () => entrance.change(true, me.nick));
 sayForm.querySelector(".leave").addEventListener("click", async () => {
   if (await link.become() === null) lookOn();
-  nickBox.focus();
+  entrance.box.focus();
 });
 
 // What the room says
@@ -215,7 +186,7 @@ function whoAmI() {
 }
 
 state.onSync = () => {
-  const { title = "", topic = "", slow = 0, locked = false, recording } = state.data;
+  const { title = "", topic = "", slow = 0, locked = false, recording, keep = { count: 0, days: 0 } } = state.data;
   the(".title").textContent = title || name;
   document.title = `${title || name} · foyer`;
   the(".topic").textContent = topic;
@@ -224,7 +195,7 @@ state.onSync = () => {
   the(".stage .lock").hidden = !locked;
   the(".stage .recorded").hidden = !recording;
   composer.slow(slow);
-  panel.update({ title, topic, slow, locked, recording });
+  panel.update({ title, topic, slow, keep, locked, recording });
 };
 
 chat.isMine = ({ user }) => me.nick !== "" && (user.id === me.id || sameNick(user.nick, me.nick));
@@ -256,13 +227,9 @@ function tell(text) { the(".told").textContent = text; }
 
 function show() {
   const joined = me.nick !== "";
-  joinForm.hidden = !gone.hidden || (joined && !renaming);
-  sayForm.hidden = !gone.hidden || !joined || renaming;
+  entrance.show(gone.hidden && (!joined || entrance.renaming));
+  sayForm.hidden = !gone.hidden || !joined || entrance.renaming;
   sayForm.querySelector(".me").textContent = me.nick;
-  joinForm.querySelector(".ask").hidden = renaming;
-  joinForm.querySelector(".credential").hidden = renaming;
-  joinForm.querySelector(".cancel").hidden = !renaming;
-  joinForm.querySelector("button.main").textContent = renaming ? "Change" : "Join";
   panel.root.hidden = !me.moderator;
   owner.use(me.moderator ? me.credential : "");
   showLink();
@@ -289,7 +256,7 @@ document.documentElement.classList.add("scripted");
 showWays(the(".ways"), name, document.body.dataset.rtmp ?? "");
 addCopyButtons(the(".side"), tell);
 showRecordings(the(".recordings"), name, (recording) => film.open(recording));
-nickBox.value = memory.nick;
+entrance.box.value = memory.nick;
 const before = memory.inside(name);
 if (before) {
   // The page was loaded again, or we were sent here: we are who we were.

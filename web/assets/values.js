@@ -4,7 +4,7 @@
 /**
  * An information object: what the server says about a connection or a call.
  * @typedef {{level: string, code: string, description?: string,
- *   application?: {reason?: string, retryAfter?: number}}} Info
+ *   application?: {reason?: string, retryAfter?: number, perhaps?: boolean}}} Info
  */
 
 /** The error with which a request fails. Its info is what the server said. */

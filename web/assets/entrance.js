@@ -1,0 +1,78 @@
+// @ts-check
+// The form that asks for a name: for the first time, or for another one.
+
+export class Entrance {
+  /** Comes in. @type {(nick: string, credential: string) => Promise<string>} what is wrong, "" for nothing */
+  join = async () => "";
+  /** Takes another name. @type {(nick: string) => Promise<string>} what is wrong, "" for nothing */
+  rename = async () => "";
+  /** The name is as it is to be. */
+  onDone = () => {};
+  /** It is asked for another name, or not any more. */
+  onChange = () => {};
+
+  /** Whether the name is to be changed, not given for the first time. */
+  renaming = false;
+  #nick = "";
+
+  /** @param {HTMLFormElement} form */
+  constructor(form) {
+    /** @param {string} selector @returns {any} */
+    const part = (selector) => form.querySelector(selector);
+    this.form = form;
+    this.box = /** @type {HTMLInputElement} */ (part("#nick"));
+    this.credential = /** @type {HTMLInputElement} */ (part("#credential"));
+    this.error = /** @type {HTMLElement} */ (part("#nick-error"));
+    this.button = /** @type {HTMLElement} */ (part("button.main"));
+    this.part = part;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    part(".cancel").addEventListener("click", () => this.change(false, this.#nick));
+  }
+
+  async #submit() {
+    const nick = this.box.value.trim();
+    if (!nick || this.button.getAttribute("aria-disabled") === "true") return;
+    this.complain("");
+    this.button.setAttribute("aria-disabled", "true");
+    const why = this.renaming ? await this.rename(nick) : await this.join(nick, this.credential.value);
+    this.button.setAttribute("aria-disabled", "false");
+    if (why) {
+      this.complain(why);
+      this.box.focus();
+      return;
+    }
+    this.renaming = false;
+    this.onDone();
+  }
+
+  /** Asks for another name, or does not any more. @param {boolean} on @param {string} nick the one there is */
+  change(on, nick) {
+    this.renaming = on;
+    this.#nick = nick;
+    this.box.value = nick || this.box.value;
+    this.complain("");
+    this.onChange();
+    if (on) this.box.select();
+  }
+
+  /** @param {string} why next to the name, "" for nothing wrong */
+  complain(why) {
+    this.error.textContent = why;
+    if (why) this.box.setAttribute("aria-invalid", "true");
+    else this.box.removeAttribute("aria-invalid");
+  }
+
+  /** A reason is not true any more. @param {string} why */
+  forgive(why) { if (this.error.textContent === why) this.complain(""); }
+
+  /** @param {boolean} wanted whether a name is needed */
+  show(wanted) {
+    this.form.hidden = !wanted;
+    for (const what of [".ask", ".credential"]) this.part(what).hidden = this.renaming;
+    this.part(".cancel").hidden = !this.renaming;
+    this.button.textContent = this.renaming ? "Change" : "Join";
+  }
+}
