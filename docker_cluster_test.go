@@ -55,7 +55,7 @@ func TestClusterCompose(t *testing.T) {
 	for i, n := range clusterNodes { // who comes first decides where a room runs
 		l := newLedger(fmt.Sprintf("room%d", i+1))
 		people.ledgers = append(people.ledgers, l)
-		if _, _, _, err := readHistory(t.Context(), n.rtmp+"/room/"+l.room); err != nil {
+		if _, _, _, err := readHistory(t.Context(), n.rtmp+"/room/"+l.room, 0); err != nil {
 			t.Fatal(err)
 		}
 		c.until("the front's lobby lists "+l.room+" of "+n.name, func() bool { return c.rooms()[l.room].Node == n.name })

@@ -45,7 +45,7 @@ func TestRollingRestart(t *testing.T) {
 	c := &crowd{t: t}
 	for i := range 3 { // a room on each node
 		c.ledgers = append(c.ledgers, newLedger(fmt.Sprintf("room%d", i+1)))
-		if _, _, _, err := readHistory(t.Context(), nodes[i].rtmp+"/room/"+c.ledgers[i].room); err != nil {
+		if _, _, _, err := readHistory(t.Context(), nodes[i].rtmp+"/room/"+c.ledgers[i].room, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
