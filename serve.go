@@ -358,12 +358,12 @@ func (n *node) stop() {
 	if n.recorder != nil {
 		n.recorder.Close() // what it has to say it has logged
 	}
-	if err := n.store.Close(); err != nil {
-		n.log.Error("store not closed", "err", err)
-	}
 	n.pages.Close()
 	if n.web.Shutdown(ctx) != nil {
 		n.web.Close()
+	}
+	if err := n.store.Close(); err != nil { // last: somebody may be reading a backup
+		n.log.Error("store not closed", "err", err)
 	}
 }
 

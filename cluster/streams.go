@@ -15,8 +15,8 @@ import (
 const (
 	chatStream    = "CHAT" // the subject chat.<room> of each room
 	chatSubject   = "chat."
-	roomsBucket   = "ROOMS"   // keys state.<room> and ids.<room>
-	objectsBucket = "OBJECTS" // keys <instance>.<object>, both escaped
+	roomsBucket   = "ROOMS"   // keys state.<room>, ids.<room>, and owner.<room> for the fence
+	objectsBucket = "OBJECTS" // keys <instance>.<object>, both escaped, and <instance>.=owner
 )
 
 // ensure makes what things are kept in. fresh is true when the chat was not there.

@@ -168,3 +168,25 @@ func TestLostInstanceEnds(t *testing.T) {
 		stopHost(h)
 	})
 }
+
+// TestLostInstanceStoresNothing: what it has not stored is not for it to store
+// any more, because it would write over what the new owner has.
+func TestLostInstanceStoresNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world, s := new(atlas), &fakeStore{fail: fixed(errDiskFull)}
+		h, a := storing(t, s)
+		h.HandleClaimed("app", func() Application { return a })
+		h.Places = world.of("a", "rtmp://a")
+		c, _ := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		c.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
+		synctest.Wait()
+		before := s.saves
+		world.seize("app/x")
+		synctest.Wait()
+		if s.saves != before || before == 0 {
+			t.Errorf("%d saves before it was lost, %d after", before, s.saves)
+		}
+		stopHost(h)
+	})
+}

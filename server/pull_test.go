@@ -218,6 +218,12 @@ func TestPublishElsewhere(t *testing.T) {
 	})
 }
 
+type idlePlayer struct{ reason error } // why it was closed
+
+func (*idlePlayer) WriteMessage(rtmp.Message) error { return nil }
+func (*idlePlayer) Status(string, string)           {}
+func (p *idlePlayer) Close(err error)               { p.reason = err }
+
 // TestStreamElsewhere is Host.Stream for who does not come by RTMP.
 func TestStreamElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -244,7 +250,14 @@ func TestStreamElsewhere(t *testing.T) {
 		if n := s.pulls("a"); n != 1 || !found.Live() {
 			t.Errorf("%d pulls while somebody watches", n)
 		}
+		muxer := new(idlePlayer) // it is there for those who come and go
+		found.Join(muxer)
 		stop()
+		time.Sleep(3 * pullLinger)
+		if n := s.pulls("a"); n != 1 || !found.Live() {
+			t.Errorf("%d pulls while something is made of it", n)
+		}
+		found.Leave(muxer)
 		c.Leave(rtmp.ErrGoodbye)
 		time.Sleep(2 * pullLinger)
 		if n := s.pulls("a"); n != 0 || found.Live() {
@@ -275,6 +288,12 @@ func TestTooManyPulls(t *testing.T) {
 		}
 		if _, err := c.Play("more", nil); err == nil {
 			t.Error("more than MaxPulls")
+		}
+		c.Leave(rtmp.ErrGoodbye)
+		time.Sleep(2 * pullLinger)
+		c, _ = join(t, s.hosts["b"])
+		if _, err := c.Play("more", nil); err != nil {
+			t.Errorf("when the others have ended: %v", err)
 		}
 		c.Leave(rtmp.ErrGoodbye)
 		goodbye(one)

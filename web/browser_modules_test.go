@@ -172,6 +172,24 @@ func testChatLog(t *testing.T, browser context.Context) {
 		`["above 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20",2]`)
 }
 
+func testComposer(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	const load = `const { Composer } = await import("/assets/composer.js");
+		const form = document.createElement("form");
+		form.innerHTML = '<textarea></textarea><button class="main"></button><p class="error"></p><p id="say-hint"></p><p class="countdown"></p>';
+		const composer = new Composer(form), told = async (application) => {
+			composer.say = async () => { throw { info: { description: "Not stored.", application } }; };
+			composer.box.value = "hello";
+			form.dispatchEvent(new Event("submit", { cancelable: true }));
+			await new Promise((done) => setTimeout(done));
+			const back = composer.box.value;
+			composer.heard("hello");
+			return [back, composer.box.value];
+		};`
+	b.same("refused", load+`return told({ reason: "No." });`, `["hello","hello"]`)
+	b.same("refused, and there after all", load+`return told({ reason: "No.", perhaps: true });`, `["hello",""]`)
+}
+
 func testRooms(t *testing.T, browser context.Context) {
 	b := modules(t, browser)
 	const load = `const m = await import("/assets/rooms.js");

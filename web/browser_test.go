@@ -37,6 +37,7 @@ func TestBrowser(t *testing.T) {
 		{"backoff", testBackoff},
 		{"shared object", testSharedObject},
 		{"chat log", testChatLog},
+		{"composer", testComposer},
 		{"rooms", testRooms},
 		{"lobby follows", testLobbyFollows},
 		{"lobby search", testLobbySearch},

@@ -12,7 +12,7 @@ export class Composer {
 
   #until = 0;
   #timer = /** @type {any} */ (0);
-  /** What was said into a connection that broke: the room may have it or not. */
+  /** What the room may have or not: the connection broke, or its store did not answer. */
   #doubtful = "";
   /** What came back and was not touched since. */
   #back = "";
