@@ -22,8 +22,10 @@ services:
   node3: {ports: ["127.0.0.1:8083:8080", "127.0.0.1:1938:1935"], environment: {FOYER_HISTORY: 10000000}}
 `
 
-// clusterNodes are the nodes, with where the override has them.
-var clusterNodes = []struct{ name, rtmp, http string }{
+// A clusterNode is a node, with where the override has it.
+type clusterNode struct{ name, rtmp, http string }
+
+var clusterNodes = []clusterNode{
 	{"node1", "rtmp://127.0.0.1:1936", "http://127.0.0.1:8081"},
 	{"node2", "rtmp://127.0.0.1:1937", "http://127.0.0.1:8082"},
 	{"node3", "rtmp://127.0.0.1:1938", "http://127.0.0.1:8083"},
@@ -33,8 +35,9 @@ const clusterFront = "rtmp://127.0.0.1:1935"
 
 // TestClusterCompose brings up docker-compose.cluster.yml. People talk, through
 // the front and on the nodes, and watch. The nodes restart one after the other;
-// then every node and every NATS server is killed once. All rooms are served again in time, and nothing that was
-// acknowledged is lost.
+// then every node and every NATS server is killed once. All rooms are served
+// again in time, and nothing that was acknowledged is lost. In the end two NATS
+// servers are away: who watches goes on watching.
 func TestClusterCompose(t *testing.T) {
 	t.Setenv("NATS_PASSWORD", "n0123456789abcdef")
 	c := newCompose(t, "docker-compose.cluster.yml", clusterOverride, "8080", "8081", "8082", "8083", "1935", "1936", "1937", "1938")
@@ -91,6 +94,18 @@ func TestClusterCompose(t *testing.T) {
 		c.kill(name, people, a)
 		c.until(name+" is back", func() bool { return c.healthy(name) })
 	}
+	c.docker("kill", c.container("nats1"))
+	c.docker("kill", c.container("nats2"))
+	c.until("no node can store", func() bool {
+		return !slices.ContainsFunc(clusterNodes, func(n clusterNode) bool { return ready(n.http) })
+	})
+	a.watching("everybody watches without NATS")
+	c.until("the front has the lobby still", func() bool { return len(c.rooms()) == len(people.ledgers) })
+	c.run("start", "nats1", "nats2")
+	c.until("all nodes can store again", func() bool {
+		return !slices.ContainsFunc(clusterNodes, func(n clusterNode) bool { return !ready(n.http) })
+	})
+	people.heard("everybody talks again", people.ledgers)
 	endTalk()
 	a.end()
 	people.check(reachable("")...)
