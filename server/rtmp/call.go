@@ -88,6 +88,9 @@ func (s *Session) Call(ctx context.Context, method string, args ...amf.Value) (a
 		v   amf.Value
 		err error
 	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	got := make(chan answer, 1) // done runs once
 	tx, err := s.request(method, args, func(v amf.Value, err error) { got <- answer{v, err} })
 	if err != nil {
