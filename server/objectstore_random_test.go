@@ -105,6 +105,10 @@ func (y *history) run() {
 	y.failing(0)
 	y.settle()
 	for _, u := range y.users {
+		// From version 0: a Status names no slot, so a replica may have taken one
+		// for another of its requests, as sharedobject.Replica says.
+		y.drop(u)
+		u.replica = sharedobject.Replica{}
 		y.join(u)
 	}
 	y.settle()
