@@ -87,16 +87,19 @@ func runPipe(ctx context.Context, p *program, c *conversation, asJSON bool) erro
 	// nobody waits for: it ends with the input, or with the program.
 	go readLines(ctx, p.stdin, lines)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer leave()
-		return c.run(ctx)
-	})
-	g.Go(func() error {
-		defer leave()
-		return sayLines(ctx, c, out, lines)
-	})
+	// Who ends well ends the other. An error does so too, but as the group's
+	// first one: it is the reason, not that the other one was stopped.
+	g.Go(func() error { return leaving(leave, c.run(ctx)) })
+	g.Go(func() error { return leaving(leave, sayLines(ctx, c, out, lines)) })
 	err := g.Wait()
 	return cmp.Or(out.failed(), err)
+}
+
+func leaving(leave func(), err error) error {
+	if err == nil {
+		leave()
+	}
+	return err
 }
 
 // readLines sends the lines of r that have something in them.
