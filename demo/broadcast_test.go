@@ -454,6 +454,9 @@ func TestBroadcastWraps(t *testing.T) {
 			if err := p.send(g, at); err != nil {
 				t.Fatal(err)
 			}
+			if n%50 == 0 {
+				synctest.Wait() // a viewer too far behind would be taken to a key frame
+			}
 		}
 		p.close()
 		synctest.Wait()
