@@ -179,9 +179,40 @@ func (b *Broadcast) report() {
 	}
 }
 
-// connect opens a connection and publishes.
+// maxRedirects is how many servers in a row may send a broadcast elsewhere.
+const maxRedirects = 3
+
+// connect opens a connection and publishes. A server that sends it to another
+// one, because the room runs there, is obeyed.
 func (b *Broadcast) connect(ctx context.Context) (*publisher, error) {
-	u, err := url.Parse(b.URL)
+	ctx, cancel := context.WithTimeoutCause(ctx, setupTimeout, errors.New("the server does not answer"))
+	defer cancel()
+	uri := b.URL
+	for n := 0; ; n++ {
+		p, err := b.connectTo(ctx, uri)
+		refusal, _ := errors.AsType[*Refusal](err)
+		if refusal == nil || refusal.redirect == "" || n == maxRedirects {
+			return p, err
+		}
+		if err := keepsEncryption(uri, refusal.redirect); err != nil {
+			return nil, err
+		}
+		uri = refusal.redirect
+	}
+}
+
+// keepsEncryption is an error when to would give up what from has.
+func keepsEncryption(from, to string) error {
+	secure := func(uri string) bool { return len(uri) > 6 && strings.EqualFold(uri[:6], "rtmps:") }
+	if secure(from) && !secure(to) {
+		return fmt.Errorf("the server sends the broadcast to %s, which has no encryption", to)
+	}
+	return nil
+}
+
+// connectTo opens a connection to the instance at an address and publishes.
+func (b *Broadcast) connectTo(ctx context.Context, uri string) (*publisher, error) {
+	u, err := url.Parse(uri)
 	if err != nil {
 		return nil, err
 	}
@@ -190,10 +221,8 @@ func (b *Broadcast) connect(ctx context.Context) (*publisher, error) {
 		port = map[string]string{"rtmp": "1935", "rtmps": "443"}[u.Scheme]
 	}
 	if port == "" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q is not an address such as rtmp://host/room/blue", b.URL)
+		return nil, fmt.Errorf("%q is not an address such as rtmp://host/room/blue", uri)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, setupTimeout, errors.New("the server does not answer"))
-	defer cancel()
 	dial := b.dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext

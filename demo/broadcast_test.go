@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"foyer/room"
+	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
@@ -220,6 +221,73 @@ func TestBroadcastRefused(t *testing.T) {
 				stop()
 			})
 		})
+	}
+}
+
+// An elsewhere is a room that runs on another server.
+type elsewhere struct{ uri string }
+
+func (elsewhere) OnAppStart(*server.Instance) error  { return nil }
+func (elsewhere) OnDisconnect(*server.Client, error) {}
+func (elsewhere) OnAppStop()                         {}
+func (e elsewhere) OnConnect(*server.Client, amf.Args) error {
+	no := server.Reject("The room is elsewhere.")
+	no.Extra = []amf.Field{{Name: "ex", Value: amf.Object{
+		{Name: "code", Value: amf.Number(302)}, {Name: "redirect", Value: amf.String(e.uri)},
+	}}}
+	return no
+}
+
+// A server that does not run the room sends the broadcast to the one that does.
+func TestBroadcastRedirected(t *testing.T) {
+	for _, c := range []struct{ name, url, redirect, want string }{
+		{"once", "rtmp://a/room/blue", "rtmp://b/room/blue", ""},
+		{"round and round", "rtmp://a/room/blue", "rtmp://a:1935/room/blue", "The room is elsewhere."},
+		{"to an address that is none", "rtmp://a/room/blue", "b", `"b" is not an address`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := newNetwork(), newNetwork()
+				_, stopA := serve(t, a, func() server.Application { return elsewhere{c.redirect} })
+				_, stopB := start(t, b)
+				dials := 0
+				dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+					dials++
+					if addr == "b:1935" {
+						return b.dial(ctx, network, addr)
+					}
+					return a.dial(ctx, network, addr)
+				}
+				err := (&Broadcast{URL: c.url, Stream: "live?key=key-blue", Once: true, dial: dial}).Run(t.Context())
+				if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+					t.Errorf("got %v, want %q", err, c.want)
+				}
+				if dials > 1+maxRedirects {
+					t.Errorf("dialed %d times", dials)
+				}
+				stopA()
+				stopB()
+			})
+		})
+	}
+}
+
+// Who broadcasts with encryption is not sent to where there is none.
+func TestBroadcastKeepsEncryption(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		ok       bool
+	}{
+		{"rtmps://a/x", "rtmps://b/x", true},
+		{"rtmp://a/x", "rtmp://b/x", true},
+		{"rtmp://a/x", "rtmps://b/x", true},
+		{"rtmps://a/x", "rtmp://b/x", false},
+		{"rtmps://a/x", "RTMPS://b/x", true},
+		{"RTMPS://a/x", "rtmp://b/x", false},
+	} {
+		if err := keepsEncryption(c.from, c.to); (err == nil) != c.ok {
+			t.Errorf("from %s to %s: %v", c.from, c.to, err)
+		}
 	}
 }
 

@@ -63,8 +63,13 @@ func start(t *testing.T, n *network) (host *server.Host, stop func()) {
 func keyOf(room string) string { return "key-" + room }
 
 func startWith(t *testing.T, n *network, cfg room.Config) (host *server.Host, stop func()) {
+	return serve(t, n, func() server.Application { return room.New(cfg) })
+}
+
+// serve serves rooms on a network.
+func serve(t *testing.T, n *network, rooms func() server.Application) (host *server.Host, stop func()) {
 	host = &server.Host{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	host.Handle("room", func() server.Application { return room.New(cfg) })
+	host.Handle("room", rooms)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan struct{})
 	go func() {

@@ -36,6 +36,10 @@ const (
 	maxAnswer    = 64 << 10         // a server's command
 )
 
+// redirectCode is ex.code of a connect that is refused because the instance is
+// somewhere else, which ex.redirect names.
+const redirectCode = 302
+
 // Chunk streams, as encoders use them.
 const (
 	chunksControl  = 2
@@ -57,6 +61,8 @@ const (
 type Refusal struct {
 	Code, Description string
 	Late              bool // the broadcast had begun
+
+	redirect string // the address that it is sent to instead, "" for none
 }
 
 func (e *Refusal) Error() string {
@@ -350,6 +356,10 @@ func refusal(args amf.Args) *Refusal {
 	r := &Refusal{}
 	r.Code, _ = amf.AsString(amf.Lookup(args.At(1), "code"))
 	r.Description, _ = amf.AsString(amf.Lookup(args.At(1), "description"))
+	ex := amf.Lookup(args.At(1), "ex")
+	if code, _ := amf.AsNumber(amf.Lookup(ex, "code")); code == redirectCode {
+		r.redirect, _ = amf.AsString(amf.Lookup(ex, "redirect"))
+	}
 	return r
 }
 
