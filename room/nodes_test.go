@@ -2,9 +2,11 @@ package room_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -54,6 +56,10 @@ func (c claimant) Find(_ context.Context, instance string) *server.ElsewhereErro
 // newNodes returns hosts on real sockets that share their rooms.
 func newNodes(t testing.TB, n int, cfg room.Config) (hosts []*server.Host, addresses []string) {
 	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	if _, benchmark := t.(*testing.B); !benchmark { // which keeps what it prints in memory
+		log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
 	all := &claims{owner: make(map[string]string)}
 	for range n {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,7 +67,7 @@ func newNodes(t testing.TB, n int, cfg room.Config) (hosts []*server.Host, addre
 			t.Fatal(err)
 		}
 		uri := "rtmp://" + ln.Addr().String()
-		h := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Places: claimant{all, uri}, NodeSecret: "among nodes"}
+		h := &server.Host{Log: log, Places: claimant{all, uri}, NodeSecret: "among nodes"}
 		h.HandleClaimed("room", func() server.Application { return room.New(cfg) })
 		if cfg.Lobby == "" {
 			cfg.Lobby = uri + "/lobby"
@@ -157,4 +163,71 @@ func benchmarkCall(b *testing.B, uri string) (took []time.Duration) {
 		took = append(took, time.Since(began))
 	}
 	return took
+}
+
+// BenchmarkIdleRoom reports the memory of a room that nobody is in, both ends
+// of its connection to the lobby and its card there included.
+func BenchmarkIdleRoom(b *testing.B) {
+	const rooms = 2000
+	for range b.N {
+		hosts, _ := newNodes(b, 1, config())
+		before := inUse()
+		for i := range rooms {
+			if err := hosts[0].Start(fmt.Sprintf("room/idle-%d", i)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for number(b, hosts[0]) < rooms {
+			time.Sleep(10 * time.Millisecond)
+		}
+		b.ReportMetric(float64(inUse()-before)/rooms, "B/room")
+	}
+}
+
+// number is how many rooms the lobby shows.
+func number(b *testing.B, h *server.Host) int {
+	v, err := h.Call(b.Context(), "lobby", "rooms")
+	if err != nil {
+		b.Fatal(err)
+	}
+	list, _ := v.(amf.StrictArray)
+	return len(list)
+}
+
+// BenchmarkIdleClient reports the memory of a client that does nothing, at the
+// node that runs its room and at another one, the client's own included: the
+// difference is the tunnel. Run one at a time: the stacks of goroutines that
+// have ended are used again, and count as nothing.
+func BenchmarkIdleClient(b *testing.B) {
+	const clients = 500
+	for i, name := range []string{"owner", "elsewhere"} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				hosts, addresses := newNodes(b, 2, config())
+				if err := hosts[0].Start("room/blue"); err != nil {
+					b.Fatal(err)
+				}
+				before := inUse()
+				for range clients {
+					nc, err := netconnection.Dial(b.Context(), addresses[i]+"/room/blue", netconnection.Options{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer nc.Close()
+				}
+				b.ReportMetric(float64(inUse()-before)/clients, "B/client")
+			}
+		})
+	}
+}
+
+// inUse is the memory of this process's heap and stacks, when it is at rest.
+func inUse() int64 {
+	var m runtime.MemStats
+	for range 10 {
+		time.Sleep(50 * time.Millisecond)
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
 }
