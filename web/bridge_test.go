@@ -226,6 +226,9 @@ func TestConnectRefused(t *testing.T) {
 		{"unknown application, no frame", "/ws/nothing", "", 0, notDefined("nothing"), 1008},
 		{"no application", "/ws/", "", 0, notDefined(""), 1008},
 		{"call first", "/ws/stage/one", `{"type":"call","method":"echo"}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
+		{"connect without an array", "/ws/stage/one", `{"type":"connect","args":"ann"}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
+		{"no type first", "/ws/stage/one", `{}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
+		{"no object first", "/ws/stage/one", `["connect"]`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
 		{"malformed first", "/ws/stage/one", `hello`, websocket.TextMessage, rejected("The first frame has to be connect."), 1007},
 		{"binary first", "/ws/stage/one", connect, websocket.BinaryMessage, rejected("The first frame has to be connect."), 1003},
 	} {

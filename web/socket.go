@@ -293,10 +293,10 @@ func closeCode(reason error) (code int, text string) {
 		return websocket.ClosePolicyViolation, status.Description
 	case errors.Is(reason, errBinary):
 		return websocket.CloseUnsupportedData, "text frames only"
-	case errors.Is(reason, errMalformed):
-		return websocket.CloseInvalidFramePayloadData, "malformed frame"
 	case errors.Is(reason, errFirst):
 		return websocket.ClosePolicyViolation, "connect first"
+	case errors.Is(reason, errMalformed):
+		return websocket.CloseInvalidFramePayloadData, "malformed frame"
 	case errors.Is(reason, rtmp.ErrSilent):
 		return websocket.ClosePolicyViolation, "no sign of life"
 	}
