@@ -204,6 +204,8 @@ func (b *bridge) serve(s *socket, c *server.Client) {
 			return
 		case err != nil:
 			s.Close(err)
+		case f.Type == typeCall && f.Method == "close" && f.ID == "":
+			s.Close(rtmp.ErrGoodbye)
 		case f.Type == typeCall:
 			c.ServeCall(f.Method, f.Args, s.reply(f))
 		case f.Type == typeSO:

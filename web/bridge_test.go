@@ -260,7 +260,7 @@ func TestCalls(t *testing.T) {
 	p.want(`{"type":"error","id":8,"info":{"level":"error","code":"NetConnection.Call.Failed","description":"No.","application":{"reason":"busy"}}}`)
 	p.send(`{"type":"call","id":9,"method":"broken"}`)
 	p.want(`{"type":"error","id":9,"info":{"level":"error","code":"NetConnection.Call.Failed","description":"Call failed."}}`)
-	p.send(`{"type":"call","id":10,"method":"close"}`, `{"type":"call","method":"close"}`)
+	p.send(`{"type":"call","id":10,"method":"close"}`)
 	p.want(`{"type":"error","id":10,"info":{"level":"error","code":"NetConnection.Call.Failed","description":"Method not found (close)."}}`)
 
 	p.send(`{"type":"call","id":11,"method":"ask","args":[21]}`)
@@ -358,6 +358,10 @@ func TestGoodbye(t *testing.T) {
 		p.wantClose(tt.code, "")
 	}
 	p := th.join(t)
+	p.send(`{"type":"call","method":"close"}`)
+	th.wantLeft(t, rtmp.ErrGoodbye)
+	p.wantClose(websocket.CloseNormalClosure, "")
+	p = th.join(t)
 	p.conn.Close()
 	th.wantLeft(t, rtmp.ErrClosed)
 }

@@ -285,7 +285,7 @@ func closeCode(reason error) (code int, text string) {
 		return code, text
 	}
 	switch {
-	case reason == nil:
+	case reason == nil, errors.Is(reason, rtmp.ErrGoodbye):
 		return websocket.CloseNormalClosure, ""
 	case errors.Is(reason, errShutdown), isStatus && status.Code == rtmp.CodeConnectShutdown:
 		return websocket.CloseServiceRestart, retryHint()
