@@ -203,6 +203,9 @@ func (n *node) build() {
 		if n.recorder != nil {
 			cfg.Recorder = n.recorder
 		}
+		if s.Lobby == "" {
+			cfg.StaleAfter = s.StaleAfter
+		}
 		n.handleRooms(func() server.Application { return room.New(cfg) })
 	}
 	n.pages = web.New(web.Config{
