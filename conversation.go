@@ -142,23 +142,6 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// advice adds what to do to the reason why there was no way in.
-func advice(err error) error {
-	if _, ok := errors.AsType[*rtmp.AddressError](err); ok {
-		return &usageError{err}
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return fmt.Errorf("%w (is the server running there?)", err)
-	}
-	if status, ok := errors.AsType[*rtmp.StatusError](err); ok && status.Description == nickTaken {
-		return fmt.Errorf("%w (choose another one with --nick)", err)
-	}
-	return err
-}
-
-// nickTaken is how a room says so.
-const nickTaken = "Nickname is already in use."
-
 // visit is one connection, from dialling to its end. It returns the reason.
 //
 // What the connection tells is posted to visit's loop, which owns the state

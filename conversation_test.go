@@ -412,7 +412,7 @@ func TestConversationMeetsItsGhost(t *testing.T) {
 			status, refused := errors.AsType[*rtmp.StatusError](ann.leave())
 			if ours && refused {
 				t.Errorf("ann did not come in: %v", status)
-			} else if !ours && (!refused || status.Description != nickTaken) {
+			} else if !ours && (!refused || status.Description != "Nickname is already in use.") {
 				t.Errorf("ann never found out that somebody else has her name: %v", status)
 			}
 			other.Leave(rtmp.ErrGoodbye)
@@ -463,7 +463,7 @@ func TestConversationFollowsIntoARefusal(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(minReconnect)
-		if status, ok := errors.AsType[*rtmp.StatusError](ann.leave()); !ok || status.Description != nickTaken {
+		if status, ok := errors.AsType[*rtmp.StatusError](ann.leave()); !ok || status.Description != "Nickname is already in use." {
 			t.Errorf("ann hears %v", status)
 		}
 		other.Leave(rtmp.ErrGoodbye)

@@ -74,7 +74,7 @@ func explain(err error) error {
 	if r, ok := errors.AsType[*demo.Refusal](err); ok && !r.Late && strings.Contains(r.Description, "key") {
 		return fmt.Errorf("%w ('foyer key ROOM' on the server prints it)", err)
 	}
-	return err
+	return advice(err)
 }
 
 // target is where to broadcast: the address of the room, and the stream with its key.

@@ -42,7 +42,7 @@ func (cmd *roomsCommand) Run(ctx context.Context, p *program) error {
 		defer cancel()
 		v, err := nc.Call(calling, lobby.MethodRooms, amf.Object{{Name: "limit", Value: amf.Number(shortList)}})
 		if err != nil {
-			return fmt.Errorf("asking the lobby: %w", err)
+			return fmt.Errorf("asking the lobby: %w", advice(err))
 		}
 		if list, _ := v.(amf.StrictArray); len(list) < shortList {
 			return cmd.print(p.stdout, parseEntries(slices.Values(list)))

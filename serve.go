@@ -105,7 +105,10 @@ func (n *node) record() (err error) {
 	if _, err := os.Stat(dir); !s.hosts("room") && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	n.recorder, err = media.OpenRecorder(media.RecorderConfig{Dir: dir, Rooms: s.Record, Limit: int64(s.RecordLimit), Log: n.log})
+	n.recorder, err = media.OpenRecorder(media.RecorderConfig{
+		Dir: dir, Rooms: s.Record, Limit: int64(s.RecordLimit), Log: n.log,
+		Grace: max(s.Grace, time.Nanosecond), // 0 stands for the default there
+	})
 	if err != nil && len(s.Record) == 0 {
 		n.log.Warn("recordings not opened", "err", err)
 		return nil
@@ -202,6 +205,9 @@ func (n *node) build() {
 		}
 		if n.recorder != nil {
 			cfg.Recorder = n.recorder
+		}
+		if s.Lobby == "" {
+			cfg.StaleAfter = s.StaleAfter
 		}
 		n.handleRooms(func() server.Application { return room.New(cfg) })
 	}

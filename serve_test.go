@@ -182,6 +182,33 @@ func TestServeStopsWhileItStarts(t *testing.T) {
 
 // A port that is taken is an error that says which flag to change, and leaves
 // nothing open.
+// TestServeImpatient: rooms report often enough for the lobby beside them.
+func TestServeImpatient(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "--rooms=blue", "--stale-after=2s")
+	state := func() string {
+		resp, err := http.Get("http://" + s.addr["http"] + "/api/v1/rooms/blue")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var entry struct{ State string }
+		if err := json.NewDecoder(resp.Body).Decode(&entry); err != nil {
+			t.Fatal(err)
+		}
+		return entry.State
+	}
+	eventually(t, "the room is live", func() bool { return state() == "live" })
+	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if got := state(); got != "live" {
+			t.Fatalf("a room that runs is %s", got)
+		}
+	}
+	if got := s.stop(); got != 0 {
+		t.Errorf("ended with status %d", got)
+	}
+}
+
 func TestServePortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

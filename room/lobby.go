@@ -101,7 +101,7 @@ func (r *Room) report() {
 	l.seq++
 	l.reported = time.Now()
 	r.lobbyNC.Call(lobby.MethodReport, r.reportTaken, r.status().Value())
-	r.reportIn(clamp(l.interval, MinReport, MaxReport))
+	r.reportIn(r.reportPause())
 }
 
 // reportTaken hears how often the lobby wants a report.
@@ -115,9 +115,19 @@ func (r *Room) reportTaken(answer amf.Value, err error) {
 	if n, ok := amf.AsNumber(amf.Lookup(answer, "interval")); ok && n > 0 {
 		r.link.interval = time.Duration(min(n, 1e6)) * time.Millisecond
 		if !r.link.soon {
-			r.reportIn(max(0, time.Until(r.link.reported.Add(clamp(r.link.interval, MinReport, MaxReport)))))
+			r.reportIn(max(0, time.Until(r.link.reported.Add(r.reportPause()))))
 		}
 	}
+}
+
+// reportPause is how long to wait for news before the next report: as long as
+// the lobby says, but not until it calls the room stale.
+func (r *Room) reportPause() time.Duration {
+	pause := clamp(r.link.interval, MinReport, MaxReport)
+	if r.cfg.StaleAfter > 0 {
+		pause = min(pause, max(r.cfg.StaleAfter/3, ReportPause))
+	}
+	return pause
 }
 
 // announced passes what an operator of the lobby has to say on to the people.

@@ -75,19 +75,21 @@ func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 
 
 // newNetwork returns a host with a lobby, a host with rooms that report to it,
 // and what is between them.
-func newNetwork(t *testing.T, password string) (lobbies, rooms *server.Host, n *network) {
+func newNetwork(t *testing.T, password string, configure ...func(*lobby.Config, *room.Config)) (lobbies, rooms *server.Host, n *network) {
 	t.Helper()
 	n = &network{in: make(chan net.Conn)}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	lobbies = &server.Host{Log: log}
-	lobbies.Handle("lobby", func() server.Application {
-		return lobby.New(lobby.Config{Secret: secret, AdminToken: token, Failures: new(lobby.Failures)})
-	})
+	front := lobby.Config{Secret: secret, AdminToken: token, Failures: new(lobby.Failures)}
+	cfg := config()
+	cfg.Lobby, cfg.Secret = "rtmp://lobby.example/lobby", password
+	for _, f := range configure {
+		f(&front, &cfg)
+	}
+	lobbies.Handle("lobby", func() server.Application { return lobby.New(front) })
 	if err := lobbies.Start("lobby"); err != nil {
 		t.Fatal(err)
 	}
-	cfg := config()
-	cfg.Lobby, cfg.Secret = "rtmp://lobby.example/lobby", password
 	rooms = &server.Host{Log: log, Dial: n.Dial}
 	rooms.Handle("room", func() server.Application { return room.New(cfg) })
 	ctx, cancel := context.WithCancel(t.Context())
@@ -169,6 +171,25 @@ func TestReportsOfAQuietRoom(t *testing.T) {
 			t.Errorf("got %+v", e)
 		}
 	})
+}
+
+// TestReportsToAnImpatientLobby: a room that has nothing to tell is live all
+// the time, however soon its server's lobby takes silence for trouble.
+func TestReportsToAnImpatientLobby(t *testing.T) {
+	for _, stale := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			lobbies, rooms, _ := newNetwork(t, secret, func(l *lobby.Config, r *room.Config) {
+				l.StaleAfter, r.StaleAfter = stale, stale
+			})
+			join(t, rooms, "ann")
+			for range 100 {
+				time.Sleep(200 * time.Millisecond)
+				if e := entry(t, lobbies); e.State != lobby.StateLive {
+					t.Fatalf("stale after %v: got %+v", stale, e)
+				}
+			}
+		})
+	}
 }
 
 func TestReportsTwiceASecond(t *testing.T) {

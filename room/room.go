@@ -37,6 +37,7 @@ type Config struct {
 	MaxUsers   int                      // default DefaultMaxUsers
 	Recorder   Recorder                 // nil: moderators cannot have anything recorded
 	Failures   *lobby.Failures          // who guessed credentials; nil means lobby.Guesses
+	StaleAfter time.Duration            // when Lobby calls a silent room stale; 0: not known
 
 	// Open opens what is kept of a room; nil: a room keeps what it knows in
 	// memory, until it stops.

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"foyer/server/rtmp"
 )
 
 // maxTurn is how many posts one turn handles before what they changed in
@@ -40,6 +42,8 @@ func (in *Instance) start() {
 		level := slog.LevelWarn
 		if errors.Is(err, errUnreachable) {
 			level = slog.LevelDebug // who came tries again, and complains in the end
+		} else if s, ok := errors.AsType[*rtmp.StatusError](err); ok && s.Code == rtmp.CodeConnectRejected {
+			level = slog.LevelInfo // who came asked for what cannot be
 		}
 		in.log.Log(in.ctx, level, "instance refused to start", "err", err)
 		return

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +36,28 @@ func TestRefusedInstanceIsCollected(t *testing.T) {
 			t.Errorf("%d instances, stopped %v", n, stopped)
 		}
 	})
+}
+
+// TestRefusedName: a name that an application does not take is the mistake of
+// who came; an instance that cannot start is for who runs the server.
+func TestRefusedName(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool // a warning
+	}{{Reject("no such name"), false}, {errors.New("the disk is full"), true}} {
+		synctest.Test(t, func(t *testing.T) {
+			var logged strings.Builder
+			h := newHost(t, same(&testApp{start: func(*Instance) error { return tt.err }}))
+			h.Log = slog.New(slog.NewTextHandler(&logged, nil))
+			if _, err := h.Connect(t.Context(), new(fakePeer), Request{Path: "app/x"}); err == nil {
+				t.Error("it started")
+			}
+			h.Stop(t.Context())
+			if got := strings.Contains(logged.String(), "WARN"); got != tt.want || !strings.Contains(logged.String(), tt.err.Error()) {
+				t.Errorf("%v: logged %s", tt.err, logged.String())
+			}
+		})
+	}
 }
 
 // TestRefusalDisturbsNobody: with somebody there it stays.

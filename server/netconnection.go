@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -48,10 +50,11 @@ func (nc *NetConnection) Connect(uri string, args ...amf.Value) error {
 	}
 	if nc.link != nil {
 		nc.link.goodbye()
+		nc.link.cancel()
 	}
 	l := &link{nc: nc}
 	l.calls.limit = MaxCalls
-	l.ctx, l.cancel = context.WithCancel(nc.in.ctx)
+	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(nc.in.ctx))
 	nc.uri, nc.link = uri, l
 	if nc.in.links == nil {
 		nc.in.links = make(map[*link]bool)
@@ -137,9 +140,10 @@ type link struct {
 	connected bool
 	session   *rtmp.Session // set while connected
 
-	mu     sync.Mutex    // guards what follows
-	open   *rtmp.Session // nil while dialing
-	closed bool          // goodbye was called
+	mu      sync.Mutex    // guards what follows
+	reached bool          // there is a transport
+	open    *rtmp.Session // nil while dialing
+	closed  bool          // goodbye was called
 }
 
 // run dials, then moves messages until the end. The instance waits for it when
@@ -148,7 +152,7 @@ func (l *link) run(uri string, args []amf.Value) {
 	defer l.cancel()
 	in := l.nc.in
 	r := &rtmp.ConnectRequest{FlashVer: agent, SWFURL: in.ref, Args: args}
-	s, info, err := rtmp.Dial(l.ctx, uri, r, rtmp.DialOptions{Config: &in.host.Config, Handler: l, Dial: in.host.Dial})
+	s, info, err := rtmp.Dial(l.ctx, uri, r, rtmp.DialOptions{Config: &in.host.Config, Handler: l, Dial: l.dial})
 	if err != nil {
 		in.Post(func() { l.failed(err) })
 		return
@@ -167,19 +171,41 @@ func (l *link) run(uri string, args []amf.Value) {
 	in.Post(func() { l.ended(err) })
 }
 
-// goodbye ends the link from this side: what dials gives up, what is open
-// sends the command close. It does not wait.
+func (l *link) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial := l.nc.in.host.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	c, err := dial(ctx, network, addr)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reached = err == nil
+	return c, err
+}
+
+// goodbyeTime is how long a link may still wait for the answer to its connect
+// when it is told to end. Who is asked may have let it in already, and is to
+// hear a goodbye instead of seeing it vanish.
+const goodbyeTime = time.Second
+
+// goodbye ends the link from this side: what is open sends the command close,
+// what waits for an answer does so after it, what dials gives up. It does not
+// wait.
 func (l *link) goodbye() {
 	l.connected = false
 	l.mu.Lock()
 	l.closed = true
-	s := l.open
+	s, reached := l.open, l.reached
 	l.mu.Unlock()
-	if s != nil {
+	switch {
+	case s != nil:
 		s.Close(nil)
-		return
+	case reached:
+		enough := time.AfterFunc(goodbyeTime, l.cancel)
+		context.AfterFunc(l.ctx, func() { enough.Stop() })
+	default:
+		l.cancel()
 	}
-	l.cancel()
 }
 
 // current reports whether the NetConnection is still about this link.

@@ -362,6 +362,40 @@ func TestStopWhileConnecting(t *testing.T) {
 	})
 }
 
+// TestStopBeforeTheAnswer: who lets an instance in that has ended meanwhile
+// hears a goodbye. One that never answers is not waited for.
+func TestStopBeforeTheAnswer(t *testing.T) {
+	for _, tt := range []struct{ answer, want time.Duration }{
+		{goodbyeTime / 2, goodbyeTime / 2}, {time.Hour, goodbyeTime},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			_, _, r, lobby, room, stop := lobbyAndRoom(t, false)
+			var left []error
+			slow := &testApp{disconnect: func(_ *Client, err error) { left = append(left, err) }}
+			slow.connect = func(c *Client, _ amf.Args) error {
+				slow.in.After(tt.answer, func() { slow.in.Accept(c) })
+				return ErrPending
+			}
+			lobby.Handle("slow", same(slow))
+			r.uri = "rtmp://lobby.example/slow"
+			if err := room.Start("room/blue"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			start := time.Now()
+			room.Stop(t.Context())
+			if d := time.Since(start); d != tt.want {
+				t.Errorf("an answer after %v: stopping took %v, want %v", tt.answer, d, tt.want)
+			}
+			synctest.Wait()
+			if tt.answer < goodbyeTime && (len(left) != 1 || !errors.Is(left[0], rtmp.ErrGoodbye)) {
+				t.Errorf("the lobby saw %v, want a goodbye", left)
+			}
+			stop()
+		})
+	}
+}
+
 func TestConnectAddress(t *testing.T) {
 	in := newInstance(newHost(t, same(new(testApp))), &application{name: "app"}, "x")
 	nc := in.NewNetConnection()

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -174,6 +175,8 @@ func (b *bridge) first(s *socket) (*frame, error) {
 		return f, nil
 	case err == nil:
 		err = &rtmp.ProtocolError{Err: errFirst}
+	case errors.Is(err, errNoFrame):
+		err = fmt.Errorf("%w: %w", errFirst, err)
 	}
 	status := server.Reject("The first frame has to be connect.")
 	code, text := closeCode(err)
@@ -201,6 +204,8 @@ func (b *bridge) serve(s *socket, c *server.Client) {
 			return
 		case err != nil:
 			s.Close(err)
+		case f.Type == typeCall && f.Method == "close" && f.ID == "":
+			s.Close(rtmp.ErrGoodbye)
 		case f.Type == typeCall:
 			c.ServeCall(f.Method, f.Args, s.reply(f))
 		case f.Type == typeSO:

@@ -226,6 +226,9 @@ func TestConnectRefused(t *testing.T) {
 		{"unknown application, no frame", "/ws/nothing", "", 0, notDefined("nothing"), 1008},
 		{"no application", "/ws/", "", 0, notDefined(""), 1008},
 		{"call first", "/ws/stage/one", `{"type":"call","method":"echo"}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
+		{"connect without an array", "/ws/stage/one", `{"type":"connect","args":"ann"}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
+		{"no type first", "/ws/stage/one", `{}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
+		{"no object first", "/ws/stage/one", `["connect"]`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
 		{"malformed first", "/ws/stage/one", `hello`, websocket.TextMessage, rejected("The first frame has to be connect."), 1007},
 		{"binary first", "/ws/stage/one", connect, websocket.BinaryMessage, rejected("The first frame has to be connect."), 1003},
 	} {
@@ -257,7 +260,7 @@ func TestCalls(t *testing.T) {
 	p.want(`{"type":"error","id":8,"info":{"level":"error","code":"NetConnection.Call.Failed","description":"No.","application":{"reason":"busy"}}}`)
 	p.send(`{"type":"call","id":9,"method":"broken"}`)
 	p.want(`{"type":"error","id":9,"info":{"level":"error","code":"NetConnection.Call.Failed","description":"Call failed."}}`)
-	p.send(`{"type":"call","id":10,"method":"close"}`, `{"type":"call","method":"close"}`)
+	p.send(`{"type":"call","id":10,"method":"close"}`)
 	p.want(`{"type":"error","id":10,"info":{"level":"error","code":"NetConnection.Call.Failed","description":"Method not found (close)."}}`)
 
 	p.send(`{"type":"call","id":11,"method":"ask","args":[21]}`)
@@ -355,6 +358,10 @@ func TestGoodbye(t *testing.T) {
 		p.wantClose(tt.code, "")
 	}
 	p := th.join(t)
+	p.send(`{"type":"call","method":"close"}`)
+	th.wantLeft(t, rtmp.ErrGoodbye)
+	p.wantClose(websocket.CloseNormalClosure, "")
+	p = th.join(t)
 	p.conn.Close()
 	th.wantLeft(t, rtmp.ErrClosed)
 }

@@ -39,8 +39,12 @@ type frame struct {
 	CapsEx amf.Value // of connect, as over RTMP
 }
 
-// errMalformed is what every error of parseFrame wraps.
-var errMalformed = errors.New("web: malformed frame")
+// errMalformed is what every error of parseFrame wraps; errNoFrame, when the
+// text is JSON all the same.
+var (
+	errMalformed = errors.New("web: malformed frame")
+	errNoFrame   = errors.New("JSON, but no frame")
+)
 
 // parseFrame reads a text frame. Members may come in any order; unknown ones
 // are skipped under the same limits.
@@ -61,6 +65,9 @@ func parseFrame(text []byte) (*frame, error) {
 	}
 	if err == nil {
 		err = f.check()
+	}
+	if err != nil && json.Valid(text) {
+		err = fmt.Errorf("%w: %w", errNoFrame, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errMalformed, err)

@@ -285,7 +285,7 @@ func closeCode(reason error) (code int, text string) {
 		return code, text
 	}
 	switch {
-	case reason == nil:
+	case reason == nil, errors.Is(reason, rtmp.ErrGoodbye):
 		return websocket.CloseNormalClosure, ""
 	case errors.Is(reason, errShutdown), isStatus && status.Code == rtmp.CodeConnectShutdown:
 		return websocket.CloseServiceRestart, retryHint()
@@ -293,10 +293,10 @@ func closeCode(reason error) (code int, text string) {
 		return websocket.ClosePolicyViolation, status.Description
 	case errors.Is(reason, errBinary):
 		return websocket.CloseUnsupportedData, "text frames only"
-	case errors.Is(reason, errMalformed):
-		return websocket.CloseInvalidFramePayloadData, "malformed frame"
 	case errors.Is(reason, errFirst):
 		return websocket.ClosePolicyViolation, "connect first"
+	case errors.Is(reason, errMalformed):
+		return websocket.CloseInvalidFramePayloadData, "malformed frame"
 	case errors.Is(reason, rtmp.ErrSilent):
 		return websocket.ClosePolicyViolation, "no sign of life"
 	}
