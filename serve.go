@@ -237,6 +237,10 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 		})
 	}
 	g.Go(func() error {
+		n.storeAgain(running)
+		return nil
+	})
+	g.Go(func() error {
 		later, err := n.start()
 		switch {
 		case err != nil && running.Err() != nil:
