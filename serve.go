@@ -209,7 +209,7 @@ func (n *node) build() {
 		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
-		Backup: n.backup, Store: n.storeStats,
+		Backup: n.backup, Forget: n.forget, Store: n.storeStats,
 	})
 	n.web = &http.Server{
 		Handler:           n.pages,
@@ -339,6 +339,9 @@ func (n *node) startRoom(name string) error {
 	err := n.host.Start("room/" + name)
 	if _, away := errors.AsType[*server.ElsewhereError](err); away {
 		n.log.Info("room runs elsewhere", "instance", "room/"+name, "err", err)
+		return nil
+	}
+	if errors.Is(err, room.ErrUnreadable) { // as it has said; the others start
 		return nil
 	}
 	return err
