@@ -52,7 +52,7 @@ type Config struct {
 	History    int           // how many messages of a room are kept; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
-	Bare       bool          // only Backup and Restore work: nothing is made, nor watched
+	Bare       bool          // only Backup and RestoreAll work: nothing is made, nor watched
 
 	// for tests
 	fsync    func(*os.File) error // nil: (*os.File).Sync

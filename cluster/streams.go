@@ -21,6 +21,9 @@ const (
 
 // ensure makes what things are kept in, and returns when the chat was made.
 func (c *Cluster) ensure(ctx context.Context) (made time.Time, err error) {
+	if err := c.beingRestored(ctx); err != nil {
+		return made, err
+	}
 	if made, err = c.ensureChat(ctx); err != nil {
 		return made, fmt.Errorf("making the stream %s: %w", chatStream, err)
 	}
