@@ -3,15 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // backup writes a backup of this node to w.
@@ -24,13 +21,8 @@ func (n *node) backup(ctx context.Context, w io.Writer, recordings bool) error {
 type backupCommand struct {
 	File string `arg:"" help:"What to write; one that is there is replaced when the new one is whole. - is the standard output."`
 
-	Recordings bool   `help:"With the recordings."`
-	URL        string `name:"url" placeholder:"URL" help:"The server's web address. Default: this machine's, at the port of --http."`
-	HTTP       string `name:"http" default:":8080" placeholder:"ADDR" help:"Where the server listens for browsers. Default: ${default}."`
-	TLSCert    string `placeholder:"FILE" help:"The server's certificate, when it speaks https."`
-	AdminToken secret `placeholder:"SECRET" help:"The server's admin token. Default: from the data folder."`
-	Data       string `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
-	Config     string `placeholder:"FILE" help:"The server's YAML file."`
+	Recordings bool `help:"With the recordings."`
+	operator   `embed:""`
 }
 
 // Help is shown by backup --help.
@@ -40,9 +32,9 @@ func (backupCommand) Help() string {
 
 // Run asks the server for a backup and checks it on its way into the file.
 func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
-	resp, err := cmd.ask(ctx)
+	resp, err := cmd.ask(ctx, http.MethodGet, fmt.Sprintf("/api/v1/backup?recordings=%v", cmd.Recordings))
 	if err != nil {
-		return err
+		return fmt.Errorf("asking for a backup: %w", err)
 	}
 	defer resp.Body.Close()
 	show := &byteMeter{w: p.stderr, terminal: isTerminal(p.stderr), what: "backed up"}
@@ -59,40 +51,6 @@ func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s: %s, checked\n", cmd.File, bytesText(show.bytes))
 	return err
-}
-
-// ask asks for the backup.
-func (cmd *backupCommand) ask(ctx context.Context) (*http.Response, error) {
-	url, client, err := webOf(cmd.URL, cmd.HTTP, cmd.TLSCert)
-	if err != nil {
-		return nil, err
-	}
-	token := cmd.AdminToken
-	if token == "" {
-		token, err = readSecret(filepath.Join(cmd.Data, adminTokenFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no admin token in %s: name the server's folder with --data, or give --admin-token", cmd.Data)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	url = fmt.Sprintf("%s/api/v1/backup?recordings=%v", strings.TrimRight(url, "/"), cmd.Recordings)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, usagef("%w", err)
-	}
-	req.Header.Set("Authorization", "Bearer "+string(token))
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking for a backup: %w (is the server running?)", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return nil, fmt.Errorf("asking for a backup: %s: %s", resp.Status, problemText(body))
-	}
-	return resp, nil
 }
 
 // copyChecked copies an archive, and fails when it is not whole and right.
@@ -123,13 +81,4 @@ func replaceFile(name string, write func(io.Writer) error) error {
 		return err
 	}
 	return syncFile(filepath.Dir(name))
-}
-
-// problemText is what an answer that is not the right one says.
-func problemText(body []byte) string {
-	var problem struct{ Detail string }
-	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
-		return problem.Detail
-	}
-	return firstLine(string(body))
 }

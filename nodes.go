@@ -70,6 +70,19 @@ func (n *node) objects() server.ObjectStore {
 	return n.store
 }
 
+// storeAgain has the objects of what runs here stored again whenever the store
+// came back empty, until ctx ends.
+func (n *node) storeAgain(ctx context.Context) {
+	for {
+		select {
+		case <-n.store.Emptied():
+			n.host.StoreAgain()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // roomObjects keeps the shared objects of rooms. Every node has a lobby of its
 // own of the same name: theirs would overwrite each other, and a lobby starts
 // without the store.

@@ -26,18 +26,22 @@ const restoringFolder = ".restoring"
 
 // restoreCommand makes a data folder out of a backup.
 type restoreCommand struct {
-	File string `arg:"" help:"A file of 'foyer backup'. - is the standard input."`
-	Data string `default:"foyer-data" placeholder:"DIR" help:"The data folder to make; it must be empty or not be there. Default: ${default}."`
+	File string  `arg:"" help:"A file of 'foyer backup'. - is the standard input."`
+	NATS natsURL `name:"nats" placeholder:"URL" help:"Put the store of the backup into this NATS, which must be empty, and make no data folder."`
+	Data string  `default:"foyer-data" placeholder:"DIR" help:"The data folder to make; it must be empty or not be there. Default: ${default}."`
 }
 
 // Help is shown by restore --help.
 func (restoreCommand) Help() string {
-	return `The folder is there as it was, or not at all: the file is read and checked first, then everything is put in place. Messages keep their numbers and times, so whoever comes back finds what he missed.`
+	return `The folder is there as it was, or not at all: the file is read and checked first, then everything is put in place. Messages keep their numbers and times, so whoever comes back finds what he missed. With --nats all of the store goes there, or nothing; the nodes are stopped meanwhile. The secrets and recordings of the backup are not for NATS: a restore without --nats makes a folder of them.`
 }
 
 // Run reads and checks the archive, then puts everything in place.
 func (cmd *restoreCommand) Run(ctx context.Context, p *program) error {
-	if err := emptyFolder(cmd.Data); err != nil {
+	to := cmd.Data
+	if cmd.NATS != "" {
+		to = cmd.NATS.String()
+	} else if err := emptyFolder(to); err != nil {
 		return err
 	}
 	in := p.stdin
@@ -50,12 +54,18 @@ func (cmd *restoreCommand) Run(ctx context.Context, p *program) error {
 		in = f
 	}
 	show := &byteMeter{w: p.stderr, terminal: isTerminal(p.stderr), what: "read"}
-	note, err := restoreFolder(ctx, cmd.Data, io.TeeReader(in, show))
+	var note *archiveNotes
+	var err error
+	if cmd.NATS != "" {
+		note, err = restoreNATS(ctx, cmd.NATS, cmd.Data, io.TeeReader(in, show))
+	} else {
+		note, err = restoreFolder(ctx, cmd.Data, io.TeeReader(in, show))
+	}
 	show.end()
 	if err != nil {
-		return fmt.Errorf("restoring %s: %w", cmd.Data, err)
+		return fmt.Errorf("restoring %s: %w", to, err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s: as it was on node %s at %s\n", cmd.Data, note.Node, note.At.Format(time.RFC3339))
+	_, err = fmt.Fprintf(p.stdout, "%s: as it was on node %s at %s\n", to, note.Node, note.At.Format(time.RFC3339))
 	return err
 }
 
@@ -142,27 +152,55 @@ func putInPlace(whole, data, temp string) error {
 
 // restoreStore makes the engine's files out of the parts in a folder.
 func restoreStore(ctx context.Context, parts, dir string) error {
-	entries, err := os.ReadDir(parts)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(parts); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	return restoreParts(ctx, parts, cluster.Config{Dir: dir})
+}
+
+// restoreParts puts the parts in a folder into a store.
+func restoreParts(ctx context.Context, parts string, cfg cluster.Config) error {
+	entries, err := os.ReadDir(parts)
 	if err != nil {
 		return err
 	}
-	c, err := cluster.Open(ctx, cluster.Config{Dir: dir, Node: "restore", Bare: true})
-	if err != nil {
-		return err
-	}
+	var files []string
 	for _, e := range entries {
-		f, err := os.Open(filepath.Join(parts, e.Name()))
-		if err == nil {
-			err = errors.Join(c.Restore(ctx, f), f.Close())
-		}
-		if err != nil {
-			return errors.Join(err, c.Close())
-		}
+		files = append(files, filepath.Join(parts, e.Name()))
 	}
-	return c.Close()
+	if len(files) == 0 {
+		return errors.New("the backup has nothing of a store")
+	}
+	cfg.Node, cfg.Bare = "restore", true
+	c, err := cluster.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.RestoreAll(ctx, files), c.Close())
+}
+
+// restoreNATS puts the store of a backup into an external NATS. Until that is
+// done it is in the data folder, if there is one, or where temporary files are.
+func restoreNATS(ctx context.Context, url natsURL, data string, r io.Reader) (note *archiveNotes, err error) {
+	if info, err := os.Stat(data); err != nil || !info.IsDir() {
+		data = ""
+	}
+	temp, err := os.MkdirTemp(data, ".restore-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	note, err = readArchive(r, func(name string, r io.Reader) error {
+		part, ok := strings.CutPrefix(name, archiveStore)
+		if !ok || ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return writeNew(temp, part, r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return note, restoreParts(ctx, temp, cluster.Config{URL: string(url)})
 }
 
 // writeNew writes a file that is not there yet, in a folder that may not be.

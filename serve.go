@@ -215,7 +215,7 @@ func (n *node) build() {
 		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
-		Backup: n.backup, Store: n.storeStats,
+		Backup: n.backup, Forget: n.forget, Store: n.storeStats,
 	})
 	n.web = &http.Server{
 		Handler:           n.pages,
@@ -242,6 +242,10 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 			return ignore(n.host.Serve(serving, ln.Listener), context.Canceled, net.ErrClosed, rtmp.ErrClosed)
 		})
 	}
+	g.Go(func() error {
+		n.storeAgain(running)
+		return nil
+	})
 	g.Go(func() error {
 		later, err := n.start()
 		switch {
@@ -341,6 +345,9 @@ func (n *node) startRoom(name string) error {
 	err := n.host.Start("room/" + name)
 	if _, away := errors.AsType[*server.ElsewhereError](err); away {
 		n.log.Info("room runs elsewhere", "instance", "room/"+name, "err", err)
+		return nil
+	}
+	if errors.Is(err, room.ErrUnreadable) { // as it has said; the others start
 		return nil
 	}
 	return err

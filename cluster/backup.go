@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -137,93 +136,6 @@ func nextChunk(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, chunkTimeout)
 	defer cancel()
 	return sub.NextMsgWithContext(ctx)
-}
-
-// Restore makes a stream again out of a file of Backup: with the same messages,
-// sequences and times. It fails when there is a stream of this name, as there
-// is unless the cluster is Bare.
-func (c *Cluster) Restore(ctx context.Context, r io.Reader) error {
-	in := bufio.NewReaderSize(r, maxSnapshotHead)
-	name, req, err := readSnapshotHead(in)
-	if err != nil {
-		return err
-	}
-	if err := c.restore(ctx, name, req, in); err != nil {
-		return fmt.Errorf("restoring stream %s: %w", name, err)
-	}
-	return nil
-}
-
-// readSnapshotHead reads the first line of a stream's file.
-func readSnapshotHead(in *bufio.Reader) (name string, req server.JSApiStreamRestoreRequest, err error) {
-	line, err := in.ReadSlice('\n')
-	if err != nil {
-		return "", req, fmt.Errorf("reading a stream's file: no first line: %w", err)
-	}
-	var head snapshotHead
-	if err := json.Unmarshal(line, &head); err != nil {
-		return "", req, fmt.Errorf("reading a stream's file: %w", err)
-	}
-	if head.Foyer != snapshotFormat {
-		return "", req, fmt.Errorf("reading a stream's file: format %q, not %q", head.Foyer, snapshotFormat)
-	}
-	if err := json.Unmarshal(head.Config, &req.Config); err != nil {
-		return "", req, fmt.Errorf("reading a stream's configuration: %w", err)
-	}
-	req.State = head.State
-	return req.Config.Name, req, nil
-}
-
-// restore sends what follows the first line to the engine.
-func (c *Cluster) restore(ctx context.Context, name string, req server.JSApiStreamRestoreRequest, in io.Reader) error {
-	if c.embedded() {
-		req.Config.Replicas = 1 // it may come from a cluster
-	}
-	var begun server.JSApiStreamRestoreResponse
-	err := c.ask(ctx, fmt.Sprintf(server.JSApiStreamRestoreT, name), req, &begun)
-	if err == nil && begun.Error != nil {
-		err = begun.Error
-	}
-	if err != nil {
-		return err
-	}
-	chunk := make([]byte, snapshotChunk)
-	for {
-		n, readErr := io.ReadFull(in, chunk)
-		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {
-			return readErr
-		}
-		// The end is a chunk without bytes; its answer comes when all is in place.
-		var done server.JSApiStreamCreateResponse
-		if err := c.sendChunk(ctx, begun.DeliverSubject, chunk[:n], &done); err != nil {
-			return err
-		}
-		if n > 0 {
-			continue
-		}
-		if done.StreamInfo == nil || done.StreamInfo.State.LastSeq < req.State.LastSeq {
-			return errors.New("the engine says that it is in place, but its end is missing")
-		}
-		return nil
-	}
-}
-
-// sendChunk sends one chunk and waits for its answer, which is empty but for
-// an error and for the last.
-func (c *Cluster) sendChunk(ctx context.Context, subject string, chunk []byte, done *server.JSApiStreamCreateResponse) error {
-	ctx, cancel := context.WithTimeout(ctx, chunkTimeout)
-	defer cancel()
-	m, err := c.nc.RequestWithContext(ctx, subject, chunk)
-	if err != nil || len(m.Data) == 0 {
-		return err
-	}
-	if err := json.Unmarshal(m.Data, done); err != nil {
-		return err
-	}
-	if done.Error != nil {
-		return done.Error
-	}
-	return nil
 }
 
 // ask makes a request of JetStream's API that the client library does not have.

@@ -1,12 +1,11 @@
 package cluster
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-
+	"hash"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -36,6 +35,9 @@ const (
 // starts. The engine drops all that comes after a damaged one in its block;
 // without the damaged one it keeps them. The block as it was is kept beside, in
 // the folder damaged. whole is false when anything was.
+//
+// It reads all blocks at each start, also those that were whole at the last: on
+// a disk that goes bad neither a file's size nor its time changes.
 func mendBlocks(dir string, log *slog.Logger) (whole bool, err error) {
 	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", "*", "msgs", "*.blk"))
 	if err != nil {
@@ -110,17 +112,21 @@ func mend(data []byte, stream, block string) (mended []byte, gaps, tail int) {
 	var index uint32
 	fmt.Sscanf(block, "%d.blk", &index)
 	key := sha256.Sum256(fmt.Appendf(nil, "%s-%d", stream, index))
+	h, err := highwayhash.New64(key[:])
+	if err != nil {
+		panic(err) // the length of the key is wrong
+	}
 	var last uint64
 	start := 0 // of the whole records that are not copied yet
 	for i := 0; i < len(data); {
-		if seq, n := record(data[i:], key[:]); n > 0 {
+		if seq, n := record(data[i:], h); n > 0 {
 			i += n
 			last = max(last, seq)
 			continue
 		}
 		next := i + 1
 		for ; next < len(data); next++ {
-			if seq, n := record(data[next:], key[:]); n > 0 && (seq == 0 || seq > last) {
+			if seq, n := record(data[next:], h); n > 0 && (seq == 0 || seq > last) {
 				break
 			}
 		}
@@ -136,7 +142,7 @@ func mend(data []byte, stream, block string) (mended []byte, gaps, tail int) {
 
 // record returns the sequence (0 for a tombstone) and the length of the record
 // at the beginning of b; 0, 0 when there is no whole one.
-func record(b, key []byte) (seq uint64, n int) {
+func record(b []byte, h hash.Hash64) (seq uint64, n int) {
 	if len(b) < recordHeader+recordHash {
 		return 0, 0
 	}
@@ -150,14 +156,11 @@ func record(b, key []byte) (seq uint64, n int) {
 	if n > len(b) || n > recordMost || from > n-recordHash {
 		return 0, 0
 	}
-	h, err := highwayhash.New64(key)
-	if err != nil {
-		return 0, 0
-	}
+	h.Reset()
 	h.Write(b[4:20])
 	h.Write(b[recordHeader : recordHeader+subject])
 	h.Write(b[from : n-recordHash])
-	if !bytes.Equal(h.Sum(nil), b[n-recordHash:n]) {
+	if h.Sum64() != binary.LittleEndian.Uint64(b[n-recordHash:]) {
 		return 0, 0
 	}
 	if seq = binary.LittleEndian.Uint64(b[4:]); seq&tombstone != 0 {

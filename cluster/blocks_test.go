@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,5 +153,28 @@ func TestPowerLost(t *testing.T) {
 		}
 		r := open(t, start(t, dir), "blue")
 		mustSay(t, r, next, next)
+	}
+}
+
+// BenchmarkMendBlocks is the check at the start of a store with 100,000 messages
+// of 200 bytes.
+func BenchmarkMendBlocks(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "store")
+	c := openBench(b, dir)
+	text := bytes.Repeat([]byte("message "), 25)
+	for i := range 100_000 {
+		if _, err := c.js.PublishAsync(fmt.Sprintf("%sroom%d", chatSubject, i%50), text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-c.js.PublishAsyncComplete()
+	if err := c.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(100_000 * 200)
+	for b.Loop() {
+		if whole, err := mendBlocks(dir, slog.New(slog.DiscardHandler)); err != nil || !whole {
+			b.Fatalf("whole %v, %v", whole, err)
+		}
 	}
 }

@@ -52,7 +52,7 @@ type Config struct {
 	History    int           // how many messages of a room are kept; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
-	Bare       bool          // only Backup and Restore work: nothing is made, nor watched
+	Bare       bool          // only Backup and RestoreAll work: nothing is made, nor watched
 
 	// for tests
 	fsync    func(*os.File) error // nil: (*os.File).Sync
@@ -81,8 +81,12 @@ type Cluster struct {
 	stop  context.CancelFunc
 	wg    sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
 
-	stats counters
-	look  chan struct{} // wakes watch; 1: one look sees all
+	stats   counters
+	look    chan struct{} // wakes watch; 1: one look sees all
+	emptied chan struct{} // 1: to save everything once is enough
+
+	// owned by Open, then by watch
+	made time.Time // when the stream of the chat was made, as it was seen last
 
 	mu      sync.Mutex
 	engine  *server.Server       // nil: external
@@ -105,7 +109,7 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
-		look: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
+		look: make(chan struct{}, 1), emptied: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
 	}
 	c.saves.c = c
 	c.saves.ctx, c.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -172,9 +176,9 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 
 // await waits until everything that things are kept in is there. For an
 // external NATS it does not wait long: watch goes on.
-func (c *Cluster) await(ctx context.Context) error {
+func (c *Cluster) await(ctx context.Context) (err error) {
 	if c.embedded() {
-		_, err := c.ensure(ctx)
+		c.made, err = c.ensure(ctx)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.reach)

@@ -89,6 +89,72 @@ func TestNATSAway(t *testing.T) {
 	mustSay(t, r, 8, 8)
 }
 
+// TestCameBackEmpty: every node finds out that NATS has come back empty, not only
+// the one that makes the streams anew, and what it saves again is there, once,
+// although the sequences begin again; who does not own it saves nothing.
+func TestCameBackEmpty(t *testing.T) {
+	t.Parallel()
+	nats := startNATS(t, t.TempDir(), -1)
+	port := nats.Addr().(*net.TCPAddr).Port
+	nodes := []*Cluster{join(t, nats.ClientURL()), join(t, nats.ClientURL())}
+	rooms := []string{"blue", "red"}
+	for i, c := range nodes {
+		claim(t, c, "room/"+rooms[i])
+		r := open(t, c, rooms[i])
+		if err := save(r, "state of "+rooms[i]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.LoadObjects(t.Context(), "room/"+rooms[i]); err != nil {
+			t.Fatal(err)
+		}
+		for _, value := range []string{"1", "2", "3"} {
+			if err := saveObject(c, "room/"+rooms[i], "score", value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stopNATS(nats)
+	dir := t.TempDir()
+	nats = startNATS(t, dir, port)
+	for i, c := range nodes {
+		select {
+		case <-c.Emptied():
+		case <-time.After(startTimeout):
+			t.Fatalf("the node of %s does not know", rooms[i])
+		}
+		for range 2 { // in the end once
+			if err := saveObject(c, "room/"+rooms[i], "score", "3"); err != nil {
+				t.Errorf("%s: %v", rooms[i], err)
+			}
+		}
+		if err := saveObject(c, "room/"+rooms[1-i], "score", "mine"); !errors.Is(err, ErrElsewhere) {
+			t.Errorf("saved for the room of another: %v", err)
+		}
+	}
+	for i, c := range nodes {
+		eventually(t, "the claim is back", func() bool { return c.Owns("room/" + rooms[i]) })
+		objects, err := c.LoadObjects(t.Context(), "room/"+rooms[i])
+		if err != nil || len(objects) != 1 || string(objects["score"]) != "3" {
+			t.Errorf("%s has %q, %v", rooms[i], objects, err)
+		}
+		eventually(t, "the state is there", func() bool {
+			state, err := c.value(t.Context(), roomsBucket, "state."+rooms[i])
+			return err == nil && string(state) == "state of "+rooms[i]
+		})
+		if len(c.Emptied()) > 0 {
+			t.Error("it came back empty once")
+		}
+	}
+	// Away and back with what it has is not empty.
+	stopNATS(nats)
+	waitFor(t, "the readiness to end", func() bool { return nodes[0].Ready() != nil })
+	startNATS(t, dir, port)
+	waitFor(t, "the readiness", func() bool { return nodes[0].Ready() == nil })
+	if len(nodes[0].Emptied()) > 0 {
+		t.Error("it had not lost anything")
+	}
+}
+
 // A node that thinks that it owns a room still cannot write when another has
 // opened it.
 func TestElsewhere(t *testing.T) {

@@ -144,6 +144,27 @@ func (c *Cluster) purge(ctx context.Context, subject string, keep uint64) error 
 	return c.api(ctx, "STREAM.PURGE.KV_"+bucket, request, &answer)
 }
 
+// DropState takes the state of a room that is not open out of what is kept, if
+// look, which is given it, returns nil; its chat stays. It blocks.
+func (c *Cluster) DropState(ctx context.Context, room string, look func(state []byte) error) error {
+	subject := "$KV." + roomsBucket + ".state." + token(room)
+	m, err := c.lastOf(ctx, "KV_"+roomsBucket, subject)
+	if err != nil {
+		return fmt.Errorf("reading the state of room %s: %w", room, err)
+	}
+	if m == nil {
+		return look(nil)
+	}
+	if err := look(m.data); err != nil {
+		return err
+	}
+	if err := c.purge(ctx, subject, m.seq+1); err != nil {
+		return fmt.Errorf("dropping the state of room %s: %w", room, err)
+	}
+	c.settled()
+	return nil
+}
+
 // maxKey is how long the key of an object may be.
 const maxKey = 1024
 

@@ -19,10 +19,13 @@ const (
 	objectsBucket = "OBJECTS" // keys <instance>.<object>, both escaped, and <instance>.=owner
 )
 
-// ensure makes what things are kept in. fresh is true when the chat was not there.
-func (c *Cluster) ensure(ctx context.Context) (fresh bool, err error) {
-	if fresh, err = c.ensureChat(ctx); err != nil {
-		return fresh, fmt.Errorf("making the stream %s: %w", chatStream, err)
+// ensure makes what things are kept in, and returns when the chat was made.
+func (c *Cluster) ensure(ctx context.Context) (made time.Time, err error) {
+	if err := c.beingRestored(ctx); err != nil {
+		return made, err
+	}
+	if made, err = c.ensureChat(ctx); err != nil {
+		return made, fmt.Errorf("making the stream %s: %w", chatStream, err)
 	}
 	buckets := []jetstream.KeyValueConfig{
 		{Bucket: roomsBucket, Storage: jetstream.FileStorage, Description: "what rooms know"},
@@ -33,14 +36,14 @@ func (c *Cluster) ensure(ctx context.Context) (fresh bool, err error) {
 	}
 	for _, cfg := range buckets {
 		if err := c.ensureBucket(ctx, cfg); err != nil {
-			return fresh, err
+			return made, err
 		}
 	}
-	return fresh, nil
+	return made, nil
 }
 
 // ensureChat makes the stream of the chat, or gives it the limits of today.
-func (c *Cluster) ensureChat(ctx context.Context) (fresh bool, err error) {
+func (c *Cluster) ensureChat(ctx context.Context) (made time.Time, err error) {
 	cfg := jetstream.StreamConfig{
 		Name: chatStream, Subjects: []string{chatSubject + "*"}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: int64(c.cfg.History), MaxAge: c.cfg.HistoryAge, AllowDirect: true,
@@ -49,20 +52,21 @@ func (c *Cluster) ensureChat(ctx context.Context) (fresh bool, err error) {
 	}
 	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, chatStream) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return true, c.withCopies(chatStream, func(copies int) error {
+		err = c.withCopies(chatStream, func(copies int) error {
 			cfg.Replicas = copies
-			_, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.CreateStream(ctx, cfg) })
+			s, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.CreateStream(ctx, cfg) })
 			return err
 		})
 	}
 	if err != nil {
-		return false, err
+		return made, err
 	}
+	made = s.CachedInfo().Created
 	is := s.CachedInfo().Config
 	limits := is.MaxMsgsPerSubject == cfg.MaxMsgsPerSubject && is.MaxAge == cfg.MaxAge
 	copies := c.wantCopies(chatStream, is.Replicas)
 	if limits && !copies {
-		return false, nil
+		return made, nil
 	}
 	if cfg.Replicas = is.Replicas; copies {
 		cfg.Replicas = c.copies()
@@ -72,9 +76,9 @@ func (c *Cluster) ensureChat(ctx context.Context) (fresh bool, err error) {
 		c.log.Info("stream changed", "stream", chatStream, "copies", cfg.Replicas)
 	}
 	if limits {
-		return false, nil // as good as it can be
+		return made, nil // as good as it can be
 	}
-	return false, err
+	return made, err
 }
 
 // blink is how long there may be no connection before the store is away.
@@ -121,21 +125,28 @@ func (c *Cluster) examine(ctx context.Context) error {
 	if !c.nc.IsConnected() {
 		return c.away()
 	}
-	fresh, err := c.ensure(ctx)
+	made, err := c.ensure(ctx)
 	if err != nil {
 		return fmt.Errorf("NATS at %s: %w", c.where(), err)
 	}
-	c.mu.Lock()
-	before := c.reached
-	c.mu.Unlock()
-	if fresh && before {
-		c.log.Warn("store came back empty", "url", c.where())
-		for _, r := range c.opened() {
-			r.rescue()
-		}
+	before := c.made
+	if c.made = made; before.IsZero() || before.Equal(made) {
+		return nil
+	}
+	c.log.Warn("store came back empty", "url", c.where())
+	for _, r := range c.opened() {
+		r.rescue()
+	}
+	select {
+	case c.emptied <- struct{}{}:
+	default:
 	}
 	return nil
 }
+
+// Emptied has a value when the store came back empty: rooms that are open have
+// stored their state again then, and objects want to be saved again.
+func (c *Cluster) Emptied() <-chan struct{} { return c.emptied }
 
 // away is the error while there is no connection.
 func (c *Cluster) away() error {

@@ -119,7 +119,7 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// node opens a node of which only Backup and Restore work.
+// node opens a node of which only Backup and RestoreAll work.
 func (tr *trio) node(t *testing.T, name string) *Cluster {
 	t.Helper()
 	return tr.open(t, Config{Node: name, Bare: true})

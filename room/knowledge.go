@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -33,8 +34,9 @@ const idBlock = 100
 // knowledge is what a room knows, as JSON: with it, a room that restarts is the
 // same room. The chat is kept message by message.
 type knowledge struct {
-	ChatEpoch int64     `json:"chatEpoch"` // when the history began, in ms since 1970
-	Users     int       `json:"users"`     // no user with a higher number has said anything; 0: nobody has
+	Format    int       `json:"format,omitempty"` // knowledgeFormat; one that is higher is of a program to come
+	ChatEpoch int64     `json:"chatEpoch"`        // when the history began, in ms since 1970
+	Users     int       `json:"users"`            // no user with a higher number has said anything; 0: nobody has
 	Title     string    `json:"title,omitempty"`
 	Topic     string    `json:"topic,omitempty"`
 	Tags      []string  `json:"tags,omitempty"`
@@ -46,6 +48,34 @@ type knowledge struct {
 	Keep      keep      `json:"keep,omitzero"`
 	Record    *bool     `json:"record,omitempty"`   // as moderators said
 	Insiders  []insider `json:"insiders,omitempty"` // of a locked room
+}
+
+// knowledgeFormat is what this program writes. The next one is 1.
+const knowledgeFormat = 0
+
+// ErrUnreadable is wrapped by the error of a room that does not start because
+// what is kept of it cannot be read: as a new room, it would have no bans and
+// no lock.
+var ErrUnreadable = errors.New("room: what is kept of it cannot be read")
+
+// Readable returns nil for what Kept.Save was given by a room of this program,
+// or an earlier one, and for nil; otherwise an error that wraps ErrUnreadable.
+func Readable(state []byte) error {
+	_, err := readKnowledge(state)
+	return err
+}
+
+func readKnowledge(state []byte) (k knowledge, err error) {
+	if state == nil {
+		return k, nil
+	}
+	if err := json.Unmarshal(state, &k); err != nil {
+		return k, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if k.Format > knowledgeFormat {
+		return k, fmt.Errorf("%w: it is of a newer program: format %d, not %d", ErrUnreadable, k.Format, knowledgeFormat)
+	}
+	return k, nil
 }
 
 // saves is how the saving of what the room knows goes.
@@ -73,6 +103,13 @@ func (r *Room) open() error {
 		e.Application = because(e.Description, SaveRetry)
 		return e
 	}
+	k, err := readKnowledge(kept.State())
+	if err != nil {
+		kept.Close()
+		r.log.Error("room state not read: the room does not start", "room", r.name, "err", err,
+			"advice", "restore a backup, use the newer program that wrote it, or begin anew with foyer forget "+r.name)
+		return errors.Join(reject("What is kept of this room cannot be read: it stays closed until its operators have seen to it.", 0), err)
+	}
 	r.kept = kept
 	r.in.Go(func(ctx context.Context) { // also when the room ends in a panic
 		<-ctx.Done()
@@ -80,20 +117,13 @@ func (r *Room) open() error {
 		kept.Close()
 	})
 	r.chat.fill(parseMessages(kept.Newest()), int64(kept.Last()))
-	r.restore(kept.State())
+	r.restore(k)
 	return nil
 }
 
 // restore makes the room what it was. A history begins when there is none of
 // before: the chat that somebody remembers is not there any more.
-func (r *Room) restore(state []byte) {
-	var k knowledge
-	if state != nil {
-		if err := json.Unmarshal(state, &k); err != nil {
-			r.log.Error("room state not read", "err", err)
-			k = knowledge{}
-		}
-	}
+func (r *Room) restore(k knowledge) {
 	r.certain = k.Users
 	if k.ChatEpoch == 0 || k.Users > 0 && r.chat.last == 0 {
 		k.ChatEpoch, r.certain = int64(r.epoch), 0

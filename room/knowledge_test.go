@@ -1,12 +1,15 @@
 package room_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"foyer/room"
+	"foyer/server"
 	"foyer/server/amf"
 )
 
@@ -31,6 +34,36 @@ func TestRecordIsKept(t *testing.T) {
 				t.Errorf("record(%v): %v after a restart, and people are told %s", on, kept, mod.slot(room.ObjectRoom, "recording"))
 			}
 			restart(t, mod)
+		}
+	})
+}
+
+// TestUnreadable has a room start with what it cannot read: it does not, says
+// so to who comes, and leaves it as it is. What an earlier program wrote, without
+// a format, is read.
+func TestUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, state := range []string{"", "{", `{"locked":"yes"}`, `{"format":1,"locked":true}`, `{"locked":true} and more`} {
+			v := new(vault)
+			kept, _ := v.Memory.Open(t.Context(), "blue", nil)
+			kept.Save([]byte(state), func(error) {})
+			h := newHost(t, keptIn(v))
+			if err := h.Start("room/blue"); !errors.Is(err, room.ErrUnreadable) || room.Readable([]byte(state)) == nil {
+				t.Errorf("%q: %v", state, err)
+			}
+			_, err := h.Connect(t.Context(), &peer{}, server.Request{Path: "room/blue", Args: amf.Args{amf.String("ann")}})
+			if reason, _ := application(err); !strings.Contains(reason, "cannot be read") || strings.Contains(err.Error(), "format") {
+				t.Errorf("%q: who comes is told %v", state, err)
+			}
+			if string(kept.State()) != state || v.closed != 2 || v.saves != 0 {
+				t.Errorf("%q is %q now, %d saves, %d closed", state, kept.State(), v.saves, v.closed)
+			}
+			if err := h.Start("room/red"); err != nil {
+				t.Errorf("another room: %v", err)
+			}
+		}
+		if err := errors.Join(room.Readable(nil), room.Readable([]byte(`{"chatEpoch":1,"locked":true}`))); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -70,6 +70,7 @@ type Instance struct {
 	held       []*object          // those the application holds
 	touched    []*object          // those clients changed in this turn
 	records    map[string]*record // what is stored of persistent ones
+	noted      []byte             // what is stored as versionObject
 	created    int                // how many objects clients made
 	bytes      int                // what clients wrote into objects
 	version    uint32             // above every version of an object that is gone

@@ -49,6 +49,7 @@ type durable struct {
 	stored    []byte // a snapshot of what the store has
 	saving    bool
 	unsure    bool // a save failed: the store may have more than stored, until one succeeds
+	emptied   bool // the store came back empty while this save was on
 	postponed bool // until retry runs, or a client asks for something
 	retry     *time.Timer
 	queue     []waiting
@@ -80,6 +81,7 @@ func (in *Instance) loadObjects() error {
 			if len(data) == 4 {
 				in.version = binary.BigEndian.Uint32(data)
 			}
+			in.noted = data
 			continue
 		}
 		rec := &record{data: data, bytes: len(data)}
@@ -177,8 +179,8 @@ func (in *Instance) store(o *object, data []byte, empty bool, done func(error)) 
 		// What is forgotten leaves its version, so that the next object of
 		// that name is not taken for it.
 		in.version = max(in.version, o.Version())
-		version := binary.BigEndian.AppendUint32(nil, in.version)
-		save(in.name, versionObject, version, func(err error) {
+		in.noted = binary.BigEndian.AppendUint32(nil, in.version)
+		save(in.name, versionObject, in.noted, func(err error) {
 			if err != nil {
 				finish(err)
 				return
@@ -207,7 +209,13 @@ func (in *Instance) saved(o *object, data []byte, empty bool, err error) {
 			in.records[o.Name()] = &record{data: data}
 		}
 		o.flush()
+		if d.emptied { // that may have gone into what is lost
+			d.emptied = false
+			in.save(o)
+			return
+		}
 	}
+	d.emptied = false
 	queue := d.queue
 	d.queue = nil
 	for _, w := range queue {
@@ -252,6 +260,57 @@ func (in *Instance) retry(o *object) {
 	if d.postponed = false; d.unsure && !d.saving {
 		in.save(o)
 	}
+}
+
+// StoreAgain has all instances store their persistent objects again, as they
+// are: the store came back empty. It does not wait for that.
+func (h *Host) StoreAgain() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, in := range h.instances {
+		in.post(in.storeAgain)
+	}
+}
+
+// storeAgain stores what the store should have. Requests wait as for any save,
+// and what fails is tried again as any save is.
+func (in *Instance) storeAgain() {
+	if in.lost {
+		return // they are another's
+	}
+	for _, o := range in.objects {
+		if o.saving() {
+			o.durable.emptied = true
+		}
+	}
+	if in.noted != nil {
+		in.storeRaw(versionObject, in.noted)
+	}
+	for name, rec := range in.records {
+		if rec.bad {
+			in.storeRaw(name, rec.data)
+			continue
+		}
+		key := objectKey{name, true}
+		o := in.objects[key]
+		if o == nil {
+			o = in.makeObject(key)
+		}
+		if !o.saving() {
+			in.save(o)
+		}
+	}
+}
+
+// storeRaw stores what no object stands for.
+func (in *Instance) storeRaw(name string, data []byte) {
+	in.wg.Add(1)
+	in.host.Objects.SaveObject(in.name, name, data, func(err error) {
+		defer in.wg.Done()
+		if err != nil {
+			in.log.Error("shared object is not stored", "object", name, "err", err)
+		}
+	})
 }
 
 // saveRest is the last chance of what is not known to be stored when the

@@ -33,6 +33,9 @@ type Config struct {
 	Store func() StoreStats
 	// Backup writes a backup of what is kept, a tar; nil: there is nothing to back up.
 	Backup func(ctx context.Context, w io.Writer, recordings bool) error
+	// Forget drops what is kept of a room beside its chat, when that cannot be
+	// read, and says where a copy is; "" when there is nothing wrong with it.
+	Forget func(ctx context.Context, room string) (copy string, err error)
 
 	// StreamKey is the publishing key of a room; nil means that nobody publishes.
 	StreamKey func(room string) string
@@ -86,6 +89,7 @@ func (h *Handler) routes() {
 	h.handle(get, "/api/v1/rooms/{name}/ingest", h.apiIngest)
 	h.handle(get, "/api/v1/rooms/{name}/key", h.apiKey)
 	h.handle(remove, "/api/v1/rooms/{name}/streams/{stream}", h.apiRelease)
+	h.handle(remove, "/api/v1/rooms/{name}/state", h.apiForget)
 	h.handle(post, "/api/v1/announce", h.apiAnnounce)
 	h.handle(get, "/api/v1/backup", h.apiBackup)
 	h.handle("", "/api/", notFound)
