@@ -196,9 +196,9 @@ func TestOwnerPausedForLong(t *testing.T) {
 		return err == nil
 	})
 	release()
-	eventually(t, "the claim is forgotten", func() bool {
-		_, revision, err := b.last(t.Context(), ownersBucket, "room/blue")
-		return err == nil && revision == 0
+	eventually(t, "a's lease is forgotten", func() bool {
+		m, err := b.entry(t.Context(), leasesBucket, a.others.lease.id)
+		return err == nil && m == nil
 	})
 	resume()
 	eventually(t, "a finds out", func() bool { return closed(lost) })
@@ -322,6 +322,23 @@ func TestFind(t *testing.T) {
 	release()
 	if got := find(b); got != nil {
 		t.Errorf("released: %v", got)
+	}
+}
+
+// A claim that cannot be read, as of another version, is nobody's.
+func TestClaimUnreadable(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t)
+	a, b := e.node("a"), e.node("b")
+	if _, err := a.swap(t.Context(), claimsBucket, token("room/blue"), []byte("JUNK"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Find(t.Context(), "room/blue"); got != nil || err != nil {
+		t.Errorf("found %v, %v", got, err)
+	}
+	claim(t, a, "room/blue")
+	if _, err := b.Claim(t.Context(), "room/blue", nil); !ownedBy(err, "a") {
+		t.Errorf("got %v", err)
 	}
 }
 
