@@ -239,6 +239,36 @@ func TestClaimNATSAway(t *testing.T) {
 	}
 }
 
+// A NATS that came back empty gives out the same revisions again: what another
+// claimed in it is not taken for one's own.
+func TestTakenFromEmptyNATS(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t)
+	link := e.cable()
+	a, b := e.node("a", link), e.node("b")
+	revision := func() uint64 {
+		m, err := b.entry(t.Context(), claimsBucket, token("room/blue"))
+		if err != nil || m == nil {
+			t.Fatalf("no claim: %v", err)
+		}
+		return m.seq
+	}
+	_, lost := claim(t, a, "room/blue")
+	before := revision()
+	link.setCut(true)
+	e.restart(true)
+	claim(t, b, "room/blue")
+	if now := revision(); now != before {
+		t.Logf("b had to write twice: its claim is %d, a's was %d, and this shows little", now, before)
+	}
+	link.setCut(false)
+	eventually(t, "a finds out", func() bool { return closed(lost) })
+	eventually(t, "b has it", func() bool { return b.Owns("room/blue") })
+	if a.Owns("room/blue") {
+		t.Error("two owners")
+	}
+}
+
 // A waiting claim does not need to be told when NATS is back.
 func TestClaimWaitsForNATS(t *testing.T) {
 	t.Parallel()
