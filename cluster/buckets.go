@@ -103,6 +103,5 @@ func (c *Cluster) mendBucket(ctx context.Context, is jetstream.StreamConfig, cfg
 
 // noBucket reports whether err says that a bucket is not there, or not served.
 func noBucket(err error) bool {
-	return errors.Is(err, errNoBucket) || errors.Is(err, nats.ErrNoResponders) ||
-		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound)
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNotFound)
 }

@@ -166,7 +166,7 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 	}
 	c.stop = stop
 	if !c.embedded() {
-		if c.others, err = c.join(); err != nil {
+		if err = c.join(); err != nil {
 			return err
 		}
 	}

@@ -13,8 +13,9 @@
 // flush, and only then are the messages acknowledged.
 //
 // With an external NATS there are several nodes. An instance runs on the one
-// that has claimed it (owners.go): a claim ends by itself when it is not
-// renewed, and only its owner's monotonic clock and NATS say when. What a former
+// that has claimed it (owners.go). A claim names the lease of its node
+// (lease.go), one for all it has, which ends by itself when it is not renewed:
+// only its node's monotonic clock and NATS say when. What a former
 // owner still writes is refused, chat and values alike (fence.go). The nodes
 // know each other's rooms from a bucket that everybody renews (directory.go),
 // and tell each other things (bus.go).

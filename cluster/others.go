@@ -1,17 +1,17 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // pingInterval is how often NATS is asked whether it is there. It is missed
@@ -20,9 +20,9 @@ const pingInterval = 5 * time.Second
 
 // pace is how fast nodes notice each other.
 type pace struct {
-	lease   time.Duration // a claim lives so long without being renewed
+	lease   time.Duration // of a node: it lives so long without being renewed
 	renew   time.Duration // between two renewals
-	grace   time.Duration // after a break, owners renew before anybody claims anew
+	grace   time.Duration // after a break, owners write their claims again before anybody claims anew
 	live    time.Duration // an entry of the directory lives so long
 	refresh time.Duration // between two renewals of it
 	gap     time.Duration // between two changes of one entry
@@ -39,51 +39,53 @@ type others struct {
 	pace      pace
 	ctx       context.Context // ends with the connection
 	end       context.CancelFunc
+	lease     *lease
 	directory *Directory
 
 	running sync.WaitGroup                // every goroutine of this part
+	wake    chan struct{}                 // of mend; 1: one look sees all
 	stalled atomic.Pointer[chan struct{}] // set by tests: renewals wait until it is closed
 
 	mu     sync.Mutex
-	up     bool               // guarded by mu: connected
-	broke  bool               // guarded by mu: has been cut once
-	since  time.Time          // guarded by mu: of up
-	linked context.Context    // guarded by mu: ends, and is made anew, when up changes
-	unlink context.CancelFunc // guarded by mu: ends it
-	leases map[string]*lease  // guarded by mu: by instance
+	up     bool                // guarded by mu: connected
+	broke  bool                // guarded by mu: has been cut once
+	since  time.Time           // guarded by mu: of up
+	linked context.Context     // guarded by mu: ends, and is made anew, when up changes
+	unlink context.CancelFunc  // guarded by mu: ends it
+	held   map[string]*holding // guarded by mu: by instance
 }
 
 // join begins to share. The other's leave ends it.
-func (c *Cluster) join() (*others, error) {
-	o := &others{pace: defaultPace, leases: make(map[string]*lease)}
-	if c.cfg.pace != nil {
-		o.pace = *c.cfg.pace
+func (c *Cluster) join() (err error) {
+	o := &others{
+		pace: *cmp.Or(c.cfg.pace, &defaultPace), wake: make(chan struct{}, 1), held: make(map[string]*holding),
 	}
+	c.others = o
 	o.ctx, o.end = context.WithCancel(context.Background())
 	o.linked, o.unlink = context.WithCancel(o.ctx)
 	status := c.nc.StatusChanged()
 	o.up = c.nc.IsConnected()
 	o.running.Go(func() { o.follow(c.nc, status) })
-	var err error
+	if o.lease, err = newLease(c, o); err != nil {
+		return err
+	}
+	o.running.Go(o.lease.keep)
+	o.running.Go(o.mend)
 	o.directory, err = newDirectory(c, o)
-	return o, err
+	return err
 }
 
-// leave gives the claims back and ends what runs, before the connection is closed.
+// leave ends the lease, and with it all claims, and what else runs, before the
+// connection is closed.
 func (o *others) leave() {
-	o.mu.Lock()
-	var held []*lease
-	for _, l := range o.leases {
-		held = append(held, l)
-	}
-	o.mu.Unlock()
-	var wait sync.WaitGroup
-	for _, l := range held {
-		wait.Go(l.release)
-	}
-	wait.Wait()
 	o.end()
 	o.running.Wait()
+	o.mu.Lock()
+	held := slices.Collect(maps.Values(o.held))
+	o.mu.Unlock()
+	for _, l := range held {
+		l.release()
+	}
 }
 
 // follow keeps track of the connection until leave.
@@ -158,41 +160,6 @@ func (o *others) settle(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("waiting for NATS: %w", context.Cause(ctx))
 		}
-	}
-}
-
-// errNoBucket is returned for a bucket that NATS does not have (any more).
-var errNoBucket = errors.New("no such bucket")
-
-// last reads the newest value of a key where writes are decided: what a
-// replica answers may be old. A revision of 0 says that there is none.
-func (c *Cluster) last(ctx context.Context, bucket, key string) (value []byte, revision uint64, err error) {
-	ctx, cancel := c.others.try(ctx)
-	defer cancel()
-	ask, _ := json.Marshal(map[string]string{"last_by_subj": "$KV." + bucket + "." + key}) // a map of strings always encodes
-	m, err := c.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+bucket, ask)
-	if err != nil {
-		return nil, 0, err
-	}
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Seq  uint64 `json:"seq"`
-			Data []byte `json:"data"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return nil, 0, err
-	}
-	switch e := answer.Error; {
-	case e == nil:
-		return answer.Message.Data, answer.Message.Seq, nil
-	case e.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return nil, 0, nil
-	case e.ErrorCode == jetstream.JSErrCodeStreamNotFound:
-		return nil, 0, errNoBucket
-	default:
-		return nil, 0, e
 	}
 }
 

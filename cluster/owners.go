@@ -14,20 +14,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The buckets of claims. OWNERS says who runs an instance now: it is in memory
-// and forgets a claim that is not renewed. CLAIMS says who claimed it last,
-// which is still known when an owner comes back after a long time.
-const (
-	ownersBucket = "OWNERS"
-	claimsBucket = "CLAIMS"
-)
+// claimsBucket says who claimed an instance last: it is theirs while the lease
+// that the claim names is alive (lease.go).
+const claimsBucket = "CLAIMS"
 
-// claimBuckets are those two.
+// claimBuckets are the buckets of leases and claims.
 func (c *Cluster) claimBuckets() []jetstream.KeyValueConfig {
 	p := cmp.Or(c.cfg.pace, &defaultPace)
 	return []jetstream.KeyValueConfig{
-		{Bucket: ownersBucket, TTL: p.lease, Storage: jetstream.MemoryStorage, Description: "which node runs an instance"},
-		{Bucket: claimsBucket, Storage: jetstream.FileStorage, Description: "who claimed an instance last"},
+		{Bucket: leasesBucket, TTL: p.lease, Storage: jetstream.MemoryStorage, Description: "which nodes are alive"},
+		{Bucket: claimsBucket, Storage: jetstream.FileStorage, Description: "which node runs an instance"},
 	}
 }
 
@@ -43,38 +39,35 @@ func (e *OwnedError) Error() string { return "runs on node " + e.Node + ", " + e
 // before this, most likely, which ends by itself.
 var errEarlier = errors.New("an earlier process of this node still has it")
 
-// errTaken is returned for an instance that others had, and gave back, while
-// its owner was out of touch.
+// errTaken is returned for an instance that others have, or had and gave back,
+// since its owner was out of touch.
 var errTaken = errors.New("another node has had it since")
 
 // owner is a claim as it is stored.
 type owner struct {
-	Node string `json:"node"`
-	RTMP string `json:"rtmp"`
-	ID   string `json:"id"`             // of the claim
-	Free bool   `json:"free,omitempty"` // it was given back
+	Node  string `json:"node"`
+	RTMP  string `json:"rtmp"`
+	ID    string `json:"id,omitempty"`    // of the claim
+	Lease string `json:"lease,omitempty"` // "": it was given back
 }
 
-// A lease is a claim of ours, kept alive by its goroutine. What says how long
-// it lasts is the monotonic clock of this process: nobody compares clocks.
-type lease struct {
+// A holding is an instance that is ours, or about to be.
+type holding struct {
 	// set by Claim
 	c        *Cluster
 	instance string
 	key      string
-	owner    owner
-	value    []byte
+	id       string
 	lost     func()
 	giving   context.Context // ends with release
 	give     context.CancelFunc
 	ended    chan struct{} // closed when it is not ours any more
 
-	revision uint64 // owned by Claim, then by keep
+	turn  chan struct{} // 1: who has put something in may write
+	wrote bool          // owned by who has the turn: NATS may have it
+	lease string        // guarded by others.mu: which it names in NATS; "": none yet
 
 	objects atomic.Pointer[fence] // for the instance's objects, since they were loaded
-
-	mu    sync.Mutex
-	until time.Time // guarded by mu: until then it is surely ours
 }
 
 // Claim makes this node the owner of an instance until release, or answers
@@ -90,27 +83,27 @@ func (c *Cluster) Claim(ctx context.Context, instance string, lost func()) (rele
 	if c.others == nil {
 		return func() {}, nil
 	}
-	l := &lease{
-		c: c, instance: instance, key: token(instance), lost: lost,
-		owner: owner{Node: c.cfg.Node, RTMP: c.cfg.RTMP, ID: rand.Text()},
-		ended: make(chan struct{}),
+	l := &holding{
+		c: c, instance: instance, key: token(instance), id: rand.Text(), lost: lost,
+		ended: make(chan struct{}), turn: make(chan struct{}, 1),
 	}
-	l.giving, l.give = context.WithCancel(context.Background())
-	if l.value, err = json.Marshal(l.owner); err != nil {
-		return nil, err
+	l.giving, l.give = context.WithCancel(c.others.ctx)
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	if err = c.others.hold(ctx, l); err == nil {
+		err = l.claim(ctx)
+		switch {
+		case err == nil:
+			c.log.Info("instance claimed", "instance", instance)
+			return l.release, nil
+		case l.wrote:
+			defer c.others.rouse() // it is given back
+		default:
+			c.others.drop(l)
+		}
 	}
-	if err := c.others.hold(ctx, l); err != nil {
-		l.give()
-		return nil, fmt.Errorf("claiming %s: %w", instance, err)
-	}
-	if err := l.claim(ctx); err != nil {
-		l.give()
-		c.others.drop(l)
-		return nil, fmt.Errorf("claiming %s: %w", instance, err)
-	}
-	c.log.Info("instance claimed", "instance", instance)
-	c.others.running.Go(l.keep)
-	return l.release, nil
+	l.give()
+	return nil, fmt.Errorf("claiming %s: %w", instance, err)
 }
 
 // Find says which other node runs an instance, without claiming it: nil when
@@ -119,21 +112,17 @@ func (c *Cluster) Find(ctx context.Context, instance string) (*OwnedError, error
 	if c.others == nil {
 		return nil, nil
 	}
-	value, revision, err := c.last(ctx, ownersBucket, token(instance))
-	if errors.Is(err, errNoBucket) || err == nil && revision == 0 {
-		return nil, nil
-	}
-	var now owner
-	if err == nil {
-		err = json.Unmarshal(value, &now)
+	now, _, err := c.claimNow(ctx, token(instance))
+	if err == nil && now.Lease != "" && now.Node != c.cfg.Node {
+		var m *stored
+		if m, err = c.entry(ctx, leasesBucket, now.Lease); m != nil && len(m.data) > 0 {
+			return &OwnedError{now.Node, now.RTMP}, nil
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding %s: %w", instance, err)
 	}
-	if now.Free || now.Node == c.cfg.Node {
-		return nil, nil
-	}
-	return &OwnedError{now.Node, now.RTMP}, nil
+	return nil, nil
 }
 
 // Owns reports whether an instance is surely this node's at this moment. It is
@@ -142,24 +131,24 @@ func (c *Cluster) Owns(instance string) bool {
 	if c.others == nil {
 		return true
 	}
-	l := c.others.lease(instance)
+	l := c.others.holding(instance)
 	return l != nil && l.sure()
 }
 
-// lease is what this node has of an instance, or nil.
-func (o *others) lease(instance string) *lease {
+// holding is what this node has of an instance, or nil.
+func (o *others) holding(instance string) *holding {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.leases[instance]
+	return o.held[instance]
 }
 
-// hold notes l as the lease of its instance when that has no other here.
-func (o *others) hold(ctx context.Context, l *lease) error {
+// hold notes l as the holding of its instance when that has no other here.
+func (o *others) hold(ctx context.Context, l *holding) error {
 	for {
 		o.mu.Lock()
-		old := o.leases[l.instance]
+		old := o.held[l.instance]
 		if old == nil {
-			o.leases[l.instance] = l
+			o.held[l.instance] = l
 		}
 		o.mu.Unlock()
 		if old == nil {
@@ -176,15 +165,15 @@ func (o *others) hold(ctx context.Context, l *lease) error {
 }
 
 // drop ends l: its instance may be claimed here again.
-func (o *others) drop(l *lease) {
+func (o *others) drop(l *holding) {
 	o.mu.Lock()
-	delete(o.leases, l.instance)
+	delete(o.held, l.instance)
 	o.mu.Unlock()
 	close(l.ended)
 }
 
 // claim tries until it is ours, another's, or ctx ends.
-func (l *lease) claim(ctx context.Context) error {
+func (l *holding) claim(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.giving, cancel)() // the node is closed
@@ -203,188 +192,197 @@ func (l *lease) claim(ctx context.Context) error {
 		if why == nil || ctx.Err() == nil {
 			why = err
 		}
-		if !raced(err) && pause(ctx, jitter(retryAfter)) != nil {
-			return errors.Join(why, context.Cause(ctx), l.giveBack())
+		if !wrongSequence(err) && pause(ctx, jitter(retryAfter)) != nil {
+			return errors.Join(why, context.Cause(ctx))
 		}
 	}
 }
 
-// try claims once. Again says that it was ours before.
-func (l *lease) try(ctx context.Context, again bool) error {
+// try claims once. Again says that it was ours before: then nobody else must
+// have had it.
+func (l *holding) try(ctx context.Context, again bool) error {
 	ctx, cancel := l.c.others.linkedTo(ctx)
 	defer cancel()
-	value, revision, err := l.c.last(ctx, ownersBucket, l.key)
-	if noBucket(err) {
-		err = l.c.ensureBucket(ctx, l.c.claimBuckets()[0])
+	lease := l.c.others.lease.sure()
+	if lease == "" {
+		return errNoLease
 	}
-	if err != nil {
-		return err
-	}
-	var now owner
-	if err := json.Unmarshal(value, &now); revision != 0 && err != nil {
-		return fmt.Errorf("reading the claim: %w", err)
-	}
+	now, revision, err := l.c.claimNow(ctx, l.key)
 	switch {
-	case revision == 0 || now.Free, now.ID == l.owner.ID:
-	case now.Node == l.owner.Node && !again:
-		return errEarlier
+	case err != nil:
+		return err
+	case revision == 0 || now.ID == l.id: // nobody's, or NATS came back empty; ours
+	case again:
+		return fmt.Errorf("node %s: %w", now.Node, errTaken)
+	case now.Lease == "" || now.Lease == lease: // given back; left over
 	default:
-		return &OwnedError{now.Node, now.RTMP}
-	}
-	if again && now.ID != l.owner.ID {
-		if err := l.unclaimed(ctx); err != nil {
+		ended, err := l.c.ended(ctx, now.Lease)
+		switch {
+		case err != nil:
 			return err
+		case !ended && now.Node == l.c.cfg.Node:
+			return errEarlier
+		case !ended:
+			return &OwnedError{now.Node, now.RTMP}
 		}
 	}
-	if err := l.write(ctx, revision); err != nil {
+	l.wrote = true
+	if err := l.write(ctx, lease, revision); err != nil {
 		return err
 	}
-	if again {
-		return nil
-	}
-	return l.note(ctx)
+	l.c.others.mu.Lock()
+	defer l.c.others.mu.Unlock()
+	l.lease = lease
+	return nil
 }
 
-// write claims, or renews the claim, if nobody has written since revision. From
-// when it was sent, not answered, the claim lasts.
-func (l *lease) write(ctx context.Context, revision uint64) error {
-	ctx, cancel := l.c.others.try(ctx)
-	defer cancel()
-	sent := time.Now()
-	ack, err := l.c.js.Publish(ctx, "$KV."+ownersBucket+"."+l.key, l.value,
-		jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithRetryAttempts(0))
-	if err != nil {
-		return err
+// write stores that the claim names a lease, or none.
+func (l *holding) write(ctx context.Context, lease string, revision uint64) error {
+	value, err := json.Marshal(owner{l.c.cfg.Node, l.c.cfg.RTMP, l.id, lease})
+	if err == nil {
+		_, err = l.c.swap(ctx, claimsBucket, l.key, value, revision)
 	}
-	l.revision = ack.Sequence
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.until = sent.Add(l.c.others.pace.lease)
-	return nil
+	return err
+}
+
+// claimNow reads the claim of an instance. A revision of 0 says that there is
+// none. What cannot be read names no lease: it is nobody's.
+func (c *Cluster) claimNow(ctx context.Context, key string) (now owner, revision uint64, err error) {
+	m, err := c.entry(ctx, claimsBucket, key)
+	if m == nil || err != nil {
+		return owner{}, 0, err
+	}
+	if json.Unmarshal(m.data, &now) != nil {
+		now = owner{}
+	}
+	return now, m.seq, nil
 }
 
 // sure reports whether l is surely ours.
-func (l *lease) sure() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return time.Now().Before(l.until)
-}
-
-// note writes down who claimed last: a former owner that comes back sees it.
-// (What it still wants to write comes too late by then: see [Cluster.OpenRoom].)
-func (l *lease) note(ctx context.Context) error {
-	err := l.noteOnce(ctx)
-	if noBucket(err) {
-		err = l.c.ensureBucket(ctx, l.c.claimBuckets()[1])
-		if err == nil {
-			err = l.noteOnce(ctx)
-		}
-	}
-	return err
-}
-
-func (l *lease) noteOnce(ctx context.Context) error {
-	ctx, cancel := l.c.others.try(ctx)
-	defer cancel()
-	_, err := l.c.js.Publish(ctx, "$KV."+claimsBucket+"."+l.key, []byte(l.owner.ID), jetstream.WithRetryAttempts(0))
-	return err
-}
-
-// unclaimed checks that nobody had the instance since it was ours.
-func (l *lease) unclaimed(ctx context.Context) error {
-	id, revision, err := l.c.last(ctx, claimsBucket, l.key)
-	switch {
-	case errors.Is(err, errNoBucket), err == nil && revision == 0:
-		return l.note(ctx) // NATS came back empty
-	case err != nil:
-		return err
-	case string(id) != l.owner.ID:
-		return errTaken
-	}
-	return nil
-}
-
-// keep renews l until it is given back or lost. Claim starts it.
-func (l *lease) keep() {
-	for wait := jitter(l.c.others.pace.renew); ; {
-		_, changed := l.c.others.link()
-		timer := time.NewTimer(wait)
-		select {
-		case <-l.giving.Done():
-			timer.Stop()
-			if err := l.giveBack(); err != nil {
-				l.c.log.Warn("claim not given back: it ends by itself", "instance", l.instance, "err", err)
-			}
-			l.c.others.drop(l)
-			return
-		case <-timer.C:
-		case <-changed:
-		}
-		timer.Stop()
-		if up, _ := l.c.others.link(); !up {
-			wait = jitter(l.c.others.pace.renew)
-			continue
-		}
-		err := l.renew()
-		if _, owned := errors.AsType[*OwnedError](err); owned || errors.Is(err, errTaken) {
-			l.c.log.Warn("instance lost to another node", "instance", l.instance, "err", err)
-			l.c.others.drop(l)
-			l.lost()
-			return
-		}
-		if wait = jitter(l.c.others.pace.renew); err != nil {
-			l.c.log.Warn("claim not renewed", "instance", l.instance, "err", err)
-			wait = jitter(retryAfter)
-		}
-	}
-}
-
-// renew renews l. When that is refused, because its answer was lost the last
-// time or because the claim has ended, it claims again.
-func (l *lease) renew() error {
-	if gate := l.c.others.stalled.Load(); gate != nil {
-		<-*gate
-	}
-	err := l.write(l.c.others.ctx, l.revision)
-	if raced(err) || noBucket(err) {
-		err = l.try(l.c.others.ctx, true)
-	}
-	return err
+func (l *holding) sure() bool {
+	lease := l.c.others.lease.sure()
+	l.c.others.mu.Lock()
+	defer l.c.others.mu.Unlock()
+	return lease != "" && lease == l.lease && l.giving.Err() == nil
 }
 
 // release is what Claim returns.
-func (l *lease) release() {
+func (l *holding) release() {
 	l.give()
-	<-l.ended
+	l.turn <- struct{}{} // who has it hears of give
+	if err := l.mend(); err != nil {
+		l.c.log.Warn("claim not given back yet", "instance", l.instance, "err", err)
+	}
 }
 
-// giveBack frees what l has.
-func (l *lease) giveBack() error {
-	if l.revision == 0 {
-		return nil
+// mend makes what NATS has of l what it should be: nobody's when it was given
+// back, else ours under the lease of now. The caller has the turn, and mend
+// lets it go.
+func (l *holding) mend() (err error) {
+	o := l.c.others
+	lost := false
+	switch {
+	case o.holding(l.instance) != l: // it has ended
+	case l.giving.Err() != nil:
+		if err = l.free(); err == nil {
+			o.drop(l)
+		}
+	case l.sure(): // it was claimed meanwhile
+	default:
+		if err = l.try(l.giving, true); errors.Is(err, errTaken) {
+			l.c.log.Warn("instance lost to another node", "instance", l.instance, "err", err)
+			o.drop(l)
+			lost, err = true, nil
+		}
 	}
-	l.mu.Lock()
-	l.until = time.Time{}
-	l.mu.Unlock()
-	if up, _ := l.c.others.link(); !up {
-		return errors.New("NATS is away")
-	}
-	ctx, cancel := l.c.others.try(context.Background())
-	defer cancel()
-	free := l.owner
-	free.Free = true
-	value, err := json.Marshal(free)
-	if err == nil {
-		_, err = l.c.js.Publish(ctx, "$KV."+ownersBucket+"."+l.key, value, jetstream.WithExpectLastSequencePerSubject(l.revision))
-	}
-	if raced(err) {
-		return nil // it is another's already
+	<-l.turn
+	if lost {
+		l.lost()
 	}
 	return err
 }
 
-// raced reports whether somebody else wrote first.
-func raced(err error) bool {
-	e, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+// free gives back what NATS has of l.
+func (l *holding) free() error {
+	o := l.c.others
+	if o.ctx.Err() != nil {
+		return nil // the lease ends
+	}
+	ctx, cancel := o.try(o.ctx)
+	defer cancel()
+	now, revision, err := l.c.claimNow(ctx, l.key)
+	if err != nil || now.ID != l.id || now.Lease == "" {
+		return err
+	}
+	return l.write(ctx, "", revision)
+}
+
+// rouse has mend look.
+func (o *others) rouse() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// mend mends what needs it after each renewal of the lease, until leave.
+func (o *others) mend() {
+	for {
+		select {
+		case <-o.ctx.Done():
+			return
+		case <-o.wake:
+		}
+		for o.lease.sure() != "" {
+			err := o.mendAll()
+			if err == nil {
+				break
+			}
+			o.lease.c.log.Warn("claims not written yet", "err", err)
+			_ = pause(o.ctx, jitter(retryAfter))
+		}
+	}
+}
+
+// mendAtOnce is how many claims are written at a time.
+const mendAtOnce = 64
+
+// mendAll mends what names a lease that has ended, and what was given back in
+// vain. It returns one of the errors.
+func (o *others) mendAll() error {
+	var working sync.WaitGroup
+	slots, failed := make(chan struct{}, mendAtOnce), make(chan error, 1)
+	for _, l := range o.wrong() {
+		slots <- struct{}{}
+		working.Go(func() {
+			defer func() { <-slots }()
+			select {
+			case l.turn <- struct{}{}:
+			default:
+				return // it is being claimed, or given back
+			}
+			if err := l.mend(); err != nil {
+				select {
+				case failed <- err:
+				default:
+				}
+			}
+		})
+	}
+	working.Wait()
+	close(failed)
+	return <-failed
+}
+
+// wrong is what mendAll mends.
+func (o *others) wrong() (wrong []*holding) {
+	lease := o.lease.sure()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range o.held {
+		if l.lease != lease || l.giving.Err() != nil {
+			wrong = append(wrong, l)
+		}
+	}
+	return wrong
 }

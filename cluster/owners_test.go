@@ -196,9 +196,9 @@ func TestOwnerPausedForLong(t *testing.T) {
 		return err == nil
 	})
 	release()
-	eventually(t, "the claim is forgotten", func() bool {
-		_, revision, err := b.last(t.Context(), ownersBucket, "room/blue")
-		return err == nil && revision == 0
+	eventually(t, "a's lease is forgotten", func() bool {
+		m, err := b.entry(t.Context(), leasesBucket, a.others.lease.id)
+		return err == nil && m == nil
 	})
 	resume()
 	eventually(t, "a finds out", func() bool { return closed(lost) })
@@ -236,6 +236,36 @@ func TestClaimNATSAway(t *testing.T) {
 				t.Error("lost although nobody else had it")
 			}
 		})
+	}
+}
+
+// A NATS that came back empty gives out the same revisions again: what another
+// claimed in it is not taken for one's own.
+func TestTakenFromEmptyNATS(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t)
+	link := e.cable()
+	a, b := e.node("a", link), e.node("b")
+	revision := func() uint64 {
+		m, err := b.entry(t.Context(), claimsBucket, token("room/blue"))
+		if err != nil || m == nil {
+			t.Fatalf("no claim: %v", err)
+		}
+		return m.seq
+	}
+	_, lost := claim(t, a, "room/blue")
+	before := revision()
+	link.setCut(true)
+	e.restart(true)
+	claim(t, b, "room/blue")
+	if now := revision(); now != before {
+		t.Logf("b had to write twice: its claim is %d, a's was %d, and this shows little", now, before)
+	}
+	link.setCut(false)
+	eventually(t, "a finds out", func() bool { return closed(lost) })
+	eventually(t, "b has it", func() bool { return b.Owns("room/blue") })
+	if a.Owns("room/blue") {
+		t.Error("two owners")
 	}
 }
 
@@ -322,6 +352,23 @@ func TestFind(t *testing.T) {
 	release()
 	if got := find(b); got != nil {
 		t.Errorf("released: %v", got)
+	}
+}
+
+// A claim that cannot be read, as of another version, is nobody's.
+func TestClaimUnreadable(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t)
+	a, b := e.node("a"), e.node("b")
+	if _, err := a.swap(t.Context(), claimsBucket, token("room/blue"), []byte("JUNK"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Find(t.Context(), "room/blue"); got != nil || err != nil {
+		t.Errorf("found %v, %v", got, err)
+	}
+	claim(t, a, "room/blue")
+	if _, err := b.Claim(t.Context(), "room/blue", nil); !ownedBy(err, "a") {
+		t.Errorf("got %v", err)
 	}
 }
 

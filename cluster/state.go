@@ -265,7 +265,7 @@ func (c *Cluster) passObjects(ctx context.Context, instance string) error {
 	if c.others == nil {
 		return nil
 	}
-	l := c.others.lease(instance)
+	l := c.others.holding(instance)
 	if l == nil {
 		return nil
 	}
@@ -288,7 +288,7 @@ func (c *Cluster) SaveObject(instance, object string, data []byte, done func(err
 	}
 	var f *fence
 	if c.others != nil {
-		if l := c.others.lease(instance); l != nil {
+		if l := c.others.holding(instance); l != nil {
 			f = l.objects.Load()
 		}
 		if f == nil {
