@@ -76,6 +76,7 @@ type crowd struct {
 	t       *testing.T
 	nodes   atomic.Pointer[[]string] // addresses of those that are alive
 	ledgers []*ledger
+	first   int           // its people's numbers are above this
 	pause   time.Duration // between two visitors
 	visitor atomic.Int64
 }
@@ -114,7 +115,7 @@ func (c *crowd) talk(ctx context.Context) {
 			go func() { // until ctx ends; talk waits
 				defer func() { done <- struct{}{} }()
 				for at := i + person + 1; ctx.Err() == nil; at++ {
-					c.visit(ctx, at, l, person+1)
+					c.visit(ctx, at, l, c.first+person+1)
 					<-time.After(c.pause)
 				}
 			}()
@@ -147,27 +148,31 @@ func (c *crowd) visit(ctx context.Context, at int, l *ledger, person int) {
 	}
 }
 
+// newest is the last id in each room that was acknowledged to this crowd.
+func (c *crowd) newest(ledgers []*ledger) []int {
+	ids := make([]int, len(ledgers))
+	for i, l := range ledgers {
+		l.mu.Lock()
+		for _, m := range l.lines {
+			if c.first < m.person && m.person <= c.first+visitors {
+				ids[i] = max(ids[i], m.id)
+			}
+		}
+		l.mu.Unlock()
+	}
+	return ids
+}
+
 // heard waits until something new was acknowledged in each room. It takes more
 // than the answers that may have been on the way.
 func (c *crowd) heard(what string, ledgers []*ledger) {
 	c.t.Helper()
-	newest := func(l *ledger) (id int) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, m := range l.lines {
-			id = max(id, m.id)
-		}
-		return id
-	}
-	before := make([]int, len(ledgers))
-	for i, l := range ledgers {
-		before[i] = newest(l)
-	}
+	before := c.newest(ledgers)
 	for end := time.Now().Add(3 * takeover); ; <-time.After(20 * time.Millisecond) {
 		waiting := ""
-		for i, l := range ledgers {
-			if newest(l) <= before[i]+2*visitors {
-				waiting += " " + l.room
+		for i, id := range c.newest(ledgers) {
+			if id <= before[i]+2*visitors {
+				waiting += " " + ledgers[i].room
 			}
 		}
 		if waiting == "" {

@@ -27,9 +27,10 @@ import (
 // patience is how long a script waits for something to happen.
 const patience = 15 * time.Second
 
-// TestMain lets scripts run this program as the command foyer.
+// TestMain lets scripts run this program as the command foyer, and TestNetworkCut
+// its way into a network.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"foyer": main})
+	testscript.Main(m, map[string]func(){"foyer": main, "foyer-way-in": wayIn})
 }
 
 // TestScript runs the scripts of testdata/script, each against servers of its

@@ -28,8 +28,9 @@ var keepAll = []string{envName("history") + "=10000000", envName("history-age") 
 // A victim is a server in a process of its own, to be killed.
 type victim struct {
 	cmd  *exec.Cmd
-	rtmp string        // its address, once it is ready
 	took time.Duration // from its start until it was ready
+
+	rtmp, http string // its addresses, once it is ready
 
 	ready chan error // whether it became ready; has room for the one answer
 	ended chan struct{}
@@ -43,11 +44,17 @@ func startVictim(name, data string, args []string) (*victim, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &victim{ready: make(chan error, 1), ended: make(chan struct{})}
-	v.cmd = exec.Command(self)
-	v.cmd.Args = append([]string{name, "serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0",
-		"--data=" + data, "--node=verify", "--log-format=json", "--log-level=info"}, args...)
-	v.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, envName("")) }), keepAll...)
+	cmd := exec.Command(self)
+	cmd.Args = []string{name}
+	return runVictim(cmd, data, args)
+}
+
+// runVictim is startVictim for a command that runs the program.
+func runVictim(cmd *exec.Cmd, data string, args []string) (*victim, error) {
+	v := &victim{cmd: cmd, ready: make(chan error, 1), ended: make(chan struct{})}
+	v.cmd.Args = append(append(v.cmd.Args, "serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0",
+		"--data="+data, "--node=verify", "--log-format=json", "--log-level=info"), args...)
+	v.cmd.Env = append(slices.DeleteFunc(v.cmd.Environ(), func(s string) bool { return strings.HasPrefix(s, envName("")) }), keepAll...)
 	out, err := v.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -74,6 +81,8 @@ func (v *victim) read(log *bufio.Scanner, began time.Time) {
 		switch {
 		case record.Msg == "listening" && record.Proto == "rtmp":
 			v.rtmp = "rtmp://" + record.Addr
+		case record.Msg == "listening" && record.Proto == "http":
+			v.http = "http://" + record.Addr
 		case record.Msg == "node started" && !started:
 			started, v.took = true, time.Since(began)
 			v.ready <- nil

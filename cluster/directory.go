@@ -54,14 +54,10 @@ type listing struct {
 // theirs is an entry of another node.
 type theirs struct {
 	entry []byte
-	rank  rank
+	Epoch float64 // of the entry: it changes when the room starts
+	since uint64  // the revision by which this node knew of that start first
 	heard time.Time
 }
-
-// rank tells which of two entries of a room is newer.
-type rank struct{ Epoch, Seq float64 }
-
-func (r rank) before(s rank) bool { return r.Epoch < s.Epoch || r.Epoch == s.Epoch && r.Seq < s.Seq }
 
 func newDirectory(c *Cluster, o *others) (*Directory, error) {
 	d := &Directory{
@@ -109,8 +105,8 @@ func nodeToken(node string) string {
 	return b.String()
 }
 
-// Put tells the others how a room of this node is: a JSON object whose numbers
-// epoch and seq tell which of two entries is newer. It is told within half a
+// Put tells the others how a room of this node is: a JSON object whose number
+// epoch changes when the room starts. It is told within half a
 // second, the newest only, and renewed until Delete. It does not block.
 func (d *Directory) Put(room string, entry []byte) { d.set(room, entry) }
 
@@ -346,7 +342,7 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 			case e == nil:
 				whole = time.Now()
 				d.setFresh(true)
-			case d.take(e.Key(), e.Value(), e.Operation()):
+			case d.take(e.Key(), e.Value(), e.Revision(), e.Operation()):
 				beat = time.Now()
 				d.mu.Lock()
 				d.heard = beat
@@ -366,7 +362,7 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 }
 
 // take takes an entry. It reports whether that was this node's sign of life.
-func (d *Directory) take(key string, entry []byte, op jetstream.KeyValueOp) (own bool) {
+func (d *Directory) take(key string, entry []byte, revision uint64, op jetstream.KeyValueOp) (own bool) {
 	node, room, ok := strings.Cut(key, ".")
 	if d.prefix == "$KV."+liveBucket+"."+node || !ok {
 		return !ok && d.prefix == "$KV."+liveBucket+"."+node
@@ -378,9 +374,12 @@ func (d *Directory) take(key string, entry []byte, op jetstream.KeyValueOp) (own
 		d.forget(room, node, op == jetstream.KeyValueDelete)
 		return false
 	}
-	t := theirs{entry: entry, heard: time.Now()}
-	if json.Unmarshal(entry, &t.rank) != nil {
+	t := theirs{entry: entry, since: revision, heard: time.Now()}
+	if json.Unmarshal(entry, &t) != nil {
 		return false // of a node that is not like us
+	}
+	if old, ok := d.theirs[room][node]; ok && old.Epoch == t.Epoch {
+		t.since = old.since
 	}
 	if d.theirs[room] == nil {
 		d.theirs[room] = make(map[string]theirs)
@@ -408,10 +407,12 @@ func (d *Directory) forget(room, node string, gone bool) {
 	}
 }
 
-// newest is the newest entry of a room, or none. The caller has mu.
+// newest is the entry of the node that started a room last, or none: by NATS's
+// order, since epochs are by the clocks of nodes, which may be wrong. The
+// caller has mu.
 func (d *Directory) newest(room string) (node string, best theirs) {
 	for n, t := range d.theirs[room] {
-		if best.entry == nil || best.rank.before(t.rank) || best.rank == t.rank && n < node {
+		if best.entry == nil || best.since < t.since {
 			node, best = n, t
 		}
 	}

@@ -119,14 +119,15 @@ func TestDirectoryNewestNodeWins(t *testing.T) {
 	e := startExternal(t)
 	a, b, c := e.node("a"), e.node("b"), e.node("c")
 	atC := watch(t, c)
-	a.Directory().Put("blue", report(1, 9))
-	b.Directory().Put("blue", report(2, 1))
-	eventually(t, "b's", atC.has(map[string]string{"blue": string(report(2, 1))}))
-	a.Directory().Put("blue", report(1, 10))
+	a.Directory().Put("blue", report(2, 9))
+	eventually(t, "a's", atC.has(map[string]string{"blue": string(report(2, 9))}))
+	b.Directory().Put("blue", report(1, 1))
+	eventually(t, "b's", atC.has(map[string]string{"blue": string(report(1, 1))}))
+	a.Directory().Put("blue", report(2, 10))
 	a.Directory().Put("mark", report(1, 1))
-	eventually(t, "still b's", atC.has(map[string]string{"blue": string(report(2, 1)), "mark": string(report(1, 1))}))
+	eventually(t, "still b's", atC.has(map[string]string{"blue": string(report(1, 1)), "mark": string(report(1, 1))}))
 	b.Directory().Delete("blue")
-	eventually(t, "a's again", atC.has(map[string]string{"blue": string(report(1, 10)), "mark": string(report(1, 1))}))
+	eventually(t, "a's again", atC.has(map[string]string{"blue": string(report(2, 10)), "mark": string(report(1, 1))}))
 }
 
 func TestDirectoryCutAndHealed(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // startNATS runs a NATS of its own, at that port; -1 is any.
@@ -297,4 +298,28 @@ func TestLimit(t *testing.T) {
 	r.Limit(0, 0)
 	mustSay(t, r, 41, 43)
 	checkPage(t, r, 38, -1, 50, []uint64{39, 40, 41, 42, 43}, true, false)
+}
+
+// A server that leads and hears of too few others can store nothing, whatever
+// else it says.
+func TestMajority(t *testing.T) {
+	for _, c := range []struct {
+		silent, others int
+		well           bool
+	}{{0, 0, true}, {0, 2, true}, {1, 2, true}, {2, 2, false}, {2, 4, true}, {3, 4, false}} {
+		g := &jetstream.ClusterInfo{Leader: "nats1"}
+		for i := range c.others {
+			r := &jetstream.PeerInfo{Active: time.Second}
+			if i < c.silent {
+				r.Active = time.Minute
+			}
+			g.Replicas = append(g.Replicas, r)
+		}
+		if err := majority(g); (err == nil) != c.well {
+			t.Errorf("%d of %d others are silent: %v", c.silent, c.others, err)
+		}
+	}
+	if err := majority(nil); err != nil {
+		t.Errorf("one server: %v", err)
+	}
 }

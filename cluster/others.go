@@ -16,7 +16,7 @@ import (
 
 // pingInterval is how often NATS is asked whether it is there. It is missed
 // when it does not answer twice.
-const pingInterval = 5 * time.Second
+const pingInterval = 2 * time.Second
 
 // pace is how fast nodes notice each other.
 type pace struct {

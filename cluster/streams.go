@@ -62,6 +62,9 @@ func (c *Cluster) ensureChat(ctx context.Context) (made time.Time, err error) {
 		return made, err
 	}
 	made = s.CachedInfo().Created
+	if err := majority(s.CachedInfo().Cluster); err != nil {
+		return made, err
+	}
 	is := s.CachedInfo().Config
 	limits := is.MaxMsgsPerSubject == cfg.MaxMsgsPerSubject && is.MaxAge == cfg.MaxAge
 	copies := c.wantCopies(chatStream, is.Replicas)
@@ -79,6 +82,29 @@ func (c *Cluster) ensureChat(ctx context.Context) (made time.Time, err error) {
 		return made, nil // as good as it can be
 	}
 	return made, err
+}
+
+// unheard is how long the NATS server that leads may hear nothing of another.
+// They speak every second.
+const unheard = 5 * time.Second
+
+// majority checks that the server that leads hears of so many others that it can
+// store something. One that is cut off from them goes on leading for a while,
+// and says that all is well.
+func majority(g *jetstream.ClusterInfo) error {
+	if g == nil {
+		return nil // it is one server only
+	}
+	silent := 0
+	for _, r := range g.Replicas {
+		if r.Active > unheard {
+			silent++
+		}
+	}
+	if 2*silent > len(g.Replicas) {
+		return fmt.Errorf("%s has heard nothing of the others for %v", g.Leader, unheard)
+	}
+	return nil
 }
 
 // blink is how long there may be no connection before the store is away.

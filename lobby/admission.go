@@ -33,7 +33,8 @@ func (l *Lobby) authenticate(client *server.Client, args amf.Args) (admit func()
 		return func() error { return server.Reject("Room name is not valid.") }
 	}
 	node, _ := amf.AsString(amf.Lookup(args.At(2), "node"))
-	return func() error { return l.join(client, userName, text(node, MaxNode)) }
+	epoch, _ := amf.AsNumber(amf.Lookup(args.At(2), "epoch"))
+	return func() error { return l.join(client, userName, text(node, MaxNode), epoch) }
 }
 
 // later leaves a client pending and runs admit after the wait.

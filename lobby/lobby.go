@@ -85,7 +85,7 @@ func (l *Lobby) OnConnect(client *server.Client, args amf.Args) error {
 }
 
 // join puts an authenticated room into roomList.
-func (l *Lobby) join(client *server.Client, userName, node string) error {
+func (l *Lobby) join(client *server.Client, userName, node string, epoch float64) error {
 	r, old := l.listed[userName], l.roomList[userName]
 	if r == nil && len(l.listed) >= MaxRooms {
 		return server.Reject("The lobby is full.")
@@ -95,8 +95,10 @@ func (l *Lobby) join(client *server.Client, userName, node string) error {
 	}
 	if r == nil {
 		r = &room{name: userName}
-	} else if node != r.node {
-		r.status = Status{} // what another process said is not true of this one
+	} else if node != r.node || 0 < epoch && epoch < r.status.Epoch {
+		// What another process said is not true of this one, nor is what it
+		// said before its clock was set back and it started again.
+		r.status = Status{}
 	}
 	r.node = node
 	l.roomList[userName], client.Data = client, r

@@ -112,6 +112,22 @@ func TestNameInUse(t *testing.T) {
 	}
 }
 
+// A room that starts again on a machine whose clock was set back is heard.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newLobby(t)
+		mustRoom(t, h, "blue", "n1").report(lobby.Status{Epoch: 9, Seq: 5, Users: 3})
+		time.Sleep(16 * time.Second) // it was killed
+		room := mustRoom(t, h, "blue", "n1")
+		if room.report(lobby.Status{Epoch: 1, Seq: 1, Users: 4}) {
+			t.Error("its report was ignored")
+		}
+		if e := must(t, h).entries()[0]; e.Users != 4 {
+			t.Errorf("got %+v", e)
+		}
+	})
+}
+
 func TestReplacedLinkIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newLobby(t)
