@@ -160,8 +160,8 @@ function showCard(card, name) {
   pictures.set(card.item, name, room.live && room.state === "live" && isHere(room) ? room.streams[0] ?? "" : "");
 }
 
-/** Whether this server has the room's pictures. @param {Entry} room */
-const isHere = ({ node, http }) => !http || !node || node === document.body.dataset.node;
+/** Whether this server has the room's pictures; one that has those of all names no node. @param {Entry} room */
+const isHere = ({ node, http }) => !http || !node || ["", node].includes(document.body.dataset.node ?? "");
 
 function tellCounts() {
   const sure = [...rooms.values()].filter((room) => room.state !== "stale"); // who is in the others nobody knows
