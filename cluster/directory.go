@@ -45,8 +45,9 @@ type Directory struct {
 // listing is an entry of this node.
 type listing struct {
 	room  string
-	entry []byte // nil: gone
-	sent  time.Time
+	entry []byte    // nil: gone
+	news  bool      // entry was not put yet
+	sent  time.Time // the last news: a renewal does not delay the next
 	due   time.Time // when it is put next
 	index int       // in the queue
 }
@@ -125,13 +126,13 @@ func (d *Directory) set(room string, entry []byte) {
 	case l == nil && entry == nil:
 		return
 	case l == nil:
-		l = &listing{room: room, entry: entry, due: now}
+		l = &listing{room: room, entry: entry, news: true, due: now}
 		d.own[room] = l
 		heap.Push(&d.queue, l)
 	case bytes.Equal(entry, l.entry):
 		return
 	default:
-		l.entry = entry
+		l.entry, l.news = entry, true
 		d.hasten(l, l.sent.Add(d.o.pace.gap))
 	}
 	if entry == nil {
@@ -243,7 +244,9 @@ func (d *Directory) flush() time.Duration {
 			delete(d.own, l.room)
 			continue
 		}
-		l.sent, l.due = now, now.Add(jitter(d.o.pace.refresh))
+		if l.due = now.Add(jitter(d.o.pace.refresh)); l.news {
+			l.news, l.sent = false, now
+		}
 		heap.Fix(&d.queue, 0)
 	}
 	wait := d.o.pace.refresh
