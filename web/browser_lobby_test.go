@@ -265,7 +265,17 @@ func testLobbyThousand(t *testing.T, browser context.Context) {
 	b := newTab(t, browser, h)
 	b.open("/")
 	b.waitText("h1", "4500 people in 1000 rooms")
-	b.wait(`document.querySelectorAll(".card").length === 1000`)
+	// Those that can be seen soon are on the page, and say which of all they are.
+	b.wait(`document.querySelectorAll(".card").length === 120`)
+	b.wait(`[...document.querySelectorAll(".card")].every((c, i) => c.ariaPosInSet === String(i + 1) && c.ariaSetSize === "1000")`)
+	b.waitText(".rooms-more", "880 more rooms")
+	eval[bool](b, `(document.querySelector(".card:last-child").scrollIntoView(), true)`)
+	b.wait(`document.querySelectorAll(".card").length === 240 && document.querySelector(".card:last-child").dataset.name === "room760"`)
+	eval[bool](b, `(scrollTo(0, 0), true)`)
+	b.script(`await new Promise((r) => setTimeout(r, 100));`) // what is out of sight again does not grow
+	eval[bool](b, `(document.querySelector(".rooms-more button").focus({ preventScroll: true }), document.activeElement.click(), true)`)
+	b.wait(`document.activeElement.closest(".card")?.ariaPosInSet === "241"`) // goes on where the list went on
+	eval[bool](b, `(document.activeElement.blur(), true)`)
 	slow := b.script(`let worst = 0;
 		const observer = new PerformanceObserver((list) => { for (const e of list.getEntries()) worst = Math.max(worst, e.duration); });
 		observer.observe({ type: "longtask" });
@@ -279,4 +289,5 @@ func testLobbyThousand(t *testing.T, browser context.Context) {
 	t.Logf("longest task while searching 1,000 rooms: %s ms", slow)
 	b.fill("#q", "room 999")
 	b.waitNames("room999")
+	b.wait(`document.querySelector(".rooms-more").hidden`)
 }
