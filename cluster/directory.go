@@ -47,7 +47,7 @@ type listing struct {
 	room  string
 	entry []byte    // nil: gone
 	news  bool      // entry was not put yet
-	sent  time.Time // the last news: a renewal does not delay the next
+	paid  time.Time // until when the news that were put are enough: one may be ahead, a renewal is none
 	due   time.Time // when it is put next
 	index int       // in the queue
 }
@@ -112,7 +112,8 @@ func nodeToken(node string) string {
 
 // Put tells the others how a room of this node is: a JSON object whose numbers
 // epoch and seq tell which of two entries is newer. It is told within half a
-// second, the newest only, and renewed until Delete. It does not block.
+// second, after a quiet one at once, the newest only, and renewed until Delete.
+// It does not block.
 func (d *Directory) Put(room string, entry []byte) { d.set(room, entry) }
 
 // Delete tells the others that a room is gone from this node. It does not block.
@@ -133,7 +134,7 @@ func (d *Directory) set(room string, entry []byte) {
 		return
 	default:
 		l.entry, l.news = entry, true
-		d.hasten(l, l.sent.Add(d.o.pace.gap))
+		d.hasten(l, l.paid.Add(-d.o.pace.gap))
 	}
 	if entry == nil {
 		d.hasten(l, now)
@@ -245,7 +246,10 @@ func (d *Directory) flush() time.Duration {
 			continue
 		}
 		if l.due = now.Add(jitter(d.o.pace.refresh)); l.news {
-			l.news, l.sent = false, now
+			if l.news = false; l.paid.Before(now) {
+				l.paid = now
+			}
+			l.paid = l.paid.Add(d.o.pace.gap)
 		}
 		heap.Fix(&d.queue, 0)
 	}
