@@ -28,7 +28,8 @@ var keepAll = []string{envName("history") + "=10000000", envName("history-age") 
 // A victim is a server in a process of its own, to be killed.
 type victim struct {
 	cmd  *exec.Cmd
-	rtmp string        // its address, once it is ready
+	rtmp string // its addresses, once it is ready
+	http string
 	took time.Duration // from its start until it was ready
 
 	ready chan error // whether it became ready; has room for the one answer
@@ -74,6 +75,8 @@ func (v *victim) read(log *bufio.Scanner, began time.Time) {
 		switch {
 		case record.Msg == "listening" && record.Proto == "rtmp":
 			v.rtmp = "rtmp://" + record.Addr
+		case record.Msg == "listening" && record.Proto == "http":
+			v.http = "http://" + record.Addr
 		case record.Msg == "node started" && !started:
 			started, v.took = true, time.Since(began)
 			v.ready <- nil
