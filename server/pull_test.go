@@ -106,6 +106,15 @@ func TestOnePullForAll(t *testing.T) {
 		if len(a.guests) != many+1 {
 			t.Errorf("the owner's application knows %d clients", len(a.guests))
 		}
+		sum := func(node string) (all int) {
+			for _, n := range s.hosts[node].Stats().Clients["app"] {
+				all += n
+			}
+			return all - s.hosts[node].Stats().OfNodes["app"]
+		}
+		if atA, atB, of := sum("a"), sum("b"), s.hosts["a"].Stats().OfNodes["app"]; atA != 1 || atB != many || of != many {
+			t.Errorf("a counts %d people, b %d; %d connections of nodes", atA, atB, of)
+		}
 		second := show(out, 80)
 		for _, w := range all {
 			if got := w.pictures(); !slices.Equal(got, []string{first, second}) {
