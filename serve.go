@@ -211,12 +211,16 @@ func (n *node) build() {
 		}
 		n.handleRooms(func() server.Application { return room.New(cfg) })
 	}
-	n.pages = web.New(web.Config{
+	pages := web.Config{
 		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
 		Backup: n.backup, Forget: n.forget, Store: n.storeStats,
-	})
+	}
+	if n.several() {
+		pages.Nodes = n.store
+	}
+	n.pages = web.New(pages)
 	n.web = &http.Server{
 		Handler:           n.pages,
 		ReadHeaderTimeout: 10 * time.Second,

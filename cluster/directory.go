@@ -45,8 +45,9 @@ type Directory struct {
 // listing is an entry of this node.
 type listing struct {
 	room  string
-	entry []byte // nil: gone
-	sent  time.Time
+	entry []byte    // nil: gone
+	news  bool      // entry was not put yet
+	paid  time.Time // until when the news that were put are enough: one may be ahead, a renewal is none
 	due   time.Time // when it is put next
 	index int       // in the queue
 }
@@ -106,8 +107,9 @@ func nodeToken(node string) string {
 }
 
 // Put tells the others how a room of this node is: a JSON object whose number
-// epoch changes when the room starts. It is told within half a
-// second, the newest only, and renewed until Delete. It does not block.
+// epoch changes when the room starts. It is told within half a second, after a
+// quiet one at once, the newest only, and renewed until Delete. It does not
+// block.
 func (d *Directory) Put(room string, entry []byte) { d.set(room, entry) }
 
 // Delete tells the others that a room is gone from this node. It does not block.
@@ -121,14 +123,14 @@ func (d *Directory) set(room string, entry []byte) {
 	case l == nil && entry == nil:
 		return
 	case l == nil:
-		l = &listing{room: room, entry: entry, due: now}
+		l = &listing{room: room, entry: entry, news: true, due: now}
 		d.own[room] = l
 		heap.Push(&d.queue, l)
 	case bytes.Equal(entry, l.entry):
 		return
 	default:
-		l.entry = entry
-		d.hasten(l, l.sent.Add(d.o.pace.gap))
+		l.entry, l.news = entry, true
+		d.hasten(l, l.paid.Add(-d.o.pace.gap))
 	}
 	if entry == nil {
 		d.hasten(l, now)
@@ -239,7 +241,12 @@ func (d *Directory) flush() time.Duration {
 			delete(d.own, l.room)
 			continue
 		}
-		l.sent, l.due = now, now.Add(jitter(d.o.pace.refresh))
+		if l.due = now.Add(jitter(d.o.pace.refresh)); l.news {
+			if l.news = false; l.paid.Before(now) {
+				l.paid = now
+			}
+			l.paid = l.paid.Add(d.o.pace.gap)
+		}
 		heap.Fix(&d.queue, 0)
 	}
 	wait := d.o.pace.refresh

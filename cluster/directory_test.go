@@ -68,6 +68,49 @@ func (v *view) renewals(room string) int {
 
 func report(epoch, seq int) []byte { return fmt.Appendf(nil, `{"epoch":%d,"seq":%d}`, epoch, seq) }
 
+// A renewal does not delay the next news.
+func TestDirectoryRenewal(t *testing.T) {
+	t.Parallel()
+	p := hurried
+	p.gap, p.refresh = 3*time.Second, 200*time.Millisecond
+	e := startExternal(t)
+	a, b := e.nodeAt(&p, "a"), e.nodeAt(&p, "b")
+	at := watch(t, b)
+	a.Directory().Put("blue", report(1, 1))
+	eventually(t, "b hears of blue", at.has(map[string]string{"blue": string(report(1, 1))}))
+	first := time.Now()
+	eventually(t, "blue is renewed for longer than that", func() bool { return time.Since(first) > p.gap && at.renewals("blue") > 4 })
+	began := time.Now()
+	a.Directory().Put("blue", report(1, 2))
+	eventually(t, "b hears the news", at.has(map[string]string{"blue": string(report(1, 2))}))
+	if took := time.Since(began); took > p.gap/2 {
+		t.Errorf("news took %v after a renewal", took)
+	}
+}
+
+// One piece of news may be ahead; those after it keep the pace.
+func TestDirectoryPace(t *testing.T) {
+	t.Parallel()
+	p := hurried
+	p.gap, p.refresh, p.live = 4*time.Second, 10*time.Second, 30*time.Second
+	e := startExternal(t)
+	a, b := e.nodeAt(&p, "a"), e.nodeAt(&p, "b")
+	at := watch(t, b)
+	tell := func(seq int) (took time.Duration) {
+		began := time.Now()
+		a.Directory().Put("blue", report(1, seq))
+		eventually(t, "b hears it", at.has(map[string]string{"blue": string(report(1, seq))}))
+		return time.Since(began)
+	}
+	tell(1) // with what a start takes
+	if took := tell(2); took > p.gap/2 {
+		t.Errorf("the second news took %v", took)
+	}
+	if took := tell(3); took < p.gap/4 {
+		t.Errorf("the third news took %v", took)
+	}
+}
+
 func TestDirectory(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)

@@ -18,5 +18,5 @@
 // only its node's monotonic clock and NATS say when. What a former
 // owner still writes is refused, chat and values alike (fence.go). The nodes
 // know each other's rooms from a bucket that everybody renews (directory.go),
-// and tell each other things (bus.go).
+// and tell and ask each other things (bus.go).
 package cluster

@@ -133,6 +133,34 @@ func (n *nodes) newNode(t *testing.T) (*server.Host, *place) {
 	return h, p
 }
 
+// What other nodes hear does not wait for the lobby's own publishing: it would
+// wait for theirs once more.
+func TestSharedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := new(nodes)
+		a, p := n.newNode(t)
+		blue, red := mustRoom(t, a, "blue", "n1"), mustRoom(t, a, "red", "n1")
+		for i := range 3 {
+			for name, r := range map[string]*peer{"blue": blue, "red": red} {
+				r.report(lobby.Status{Epoch: 1, Seq: float64(i + 1), Users: i + 5, Node: "n1"})
+				synctest.Wait()
+				var e lobby.Entry
+				if err := json.Unmarshal(p.entries[name], &e); err != nil || e.Users != i+5 {
+					t.Errorf("report %d of %s: shared is %+v, %v", i, name, e, err)
+				}
+			}
+		}
+		if puts := p.puts; puts < 6 {
+			t.Errorf("%d puts", puts)
+		}
+		red.client.Leave(rtmp.ErrGoodbye)
+		synctest.Wait()
+		if p.entries["red"] != nil {
+			t.Error("red is gone, and shared still")
+		}
+	})
+}
+
 func TestRoomsOfOtherNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(nodes)

@@ -152,9 +152,11 @@ func (l *Lobby) expire(r *room) {
 }
 
 // touch notes that r changed. The first change is published at once, what
-// follows within PublishInterval together after it.
+// follows within PublishInterval together after it. The lobbies of other nodes
+// publish by a clock of their own and do not wait for that of this one.
 func (l *Lobby) touch(r *room) {
 	l.dirty[r.name] = true
+	l.share(r.name)
 	if l.publisher == nil {
 		l.publish()
 	}
@@ -172,7 +174,6 @@ func (l *Lobby) publish() {
 		} else {
 			l.object.Remove(name)
 		}
-		l.share(name)
 	}
 	clear(l.dirty)
 	l.publisher = l.in.After(PublishInterval, l.publish)

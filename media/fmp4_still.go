@@ -49,21 +49,26 @@ func (s *Still) Same(t *Still) bool {
 var ErrNoPicture = errors.New("media: no key frame to show")
 
 // LastKeyFrame returns the key frame that players of the stream begin with. If
-// there is none yet, it waits; ErrNoPicture when the stream ends, or ctx.
+// there is none yet, it waits, until the stream ends or ctx: then it is ErrNoPicture.
 func LastKeyFrame(ctx context.Context, stream *relay.Stream) (*Still, error) {
 	w := &stillWatch{found: make(chan *Still, 1)}
 	w.remux = NewRemuxer(func(Segment) {})
 	w.remux.absent[audioLane] = true // it is not waited for
 	stream.Join(w)
 	defer stream.Leave(w)
+	var s *Still
 	select {
-	case s := <-w.found:
-		if s != nil {
-			return s, nil
+	case s = <-w.found: // there already, even if ctx has ended
+	default:
+		select {
+		case s = <-w.found:
+		case <-ctx.Done():
 		}
-	case <-ctx.Done():
 	}
-	return nil, ErrNoPicture
+	if s == nil {
+		return nil, ErrNoPicture
+	}
+	return s, nil
 }
 
 // stillWatch is a [relay.Player] that looks for one key frame.

@@ -90,6 +90,9 @@ func TestLastKeyFrame(t *testing.T) {
 		if again, _ := still.MP4(); err != nil || &again[0] != &first[0] {
 			t.Errorf("made twice, or %v", err)
 		}
+		if now, err := LastKeyFrame(ctx, stream); err != nil || !now.Same(still) || ctx.Err() == nil {
+			t.Errorf("without time to wait: %v, %v", err, ctx.Err())
+		}
 		stream.Unpublish()
 		stream.Publish()
 		time.AfterFunc(time.Second, stream.Unpublish)

@@ -24,6 +24,7 @@ type link struct {
 	seq       float64
 	interval  time.Duration // what the lobby asked for
 	reported  time.Time     // when the last report went out
+	told      time.Time     // when the last one did that carried news
 	reporter  *time.Timer   // sends the next one
 	soon      bool          // which carries news
 	attempts  int           // failed ones, in a row
@@ -73,14 +74,15 @@ func (r *Room) complain(info *rtmp.StatusError) {
 	r.log.Warn("lobby trouble", "lobby", r.cfg.Lobby, "code", info.Code, "err", info.Description)
 }
 
-// changed reports soon: at once, or when ReportPause has passed.
+// changed reports soon: at once, or when ReportPause has passed since the last
+// news. A report that had to come anyway holds nothing up.
 func (r *Room) changed() {
 	l := &r.link
 	if l.soon {
 		return
 	}
 	l.soon = true
-	r.reportIn(max(0, time.Until(l.reported.Add(ReportPause))))
+	r.reportIn(max(0, time.Until(l.told.Add(ReportPause))))
 }
 
 func (r *Room) reportIn(d time.Duration) {
@@ -94,12 +96,15 @@ func (r *Room) reportIn(d time.Duration) {
 // nothing: the whole state goes out when there is one again.
 func (r *Room) report() {
 	l := &r.link
+	news := l.soon
 	l.soon = false
 	if r.lobbyNC == nil || !r.lobbyNC.IsConnected() {
 		return
 	}
 	l.seq++
-	l.reported = time.Now()
+	if l.reported = time.Now(); news {
+		l.told = l.reported
+	}
 	r.lobbyNC.Call(lobby.MethodReport, r.reportTaken, r.status().Value())
 	r.reportIn(r.reportPause())
 }

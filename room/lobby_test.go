@@ -170,6 +170,14 @@ func TestReportsOfAQuietRoom(t *testing.T) {
 		if e := entry(t, lobbies); e.State != lobby.StateLive || e.Activity >= before.Activity {
 			t.Errorf("got %+v", e)
 		}
+		for seq := entry(t, lobbies).Seq; entry(t, lobbies).Seq == seq; {
+			time.Sleep(100 * time.Millisecond)
+		}
+		seq := entry(t, lobbies).Seq
+		spectate(t, rooms)
+		if e := entry(t, lobbies); e.Seq != seq+1 || e.Spectators != 1 {
+			t.Errorf("a change waits for the report before it, which had no news: %+v", e)
+		}
 	})
 }
 

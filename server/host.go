@@ -62,6 +62,7 @@ type application struct {
 
 	accepted, rejected, disconnected atomic.Uint64
 	clients                          [len(protocols)]atomic.Int64
+	ofNodes                          atomic.Int64 // of clients
 }
 
 // Handle names an application: new makes the Application of each instance.

@@ -106,6 +106,15 @@ func TestOnePullForAll(t *testing.T) {
 		if len(a.guests) != many+1 {
 			t.Errorf("the owner's application knows %d clients", len(a.guests))
 		}
+		sum := func(node string) (all int) {
+			for _, n := range s.hosts[node].Stats().Clients["app"] {
+				all += n
+			}
+			return all - s.hosts[node].Stats().OfNodes["app"]
+		}
+		if atA, atB, of := sum("a"), sum("b"), s.hosts["a"].Stats().OfNodes["app"]; atA != 1 || atB != many || of != many {
+			t.Errorf("a counts %d people, b %d; %d connections of nodes", atA, atB, of)
+		}
 		second := show(out, 80)
 		for _, w := range all {
 			if got := w.pictures(); !slices.Equal(got, []string{first, second}) {
@@ -297,5 +306,37 @@ func TestTooManyPulls(t *testing.T) {
 		}
 		c.Leave(rtmp.ErrGoodbye)
 		goodbye(one)
+	})
+}
+
+// TestStreamHere: to ask what is here brings nothing here.
+func TestStreamHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, "a", "b")
+		defer s.close()
+		check := func(node string, here bool, where string) {
+			t.Helper()
+			if stream, at := s.hosts[node].StreamHere(t.Context(), "app/x", "live"); (stream != nil) != here || at != where {
+				t.Errorf("at %s: %v at %q, want %v at %q", node, stream, at, here, where)
+			}
+		}
+		check("b", false, "")
+		publisher, out := s.publish("a", "live?key=secret")
+		show(out, 40)
+		check("a", true, "")
+		check("b", false, "a")
+		if n := s.hosts["b"].Stats().Instances["app"]; n != 0 {
+			t.Errorf("%d instances at b", n)
+		}
+		visitor := mustDial(t, &s.net, "rtmp://b/app/x")
+		check("b", false, "a")
+		w := s.watch("b", "live")
+		check("b", true, "")
+		visitor.Close(nil)
+		w.caller.Close(nil)
+		publisher.Close(nil)
+		<-publisher.ended
+		time.Sleep(pullLinger + time.Second)
+		check("a", false, "")
 	})
 }

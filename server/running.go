@@ -10,34 +10,34 @@ import (
 // node. It starts nothing.
 func (h *Host) Running(instance string) bool {
 	in, away := h.find(context.Background(), instance)
-	return in != nil || away
+	return in != nil || away != nil
 }
 
 // find looks for an instance: in when there is one of that name here, away when
 // another node is known to run it.
-func (h *Host) find(ctx context.Context, instance string) (in *Instance, away bool) {
+func (h *Host) find(ctx context.Context, instance string) (in *Instance, away *ElsewhereError) {
 	name, _ := clean(instance)
 	h.mu.Lock()
 	a, short := h.resolveLocked(name)
 	if a == nil {
 		h.mu.Unlock()
-		return nil, false
+		return nil, nil
 	}
 	in = h.instances[a.name+"/"+short]
 	h.mu.Unlock()
 	if in != nil || !a.claimed || h.Places == nil {
-		return in, false
+		return in, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	return nil, h.Places.Find(ctx, a.name+"/"+short) != nil
+	return nil, h.Places.Find(ctx, a.name+"/"+short)
 }
 
 // reach returns the instance of that name, which may be a tunnel to the node
 // that runs it; nil when nobody does. It blocks until it has started.
 func (h *Host) reach(ctx context.Context, instance string) *Instance {
 	in, away := h.find(ctx, instance)
-	if away {
+	if away != nil {
 		in, _ = h.instance(instance, false)
 	}
 	if in == nil {
@@ -52,6 +52,32 @@ func (h *Host) reach(ctx context.Context, instance string) *Instance {
 		return nil
 	}
 	return in
+}
+
+// StreamHere is the stream of that public name that somebody publishes now in
+// an instance ("room/blue"), if its pictures come to this node anyway. If not,
+// node is who runs the instance, "" when that is this one or nobody. Unlike
+// Stream it starts nothing, brings nothing here, and waits for no start.
+func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.Stream, node string) {
+	in, away := h.find(ctx, instance)
+	if away != nil {
+		return nil, away.Node
+	}
+	if in == nil {
+		return nil, ""
+	}
+	select {
+	case <-in.started:
+	default:
+		return nil, ""
+	}
+	if in.startErr != nil {
+		return nil, ""
+	}
+	if s = in.published(name); s == nil && in.tunnel != nil {
+		node = in.tunnel.owner.Node
+	}
+	return s, node
 }
 
 // Stream is the stream that the client plays under that public name, published

@@ -6,6 +6,7 @@ import "maps"
 type Stats struct {
 	Instances                        map[string]int            // by application
 	Clients                          map[string]map[string]int // by application, protocol ("rtmp", "rtmps", "ws", "wss")
+	OfNodes                          map[string]int            // by application: those of Clients that other nodes have connected, each for one of theirs
 	Accepted, Rejected, Disconnected map[string]uint64         // by application; totals
 	Calls, BytesIn, BytesOut         uint64                    // totals; bytes of RTMP
 }
@@ -19,6 +20,9 @@ func (a *application) count(c *Client, n int64) {
 		i++
 	}
 	a.clients[i].Add(n)
+	if c.req.node != fromVisitor {
+		a.ofNodes.Add(n)
+	}
 }
 
 // Stats reads the figures.
@@ -34,7 +38,7 @@ func (h *Host) Stats() Stats {
 	}
 	h.mu.Unlock()
 
-	s.Clients = make(map[string]map[string]int)
+	s.Clients, s.OfNodes = make(map[string]map[string]int), make(map[string]int)
 	s.Accepted, s.Rejected, s.Disconnected = make(map[string]uint64), make(map[string]uint64), make(map[string]uint64)
 	for name, a := range apps {
 		s.Clients[name] = make(map[string]int)
@@ -43,6 +47,7 @@ func (h *Host) Stats() Stats {
 				s.Clients[name][protocols[i]] = n
 			}
 		}
+		s.OfNodes[name] = int(a.ofNodes.Load())
 		s.Accepted[name] = a.accepted.Load()
 		s.Rejected[name] = a.rejected.Load()
 		s.Disconnected[name] = a.disconnected.Load()

@@ -309,14 +309,20 @@ func (h *Host) Stream(instance, name string) *relay.Stream {
 	if in.tunnel != nil {
 		return in.tunnel.stream(name)
 	}
+	return in.published(name)
+}
+
+// published is the stream of that name that somebody publishes now, and whose
+// pictures are at this node; or nil. Not for the instance goroutine.
+func (in *Instance) published(name string) *relay.Stream {
 	found := make(chan *relay.Stream, 1)
 	if !in.post(func() {
 		s := in.streams[name]
-		if s == nil || s.publisher == nil {
-			found <- nil
+		if s != nil && (s.publisher != nil || s.pull != nil && s.relay.Live()) {
+			found <- s.relay
 			return
 		}
-		found <- s.relay
+		found <- nil
 	}) {
 		return nil
 	}

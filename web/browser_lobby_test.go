@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -184,7 +185,7 @@ type far struct {
 func (far) Put(string, []byte) {}
 func (far) Delete(string)      {}
 func (f far) Watch(changed func(string, []byte), fresh func(bool)) (stop func()) {
-	changed("blue", []byte(`{"name":"blue","state":"live","title":"Far and blue","users":3,"node":"two"}`))
+	changed("blue", []byte(`{"name":"blue","state":"live","title":"Far and blue","users":3,"node":"two","http":"http://two.example/room/blue","live":true,"streams":["main"]}`))
 	fresh(true)
 	f.fresh <- fresh
 	return func() {}
@@ -203,11 +204,40 @@ func testLobbyOutOfSight(t *testing.T, browser context.Context) {
 	b.open("/")
 	b.waitText(".link-state", "Live")
 	b.waitText(".card-title", "Far and blue")
+	if n := eval[int](b, farAsked); n != 0 {
+		t.Errorf("asked %d times for a picture that nobody here has", n)
+	}
 	fresh := <-f.fresh
 	fresh(false)
 	b.wait(`/^Other servers are out of reach: their rooms are as of [1-9]\d* s ago$/.test(document.querySelector(".link-state").textContent)`)
 	fresh(true)
 	b.waitText(".link-state", "Live")
+}
+
+// farAsked is how often the page has asked for the picture of far's room.
+const farAsked = `performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/live/blue/main.mp4")).length`
+
+// mute is other nodes that do not answer.
+type mute struct{}
+
+func (mute) Ask(context.Context, string, string, []byte) ([]byte, error) { return nil, io.EOF }
+func (mute) Answer(string, func([]byte) []byte) (stop func(), err error) { return func() {}, nil }
+
+// The page asks its server for the pictures of other nodes' rooms, when that
+// asks the nodes. Without a picture the card is one.
+func testLobbyFarPicture(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.stopHost()
+	h.far, h.near = far{make(chan func(bool), 1)}, mute{}
+	h.startHost()
+	h.stopWeb()
+	h.startWeb()
+	b := newTab(t, browser, h)
+	b.expect("Failed to load resource: the server responded with a status of 404")
+	b.open("/")
+	b.waitText(".card-title", "Far and blue")
+	b.wait(farAsked + ` > 0 && document.querySelector(".card-picture") !== null`)
+	b.wait(`document.querySelector(".card-picture").childElementCount === 0`)
 }
 
 func testLobbyOrder(t *testing.T, browser context.Context) {
@@ -235,7 +265,17 @@ func testLobbyThousand(t *testing.T, browser context.Context) {
 	b := newTab(t, browser, h)
 	b.open("/")
 	b.waitText("h1", "4500 people in 1000 rooms")
-	b.wait(`document.querySelectorAll(".card").length === 1000`)
+	// Those that can be seen soon are on the page, and say which of all they are.
+	b.wait(`document.querySelectorAll(".card").length === 120`)
+	b.wait(`[...document.querySelectorAll(".card")].every((c, i) => c.ariaPosInSet === String(i + 1) && c.ariaSetSize === "1000")`)
+	b.waitText(".rooms-more", "880 more rooms")
+	eval[bool](b, `(document.querySelector(".card:last-child").scrollIntoView(), true)`)
+	b.wait(`document.querySelectorAll(".card").length === 240 && document.querySelector(".card:last-child").dataset.name === "room760"`)
+	eval[bool](b, `(scrollTo(0, 0), true)`)
+	b.script(`await new Promise((r) => setTimeout(r, 100));`) // what is out of sight again does not grow
+	eval[bool](b, `(document.querySelector(".rooms-more button").focus({ preventScroll: true }), document.activeElement.click(), true)`)
+	b.wait(`document.activeElement.closest(".card")?.ariaPosInSet === "241"`) // goes on where the list went on
+	eval[bool](b, `(document.activeElement.blur(), true)`)
 	slow := b.script(`let worst = 0;
 		const observer = new PerformanceObserver((list) => { for (const e of list.getEntries()) worst = Math.max(worst, e.duration); });
 		observer.observe({ type: "longtask" });
@@ -249,4 +289,5 @@ func testLobbyThousand(t *testing.T, browser context.Context) {
 	t.Logf("longest task while searching 1,000 rooms: %s ms", slow)
 	b.fill("#q", "room 999")
 	b.waitNames("room999")
+	b.wait(`document.querySelector(".rooms-more").hidden`)
 }

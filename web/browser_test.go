@@ -44,6 +44,7 @@ func TestBrowser(t *testing.T) {
 		{"lobby without script", testLobbyWithoutScript},
 		{"lobby stale", testLobbyStale},
 		{"lobby out of sight", testLobbyOutOfSight},
+		{"lobby far picture", testLobbyFarPicture},
 		{"lobby order", testLobbyOrder},
 		{"lobby thousand", testLobbyThousand},
 		{"join and talk", testJoinAndTalk},

@@ -24,7 +24,8 @@
 // segment and the fragments. A stream is remuxed once for all its viewers
 // (remux.go), and each fragment becomes a whole frame once. A viewer is a client
 // of the room; one of a room that does not run waits, and does not start it.
-// /live/ROOM/STREAM.mp4 is the last key frame.
+// /live/ROOM/STREAM.mp4 is the last key frame (pictures.go). The node that runs the
+// room is asked for it ([Nodes]), unless its pictures come to this one anyway.
 //
 // # Everything else
 //

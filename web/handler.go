@@ -37,6 +37,9 @@ type Config struct {
 	// read, and says where a copy is; "" when there is nothing wrong with it.
 	Forget func(ctx context.Context, room string) (copy string, err error)
 
+	// Nodes asks other nodes for the pictures of their rooms; nil: only those of this node are shown.
+	Nodes Nodes
+
 	// StreamKey is the publishing key of a room; nil means that nobody publishes.
 	StreamKey func(room string) string
 }
@@ -52,7 +55,8 @@ type Handler struct {
 
 	backing  atomic.Bool // a backup is being made
 	remuxes  *remuxes
-	pictures pictures
+	pictures *pictures
+	unasked  func() // ends the answers to other nodes
 	films    *films
 }
 
@@ -65,7 +69,8 @@ func New(cfg Config) *Handler {
 	h.bridge = newBridge(cfg.Host, h.log)
 	h.remuxes = newRemuxes(func(stream string, err error) { h.log.Error("remux failed", "stream", stream, "err", err) })
 	h.live = newLiveStreams(h)
-	h.films = newFilms()
+	h.films, h.pictures = newFilms(), newPictures()
+	h.answerNodes()
 	h.assets = newAssets(cfg.Assets)
 	h.routes()
 	return h
@@ -142,10 +147,25 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// answerNodes lets other nodes ask.
+func (h *Handler) answerNodes() {
+	h.unasked = func() {}
+	if h.cfg.Nodes == nil {
+		return
+	}
+	stop, err := h.cfg.Nodes.Answer(askPicture, h.answerPicture)
+	if err != nil {
+		h.log.Error("pictures not given to other nodes", "err", err)
+		return
+	}
+	h.unasked = stop
+}
+
 // Close ends all sockets, which an [http.Server] does not know of once they
 // are upgraded, and what viewers share, and returns when they have ended. New
 // ones are refused.
 func (h *Handler) Close() {
+	h.unasked()
 	h.live.close()
 	h.remuxes.close()
 	h.bridge.close()

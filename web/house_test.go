@@ -31,6 +31,7 @@ type house struct {
 	rtmp string          // address
 	http string          // address, the same after a restart
 	far  lobby.Directory // the rooms of other nodes; nil: none
+	near web.Nodes       // asks other nodes, for the next startWeb; nil: there are none
 
 	memory *room.Memory // of the rooms; nil: they forget when the host stops
 
@@ -103,7 +104,7 @@ func (h *house) startWeb() {
 	h.t.Helper()
 	ln := h.listen(h.http)
 	h.http = ln.Addr().String()
-	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey, Recorder: h.recorder})
+	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey, Recorder: h.recorder, Nodes: h.near})
 	srv := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(h.log().Handler(), slog.LevelDebug)}
 	served := make(chan struct{})
 	go func() { // ends with srv; stopWeb waits for it

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -17,8 +18,10 @@ import (
 
 // twoNodes is where the rooms of two nodes run: at the first that claims them.
 type twoNodes struct {
-	mu    sync.Mutex
-	owner map[string]*nodeOfTwo
+	mu      sync.Mutex
+	owner   map[string]*nodeOfTwo
+	answers map[string]func([]byte) []byte // by node; nil: it does not answer
+	asked   int
 }
 
 type nodeOfTwo struct {
@@ -49,9 +52,41 @@ func (n *nodeOfTwo) Find(_ context.Context, instance string) *server.ElsewhereEr
 	return nil
 }
 
+// Ask is as over NATS: who is gone is known at once, who stands still is not.
+func (n *nodeOfTwo) Ask(ctx context.Context, node, _ string, question []byte) ([]byte, error) {
+	n.mu.Lock()
+	f, ok := n.answers[node]
+	n.asked++
+	n.mu.Unlock()
+	switch {
+	case !ok:
+		return nil, errors.New("nobody answers")
+	case f == nil:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return f(question), nil
+}
+
+func (n *nodeOfTwo) Answer(_ string, f func([]byte) []byte) (stop func(), err error) {
+	n.answer(n.name, f)
+	return func() { n.answer(n.name, nil) }, nil
+}
+
+func (n *twoNodes) answer(node string, f func([]byte) []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.answers[node] = f
+}
+
+func newTwoNodes() *twoNodes {
+	return &twoNodes{owner: make(map[string]*nodeOfTwo), answers: make(map[string]func([]byte) []byte)}
+}
+
 func newNode(t *testing.T, all *twoNodes, name string) *studio {
 	n := &nodeOfTwo{twoNodes: all, name: name}
-	s := newStudio(t, func(h *server.Host, _ *Config) {
+	s := newStudio(t, func(h *server.Host, cfg *Config) {
+		cfg.Nodes = n
 		h.Places, h.NodeSecret = n, "among nodes"
 		h.HandleClaimed("room", func() server.Application {
 			return room.New(room.Config{Takeover: true, StreamKey: func(string) string { return "k" }})
@@ -64,7 +99,7 @@ func newNode(t *testing.T, all *twoNodes, name string) *studio {
 // TestLiveElsewhere: viewers of every kind at one node see what is published at
 // another one, where they are counted.
 func TestLiveElsewhere(t *testing.T) {
-	all := &twoNodes{owner: make(map[string]*nodeOfTwo)}
+	all := newTwoNodes()
 	b := newNode(t, all, "b")
 	a := newNode(t, all, "a") // ends first
 	if resp := b.get(t, "GET", "/live/blue/live.flv"); resp.StatusCode != http.StatusNotFound {

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -26,10 +25,7 @@ const (
 	// maxLiveFrame is the longest frame from a viewer, who has nothing to say.
 	maxLiveFrame = 4 << 10
 
-	liveAdmitPoll = time.Second     // how often it is looked whether the room runs
-	pictureFresh  = time.Second / 2 // a picture is not looked for more often
-	pictureWait   = 3 * time.Second // for a key frame, when there is none yet
-	maxPictures   = 1000            // that are kept
+	liveAdmitPoll = time.Second // how often it is looked whether the room runs
 )
 
 var (
@@ -187,82 +183,6 @@ func (h *Handler) enter(ctx context.Context, w *watcher, key remuxKey, req serve
 		h.remuxes.leave(m, w)
 		stop()
 	}
-}
-
-// pictures is the key frames that cards have asked for.
-type pictures struct {
-	// guarded by mu
-	mu   sync.Mutex
-	kept map[remuxKey]shot
-}
-
-type shot struct {
-	still *media.Still
-	at    time.Time
-}
-
-// livePicture serves /live/ROOM/STREAM.mp4: the last key frame as a file of one
-// frame, made once for all who ask.
-func (h *Handler) livePicture(w http.ResponseWriter, r *http.Request, name, stream string) {
-	still := h.picture(r.Context(), remuxKey{name, stream})
-	if still == nil {
-		w.Header().Set("Retry-After", "5")
-		problem(w, http.StatusNotFound, "There is no picture of this stream now.")
-		return
-	}
-	data, err := still.MP4()
-	if err != nil {
-		h.log.Error("picture failed", "stream", stream, "err", err)
-		problem(w, http.StatusInternalServerError, "")
-		return
-	}
-	w.Header().Set("Content-Type", "video/mp4")
-	w.Header().Set("Cache-Control", "no-store")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
-}
-
-// picture finds the last key frame of a stream. The same one is kept as long
-// as there is no newer one, with the file that was made of it.
-func (h *Handler) picture(ctx context.Context, key remuxKey) *media.Still {
-	if !room.ValidName(key.room) || !room.ValidName(key.stream) {
-		return nil
-	}
-	p := &h.pictures
-	stream := h.cfg.Host.Stream("room/"+key.room, key.stream)
-	p.mu.Lock()
-	last := p.kept[key]
-	p.mu.Unlock()
-	switch {
-	case stream == nil:
-		p.keep(key, nil)
-		return nil
-	case last.still != nil && time.Since(last.at) < pictureFresh:
-		return last.still
-	}
-	still := h.remuxes.still(key, stream)
-	if still == nil {
-		ctx, cancel := context.WithTimeout(ctx, pictureWait)
-		defer cancel()
-		still, _ = media.LastKeyFrame(ctx, stream)
-	}
-	if last.still.Same(still) {
-		still = last.still
-	}
-	p.keep(key, still)
-	return still
-}
-
-func (p *pictures) keep(key remuxKey, still *media.Still) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if still == nil {
-		delete(p.kept, key)
-		return
-	}
-	if p.kept == nil || len(p.kept) >= maxPictures {
-		p.kept = make(map[remuxKey]shot)
-	}
-	p.kept[key] = shot{still, time.Now()}
 }
 
 // liveClose is what the close frame says to a viewer; code 0: as on /ws.

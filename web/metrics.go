@@ -36,6 +36,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descInstances    = desc("instances", "Instances that are running.", "app")
 	descClients      = desc("clients", "Clients that are connected.", "app", "protocol")
+	descOfNodes      = desc("clients_of_nodes", "Those of the clients that other nodes have connected, each for one of theirs, who is counted there as well.", "app")
 	descAccepted     = desc("clients_accepted_total", "Clients that were accepted.", "app")
 	descRejected     = desc("clients_rejected_total", "Clients that were rejected.", "app")
 	descDisconnected = desc("clients_disconnected_total", "Accepted clients that have left.", "app")
@@ -74,7 +75,7 @@ type collector struct{ h *Handler }
 // Describe implements [prometheus.Collector].
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descInstances, descClients, descAccepted, descRejected, descDisconnected, descCalls,
+		descInstances, descClients, descOfNodes, descAccepted, descRejected, descDisconnected, descCalls,
 		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descViewers, descMuxers, descFragments, descRooms, descPeople, descMessages,
 		descStored, descFailed, descFlush, descReady, descBusAge,
 	} {
@@ -93,6 +94,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	stats := c.h.cfg.Host.Stats()
 	for app, n := range stats.Instances {
 		gauge(descInstances, float64(n), app)
+		gauge(descOfNodes, float64(stats.OfNodes[app]), app)
 		counter(descAccepted, stats.Accepted[app], app)
 		counter(descRejected, stats.Rejected[app], app)
 		counter(descDisconnected, stats.Disconnected[app], app)

@@ -62,6 +62,7 @@ func TestMetrics(t *testing.T) {
 		`foyer_instances{app="lobby"}`:               "1",
 		`foyer_clients{app="room",protocol="ws"}`:    "1",
 		`foyer_clients{app="room",protocol="rtmp"}`:  "0",
+		`foyer_clients_of_nodes{app="room"}`:         "0",
 		`foyer_clients{app="lobby",protocol="rtmp"}`: "1",
 		`foyer_clients_accepted_total{app="room"}`:   "1",
 		`foyer_clients_rejected_total{app="room"}`:   "1",

@@ -26,7 +26,7 @@ type LobbyPage struct {
 	Rooms    []Card
 	Query    Query
 	RTMP     string // address of a room that anybody may open
-	Node     string
+	Node     string // whose pictures there are; "": all
 }
 
 // Query is what the visitor looks for (q, tag, sort, live of the address), so
@@ -89,6 +89,9 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 	}
 	trends, now := h.trends(r.Context()), time.Now()
 	page := LobbyPage{At: now.UnixMilli(), Sampled: int64(trends.At), Headline: headline(all), Query: q, Node: h.cfg.Node}
+	if h.cfg.Nodes != nil {
+		page.Node = ""
+	}
 	if view := h.view(r.Context()); view != nil && !view.Fresh {
 		page.Blind = now.Sub(time.UnixMilli(view.At)).Round(time.Second).String()
 	}

@@ -74,6 +74,12 @@ export class Card {
     drawSpark(this.spark, points);
   }
 
+  /** Says which of how many it is: they are not all on the page. @param {number} nth @param {number} all */
+  place(nth, all) {
+    this.#once("nth", nth, () => this.item.setAttribute("aria-posinset", String(nth)));
+    this.#once("all", all, () => this.item.setAttribute("aria-setsize", String(all)));
+  }
+
   /** @param {string[]} tags @param {(tag: string) => string} href */
   #tags(tags, href) {
     this.tags.replaceChildren(...tags.map((tag) => {

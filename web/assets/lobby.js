@@ -14,17 +14,21 @@ import { Past, SAMPLE, count, entry, find, formatQuery, parseQuery } from "./roo
 const CALM = 3_000;
 /** So many cards are written in one animation frame. */
 const BATCH = 80;
+/** So many cards are on the page at first, and come with each step towards its end. */
+const SLICE = 120;
 
 /** @param {string} selector @returns {any} */
 const the = (selector) => document.querySelector(selector);
-const list = the(".rooms"), finder = the(".finder"), headline = the(".headline"), linkState = the(".link-state");
+const list = the(".rooms"), finder = the(".finder"), headline = the(".headline"), linkState = the(".link-state"), more = the(".rooms-more");
 
 let query = parseQuery(location.search);
 /** @type {Map<string, Entry>} */ const rooms = new Map();
 /** @type {Map<string, Card>} */ const cards = new Map();
 /** When a room was first seen stale, by name. @type {Map<string, number>} */ const staleSince = new Map();
-/** Cards to write. @type {Set<string>} */ const dirty = new Set();
-/** What is on the page, in order. @type {string[]} */ let order = [];
+/** Cards to write, the longest waiting first. @type {Set<string>} */ const dirty = new Set();
+/** What is wanted, in order. @type {string[]} */ let order = [];
+/** So many of them are on the page, and one gets the focus when it is there. */
+let shown = SLICE, focusNext = "";
 const past = new Past(), pictures = new Pictures();
 /** When the server lost sight of the others, by its clock. */
 let blindSince = 0;
@@ -100,13 +104,20 @@ function arrange(now = false) {
     clearTimeout(sorting);
     if (order.some((name, i) => name !== wanted[i])) sorting = setTimeout(arrange, CALM);
   }
+  const page = new Set(order.slice(0, shown));
   for (const [name, card] of cards) {
-    if (set.has(name)) continue;
+    if (page.has(name)) continue;
     pictures.set(card.item, name, "");
     card.item.remove();
     cards.delete(name);
-    if (!rooms.has(name)) past.forget(name);
   }
+  draw();
+}
+
+/** Puts more cards on the page, one slice after the other. */
+function grow() {
+  if (cards.size < shown) return;
+  shown += SLICE;
   draw();
 }
 
@@ -120,26 +131,41 @@ function draw() {
 /** Puts cards in place and writes those that changed, some in each frame. */
 function drawBatch() {
   drawing = 0;
+  const page = order.slice(0, shown);
   let left = BATCH;
   let next = list.firstElementChild;
-  for (const name of order) {
+  for (const [i, name] of page.entries()) {
     let card = cards.get(name);
     if (!card) {
       if (left <= 0) continue;
+      left -= 1;
       card = newCard(name);
-      dirty.add(name);
+      showCard(card, name);
     }
     if (card.item === next) next = next.nextElementSibling;
     else list.insertBefore(card.item, next);
-    if (left > 0 && dirty.delete(name)) {
-      left -= 1;
-      showCard(card, name);
-    }
+    card.place(i + 1, order.length);
   }
-  for (const name of dirty) if (!cards.has(name)) dirty.delete(name);
-  if (order.some((name) => !cards.has(name) || dirty.has(name))) draw();
-  else for (const item of [...list.children]) if (!cards.has(item.dataset.name)) item.remove();
+  for (const name of dirty) {
+    const card = cards.get(name);
+    if (card && left <= 0) break;
+    dirty.delete(name);
+    if (!card) continue;
+    left -= 1;
+    showCard(card, name);
+  }
+  if (dirty.size > 0 || page.some((name) => !cards.has(name))) draw();
+  else finish();
   tellCounts();
+}
+
+/** Every card is there and as it should be. */
+function finish() {
+  for (const item of [...list.children]) if (!cards.has(item.dataset.name)) item.remove();
+  cards.get(focusNext)?.link.focus();
+  focusNext = "";
+  end.unobserve(more); // seen again when it is still near
+  end.observe(more);
 }
 
 /** @param {string} name */
@@ -147,6 +173,7 @@ function newCard(name) {
   const item = the(`.rooms > [data-name="${CSS.escape(name)}"]`) ?? the(".card-template").content.firstElementChild.cloneNode(true);
   const card = new Card(item);
   cards.set(name, card);
+  dirty.delete(name);
   return card;
 }
 
@@ -160,8 +187,8 @@ function showCard(card, name) {
   pictures.set(card.item, name, room.live && room.state === "live" && isHere(room) ? room.streams[0] ?? "" : "");
 }
 
-/** Whether this server has the room's pictures. @param {Entry} room */
-const isHere = ({ node, http }) => !http || !node || node === document.body.dataset.node;
+/** Whether this server has the room's pictures; one that has those of all names no node. @param {Entry} room */
+const isHere = ({ node, http }) => !http || !node || ["", node].includes(document.body.dataset.node ?? "");
 
 function tellCounts() {
   const sure = [...rooms.values()].filter((room) => room.state !== "stale"); // who is in the others nobody knows
@@ -169,6 +196,8 @@ function tellCounts() {
   const words = sure.length === 0 ? "Nobody is here yet" : `${count(people, "person", "people")} in ${count(sure.length, "room", "rooms")}`;
   if (headline.textContent !== words) headline.textContent = words;
   the(".empty").hidden = order.length > 0;
+  more.hidden = order.length <= shown;
+  if (!more.hidden) more.firstElementChild.textContent = count(order.length - shown, "more room", "more rooms");
   the(".empty-found").hidden = rooms.size === 0;
   for (const part of document.querySelectorAll(".empty-none")) /** @type {HTMLElement} */ (part).hidden = rooms.size > 0;
 }
@@ -189,6 +218,7 @@ function search() {
   query = { text: String(form.get("q") ?? ""), tag: query.tag, sort: String(form.get("sort")), live: form.has("live") };
   const { pathname } = location;
   history.replaceState(null, "", pathname + formatQuery(query));
+  shown = SLICE;
   for (const name of rooms.keys()) dirty.add(name);
   showTag();
   arrange(true);
@@ -251,8 +281,15 @@ setInterval(() => {
     if (link.up) past.note(room.name, room.activity, now);
     dirty.add(room.name);
   }
+  past.keep(rooms);
   draw();
 }, SAMPLE);
+
+const end = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) grow(); }, { rootMargin: "100%" });
+more.addEventListener("click", () => {
+  focusNext = order[cards.size] ?? "";
+  grow();
+});
 
 addEventListener("popstate", restore);
 document.documentElement.classList.add("scripted");

@@ -122,8 +122,10 @@ export class Past {
     return samples.filter(([at]) => now - at <= SPAN).map(([at, y]) => [1 - (now - at) / SPAN, Math.min(1, y)]);
   }
 
-  /** @param {string} name */
-  forget(name) { this.#samples.delete(name); }
+  /** Forgets all but these. @param {{has: (name: string) => boolean}} rooms */
+  keep(rooms) {
+    for (const name of this.#samples.keys()) if (!rooms.has(name)) this.#samples.delete(name);
+  }
 
   /**
    * Takes over what the lobby noted (its method trends), for all that is not newer.
