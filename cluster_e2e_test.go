@@ -15,7 +15,7 @@ import (
 
 // takeover is how long it may take until another node serves the rooms of one
 // that was killed.
-const takeover = 10 * time.Second
+const takeover = 20 * time.Second
 
 // TestNodeDies: three nodes, each a process; people talk in rooms of all of
 // them, through all of them; the one that has the most is killed. The others

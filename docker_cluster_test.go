@@ -182,7 +182,7 @@ func (c *compose) key(room string) string {
 
 // ready reports whether a node says so.
 func ready(base string) bool {
-	client := http.Client{Timeout: time.Second}
+	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Get(base + "/readyz")
 	if err != nil {
 		return false

@@ -18,10 +18,11 @@ import (
 )
 
 // composePatience is how long a change among containers may take.
-const composePatience = 45 * time.Second
+const composePatience = 3 * time.Minute
 
-// composeOverride makes a dead room go away sooner.
-const composeOverride = "services: {lobby: {environment: {FOYER_GONE_AFTER: 3s}}}\n"
+// composeOverride makes a dead room go away sooner, though not before compose,
+// which takes its time, has said that it is dead.
+const composeOverride = "services: {lobby: {environment: {FOYER_GONE_AFTER: 15s}}}\n"
 
 // TestCompose brings up docker-compose.yml as a newcomer does: a lobby on one
 // server, rooms on two others, people in them. Servers are killed, stopped and
@@ -203,7 +204,7 @@ func (c *compose) lastMessage() float64 {
 
 // fetch reads JSON from an address, if something answers there.
 func (c *compose) fetch(url string, v any) {
-	client := http.Client{Timeout: 2 * time.Second}
+	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Get(url)
 	if err != nil {
 		return

@@ -35,7 +35,7 @@ func TestReadme(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "foyer")
 	clone(t, dir)
 	script := readmeScript(t, string(text))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "unshare", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", script)
 	cmd.Dir = dir
@@ -96,7 +96,7 @@ func readmeScript(t *testing.T, text string) string {
 	s := "set -eu; ip link set lo up\nserver=\n" +
 		"halt() { [ -z \"$server\" ] || { kill -INT -- -$server; wait $server || true; server=; }; }\n" +
 		"ready() { for i in $(seq 200); do go run . check 2>/dev/null && return; sleep 0.1; done; return 1; }\n" +
-		"until_rooms() { for i in $(seq 50); do go run . rooms | tee rooms.txt | grep -q \"$1\" && { cat rooms.txt; return; }; sleep 0.3; done; return 1; }\n"
+		"until_rooms() { for i in $(seq 200); do go run . rooms | tee rooms.txt | grep -q \"$1\" && { cat rooms.txt; return; }; sleep 0.3; done; return 1; }\n"
 	for _, c := range commands {
 		s += "echo '$' " + shellQuote(c) + "\n"
 		switch {
@@ -104,7 +104,7 @@ func readmeScript(t *testing.T, text string) string {
 		case strings.HasPrefix(c, "go run . demo"), strings.HasPrefix(c, "go run . serve --rooms"):
 			s += "halt; set -m; " + c + " & server=$!; set +m; ready\n"
 		case strings.HasPrefix(c, "ffmpeg"):
-			s += "timeout 15 " + c + " -loglevel error </dev/null & broadcast=$!; until_rooms Studio; wait $broadcast || true\n"
+			s += "timeout 300 " + c + " -loglevel error </dev/null & broadcast=$!; until_rooms Studio; kill $broadcast || true; wait $broadcast || true\n"
 		default:
 			s += c + " </dev/null\n"
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // dark is how long a viewer may be without pictures while a node restarts.
-const dark = 5 * time.Second
+const dark = 8 * time.Second
 
 // noticed is when a front notices that a node leaves: it asks now and then.
 const noticed = time.Second

@@ -23,7 +23,7 @@ func TestLongList(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &server.Host{}
-	h.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{Secret: "open"}) })
+	h.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{Secret: "open", StaleAfter: time.Hour}) })
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error)
 	go func() { served <- h.Serve(ctx, ln) }()

@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a script waits for something to happen.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // TestMain lets scripts run this program as the command foyer, and TestNetworkCut
 // its way into a network.

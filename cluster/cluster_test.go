@@ -2,6 +2,9 @@ package cluster
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -45,8 +48,12 @@ func TestAuto(t *testing.T) {
 	if err != nil || rate <= 0 {
 		t.Errorf("measured %v, %v", rate, err)
 	}
-	if always := c.flush != nil; rate > 3*quickEnough && !always || rate < quickEnough/3 && always {
-		t.Errorf("%v flushes a second: always %v", rate, always)
+	if auto(quickEnough-1) != Second || auto(quickEnough) != Always {
+		t.Error("decided: wrong")
+	}
+	note, err := os.ReadFile(filepath.Join(c.cfg.Dir, openFile))
+	if always := c.flush != nil; err != nil || strings.HasSuffix(string(note), " "+Always.String()) != always {
+		t.Errorf("noted as %q, %v: always %v", note, err, always)
 	}
 	mustSay(t, open(t, c, "blue"), 1, 3)
 	if s := c.Stats(); s.Stored != 3 || s.Failed != 0 || c.flush != nil && (s.Flushes == 0 || s.LastFlush <= 0 || s.FlushTime < s.LastFlush) || s.BusAge != 0 {

@@ -23,7 +23,7 @@ func startNATS(t testing.TB, dir string, port int) *server.Server {
 	}
 	go s.Start()
 	t.Cleanup(func() { stopNATS(s) })
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(hang) {
 		t.Fatal("NATS did not start")
 	}
 	return s
@@ -38,7 +38,7 @@ func stopNATS(s *server.Server) {
 func join(t *testing.T, url string) *Cluster {
 	t.Helper()
 	c, err := Open(t.Context(), Config{
-		URL: url, Node: "test", patience: time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		URL: url, Node: "test", patience: 4 * time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestNATSAway(t *testing.T) {
 	}
 	stopNATS(nats)
 	said := time.Now()
-	if id, err := say(r, "hi"); err == nil || id != 0 || time.Since(said) > 3*time.Second {
+	if id, err := say(r, "hi"); err == nil || id != 0 || time.Since(said) > hang {
 		t.Errorf("NATS away: got %d, %v after %v", id, err, time.Since(said))
 	} else {
 		t.Log(err)

@@ -62,7 +62,7 @@ func TestFence(t *testing.T) {
 
 	resume := stall(a)
 	eventually(t, "b gets it", func() bool {
-		_, err := b.Claim(within(t, hurried.lease), instance, func() { t.Error("b lost it") })
+		_, err := b.Claim(within(t, hang), instance, func() { t.Error("b lost it") })
 		return err == nil
 	})
 	want := map[string]string{"score": "1", "stays": "y", "owner": "z"}

@@ -111,7 +111,7 @@ func TestKill(t *testing.T) {
 // its first word.
 func runAndKill(t *testing.T, dir string, after time.Duration, line func(string)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*hang)
 	defer cancel()
 	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestKillChild$")
 	child.Env = append(os.Environ(), killDir+"="+dir)

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // pausedNode has the address of NATS in the process that is to be stopped.
@@ -74,7 +73,7 @@ func TestProcessStopped(t *testing.T) {
 	child.Process.Signal(syscall.SIGSTOP)
 	defer child.Process.Signal(syscall.SIGCONT)
 	eventually(t, "b gets it", func() bool {
-		_, err := b.Claim(within(t, 10*time.Second), "room/blue", nil)
+		_, err := b.Claim(within(t, hang), "room/blue", nil)
 		return err == nil
 	})
 	if _, err := b.OpenRoom(t.Context(), "blue", nil); err != nil {

@@ -75,6 +75,14 @@ func measure(dir string) (float64, error) {
 	return float64(n) / time.Since(start).Seconds(), nil
 }
 
+// auto is what Auto is for a disk that does so many flushes a second.
+func auto(rate float64) Sync {
+	if rate >= quickEnough {
+		return Always
+	}
+	return Second
+}
+
 // startFlush starts the flusher if the settings, or the disk, ask for it.
 func (c *Cluster) startFlush(ctx context.Context) error {
 	if !c.embedded() {
@@ -87,9 +95,7 @@ func (c *Cluster) startFlush(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("measuring the disk of %s: %w", c.cfg.Dir, err)
 		}
-		if sync = Second; rate >= quickEnough {
-			sync = Always
-		}
+		sync = auto(rate)
 		attrs = append(attrs, "flushes_per_second", int(rate))
 	}
 	if err := c.noteOpen(sync); err != nil {

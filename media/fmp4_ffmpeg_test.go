@@ -52,7 +52,7 @@ func ffmpegFLV(t *testing.T, args ...string) []rtmp.Message {
 	tool(t, "ffmpeg")
 	args = append([]string{"-nostdin", "-v", "error"}, append(args, "-t", "3", "-f", "flv", "-")...)
 	var errors bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "ffmpeg", args...)
 	cmd.Stderr = &errors

@@ -277,20 +277,24 @@ func TestRecorderProcess(t *testing.T) {
 	send(s, 0, tagMeta, tagAVC, tagAAC)
 	for at := uint32(0); ; at += 40 {
 		send(s, at, tagKey+strings.Repeat("x", 5000), tagSound)
-		fmt.Println(at)
+		all, _ := r.List("")
+		for _, k := range all {
+			fmt.Println(k.Duration.Milliseconds())
+		}
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-// What was sent more than a moment before kill -9 is in the file, which is
-// finished by the next start.
+// What was written before kill -9 is in the file, which is finished by the next
+// start. That it is written at once, however slow this machine is, is seen in
+// TestRecording.
 func TestRecordingKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a process: not in -short")
 	}
 	t.Parallel()
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestRecorderProcess$")
 	cmd.Env = append(os.Environ(), "FOYER_TEST_RECORD="+dir)
@@ -302,7 +306,7 @@ func TestRecordingKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	var at int
-	for at < 4000 { // as its clock tells
+	for at < 4000 { // written, as it tells
 		if _, err := fmt.Fscanln(out, &at); err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +329,7 @@ func TestRecordingKilled(t *testing.T) {
 		r := open(t, RecorderConfig{Dir: dir})
 		k := one(t, r)
 		got := tags(t, content(t, r, k))
-		if k.Live || k.Duration < 3*time.Second || !strings.HasPrefix(got, "data@0 avc1@0 mp4a@0 key@0 audio@0 key@40 audio@40") {
+		if k.Live || k.Duration < 3900*time.Millisecond || !strings.HasPrefix(got, "data@0 avc1@0 mp4a@0 key@0 audio@0 key@40 audio@40") {
 			t.Errorf("%+v: %.200s", k, got)
 		}
 		info, err := os.Stat(paths[0])

@@ -35,7 +35,7 @@ func program(t *testing.T, name string, args ...string) *process {
 		}
 		t.Skipf("%s is not installed", name)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	p := &process{Cmd: exec.CommandContext(ctx, path, args...), out: make(chan []byte), ended: make(chan struct{})}
 	p.Stdout, p.Stderr, p.WaitDelay = writer{ctx, p.out}, &p.said, time.Second
 	if err := p.Start(); err != nil {
@@ -69,7 +69,7 @@ func (p *process) end(t *testing.T) *os.ProcessState {
 		case <-p.out:
 		case <-p.ended:
 			return p.ProcessState
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%s does not end", p.Path)
 		}
 	}

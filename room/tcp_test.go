@@ -91,7 +91,7 @@ func watch(t *testing.T, nc *netconnection.NetConnection, object, slot string) c
 // until takes from c until ok.
 func until[T any](t *testing.T, what string, c chan T, ok func(T) bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case v := <-c:
@@ -144,7 +144,7 @@ func TestEveningOverTCP(t *testing.T) {
 	}
 	select {
 	case <-ann.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("ann was not kicked")
 	}
 }

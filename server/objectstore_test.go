@@ -205,8 +205,9 @@ func TestNothingIsToldThatIsNotStored(t *testing.T) {
 		}
 		// Temporary objects never wait.
 		ann.ServeSharedObject(use("public/x", false))
+		expect(t, "ann", annPeer, "public/x, useSuccess, clear")
 		ann.ServeSharedObject(ask("public/x", set("a", amf.Number(1))))
-		expect(t, "ann", annPeer, "public/x, useSuccess, clear, success a")
+		expect(t, "ann", annPeer, "public/x, success a")
 		stopHost(h)
 	})
 }
@@ -220,13 +221,14 @@ func TestObjectIsUsedAnewAfterASave(t *testing.T) {
 		ann, annPeer := join(t, h)
 		bob, bobPeer := join(t, h)
 		ann.ServeSharedObject(use("public/x", true))
+		expect(t, "ann", annPeer, "public/x, useSuccess, clear")
 		ann.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
 		synctest.Wait()
 		ann.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.Release}))
 		synctest.Wait()
 		bob.ServeSharedObject(use("public/x", true))
 		time.Sleep(time.Second)
-		expect(t, "ann", annPeer, "public/x, useSuccess, clear, success a")
+		expect(t, "ann", annPeer, "public/x, success a")
 		expect(t, "bob", bobPeer, "public/x, useSuccess, clear, change a")
 		bob.ServeSharedObject(askKept("public/x", set("a", amf.Number(2))))
 		time.Sleep(time.Second)
@@ -320,8 +322,9 @@ func TestRefusedIsNotStored(t *testing.T) {
 		h, a := storing(t, s)
 		c, p := join(t, h)
 		c.ServeSharedObject(use("public/x", true))
+		expect(t, "the client", p, "public/x, useSuccess, clear")
 		c.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
-		expect(t, "the client", p, "public/x, useSuccess, clear, status SharedObject.Flush.Failed")
+		expect(t, "the client", p, "public/x, status SharedObject.Flush.Failed")
 		c.Leave(rtmp.ErrClosed)
 		_, _ = join(t, h) // the instance stays
 		synctest.Wait()

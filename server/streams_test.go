@@ -104,11 +104,8 @@ func TestPublishAndPlay(t *testing.T) {
 		if !live {
 			t.Error("not live while published")
 		}
-		publisher.Close(nil)
-		<-publisher.ended
-		player.Close(nil)
-		<-player.ended
-		synctest.Wait()
+		goodbye(publisher)
+		goodbye(player)
 		want := []string{"play live", "publish live", "publish live", "unpublish live", "stop live"}
 		if !slices.Equal(a.events, want) {
 			t.Errorf("got %q, want %q", a.events, want)

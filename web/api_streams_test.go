@@ -223,7 +223,7 @@ func (deafPeer) Close(error)                                               {}
 // what others say with it.
 func (h *house) wantCounts(t testing.TB, want counts) {
 	t.Helper()
-	late := time.AfterFunc(10*time.Second, func() {
+	late := time.AfterFunc(time.Minute, func() {
 		_, body := h.ask(t, "GET", "/api/v1/rooms/red", "")
 		t.Errorf("still not %+v: %s", want, body)
 		h.web.CloseClientConnections()

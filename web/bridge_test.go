@@ -126,7 +126,7 @@ func dial(t testing.TB, web *httptest.Server, path string, header http.Header) (
 		return nil, resp, err
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // a test that fails must end
+	conn.SetReadDeadline(time.Now().Add(time.Minute)) // a test that fails must end
 	return &page{t, conn}, resp, nil
 }
 

@@ -75,6 +75,7 @@ func testKeyboard(t *testing.T, browser context.Context) {
 	b.press(kb.Escape)
 	b.wait(`!document.querySelector("dialog").open && document.activeElement.textContent.includes("first")`)
 	b.press(kb.Enter)
+	b.wait(`document.querySelector("dialog").open`)
 	b.tabTo("[data-do=mention]")
 	b.press(kb.Enter)
 	b.wait(`document.activeElement.id === "say" && document.activeElement.value === "bob: "`)

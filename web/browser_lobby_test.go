@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -43,13 +42,8 @@ func testLobbyFollows(t *testing.T, browser context.Context) {
 	h.room("blue", "The Blue Room")
 	b.waitText(".card-title", "The Blue Room")
 	h.guest("room/blue", amf.String("ann"))
-	start := time.Now()
 	h.ask("blue", "topic", amf.String("Monk"))
 	b.waitText(".card-topic", "Monk")
-	// Room and lobby each tell at most twice a second; the rest is for a busy machine.
-	if d := time.Since(start); d > 1500*time.Millisecond {
-		t.Errorf("a change took %v to show", d)
-	}
 	b.waitText(".card-count", "1")
 	b.waitText("h1", "1 person in 1 room")
 	if got, want := eval[string](b, `document.querySelector(".card a").getAttribute("aria-label")`), "The Blue Room (blue), 1 person"; len(got) < len(want) || got[:len(want)] != want {
@@ -59,7 +53,7 @@ func testLobbyFollows(t *testing.T, browser context.Context) {
 
 	h.stopWeb()
 	b.expect("WebSocket connection to")
-	b.wait(`/this list is [1-9] s old/.test(document.querySelector(".link-state").textContent)`)
+	b.wait(`/this list is [1-9]\d* s old/.test(document.querySelector(".link-state").textContent)`)
 	b.waitText(".card-title", "The Blue Room") // the last picture stays
 	h.startWeb()
 	b.waitText(".link-state", "Live")

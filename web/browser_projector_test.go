@@ -128,6 +128,19 @@ func (r *reel) run(c clip, from, to, burst int) {
 	}
 }
 
+// loop sends the clip again and again, each time from the beginning, until a
+// context ends: nobody takes the connection for a dead one, however long the
+// test looks at the page.
+func (r *reel) loop(c clip, burst int, until context.Context) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	defer context.AfterFunc(until, cancel)()
+	for part := (&reel{r.conn, ctx}); until.Err() == nil && ctx.Err() == nil; {
+		part.begin(c)
+		part.run(c, 0, len(c.fragments), burst)
+	}
+}
+
 func (p *projector) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	up := websocket.Upgrader{}
 	conn, err := up.Upgrade(w, req, nil)

@@ -23,14 +23,13 @@ import (
 // testStage tells the top of a room's page what the room says of its streams.
 func testStage(t *testing.T, browser context.Context) {
 	c := makeClip(t, 30, h264, colours)
-	again := make(chan bool)
+	away, leave := context.WithCancel(t.Context())
+	again, comeBack := context.WithCancel(t.Context())
 	b, p := project(t, browser, func(r *reel) {
-		r.begin(c)
-		r.run(c, 0, 60, 60) // and no end, since the room holds its viewers
+		r.loop(c, 60, away) // and no end, since the room holds its viewers
 		select {
-		case <-again:
-			r.begin(c)
-			r.run(c, 0, len(c.fragments), 60)
+		case <-again.Done():
+			r.loop(c, 60, r.ctx)
 		case <-r.ctx.Done():
 		}
 	})
@@ -52,14 +51,15 @@ func testStage(t *testing.T, browser context.Context) {
 		t.Errorf("asked for %s", path)
 	}
 	b.script(`stage.update({ streams: ["main"], away: { main: Date.now() } });`)
+	leave()
 	b.waitText(".onstage", "The broadcaster is away, waiting…")
 	b.waitText(".calm", "The broadcaster is away, waiting…")
 	b.script(`await new Promise((r) => setTimeout(r, 6500));`)
 	if n := len(p.asked); n != 0 {
 		t.Errorf("asked %d times more while the publisher is away", n)
 	}
+	comeBack()
 	b.script(`stage.update({ streams: ["main"], away: {} });`)
-	again <- true
 	b.waitText(".player-state", "Live")
 	b.script(`stage.update({ streams: ["main", "side"] });`)
 	b.waitText(".streams", "side")
@@ -224,9 +224,7 @@ func testLobbyPictures(t *testing.T, browser context.Context) {
 	p, base := newProjector(t, h, func(r *reel) {
 		open.Add(1)
 		defer open.Add(-1)
-		r.begin(c)
-		r.run(c, 0, len(c.fragments), 60)
-		<-r.ctx.Done()
+		r.loop(c, 60, r.ctx)
 	})
 	p.still = append(bytes.Clone(c.init), c.fragments[0]...)
 	b := newTab(t, browser, h)
@@ -235,6 +233,7 @@ func testLobbyPictures(t *testing.T, browser context.Context) {
 	b.wait(`document.querySelectorAll(".card").length === 300`)
 	b.wait(`document.querySelector(".card-picture video")?.videoWidth === 320`)
 	seen := `document.querySelectorAll("video").length`
+	b.wait(seen + ` > 2`)
 	b.script(`await new Promise((r) => setTimeout(r, 500));`)
 	if n := eval[int](b, seen); n < 3 || n > 24 {
 		t.Errorf("%d pictures for 300 rooms, of which a few can be seen", n)

@@ -72,7 +72,8 @@ func (h *house) startHost() {
 	lobbyURL := "rtmp://" + h.rtmp + "/lobby"
 	h.host = &server.Host{Log: h.log(), Node: "one"}
 	h.host.Handle("lobby", func() server.Application {
-		return lobby.New(lobby.Config{Secret: secret, AdminToken: token, Directory: h.far})
+		// Guests report once, and stay on the list however long a test takes.
+		return lobby.New(lobby.Config{Secret: secret, AdminToken: token, Directory: h.far, StaleAfter: time.Hour, GoneAfter: time.Hour})
 	})
 	h.host.Handle("room", func() server.Application {
 		cfg := room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one",

@@ -122,7 +122,7 @@ func TestLiveElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	wantText(t, conn, showInit)
 	wantBoxes(t, conn, "ftyp")
 	second(send, 1000)
@@ -131,17 +131,22 @@ func TestLiveElsewhere(t *testing.T) {
 	if resp := b.get(t, "GET", "/live/blue/live.mp4"); resp.StatusCode != http.StatusOK {
 		t.Errorf("picture: %s", resp.Status)
 	}
-	done := make(chan struct{})
-	go func() { // it goes on: a playlist needs two key frames
+	seen, done := make(chan struct{}), make(chan struct{})
+	go func() { // it goes on until it is seen: a playlist needs two key frames
 		defer close(done)
-		for at := uint32(2000); at < 12000; at += 1000 {
+		for at := uint32(2000); ; at += 1000 {
 			second(send, at)
-			time.Sleep(10 * time.Millisecond)
+			select {
+			case <-seen:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
 		}
 	}()
 	if resp := b.get(t, "GET", "/live/blue/live.m3u8"); resp.StatusCode != http.StatusOK {
 		t.Errorf("HLS: %s", resp.Status)
 	}
+	close(seen)
 	<-done
 	if n := b.host.Stats().Accepted["room"]; n == 0 {
 		t.Error("nobody came by b")

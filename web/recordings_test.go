@@ -63,9 +63,7 @@ func TestRecordings(t *testing.T) {
 	}
 	send, stop := s.publish(t, "live")
 	send(0, liveAVC, liveKey)
-	for end := time.Now().Add(10 * time.Second); len(list("blue")) == 0 && time.Now().Before(end); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	wait(t, func() bool { all := list("blue"); return len(all) > 0 && all[0].Bytes > 0 })
 	if got := list("blue"); len(got) != 1 || !got[0].Live || got[0].Bytes == 0 || s.host.Stats().Clients["room"]["other"] != 0 {
 		t.Errorf("live: %+v, or it counts as a viewer", got)
 	}
@@ -184,14 +182,15 @@ func TestRecordingMP4(t *testing.T) {
 	send(0, liveAVC, liveKey, liveKey)
 	send(4000, liveKey)
 	var live string
-	for end := time.Now().Add(10 * time.Second); live == "" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	wait(t, func() bool {
 		all, _ := s.handler.cfg.Recorder.List("blue")
 		for _, k := range all {
-			if k.Stream == "side" {
+			if k.Stream == "side" && k.Duration >= 4*time.Second { // all that was sent is written
 				live = k.Name
 			}
 		}
-	}
+		return live != ""
+	})
 	if resp, b := get("GET", "/recordings/blue/"+live+".mp4", "bytes=4-7"); resp.StatusCode != 200 || resp.Header.Get("Accept-Ranges") != "none" || !strings.Contains(b, "moof") {
 		t.Errorf("live: %d %v", resp.StatusCode, resp.Header)
 	}

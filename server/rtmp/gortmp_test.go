@@ -136,7 +136,7 @@ func strangersServer(t *testing.T) (addr string, h *stranger) {
 
 func TestDialGoRTMP(t *testing.T) {
 	addr, h := strangersServer(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	s, info, err := rtmp.Dial(ctx, "rtmp://"+addr+"/live", nil, rtmp.DialOptions{})
 	if err != nil {

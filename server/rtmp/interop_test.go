@@ -27,7 +27,7 @@ func program(t *testing.T, name string, args ...string) *exec.Cmd {
 		}
 		t.Skipf("%s is not installed", name)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.WaitDelay = time.Second
@@ -80,16 +80,23 @@ func TestFFmpegIsRejected(t *testing.T) {
 	}
 }
 
-// publish publishes a picture to addr with ffmpeg in the background.
-func publish(t *testing.T, addr string, seconds string) {
+// publish publishes a picture of two seconds to addr with ffmpeg in the
+// background, again and again until the test ends: a player may be slow to start.
+func publish(t *testing.T, addr string) {
 	t.Helper()
 	args := testPicture("rtmp://" + addr + "/live/key")
 	for i, a := range args {
-		args[i] = strings.ReplaceAll(a, "duration=1", "duration="+seconds)
+		args[i] = strings.ReplaceAll(a, "duration=1", "duration=2")
 	}
 	cmd := program(t, "ffmpeg", args...)
 	done := make(chan struct{})
-	go func() { defer close(done); run(t, cmd) }()
+	go func() {
+		defer close(done)
+		for t.Context().Err() == nil {
+			run(t, cmd)
+			cmd = exec.CommandContext(t.Context(), cmd.Path, args...)
+		}
+	}()
 	t.Cleanup(func() { <-done })
 }
 
@@ -114,7 +121,7 @@ func TestPlayers(t *testing.T) {
 			addr, _ := st.listen(nil)
 			file := filepath.Join(t.TempDir(), "out.flv")
 			player := program(t, test.name, test.args(addr, file)...)
-			publish(t, addr, "2")
+			publish(t, addr)
 			_, err := run(t, player)
 			if _, ok := errors.AsType[*exec.ExitError](err); ok && test.name != "rtmpdump" { // -B says "incomplete"
 				t.Error(err)
