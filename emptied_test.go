@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"testing"
-	"time"
 
 	nats "github.com/nats-io/nats-server/v2/server"
 
@@ -18,17 +17,9 @@ import (
 // stored again by itself, whoever made the streams anew, and is there after the
 // next start of everything.
 func TestNATSCameBackEmpty(t *testing.T) {
-	first, err := nats.NewServer(&nats.Options{Host: "127.0.0.1", Port: nats.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go first.Start() // until it is shut down
-	if !first.ReadyForConnections(10 * time.Second) {
-		t.Fatal("NATS did not start")
-	}
+	first := runNATS(t, nats.RANDOM_PORT)
 	port := first.Addr().(*net.TCPAddr).Port
-	stop := func() { first.Shutdown(); first.WaitForShutdown() }
-	defer stop()
+	defer stopNATS(first)
 	flags := []string{"--nats=" + first.ClientURL(), "--lobby-secret=secretPassword6"}
 	nodes := []*running{startServer(t, append(flags, "--node=a")...), startServer(t, append(flags, "--node=b")...)}
 	rooms := []string{"blue", "red"}
@@ -54,7 +45,7 @@ func TestNATSCameBackEmpty(t *testing.T) {
 		other.Close()
 		defer nc.Close()
 	}
-	stop()
+	stopNATS(first)
 	eventually(t, "NATS is away", func() bool { status, _ := nodes[0].ask(t, "/readyz"); return status != 200 })
 	look, err := cluster.Open(t.Context(), cluster.Config{URL: startNATSAt(t, port), Node: "look", Bare: true})
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +19,18 @@ import (
 	"foyer/server/amf"
 )
 
+// natsHost is a host of its own for what is stopped and started again: at one
+// that others use, too, its port could be theirs by then. Linux has all of 127/8.
+var natsHost = sync.OnceValue(func() string {
+	host := fmt.Sprintf("127.%d.%d.1", 128|os.Getpid()>>8&127, os.Getpid()&255)
+	ln, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		return "127.0.0.1"
+	}
+	ln.Close()
+	return host
+})
+
 // startNATS runs a NATS of its own, as several servers share one.
 func startNATS(t *testing.T) (url string) {
 	t.Helper()
@@ -25,19 +39,28 @@ func startNATS(t *testing.T) (url string) {
 
 func startNATSAt(t *testing.T, port int) (url string) {
 	t.Helper()
-	s, err := nats.NewServer(&nats.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
+	s := runNATS(t, port)
+	t.Cleanup(func() { stopNATS(s) })
+	return s.ClientURL()
+}
+
+// runNATS runs it until stopNATS.
+func runNATS(t *testing.T, port int) *nats.Server {
+	t.Helper()
+	s, err := nats.NewServer(&nats.Options{Host: natsHost(), Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	go s.Start() // until the cleanup, which waits
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
+	go s.Start() // until stopNATS, which waits
 	if !s.ReadyForConnections(time.Minute) {
 		t.Fatal("NATS did not start")
 	}
-	return s.ClientURL()
+	return s
+}
+
+func stopNATS(s *nats.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
 }
 
 // listed is what the API of a server lists under that name; nil: nothing.
@@ -78,13 +101,13 @@ func (r *running) ask(t *testing.T, path string) (status int, body string) {
 // A server whose NATS is not there runs, says so, and has its rooms as soon as
 // it is there.
 func TestNATSLate(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", natsHost()+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := ln.Addr().(*net.TCPAddr).Port
 	ln.Close()
-	r := startServer(t, fmt.Sprintf("--nats=nats://foyer:hush@127.0.0.1:%d", port), "--node=a", "--rooms=blue")
+	r := startServer(t, fmt.Sprintf("--nats=nats://foyer:hush@%s:%d", natsHost(), port), "--node=a", "--rooms=blue")
 	if status, body := r.ask(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "is away") || strings.Contains(body, "hush") {
 		t.Errorf("without NATS: %d %s", status, body)
 	}

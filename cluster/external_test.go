@@ -2,11 +2,15 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,15 +18,43 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// startNATS runs a NATS of its own, at that port; -1 is any.
-func startNATS(t testing.TB, dir string, port int) *server.Server {
+var asides atomic.Uint32
+
+// aside is a host of its own for what is stopped and started again: at one that
+// others use, too, its port could be theirs by then. Linux has all of 127/8.
+func aside() (host string) {
+	pid := os.Getpid()
+	host = fmt.Sprintf("127.%d.%d.%d", 128|pid>>8&127, pid&255, 1+asides.Add(1)%254)
+	ln, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		return "127.0.0.1"
+	}
+	ln.Close()
+	return host
+}
+
+// startNATS runs a NATS of its own until the test ends, at that address; "" is
+// any.
+func startNATS(t testing.TB, dir, addr string) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
+	s := runNATS(t, dir, addr)
+	t.Cleanup(func() { stopNATS(s) })
+	return s
+}
+
+// runNATS runs it until stopNATS.
+func runNATS(t testing.TB, dir, addr string) *server.Server {
+	t.Helper()
+	host, port := aside(), server.RANDOM_PORT
+	if addr != "" {
+		at := netip.MustParseAddrPort(addr)
+		host, port = at.Addr().String(), int(at.Port())
+	}
+	s, err := server.NewServer(&server.Options{Host: host, Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	go s.Start()
-	t.Cleanup(func() { stopNATS(s) })
 	if !s.ReadyForConnections(hang) {
 		t.Fatal("NATS did not start")
 	}
@@ -52,8 +84,8 @@ func join(t *testing.T, url string) *Cluster {
 func TestNATSAway(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	nats := startNATS(t, dir, -1)
-	port := nats.Addr().(*net.TCPAddr).Port
+	nats := startNATS(t, dir, "")
+	addr := nats.Addr().String()
 	c := join(t, nats.ClientURL())
 	r := open(t, c, "blue")
 	mustSay(t, r, 1, 3)
@@ -70,14 +102,14 @@ func TestNATSAway(t *testing.T) {
 		t.Log(err)
 	}
 	waitFor(t, "the readiness to end", func() bool { return c.Ready() != nil })
-	nats = startNATS(t, dir, port)
+	nats = startNATS(t, dir, addr)
 	waitFor(t, "the readiness", func() bool { return c.Ready() == nil })
 	mustSay(t, r, 4, 5)
 	checkPage(t, r, 0, -1, 50, []uint64{1, 2, 3, 4, 5}, true, false)
 
 	stopNATS(nats)
 	waitFor(t, "the readiness to end", func() bool { return c.Ready() != nil })
-	startNATS(t, t.TempDir(), port)
+	startNATS(t, t.TempDir(), addr)
 	waitFor(t, "the readiness", func() bool { return c.Ready() == nil })
 	mustSay(t, r, 6, 7)
 	checkPage(t, r, 0, -1, 50, []uint64{6, 7}, false, false)
@@ -95,8 +127,8 @@ func TestNATSAway(t *testing.T) {
 // although the sequences begin again; who does not own it saves nothing.
 func TestCameBackEmpty(t *testing.T) {
 	t.Parallel()
-	nats := startNATS(t, t.TempDir(), -1)
-	port := nats.Addr().(*net.TCPAddr).Port
+	nats := startNATS(t, t.TempDir(), "")
+	addr := nats.Addr().String()
 	nodes := []*Cluster{join(t, nats.ClientURL()), join(t, nats.ClientURL())}
 	rooms := []string{"blue", "red"}
 	for i, c := range nodes {
@@ -116,7 +148,7 @@ func TestCameBackEmpty(t *testing.T) {
 	}
 	stopNATS(nats)
 	dir := t.TempDir()
-	nats = startNATS(t, dir, port)
+	nats = startNATS(t, dir, addr)
 	for i, c := range nodes {
 		select {
 		case <-c.Emptied():
@@ -149,7 +181,7 @@ func TestCameBackEmpty(t *testing.T) {
 	// Away and back with what it has is not empty.
 	stopNATS(nats)
 	waitFor(t, "the readiness to end", func() bool { return nodes[0].Ready() != nil })
-	startNATS(t, dir, port)
+	startNATS(t, dir, addr)
 	waitFor(t, "the readiness", func() bool { return nodes[0].Ready() == nil })
 	if len(nodes[0].Emptied()) > 0 {
 		t.Error("it had not lost anything")
@@ -160,7 +192,7 @@ func TestCameBackEmpty(t *testing.T) {
 // opened it.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
-	nats := startNATS(t, t.TempDir(), -1)
+	nats := startNATS(t, t.TempDir(), "")
 	a, b := join(t, nats.ClientURL()), join(t, nats.ClientURL())
 	old := open(t, a, "blue")
 	mustSay(t, old, 1, 3)
@@ -245,7 +277,7 @@ func (p *deafProxy) set(deaf bool) {
 // id is its own.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
-	nats := startNATS(t, t.TempDir(), -1)
+	nats := startNATS(t, t.TempDir(), "")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

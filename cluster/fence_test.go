@@ -109,7 +109,7 @@ func TestFence(t *testing.T) {
 // A state whose answer got lost does not keep the next one out.
 func TestSaveAnswerLost(t *testing.T) {
 	t.Parallel()
-	nats := startNATS(t, t.TempDir(), -1)
+	nats := startNATS(t, t.TempDir(), "")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

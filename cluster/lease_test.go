@@ -290,7 +290,7 @@ func TestReleaseUnanswered(t *testing.T) {
 // a while, writes them again when its lease has ended, and gives them back.
 func BenchmarkClaims(b *testing.B) {
 	const claims, kept = 1000, 6 * time.Second
-	s := startNATS(b, b.TempDir(), -1)
+	s := startNATS(b, b.TempDir(), "")
 	c, err := Open(b.Context(), Config{URL: s.ClientURL(), Node: "a", RTMP: "rtmp://a:1935"})
 	if err != nil {
 		b.Fatal(err)

@@ -32,7 +32,7 @@ type external struct {
 
 func startExternal(t *testing.T) *external {
 	t.Helper()
-	e := &external{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
+	e := &external{t: t, dir: t.TempDir()}
 	e.start()
 	t.Cleanup(e.stop)
 	return e
@@ -41,30 +41,12 @@ func startExternal(t *testing.T) *external {
 // start starts it, at the same address as before.
 func (e *external) start() {
 	e.t.Helper()
-	tcp, err := net.ResolveTCPAddr("tcp", e.addr)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	port := tcp.Port
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
-	e.engine, err = server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: e.dir,
-	})
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	go e.engine.Start() // until stop, which waits
-	if !e.engine.ReadyForConnections(hang) {
-		e.t.Fatal("the external NATS did not start")
-	}
+	e.engine = runNATS(e.t, e.dir, e.addr)
 	e.addr = e.engine.Addr().String()
 }
 
 func (e *external) stop() {
-	e.engine.Shutdown()
-	e.engine.WaitForShutdown()
+	stopNATS(e.engine)
 }
 
 // restart is a restart that loses everything in memory, and files, too, if empty.

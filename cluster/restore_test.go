@@ -62,7 +62,7 @@ func mustBeRestored(t *testing.T, c *Cluster) {
 func TestRestoreAll(t *testing.T) {
 	t.Parallel()
 	files := backupFiles(t)
-	nats := startNATS(t, t.TempDir(), -1)
+	nats := startNATS(t, t.TempDir(), "")
 	into, err := Open(t.Context(), Config{URL: nats.ClientURL(), Node: "restore", Bare: true})
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestRestoreAll(t *testing.T) {
 	if err := into.RestoreAll(t.Context(), files); err == nil || !strings.Contains(err.Error(), "not empty, it has CHAT, KV_") {
 		t.Errorf("over what is there: %v", err)
 	}
-	nats = startNATS(t, t.TempDir(), -1)
+	nats = startNATS(t, t.TempDir(), "")
 	if into, err = Open(t.Context(), Config{URL: nats.ClientURL(), Node: "restore", Bare: true}); err != nil {
 		t.Fatal(err)
 	}

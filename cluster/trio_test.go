@@ -33,8 +33,9 @@ func newTrio(t *testing.T) *trio {
 	t.Setenv("NATS_PASSWORD", "n12e4") // what would be a number without the letter
 	var routes []*url.URL
 	var ports []int
+	host := aside()
 	for range 6 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := net.Listen("tcp", host+":0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +43,7 @@ func newTrio(t *testing.T) *trio {
 		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
 	}
 	for _, port := range ports[3:] {
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port), User: url.UserPassword("route", "n12e4")})
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("%s:%d", host, port), User: url.UserPassword("route", "n12e4")})
 	}
 	tr := &trio{t: t, servers: make([]*server.Server, 3)}
 	var urls []string
@@ -56,11 +57,11 @@ func newTrio(t *testing.T) *trio {
 		if o.ServerName != name || o.Username != "foyer" || o.Password != "n12e4" || o.Cluster.Username != "route" || !o.JetStream {
 			t.Fatalf("the configuration says %+v", o)
 		}
-		o.Host, o.Port, o.HTTPPort = "127.0.0.1", ports[i], 0
-		o.Cluster.Host, o.Cluster.Port, o.Routes = "127.0.0.1", ports[3+i], routes
+		o.Host, o.Port, o.HTTPPort = host, ports[i], 0
+		o.Cluster.Host, o.Cluster.Port, o.Routes = host, ports[3+i], routes
 		o.StoreDir, o.NoLog, o.NoSigs = filepath.Join(t.TempDir(), name), true, true
 		tr.options = append(tr.options, o)
-		urls = append(urls, fmt.Sprintf("nats://foyer:n12e4@127.0.0.1:%d", ports[i]))
+		urls = append(urls, fmt.Sprintf("nats://foyer:n12e4@%s:%d", host, ports[i]))
 	}
 	tr.url = strings.Join(urls, ",")
 	return tr
