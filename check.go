@@ -54,7 +54,10 @@ func (cmd *checkCommand) Run(ctx context.Context, p *program) error {
 // webOf is where a server's web side is, and what to ask it with: the URL that
 // was given, or else this machine's at the port of --http.
 func webOf(url, listen, cert string) (string, *http.Client, error) {
-	if strings.Contains(url, "://") {
+	if scheme, _, whole := strings.Cut(url, "://"); whole {
+		if scheme != "http" && scheme != "https" {
+			return "", nil, usagef("%q is not a web address such as http://host:8080", url)
+		}
 		return url, http.DefaultClient, nil
 	}
 	if url != "" {

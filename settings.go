@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -116,6 +117,11 @@ func (s *settings) check() error {
 	case s.Drain < 0:
 		return usagef("--drain must not be less than nothing")
 	}
+	for _, l := range []struct{ flag, addr string }{{"--rtmp", s.RTMP}, {"--http", s.HTTP}, {"--rtmps", s.RTMPS}} {
+		if !listenable(l.addr) {
+			return usagef("%s: %q is not an address to listen at such as :1935 or 127.0.0.1:1935", l.flag, l.addr)
+		}
+	}
 	for _, name := range s.Record {
 		if !room.ValidName(name) {
 			return usagef("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, or all for every room", name)
@@ -129,6 +135,15 @@ func (s *settings) check() error {
 		return usagef("--node-rtmp: %q is not an absolute address such as rtmp://host:1935", s.NodeRTMP)
 	}
 	return nil
+}
+
+// listenable reports whether a text has the form of an address to listen at.
+func listenable(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	return addr == "" || err == nil
 }
 
 // isRTMP reports whether a text begins as an absolute RTMP address does.
