@@ -124,9 +124,13 @@ func (c *Cluster) OpenRoom(ctx context.Context, name string, found func(message 
 	return r, nil
 }
 
-// mayCome reports whether what failed with err may succeed when NATS is ready.
+// mayCome reports whether what failed with err may succeed when NATS is ready:
+// an external one that is away, or ours when it has waited for a slow disk.
 func (c *Cluster) mayCome(err error) bool {
-	return !c.embedded() && !c.nc.IsClosed() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
+	if c.embedded() {
+		return !c.nc.IsClosed() && errors.Is(err, context.DeadlineExceeded)
+	}
+	return !c.nc.IsClosed() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
 }
 
 // openRoom tries once.

@@ -1,11 +1,15 @@
 package cluster
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // start opens a cluster of one node with the engine in this process.
@@ -24,6 +28,9 @@ func TestOpen(t *testing.T) {
 	c := start(t, dir)
 	if !c.embedded() || !c.nc.IsConnected() {
 		t.Error("not connected to an engine in the process")
+	}
+	if late := fmt.Errorf("asking NATS: %w", context.DeadlineExceeded); !c.mayCome(late) || c.mayCome(&jetstream.APIError{Code: 503}) {
+		t.Error("what a slow disk has held up is not tried again, or what is wrong is")
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)

@@ -59,6 +59,7 @@ func TestProcessStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer child.Wait()
+	defer child.Process.Kill()
 	lines := bufio.NewScanner(out)
 	expect := func(want string) {
 		t.Helper()
