@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -97,9 +96,6 @@ type ids struct {
 // reserve is how many ids are reserved at a time.
 const reserve = 1000
 
-// token is a room's name as a part of a subject.
-func token(name string) string { return strings.ReplaceAll(name, ".", "=") }
-
 // OpenRoom opens what is kept of a room. From now on no other node can write
 // for it. found gets a message that turned out to be stored after its done had
 // said that it was not. It blocks.
@@ -122,15 +118,6 @@ func (c *Cluster) OpenRoom(ctx context.Context, name string, found func(message 
 	}
 	c.rooms[r] = true
 	return r, nil
-}
-
-// mayCome reports whether what failed with err may succeed when NATS is ready:
-// an external one that is away, or ours when it has waited for a slow disk.
-func (c *Cluster) mayCome(err error) bool {
-	if c.embedded() {
-		return !c.nc.IsClosed() && errors.Is(err, context.DeadlineExceeded)
-	}
-	return !c.nc.IsClosed() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
 }
 
 // openRoom tries once.
@@ -457,19 +444,28 @@ func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, er
 // salvage looks for what was stored before another node began to write, and
 // whose answer was lost: the message by, or one that had seemed to have failed.
 func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
-	err := r.c.read(ctx, r.subject, r.expect+1, maxUnsure, func(m stored) {
-		switch i := slices.IndexFunc(r.unsure, func(t try) bool { return t.by == m.header.Get(headerBy) }); {
-		case m.header.Get(headerID) == "": // a mark
-		case m.header.Get(headerBy) == by:
-			seq, mine = m.seq, true
-		case i >= 0:
-			r.found(r.unsure[i].data)
+	for {
+		var late [][]byte
+		err := r.c.read(ctx, r.subject, r.expect+1, maxUnsure, func(m stored) {
+			switch i := slices.IndexFunc(r.unsure, func(t try) bool { return t.by == m.header.Get(headerBy) }); {
+			case m.header.Get(headerID) == "": // a mark
+			case m.header.Get(headerBy) == by:
+				seq, mine = m.seq, true
+			case i >= 0:
+				late = append(late, r.unsure[i].data)
+			}
+		})
+		if err != nil && r.c.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+			continue
 		}
-	})
-	if err != nil {
-		r.c.log.Warn("last messages not found out about", "room", r.name, "err", err)
+		if err != nil {
+			r.c.log.Warn("last messages not found out about", "room", r.name, "err", err)
+		}
+		for _, data := range late {
+			r.found(data)
+		}
+		return seq, mine
 	}
-	return seq, mine
 }
 
 // check finds out what became of messages whose answer was lost.

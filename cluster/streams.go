@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -272,6 +273,18 @@ func (c *Cluster) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) 
 		return 0, ack.Error
 	}
 	return ack.Seq, nil
+}
+
+// token is a room's name as a part of a subject.
+func token(name string) string { return strings.ReplaceAll(name, ".", "=") }
+
+// mayCome reports whether what failed with err may succeed when NATS is ready:
+// an external one that is away, or ours when it has waited for a slow disk.
+func (c *Cluster) mayCome(err error) bool {
+	if c.embedded() {
+		return !c.nc.IsClosed() && errors.Is(err, context.DeadlineExceeded)
+	}
+	return !c.nc.IsClosed() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
 }
 
 // api asks JetStream.
