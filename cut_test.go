@@ -19,14 +19,14 @@ const (
 	// cutTakeover is how long it may take until the others serve the rooms of a
 	// node that nothing comes from any more: the NATS servers elect first, and
 	// each election takes them 4 to 9 s.
-	cutTakeover = 20 * time.Second
+	cutTakeover = 40 * time.Second
 	// saysSo is how long it may take until a node that is cut off says that it
 	// is not ready.
-	saysSo = 10 * time.Second
+	saysSo = 20 * time.Second
 	// silence is how long a node that is cut off may still acknowledge something.
-	silence = 7 * time.Second
+	silence = 12 * time.Second
 	// healing is how long it may take until all is as before.
-	healing = 15 * time.Second
+	healing = 40 * time.Second
 )
 
 // TestNetworkCut: three nodes, each on a machine of its own with one of three

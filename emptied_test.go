@@ -17,7 +17,8 @@ import (
 // stored again by itself, whoever made the streams anew, and is there after the
 // next start of everything.
 func TestNATSCameBackEmpty(t *testing.T) {
-	first := runNATS(t, nats.RANDOM_PORT)
+	host := ownHost()
+	first := runNATS(t, host, nats.RANDOM_PORT)
 	port := first.Addr().(*net.TCPAddr).Port
 	defer stopNATS(first)
 	flags := []string{"--nats=" + first.ClientURL(), "--lobby-secret=secretPassword6"}
@@ -47,7 +48,7 @@ func TestNATSCameBackEmpty(t *testing.T) {
 	}
 	stopNATS(first)
 	eventually(t, "NATS is away", func() bool { status, _ := nodes[0].ask(t, "/readyz"); return status != 200 })
-	look, err := cluster.Open(t.Context(), cluster.Config{URL: startNATSAt(t, port), Node: "look", Bare: true})
+	look, err := cluster.Open(t.Context(), cluster.Config{URL: startNATSAt(t, host, port), Node: "look", Bare: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,35 +17,23 @@ import (
 	"foyer/server/amf"
 )
 
-// natsHost is a host of its own for what is stopped and started again: at one
-// that others use, too, its port could be theirs by then. Linux has all of 127/8.
-var natsHost = sync.OnceValue(func() string {
-	host := fmt.Sprintf("127.%d.%d.1", 128|os.Getpid()>>8&127, os.Getpid()&255)
-	ln, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		return "127.0.0.1"
-	}
-	ln.Close()
-	return host
-})
-
 // startNATS runs a NATS of its own, as several servers share one.
 func startNATS(t *testing.T) (url string) {
 	t.Helper()
-	return startNATSAt(t, nats.RANDOM_PORT)
+	return startNATSAt(t, "127.0.0.1", nats.RANDOM_PORT)
 }
 
-func startNATSAt(t *testing.T, port int) (url string) {
+func startNATSAt(t *testing.T, host string, port int) (url string) {
 	t.Helper()
-	s := runNATS(t, port)
+	s := runNATS(t, host, port)
 	t.Cleanup(func() { stopNATS(s) })
 	return s.ClientURL()
 }
 
 // runNATS runs it until stopNATS.
-func runNATS(t *testing.T, port int) *nats.Server {
+func runNATS(t *testing.T, host string, port int) *nats.Server {
 	t.Helper()
-	s, err := nats.NewServer(&nats.Options{Host: natsHost(), Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
+	s, err := nats.NewServer(&nats.Options{Host: host, Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,13 +87,14 @@ func (r *running) ask(t *testing.T, path string) (status int, body string) {
 // A server whose NATS is not there runs, says so, and has its rooms as soon as
 // it is there.
 func TestNATSLate(t *testing.T) {
-	ln, err := net.Listen("tcp", natsHost()+":0")
+	host := ownHost()
+	ln, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := ln.Addr().(*net.TCPAddr).Port
 	ln.Close()
-	r := startServer(t, fmt.Sprintf("--nats=nats://foyer:hush@%s:%d", natsHost(), port), "--node=a", "--rooms=blue")
+	r := startServer(t, fmt.Sprintf("--nats=nats://foyer:hush@%s:%d", host, port), "--node=a", "--rooms=blue")
 	if status, body := r.ask(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "is away") || strings.Contains(body, "hush") {
 		t.Errorf("without NATS: %d %s", status, body)
 	}
@@ -117,7 +104,7 @@ func TestNATSLate(t *testing.T) {
 	if _, body := r.ask(t, "/metrics"); !strings.Contains(body, "foyer_store_ready 0\n") {
 		t.Error("the metrics do not say that the store is not ready")
 	}
-	startNATSAt(t, port)
+	startNATSAt(t, host, port)
 	eventually(t, "it is ready", func() bool { status, _ := r.ask(t, "/readyz"); return status == http.StatusOK })
 	eventually(t, "it has its room", func() bool { return r.listed(t, "blue") != nil })
 	_, body := r.ask(t, "/metrics")

@@ -11,9 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -208,7 +210,8 @@ func scriptServe(command string) func(ts *testscript.TestScript, neg bool, args 
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		name := args[0]
 		data := filepath.Join(ts.Getenv("WORK"), name+"-data")
-		flags := []string{command, "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0", "--data=" + data, "--node=" + name, "--log-format=json"}
+		host := ownHost()
+		flags := []string{command, "--rtmp=" + host + ":0", "--http=" + host + ":0", "--data=" + data, "--node=" + name, "--log-format=json"}
 		p := launch(ts, name, append(flags, args[1:]...)...)
 		ts.Setenv(name+"_data", data)
 		for _, proto := range []string{"rtmp", "http"} {
@@ -219,6 +222,19 @@ func scriptServe(command string) func(ts *testscript.TestScript, neg bool, args 
 		_, err := p.sees(regexp.MustCompile(`"msg":"node started"`))
 		ts.Check(err)
 	}
+}
+
+var hosts atomic.Uint32
+
+// ownHost is an address of this machine alone that no other server has, where
+// there are such: what starts again at a port finds it free, whoever else has
+// taken a free port meanwhile.
+func ownHost() string {
+	if runtime.GOOS != "linux" { // where all of 127.0.0.0/8 is the loopback
+		return "127.0.0.1"
+	}
+	n, pid := hosts.Add(1), os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>8&0x7f, pid&0xff, 1+n%250)
 }
 
 func scriptStart(ts *testscript.TestScript, _ bool, args []string) { launch(ts, args[0], args[1:]...) }

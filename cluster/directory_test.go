@@ -72,7 +72,7 @@ func report(epoch, seq int) []byte { return fmt.Appendf(nil, `{"epoch":%d,"seq":
 func TestDirectoryRenewal(t *testing.T) {
 	t.Parallel()
 	p := hurried
-	p.gap, p.refresh = 3*time.Second, 200*time.Millisecond
+	p.gap, p.refresh = 8*time.Second, 200*time.Millisecond
 	e := startExternal(t)
 	a, b := e.nodeAt(&p, "a"), e.nodeAt(&p, "b")
 	at := watch(t, b)
@@ -92,7 +92,7 @@ func TestDirectoryRenewal(t *testing.T) {
 func TestDirectoryPace(t *testing.T) {
 	t.Parallel()
 	p := hurried
-	p.gap, p.refresh, p.live = 4*time.Second, 10*time.Second, 30*time.Second
+	p.gap, p.refresh, p.live = 8*time.Second, 20*time.Second, time.Minute
 	e := startExternal(t)
 	a, b := e.nodeAt(&p, "a"), e.nodeAt(&p, "b")
 	at := watch(t, b)

@@ -112,7 +112,7 @@ func TestManyTakenOver(t *testing.T) {
 		return err == nil && owned == nil
 	})
 	claimMany(t, b, claims, func() { t.Error("b lost one") })
-	if d := time.Since(begun); d > hurried.lease+5*time.Second { // on a machine that does much else
+	if d := time.Since(begun); d > hurried.lease+hang/2 {
 		t.Errorf("took %v, the lease lasts %v", d, hurried.lease)
 	}
 	for i := range claims {
@@ -226,7 +226,7 @@ func TestDeadClaimHasOneTaker(t *testing.T) {
 		for _, c := range []*Cluster{a, b} {
 			wait.Go(func() {
 				for i := from; i < to; i++ {
-					_, err := c.Claim(within(t, 10*time.Second), instance(i), func() { t.Error("lost") })
+					_, err := c.Claim(within(t, hang), instance(i), func() { t.Error("lost") })
 					if err == nil {
 						taken[i].Add(1)
 					} else if !ownedBy(err, "a") && !ownedBy(err, "b") {
@@ -270,7 +270,7 @@ func TestReleaseUnanswered(t *testing.T) {
 	slowed.hold(true)
 	begun := time.Now()
 	release()
-	if d := time.Since(begun); d > tryTimeout+time.Second {
+	if d := time.Since(begun); d > tryTimeout+10*time.Second {
 		t.Errorf("giving back took %v", d)
 	}
 	if _, err := b.Claim(t.Context(), "room/blue", nil); !ownedBy(err, "a") {
@@ -278,7 +278,7 @@ func TestReleaseUnanswered(t *testing.T) {
 	}
 	slowed.hold(false)
 	eventually(t, "b gets it", func() bool {
-		_, err := b.Claim(within(t, 10*time.Second), "room/blue", nil)
+		_, err := b.Claim(within(t, hang), "room/blue", nil)
 		return err == nil
 	})
 	if now := leaseOf(t, a); now != id {
