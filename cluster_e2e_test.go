@@ -77,6 +77,7 @@ type crowd struct {
 	nodes   atomic.Pointer[[]string] // addresses of those that are alive
 	ledgers []*ledger
 	first   int           // its people's numbers are above this
+	last    int           // and not above this; 0: there are no others
 	pause   time.Duration // between two visitors
 	visitor atomic.Int64
 }
@@ -154,7 +155,7 @@ func (c *crowd) newest(ledgers []*ledger) []int {
 	for i, l := range ledgers {
 		l.mu.Lock()
 		for _, m := range l.lines {
-			if c.first < m.person && m.person <= c.first+visitors {
+			if c.first < m.person && (c.last == 0 || m.person <= c.last) {
 				ids[i] = max(ids[i], m.id)
 			}
 		}

@@ -150,7 +150,7 @@ func (s *site) talk(alone int) {
 		}
 	}
 	ctx, stop := context.WithCancel(s.t.Context())
-	s.rest = &crowd{t: s.t, ledgers: s.ledgers, pause: 100 * time.Millisecond}
+	s.rest = &crowd{t: s.t, ledgers: s.ledgers, pause: 100 * time.Millisecond, last: visitors}
 	s.alone = &crowd{t: s.t, ledgers: s.ledgers, pause: 100 * time.Millisecond, first: visitors}
 	s.alone.visitor.Store(1_000_000) // their nicks are others
 	s.rest.at(slices.Delete(slices.Clone(s.rtmp), alone, alone+1)...)
