@@ -141,6 +141,29 @@ func testHistory(t *testing.T, browser context.Context) {
 	b.waitText(".past .message", "and another")
 }
 
+// What is said in the moment in which one begins to read above takes nobody back
+// to the end: the event of the scroll is still to come.
+func testReading(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	const load = `const { Chat } = await import("/assets/chat.js");
+		const page = document.querySelector(".chat"), root = page.cloneNode(true), scroll = root.querySelector(".scroll");
+		for (const list of root.querySelectorAll(".past, .fresh")) list.replaceChildren();
+		root.querySelector(".pill").hidden = true;
+		page.replaceWith(root);
+		const chat = new Chat(root, String);
+		const message = (id) => ({ id, at: Date.now(), user: { id: "u" + id, nick: "n", role: "user" }, text: "t" + id });
+		for (let id = 1; id <= 60; id++) chat.add(message(id));
+		await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+		const end = scroll.scrollHeight - scroll.clientHeight, seen = () => [scroll.scrollTop, root.querySelector(".pill").hidden];`
+	b.same("said", load+`scroll.scrollTop = 0; chat.add(message(61)); return [end > 300, seen()];`, `[true,[0,false]]`)
+	b.same("found", load+`scroll.scrollTop = 0; chat.addPast([message(61), message(62)], "below"); return [end > 300, seen()];`, `[true,[0,false]]`)
+	b.same("noted", load+`scroll.scrollTop = 0; chat.notice("hello"); return [end > 300, seen()];`, `[true,[0,true]]`)
+	b.same("at the end", load+`chat.add(message(61)); return [end > 300, seen()[0] > end, seen()[1]];`, `[true,true,true]`)
+}
+
 func testRejectedMessage(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")

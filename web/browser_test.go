@@ -51,6 +51,7 @@ func TestBrowser(t *testing.T) {
 		{"join and talk", testJoinAndTalk},
 		{"nick taken", testNickTaken},
 		{"history", testHistory},
+		{"reading", testReading},
 		{"rejected message", testRejectedMessage},
 		{"markup is text", testMarkupIsText},
 		{"right to left", testRightToLeft},

@@ -63,15 +63,19 @@ export class Chat {
     this.hush = part(".hush");
     this.pill = part(".pill");
     this.template = /** @type {HTMLTemplateElement} */ (document.querySelector(".message-template"));
-    this.scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.scroll.addEventListener("scroll", () => this.#look(), { passive: true });
     this.scroll.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#walk(event));
     this.scroll.addEventListener("click", (/** @type {MouseEvent} */ event) => this.#clicked(event));
     this.pill.querySelector("button").addEventListener("click", () => this.toEnd());
-    new ResizeObserver(() => this.#pinned && this.toEnd()).observe(this.scroll);
+    new ResizeObserver(() => {
+      this.#look();
+      if (this.#pinned) this.toEnd();
+    }).observe(this.scroll);
   }
 
   /** @param {Message[]} messages @param {"above"|"below"} where */
   addPast(messages, where) {
+    this.#look();
     const items = messages.map((message) => this.#item(message));
     const { scrollHeight, scrollTop } = this.scroll;
     if (where === "below") {
@@ -88,6 +92,7 @@ export class Chat {
 
   /** @param {Message} message that was just said */
   add(message) {
+    this.#look();
     const item = this.#item(message);
     item.classList.add("new");
     const before = this.#items().at(-1);
@@ -196,6 +201,7 @@ export class Chat {
 
   /** @param {"notice"|"divider"} kind @param {string} text */
   #line(kind, text) {
+    this.#look();
     const item = document.createElement("li");
     item.className = kind;
     item.dir = "auto";
@@ -239,7 +245,8 @@ export class Chat {
     this.pill.querySelector("button").textContent = `${this.#unseen} new ${this.#unseen === 1 ? "message" : "messages"}`;
   }
 
-  #scrolled() {
+  /** Looks where one reads. Whoever adds something looks first: the event of a scroll comes a frame later. */
+  #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroll;
     // Only going up lets go of the end: the box below may grow, too.
     const near = scrollHeight - scrollTop - clientHeight < NEAR;
