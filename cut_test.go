@@ -144,6 +144,7 @@ func (s *site) leader() int {
 func (s *site) talk(alone int) {
 	for i := range 2 * len(s.nodes) {
 		l := newLedger(fmt.Sprintf("room%d", i+1))
+		l.late = true
 		s.ledgers = append(s.ledgers, l)
 		if _, _, _, err := readHistory(s.t.Context(), s.rtmp[i/2]+"/room/"+l.room, 0); err != nil {
 			s.t.Fatal(err)

@@ -7,14 +7,15 @@ import (
 
 // What can go wrong with a history is found, and nothing else.
 func TestLedger(t *testing.T) {
-	// Two people: 1 said three messages, the last without an answer; 2 said one.
-	const one, two, three, other = "person 1, message 1", "person 1, message 2", "person 1, message 3", "person 2, message 1"
+	// Two people: 1 said four messages, the last two without an answer; 2 said one.
+	const one, two, three, four, other = "person 1, message 1", "person 1, message 2", "person 1, message 3", "person 1, message 4", "person 2, message 1"
 	whole := []said{{1, one}, {2, other}, {4, two}}
 	tests := []struct {
 		name    string
 		history []said
 		epoch   float64
 		partly  bool
+		late    bool
 		want    tally
 	}{
 		{name: "all is there", history: whole},
@@ -27,19 +28,23 @@ func TestLedger(t *testing.T) {
 		{name: "one that nobody said", history: append(whole[:3:3], said{5, "hello"}), want: tally{altered: 1}},
 		{name: "ids fall", history: []said{{2, other}, {1, one}, {4, two}}, want: tally{disordered: 1}},
 		{name: "one person's messages turned round", history: []said{{1, two}, {2, other}, {4, one}}, want: tally{disordered: 1, altered: 2}},
+		{name: "the unanswered one after later ones", history: append(whole[:3:3], said{5, four}, said{6, three}), want: tally{disordered: 1}},
+		{name: "that, after a network was cut", history: append(whole[:3:3], said{5, four}, said{6, three}), late: true},
+		{name: "an answered one, after a network was cut", history: []said{{1, two}, {2, other}, {4, one}}, late: true, want: tally{disordered: 1, altered: 2}},
 		{name: "another epoch", history: whole, epoch: 2, want: tally{forgotten: 1}},
 		{name: "not complete", history: whole, partly: true, want: tally{forgotten: 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLedger("blue")
+			l.late = tt.late
 			l.check(0, nil, 2, true, new(tally)) // of a room that nobody has said anything in
-			for _, text := range []string{l.ask(1), l.ask(2), l.ask(1), l.ask(1)} {
+			for _, text := range []string{l.ask(1), l.ask(2), l.ask(1), l.ask(1), l.ask(1)} {
 				if id := map[string]int{one: 1, other: 2, two: 4}[text]; id > 0 {
 					l.answered(text, id)
 				}
 			}
-			tt.want.acknowledged, tt.want.unanswered = 3, 1
+			tt.want.acknowledged, tt.want.unanswered = 3, 2
 			var got tally
 			l.epoch = 1
 			l.check(0, tt.history, max(1, tt.epoch), !tt.partly, &got)
