@@ -44,7 +44,20 @@ const snapshotFormat = "stream 1"
 // is made in the folder spool before add reads it, so that a slow reader does
 // not hold the engine up.
 func (c *Cluster) Backup(ctx context.Context, spool string, add func(name string, size int64, r io.Reader) error) error {
-	var names []string
+	names, err := c.onDisk(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := c.backUp(ctx, name, spool, add); err != nil {
+			return fmt.Errorf("backing up stream %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// onDisk are the names of the streams that are on disk.
+func (c *Cluster) onDisk(ctx context.Context) (names []string, err error) {
 	list := c.js.ListStreams(ctx)
 	for info := range list.Info() {
 		if info.Config.Storage == jetstream.FileStorage {
@@ -52,15 +65,10 @@ func (c *Cluster) Backup(ctx context.Context, spool string, add func(name string
 		}
 	}
 	if err := list.Err(); err != nil {
-		return fmt.Errorf("listing what is kept: %w", err)
+		return nil, fmt.Errorf("listing what is kept: %w", err)
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		if err := c.backUp(ctx, name, spool, add); err != nil {
-			return fmt.Errorf("backing up stream %s: %w", name, err)
-		}
-	}
-	return nil
+	return names, nil
 }
 
 // backUp gives add the file of one stream.

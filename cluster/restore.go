@@ -104,17 +104,10 @@ func (c *Cluster) awaitAccount(ctx context.Context) error {
 // vacant returns an error when there are streams already, but for those in
 // memory: they are of nodes that run, or ran a moment ago, and end by themselves.
 func (c *Cluster) vacant(ctx context.Context) error {
-	var there []string
-	list := c.js.ListStreams(ctx)
-	for info := range list.Info() {
-		if info.Config.Storage == jetstream.FileStorage {
-			there = append(there, info.Config.Name)
-		}
-	}
-	if err := list.Err(); err != nil {
-		return fmt.Errorf("listing what is kept: %w", err)
-	}
+	there, err := c.onDisk(ctx)
 	switch {
+	case err != nil:
+		return err
 	case slices.Contains(there, restoringStream):
 		return fmt.Errorf("NATS at %s is of a restore that did not end, or goes on: when it does not, empty its store", c.where())
 	case len(there) > 0:
