@@ -179,7 +179,7 @@ func testNodesOff(t *testing.T, program string) {
 	listAll(where, nodes...)
 	recognised(t, nodes[1].rtmp+"/room/quick", nodes[2].rtmp+"/room/quick")
 	ends(t, nodes)
-	time.Sleep(2 * time.Second) // longer than a lease since they were claimed
+	time.Sleep(6 * time.Second) // longer than a lease since they were claimed
 	listAll(where, nodes...)    // nobody has stolen any
 	for _, n := range nodes {
 		saneAge(t, n)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,16 +11,7 @@ import (
 // picture asks a server for the picture of room blue.
 func (r *running) picture(t *testing.T) (status int, data string) {
 	t.Helper()
-	resp, err := http.Get("http://" + r.addr["http"] + "/live/blue/live.mp4")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	all, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(all)
+	return r.ask(t, "/live/blue/live.mp4")
 }
 
 // TestPictureOfOtherNode: the picture of a room that another server runs is
