@@ -1,12 +1,9 @@
 package lobby
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"time"
-
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 )
 
 // operator marks the Data of a client who showed the admin token.
@@ -22,10 +19,10 @@ func (l *Lobby) authenticate(client *server.Client, args amf.Args) (admit func()
 	userName, _ := amf.AsString(args.At(0))
 	password, _ := amf.AsString(args.At(1))
 	switch {
-	case userName == "admin" && same(password, l.cfg.AdminToken):
+	case userName == "admin" && guard.Same(password, l.cfg.AdminToken):
 		return func() error { client.Data = operator{}; return nil }
-	case !same(password, l.cfg.Secret):
-		l.cfg.Failures.Failed(client.IP(), time.Now())
+	case !guard.Same(password, l.cfg.Secret):
+		l.in.Guard().Failed(client.IP())
 		l.log.Warn("room connection refused", "client", client.ID(), "remote", client.IP(), "agent", client.Agent(),
 			"room", text(userName, MaxName), "err", "Invalid room connection attempt.")
 		return func() error { return server.Reject("Invalid room connection attempt.") }
@@ -35,29 +32,4 @@ func (l *Lobby) authenticate(client *server.Client, args amf.Args) (admit func()
 	node, _ := amf.AsString(amf.Lookup(args.At(2), "node"))
 	epoch, _ := amf.AsNumber(amf.Lookup(args.At(2), "epoch"))
 	return func() error { return l.join(client, userName, text(node, MaxNode), epoch) }
-}
-
-// later leaves a client pending and runs admit after the wait.
-func (l *Lobby) later(client *server.Client, wait time.Duration, admit func() error) error {
-	waiting := new(byte)
-	client.Data = waiting
-	l.in.After(wait, func() {
-		if client.Data != waiting {
-			return // he left
-		}
-		client.Data = nil
-		if err := admit(); err != nil {
-			l.in.Reject(client, err)
-			return
-		}
-		l.in.Accept(client)
-	})
-	return server.ErrPending
-}
-
-// same compares secrets in a time that tells nothing about them, their length
-// included. Nothing is the same as no secret.
-func same(given, secret string) bool {
-	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && secret != ""
 }

@@ -24,7 +24,6 @@ const (
 // newHost returns a host with a lobby.
 func newHost(t *testing.T, cfg lobby.Config) *server.Host {
 	t.Helper()
-	cfg.Failures = new(lobby.Failures)
 	h := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	h.Handle("lobby", func() server.Application { return lobby.New(cfg) })
 	t.Cleanup(func() { h.Stop(context.Background()) })

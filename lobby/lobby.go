@@ -19,7 +19,6 @@ type Config struct {
 	StaleAfter time.Duration // without a report; default 15 s
 	GoneAfter  time.Duration // once stale; default 30 s
 	Log        *slog.Logger  // nil means the instance's
-	Failures   *Failures     // who guessed passwords; nil means Guesses
 	Directory  Directory     // the rooms of other nodes; nil means that there are none
 	Bus        Bus           // to the lobbies of other nodes; nil means that there are none
 }
@@ -52,7 +51,6 @@ type Lobby struct {
 func New(cfg Config) server.Application {
 	cfg.StaleAfter = cmp.Or(cfg.StaleAfter, 15*time.Second)
 	cfg.GoneAfter = cmp.Or(cfg.GoneAfter, 30*time.Second)
-	cfg.Failures = cmp.Or(cfg.Failures, &Guesses)
 	return &Lobby{
 		cfg:       cfg,
 		roomList:  make(map[string]*server.Client),
@@ -76,12 +74,9 @@ func (l *Lobby) OnConnect(client *server.Client, args amf.Args) error {
 	if none(args.At(0)) {
 		return nil
 	}
-	wait := l.cfg.Failures.Wait(client.IP(), time.Now())
+	wait := l.in.Guard().Wait(client.IP())
 	admit := l.authenticate(client, args)
-	if wait > 0 {
-		return l.later(client, wait, admit)
-	}
-	return admit()
+	return l.in.AdmitAfter(client, wait, admit)
 }
 
 // join puts an authenticated room into roomList.

@@ -11,6 +11,7 @@ import (
 	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -214,10 +215,10 @@ func TestFailuresSlowDown(t *testing.T) {
 func TestLeavingWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newLobby(t)
-		for range lobby.FreeFailures {
+		for range guard.FreeFailures {
 			connect(t, h, amf.String("Room"), amf.String("x"))
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), lobby.MinWait/2)
+		ctx, cancel := context.WithTimeout(t.Context(), guard.MinWait/2)
 		defer cancel()
 		if _, err := connectUntil(t, ctx, h, "192.0.2.1", amf.String("Blue"), amf.String(secret)); err == nil {
 			t.Fatal("did not wait")

@@ -1,12 +1,11 @@
 package room
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"time"
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -28,35 +27,14 @@ func (r *Room) refusal(n newcomer, client *server.Client, now time.Time) error {
 // address from where wrong ones came wait, the right ones too.
 func (r *Room) moderatorComes(client *server.Client, n newcomer, credential amf.Value) error {
 	n.role = roleModerator
-	wait := r.cfg.Failures.Wait(client.IP(), time.Now())
+	wait := r.in.Guard().Wait(client.IP())
 	admit := func() error { return r.join(client, n) }
-	if token, _ := amf.AsString(credential); !same(token, r.cfg.AdminToken) {
-		r.cfg.Failures.Failed(client.IP(), time.Now())
+	if token, _ := amf.AsString(credential); !guard.Same(token, r.cfg.AdminToken) {
+		r.in.Guard().Failed(client.IP())
 		r.log.Warn("moderator refused", "client", client.ID(), "remote", client.IP(), "err", "wrong credential")
 		admit = func() error { return reject("Credential is not valid.", 0) }
 	}
-	if wait > 0 {
-		return r.later(client, wait, admit)
-	}
-	return admit()
-}
-
-// later leaves a client pending and runs admit after the wait.
-func (r *Room) later(client *server.Client, wait time.Duration, admit func() error) error {
-	waiting := new(byte)
-	client.Data = waiting
-	r.in.After(wait, func() {
-		if client.Data != waiting {
-			return // he left
-		}
-		client.Data = nil
-		if err := admit(); err != nil {
-			r.in.Reject(client, err)
-			return
-		}
-		r.in.Accept(client)
-	})
-	return server.ErrPending
+	return r.in.AdmitAfter(client, wait, admit)
 }
 
 // none reports whether an argument stands for nothing.
@@ -66,13 +44,6 @@ func none(v amf.Value) bool {
 		return true
 	}
 	return false
-}
-
-// same compares secrets in a time that tells nothing about them. Nothing is
-// the same as no secret.
-func same(given, secret string) bool {
-	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && secret != ""
 }
 
 // reject is why somebody may not come in, and when it makes sense to try again.

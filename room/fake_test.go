@@ -11,7 +11,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"foyer/lobby"
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
@@ -29,7 +28,6 @@ func config() room.Config {
 	return room.Config{
 		Secret: secret, AdminToken: token, Node: "n1", PublicRTMP: "rtmp://h:1935", PublicHTTP: "http://h:8080",
 		StreamKey: func(name string) string { return key + "-" + name }, Takeover: true,
-		Failures: new(lobby.Failures),
 	}
 }
 

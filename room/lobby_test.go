@@ -80,7 +80,7 @@ func newNetwork(t *testing.T, password string, configure ...func(*lobby.Config, 
 	n = &network{in: make(chan net.Conn)}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	lobbies = &server.Host{Log: log}
-	front := lobby.Config{Secret: secret, AdminToken: token, Failures: new(lobby.Failures)}
+	front := lobby.Config{Secret: secret, AdminToken: token}
 	cfg := config()
 	cfg.Lobby, cfg.Secret = "rtmp://lobby.example/lobby", password
 	for _, f := range configure {

@@ -36,7 +36,6 @@ type Config struct {
 	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
 	MaxUsers   int                      // default DefaultMaxUsers
 	Recorder   Recorder                 // nil: moderators cannot have anything recorded
-	Failures   *lobby.Failures          // who guessed credentials; nil means lobby.Guesses
 	StaleAfter time.Duration            // when Lobby calls a silent room stale; 0: not known
 
 	// Open opens what is kept of a room; nil: a room keeps what it knows in
@@ -101,7 +100,6 @@ type Room struct {
 // New makes the application of one room.
 func New(cfg Config) server.Application {
 	cfg.MaxUsers = cmp.Or(cfg.MaxUsers, DefaultMaxUsers)
-	cfg.Failures = cmp.Or(cfg.Failures, &lobby.Guesses)
 	if cfg.Open == nil {
 		cfg.Open = new(Memory).Open
 	}

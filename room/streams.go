@@ -11,6 +11,7 @@ import (
 	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -30,7 +31,7 @@ func (r *Room) OnPublish(client *server.Client, name, _ string) (public string, 
 		return "", false, badName("Nobody may publish on this server.")
 	case values.Get("key") == "":
 		return "", false, badName(fmt.Sprintf("The stream key is missing: publish as %s?key=KEY.", streamName(public)))
-	case !same(values.Get("key"), r.cfg.StreamKey(r.name)):
+	case !guard.Same(values.Get("key"), r.cfg.StreamKey(r.name)):
 		return "", false, badName(fmt.Sprintf("Wrong stream key for room %s.", r.name))
 	case !ValidName(public):
 		return "", false, badName("Stream name is not valid.")

@@ -33,7 +33,7 @@ func eveningOf(t *testing.T, cfg room.Config) (address string) {
 	h := &server.Host{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Mounts: []string{"chapter4"}}
 	h.Handle("room", func() server.Application { return room.New(cfg) })
 	h.Handle("lobby", func() server.Application {
-		return lobby.New(lobby.Config{Secret: secret, AdminToken: token, Failures: cfg.Failures})
+		return lobby.New(lobby.Config{Secret: secret, AdminToken: token})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)

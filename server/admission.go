@@ -106,6 +106,26 @@ func (in *Instance) Reject(c *Client, err error) {
 	in.settle(c, err)
 }
 
+// AdmitAfter settles a client by decide, whose error rejects it: at once, or
+// after a wait that the client spends pending. It is what OnConnect returns for
+// a client whose address showed wrong credentials. Instance goroutine only.
+func (in *Instance) AdmitAfter(c *Client, wait time.Duration, decide func() error) error {
+	if wait <= 0 {
+		return decide()
+	}
+	in.After(wait, func() {
+		if c.state != clientPending {
+			return // it left
+		}
+		if err := decide(); err != nil {
+			in.Reject(c, err)
+			return
+		}
+		in.Accept(c)
+	})
+	return ErrPending
+}
+
 // expire ends a client that is still pending at its deadline.
 func (in *Instance) expire(c *Client) {
 	if c.state == clientPending {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
@@ -43,8 +44,12 @@ type Host struct {
 	// Redirect sends RTMP clients to the node that runs what they came for
 	// (Connect.Rejected with ex.code 302), instead of serving it from here.
 	Redirect bool
+	// Guard counts what addresses have and do; nil: one that limits nothing but
+	// wrong credentials.
+	Guard *guard.Guard
 
 	calls    atomic.Uint64
+	lax      guard.Guard // the Guard of a host without one
 	sessions sessions
 	fan      fanout
 
@@ -300,6 +305,13 @@ func (h *Host) log() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return h.Log
+}
+
+func (h *Host) guard() *guard.Guard {
+	if h.Guard == nil {
+		return &h.lax
+	}
+	return h.Guard
 }
 
 func (h *Host) idle() time.Duration {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -112,6 +113,9 @@ func (in *Instance) Log() *slog.Logger { return in.log }
 
 // Host is where the instance runs.
 func (in *Instance) Host() *Host { return in.host }
+
+// Guard is what counts wrong credentials and the limits of this process.
+func (in *Instance) Guard() *guard.Guard { return in.host.guard() }
 
 // Post runs f on the instance goroutine, after all that was posted before; it
 // never blocks. It reports false when the instance has stopped: f will not run.

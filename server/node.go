@@ -2,12 +2,11 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net/netip"
 
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
@@ -61,7 +60,7 @@ func (h *Host) vouch(r *Request, object amf.Object) {
 	secret, _ := amf.AsString(amf.Lookup(said, "secret"))
 	name, _ := amf.AsString(amf.Lookup(said, "kind"))
 	kind := nodeKinds[name]
-	if !sameSecret(secret, h.NodeSecret) || kind == fromVisitor {
+	if !guard.Same(secret, h.NodeSecret) || kind == fromVisitor {
 		h.log().Warn("node not believed", "remote", r.Addr, "err", "wrong secret")
 		return
 	}
@@ -73,13 +72,6 @@ func (h *Host) vouch(r *Request, object amf.Object) {
 	text, _ := amf.AsString(amf.Lookup(said, "addr"))
 	r.Addr, _ = netip.ParseAddrPort(text)
 	r.Protocol, _ = amf.AsString(amf.Lookup(said, "protocol"))
-}
-
-// sameSecret compares in a time that tells nothing. Nothing is the same as no
-// secret.
-func sameSecret(given, secret string) bool {
-	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && secret != ""
 }
 
 // owned returns the instance of that name if it runs on this node itself.

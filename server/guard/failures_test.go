@@ -1,39 +1,37 @@
-package lobby_test
+package guard
 
 import (
 	"encoding/binary"
 	"net/netip"
 	"testing"
 	"time"
-
-	"foyer/lobby"
 )
 
 func TestFailuresAreBounded(t *testing.T) {
-	var f lobby.Failures
+	var f failures
 	now := time.Unix(1e9, 0)
 	addr := func(i int) netip.Addr {
 		var b [4]byte
 		binary.BigEndian.PutUint32(b[:], uint32(i))
 		return netip.AddrFrom4(b)
 	}
-	for range lobby.FreeFailures {
-		f.Failed(addr(0), now)
+	for range FreeFailures {
+		f.failed(addr(0), now)
 	}
-	for i := range 3 * lobby.MaxAddresses {
-		f.Failed(addr(i+1), now.Add(time.Duration(i)*time.Millisecond))
+	for i := range 3 * MaxAddresses {
+		f.failed(addr(i+1), now.Add(time.Duration(i)*time.Millisecond))
 	}
-	if got := lobby.Remembered(&f); got < lobby.MaxAddresses/2 || got > lobby.MaxAddresses {
-		t.Errorf("remembers %d addresses, want at most %d", got, lobby.MaxAddresses)
+	if got := len(f.byAddr); got < MaxAddresses/2 || got > MaxAddresses {
+		t.Errorf("remembers %d addresses, want at most %d", got, MaxAddresses)
 	}
-	if got := f.Wait(addr(0), now.Add(15*time.Second)); got != 0 {
+	if got := f.wait(addr(0), now.Add(15*time.Second)); got != 0 {
 		t.Errorf("the address that was quiet longest waits %v", got)
 	}
-	later := now.Add(2 * lobby.FailureWindow)
-	for i := range lobby.MaxAddresses + 1 - lobby.Remembered(&f) {
-		f.Failed(addr(1<<20+i), later)
+	later := now.Add(2 * FailureWindow)
+	for i := range MaxAddresses + 1 - len(f.byAddr) {
+		f.failed(addr(1<<20+i), later)
 	}
-	if got := lobby.Remembered(&f); got > lobby.MaxAddresses/2 {
+	if got := len(f.byAddr); got > MaxAddresses/2 {
 		t.Errorf("remembers %d addresses when most are old", got)
 	}
 }
@@ -51,12 +49,12 @@ func TestFailuresBySource(t *testing.T) {
 		{"a zone", "fe80::1%eth0", "fe80::1%eth1", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var f lobby.Failures
+			var f failures
 			now := time.Unix(1e9, 0)
-			for range lobby.FreeFailures {
-				f.Failed(netip.MustParseAddr(c.failed), now)
+			for range FreeFailures {
+				f.failed(netip.MustParseAddr(c.failed), now)
 			}
-			if got := f.Wait(netip.MustParseAddr(c.asked), now) > 0; got != c.waits {
+			if got := f.wait(netip.MustParseAddr(c.asked), now) > 0; got != c.waits {
 				t.Errorf("waits: got %v, want %v", got, c.waits)
 			}
 		})

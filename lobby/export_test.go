@@ -1,4 +1,0 @@
-package lobby
-
-// Remembered returns how many addresses f remembers.
-func Remembered(f *Failures) int { return len(f.byAddr) }

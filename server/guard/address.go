@@ -1,0 +1,27 @@
+package guard
+
+import "net/netip"
+
+// Source is what counts as one address: an IPv4 address, or the /64 of an
+// IPv6 one, all of which belongs to whoever has one of it. The invalid address
+// is a source like any other.
+func Source(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := 32
+	if addr.Is6() {
+		bits = 64
+	}
+	p, _ := addr.Prefix(bits)
+	return p
+}
+
+// Contains reports whether addr is in one of the prefixes.
+func Contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,55 @@
+package guard
+
+import (
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Limits are what an address, and the process, may have. The zero value
+// limits nothing.
+type Limits struct {
+	Exempt []netip.Prefix // addresses that the limits for addresses leave alone
+}
+
+// A Guard counts what addresses have and do. The zero value is ready and
+// limits nothing but wrong credentials. It is safe for concurrent use.
+type Guard struct {
+	Log *slog.Logger // set before use; nil: nothing is logged
+
+	limits   atomic.Pointer[Limits]
+	failures failures
+
+	mu      sync.Mutex           // guards what follows; a leaf
+	refused map[string]uint64    // by limit
+	lines   map[logged]time.Time // when a line was written last
+}
+
+// Set puts new limits in the place of the old ones. What is over a lower one
+// stays until it ends by itself.
+func (g *Guard) Set(l Limits) { g.limits.Store(&l) }
+
+// Limits are the ones in force.
+func (g *Guard) Limits() Limits {
+	if l := g.limits.Load(); l != nil {
+		return *l
+	}
+	return Limits{}
+}
+
+// Exempt reports whether the limits for addresses leave addr alone.
+func (g *Guard) Exempt(addr netip.Addr) bool {
+	l := g.limits.Load()
+	return l != nil && Contains(l.Exempt, addr)
+}
+
+// Failed counts a wrong credential of addr, whatever it was for and however it
+// came.
+func (g *Guard) Failed(addr netip.Addr) { g.failures.failed(addr, time.Now()) }
+
+// Wait is how long an answer to a credential of addr, right or wrong, has to
+// wait now: nothing for the first five failures of a minute. Whoever shows no
+// credential never waits.
+func (g *Guard) Wait(addr netip.Addr) time.Duration { return g.failures.wait(addr, time.Now()) }
