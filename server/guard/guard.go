@@ -8,19 +8,15 @@ import (
 	"time"
 )
 
-// Limits are what an address, and the process, may have. The zero value
-// limits nothing.
-type Limits struct {
-	Exempt []netip.Prefix // addresses that the limits for addresses leave alone
-}
-
 // A Guard counts what addresses have and do. The zero value is ready and
 // limits nothing but wrong credentials. It is safe for concurrent use.
 type Guard struct {
 	Log *slog.Logger // set before use; nil: nothing is logged
 
-	limits   atomic.Pointer[Limits]
-	failures failures
+	limits    atomic.Pointer[Limits]
+	failures  failures
+	addresses addresses
+	sockets   atomic.Int64 // of Listen that are open
 
 	mu      sync.Mutex           // guards what follows; a leaf
 	refused map[string]uint64    // by limit

@@ -12,6 +12,7 @@ type Refusal struct {
 	Limit      string        // the label of foyer_refused_total: "address-rate"
 	Reason     string        // a sentence for the peer
 	RetryAfter time.Duration // 0: trying again does not help
+	Drop       bool          // so far over the limit that an answer is too much: close the socket
 }
 
 func (r *Refusal) Error() string { return r.Reason }

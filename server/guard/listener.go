@@ -1,0 +1,144 @@
+package guard
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// Listen counts the sockets that ln accepts, and closes at once those that are
+// too many: for the process, or for an address many more than it may have
+// connections. What a connection really is, and comes from, is not known yet:
+// see Enter for that.
+func (g *Guard) Listen(ln net.Listener) net.Listener { return &listener{ln, g} }
+
+// Connections is how many sockets of Listen are open.
+func (g *Guard) Connections() int { return int(g.sockets.Load()) }
+
+type listener struct {
+	net.Listener
+	g *Guard
+}
+
+// Accept returns the next connection that may be there.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		place, r := l.g.accept(Addr(nc.RemoteAddr()))
+		if r == nil {
+			return wrap(nc, l.g, place), nil
+		}
+		l.g.Refuse(Addr(nc.RemoteAddr()), r)
+		nc.Close()
+	}
+}
+
+// accept counts a socket, for the process and for its address.
+func (g *Guard) accept(addr netip.Addr) (Place, *Refusal) {
+	n := g.sockets.Add(1)
+	l := g.limits.Load()
+	if l == nil {
+		return Place{}, nil
+	}
+	var place Place
+	var r *Refusal
+	switch exempt, proxy := Contains(l.Exempt, addr), Contains(l.Proxies, addr); {
+	case l.Connections > 0 && n > l.sockets(exempt || proxy):
+		r = noSocket()
+	case !exempt && !proxy:
+		no := Refusal{Limit: "address-connections", Reason: tooManyConnections, RetryAfter: retryConnection}
+		place, r = g.hold(addr, l, ofSocket, socketsPerConnection*l.AddressConnections, no)
+	}
+	if r != nil {
+		g.sockets.Add(-1)
+	}
+	return place, r
+}
+
+// sockets is how many there may be for one more to be let in. All are for
+// operators; what comes by a proxy is looked at again by Enter.
+func (l *Limits) sockets(all bool) int64 {
+	if all {
+		return int64(l.Connections)
+	}
+	return int64(l.Connections - min(l.Reserve, l.Connections/2))
+}
+
+func noSocket() *Refusal {
+	return &Refusal{Limit: "connections", Reason: full, RetryAfter: retryConnection}
+}
+
+// A socket is one that counts, until it is released.
+type socket struct {
+	of    *Guard // nil: released
+	place Place
+	mu    sync.Mutex // guards them
+}
+
+// release ends the counting. Only the first call does something.
+func (s *socket) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of != nil {
+		s.of.sockets.Add(-1)
+		s.place.Leave()
+		s.of = nil
+	}
+}
+
+// conn and tcpConn are sockets that count until they are closed. A tcpConn can
+// still do all that a *net.TCPConn can.
+type (
+	conn struct {
+		net.Conn
+		socket
+	}
+	tcpConn struct {
+		*net.TCPConn
+		socket
+	}
+)
+
+func wrap(nc net.Conn, g *Guard, p Place) net.Conn {
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		return &tcpConn{tcp, socket{of: g, place: p}}
+	}
+	return &conn{nc, socket{of: g, place: p}}
+}
+
+// Close closes the socket.
+func (c *conn) Close() error {
+	defer c.release()
+	return c.Conn.Close()
+}
+
+// Close closes the socket.
+func (c *tcpConn) Close() error {
+	defer c.release()
+	return c.TCPConn.Close()
+}
+
+func (c *conn) raw() net.Conn    { return c.Conn }
+func (c *tcpConn) raw() net.Conn { return c.TCPConn }
+
+// Raw is the connection below what Listen made of it: a *net.TCPConn, which
+// alone writes several pieces in one system call. It is to be closed by way of
+// nc. Anything else is returned as it is.
+func Raw(nc net.Conn) net.Conn {
+	if c, ok := nc.(interface{ raw() net.Conn }); ok {
+		return c.raw()
+	}
+	return nc
+}
+
+// Addr is the address of a network address, the invalid one when it has none.
+func Addr(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	ap, _ := netip.ParseAddrPort(a.String())
+	return ap.Addr().Unmap()
+}

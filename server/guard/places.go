@@ -1,0 +1,240 @@
+package guard
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// A Place is something that an address has, until it calls Leave. The zero
+// Place is nothing.
+type Place struct {
+	of   *addresses
+	addr *address
+	kind placeKind
+}
+
+type placeKind uint8
+
+const (
+	ofConnection placeKind = iota // a connection or a request, also one that is being refused
+	ofNode                        // a connection that proved to be of this site
+	ofRoom
+	ofSocket
+	placeKinds
+)
+
+// Leave gives the place back. Only the first call does something.
+func (p *Place) Leave() {
+	if p.addr != nil {
+		p.of.mu.Lock()
+		p.addr.has[p.kind]--
+		p.of.mu.Unlock()
+	}
+	*p = Place{}
+}
+
+// Vouch says that the connection belongs to this site: another node, or a room
+// of another server. It is not counted any more, and as long as it is there the
+// address is always answered (see Refusal.Drop).
+func (p *Place) Vouch() {
+	if p.addr == nil || p.kind != ofConnection {
+		return
+	}
+	p.of.mu.Lock()
+	p.addr.has[ofConnection]--
+	p.addr.has[ofNode]++
+	p.of.mu.Unlock()
+	p.kind = ofNode
+}
+
+// Enter counts a new connection of addr: RTMP, a WebSocket, a stream over HTTP.
+// The place must be left in any case: it stands for one that is refused as
+// well, until that has been told. A refusal is for the caller to report, by
+// Refuse, when it has come to that.
+func (g *Guard) Enter(addr netip.Addr) (Place, *Refusal) {
+	l := g.limits.Load()
+	if l == nil || Contains(l.Exempt, addr) {
+		return Place{}, nil
+	}
+	if l.Connections > 0 && g.sockets.Load() > l.sockets(false) {
+		return Place{}, noSocket()
+	}
+	t := &g.addresses
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.nowLocked()
+	a := t.getLocked(addr, now)
+	if a == nil {
+		return Place{}, nil
+	}
+	have, most := int(a.has[ofConnection]), l.AddressConnections
+	var r *Refusal
+	if most > 0 && have >= most {
+		r = &Refusal{Limit: "address-connections", Reason: tooManyConnections, RetryAfter: retryConnection}
+	} else if wait := a.entered.take(now, l.AddressRate); wait > 0 {
+		r = &Refusal{Limit: "address-rate", Reason: tooManyConnections, RetryAfter: wait}
+	}
+	if r != nil && a.has[ofNode] == 0 && (most > 0 && have >= 2*most || a.refused.take(now, l.AddressRate) > 0) {
+		r.Drop = true
+		return Place{}, r
+	}
+	a.has[ofConnection]++
+	return Place{of: t, addr: a}, r
+}
+
+// Request counts a request of addr that is no connection of its own, while it
+// runs. One that is refused has no place. As with Enter, refusals are for the
+// caller to report.
+func (g *Guard) Request(addr netip.Addr) (Place, *Refusal) {
+	l := g.limits.Load()
+	if l == nil {
+		return Place{}, nil
+	}
+	return g.hold(addr, l, ofConnection, l.AddressConnections,
+		Refusal{Limit: "address-connections", Reason: tooManyConnections, RetryAfter: time.Second})
+}
+
+// OpenRoom counts a room that addr opens, until it ends. One that is refused
+// has no place. As with Enter, refusals are for the caller to report.
+func (g *Guard) OpenRoom(addr netip.Addr) (Place, *Refusal) {
+	l := g.limits.Load()
+	if l == nil {
+		return Place{}, nil
+	}
+	return g.hold(addr, l, ofRoom, l.AddressRooms,
+		Refusal{Limit: "address-rooms", Reason: tooManyRooms, RetryAfter: retryRoom})
+}
+
+// hold gives addr one more of a kind, unless it has most already.
+func (g *Guard) hold(addr netip.Addr, l *Limits, kind placeKind, most int, no Refusal) (Place, *Refusal) {
+	if Contains(l.Exempt, addr) {
+		return Place{}, nil
+	}
+	t := &g.addresses
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.getLocked(addr, t.nowLocked())
+	switch {
+	case a == nil:
+		return Place{}, nil
+	case most > 0 && int(a.has[kind]) >= most:
+		return Place{}, &no
+	}
+	a.has[kind]++
+	return Place{t, a, kind}, nil
+}
+
+// Known is how many addresses are remembered, without those that have nothing
+// and were quiet.
+func (g *Guard) Known() int {
+	t := &g.addresses
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forgetLocked(t.nowLocked())
+	return len(t.known)
+}
+
+// addresses is what each address has. The zero value is ready.
+type addresses struct {
+	mu    sync.Mutex // guards what follows; a leaf
+	known map[netip.Prefix]*address
+	clean int       // how many may be known before the quiet ones are forgotten
+	next  moment    // when that is done again at the earliest
+	base  time.Time // what moments count from
+}
+
+// An address is what is known of one. With its place in the map it takes some
+// hundred bytes.
+type address struct {
+	has     [placeKinds]int32
+	entered pace // new connections
+	refused pace // those of them that were refused with an answer
+}
+
+// nothing reports whether an address has nothing.
+func (a *address) nothing() bool { return a.has == [placeKinds]int32{} }
+
+// When the quiet addresses are forgotten: not with fewer than minKnown, and not
+// more often than that.
+const (
+	minKnown    = 1024
+	forgetEvery = 100 * time.Millisecond
+)
+
+// moment is a time, since base: half as large as a time.Time, and as monotonic.
+type moment time.Duration
+
+func (t *addresses) nowLocked() moment {
+	now := time.Now()
+	if t.base.IsZero() {
+		t.base = now
+	}
+	return moment(now.Sub(t.base))
+}
+
+// getLocked returns what is known of addr; nil when nothing more can be.
+func (t *addresses) getLocked(addr netip.Addr, now moment) *address {
+	key := Source(addr)
+	if a := t.known[key]; a != nil {
+		return a
+	}
+	if t.known == nil {
+		t.known = make(map[netip.Prefix]*address)
+	}
+	if len(t.known) >= max(t.clean, minKnown) && now >= t.next {
+		t.forgetLocked(now)
+		t.makeRoomLocked()
+		t.clean, t.next = min(2*len(t.known), MaxKnown), now+moment(forgetEvery)
+	}
+	if len(t.known) >= MaxKnown {
+		return nil
+	}
+	a := new(address)
+	t.known[key] = a
+	return a
+}
+
+// forgetLocked forgets the addresses that have nothing and were quiet so long
+// that they may do again all they may.
+func (t *addresses) forgetLocked(now moment) {
+	for key, a := range t.known {
+		if a.nothing() && a.entered.full(now) && a.refused.full(now) {
+			delete(t.known, key)
+		}
+	}
+}
+
+// makeRoomLocked forgets a quarter when there are too many, of those that have
+// nothing now.
+func (t *addresses) makeRoomLocked() {
+	for key, a := range t.known {
+		if len(t.known) <= MaxKnown*3/4 {
+			return
+		}
+		if a.nothing() {
+			delete(t.known, key)
+		}
+	}
+}
+
+// A pace is how often something was done lately, as the moment when all may be
+// done at once again (the generic cell rate algorithm: one number).
+type pace moment
+
+func (p pace) full(now moment) bool { return moment(p) <= now }
+
+// take does it once, or says how long that has to wait. So many may be done at
+// once, and in each minute, evenly; 0: any number.
+func (p *pace) take(now moment, perMinute int) (wait time.Duration) {
+	if perMinute <= 0 {
+		return 0
+	}
+	each := moment(time.Minute) / moment(perMinute)
+	next := max(moment(*p), now) + each
+	if over := next - now - moment(perMinute)*each; over > 0 {
+		return time.Duration(over)
+	}
+	*p = pace(next)
+	return 0
+}
