@@ -238,18 +238,23 @@ func (m *hlsMuxer) close() {
 	<-m.ready
 }
 
+// HLSSession is the name of the query by which the addresses of one playlist
+// are told from those of another.
+const HLSSession = "session"
+
 var hlsName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}\.(m3u8|mp4|ts)$`)
 
 // Playlist answers with the multivariant playlist, whose addresses begin with
-// prefix. It waits a bounded time for the first segment; its error is
+// prefix and have the query session; Part repeats that in those of its
+// playlists. It waits a bounded time for the first segment; its error is
 // ErrHLSNotYet, a *CodecError, or the cause of the request's context, and then
 // nothing has been answered.
-func (h *HLS) Playlist(w http.ResponseWriter, r *http.Request, prefix string) error {
+func (h *HLS) Playlist(w http.ResponseWriter, r *http.Request, prefix, session string) error {
 	m, err := h.wait(r.Context())
 	if err != nil {
 		return err
 	}
-	a := m.ask("index.m3u8", "")
+	a := m.ask("index.m3u8", url.Values{HLSSession: {session}}.Encode())
 	if a.status != http.StatusOK {
 		return ErrHLSNotYet
 	}
@@ -288,13 +293,16 @@ func (h *HLS) Part(w http.ResponseWriter, r *http.Request, name string) error {
 // repeats the query in its addresses.
 func hlsQuery(q url.Values) string {
 	kept := url.Values{}
-	for _, name := range []string{"_HLS_msn", "_HLS_part", "_HLS_skip"} {
-		if v := q.Get(name); v != "" {
+	for _, name := range []string{"_HLS_msn", "_HLS_part", "_HLS_skip", HLSSession} {
+		if v := q.Get(name); hlsValue.MatchString(v) {
 			kept.Set(name, v)
 		}
 	}
 	return kept.Encode()
 }
+
+// hlsValue is what each of those values may be.
+var hlsValue = regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`)
 
 // wait returns the muxer once it has a segment.
 func (h *HLS) wait(ctx context.Context) (*hlsMuxer, error) {

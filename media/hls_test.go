@@ -68,7 +68,7 @@ func (c *cinema) get(part string) (body, kind string, err error) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(c.Context(), "GET", "/live/blue/live/"+part, nil)
 	if part == "" {
-		err = c.hls.Playlist(w, r, "live/")
+		err = c.hls.Playlist(w, r, "live/", "SESSION")
 	} else {
 		name, _, _ := strings.Cut(part, "?")
 		err = c.hls.Part(w, r, name)

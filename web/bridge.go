@@ -307,3 +307,9 @@ func withPort(host, scheme string) string {
 	}
 	return u.Hostname() + ":" + port
 }
+
+// clientAddr is where a request comes from.
+func clientAddr(r *http.Request) netip.Addr {
+	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return addr.Addr().Unmap()
+}

@@ -3,14 +3,17 @@ package web
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/netip"
+	"path"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"foyer/media"
+	"foyer/server/guard"
 	"foyer/server/relay"
 )
 
@@ -23,11 +26,12 @@ const (
 	hlsLinger = 30 * time.Second
 	// hlsLook is how often that is looked at.
 	hlsLook = time.Second
-	// MaxHLSViewers is how many viewers one stream may have by HLS.
+	// MaxHLSViewers is how many viewers by HLS one stream counts. Further ones
+	// watch and are not counted.
 	MaxHLSViewers = 10000
+	// MaxHLSSessions is how many of them may be of one address.
+	MaxHLSSessions = 100
 )
-
-var errHLSFull = errors.New("too many viewers")
 
 // liveStreams is what a Handler shows by HTTP.
 type liveStreams struct {
@@ -54,10 +58,9 @@ type streamKey struct{ room, stream string }
 // An hlsStream is the muxer that all viewers of a stream share, from the first
 // request until some time after the last.
 //
-// Viewers by HLS have no connection, so they are counted by their requests: one
-// address with one agent is one viewer from its first request until
-// hlsViewerGone after its last. People behind one address with the same player
-// count as one.
+// Viewers by HLS have no connection, so each playlist gives its addresses a
+// session of their own. A session is a viewer from the first segment that it
+// asks for until hlsViewerGone after the last.
 type hlsStream struct {
 	// set by open
 	key    streamKey
@@ -66,14 +69,16 @@ type hlsStream struct {
 	cancel context.CancelFunc
 
 	// guarded by liveStreams.mu
-	viewers map[viewerKey]*hlsViewer
-	asked   time.Time // when the last request came
+	viewers map[string]*hlsViewer // by session
+	sources map[netip.Prefix]int  // how many of them each address has
+	asked   time.Time             // when the last request came
 	ended   bool
 }
 
 // An hlsViewer is one of them, let in by the room or not.
 type hlsViewer struct {
-	asked   time.Time     // guarded by liveStreams.mu
+	asked   time.Time // guarded by liveStreams.mu
+	source  netip.Prefix
 	decided chan struct{} // closed when v and err are set
 	v       *viewer
 	err     error
@@ -101,14 +106,15 @@ func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, 
 		notPublished(w, room, stream)
 		return
 	}
-	if err := h.live.admit(r, s); err != nil {
+	session := r.URL.Query().Get(media.HLSSession)
+	if err := h.live.admit(r, s, session, part); err != nil {
 		viewerProblem(w, err)
 		return
 	}
 	var err error
 	w = &counting{w, &h.live.sentHLS}
 	if part == "" {
-		err = s.muxer.Playlist(w, r, stream+"/")
+		err = s.muxer.Playlist(w, r, stream+"/", rand.Text())
 	} else {
 		err = s.muxer.Part(w, r, part)
 	}
@@ -179,7 +185,7 @@ func (l *liveStreams) open(key streamKey) *hlsStream {
 		s.cancel() // the room has begun the stream anew
 	}
 	s = &hlsStream{
-		key: key, relay: now, viewers: make(map[viewerKey]*hlsViewer), asked: time.Now(),
+		key: key, relay: now, viewers: make(map[string]*hlsViewer), sources: make(map[netip.Prefix]int), asked: time.Now(),
 		muxer: media.NewHLS(now, l.grace, l.h.log.With("instance", roomInstances+key.room, "stream", key.stream)),
 	}
 	ctx, cancel := context.WithCancel(l.ctx)
@@ -229,6 +235,9 @@ func (l *liveStreams) sweep(s *hlsStream, now time.Time) (unused bool) {
 	for key, v := range s.viewers {
 		if now.Sub(v.asked) >= hlsViewerGone {
 			delete(s.viewers, key)
+			if s.sources[v.source]--; s.sources[v.source] == 0 {
+				delete(s.sources, v.source)
+			}
 			gone = append(gone, v)
 		}
 	}
@@ -248,34 +257,44 @@ func (v *hlsViewer) leave() {
 	}
 }
 
-// admit counts who asks as a viewer. A first request waits for the room; an
-// error is the room's.
-func (l *liveStreams) admit(r *http.Request, s *hlsStream) error {
-	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
-	key := viewerKey{addr.Addr(), hint(r.UserAgent())}
+// admit counts a session that asks for a segment as a viewer. A first request
+// waits for the room; an error is the room's. What is no session of a playlist,
+// or over the bounds, is served and not counted.
+func (l *liveStreams) admit(r *http.Request, s *hlsStream, session, part string) error {
+	segment := part != "" && path.Ext(part) != ".m3u8" && len(session) == sessionLength
 	l.mu.Lock()
 	if s.ended {
 		l.mu.Unlock()
 		return errGone
 	}
 	s.asked = time.Now()
-	v := s.viewers[key]
-	if v != nil {
-		if !v.over() { // else it may try again when it is forgotten
+	v := s.viewers[session]
+	switch source := guard.Source(clientAddr(r)); {
+	case v != nil:
+		if segment && !v.over() { // else it may try again when it is forgotten
 			v.asked = s.asked
 		}
 		l.mu.Unlock()
-		return v.wait(r.Context())
-	}
-	if len(s.viewers) >= MaxHLSViewers {
+	case !segment, !s.roomFor(source):
 		l.mu.Unlock()
-		return errHLSFull
+		return nil
+	default:
+		v = &hlsViewer{asked: s.asked, source: source, decided: make(chan struct{})}
+		s.viewers[session] = v
+		s.sources[source]++
+		l.mu.Unlock()
+		v.connect(l.h, r, s.key)
 	}
-	v = &hlsViewer{asked: s.asked, decided: make(chan struct{})}
-	s.viewers[key] = v
-	l.mu.Unlock()
-	v.connect(l.h, r, s.key)
 	return v.wait(r.Context())
+}
+
+// sessionLength is that of rand.Text.
+const sessionLength = 26
+
+// roomFor reports whether one more viewer of that source is counted. The caller
+// holds liveStreams.mu.
+func (s *hlsStream) roomFor(source netip.Prefix) bool {
+	return len(s.viewers) < MaxHLSViewers && s.sources[source] < MaxHLSSessions
 }
 
 // connect asks the room to let the viewer in.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"path"
 	"strings"
 	"time"
@@ -262,10 +261,4 @@ func (p viewerPeer) Close(reason error) {
 		reason = rtmp.ErrClosed
 	}
 	p.v.end(reason)
-}
-
-// viewerKey tells apart who has no connection of its own.
-type viewerKey struct {
-	addr  netip.Addr
-	agent string
 }

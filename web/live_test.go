@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -357,17 +358,30 @@ func TestHLSViewers(t *testing.T) {
 	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/vnd.apple.mpegurl" || !strings.Contains(string(body), "\nlive/video1_stream.m3u8") {
 		t.Fatalf("%d %v %s", resp.StatusCode, resp.Header, body)
 	}
-	resp = s.get(t, "GET", "/live/blue/live/video1_stream.m3u8")
-	if body, _ = io.ReadAll(resp.Body); resp.StatusCode != 200 || !strings.Contains(string(body), "#EXT-X-PART") {
-		t.Errorf("%d %s", resp.StatusCode, body)
-	}
+	s.clients(t, "other", 0) // who asks for a playlist only is no viewer
 	asked := time.Now()
-	resp = s.get(t, "GET", "/live/blue/live/none.mp4")
-	if body, _ = io.ReadAll(resp.Body); resp.StatusCode != 404 {
-		t.Errorf("%d %s", resp.StatusCode, body)
+	first, second := s.segment(t), s.segment(t) // of one address, with one agent
+	for range 3 {
+		for _, path := range []string{first, second} {
+			if resp := s.get(t, "GET", path); resp.StatusCode != 200 {
+				t.Errorf("%s: %d", path, resp.StatusCode)
+			}
+		}
 	}
-	s.clients(t, "other", 1) // many requests, one viewer
-	if n, streams := s.figure(t, `foyer_http_viewers{way="hls"}`), s.figure(t, "foyer_hls_streams"); n != 1 || streams != 1 {
+	s.clients(t, "other", 2) // many requests, two sessions
+	for _, path := range []string{"/live/blue/live/none.mp4", "/live/blue/live/none.mp4?session=none"} {
+		if resp := s.get(t, "GET", path); resp.StatusCode != 404 {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+	}
+	bare, _, _ := strings.Cut(first, "?")
+	for _, path := range []string{bare, bare + "?session=" + strings.Repeat("x", 5000), bare + "?session=%0a"} {
+		if resp := s.get(t, "GET", path); resp.StatusCode != 200 {
+			t.Errorf("without a session: %d", resp.StatusCode)
+		}
+	}
+	s.clients(t, "other", 2)
+	if n, streams := s.figure(t, `foyer_http_viewers{way="hls"}`), s.figure(t, "foyer_hls_streams"); n != 2 || streams != 1 {
 		t.Errorf("metrics: %v viewers, %v streams", n, streams)
 	}
 	if n := s.figure(t, `foyer_sent_bytes_total{transport="hls"}`); n < 100 {
@@ -380,7 +394,7 @@ func TestHLSViewers(t *testing.T) {
 	if l.sweep(stream, asked.Add(hlsViewerGone-time.Second)) {
 		t.Error("unused too early")
 	}
-	s.clients(t, "other", 1)
+	s.clients(t, "other", 2)
 	if l.sweep(stream, time.Now().Add(hlsViewerGone+time.Second)) {
 		t.Error("unused before it lingered")
 	}
@@ -391,6 +405,40 @@ func TestHLSViewers(t *testing.T) {
 	stop()
 	if l.open(key) != stream {
 		t.Error("the publisher's going ends it at once")
+	}
+}
+
+// segment is the address of one of a new playlist.
+func (s *studio) segment(t *testing.T) string {
+	t.Helper()
+	address := func(path, what string) string {
+		body, _ := io.ReadAll(s.get(t, "GET", path).Body)
+		for line := range strings.Lines(string(body)) {
+			if line = strings.TrimSpace(line); strings.Contains(line, what) && !strings.HasPrefix(line, "#") {
+				return "/live/blue/" + strings.TrimPrefix(line, "/")
+			}
+		}
+		t.Fatalf("%s has no %s:\n%s", path, what, body)
+		return ""
+	}
+	list := address("/live/blue/live.m3u8", "video1_stream.m3u8?session=")
+	return strings.Replace(address(list, ".mp4?session="), "/live/blue/", "/live/blue/live/", 1)
+}
+
+// Over its bounds a session is served and not counted.
+func TestHLSBounds(t *testing.T) {
+	var s hlsStream
+	s.viewers, s.sources = make(map[string]*hlsViewer), make(map[netip.Prefix]int)
+	one, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	s.sources[one] = MaxHLSSessions
+	if s.roomFor(one) || !s.roomFor(other) {
+		t.Error("the bound for an address does not hold, or holds for another")
+	}
+	for i := range MaxHLSViewers {
+		s.viewers[strconv.Itoa(i)] = nil
+	}
+	if s.roomFor(other) {
+		t.Error("the bound for a stream does not hold")
 	}
 }
 
