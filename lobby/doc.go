@@ -11,7 +11,7 @@
 //
 // What travels is in protocol.go, which rooms and pages share, and described
 // for others in PROTOCOL.md. Who guesses passwords is slowed down by
-// admission.go and failures.go. An encoder with the password can be a room, too
+// package guard. An encoder with the password can be a room, too
 // (picture.go).
 //
 // Everything runs on the goroutine of the lobby's instance, timers included:

@@ -8,6 +8,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/sharedobject"
 )
 
 // How the list is kept.
@@ -15,6 +16,10 @@ const (
 	ReportInterval  = 5 * time.Second        // how often a room with nothing to tell should report
 	PublishInterval = 500 * time.Millisecond // how soon after one change of the shared object the next may come
 	MaxRooms        = 10000
+	// MaxShown is how many rooms the shared object holds: with more, the
+	// liveliest, chosen again every ChooseInterval. A shared object has no more slots.
+	MaxShown       = sharedobject.MaxSlots
+	ChooseInterval = 5 * time.Second
 )
 
 // room is a room on the list. It outlives the links that the room makes.
@@ -162,14 +167,51 @@ func (l *Lobby) touch(r *room) {
 	}
 }
 
+// choose decides which rooms the shared object holds. Those that come in or go
+// out are dirty.
+func (l *Lobby) choose() {
+	if len(l.listed)+len(l.elsewhere) <= MaxShown {
+		if l.chosen != nil {
+			l.chosen = nil
+			for name := range l.all() {
+				l.dirty[name] = true
+			}
+		}
+		return
+	}
+	if l.chosen != nil && time.Since(l.chose) < ChooseInterval {
+		return
+	}
+	before := l.chosen
+	l.chosen, l.chose = make(map[string]bool, MaxShown), time.Now()
+	found := l.find(query{sort: "activity"}, false)
+	for _, r := range found[:min(len(found), MaxShown)] {
+		l.chosen[r.name] = true
+		if before != nil && !before[r.name] {
+			l.dirty[r.name] = true
+		}
+	}
+	if before == nil { // until now it held all
+		for name := range l.all() {
+			l.dirty[name] = l.dirty[name] || !l.chosen[name]
+		}
+	}
+	for name := range before {
+		if !l.chosen[name] {
+			l.dirty[name] = true
+		}
+	}
+}
+
 // publish brings the shared object up to date, slot by slot.
 func (l *Lobby) publish() {
 	l.publisher = nil
 	if len(l.dirty) == 0 {
 		return
 	}
+	l.choose()
 	for _, name := range slices.Sorted(maps.Keys(l.dirty)) {
-		if r := l.shown(name); r != nil && !r.status.Unlisted {
+		if r := l.shown(name); r != nil && !r.status.Unlisted && (l.chosen == nil || l.chosen[name]) {
 			l.object.Set(name, r.entry())
 		} else {
 			l.object.Remove(name)

@@ -41,6 +41,8 @@ type Lobby struct {
 	object    *sharedobject.Object[*server.Client] // "rooms"
 	view      *sharedobject.Object[*server.Client] // "view"
 	dirty     map[string]bool                      // rooms that changed since the list was published
+	chosen    map[string]bool                      // the rooms that the object holds; nil: all
+	chose     time.Time                            // when they were last chosen
 	publisher *time.Timer                          // when the list may be published again; nil: now
 
 	sampler *time.Timer // when activity is noted next; nil while no room is listed
@@ -138,6 +140,7 @@ func (l *Lobby) Methods() map[string]server.Method {
 		MethodReport:   l.report,
 		MethodRooms:    l.rooms,
 		MethodTrends:   l.trends,
+		MethodSums:     l.sums,
 		MethodView:     l.viewOf,
 		MethodAnnounce: l.announce,
 	}

@@ -16,6 +16,7 @@ const (
 	MethodRooms    = "rooms"    // anyone → lobby
 	MethodTrends   = "trends"   // anyone → lobby
 	MethodView     = "view"     // anyone → lobby
+	MethodSums     = "sums"     // this process → lobby
 	MethodAnnounce = "announce" // operator → lobby, and lobby → rooms
 	ObjectRooms    = "rooms"    // the shared object with a slot per room
 )

@@ -15,9 +15,15 @@ import (
 // MaxAnnouncement is the length of an announcement, in code points.
 const MaxAnnouncement = 500
 
+// MaxAnswer is how many rooms the method rooms answers at most, and without a
+// limit.
+const MaxAnswer = 500
+
 // query says which rooms are wanted, and in which order.
 type query struct {
 	text, tag, sort string
+	name            string // this one alone
+	after           string // those that come behind it
 	live, unlisted  bool
 	limit           float64
 }
@@ -34,29 +40,50 @@ var orders = map[string]func(a, b *room) int{
 	"newest": func(a, b *room) int { return b.since.Compare(a.since) },
 }
 
-// rooms answers with the entries that match the query.
+// rooms answers with the entries that match the query. This process may ask for
+// one more than the others, to see whether there are more.
 func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
 	q, err := parseQuery(args.At(0))
 	if err != nil {
 		return nil, server.Fail("rooms: " + err.Error())
 	}
-	hidden := isOperator(from) || from.Local() && q.unlisted
-	var found []*room
-	for _, r := range l.all() {
-		if q.matches(r) && (hidden || !r.status.Unlisted) {
-			found = append(found, r)
-		}
+	most := MaxAnswer
+	if from.Local() {
+		most++
 	}
-	order := orders[q.sort]
-	slices.SortFunc(found, func(a, b *room) int { return cmp.Or(order(a, b), cmp.Compare(a.name, b.name)) })
 	if q.limit > 0 {
-		found = found[:min(len(found), int(q.limit))]
+		most = min(most, int(q.limit))
 	}
+	found := l.find(q, isOperator(from) || from.Local() && q.unlisted)
+	found = found[:min(len(found), most)]
 	entries := make(amf.StrictArray, len(found))
 	for i, r := range found {
 		entries[i] = r.entry()
 	}
 	return entries, nil
+}
+
+// find returns the rooms that match the query, in its order.
+func (l *Lobby) find(q query, unlisted bool) (found []*room) {
+	for _, r := range l.all() {
+		if (unlisted || !r.status.Unlisted) && q.matches(r) {
+			found = append(found, r)
+		}
+	}
+	order := orders[q.sort]
+	slices.SortFunc(found, func(a, b *room) int { return cmp.Or(order(a, b), cmp.Compare(a.name, b.name)) })
+	if q.after == "" {
+		return found
+	}
+	if i := slices.IndexFunc(found, func(r *room) bool { return strings.EqualFold(r.name, q.after) }); i >= 0 {
+		return found[i+1:]
+	}
+	if q.sort != "name" {
+		return found // it is gone, and with it its place
+	}
+	gone := &room{name: q.after}
+	i, _ := slices.BinarySearchFunc(found, gone, order)
+	return found[i:]
 }
 
 func parseQuery(v amf.Value) (query, error) {
@@ -66,6 +93,7 @@ func parseQuery(v amf.Value) (query, error) {
 	}
 	err := parse("query", v, []member{
 		{"text", &q.text}, {"tag", &q.tag}, {"live", &q.live}, {"sort", &q.sort}, {"limit", &q.limit}, {"unlisted", &q.unlisted},
+		{"name", &q.name}, {"after", &q.after},
 	})
 	if err != nil {
 		return query{}, err
@@ -81,6 +109,9 @@ func parseQuery(v amf.Value) (query, error) {
 }
 
 func (q query) matches(r *room) bool {
+	if q.name != "" && !strings.EqualFold(r.name, q.name) {
+		return false
+	}
 	if q.live && !r.status.Live {
 		return false
 	}

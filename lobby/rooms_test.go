@@ -1,6 +1,7 @@
 package lobby_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 
 	"foyer/lobby"
 	"foyer/server/amf"
+	"foyer/server/rtmp"
 )
 
 func TestRooms(t *testing.T) {
@@ -35,6 +37,14 @@ func TestRooms(t *testing.T) {
 		{"live", q(amf.Field{Name: "live", Value: amf.Bool(true)}), "red"},
 		{"limit", q(num("limit", 2), str("sort", "name")), "Amber blue"},
 		{"limit above", q(num("limit", 99)), "red blue Amber"},
+		{"after one by name", q(str("after", "amber"), str("sort", "name")), "blue red"},
+		{"after one that is gone, by name", q(str("after", "bright"), str("sort", "name")), "red"},
+		{"after the last", q(str("after", "red"), str("sort", "name")), ""},
+		{"after one by activity", q(str("after", "red")), "blue Amber"},
+		{"after one that is gone, by activity", q(str("after", "bright")), "red blue Amber"},
+		{"after, with a limit", q(str("after", "red"), num("limit", 1)), "blue"},
+		{"one alone", q(str("name", "BLUE")), "blue"},
+		{"bad after", q(num("after", 1)), "! rooms: query: after: want a string, got a number"},
 		{"both", q(str("tag", "music"), str("text", "jazz")), "blue"},
 		{"bad sort", q(str("sort", "size")), `! rooms: query: sort: want activity, users, name or newest, got "size"`},
 		{"bad limit", q(num("limit", -1)), "! rooms: query: limit: want a whole number, got -1"},
@@ -78,4 +88,63 @@ func TestRooms(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestManyRooms: lists are bounded, and nothing is missing from the pages of
+// one. The shared object holds the liveliest.
+func TestManyRooms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = lobby.MaxShown + 200
+		h := newLobby(t)
+		rooms := make([]*peer, many)
+		for i := range rooms {
+			rooms[i] = mustRoom(t, h, fmt.Sprintf("r%05d", i), "n1")
+			rooms[i].report(lobby.Status{Users: 1, Activity: float64(i) / many})
+		}
+		visitor := must(t, h).watch()
+		held := func(name string) bool { _, ok := visitor.slot(name); return ok }
+		seen, after := 0, ""
+		for {
+			v, err := visitor.call(lobby.MethodRooms, amf.Object{{Name: "sort", Value: amf.String("name")}, {Name: "after", Value: amf.String(after)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := v.(amf.StrictArray)
+			if len(list) > lobby.MaxAnswer {
+				t.Fatalf("%d rooms in one answer", len(list))
+			}
+			if len(list) == 0 {
+				break
+			}
+			seen += len(list)
+			after, _ = amf.AsString(amf.Lookup(list[len(list)-1], "name"))
+		}
+		if seen != many {
+			t.Errorf("the pages have %d rooms, want %d", seen, many)
+		}
+		time.Sleep(2 * lobby.ChooseInterval)
+		synctest.Wait()
+		if n := len(visitor.rooms.Slots); n != lobby.MaxShown {
+			t.Errorf("the object holds %d rooms, want %d", n, lobby.MaxShown)
+		}
+		if held("r00000") || !held(fmt.Sprintf("r%05d", many-1)) {
+			t.Error("the object does not hold the liveliest")
+		}
+		for i := range 300 { // a room that was left out becomes the liveliest, and rooms go
+			rooms[i].report(lobby.Status{Users: 1, Activity: 1, Seq: 2})
+		}
+		time.Sleep(2 * lobby.ChooseInterval)
+		synctest.Wait()
+		if !held("r00000") || len(visitor.rooms.Slots) != lobby.MaxShown {
+			t.Errorf("after the change: %d rooms, r00000 is there: %v", len(visitor.rooms.Slots), held("r00000"))
+		}
+		for _, r := range rooms[:300] {
+			r.client.Leave(rtmp.ErrGoodbye)
+		}
+		time.Sleep(2 * lobby.ChooseInterval)
+		synctest.Wait()
+		if n := len(visitor.rooms.Slots); n != many-300 {
+			t.Errorf("with few again, the object holds %d rooms, want %d", n, many-300)
+		}
+	})
 }

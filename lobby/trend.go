@@ -1,9 +1,9 @@
 package lobby
 
 import (
-	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"foyer/server"
@@ -87,13 +87,16 @@ func (l *Lobby) sample() {
 	l.sampler = l.in.After(TrendStep, l.sample)
 }
 
-// trends answers how active the listed rooms have been.
+// trends answers how active the rooms have been that the method rooms answers
+// without a query.
 func (l *Lobby) trends(from *server.Client, _ amf.Args) (amf.Value, error) {
-	all := maps.Collect(l.all())
-	rooms := make(amf.Object, 0, len(all))
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if r := all[name]; r.trend != "" && (!r.status.Unlisted || isOperator(from)) {
-			rooms = append(rooms, amf.Field{Name: name, Value: amf.String(r.trend)})
+	found := l.find(query{sort: "activity"}, isOperator(from))
+	found = found[:min(len(found), MaxAnswer)]
+	slices.SortFunc(found, func(a, b *room) int { return strings.Compare(a.name, b.name) })
+	rooms := make(amf.Object, 0, len(found))
+	for _, r := range found {
+		if r.trend != "" {
+			rooms = append(rooms, amf.Field{Name: r.name, Value: amf.String(r.trend)})
 		}
 	}
 	var at amf.Number

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ const (
 )
 
 // apiRooms is /api/v1/rooms: the lobby's list, or the part of it that is
-// wanted (text, tag, live, sort, limit).
+// wanted (text, tag, live, sort, limit, after).
 func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 	query, err := listQuery(r.URL.Query())
 	if err != nil {
@@ -44,7 +45,7 @@ func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 	if h.isOperator(r) {
 		query = append(query, amf.Field{Name: "unlisted", Value: amf.Bool(true)})
 	}
-	rooms, err := h.rooms(r.Context(), query)
+	rooms, more, err := h.someRooms(r.Context(), query)
 	if err != nil {
 		h.callProblem(w, err, h.elsewhere())
 		return
@@ -56,6 +57,9 @@ func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 	answer := amf.Object{{Name: "at", Value: now()}}
 	if view := h.view(r.Context()); view != nil {
 		answer = append(answer, amf.Field{Name: "view", Value: view.Value()})
+	}
+	if more {
+		answer = append(answer, amf.Field{Name: "more", Value: amf.Bool(true)})
 	}
 	writeJSON(w, append(answer, amf.Field{Name: "rooms", Value: list}))
 }
@@ -72,7 +76,7 @@ func (h *Handler) view(ctx context.Context) *lobby.View {
 // listQuery is the argument of the lobby's method rooms.
 func listQuery(params url.Values) (amf.Object, error) {
 	var query amf.Object
-	for _, name := range []string{"text", "tag", "sort"} {
+	for _, name := range []string{"text", "tag", "sort", "after"} {
 		if v := params.Get(name); v != "" {
 			query = append(query, amf.Field{Name: name, Value: amf.String(v)})
 		}
@@ -237,17 +241,45 @@ func (h *Handler) rooms(ctx context.Context, query amf.Object) ([]lobby.Entry, e
 	return rooms, nil
 }
 
+// someRooms is rooms, and whether there are more than were asked for.
+func (h *Handler) someRooms(ctx context.Context, query amf.Object) (rooms []lobby.Entry, more bool, err error) {
+	limit := lobby.MaxAnswer
+	if n, ok := amf.AsNumber(amf.Lookup(query, "limit")); ok && n > 0 {
+		limit = int(min(n, lobby.MaxAnswer))
+	}
+	query = slices.DeleteFunc(query, func(f amf.Field) bool { return f.Name == "limit" })
+	query = append(query, amf.Field{Name: "limit", Value: amf.Number(limit + 1)})
+	rooms, err = h.rooms(ctx, query)
+	if len(rooms) > limit {
+		return rooms[:limit], true, err
+	}
+	return rooms, false, err
+}
+
+// sums are the lobby's figures, of unlisted rooms as well or not.
+func (h *Handler) sums(ctx context.Context, unlisted bool) (lobby.Sums, error) {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodSums, amf.Bool(unlisted))
+	if errors.Is(err, server.ErrNotRunning) && h.hasLobby() {
+		return lobby.Sums{}, nil
+	}
+	if err != nil {
+		return lobby.Sums{}, err
+	}
+	return lobby.ParseSums(v)
+}
+
 // entry is the lobby's entry of one room, nil when it lists none.
 func (h *Handler) entry(ctx context.Context, name string, unlisted bool) (*lobby.Entry, error) {
-	rooms, err := h.rooms(ctx, amf.Object{
-		{Name: "text", Value: amf.String(name)}, {Name: "unlisted", Value: amf.Bool(unlisted)},
-	})
-	for i := range rooms {
-		if rooms[i].Name == name {
-			return &rooms[i], nil
-		}
+	if !lobby.ValidName(name) {
+		return nil, nil
 	}
-	return nil, err
+	rooms, err := h.rooms(ctx, amf.Object{
+		{Name: "name", Value: amf.String(name)}, {Name: "unlisted", Value: amf.Bool(unlisted)},
+	})
+	if len(rooms) == 0 {
+		return nil, err
+	}
+	return &rooms[0], nil
 }
 
 func (h *Handler) hasLobby() bool {

@@ -217,7 +217,10 @@ func TestAPIRoom(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &e); err != nil || e.Name != "red" || resp.StatusCode != 200 {
 		t.Errorf("got %d, %s, %v", resp.StatusCode, body, err)
 	}
-	for _, name := range []string{"blue", "re", "RED", "a%20b", "%2f", strings.Repeat("x", 65)} {
+	if resp, body := h.ask(t, "GET", "/api/v1/rooms/RED", ""); resp.StatusCode != 200 || !strings.Contains(body, `"red"`) {
+		t.Errorf("in capitals: %d %s", resp.StatusCode, body)
+	}
+	for _, name := range []string{"blue", "re", "a%20b", "%2f", strings.Repeat("x", 65)} {
 		resp, body := h.ask(t, "GET", "/api/v1/rooms/"+name, "")
 		wantProblem(t, resp, body, http.StatusNotFound)
 	}
@@ -458,4 +461,31 @@ func (d *deafLobby) Methods() map[string]server.Method {
 func (d *deafLobby) rooms(*server.Client, amf.Args) (amf.Value, error) {
 	d.in.Later()
 	return nil, server.ErrPending
+}
+
+// TestAPIRoomsPaged: the list comes in pages, and says when there are more.
+func TestAPIRoomsPaged(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "amber", "blue", "red")
+	var seen []string
+	for after := ""; ; {
+		_, body := h.ask(t, "GET", "/api/v1/rooms?sort=name&limit=2&after="+after, "")
+		var list struct {
+			Rooms []lobby.Entry
+			More  bool
+		}
+		if err := json.Unmarshal([]byte(body), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list.Rooms {
+			seen = append(seen, e.Name)
+		}
+		if !list.More {
+			break
+		}
+		after = list.Rooms[len(list.Rooms)-1].Name
+	}
+	if got := strings.Join(seen, " "); got != "amber blue red" {
+		t.Errorf("the pages have %q", got)
+	}
 }

@@ -91,18 +91,12 @@ func (c Card) Also() string {
 // Full reports whether nobody else can join.
 func (c Card) Full() bool { return c.Capacity > 0 && c.Users >= c.Capacity }
 
-// headline says how much is going on. Nobody knows who is in a stale room.
-func headline(rooms []lobby.Entry) string {
-	var people, live int
-	for _, e := range rooms {
-		if e.State != lobby.StateStale {
-			people, live = people+e.Users, live+1
-		}
-	}
-	if live == 0 {
+// headline says how much is going on.
+func headline(s lobby.Sums) string {
+	if s.Live == 0 {
 		return "Nobody is here yet"
 	}
-	return count(people, "person", "people") + " in " + count(live, "room", "rooms")
+	return count(s.Present, "person", "people") + " in " + count(s.Live, "room", "rooms")
 }
 
 func count(n int, one, many string) string {

@@ -56,13 +56,12 @@ func card(state string, s lobby.Status) Card {
 }
 
 func TestHeadline(t *testing.T) {
-	entry := func(state string, users int) lobby.Entry { return card(state, lobby.Status{Users: users}).Entry }
-	for want, rooms := range map[string][]lobby.Entry{
-		"Nobody is here yet":   {entry("stale", 3)},
-		"1 person in 1 room":   {entry("live", 1), entry("stale", 3)},
-		"59 people in 2 rooms": {entry("live", 9), entry("live", 50)},
+	for want, sums := range map[string]lobby.Sums{
+		"Nobody is here yet":   {Stale: 1, Users: 3},
+		"1 person in 1 room":   {Live: 1, Stale: 1, Users: 4, Present: 1},
+		"59 people in 2 rooms": {Live: 2, Users: 59, Present: 59},
 	} {
-		if got := headline(rooms); got != want {
+		if got := headline(sums); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"foyer/lobby"
-	"foyer/server/amf"
 )
 
 // scrapeTimeout is how long the lobby may take to answer a scrape. Without an
@@ -136,28 +135,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 func (c *collector) collectLobby(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	rooms, err := c.h.rooms(ctx, amf.Object{{Name: "unlisted", Value: amf.Bool(true)}})
+	s, err := c.h.sums(ctx, true)
 	if err != nil {
 		c.h.log.Warn("lobby figures missing", "err", err)
 		return
 	}
-	states := map[string]int{lobby.StateLive: 0, lobby.StateStale: 0}
-	var users, spectators, viewers, publishers int
-	var messages float64
-	for _, r := range rooms {
-		states[r.State]++
-		users += r.Users
-		spectators += r.Spectators
-		viewers += r.Viewers
-		publishers += r.Publishers
-		messages += r.MessagesPerMinute
-	}
-	for state, n := range states {
-		gauge(descRooms, float64(n), state)
-	}
-	gauge(descPeople, float64(users), "user")
-	gauge(descPeople, float64(spectators), "spectator")
-	gauge(descPeople, float64(viewers), "viewer")
-	gauge(descPeople, float64(publishers), "publisher")
-	gauge(descMessages, messages)
+	gauge(descRooms, float64(s.Live), lobby.StateLive)
+	gauge(descRooms, float64(s.Stale), lobby.StateStale)
+	gauge(descPeople, float64(s.Users), "user")
+	gauge(descPeople, float64(s.Spectators), "spectator")
+	gauge(descPeople, float64(s.Viewers), "viewer")
+	gauge(descPeople, float64(s.Publishers), "publisher")
+	gauge(descMessages, s.MessagesPerMinute)
 }

@@ -81,14 +81,12 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 		h.errorPage(w, http.StatusServiceUnavailable, "The lobby does not answer", "Try again in a moment.")
 		return
 	}
-	all := rooms
-	if q != (Query{Sort: q.Sort}) { // the headline counts those that are not looked for, too
-		if all, err = h.rooms(r.Context(), nil); err != nil {
-			all = rooms
-		}
+	sums, err := h.sums(r.Context(), false) // the headline counts those that are not looked for, too
+	if err != nil {
+		h.log.Warn("lobby did not answer", "err", err)
 	}
 	trends, now := h.trends(r.Context()), time.Now()
-	page := LobbyPage{At: now.UnixMilli(), Sampled: int64(trends.At), Headline: headline(all), Query: q, Node: h.cfg.Node}
+	page := LobbyPage{At: now.UnixMilli(), Sampled: int64(trends.At), Headline: headline(sums), Query: q, Node: h.cfg.Node}
 	if h.cfg.Nodes != nil {
 		page.Node = ""
 	}
