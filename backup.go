@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+
+	"foyer/cluster"
 )
 
 // backup writes a backup of this node to w.
@@ -27,18 +29,21 @@ type backupCommand struct {
 
 // Help is shown by backup --help.
 func (backupCommand) Help() string {
-	return `The file has the secrets of the data folder and everything that is stored: chat, rooms, shared objects. Whoever has it is a moderator everywhere: keep it as you keep a password. It is a tar; what was acknowledged when the backup began is in it. Its checksums are verified while it is written. With an external NATS its streams are in it, so one node's backup is enough.`
+	return `The file has the secrets of the data folder and everything that is stored: chat, rooms, shared objects. Whoever has it is a moderator everywhere: keep it as you keep a password. It is a tar; what was acknowledged when the backup began is in it. Its checksums are verified while it is written. With an external NATS its streams are in it, so one node's backup is enough.
+
+The server that is asked is the one that has the data folder, if --url names no other; no token is needed then. When none runs, the backup is made of the files.`
 }
 
-// Run asks the server for a backup and checks it on its way into the file.
+// Run asks the server for a backup, or makes one of the files when none runs,
+// and checks it on its way into the file.
 func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
-	resp, err := cmd.ask(ctx, http.MethodGet, fmt.Sprintf("/api/v1/backup?recordings=%v", cmd.Recordings))
+	archive, err := cmd.archive(ctx)
 	if err != nil {
 		return fmt.Errorf("asking for a backup: %w", err)
 	}
-	defer resp.Body.Close()
+	defer archive.Close()
 	show := &byteMeter{w: p.stderr, terminal: isTerminal(p.stderr), what: "backed up"}
-	in := io.TeeReader(resp.Body, show)
+	in := io.TeeReader(archive, show)
 	if cmd.File == "-" {
 		err := copyChecked(p.stdout, in)
 		show.end()
@@ -50,6 +55,40 @@ func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("backing up into %s: %w", cmd.File, err)
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s: %s, checked\n", cmd.File, bytesText(show.bytes))
+	return err
+}
+
+// archive is what is to be in the file. Closing it ends its making.
+func (cmd *backupCommand) archive(ctx context.Context) (io.ReadCloser, error) {
+	resp, err := cmd.ask(ctx, http.MethodGet, fmt.Sprintf("/api/v1/backup?recordings=%v", cmd.Recordings))
+	if err == nil {
+		return resp.Body, nil
+	}
+	if !errors.Is(err, errNotRunning) {
+		return nil, err
+	}
+	r, w := io.Pipe()
+	made := make(chan struct{})
+	go func() { // ends with the archive, or when it is closed, which waits for it
+		defer close(made)
+		w.CloseWithError(cmd.files(ctx, func(c *cluster.Cluster) error {
+			a := &archiver{data: cmd.Data, node: hostName(), store: c, recordings: cmd.Recordings}
+			return a.write(ctx, w)
+		}))
+	}()
+	return &pipedArchive{r, made}, nil
+}
+
+// A pipedArchive is being made while it is read.
+type pipedArchive struct {
+	*io.PipeReader
+	made chan struct{} // closed when its maker has ended
+}
+
+// Close ends the making and waits for that.
+func (a *pipedArchive) Close() error {
+	err := a.PipeReader.Close()
+	<-a.made
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"foyer/cluster"
 	"foyer/room"
 )
 
@@ -25,7 +26,9 @@ type forgetCommand struct {
 
 // Help is shown by forget --help.
 func (forgetCommand) Help() string {
-	return `A room whose state cannot be read does not start, because its bans and its lock would be lost. This drops that state, with a copy in the folder damaged of the server's data folder: the room starts with its chat, and otherwise as new. A state that can be read is left alone. Other rooms run on.`
+	return `A room whose state cannot be read does not start, because its bans and its lock would be lost. This drops that state, with a copy in the folder damaged of the server's data folder: the room starts with its chat, and otherwise as new. A state that can be read is left alone. Other rooms run on.
+
+The server that is asked is the one that has the data folder, if --url names no other; no token is needed then. When none runs, it is done in the files.`
 }
 
 // Run asks the server to drop the state.
@@ -33,30 +36,52 @@ func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
 	if !room.ValidName(cmd.Room) {
 		return usagef("the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -")
 	}
-	resp, err := cmd.ask(ctx, http.MethodDelete, "/api/v1/rooms/"+cmd.Room+"/state")
+	aside, err := cmd.drop(ctx)
 	if err != nil {
 		return fmt.Errorf("dropping the state of %s: %w", cmd.Room, err)
 	}
-	defer resp.Body.Close()
-	var answer struct{ Copy string }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return fmt.Errorf("dropping the state of %s: %w", cmd.Room, err)
-	}
-	_, err = fmt.Fprintf(p.stdout, "%s: starts as new, with its chat; what could not be read is in %s\n", cmd.Room, answer.Copy)
+	_, err = fmt.Fprintf(p.stdout, "%s: starts as new, with its chat; what could not be read is in %s\n", cmd.Room, aside)
 	return err
 }
 
-// errReadable says that there is nothing to drop.
-var errReadable = errors.New("the state can be read")
+// drop drops the state and returns where a copy is.
+func (cmd *forgetCommand) drop(ctx context.Context) (aside string, err error) {
+	resp, err := cmd.ask(ctx, http.MethodDelete, "/api/v1/rooms/"+cmd.Room+"/state")
+	if errors.Is(err, errNotRunning) {
+		err = cmd.files(ctx, func(c *cluster.Cluster) (err error) {
+			aside, err = dropState(ctx, c, cmd.Data, cmd.Room)
+			if err == nil && aside == "" {
+				return errReadable
+			}
+			return err
+		})
+		return aside, err
+	}
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var answer struct{ Copy string }
+	err = json.NewDecoder(resp.Body).Decode(&answer)
+	return answer.Copy, err
+}
 
-// forget drops the state of a room that cannot be read, when a copy of it is on
-// disk, and returns where that is; "" when it can be read.
+// errReadable says that there is nothing to drop.
+var errReadable = errors.New("what is kept of this room can be read, or there is nothing: nothing was done")
+
+// forget is dropState for this node's store.
 func (n *node) forget(ctx context.Context, name string) (aside string, err error) {
-	err = n.store.DropState(ctx, name, func(state []byte) error {
+	return dropState(ctx, n.store, n.settings.Data, name)
+}
+
+// dropState drops the state of a room that cannot be read, when a copy of it is
+// on disk, and returns where that is; "" when it can be read.
+func dropState(ctx context.Context, store *cluster.Cluster, data, name string) (aside string, err error) {
+	err = store.DropState(ctx, name, func(state []byte) error {
 		if room.Readable(state) == nil {
 			return errReadable
 		}
-		dir, file := filepath.Join(n.settings.Data, damagedFolder), "room-"+name+"-"+time.Now().UTC().Format("20060102T150405Z")+".json"
+		dir, file := filepath.Join(data, damagedFolder), "room-"+name+"-"+time.Now().UTC().Format("20060102T150405Z")+".json"
 		aside = filepath.Join(dir, file)
 		if err := writeNew(dir, file, bytes.NewReader(state)); err != nil {
 			return err

@@ -8,34 +8,37 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
+
+	"foyer/cluster"
 )
 
-// operator is how a command asks a running server for what only its operators
-// may ask.
+// operator is how a command asks a server for what only its operators may ask:
+// the one that it names, with the admin token, or else the one that has the data
+// folder, by its control socket. When none has it, the command uses the files.
 type operator struct {
-	URL        string `name:"url" placeholder:"URL" help:"The server's web address. Default: this machine's, at the port of --http."`
-	HTTP       string `name:"http" default:":8080" placeholder:"ADDR" help:"Where the server listens for browsers. Default: ${default}."`
-	TLSCert    string `placeholder:"FILE" help:"The server's certificate, when it speaks https."`
-	AdminToken secret `placeholder:"SECRET" help:"The server's admin token. Default: from the data folder."`
-	Data       string `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
-	Config     string `placeholder:"FILE" help:"The server's YAML file."`
+	URL        string  `name:"url" placeholder:"URL" help:"The server's web address. Default: the server that has the data folder."`
+	HTTP       string  `name:"http" placeholder:"ADDR" typed:"" help:"The same for a server on this machine: where it listens for browsers."`
+	TLSCert    string  `placeholder:"FILE" help:"The server's certificate, when --http speaks https."`
+	AdminToken secret  `placeholder:"SECRET" help:"The server's admin token, for --url and --http. Default: from the data folder."`
+	Data       string  `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
+	NATS       natsURL `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
+	Config     string  `placeholder:"FILE" help:"The server's YAML file."`
 }
 
-// ask makes a request; any answer but 200 is an error.
+// ask makes a request; any answer but 200 is an error, and errNotRunning says
+// that no server has the data folder.
 func (o *operator) ask(ctx context.Context, method, path string) (*http.Response, error) {
-	url, client, err := webOf(o.URL, o.HTTP, o.TLSCert)
-	if err != nil {
-		return nil, err
-	}
-	token := o.AdminToken
-	if token == "" {
-		token, err = readSecret(filepath.Join(o.Data, adminTokenFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no admin token in %s: name the server's folder with --data, or give --admin-token", o.Data)
+	url, client := controlOf(o.Data)
+	var token secret
+	if o.URL != "" || o.HTTP != "" {
+		var err error
+		if url, client, err = webOf(o.URL, o.HTTP, o.TLSCert); err != nil {
+			return nil, err
 		}
-		if err != nil {
+		if token, err = o.token(); err != nil {
 			return nil, err
 		}
 	}
@@ -43,10 +46,17 @@ func (o *operator) ask(ctx context.Context, method, path string) (*http.Response
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+string(token))
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+string(token))
+	}
 	resp, err := client.Do(req)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNotRunning):
+		return nil, errNotRunning
+	case err != nil && token != "":
 		return nil, fmt.Errorf("%w (is the server running?)", err)
+	case err != nil:
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
@@ -54,6 +64,34 @@ func (o *operator) ask(ctx context.Context, method, path string) (*http.Response
 		return nil, fmt.Errorf("%s: %s", resp.Status, problemText(body))
 	}
 	return resp, nil
+}
+
+// token is the admin token, for a server that asks for it.
+func (o *operator) token() (secret, error) {
+	if o.AdminToken != "" {
+		return o.AdminToken, nil
+	}
+	token, err := readSecret(filepath.Join(o.Data, adminTokenFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("no admin token in %s: name the server's folder with --data, or give --admin-token", o.Data)
+	}
+	return token, err
+}
+
+// files has use look at what is kept, while no server does.
+func (o *operator) files(ctx context.Context, use func(*cluster.Cluster) error) error {
+	dir := filepath.Join(o.Data, storeFolder)
+	if _, err := os.Stat(dir); o.NATS == "" && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no server runs with the data folder %s, and nothing is kept there: name another one with --data, or the server with --url", o.Data)
+	}
+	if err := whole(o.Data); err != nil {
+		return err
+	}
+	c, err := cluster.Open(ctx, cluster.Config{Dir: dir, URL: string(o.NATS), Node: "command", Bare: true})
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	return errors.Join(use(c), c.Close())
 }
 
 // problemText is what an answer that is not the right one says.

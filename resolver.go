@@ -27,7 +27,7 @@ func (r *resolver) Validate(*kong.Application) error { return nil }
 
 // Resolve implements [kong.Resolver].
 func (r *resolver) Resolve(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if flag.Name == "help" {
+	if flag.Name == "help" || flag.Tag.Has("typed") { // the file and the environment mean the server's own
 		return nil, nil
 	}
 	if !r.loaded {

@@ -33,8 +33,8 @@ func loadSecrets(s *settings) (*secrets, error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	if _, err := os.Lstat(filepath.Join(s.Data, restoringFolder)); err == nil {
-		return nil, fmt.Errorf("%s is of a 'foyer restore' that did not end: empty it, and restore again", s.Data)
+	if err := whole(s.Data); err != nil {
+		return nil, err
 	}
 	sec := &secrets{lobby: s.LobbySecret, admin: s.AdminToken, stream: s.StreamSecret}
 	for _, f := range []struct {
@@ -53,6 +53,14 @@ func loadSecrets(s *settings) (*secrets, error) {
 		}
 	}
 	return sec, nil
+}
+
+// whole refuses a data folder that is only half restored.
+func whole(data string) error {
+	if _, err := os.Lstat(filepath.Join(data, restoringFolder)); err == nil {
+		return fmt.Errorf("%s is of a 'foyer restore' that did not end: empty it, and restore again", data)
+	}
+	return nil
 }
 
 // loadSecret reads the secret of that file into value, making it first if

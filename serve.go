@@ -69,7 +69,9 @@ type node struct {
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
 	http     net.Listener
-	lobby    string // where the rooms here report to; "" for nobody
+	control  net.Listener // nil where there can be none
+	operated *http.Server // the web side for those who can open the control socket
+	lobby    string       // where the rooms here report to; "" for nobody
 
 	unready atomic.Pointer[error] // why /readyz says no; nil when it says yes
 }
@@ -92,6 +94,9 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 		return nil, errors.Join(err, n.close())
 	}
 	if err := n.openStore(ctx); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	if err := n.listenControl(); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	n.build()
@@ -221,8 +226,13 @@ func (n *node) build() {
 		pages.Nodes = n.store
 	}
 	n.pages = web.New(pages)
-	n.web = &http.Server{
-		Handler:           n.pages,
+	n.web, n.operated = n.server(n.pages), n.server(n.pages.Control())
+}
+
+// server answers requests with h.
+func (n *node) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
@@ -238,13 +248,10 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 	defer stopServing()
 	g, running := errgroup.WithContext(ctx)
 	for _, ln := range n.listeners() {
-		n.log.Info("listening", "proto", ln.proto, "addr", ln.Addr().String())
-		g.Go(func() error {
-			if ln.proto == "http" {
-				return ignore(n.web.Serve(ln), http.ErrServerClosed)
-			}
-			return ignore(n.host.Serve(serving, ln.Listener), context.Canceled, net.ErrClosed, rtmp.ErrClosed)
-		})
+		if ln.proto != protoControl {
+			n.log.Info("listening", "proto", ln.proto, "addr", ln.Addr().String())
+		}
+		g.Go(func() error { return n.serve(serving, ln) })
 	}
 	g.Go(func() error {
 		n.storeAgain(running)
@@ -277,13 +284,24 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 
 // A listener is an open one, and what is spoken there.
 type listener struct {
-	proto string // "rtmp", "rtmps", "http"
+	proto string // "rtmp", "rtmps", "http", protoControl
 	net.Listener
+}
+
+// serve answers what comes to a listener until it is closed or ctx ends.
+func (n *node) serve(ctx context.Context, ln listener) error {
+	switch ln.proto {
+	case "http":
+		return ignore(n.web.Serve(ln), http.ErrServerClosed)
+	case protoControl:
+		return ignore(n.operated.Serve(ln), http.ErrServerClosed)
+	}
+	return ignore(n.host.Serve(ctx, ln.Listener), context.Canceled, net.ErrClosed, rtmp.ErrClosed)
 }
 
 // listeners are the open ones.
 func (n *node) listeners() []listener {
-	all := []listener{{"rtmp", n.rtmp}, {"rtmps", n.rtmps}, {"http", n.http}}
+	all := []listener{{"rtmp", n.rtmp}, {"rtmps", n.rtmps}, {"http", n.http}, {protoControl, n.control}}
 	return slices.DeleteFunc(all, func(ln listener) bool { return ln.Listener == nil })
 }
 
@@ -376,8 +394,10 @@ func (n *node) stop() {
 		n.recorder.Close() // what it has to say it has logged
 	}
 	n.pages.Close()
-	if n.web.Shutdown(ctx) != nil {
-		n.web.Close()
+	for _, s := range []*http.Server{n.web, n.operated} {
+		if s.Shutdown(ctx) != nil {
+			s.Close()
+		}
 	}
 	if err := n.store.Close(); err != nil { // last: somebody may be reading a backup
 		n.log.Error("store not closed", "err", err)
