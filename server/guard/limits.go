@@ -9,7 +9,7 @@ import (
 // limits nothing, and each limit that is 0 is none.
 type Limits struct {
 	Exempt  []netip.Prefix // addresses that the limits for addresses leave alone; operators
-	Proxies []netip.Prefix // trusted proxies: their own sockets count for the process only
+	Proxies []netip.Prefix // trusted proxies: what they say of whom they bring is believed, and their own sockets count for the process only
 
 	Connections int // all sockets that were accepted and are open
 	Reserve     int // of Connections, those that only addresses of Exempt get
