@@ -84,7 +84,7 @@
 // application: calls, pushes, shared objects and what is published go through
 // a connection to the owner for each client, so that the owner's application
 // knows it as any other; pictures come once for each stream and node. Nodes
-// know each other by [Host.NodeSecret].
+// prove themselves to each other with [Host.NodeSecret].
 //
 // # Other ways in
 //

@@ -39,7 +39,8 @@ type Host struct {
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
 	// Places says where instances of HandleClaimed run; nil: here.
 	Places Places
-	// NodeSecret is how nodes know each other; "": they don't.
+	// NodeSecret is what nodes prove to each other that they know; "": there are
+	// no other nodes.
 	NodeSecret string
 	// Redirect sends RTMP clients to the node that runs what they came for
 	// (Connect.Rejected with ex.code 302), instead of serving it from here.

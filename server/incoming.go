@@ -29,9 +29,13 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 		return
 	}
 	r := request(nc, req)
-	h.vouch(&r, req.Object)
+	answer, err := h.vouch(ctx, &r, req)
+	if err != nil {
+		req.Reject(vouched(err, answer))
+		return
+	}
 	if r.node == forControl {
-		h.serveControl(ctx, conn, req)
+		h.serveControl(ctx, conn, req, answer)
 		return
 	}
 	// The session is there before the decision, to keep what the application
@@ -40,11 +44,11 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
 	c, err := h.Connect(ctx, p, r)
 	if err != nil {
-		req.Reject(err) // if that fails, there is nobody to be told
+		req.Reject(vouched(err, answer)) // if that fails, there is nobody to be told
 		return
 	}
 	p.client = c
-	if err := req.Accept(); err != nil {
+	if err := req.Accept(answer...); err != nil {
 		conn.Close() // Run says why
 	}
 	h.sessions.begin(ctx, p)

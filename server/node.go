@@ -3,10 +3,8 @@ package server
 import (
 	"context"
 	"errors"
-	"net/netip"
 
 	"foyer/server/amf"
-	"foyer/server/guard"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
@@ -23,11 +21,6 @@ const (
 
 var nodeKinds = map[string]nodeKind{"client": forClient, "pull": forPull, "control": forControl}
 
-// proxyField is the member of the command object of connect by which a node
-// says what it is: {secret, kind, addr, protocol}. The answer to a control
-// connection has one, too.
-const proxyField = "foyerProxy"
-
 const (
 	// codeElsewhere is how a node refuses another one that took it for the owner
 	// of an instance. No client ever sees it.
@@ -38,40 +31,6 @@ const (
 
 func notHere() *rtmp.StatusError {
 	return &rtmp.StatusError{Code: codeElsewhere, Description: "The instance does not run on this node."}
-}
-
-// proof is the member by which this node shows that it is one.
-func (h *Host) proof(kind string, r *Request) amf.Field {
-	o := amf.Object{{Name: "secret", Value: amf.String(h.NodeSecret)}, {Name: "kind", Value: amf.String(kind)}}
-	if r != nil {
-		o = append(o, amf.Field{Name: "addr", Value: amf.String(r.Addr.String())},
-			amf.Field{Name: "protocol", Value: amf.String(r.Protocol)})
-	}
-	return amf.Field{Name: proxyField, Value: o}
-}
-
-// vouch reads what a node says about the client it connects for. Who cannot
-// prove to be a node is a visitor like any other.
-func (h *Host) vouch(r *Request, object amf.Object) {
-	said := amf.Lookup(object, proxyField)
-	if _, ok := said.(amf.Undefined); ok {
-		return
-	}
-	secret, _ := amf.AsString(amf.Lookup(said, "secret"))
-	name, _ := amf.AsString(amf.Lookup(said, "kind"))
-	kind := nodeKinds[name]
-	if !guard.Same(secret, h.NodeSecret) || kind == fromVisitor {
-		h.log().Warn("node not believed", "remote", r.Addr, "err", "wrong secret")
-		return
-	}
-	r.node = kind
-	if kind != forClient {
-		r.Protocol = "node"
-		return
-	}
-	text, _ := amf.AsString(amf.Lookup(said, "addr"))
-	r.Addr, _ = netip.ParseAddrPort(text)
-	r.Protocol, _ = amf.AsString(amf.Lookup(said, "protocol"))
 }
 
 // owned returns the instance of that name if it runs on this node itself.
@@ -98,15 +57,15 @@ func (h *Host) owned(path string) *Instance {
 }
 
 // serveControl is the life of a node's control connection to an instance. It
-// ends with the instance.
-func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.ConnectRequest) {
+// ends with the instance. answer is the proof that this is a node, too.
+func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.ConnectRequest, answer []amf.Field) {
 	in := h.owned(req.App)
 	if in == nil {
-		req.Reject(notHere())
+		req.Reject(vouched(notHere(), answer))
 		return
 	}
 	p := &incoming{session: rtmp.NewSession(conn, control{in}, req.ObjectEncoding)}
-	if err := req.Accept(amf.Field{Name: proxyField, Value: amf.Bool(true)}); err != nil {
+	if err := req.Accept(answer...); err != nil {
 		conn.Close() // Run says why
 	}
 	stop := context.AfterFunc(in.ctx, func() { p.session.Close(appShutdown()) })

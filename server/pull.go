@@ -156,8 +156,7 @@ func (p *pull) run(ctx context.Context) {
 // follow is one connection of the pull.
 func (p *pull) follow(ctx context.Context) error {
 	h := p.t.in.host
-	request := &rtmp.ConnectRequest{FlashVer: agent, Object: amf.Object{h.proof("pull", nil)}}
-	s, _, err := rtmp.Dial(ctx, p.t.uri(), request, rtmp.DialOptions{Config: &h.Config, Dial: h.Dial})
+	s, err := p.t.dialOwner(ctx, "pull", nil, p.t.uri(), rtmp.ConnectRequest{FlashVer: agent}, rtmp.DialOptions{Config: &h.Config})
 	if err != nil {
 		return err
 	}

@@ -43,16 +43,9 @@ func (t *tunnel) OnAppStart(in *Instance) error {
 	cfg.PingInterval, cfg.PingTimeout = controlPing, controlTimeout
 	ctx, cancel := context.WithTimeout(in.starting, controlDial)
 	defer cancel()
-	s, info, err := rtmp.Dial(ctx, t.uri(), &rtmp.ConnectRequest{
-		FlashVer: agent, ObjectEncoding: 3, Object: amf.Object{in.host.proof("control", nil)},
-	}, rtmp.DialOptions{Config: &cfg, Dial: in.host.Dial})
+	s, err := t.dialOwner(ctx, "control", nil, t.uri(), rtmp.ConnectRequest{FlashVer: agent, ObjectEncoding: 3}, rtmp.DialOptions{Config: &cfg})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnreachable, err)
-	}
-	if yes, _ := amf.AsBool(amf.Lookup(info, proxyField)); !yes {
-		s.Close(nil)
-		in.Go(func(context.Context) { s.Run(context.Background()) })
-		return fmt.Errorf("%w: node %s does not take us for a node", errUnreachable, t.owner.Node)
 	}
 	t.control = s
 	in.log.Info("instance runs elsewhere", "node", t.owner.Node)

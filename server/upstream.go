@@ -42,9 +42,8 @@ type upstream struct {
 func (u *upstream) run(ctx context.Context, args amf.Args) {
 	defer u.cancel()
 	in, r := u.t.in, u.c.req
-	request := &rtmp.ConnectRequest{
+	request := rtmp.ConnectRequest{
 		FlashVer: r.Agent, SWFURL: r.Referrer, PageURL: r.PageURL, TCURL: r.URI, Args: args,
-		Object: amf.Object{in.host.proof("client", r)},
 	}
 	if r.Reconnects {
 		request.Object = append(request.Object, rtmp.Reconnecting())
@@ -58,7 +57,7 @@ func (u *upstream) run(ctx context.Context, args amf.Args) {
 	}
 	cfg := in.host.Config
 	cfg.HandshakeTimeout = in.host.admitTimeout() + controlTimeout // the owner may leave the client pending
-	s, _, err := rtmp.Dial(ctx, uri, request, rtmp.DialOptions{Config: &cfg, Handler: u, Dial: in.host.Dial})
+	s, err := u.t.dialOwner(ctx, "client", r, uri, request, rtmp.DialOptions{Config: &cfg, Handler: u})
 	if err != nil {
 		in.post(func() { u.refused(err) })
 		return

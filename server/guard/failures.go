@@ -32,11 +32,26 @@ type failures struct {
 func (f *failures) wait(addr netip.Addr, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := len(f.recentLocked(Source(addr), now))
+	return waitAfter(len(f.recentLocked(Source(addr), now)))
+}
+
+// waitAfter is the wait after so many failures.
+func waitAfter(n int) time.Duration {
 	if n < FreeFailures {
 		return 0
 	}
 	return min(MinWait<<(n-FreeFailures), MaxWait)
+}
+
+// barred returns how much of that wait is left, counted from the last failure.
+func (f *failures) barred(addr netip.Addr, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	times := f.recentLocked(Source(addr), now)
+	if len(times) < FreeFailures {
+		return 0
+	}
+	return max(0, times[len(times)-1].Add(waitAfter(len(times))).Sub(now))
 }
 
 // failed records a failure of addr.

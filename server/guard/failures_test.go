@@ -60,3 +60,28 @@ func TestFailuresBySource(t *testing.T) {
 		})
 	}
 }
+
+// TestBarred: where answers cannot wait, an address that tries as often as it
+// may has five guesses at once, and about twelve more a minute.
+func TestBarred(t *testing.T) {
+	var f failures
+	addr, now, tries := netip.MustParseAddr("192.0.2.1"), time.Unix(1e9, 0), 0
+	for end := now.Add(10 * time.Minute); now.Before(end); now = now.Add(50 * time.Millisecond) {
+		if f.barred(addr, now) > 0 {
+			continue
+		}
+		f.failed(addr, now)
+		if tries++; tries == FreeFailures && f.barred(addr, now) != MinWait {
+			t.Errorf("after %d failures barred for %v", tries, f.barred(addr, now))
+		}
+	}
+	if most := FreeFailures + 4 + 10*12; tries > most || tries < 10*11 {
+		t.Errorf("%d guesses in ten minutes, want at most %d", tries, most)
+	}
+	if f.barred(netip.MustParseAddr("192.0.2.2"), now) > 0 {
+		t.Error("another address is barred, too")
+	}
+	if f.barred(addr, now.Add(FailureWindow)) > 0 {
+		t.Error("barred after a quiet minute")
+	}
+}

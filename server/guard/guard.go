@@ -41,11 +41,21 @@ func (g *Guard) Exempt(addr netip.Addr) bool {
 	return l != nil && Contains(l.Exempt, addr)
 }
 
+// LimitCredentials is the label of wrong credentials.
+const LimitCredentials = "credentials"
+
 // Failed counts a wrong credential of addr, whatever it was for and however it
-// came.
-func (g *Guard) Failed(addr netip.Addr) { g.failures.failed(addr, time.Now()) }
+// came. attrs say in the log what it was for, and never hold the credential.
+func (g *Guard) Failed(addr netip.Addr, attrs ...any) {
+	g.failures.failed(addr, time.Now())
+	g.Refuse(addr, &Refusal{Limit: LimitCredentials, Reason: "Wrong credential.", RetryAfter: g.Wait(addr)}, attrs...)
+}
 
 // Wait is how long an answer to a credential of addr, right or wrong, has to
-// wait now: nothing for the first five failures of a minute. Whoever shows no
-// credential never waits.
+// wait now: nothing for the first five failures of a minute. A client that
+// shows no credential never waits.
 func (g *Guard) Wait(addr netip.Addr) time.Duration { return g.failures.wait(addr, time.Now()) }
+
+// Barred is how much of that wait is left since the last failure. Until then a
+// way in on which answers cannot wait does not look at credentials of addr.
+func (g *Guard) Barred(addr netip.Addr) time.Duration { return g.failures.barred(addr, time.Now()) }

@@ -31,7 +31,8 @@ type Conn struct {
 	unread   []byte // arrived and not yet looked at; part of src's buffer
 	window   uint32 // acknowledge each time so many bytes have come
 	acked    uint64
-	answered bool // Set Peer Bandwidth was
+	answered bool    // Set Peer Bandwidth was
+	nonces   *Nonces // until connect is there
 
 	// reply sends what reading makes necessary: acknowledgements, ping answers.
 	// It is write until a Session puts its outbox there.
@@ -57,7 +58,7 @@ func NewClientConn(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error)
 	return newConn(ctx, nc, cfg, clientHandshake)
 }
 
-func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.ReadWriter) error) (*Conn, error) {
+func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.ReadWriter) (*Nonces, error)) (*Conn, error) {
 	c := &Conn{nc: nc, cfg: cfg.withDefaults(), begun: time.Now()}
 	c.in.size = initialChunkSize
 	c.reply = c.write
@@ -65,10 +66,12 @@ func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.Re
 	nc.SetDeadline(c.begun.Add(c.cfg.HandshakeTimeout))
 	stop := c.closeWhen(ctx)
 	defer stop()
-	if err := handshake(nc); err != nil {
+	nonces, err := handshake(nc)
+	if err != nil {
 		nc.Close()
 		return nil, ended(ctx, err)
 	}
+	c.nonces = nonces
 	return c, nil
 }
 

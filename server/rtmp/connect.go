@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,11 @@ type ConnectRequest struct {
 	ObjectEncoding                        int        // 0 or 3
 	Object                                amf.Object // the whole command object, as sent; to be sent: more members
 	Args                                  amf.Args   // the user arguments after it
+	// Nonces are those of the handshake; nil when there are none. Connect sets them.
+	Nonces *Nonces
+	// Sign returns one more member of Object, now that Nonces and App are set;
+	// nil: there is none.
+	Sign func(*ConnectRequest) amf.Field
 
 	c  *Conn
 	tx float64
@@ -65,7 +71,7 @@ func readConnect(c *Conn) (*ConnectRequest, error) {
 		if err != nil {
 			return nil, c.protocolError("reading connect", err)
 		}
-		r.c = c
+		r.c, r.Nonces, c.nonces = c, c.nonces, nil
 		return r, nil
 	}
 }
@@ -187,6 +193,10 @@ func Connect(ctx context.Context, c *Conn, r *ConnectRequest) (info amf.Object, 
 const connectTransaction = 1
 
 func connect(c *Conn, r *ConnectRequest) (amf.Object, error) {
+	r.Nonces, c.nonces = c.nonces, nil
+	if r.Sign != nil {
+		r.Object = append(slices.Clone(r.Object), r.Sign(r))
+	}
 	args := append([]amf.Value{r.object()}, r.Args...)
 	m := commandMessage(0, false, "connect", connectTransaction, args...)
 	// Servers exist that read no Set Chunk Size before connect.

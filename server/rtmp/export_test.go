@@ -1,5 +1,7 @@
 package rtmp
 
+import "io"
+
 // What tests need from inside.
 
 const (
@@ -52,15 +54,16 @@ func AppendChunks(b []byte, m *Message, size int) []byte { return appendChunks(b
 
 // Handshakes.
 var (
-	ServerHandshake = serverHandshake
-	ClientHandshake = clientHandshake
-	FindDigest      = findDigest
-	DigestAt        = digestAt
-	DigestOf        = digestOf
-	PlayerKey       = playerKey
-	ServerKey       = serverKey
-	FullServerKey   = fullServerKey
+	FindDigest    = findDigest
+	DigestAt      = digestAt
+	DigestOf      = digestOf
+	PlayerKey     = playerKey
+	ServerKey     = serverKey
+	FullServerKey = fullServerKey
 )
+
+func ServerHandshake(rw io.ReadWriter) error { _, err := serverHandshake(rw); return err }
+func ClientHandshake(rw io.ReadWriter) error { _, err := clientHandshake(rw); return err }
 
 // SplitAggregate splits an aggregate.
 var SplitAggregate = splitAggregate

@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"bytes"
+	crand "crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,67 +25,90 @@ type handshakeBuffer [1 + 2*handshakeSize]byte
 
 var handshakeBuffers = sync.Pool{New: func() any { return new(handshakeBuffer) }}
 
+// Nonces are what client and server of a plain handshake chose at random. Both
+// know both, and no two connections have the same: what is signed together
+// with them is worth nothing on any other connection.
+type Nonces struct{ Client, Server [32]byte }
+
+// noncesAt is where they are in C1 and S1 (RTMP 1.0 §5.2.3: after time and zero).
+const noncesAt = 8
+
+func noncesOf(c1, s1 []byte) *Nonces {
+	n := new(Nonces)
+	copy(n.Client[:], c1[noncesAt:])
+	copy(n.Server[:], s1[noncesAt:])
+	return n
+}
+
 // serverHandshake is the server's side. S0, S1 and S2 go out in one write as
 // soon as C1 is here (ffmpeg needs that); what C2 contains does not matter,
-// for clients exist that echo nothing.
-func serverHandshake(rw io.ReadWriter) error {
+// for clients exist that echo nothing. There are no nonces when the client
+// wanted a digest.
+func serverHandshake(rw io.ReadWriter) (*Nonces, error) {
 	in := handshakeBuffers.Get().(*handshakeBuffer)
 	defer handshakeBuffers.Put(in)
 	c := in[:1+handshakeSize]
 	n, err := io.ReadAtLeast(rw, c, 1)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c[0] != rtmpVersion {
-		return &ProtocolError{Err: notRTMP(c[:n])}
+		return nil, &ProtocolError{Err: notRTMP(c[:n])}
 	}
 	if _, err := io.ReadFull(rw, c[n:]); err != nil {
-		return err
+		return nil, err
 	}
 	out := handshakeBuffers.Get().(*handshakeBuffer)
 	defer handshakeBuffers.Put(out)
 	out[0] = rtmpVersion
-	answer(out[1:1+handshakeSize], out[1+handshakeSize:], c[1:])
+	var nonces *Nonces
+	if s1 := out[1 : 1+handshakeSize]; answerPlain(s1, out[1+handshakeSize:], c[1:]) {
+		nonces = noncesOf(c[1:], s1)
+	}
 	if _, err := rw.Write(out[:]); err != nil {
-		return err
+		return nil, err
 	}
 	_, err = io.ReadFull(rw, c[1:]) // C2
-	return err
+	return nonces, err
 }
 
-// answer fills S1 and S2 for C1.
-func answer(s1, s2, c1 []byte) {
+// answerPlain fills S1 and S2 for C1, and reports whether that is the plain
+// handshake.
+func answerPlain(s1, s2, c1 []byte) bool {
 	fillRandom(s1)
-	clear(s1[:8]) // time 0, zero: the plain handshake
+	clear(s1[:noncesAt]) // time 0, zero: the plain handshake
 	if digest, scheme := findDigest(c1); digest != nil {
 		answerDigest(s1, s2, digest, scheme)
-		return
+		return false
 	}
 	copy(s2, c1) // librtmp compares all of it
+	return true
 }
 
 // clientHandshake is the client's side, plain.
-func clientHandshake(rw io.ReadWriter) error {
+func clientHandshake(rw io.ReadWriter) (*Nonces, error) {
 	b := handshakeBuffers.Get().(*handshakeBuffer)
 	defer handshakeBuffers.Put(b)
 	c := b[:1+handshakeSize]
-	fillRandom(c)
-	clear(c[1:9])
+	fillRandom(c[1:])
+	clear(c[1 : 1+noncesAt])
 	c[0] = rtmpVersion
+	nonces := noncesOf(c[1:], c[1:])
 	if _, err := rw.Write(c); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := io.ReadFull(rw, c[:1]); err != nil {
-		return err
+		return nil, err
 	}
 	if c[0] != rtmpVersion {
-		return &ProtocolError{Err: notRTMP(c[:1])}
+		return nil, &ProtocolError{Err: notRTMP(c[:1])}
 	}
 	if _, err := io.ReadFull(rw, b[1:]); err != nil { // S1 S2
-		return err
+		return nil, err
 	}
+	copy(nonces.Server[:], b[1+noncesAt:])
 	_, err := rw.Write(b[1 : 1+handshakeSize]) // C2 echoes S1
-	return err
+	return nonces, err
 }
 
 // notRTMP says what a peer seems to speak whose first bytes are b.
@@ -106,8 +130,10 @@ func notRTMP(b []byte) error {
 	return fmt.Errorf("handshake: version %d, want %d", b[0], rtmpVersion)
 }
 
-// fillRandom fills b. The bytes only have to differ from peer to peer.
-func fillRandom(b []byte) {
+// fillRandom fills a C1 or S1. Nobody may foresee the nonce in it; the other
+// bytes only have to differ from peer to peer.
+func fillRandom(p []byte) {
+	b := p
 	for len(b) >= 8 {
 		binary.LittleEndian.PutUint64(b, rand.Uint64())
 		b = b[8:]
@@ -115,4 +141,5 @@ func fillRandom(b []byte) {
 	for i := range b {
 		b[i] = byte(rand.Uint32())
 	}
+	crand.Read(p[noncesAt : noncesAt+len(Nonces{}.Client)])
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"foyer/server/amf"
 	"foyer/server/rtmp"
 	"foyer/server/rtmp/rtmptest"
 )
@@ -157,5 +158,71 @@ func TestLeavesInHandshake(t *testing.T) {
 	client.Close()
 	if _, err := rtmp.NewServerConn(t.Context(), server, nil); err != rtmp.ErrClosed {
 		t.Error(err)
+	}
+}
+
+// TestNonces: both sides know the same two nonces, and never the same again.
+func TestNonces(t *testing.T) {
+	seen := make(map[[32]byte]bool)
+	for range 10 {
+		cnc, snc := rtmptest.Pipe()
+		served := make(chan *rtmp.ConnectRequest, 1)
+		go func() {
+			defer close(served)
+			c, err := rtmp.NewServerConn(t.Context(), snc, nil)
+			if err != nil {
+				return
+			}
+			if r, err := rtmp.ReadConnect(t.Context(), c); err == nil {
+				r.Accept()
+				served <- r
+			}
+		}()
+		var signed rtmp.Nonces
+		c, err := rtmp.NewClientConn(t.Context(), cnc, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = rtmp.Connect(t.Context(), c, &rtmp.ConnectRequest{App: "a", Sign: func(r *rtmp.ConnectRequest) amf.Field {
+			signed = *r.Nonces
+			return amf.Field{Name: "said", Value: amf.String(r.App)}
+		}})
+		r := <-served
+		if err != nil || r == nil {
+			t.Fatal(err)
+		}
+		if *r.Nonces != signed || amf.Lookup(r.Object, "said") != amf.String("a") {
+			t.Errorf("the server got %v and %v, the client %v", r.Nonces, r.Object, signed)
+		}
+		if seen[signed.Client] || seen[signed.Server] || signed.Client == signed.Server {
+			t.Error("a nonce came again")
+		}
+		seen[signed.Client], seen[signed.Server] = true, true
+		cnc.Close()
+		snc.Close()
+	}
+}
+
+// TestNoNoncesWithADigest: what a Flash Player signs with says nothing of us.
+func TestNoNoncesWithADigest(t *testing.T) {
+	cnc, snc := rtmptest.Pipe()
+	defer cnc.Close()
+	served := make(chan *rtmp.ConnectRequest, 1)
+	go func() {
+		defer close(served)
+		if c, err := rtmp.NewServerConn(t.Context(), snc, nil); err == nil {
+			r, _ := rtmp.ReadConnect(t.Context(), c)
+			served <- r
+		}
+	}()
+	c1 := bytes.Repeat([]byte{200}, 1536)
+	copy(c1[4:], []byte{9, 0, 124, 2})
+	at := rtmp.DigestAt(c1, 0)
+	copy(c1[at:], rtmp.DigestOf(c1, at, rtmp.PlayerKey))
+	cnc.Write(append([]byte{3}, c1...))
+	m := rtmp.CommandMessage(0, false, "connect", 1, amf.Object{{Name: "app", Value: amf.String("a")}})
+	cnc.Write(rtmp.AppendChunks(make([]byte, 1536), &m, 128)) // C2 first
+	if r := <-served; r == nil || r.Nonces != nil {
+		t.Errorf("got %+v", r)
 	}
 }

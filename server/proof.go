@@ -1,0 +1,192 @@
+package server
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/guard"
+	"foyer/server/rtmp"
+)
+
+// How nodes know each other. The node that connects adds a member foyerProxy
+// to the command object of connect: {to, kind, addr, protocol, proof}. The
+// proof is an HMAC with the nodes' secret over all of that, the path, and the
+// nonces of the connection's handshake; the owner's answer, yes or no, has a
+// proof of its own. The secret never travels, and a proof is worth nothing on
+// another connection, at another node, for another path, in the other
+// direction, or with another claim. No clock takes part.
+
+// proxyField is the member of connect's command object and of its answer.
+const proxyField = "foyerProxy"
+
+// Roles of a proof.
+const (
+	proofOfCaller = "caller"
+	proofOfOwner  = "owner"
+)
+
+// errNoNode is why an owner that answers is not believed.
+var errNoNode = errors.New("server: what answers there has not proved to be a node")
+
+// A voucher is what a node says when it connects to another one.
+type voucher struct {
+	to             string // the node that is meant
+	kind           string // of nodeKinds
+	addr, protocol string // of the client, when the kind is "client"
+}
+
+// proof is v signed for one connection.
+func (v voucher) proof(secret, role, path string, n *rtmp.Nonces) string {
+	m := hmac.New(sha256.New, []byte(secret))
+	for _, s := range []string{"foyer node", role, string(n.Client[:]), string(n.Server[:]), path, v.to, v.kind, v.addr, v.protocol} {
+		var size [4]byte
+		binary.BigEndian.PutUint32(size[:], uint32(len(s)))
+		m.Write(size[:])
+		m.Write([]byte(s))
+	}
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+// sign is the member of connect that says v and proves it.
+func (v voucher) sign(secret string, r *rtmp.ConnectRequest) amf.Field {
+	o := amf.Object{{Name: "to", Value: amf.String(v.to)}, {Name: "kind", Value: amf.String(v.kind)}}
+	if v.addr != "" || v.protocol != "" {
+		o = append(o, amf.Field{Name: "addr", Value: amf.String(v.addr)}, amf.Field{Name: "protocol", Value: amf.String(v.protocol)})
+	}
+	proof := v.proof(secret, proofOfCaller, r.App, r.Nonces)
+	return amf.Field{Name: proxyField, Value: append(o, amf.Field{Name: "proof", Value: amf.String(proof)})}
+}
+
+// dialOwner connects to the owner of a tunnel's instance, as a node that has
+// proved to be one to a node that has done so too. client is who it is for, if
+// anybody. An answer without a proof, a refusal too, is errNoNode.
+func (t *tunnel) dialOwner(ctx context.Context, kind string, client *Request, uri string, request rtmp.ConnectRequest, o rtmp.DialOptions) (*rtmp.Session, error) {
+	h := t.in.host
+	v := voucher{to: t.owner.Node, kind: kind}
+	if client != nil {
+		v.addr, v.protocol = addrText(client.Addr), client.Protocol
+	}
+	var want string
+	request.Sign = func(r *rtmp.ConnectRequest) amf.Field {
+		want = v.proof(h.NodeSecret, proofOfOwner, r.App, r.Nonces)
+		return v.sign(h.NodeSecret, r)
+	}
+	o.Dial = h.Dial
+	s, info, err := rtmp.Dial(ctx, uri, &request, o)
+	if no, ok := errors.AsType[*rtmp.StatusError](err); ok {
+		return nil, proved(no, want)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if given, _ := amf.AsString(amf.Lookup(info, proxyField)); !guard.Same(given, want) {
+		s.Close(nil)
+		t.in.Go(func(context.Context) { s.Run(context.Background()) })
+		return nil, fmt.Errorf("%w: %s as node %s", errNoNode, uri, v.to)
+	}
+	return s, nil
+}
+
+// proved is a refusal of the owner without its proof.
+func proved(no *rtmp.StatusError, want string) error {
+	i := slices.IndexFunc(no.Extra, func(f amf.Field) bool { return f.Name == proxyField })
+	if i < 0 {
+		return errNoNode
+	}
+	if given, _ := amf.AsString(no.Extra[i].Value); !guard.Same(given, want) {
+		return errNoNode
+	}
+	bare := *no
+	bare.Extra = slices.Delete(slices.Clone(no.Extra), i, i+1)
+	return &bare
+}
+
+// vouch reads what a node says about itself and the client that it connects
+// for, into r. It returns the owner's proof, for the answer to connect. A peer
+// that does not prove to be a node is a visitor like any other, that has shown
+// a wrong credential: after many of them its answer waits, here, on the
+// connection's own goroutine. A node that proves itself never waits: nobody can
+// guess a proof, and no stranger at its address shall keep it away.
+func (h *Host) vouch(ctx context.Context, r *Request, req *rtmp.ConnectRequest) (answer []amf.Field, err error) {
+	said := amf.Lookup(req.Object, proxyField)
+	if _, ok := said.(amf.Undefined); ok {
+		return nil, nil
+	}
+	text := func(name string) string { s, _ := amf.AsString(amf.Lookup(said, name)); return s }
+	v := voucher{text("to"), text("kind"), text("addr"), text("protocol")}
+	if !h.believes(v, text("proof"), req) {
+		ip := r.Addr.Addr()
+		wait := h.guard().Wait(ip)
+		h.guard().Failed(ip, "for", "node")
+		h.log().Warn("node not believed", "remote", r.Addr, "err", "no proof with the nodes' secret")
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		return nil, nil
+	}
+	answer = []amf.Field{{Name: proxyField, Value: amf.String(v.proof(h.NodeSecret, proofOfOwner, req.App, req.Nonces))}}
+	r.node = nodeKinds[v.kind]
+	if r.node != forClient {
+		r.Protocol = "node"
+		return answer, nil
+	}
+	addr, err := parseAddrText(v.addr)
+	if err != nil || !protocolText(v.protocol) {
+		h.log().Warn("node refused", "remote", r.Addr, "err", "it says nonsense about its client")
+		return answer, notHere()
+	}
+	r.Addr, r.Protocol = addr, v.protocol
+	return answer, nil
+}
+
+// believes reports whether a peer has proved to be a node that wants us.
+func (h *Host) believes(v voucher, proof string, req *rtmp.ConnectRequest) bool {
+	return h.NodeSecret != "" && req.Nonces != nil && nodeKinds[v.kind] != fromVisitor && v.to == h.Node &&
+		guard.Same(proof, v.proof(h.NodeSecret, proofOfCaller, req.App, req.Nonces))
+}
+
+// vouched is a refusal with the owner's proof, when there is one.
+func vouched(err error, answer []amf.Field) error {
+	if len(answer) == 0 {
+		return err
+	}
+	no, ok := errors.AsType[*rtmp.StatusError](err)
+	if !ok {
+		no = Reject("Connection rejected.")
+	}
+	signed := *no
+	signed.Extra = append(slices.Clone(no.Extra), answer...)
+	return &signed
+}
+
+// addrText is an address as it travels: "" for a client of the process itself.
+func addrText(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func parseAddrText(s string) (netip.AddrPort, error) {
+	if s == "" {
+		return netip.AddrPort{}, nil
+	}
+	a, err := netip.ParseAddrPort(s)
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), err
+}
+
+// protocolText reports whether s may be how a client came: a word.
+func protocolText(s string) bool {
+	return len(s) <= 16 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
+}
