@@ -35,7 +35,7 @@ const archiveFormat = "backup 1"
 const maxArchiveText = 16 << 20
 
 // secretFiles are the secrets in a data folder.
-var secretFiles = []string{lobbySecretFile, adminTokenFile, streamSecretFile}
+var secretFiles = []string{lobbySecretFile, adminTokenFile, streamSecretFile, nodeSecretFile}
 
 // An archiveNotes is the first file of an archive.
 type archiveNotes struct {

@@ -94,7 +94,7 @@ func startSkewed(t *testing.T, program, data string, ahead time.Duration, args .
 	t.Helper()
 	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), clockAhead+"="+strconv.Itoa(int(ahead.Seconds())))
-	v, err := runVictim(cmd, data, append([]string{"--lobby-secret=s", "--admin-token=a", "--stream-secret=k"}, args...))
+	v, err := runVictim(cmd, data, append([]string{"--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"}, args...))
 	if err != nil {
 		t.Fatal(err)
 	}

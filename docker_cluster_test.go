@@ -40,6 +40,7 @@ const clusterFront = "rtmp://127.0.0.1:1935"
 // servers are away: who watches goes on watching.
 func TestClusterCompose(t *testing.T) {
 	t.Setenv("NATS_PASSWORD", "n0123456789abcdef")
+	t.Setenv("NODE_SECRET", "0123456789abcdef0123456789abcdef")
 	c := newCompose(t, "docker-compose.cluster.yml", clusterOverride, "8080", "8081", "8082", "8083", "1935", "1936", "1937", "1938")
 	bare := exec.CommandContext(t.Context(), c.command[0], append(c.command[1:], "config")...)
 	bare.Env = append(os.Environ(), "NATS_PASSWORD=")

@@ -21,7 +21,7 @@ func TestNATSCameBackEmpty(t *testing.T) {
 	first := runNATS(t, host, nats.RANDOM_PORT)
 	port := first.Addr().(*net.TCPAddr).Port
 	defer stopNATS(first)
-	flags := []string{"--nats=" + first.ClientURL(), "--lobby-secret=secretPassword6"}
+	flags := []string{"--nats=" + first.ClientURL(), "--lobby-secret=secretPassword6", "--node-secret=among nodes"}
 	nodes := []*running{startServer(t, append(flags, "--node=a")...), startServer(t, append(flags, "--node=b")...)}
 	rooms := []string{"blue", "red"}
 	score := func(i int, nick string) (*netconnection.NetConnection, *netconnection.SharedObject) {

@@ -42,7 +42,7 @@ func TestForget(t *testing.T) {
 		flags := []string{"--data=" + data, "--rooms=blue,red"}
 		if several {
 			cfg.URL = startNATS(t)
-			flags = append(flags, "--nats="+cfg.URL)
+			flags = append(flags, "--nats="+cfg.URL, "--node-secret=among nodes")
 		}
 		putState(t, cfg, "blue", `{"locked":tru`)
 		r := startServer(t, flags...)

@@ -94,7 +94,7 @@ func TestNATSLate(t *testing.T) {
 	}
 	port := ln.Addr().(*net.TCPAddr).Port
 	ln.Close()
-	r := startServer(t, fmt.Sprintf("--nats=nats://foyer:hush@%s:%d", host, port), "--node=a", "--rooms=blue")
+	r := startServer(t, fmt.Sprintf("--nats=nats://foyer:hush@%s:%d", host, port), "--node=a", "--node-secret=among nodes", "--rooms=blue")
 	if status, body := r.ask(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "is away") || strings.Contains(body, "hush") {
 		t.Errorf("without NATS: %d %s", status, body)
 	}
@@ -134,7 +134,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // other's rooms off when it ends.
 func TestTwoNodes(t *testing.T) {
 	url := startNATS(t)
-	flags := []string{"--nats=" + url, "--lobby-secret=secretPassword6", "--admin-token=operator-token-6"}
+	flags := []string{"--nats=" + url, "--lobby-secret=secretPassword6", "--admin-token=operator-token-6", "--node-secret=among nodes"}
 	a := startServer(t, append(flags, "--node=a", "--rooms=blue")...)
 	b := startServer(t, append(flags, "--node=b", "--rooms=red")...)
 	eventually(t, "b lists blue of a", func() bool { e := b.listed(t, "blue"); return e != nil && e.Node == "a" && e.RTMP != "" })

@@ -29,7 +29,7 @@ func TestRestoreNATS(t *testing.T) {
 			if status, said := foyer("restore", file, "--nats="+store); status != exitFine || !strings.Contains(said, "as it was on node a at 20") {
 				t.Fatalf("restoring: %d %s", status, said)
 			}
-			flags = append(flags, "--nats="+store)
+			flags = append(flags, "--nats="+store, "--node-secret=among nodes")
 		}
 		r := startServer(t, flags...)
 		if round == 0 {

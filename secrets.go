@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,13 +19,19 @@ const (
 	lobbySecretFile  = "lobby-secret"
 	adminTokenFile   = "admin-token"
 	streamSecretFile = "stream-secret"
+	nodeSecretFile   = "node-secret"
 )
+
+// shortSecret is the length in bytes below which a secret can be guessed.
+const shortSecret = 16
 
 // secrets are what this server keeps to itself.
 type secrets struct {
 	lobby, admin secret
 	stream       secret   // the stream keys are made of it
+	node         secret   // nodes prove to each other that they know it
 	made         []string // files made by this start
+	short        []string // settings whose secret is shorter than shortSecret
 }
 
 // loadSecrets reads the secrets that the settings do not have from the data
@@ -36,20 +43,22 @@ func loadSecrets(s *settings) (*secrets, error) {
 	if err := whole(s.Data); err != nil {
 		return nil, err
 	}
-	sec := &secrets{lobby: s.LobbySecret, admin: s.AdminToken, stream: s.StreamSecret}
+	sec := &secrets{lobby: s.LobbySecret, admin: s.AdminToken, stream: s.StreamSecret, node: s.NodeSecret}
 	for _, f := range []struct {
-		name  string
+		name  string // of the file; the setting is called like it
 		value *secret
-	}{{lobbySecretFile, &sec.lobby}, {adminTokenFile, &sec.admin}, {streamSecretFile, &sec.stream}} {
-		if *f.value != "" {
-			continue
+	}{{lobbySecretFile, &sec.lobby}, {adminTokenFile, &sec.admin}, {streamSecretFile, &sec.stream}, {nodeSecretFile, &sec.node}} {
+		if *f.value == "" {
+			made, err := loadSecret(filepath.Join(s.Data, f.name), f.value)
+			if err != nil {
+				return nil, err
+			}
+			if made {
+				sec.made = append(sec.made, f.name)
+			}
 		}
-		made, err := loadSecret(filepath.Join(s.Data, f.name), f.value)
-		if err != nil {
-			return nil, err
-		}
-		if made {
-			sec.made = append(sec.made, f.name)
+		if len(*f.value) < shortSecret {
+			sec.short = append(sec.short, "--"+f.name)
 		}
 	}
 	return sec, nil
@@ -61,6 +70,14 @@ func whole(data string) error {
 		return fmt.Errorf("%s is of a 'foyer restore' that did not end: empty it, and restore again", data)
 	}
 	return nil
+}
+
+// warn says which secrets can be guessed.
+func (sec *secrets) warn(log *slog.Logger) {
+	for _, setting := range sec.short {
+		log.Warn("secret is short", "setting", setting,
+			"err", fmt.Sprintf("a secret of less than %d bytes can be guessed: make a longer one, as with 'openssl rand -hex 24'", shortSecret))
+	}
 }
 
 // loadSecret reads the secret of that file into value, making it first if

@@ -2,9 +2,11 @@ package main
 
 import (
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,12 +18,13 @@ func TestLoadSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(first.made) != 3 || len(first.lobby) < 20 || len(first.admin) < 20 || len(first.stream) < 20 || first.lobby == first.admin {
-		t.Errorf("made %v, of lengths %d, %d, %d", first.made, len(first.lobby), len(first.admin), len(first.stream))
+	lengths := []int{len(first.lobby), len(first.admin), len(first.stream), len(first.node)}
+	if len(first.made) != 4 || slices.Min(lengths) < 20 || first.lobby == first.admin || first.lobby == first.node {
+		t.Errorf("made %v, of lengths %d", first.made, lengths)
 	}
 	files, err := os.ReadDir(data)
-	if err != nil || len(files) != 3 {
-		t.Errorf("the folder has %v, %v; want the three secrets and nothing temporary", files, err)
+	if err != nil || len(files) != 4 {
+		t.Errorf("the folder has %v, %v; want the four secrets and nothing temporary", files, err)
 	}
 	for _, f := range files {
 		if info, err := f.Info(); err != nil || info.Mode() != fs.FileMode(0o600) {
@@ -40,6 +43,29 @@ func TestLoadSecrets(t *testing.T) {
 	writeFile(t, filepath.Join(data, lobbySecretFile), "\n")
 	if _, err := loadSecrets(&settings{Data: data}); err == nil || !strings.Contains(err.Error(), "is empty") {
 		t.Errorf("got %v for an empty secret, want an error that says so", err)
+	}
+}
+
+// A secret that can be guessed is named at the start; one that was made is not.
+func TestShortSecrets(t *testing.T) {
+	s := &settings{Data: t.TempDir(), AdminToken: "0123456789abcde", StreamSecret: "0123456789abcdef"}
+	s.NodeSecret = "n"
+	sec, err := loadSecrets(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	sec.warn(slog.New(slog.NewTextHandler(&log, nil)))
+	if got := strings.Join(sec.short, " "); got != "--admin-token --node-secret" || strings.Count(log.String(), "\n") != 2 {
+		t.Errorf("short are %q, and the log says\n%s", got, log.String())
+	}
+	for _, want := range []string{"level=WARN", "--admin-token", "less than 16 bytes", "openssl rand -hex 24"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not say %s:\n%s", want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "0123456789abcde") {
+		t.Error("the log shows a secret")
 	}
 }
 

@@ -311,6 +311,7 @@ func (n *node) start() (later []string, err error) {
 	if len(n.secrets.made) > 0 {
 		n.log.Info("secrets made", "data", n.settings.Data, "files", n.secrets.made)
 	}
+	n.secrets.warn(n.log)
 	if n.lobby == "" {
 		n.log.Warn("rooms report to nobody: no lobby here, and none named by --lobby")
 	}

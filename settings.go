@@ -54,7 +54,8 @@ type settings struct {
 	AdminToken  secret `group:"secrets" placeholder:"SECRET" help:"Makes moderators and operators. Default: made at first start."`
 	// The keys to publish with follow from it.
 	StreamSecret secret `group:"secrets" placeholder:"SECRET" help:"The rooms' publishing keys are made of it; servers that share it have the same. Default: made at first start."`
-	Data         string `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
+	proofSettings
+	Data string `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
 
 	NATS       natsURL       `name:"nats" group:"secrets" placeholder:"URL" help:"A NATS with JetStream to keep things in and to be one site with other servers, as in nats://a:4222,nats://b:4222. Default: one in this process, its files in the folder store of --data."`
 	Sync       cluster.Sync  `group:"secrets" default:"auto" placeholder:"WHEN" help:"When what is stored is safe from a power loss: always before it is answered, or at most a second later. With --nats, that is set there. Default: auto, which is always on a disk that can do 300 a second."`
@@ -134,7 +135,7 @@ func (s *settings) check() error {
 	if s.NodeRTMP != "" && !isRTMP(s.NodeRTMP) {
 		return usagef("--node-rtmp: %q is not an absolute address such as rtmp://host:1935", s.NodeRTMP)
 	}
-	return nil
+	return s.proofSettings.check(s.NATS)
 }
 
 // listenable reports whether a text has the form of an address to listen at.
