@@ -16,7 +16,7 @@ var hints = []struct{ part, hint string }{
 	{"Nickname is ", "choose another one with --nick"},
 	{"Credential is not valid.", "--token takes what is in the file admin-token of the server's data folder"},
 	{"Invalid room connection attempt.", "this is a lobby: the address of a room is rtmp://HOST/room/NAME"},
-	{"Room name is not valid.", "the address of a room is rtmp://HOST/room/NAME, the name 1 to 64 of A-Z a-z 0-9 . _ -"},
+	{"Room name is not valid.", "the address of a room is rtmp://HOST/room/NAME, the name 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first"},
 	{" is not defined.", "the address of a room is rtmp://HOST/room/NAME, that of a lobby rtmp://HOST/lobby"},
 	{"Method not found (rooms).", "the address of a lobby is rtmp://HOST/lobby"},
 }

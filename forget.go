@@ -12,6 +12,7 @@ import (
 
 	"foyer/cluster"
 	"foyer/room"
+	"foyer/server"
 )
 
 // damagedFolder is where what could not be read is put aside, in the data folder.
@@ -34,7 +35,7 @@ The server that is asked is the one that has the data folder, if --url names no 
 // Run asks the server to drop the state.
 func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
 	if !room.ValidName(cmd.Room) {
-		return usagef("the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -")
+		return usagef("the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first")
 	}
 	aside, err := cmd.drop(ctx)
 	if err != nil {
@@ -77,6 +78,7 @@ func (n *node) forget(ctx context.Context, name string) (aside string, err error
 // dropState drops the state of a room that cannot be read, when a copy of it is
 // on disk, and returns where that is; "" when it can be read.
 func dropState(ctx context.Context, store *cluster.Cluster, data, name string) (aside string, err error) {
+	name = server.Fold(name)
 	err = store.DropState(ctx, name, func(state []byte) error {
 		if room.Readable(state) == nil {
 			return errReadable

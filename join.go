@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"foyer/room"
 )
 
 const (
@@ -51,6 +53,9 @@ func (cmd *joinCommand) Run(ctx context.Context, p *program) error {
 	screen := !cmd.JSON && isTerminal(p.stdin) && isTerminal(p.stdout)
 	c := &conversation{uri: cmd.URL, token: string(cmd.Token), nick: cmp.Or(cmd.Nick, userName(p.getenv))}
 	if !strings.Contains(c.uri, "://") {
+		if !room.ValidName(c.uri) {
+			return usagef("%q is neither the address of a room, such as rtmp://host/room/NAME, nor its name: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first", c.uri)
+		}
 		c.uri = "rtmp://localhost/room/" + c.uri
 	}
 	if screen {

@@ -25,7 +25,7 @@ type keyCommand struct {
 // Run prints the server and the key of a room, a line each.
 func (cmd *keyCommand) Run(p *program) error {
 	if !room.ValidName(cmd.Room) {
-		return usagef("%q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -", cmd.Room)
+		return usagef("%q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first", cmd.Room)
 	}
 	stream, err := streamSecret(cmd.StreamSecret, cmd.Data)
 	if err != nil {

@@ -102,7 +102,7 @@ func (s *settings) check() error {
 	case len(s.Rooms) > 0 && !s.hosts("room"):
 		return usagef("--rooms needs the application room: add it to --apps")
 	case slices.ContainsFunc(s.Rooms, func(name string) bool { return !room.ValidName(name) }):
-		return usagef("--rooms: the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -")
+		return usagef("--rooms: the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first")
 	case slices.ContainsFunc(s.Mount, func(path string) bool { return strings.ContainsFunc(path, unicode.IsSpace) }):
 		return usagef("--mount: a path has no spaces")
 	case s.MaxUsers < 1:
@@ -125,7 +125,7 @@ func (s *settings) check() error {
 	}
 	for _, name := range s.Record {
 		if !room.ValidName(name) {
-			return usagef("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, or all for every room", name)
+			return usagef("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, or all for every room", name)
 		}
 	}
 	s.PublicRTMP, s.PublicHTTP = strings.TrimRight(s.PublicRTMP, "/"), strings.TrimRight(s.PublicHTTP, "/")

@@ -103,6 +103,7 @@ func (l *Lobby) join(client *server.Client, userName, node string, epoch float64
 		old.Close(&rtmp.StatusError{Code: rtmp.CodeConnectClosed, Description: "Replaced by a newer connection of this room."})
 	}
 	l.list(r)
+	client.Vouch()
 	return nil
 }
 

@@ -316,3 +316,30 @@ func TestFullLobby(t *testing.T) {
 		mustRoom(t, h, "r7", "n1") // is listed already
 	})
 }
+
+// voucher notes whether the lobby takes it for one of this site.
+type voucher struct {
+	peer
+	vouched bool
+}
+
+func (p *voucher) Vouch() { p.vouched = true }
+
+// TestRoomsAreNotCounted: many rooms of one server report from one address.
+func TestRoomsAreNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newLobby(t)
+		for _, tt := range []struct {
+			args amf.Args
+			want bool
+		}{{nil, false}, {amf.Args{amf.String("blue"), amf.String(secret)}, true}} {
+			p := &voucher{peer: peer{t: t}}
+			c, err := h.Connect(t.Context(), p, server.Request{Path: "lobby", Args: tt.args})
+			if err != nil || p.vouched != tt.want {
+				t.Errorf("%v: vouched %v, %v", tt.args, p.vouched, err)
+			}
+			c.Leave(nil)
+		}
+		h.Stop(t.Context())
+	})
+}

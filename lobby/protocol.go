@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"foyer/server"
 	"foyer/server/amf"
 )
 
@@ -129,11 +130,8 @@ func ParseEntry(v amf.Value) (Entry, error) {
 	return e, nil
 }
 
-// ValidName reports whether name may be a room's: 1 to 64 of A-Z a-z 0-9 . _ -
-func ValidName(name string) bool {
-	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
-	return 0 < len(name) && len(name) <= MaxName && strings.Trim(name, allowed) == ""
-}
+// ValidName reports whether name may be a room's, and a stream's.
+func ValidName(name string) bool { return server.ValidName(name) }
 
 func object(ms []member) amf.Object {
 	o := make(amf.Object, 0, len(ms))

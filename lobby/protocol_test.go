@@ -148,17 +148,6 @@ func TestLargestEntry(t *testing.T) {
 	}
 }
 
-func TestValidName(t *testing.T) {
-	for name, want := range map[string]bool{
-		"blue": true, "A-Z_a.z-09": true, "_definst_": true, strings.Repeat("x", 64): true, "..": true,
-		"": false, strings.Repeat("x", 65): false, "a b": false, "a/b": false, "é": false, "a\x00": false, "a\n": false, "<b>": false,
-	} {
-		if got := lobby.ValidName(name); got != want {
-			t.Errorf("%q: got %v", name, got)
-		}
-	}
-}
-
 // What parses is within its bounds: parsed again it is the same.
 func FuzzStatus(f *testing.F) {
 	f.Add(amf.Append(nil, full.Value()))

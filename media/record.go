@@ -34,10 +34,10 @@ const (
 )
 
 // recordFile and recordRoom are what files and folders of recordings are called. Anything else
-// is not looked at.
+// is not looked at. Folders are in lower case but for those of older versions.
 var (
 	recordFile = regexp.MustCompile(`^([A-Za-z0-9._-]{1,64})-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-\d{1,3})?\.flv$`)
-	recordRoom = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	recordRoom = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
 )
 
 // RecorderConfig says what is recorded, and where to.
@@ -58,6 +58,7 @@ type Recorder struct {
 	root   *os.Root
 	ctx    context.Context // ends when recordings are to end
 	cancel context.CancelFunc
+	older  map[string][]string // folders with capital letters, by room
 
 	running sync.WaitGroup // one for each recording; Add under mu
 
@@ -87,6 +88,7 @@ func OpenRecorder(cfg RecorderConfig) (*Recorder, error) {
 	}
 	r := &Recorder{cfg: cfg, root: root, live: make(map[*recording]struct{}), told: make(map[string]bool), known: make(map[string]*relay.Stream)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.findOlder()
 	r.repair()
 	if cfg.Limit > 0 {
 		r.prune()
@@ -104,9 +106,37 @@ func (r *Recorder) Close() error {
 	return r.root.Close()
 }
 
+// findOlder finds the folders of older versions, for which names that differ by
+// case were different rooms.
+func (r *Recorder) findOlder() {
+	r.older = make(map[string][]string)
+	found, _ := fs.ReadDir(r.root.FS(), ".") // who lists them says what is wrong
+	for _, e := range found {
+		room := strings.ToLower(e.Name())
+		if room == e.Name() || !recordRoom.MatchString(room) {
+			continue
+		}
+		is, err := r.root.Stat(e.Name())
+		if same, sameErr := r.root.Stat(room); err != nil || sameErr == nil && os.SameFile(is, same) {
+			continue // the file system knows no case
+		}
+		r.older[room] = append(r.older[room], e.Name())
+	}
+}
+
+// folders are those in which there may be recordings of a room.
+func (r *Recorder) folders(room string) []string {
+	if !recordRoom.MatchString(room) {
+		return nil
+	}
+	room = strings.ToLower(room)
+	return append([]string{room}, r.older[room]...)
+}
+
 // Record begins to record a room, or stops, whatever the configuration says:
 // what is published now, and what will be, until the process ends. It does not block.
 func (r *Recorder) Record(room string, on bool) {
+	room = strings.ToLower(room)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was := r.wantsLocked(room)
@@ -134,21 +164,22 @@ func (r *Recorder) Record(room string, on bool) {
 func (r *Recorder) Recorded(room string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.wantsLocked(room)
+	return r.wantsLocked(strings.ToLower(room))
 }
 
 func (r *Recorder) wantsLocked(room string) bool {
 	if on, told := r.told[room]; told {
 		return on
 	}
-	return slices.Contains(r.cfg.Rooms, RecordAll) || slices.Contains(r.cfg.Rooms, room)
+	return slices.Contains(r.cfg.Rooms, RecordAll) ||
+		slices.ContainsFunc(r.cfg.Rooms, func(name string) bool { return strings.EqualFold(name, room) })
 }
 
 // OnStream begins or continues a recording, if the room is to be recorded:
 // somebody publishes to the stream of an instance ("room/blue"). It does not
 // block and may be called again for the same stream.
 func (r *Recorder) OnStream(instance, name string, s *relay.Stream) {
-	room, ok := strings.CutPrefix(instance, "room/")
+	room, ok := strings.CutPrefix(strings.ToLower(instance), "room/")
 	if !ok || !recordRoom.MatchString(room) || !recordRoom.MatchString(name) {
 		return
 	}
@@ -198,7 +229,7 @@ type Recording struct {
 
 // List returns the recordings of a room, oldest first; those of all rooms for "".
 func (r *Recorder) List(room string) ([]Recording, error) {
-	rooms := []string{room}
+	rooms := r.folders(room)
 	if room == "" {
 		found, err := fs.ReadDir(r.root.FS(), ".")
 		if err != nil {
@@ -211,7 +242,7 @@ func (r *Recorder) List(room string) ([]Recording, error) {
 	}
 	var all []Recording
 	for _, room := range rooms {
-		if !recordRoom.MatchString(room) || room == "." || room == ".." {
+		if !recordRoom.MatchString(room) {
 			continue
 		}
 		files, err := fs.ReadDir(r.root.FS(), room)
@@ -274,15 +305,13 @@ func (r *Recorder) writes(room, name string) *recording {
 // Open opens a recording for reading. The error is fs.ErrNotExist for whatever
 // is none.
 func (r *Recorder) Open(room, name string) (*os.File, Recording, error) {
-	if !recordRoom.MatchString(room) || !recordFile.MatchString(name) {
-		return nil, Recording{}, fs.ErrNotExist
+	for _, folder := range r.folders(room) {
+		if k, ok := r.look(folder, name); ok {
+			f, err := r.root.Open(path.Join(folder, name))
+			return f, k, err
+		}
 	}
-	k, ok := r.look(room, name)
-	if !ok {
-		return nil, k, fs.ErrNotExist
-	}
-	f, err := r.root.Open(path.Join(room, name))
-	return f, k, err
+	return nil, Recording{}, fs.ErrNotExist
 }
 
 // repair finishes the files that were being written when the process ended.

@@ -264,6 +264,40 @@ func TestRecordingPaths(t *testing.T) {
 	f.Close()
 }
 
+// TestRecordingsWithoutCase: a room has one folder, in lower case; those of
+// older versions are found as well.
+func TestRecordingsWithoutCase(t *testing.T) {
+	dir := t.TempDir()
+	for _, file := range []string{"MyRoom/live-2026-01-02T03-04-05Z.flv", "myROOM/live-2026-01-02T03-04-06Z.flv", "myroom/live-2026-01-02T03-04-07Z.flv"} {
+		os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755)
+		if err := os.WriteFile(filepath.Join(dir, file), appendFLVHeader(nil, 5), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := open(t, RecorderConfig{Dir: dir, Rooms: []string{"MYROOM"}})
+	for _, room := range []string{"myroom", "MyRoom", "MYROOM"} {
+		all, err := r.List(room)
+		if err != nil || len(all) != 3 || all[0].Room != "MyRoom" || all[2].Room != "myroom" {
+			t.Errorf("%s: %+v, %v", room, all, err)
+		}
+		for _, k := range all {
+			f, _, err := r.Open(room, k.Name)
+			if err != nil {
+				t.Errorf("%s of %s: %v", k.Name, room, err)
+				continue
+			}
+			f.Close()
+		}
+		if !r.Recorded(room) {
+			t.Errorf("%s is not recorded", room)
+		}
+	}
+	r.Record("Red", true)
+	if !r.Recorded("red") || r.Recorded("blue") {
+		t.Error("what was said of Red is not known of red")
+	}
+}
+
 // TestRecorderProcess is no test: TestRecordingKilled kills it.
 func TestRecorderProcess(t *testing.T) {
 	dir := os.Getenv("FOYER_TEST_RECORD")

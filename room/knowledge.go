@@ -92,7 +92,7 @@ type saves struct {
 func (r *Room) open() error {
 	ctx, cancel := context.WithTimeout(context.Background(), OpenTimeout)
 	defer cancel()
-	kept, err := r.cfg.Open(ctx, r.name, func(data []byte) {
+	kept, err := r.cfg.Open(ctx, server.Fold(r.name), func(data []byte) {
 		for _, m := range parseMessages([][]byte{data}) {
 			r.in.Post(func() { r.said(m) })
 		}

@@ -34,7 +34,7 @@ func (r *Room) send(from *server.Client, args amf.Args) error {
 	switch {
 	case !ValidName(other):
 		return fail("Room name is not valid.", 0)
-	case other == r.name:
+	case strings.EqualFold(other, r.name):
 		return fail("This is the room "+other+" already.", 0)
 	}
 	by := "The operator"
@@ -62,8 +62,9 @@ func (r *Room) send(from *server.Client, args amf.Args) error {
 // one: it may know the server by a name of its own.
 func (r *Room) addressOf(c *server.Client, other string) string {
 	uri, _, _ := strings.Cut(c.URI(), "?")
-	if base, ok := strings.CutSuffix(strings.TrimRight(uri, "/"), "/"+r.name); ok && strings.Contains(base, "://") {
-		return base + "/" + other
+	uri = strings.TrimRight(uri, "/")
+	if i := strings.LastIndexByte(uri, '/'); i > 0 && strings.EqualFold(uri[i+1:], r.name) && strings.Contains(uri[:i], "://") {
+		return uri[:i+1] + other
 	}
 	return r.cfg.PublicRTMP + "/room/" + other
 }

@@ -106,14 +106,11 @@ func New(cfg Config) server.Application {
 	return &Room{cfg: cfg, nicks: make(map[string]*person), away: make(map[string]*waiting)}
 }
 
-// ValidName reports whether name may be a room's (1 to 64 of A-Z a-z 0-9 . _ -).
+// ValidName reports whether name may be a room's, and a stream's.
 func ValidName(name string) bool { return lobby.ValidName(name) }
 
 // OnAppStart opens what is kept of the room and connects it to its lobby.
 func (r *Room) OnAppStart(in *server.Instance) error {
-	if !ValidName(in.ShortName()) {
-		return server.Reject("Room name is not valid.")
-	}
 	r.in, r.log, r.name, r.epoch = in, in.Log(), in.ShortName(), ms(time.Now())
 	r.activity.last = time.Now()
 	if err := r.open(); err != nil {

@@ -103,6 +103,7 @@ func appShutdown() *rtmp.StatusError {
 
 // notDefined words the refusal of an unknown application as FlashCom does.
 func notDefined(name string) *rtmp.StatusError {
+	name = brief(name, maxShown)
 	return Reject(fmt.Sprintf("[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (%s) is not defined.", name))
 }
 

@@ -103,6 +103,14 @@ func (c *Client) Protocol() string { return c.req.Protocol }
 // Local reports whether this is the process itself, by Host.Call.
 func (c *Client) Local() bool { return c.peer == Peer(deaf{}) }
 
+// Vouch says that the client belongs to this site, as a room does to its lobby:
+// the limits for addresses are not for it.
+func (c *Client) Vouch() {
+	if v, ok := c.peer.(Voucher); ok {
+		v.Vouch()
+	}
+}
+
 // Push queues p for the client. An error means that it is gone or going.
 func (c *Client) Push(p *Push) error {
 	if c.opened.Load() {
@@ -291,7 +299,7 @@ type call struct {
 func (k *call) answer(v amf.Value, err error) {
 	k.from.calls.give()
 	if err != nil {
-		k.from.in.log.Debug("call failed", "client", k.from.ID(), "method", k.method, "err", err)
+		k.from.in.log.Debug("call failed", "client", k.from.ID(), "method", brief(k.method, maxMethod), "err", err)
 		err = public(err)
 	}
 	if k.reply != nil {

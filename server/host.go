@@ -29,7 +29,7 @@ type Host struct {
 	Mounts       []string      // extra leading paths: "chapter4"
 	Idle         time.Duration // when an instance without clients stops; default 30 s
 	AdmitTimeout time.Duration // how long OnConnect may leave a client pending; default 30 s
-	MaxInstances int           // default 10,000
+	MaxInstances int           // default 10,000; those of Always and Start are not counted
 	Config       rtmp.Config
 	// OnStream is told whenever somebody begins to publish, of the instance
 	// ("room/blue") and the public name, before the first message; nil: nobody
@@ -48,6 +48,12 @@ type Host struct {
 	// Guard counts what addresses have and do; nil: one that limits nothing but
 	// wrong credentials.
 	Guard *guard.Guard
+	// Always are the instances that may start whatever the limits say, by full
+	// name ("lobby/_definst_").
+	Always []string
+	// Opens says whether a peer may start an instance that is not of Always and
+	// runs nowhere; nil: everybody may. It may block until ctx ends.
+	Opens func(ctx context.Context, instance string, r *Request) bool
 
 	calls    atomic.Uint64
 	lax      guard.Guard // the Guard of a host without one
@@ -57,6 +63,7 @@ type Host struct {
 	mu        sync.Mutex // guards what follows
 	apps      map[string]*application
 	instances map[string]*Instance // by full name; until they have ended
+	counted   int                  // those of instances that MaxInstances is about
 	draining  bool                 // nobody new is let in
 }
 
@@ -84,17 +91,17 @@ func (h *Host) Handle(app string, new func() Application) {
 	h.apps[name] = &application{name: name, make: new}
 }
 
-// Resolve reports whether path ("chapter4/room/blue") leads to an application
-// here ("room"), and to which instance ("room/blue").
+// Resolve reports whether path ("chapter4/room/Blue") leads to an application
+// here ("room"), and to an instance that may be ("room/blue").
 func (h *Host) Resolve(path string) (app, instance string, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	name, _ := clean(path)
 	a, short := h.resolveLocked(name)
-	if a == nil {
+	if a == nil || !ValidName(short) {
 		return "", "", false
 	}
-	return a.name, a.name + "/" + short, true
+	return a.name, a.full(short), true
 }
 
 // Start starts an instance that stays until the host stops ("room/blue"). It
@@ -103,7 +110,7 @@ func (h *Host) Resolve(path string) (app, instance string, ok bool) {
 func (h *Host) Start(instance string) error {
 	patience := time.Now().Add(reachTimeout)
 	for {
-		in, err := h.instance(instance, true)
+		in, err := h.instance(context.Background(), instance, nil)
 		if err != nil {
 			return err
 		}
@@ -196,17 +203,20 @@ func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, 
 // and so on) and must end with Client.Leave.
 func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) {
 	args := r.Args
-	r.Args = nil // not kept for the life of the client
+	r.tidy()
 	if r.node == forPull && h.owned(r.Path) == nil {
 		return nil, notHere()
 	}
 	patience := time.Now().Add(reachTimeout)
 	for {
-		in, err := h.instance(r.Path, false)
+		in, err := h.instance(ctx, r.Path, &r)
 		if err != nil {
-			h.log().Info("client rejected", "remote", r.Addr, "err", err)
+			if _, told := errors.AsType[*guard.Refusal](err); !told {
+				h.log().Info("client rejected", "remote", r.Addr, "err", err)
+			}
 			return nil, err
 		}
+		r.Args = nil // not kept for the life of the client
 		c := newClient(in, p, &r)
 		switch err := in.admit(ctx, c, args); {
 		case err == nil:
@@ -231,38 +241,6 @@ func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) 
 			return nil, context.Cause(ctx)
 		}
 	}
-}
-
-// instance finds the instance of a path, and starts it if need be.
-func (h *Host) instance(path string, pin bool) (*Instance, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.draining {
-		return nil, restarting()
-	}
-	name, _ := clean(path)
-	a, short := h.resolveLocked(name)
-	if a == nil {
-		return nil, notDefined(name)
-	}
-	if in := h.instances[a.name+"/"+short]; in != nil {
-		return in, nil
-	}
-	if len(h.instances) >= h.maxInstances() {
-		return nil, Reject("Too many instances are running here.")
-	}
-	in := newInstance(h, a, short)
-	in.pinned.Store(pin)
-	h.instances[in.name] = in
-	go in.run() // until it is over; Stop, and whoever needs its name, wait for done
-	return in, nil
-}
-
-// forget makes room for the next instance of that name.
-func (h *Host) forget(in *Instance) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.instances, in.name)
 }
 
 // refusal is what a client is told of an error of OnConnect or OnAppStart:
@@ -327,11 +305,4 @@ func (h *Host) admitTimeout() time.Duration {
 		return DefaultAdmitTimeout
 	}
 	return h.AdmitTimeout
-}
-
-func (h *Host) maxInstances() int {
-	if h.MaxInstances == 0 {
-		return DefaultMaxInstances
-	}
-	return h.MaxInstances
 }

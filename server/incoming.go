@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
@@ -17,34 +17,57 @@ import (
 // incoming is an RTMP session as an instance's peer, and the session's handler.
 type incoming struct {
 	session *rtmp.Session
-	client  *Client // set before session runs
+	client  *Client     // set before session runs
+	place   guard.Place // of the connection; left by serveConn
 }
 
 // serveConn is the life of one RTMP connection: handshake, connect, admission,
-// then its session until it ends.
+// then its session until it ends. An address with too many connections hears
+// that in answer to connect.
 func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
-	conn, req, err := h.greet(ctx, nc)
+	defer nc.Close() // whoever counts it hears of its end
+	p := new(incoming)
+	addr := guard.AddrPort(nc.RemoteAddr()).Addr()
+	var no *guard.Refusal
+	p.place, no = h.guard().Enter(addr)
+	defer p.place.Leave()
+	if no != nil && no.Drop {
+		h.guard().Refuse(addr, no)
+		return
+	}
+	conn, req, err := h.greet(ctx, guard.Raw(nc))
 	if err != nil {
 		h.greetingFailed(nc.RemoteAddr(), err)
 		return
 	}
 	r := request(nc, req)
 	answer, err := h.vouch(ctx, &r, req)
-	if err != nil {
-		req.Reject(vouched(err, answer))
+	switch {
+	case err != nil:
+		req.Reject(vouched(err, answer)) // if that fails, there is nobody to be told
+		return
+	case r.node != fromVisitor:
+		p.place.Vouch()
+	case no != nil:
+		req.Reject(vouched(h.refuse(addr, no), answer))
 		return
 	}
 	if r.node == forControl {
 		h.serveControl(ctx, conn, req, answer)
 		return
 	}
+	h.serveClient(ctx, p, conn, req, r, answer)
+}
+
+// serveClient is the life of a connection that asks for admission. answer is
+// what goes with ours.
+func (h *Host) serveClient(ctx context.Context, p *incoming, conn *rtmp.Conn, req *rtmp.ConnectRequest, r Request, answer []amf.Field) {
 	// The session is there before the decision, to keep what the application
 	// says in OnConnect until connect was answered.
-	p := new(incoming)
 	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
 	c, err := h.Connect(ctx, p, r)
 	if err != nil {
-		req.Reject(vouched(err, answer)) // if that fails, there is nobody to be told
+		req.Reject(vouched(err, answer))
 		return
 	}
 	p.client = c
@@ -57,6 +80,9 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 	c.Leave(p.session.Run(context.Background()))
 	h.sessions.end(p)
 }
+
+// Vouch is Voucher.
+func (p *incoming) Vouch() { p.place.Vouch() }
 
 // greet does the handshake and reads connect, within Config.HandshakeTimeout.
 func (h *Host) greet(ctx context.Context, nc net.Conn) (*rtmp.Conn, *rtmp.ConnectRequest, error) {
@@ -84,9 +110,8 @@ func request(nc net.Conn, r *rtmp.ConnectRequest) Request {
 	if _, ok := nc.(*tls.Conn); ok {
 		protocol = "rtmps"
 	}
-	addr, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
 	return Request{
-		Path: r.App, Args: r.Args, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()),
+		Path: r.App, Args: r.Args, Addr: guard.AddrPort(nc.RemoteAddr()),
 		Agent: r.FlashVer, Referrer: r.SWFURL, PageURL: r.PageURL, URI: r.TCURL,
 		Protocol: protocol, AMF3: r.ObjectEncoding == 3, Reconnects: r.Reconnects(),
 	}

@@ -19,14 +19,15 @@ type Instance struct {
 	// set by newInstance
 	host     *Host
 	app      *application
-	name     string // "room/blue"
-	short    string // "blue"
+	name     string // "room/blue", folded
+	short    string // "Blue", as who opened it wrote it
 	ref      string // the referrer of its NetConnections
 	log      *slog.Logger
 	local    *Client // from of Host.Call
 	mailbox  mailbox
 	ctx      context.Context // ends when the instance stops
 	cancel   context.CancelFunc
+	counted  bool            // Host.MaxInstances is about it
 	starting context.Context // ends when the start is to be given up
 	giveUp   context.CancelFunc
 	wg       sync.WaitGroup // what Go and NetConnections started
@@ -57,6 +58,7 @@ type Instance struct {
 	idled      bool             // it has run out
 	quit       bool             // the host wants it to stop
 	lost       bool             // another node runs it now
+	opened     guard.Place      // of who opened it
 	disclaim   func()           // gives the claim back; nil: there is none
 	broken     bool             // the application panicked: none of its code runs again
 	stopping   bool             // end has begun
@@ -80,7 +82,7 @@ type Instance struct {
 
 func newInstance(h *Host, a *application, short string) *Instance {
 	in := &Instance{
-		host: h, app: a, name: a.name + "/" + short, short: short,
+		host: h, app: a, name: a.full(short), short: short,
 		mailbox: mailbox{wake: make(chan struct{}, 1)},
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
@@ -90,7 +92,7 @@ func newInstance(h *Host, a *application, short string) *Instance {
 	in.log = h.log().With("app", a.name, "instance", in.name)
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.starting, in.giveUp = context.WithCancel(in.ctx)
-	in.ref = "rtmp://_defaultVHost_:1935/" + in.name
+	in.ref = "rtmp://_defaultVHost_:1935/" + a.name + "/" + short
 	in.local = newClient(in, deaf{}, &Request{Path: in.name})
 	in.local.state = clientAccepted
 	in.local.calls.limit = unlimited
@@ -98,14 +100,15 @@ func newInstance(h *Host, a *application, short string) *Instance {
 	return in
 }
 
-// Name is the full name, "room/blue", as application.name.
+// Name is the full name, "room/blue", as application.name; in lower case: names
+// that differ by case only are one instance.
 func (in *Instance) Name() string { return in.name }
 
 // App is the application's name, "room".
 func (in *Instance) App() string { return in.app.name }
 
-// ShortName is what follows the application's name, "blue"; "_definst_" when
-// the address had nothing there.
+// ShortName is what followed the application's name when the instance was
+// opened, "Blue"; "_definst_" when the address had nothing there.
 func (in *Instance) ShortName() string { return in.short }
 
 // Log carries the instance's name with every record.

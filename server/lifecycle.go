@@ -169,6 +169,7 @@ func (in *Instance) end() {
 		in.disclaim()
 	}
 	in.host.forget(in)
+	in.opened.Leave()
 	if in.startErr == nil {
 		in.log.Info("instance stopped")
 	}

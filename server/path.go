@@ -2,9 +2,6 @@ package server
 
 import "strings"
 
-// defaultInstance is the instance of a path that names none, as in Flash Communication Server.
-const defaultInstance = "_definst_"
-
 // clean splits the query off a path and drops leading, trailing and doubled
 // slashes: "/room//blue/?a=b" is "room/blue" and "a=b".
 func clean(path string) (name, query string) {

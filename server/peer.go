@@ -25,6 +25,10 @@ type Peer interface {
 // there has it in front of whatever the application says in OnConnect.
 type Accepter interface{ Accept() }
 
+// A Voucher is a Peer whose address has it counted as one of its connections,
+// until the application finds that it belongs to this site: see Client.Vouch.
+type Voucher interface{ Vouch() }
+
 // Request is what a peer said when it came.
 type Request struct {
 	Path     string // "room/blue", query allowed

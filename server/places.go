@@ -67,6 +67,7 @@ func (in *Instance) place() error {
 		if away, ok := errors.AsType[*ElsewhereError](err); ok {
 			in.tunnel = &tunnel{in: in, owner: away}
 			in.code = in.tunnel
+			in.opened.Leave() // it is open elsewhere
 			return nil
 		}
 		if err != nil {

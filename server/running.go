@@ -19,18 +19,26 @@ func (h *Host) find(ctx context.Context, instance string) (in *Instance, away *E
 	name, _ := clean(instance)
 	h.mu.Lock()
 	a, short := h.resolveLocked(name)
-	if a == nil {
+	if a == nil || !ValidName(short) {
 		h.mu.Unlock()
 		return nil, nil
 	}
-	in = h.instances[a.name+"/"+short]
+	in = h.instances[a.full(short)]
 	h.mu.Unlock()
-	if in != nil || !a.claimed || h.Places == nil {
+	if in != nil {
 		return in, nil
+	}
+	return nil, h.elsewhere(ctx, a, a.full(short))
+}
+
+// elsewhere says which other node runs an instance that does not run here.
+func (h *Host) elsewhere(ctx context.Context, a *application, name string) *ElsewhereError {
+	if !a.claimed || h.Places == nil {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	return nil, h.Places.Find(ctx, a.name+"/"+short)
+	return h.Places.Find(ctx, name)
 }
 
 // reach returns the instance of that name, which may be a tunnel to the node
@@ -38,7 +46,7 @@ func (h *Host) find(ctx context.Context, instance string) (in *Instance, away *E
 func (h *Host) reach(ctx context.Context, instance string) *Instance {
 	in, away := h.find(ctx, instance)
 	if away != nil {
-		in, _ = h.instance(instance, false)
+		in, _ = h.instance(ctx, instance, nil)
 	}
 	if in == nil {
 		return nil

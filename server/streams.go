@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"foyer/server/relay"
 	"foyer/server/rtmp"
@@ -78,6 +79,8 @@ func (in *Instance) checkStreamName(name string) string {
 		return "The stream has no name."
 	case len(name) > MaxStreamName:
 		return "The name of the stream is too long."
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, hidden):
+		return "The name of the stream has characters that cannot be seen."
 	case in.short == defaultInstance && strings.Contains(public, "/"):
 		i := strings.LastIndex(public, "/")
 		return "Stream " + public + " names an instance: connect to " + in.app.name + "/" + public[:i] +

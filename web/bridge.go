@@ -248,7 +248,7 @@ func (s *socket) reply(f *frame) func(amf.Value, error) {
 // socketRequest is who comes. Strings are copied: the request's header is one
 // long string, of which a socket must not keep all.
 func socketRequest(r *http.Request) server.Request {
-	path := strings.TrimPrefix(r.URL.Path, "/ws/")
+	path := below(r.URL, "/ws/")
 	if r.URL.RawQuery != "" {
 		path += "?" + r.URL.RawQuery
 	}
@@ -268,6 +268,16 @@ func socketRequest(r *http.Request) server.Request {
 		Protocol: protocol,
 		AMF3:     true, // JSON has a form for everything
 	}
+}
+
+// below is what follows a prefix in a path. Percent-encoding is undone, once; but
+// an encoded slash or question mark separates nothing and makes no name: with
+// one, it is returned as it was sent.
+func below(u *url.URL, prefix string) string {
+	if strings.Contains(u.Path, "?") || strings.Contains(strings.ToLower(u.RawPath), "%2f") {
+		return strings.TrimPrefix(u.EscapedPath(), prefix)
+	}
+	return strings.TrimPrefix(u.Path, prefix)
 }
 
 // maxHint is how much is kept of what a page says about itself.

@@ -199,7 +199,7 @@ func rejected(description string) string {
 func TestConnect(t *testing.T) {
 	t.Parallel()
 	th := newTheatre(t)
-	for _, path := range []string{"/ws/stage/one", "/ws/stage", "/ws/chapter4/stage/one", "/ws/stage//one/", "/ws/stage/one?x=y"} {
+	for _, path := range []string{"/ws/stage/one", "/ws/stage", "/ws/chapter4/stage/one", "/ws/stage//one/", "/ws/stage/one?x=y", "/ws/stage/%6Fne", "/ws/stage/ONE"} {
 		p := th.dial(t, path)
 		p.send(`{"type":"connect","args":["ann",{"b":1,"a":[2]}]}`)
 		p.want(success, `{"type":"call","method":"welcome","args":["ann",{"b":1,"a":[2]}]}`)
@@ -225,6 +225,14 @@ func TestConnectRefused(t *testing.T) {
 		{"unknown application", "/ws/nothing/x/?y", connect, websocket.TextMessage, notDefined("nothing/x"), 1008},
 		{"unknown application, no frame", "/ws/nothing", "", 0, notDefined("nothing"), 1008},
 		{"no application", "/ws/", "", 0, notDefined(""), 1008},
+		{"an encoded slash", "/ws/stage/a%2Fb", "", 0, rejected("Stage name is not valid."), 1008},
+		{"an encoded slash for another", "/ws/stage%2fone", "", 0, notDefined("stage%2fone"), 1008},
+		{"an encoded slash before a name", "/ws/stage/%2Fone", "", 0, rejected("Stage name is not valid."), 1008},
+		{"an encoded question mark", "/ws/stage/one%3Fx", "", 0, rejected("Stage name is not valid."), 1008},
+		{"an encoded nothing", "/ws/stage/one%00", "", 0, rejected("Stage name is not valid."), 1008},
+		{"encoded twice", "/ws/stage/%256fne", "", 0, rejected("Stage name is not valid."), 1008},
+		{"a deeper path", "/ws/stage/one/two", "", 0, rejected("Stage name is not valid."), 1008},
+		{"a long name", "/ws/stage/" + strings.Repeat("x", 4000), "", 0, rejected("Stage name is not valid."), 1008},
 		{"call first", "/ws/stage/one", `{"type":"call","method":"echo"}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
 		{"connect without an array", "/ws/stage/one", `{"type":"connect","args":"ann"}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
 		{"no type first", "/ws/stage/one", `{}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},

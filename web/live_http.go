@@ -59,7 +59,7 @@ func openTo(f http.HandlerFunc) http.HandlerFunc {
 
 // liveByHTTP is /live/ROOM/STREAM.flv and /live/ROOM/STREAM.m3u8.
 func (h *Handler) liveByHTTP(w http.ResponseWriter, r *http.Request) {
-	room, file := r.PathValue("room"), r.PathValue("file")
+	room, file := server.Fold(r.PathValue("room")), r.PathValue("file")
 	ext := path.Ext(file)
 	stream := strings.TrimSuffix(file, ext)
 	if !lobby.ValidName(room) || !lobby.ValidName(stream) {
@@ -80,7 +80,7 @@ func (h *Handler) liveByHTTP(w http.ResponseWriter, r *http.Request) {
 
 // livePart is /live/ROOM/STREAM/PART: playlists, segments and parts of HLS.
 func (h *Handler) livePart(w http.ResponseWriter, r *http.Request) {
-	room, stream := r.PathValue("room"), r.PathValue("stream")
+	room, stream := server.Fold(r.PathValue("room")), r.PathValue("stream")
 	if !lobby.ValidName(room) || !lobby.ValidName(stream) {
 		notFound(w, r)
 		return

@@ -98,7 +98,7 @@ func (w *watcher) tooSlow() {
 // liveSocket serves /ws/live/ROOM/STREAM. The upgrade is accepted at once; a
 // room that does not run, or publishes nothing, is waited for.
 func (h *Handler) liveSocket(w http.ResponseWriter, r *http.Request) {
-	name, stream, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/ws/live/"), "/")
+	name, stream, ok := strings.Cut(below(r.URL, "/ws/live/"), "/")
 	if !ok || !room.ValidName(name) || !room.ValidName(stream) {
 		notFound(w, r)
 		return
@@ -107,7 +107,7 @@ func (h *Handler) liveSocket(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	key := remuxKey{strings.Clone(name), strings.Clone(stream)}
+	key := remuxKey{strings.Clone(server.Fold(name)), strings.Clone(stream)}
 	h.bridge.upgrade(w, r, func(s *socket, req server.Request) {
 		req.Path = "room/" + key.room
 		h.watch(&watcher{socket: s, limit: MaxLiveOutbox}, key, req)

@@ -147,7 +147,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	if !lobby.ValidName(name) {
 		h.errorPage(w, http.StatusNotFound, "No such room",
-			"A room's name has 1 to 64 letters, digits, dots, underscores and hyphens.")
+			"A room's name has 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first.")
 		return
 	}
 	entry, err := h.entry(r.Context(), name, true)
@@ -160,7 +160,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, entry.HTTP, http.StatusSeeOther)
 			return
 		}
-		page.Entry, page.Running = *entry, true
+		page.Name, page.Entry, page.Running = entry.Name, *entry, true
 	}
 	if app, _, _ := h.cfg.Host.Resolve(roomInstances + name); app != "room" {
 		h.errorPage(w, http.StatusNotFound, "No rooms here", "This server has a lobby, but no rooms.")

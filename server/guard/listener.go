@@ -3,7 +3,7 @@ package guard
 import (
 	"net"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 )
 
 // Listen counts the sockets that ln accepts, and closes at once those that are
@@ -27,11 +27,12 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		place, r := l.g.accept(Addr(nc.RemoteAddr()))
+		addr := AddrPort(nc.RemoteAddr()).Addr()
+		place, r := l.g.accept(addr)
 		if r == nil {
 			return wrap(nc, l.g, place), nil
 		}
-		l.g.Refuse(Addr(nc.RemoteAddr()), r)
+		l.g.Refuse(addr, r)
 		nc.Close()
 	}
 }
@@ -73,19 +74,16 @@ func noSocket() *Refusal {
 
 // A socket is one that counts, until it is released.
 type socket struct {
-	of    *Guard // nil: released
-	place Place
-	mu    sync.Mutex // guards them
+	of     *Guard
+	place  Place
+	closed atomic.Bool
 }
 
 // release ends the counting. Only the first call does something.
 func (s *socket) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.of != nil {
+	if !s.closed.Swap(true) {
 		s.of.sockets.Add(-1)
 		s.place.Leave()
-		s.of = nil
 	}
 }
 
@@ -124,21 +122,17 @@ func (c *tcpConn) Close() error {
 func (c *conn) raw() net.Conn    { return c.Conn }
 func (c *tcpConn) raw() net.Conn { return c.TCPConn }
 
-// Raw is the connection below what Listen made of it: a *net.TCPConn, which
-// alone writes several pieces in one system call. It is to be closed by way of
-// nc. Anything else is returned as it is.
+// Raw is the connection below what Listen and ListenProxied made of it: a
+// *net.TCPConn, which alone writes several pieces in one system call. It is to
+// be closed by way of nc. Anything else is returned as it is.
 func Raw(nc net.Conn) net.Conn {
+	if p, ok := nc.(*proxyConn); ok {
+		if nc = p.Plain(); nc == net.Conn(p) {
+			return nc
+		}
+	}
 	if c, ok := nc.(interface{ raw() net.Conn }); ok {
 		return c.raw()
 	}
 	return nc
-}
-
-// Addr is the address of a network address, the invalid one when it has none.
-func Addr(a net.Addr) netip.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	ap, _ := netip.ParseAddrPort(a.String())
-	return ap.Addr().Unmap()
 }

@@ -7,11 +7,10 @@ import (
 )
 
 // A Place is something that an address has, until it calls Leave. The zero
-// Place is nothing.
+// Place is nothing. Do not copy one that is in use.
 type Place struct {
-	of   *addresses
-	addr *address
-	kind placeKind
+	addr *address  // nil: nothing
+	kind placeKind // guarded by addr.of.mu
 }
 
 type placeKind uint8
@@ -21,31 +20,39 @@ const (
 	ofNode                        // a connection that proved to be of this site
 	ofRoom
 	ofSocket
-	placeKinds
+	ofNobody // it was left
 )
 
 // Leave gives the place back. Only the first call does something.
 func (p *Place) Leave() {
 	if p.addr != nil {
-		p.of.mu.Lock()
-		p.addr.has[p.kind]--
-		p.of.mu.Unlock()
+		p.addr.of.mu.Lock()
+		p.becomeLocked(ofNobody)
+		p.addr.of.mu.Unlock()
 	}
-	*p = Place{}
 }
 
 // Vouch says that the connection belongs to this site: another node, or a room
 // of another server. It is not counted any more, and as long as it is there the
 // address is always answered (see Refusal.Drop).
 func (p *Place) Vouch() {
-	if p.addr == nil || p.kind != ofConnection {
+	if p.addr == nil {
 		return
 	}
-	p.of.mu.Lock()
-	p.addr.has[ofConnection]--
-	p.addr.has[ofNode]++
-	p.of.mu.Unlock()
-	p.kind = ofNode
+	p.addr.of.mu.Lock()
+	defer p.addr.of.mu.Unlock()
+	if p.kind == ofConnection {
+		p.becomeLocked(ofNode)
+	}
+}
+
+func (p *Place) becomeLocked(kind placeKind) {
+	if p.kind != ofNobody {
+		p.addr.has[p.kind]--
+	}
+	if p.kind = kind; kind != ofNobody {
+		p.addr.has[kind]++
+	}
 }
 
 // Enter counts a new connection of addr: RTMP, a WebSocket, a stream over HTTP.
@@ -80,7 +87,7 @@ func (g *Guard) Enter(addr netip.Addr) (Place, *Refusal) {
 		return Place{}, r
 	}
 	a.has[ofConnection]++
-	return Place{of: t, addr: a}, r
+	return Place{addr: a}, r
 }
 
 // Request counts a request of addr that is no connection of its own, while it
@@ -122,7 +129,7 @@ func (g *Guard) hold(addr netip.Addr, l *Limits, kind placeKind, most int, no Re
 		return Place{}, &no
 	}
 	a.has[kind]++
-	return Place{t, a, kind}, nil
+	return Place{a, kind}, nil
 }
 
 // Known is how many addresses are remembered, without those that have nothing
@@ -147,13 +154,14 @@ type addresses struct {
 // An address is what is known of one. With its place in the map it takes some
 // hundred bytes.
 type address struct {
-	has     [placeKinds]int32
+	of      *addresses
+	has     [ofNobody]int32
 	entered pace // new connections
 	refused pace // those of them that were refused with an answer
 }
 
 // nothing reports whether an address has nothing.
-func (a *address) nothing() bool { return a.has == [placeKinds]int32{} }
+func (a *address) nothing() bool { return a.has == [ofNobody]int32{} }
 
 // When the quiet addresses are forgotten: not with fewer than minKnown, and not
 // more often than that.
@@ -190,7 +198,7 @@ func (t *addresses) getLocked(addr netip.Addr, now moment) *address {
 	if len(t.known) >= MaxKnown {
 		return nil
 	}
-	a := new(address)
+	a := &address{of: t}
 	t.known[key] = a
 	return a
 }

@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"errors"
+	"strings"
 
 	"foyer/server/amf"
 )
@@ -47,8 +48,14 @@ type StatusError struct {
 	Extra                    []amf.Field // ex, tcUrl, details, clientid …: after description
 }
 
+// maxMethodShown is how much of the name of a method that there is not is told.
+const maxMethodShown = 64
+
 // MethodNotFound is the answer to a call of a method that does not exist.
 func MethodNotFound(name string) *StatusError {
+	if len(name) > maxMethodShown {
+		name = strings.ToValidUTF8(name[:maxMethodShown], "") + "…"
+	}
 	return &StatusError{Code: CodeCallFailed, Description: "Method not found (" + name + ")."}
 }
 

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxName is how long the name of an instance may be.
+const MaxName = 64
+
+// defaultInstance is the instance of a path that names none, as in Flash Communication Server.
+const defaultInstance = "_definst_"
+
+// ValidName reports whether an instance may have this name, a room above all:
+// 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; or _definst_. It is the
+// one rule for everything that becomes a key in the store, a folder or a label.
+func ValidName(name string) bool {
+	if len(name) == 0 || len(name) > MaxName {
+		return false
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return name == defaultInstance
+		}
+	}
+	return true
+}
+
+// Fold is the name by which an instance is known: names that differ by case
+// only are one. For valid names.
+func Fold(name string) string { return strings.ToLower(name) }
+
+// invalidName is how somebody is refused who asks for such an instance:
+// "Room name is not valid."
+func invalidName(app string) error {
+	app = app[strings.LastIndexByte(app, '/')+1:]
+	r, n := utf8.DecodeRuneInString(app)
+	return Reject(string(unicode.ToUpper(r)) + app[n:] + " name is not valid.")
+}
+
+// How much is kept, and shown in the log, of what a peer says.
+const (
+	maxHint   = 512  // of what it says about itself
+	maxQuery  = 2048 // of the query of its address
+	maxShown  = 256  // of a name that there is not, in its refusal
+	maxMethod = 64   // of a method's name
+)
+
+// brief is what is kept of a text of a peer: at most so many bytes of UTF-8,
+// and nothing that a terminal would obey. Most texts need no change.
+func brief(s string, most int) string {
+	if len(s) > most {
+		s = s[:most]
+		for i := 0; i < utf8.UTFMax && !utf8.ValidString(s); i++ {
+			s = s[:len(s)-1]
+		}
+		s = strings.Clone(s) // the rest is not kept
+	}
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, hidden) {
+		s = strings.Map(func(r rune) rune {
+			if hidden(r) {
+				return utf8.RuneError
+			}
+			return r
+		}, s)
+	}
+	return s
+}
+
+// hidden reports whether a rune is one that shows nothing but may do something.
+func hidden(r rune) bool { return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029' }
+
+// tidy bounds what a peer says about itself.
+func (r *Request) tidy() {
+	r.Agent, r.Referrer = brief(r.Agent, maxHint), brief(r.Referrer, maxHint)
+	r.PageURL, r.URI = brief(r.PageURL, maxHint), brief(r.URI, maxHint)
+	r.Protocol = brief(r.Protocol, maxMethod)
+	if name, query, ok := strings.Cut(r.Path, "?"); ok && len(query) > maxQuery {
+		r.Path = name + "?" + query[:maxQuery]
+	}
+}

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"foyer/server/amf"
+	"foyer/server/guard"
+	"foyer/server/rtmp"
+)
+
+// When somebody may try again for whom an instance was not started.
+const retryOpen = 30 * time.Second
+
+// full is the name by which an instance is known.
+func (a *application) full(short string) string { return a.name + "/" + Fold(short) }
+
+// instance finds the instance of a path, and starts it if need be. Nothing is
+// made for a name that is not valid, or for a peer that may not open it. r is
+// nil when this process itself asks, which may.
+func (h *Host) instance(ctx context.Context, path string, r *Request) (*Instance, error) {
+	name, _ := clean(path)
+	h.mu.Lock()
+	a, short := h.resolveLocked(name)
+	switch {
+	case h.draining:
+		h.mu.Unlock()
+		return nil, restarting()
+	case a == nil:
+		h.mu.Unlock()
+		return nil, notDefined(name)
+	case !ValidName(short):
+		h.mu.Unlock()
+		return nil, invalidName(a.name)
+	}
+	in := h.instances[a.full(short)]
+	h.mu.Unlock()
+	if in != nil {
+		return in, nil
+	}
+	place, counted, err := h.mayOpen(ctx, a, a.full(short), r)
+	if err != nil {
+		return nil, err
+	}
+	in, err = h.open(a, short, place, counted)
+	if err == errFull {
+		return nil, h.refuse(r.Addr.Addr(), &guard.Refusal{Limit: "max-rooms", Reason: "Too many rooms are open on this server.", RetryAfter: retryOpen})
+	}
+	return in, err
+}
+
+// mayOpen decides whether a peer may start an instance: with which place, and
+// whether that counts.
+func (h *Host) mayOpen(ctx context.Context, a *application, name string, r *Request) (place guard.Place, counted bool, err error) {
+	if r == nil || slices.ContainsFunc(h.Always, func(always string) bool { return Fold(always) == name }) {
+		return place, false, nil
+	}
+	addr := r.Addr.Addr()
+	var no *guard.Refusal
+	if h.Opens != nil && !h.Opens(ctx, name, r) {
+		no = &guard.Refusal{Limit: "open-rooms", Reason: "There is no room of this name."}
+	} else {
+		place, no = h.guard().OpenRoom(addr)
+	}
+	if no != nil && h.elsewhere(ctx, a, name) == nil { // what is open elsewhere is not opened here
+		return place, true, h.refuse(addr, no, "instance", name)
+	}
+	return place, true, nil
+}
+
+// errFull is why no instance is started: there are too many.
+var errFull = errors.New("server: too many instances")
+
+// open starts an instance, unless somebody else just has. The place goes to it.
+func (h *Host) open(a *application, short string, place guard.Place, counted bool) (in *Instance, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch in = h.instances[a.full(short)]; {
+	case in != nil:
+	case h.draining:
+		err = restarting()
+	case counted && h.counted >= cmp.Or(h.MaxInstances, DefaultMaxInstances):
+		err = errFull
+	}
+	if in != nil || err != nil {
+		place.Leave()
+		return in, err
+	}
+	in = newInstance(h, a, short)
+	in.counted, in.opened = counted, place
+	if counted {
+		h.counted++
+	}
+	h.instances[in.name] = in
+	go in.run() // until it is over; Stop, and whoever needs its name, wait for done
+	return in, nil
+}
+
+// forget makes room for the next instance of that name.
+func (h *Host) forget(in *Instance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.instances, in.name)
+	if in.counted {
+		h.counted--
+	}
+}
+
+// refuse reports a refusal of the guard, and puts it into words for the peer.
+func (h *Host) refuse(addr netip.Addr, no *guard.Refusal, attrs ...any) error {
+	h.guard().Refuse(addr, no, attrs...)
+	status := Reject(no.Reason)
+	why := amf.Object{{Name: "reason", Value: amf.String(no.Reason)}}
+	if no.RetryAfter > 0 {
+		ms := (no.RetryAfter + time.Millisecond - 1).Milliseconds()
+		why = append(why, amf.Field{Name: "retryAfter", Value: amf.Number(ms)})
+	}
+	status.Application = why
+	return &refused{status, no}
+}
+
+// refused is a refusal of the guard for an RTMP peer, who reads the status, and
+// for the web side, which may want the rest.
+type refused struct {
+	*rtmp.StatusError
+	no *guard.Refusal
+}
+
+func (r *refused) Unwrap() []error { return []error{r.StatusError, r.no} }
