@@ -26,6 +26,7 @@ type incoming struct {
 // that in answer to connect.
 func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 	defer nc.Close() // whoever counts it hears of its end
+	awaitAddr(ctx, nc)
 	p := new(incoming)
 	addr := guard.AddrPort(nc.RemoteAddr()).Addr()
 	var no *guard.Refusal
@@ -53,7 +54,7 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 		return
 	}
 	if r.node == forControl {
-		h.serveControl(ctx, conn, req, answer)
+		h.serveControl(ctx, conn, req, r.Addr, answer)
 		return
 	}
 	h.serveClient(ctx, p, conn, req, r, answer)
@@ -84,6 +85,14 @@ func (h *Host) serveClient(ctx context.Context, p *incoming, conn *rtmp.Conn, re
 // Vouch is Voucher.
 func (p *incoming) Vouch() { p.place.Vouch() }
 
+// awaitAddr waits until it is known where a connection comes from: a proxy in
+// front says it before anything else. Nobody has to be told when ctx ends.
+func awaitAddr(ctx context.Context, nc net.Conn) {
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	defer stop()
+	nc.RemoteAddr()
+}
+
 // greet does the handshake and reads connect, within Config.HandshakeTimeout.
 func (h *Host) greet(ctx context.Context, nc net.Conn) (*rtmp.Conn, *rtmp.ConnectRequest, error) {
 	conn, err := rtmp.NewServerConn(ctx, nc, &h.Config)
@@ -95,9 +104,10 @@ func (h *Host) greet(ctx context.Context, nc net.Conn) (*rtmp.Conn, *rtmp.Connec
 }
 
 // greetingFailed logs a connection that never became a client. One that left
-// without a word is a port scan or a health check.
+// without a word is a port scan or a health check; of a PROXY header the guard
+// has told.
 func (h *Host) greetingFailed(remote net.Addr, err error) {
-	if errors.Is(err, rtmp.ErrClosed) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, rtmp.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, guard.ErrProxyHeader) {
 		h.log().Debug("connection closed before connect", "remote", remote.String(), "err", err)
 		return
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"foyer/server/amf"
 	"foyer/server/relay"
@@ -58,7 +59,7 @@ func (h *Host) owned(path string) *Instance {
 
 // serveControl is the life of a node's control connection to an instance. It
 // ends with the instance. answer is the proof that this is a node, too.
-func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.ConnectRequest, answer []amf.Field) {
+func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.ConnectRequest, from netip.AddrPort, answer []amf.Field) {
 	in := h.owned(req.App)
 	if in == nil {
 		req.Reject(vouched(notHere(), answer))
@@ -71,9 +72,9 @@ func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.Conn
 	stop := context.AfterFunc(in.ctx, func() { p.session.Close(appShutdown()) })
 	defer stop()
 	h.sessions.begin(ctx, p)
-	in.log.Debug("node connected", "remote", conn.RemoteAddr().String())
+	in.log.Debug("node connected", "remote", from)
 	err := p.session.Run(context.Background())
-	in.log.Debug("node disconnected", "remote", conn.RemoteAddr().String(), "err", err)
+	in.log.Debug("node disconnected", "remote", from, "err", err)
 	h.sessions.end(p)
 }
 

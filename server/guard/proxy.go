@@ -158,12 +158,12 @@ func (c *proxyConn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Plain returns the connection without what ListenProxied has put around it, as
-// soon as there is no more use for that: when its beginning has been read. The
-// address of the client is to be asked for before.
+// Plain returns the connection without what ListenProxied and Listen have put
+// around it, as soon as nothing of it is wanted to read: when its beginning has
+// been read. It is to be closed by way of c as well.
 func (c *proxyConn) Plain() net.Conn {
 	if c.begun && c.err == nil && len(c.rest) == 0 {
-		return c.Conn
+		return Raw(c.Conn)
 	}
 	return c
 }

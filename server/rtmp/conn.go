@@ -62,9 +62,8 @@ func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.Re
 	c := &Conn{nc: nc, cfg: cfg.withDefaults(), begun: time.Now()}
 	c.in.size = initialChunkSize
 	c.reply = c.write
-	c.src.init(nc)
 	nc.SetDeadline(c.begun.Add(c.cfg.HandshakeTimeout))
-	stop := c.closeWhen(ctx)
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	nonces, err := handshake(nc)
 	if err != nil {
@@ -72,6 +71,12 @@ func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.Re
 		return nil, ended(ctx, err)
 	}
 	c.nonces = nonces
+	// What only had to do with the beginning of a connection is not kept for
+	// its life; and only a socket itself can be polled.
+	if w, ok := nc.(interface{ Plain() net.Conn }); ok {
+		c.nc = w.Plain()
+	}
+	c.src.init(c.nc)
 	return c, nil
 }
 
@@ -274,7 +279,8 @@ func (c *Conn) drain() {
 // Close closes the connection at once.
 func (c *Conn) Close() error { return c.nc.Close() }
 
-// RemoteAddr returns the peer's address.
+// RemoteAddr returns the address at the other end of the socket: the peer's, or
+// that of a proxy which brings it.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
 const (

@@ -259,7 +259,7 @@ func (s *Session) ObjectEncoding() int {
 	return 0
 }
 
-// RemoteAddr returns the peer's address.
+// RemoteAddr is that of the Conn.
 func (s *Session) RemoteAddr() net.Addr { return s.c.RemoteAddr() }
 
 // Stats returns the counters as they are now.
