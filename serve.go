@@ -22,6 +22,7 @@ import (
 	"foyer/media"
 	"foyer/room"
 	"foyer/server"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 	"foyer/web"
 )
@@ -182,7 +183,7 @@ func (n *node) listen(ctx context.Context) (err error) {
 func (n *node) build() {
 	s := n.settings
 	n.host = &server.Host{
-		Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.objects(), Redirect: s.Elsewhere == "redirect",
+		Log: n.log, Guard: &guard.Guard{Log: n.log}, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.objects(), Redirect: s.Elsewhere == "redirect",
 	}
 	n.joinNodes()
 	if n.recorder != nil {

@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"foyer/server"
@@ -209,18 +206,6 @@ type deaf struct{}
 func (deaf) Push(*server.Push) error                                   { return nil }
 func (deaf) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
 func (deaf) Close(error)                                               {}
-
-// isOperator reports whether the request shows the admin token, or came in where
-// only operators can. It takes the same time whatever was shown.
-func (h *Handler) isOperator(r *http.Request) bool {
-	if doorOf(r) == control {
-		return true
-	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	given, want := sha256.Sum256([]byte(strings.TrimSpace(token))), sha256.Sum256([]byte(h.cfg.AdminToken))
-	same := subtle.ConstantTimeCompare(given[:], want[:]) == 1
-	return same && strings.EqualFold(scheme, "Bearer") && h.cfg.AdminToken != ""
-}
 
 // rooms asks the lobby for its list. A lobby that nobody has connected to yet
 // has no rooms.

@@ -12,6 +12,7 @@ import (
 
 	"foyer/media"
 	"foyer/server"
+	"foyer/server/guard"
 )
 
 // Config is what the web side needs to know.
@@ -48,6 +49,7 @@ type Config struct {
 type Handler struct {
 	cfg    Config
 	log    *slog.Logger
+	guard  *guard.Guard // the host's
 	bridge *bridge
 	live   *liveStreams
 	assets *assets
@@ -65,6 +67,9 @@ func New(cfg Config) *Handler {
 	h := &Handler{cfg: cfg, log: cfg.Log, mux: http.NewServeMux()}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.guard = cfg.Host.Guard; h.guard == nil {
+		h.guard = new(guard.Guard)
 	}
 	h.bridge = newBridge(cfg.Host, h.log)
 	h.remuxes = newRemuxes(func(stream string, err error) { h.log.Error("remux failed", "stream", stream, "err", err) })
@@ -137,6 +142,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	deadline, control := time.Now().Add(requestTimeout), http.NewResponseController(w)
 	control.SetReadDeadline(deadline)
 	control.SetWriteDeadline(deadline)
+	r, ok := h.examine(w, r)
+	if !ok {
+		return
+	}
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/ws/live/"):
 		h.liveSocket(w, r)

@@ -1,0 +1,128 @@
+package web
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/lobby"
+	"foyer/server"
+	"foyer/server/guard"
+)
+
+// guessed is a web side whose token somebody guesses.
+type guessed struct {
+	handler *Handler
+	guard   *guard.Guard
+	log     bytes.Buffer
+}
+
+const rightToken = "the admin token"
+
+func newGuessed(t *testing.T) *guessed {
+	d := new(guessed)
+	d.guard = &guard.Guard{Log: slog.New(slog.NewTextHandler(&d.log, nil))}
+	d.guard.Set(guard.Limits{Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}) // not of this
+	host := &server.Host{Guard: d.guard}
+	host.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{}) })
+	d.handler = New(Config{Host: host, AdminToken: rightToken})
+	t.Cleanup(d.handler.Close)
+	return d
+}
+
+// ask asks from an address, with an Authorization if there is one.
+func (d *guessed) ask(path, addr, authorization string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", path, nil)
+	r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(addr), 1).String()
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, r)
+	return w
+}
+
+func TestWrongTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newGuessed(t)
+		const key, one = "/api/v1/backup", "192.0.2.1"
+		is := func(what string, w *httptest.ResponseRecorder, status int) {
+			t.Helper()
+			if w.Code != status {
+				t.Errorf("%s: got %d, want %d: %s", what, w.Code, status, w.Body)
+			}
+		}
+		for range guard.FreeFailures {
+			is("wrong", d.ask(key, one, "Bearer wrong"), http.StatusUnauthorized)
+		}
+		for what, authorization := range map[string]string{"wrong": "Bearer wrong", "right": "bearer  " + rightToken} {
+			w := d.ask(key, one, authorization)
+			is("the next, "+what, w, http.StatusTooManyRequests)
+			if w.Header().Get("Retry-After") != "1" || w.Header().Get("Content-Type") != "application/problem+json" ||
+				!strings.Contains(w.Body.String(), "Too many wrong credentials came from your address. Try again in 1 s.") {
+				t.Errorf("answered with %v %s", w.Header(), w.Body)
+			}
+		}
+		for _, path := range []string{"/", "/metrics", "/api/v1/rooms", "/ws/lobby", "/live/a/b.flv", "/nowhere"} {
+			is(path, d.ask(path, one, "Bearer "+rightToken), http.StatusTooManyRequests)
+			if w := d.ask(path, one, ""); w.Code == http.StatusTooManyRequests {
+				t.Errorf("%s without a credential: %d", path, w.Code)
+			}
+		}
+		is("a password for a proxy", d.ask("/", one, "Basic dTpw"), http.StatusOK)
+		is("another address", d.ask(key, "192.0.2.2", "Bearer "+rightToken), http.StatusNotFound) // it keeps nothing
+		time.Sleep(guard.MinWait)
+		is("right, after the wait", d.ask(key, one, "Bearer "+rightToken), http.StatusNotFound)
+		is("wrong, after the wait", d.ask(key, one, "Bearer wrong"), http.StatusUnauthorized)
+		if d.guard.Wait(netip.MustParseAddr(one)) != 2*guard.MinWait {
+			t.Error("a room would not wait for these failures")
+		}
+		is("right, within the wait", d.ask(key, one, "Bearer "+rightToken), http.StatusTooManyRequests)
+		if d.guard.Refused()[guard.LimitCredentials] < guard.FreeFailures {
+			t.Errorf("counted %v", d.guard.Refused())
+		}
+	})
+}
+
+// TestFailuresElsewhereCountForHTTP: one count for every way in.
+func TestFailuresElsewhereCountForHTTP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newGuessed(t)
+		for range guard.FreeFailures {
+			d.guard.Failed(netip.MustParseAddr("192.0.2.1"))
+		}
+		if w := d.ask("/api/v1/rooms", "192.0.2.1", "Bearer "+rightToken); w.Code != http.StatusTooManyRequests {
+			t.Errorf("got %d", w.Code)
+		}
+	})
+}
+
+// TestTokenGuesses: one address that guesses as fast as it can for ten minutes,
+// where it could guess 5,300 times a second, has a handful a minute. What it
+// does is in the log once a minute, and the tokens are not.
+func TestTokenGuesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newGuessed(t)
+		looked := 0
+		for range 10 * 60 * 20 {
+			if d.ask("/api/v1/backup", "192.0.2.1", "Bearer guess").Code == http.StatusUnauthorized {
+				looked++
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if looked > guard.FreeFailures+10*13 {
+			t.Errorf("%d guesses were looked at", looked)
+		}
+		lines := strings.Count(d.log.String(), "level=WARN")
+		if lines < 9 || lines > 11 || !strings.Contains(d.log.String(), "limit=credentials") ||
+			!strings.Contains(d.log.String(), "addr=192.0.2.1") || strings.Contains(d.log.String(), "guess") {
+			t.Errorf("%d lines: %.500s", lines, d.log.String())
+		}
+	})
+}
