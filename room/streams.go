@@ -20,7 +20,7 @@ const MaxStreams = lobby.MaxStreams
 
 // OnPublish lets an encoder publish NAME?key=KEY. The reason why it may not is
 // what a person reads in OBS.
-func (r *Room) OnPublish(client *server.Client, name, _ string) (public string, takeover bool, err error) {
+func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, error) {
 	public, query, _ := strings.Cut(name, "?")
 	values, _ := url.ParseQuery(query) // what it could not read is not there
 	p := personOf(client)
@@ -31,7 +31,22 @@ func (r *Room) OnPublish(client *server.Client, name, _ string) (public string, 
 		return "", false, badName("Nobody may publish on this server.")
 	case values.Get("key") == "":
 		return "", false, badName(fmt.Sprintf("The stream key is missing: publish as %s?key=KEY.", streamName(public)))
-	case !guard.Same(values.Get("key"), r.cfg.StreamKey(r.name)):
+	}
+	wait := r.in.Guard().Wait(client.IP())
+	right := guard.Same(values.Get("key"), r.cfg.StreamKey(r.name))
+	if !right {
+		r.in.Guard().Failed(client.IP(), "for", "stream", "room", r.name)
+	}
+	return r.in.PublishAfter(wait, func() (string, bool, error) { return r.admitStream(client, public, right) })
+}
+
+// admitStream is the answer to a client that wants to publish and has shown a
+// key, which may have had to wait.
+func (r *Room) admitStream(client *server.Client, public string, right bool) (string, bool, error) {
+	switch {
+	case personOf(client) == nil: // thrown out meanwhile
+		return "", false, badName("Not allowed.")
+	case !right:
 		return "", false, badName(fmt.Sprintf("Wrong stream key for room %s.", r.name))
 	case !ValidName(public):
 		return "", false, badName("Stream name is not valid.")

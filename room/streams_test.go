@@ -199,3 +199,76 @@ func TestThrownOutClientsAreNobody(t *testing.T) {
 		})
 	})
 }
+
+// TestStreamKeyGuesses: after five wrong keys within a minute each further
+// answer waits, a right key's too. Nobody else does.
+func TestStreamKeyGuesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, config())
+		e := s.encoder()
+		attempt := func(key string) (time.Duration, error) {
+			st, err := e.session.CreateStream(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			err = st.Publish(t.Context(), "live?key="+key, "live")
+			d := time.Since(began)
+			if err != nil {
+				st.Close()
+			}
+			return d, err
+		}
+		ms := time.Millisecond
+		for i, want := range []time.Duration{0, 0, 0, 0, 0, 250 * ms, 500 * ms, 1000 * ms, 2000 * ms} {
+			if d, err := attempt("wrong"); d != want || err == nil || !strings.Contains(err.Error(), "Wrong stream key") {
+				t.Errorf("guess %d: %v after %v, want after %v", i, err, d, want)
+			}
+		}
+		if n := s.host.Stats().Instances["room"]; n != 1 {
+			t.Fatalf("%d rooms", n)
+		}
+		began := time.Now()
+		var viewer *device
+		time.AfterFunc(time.Second, func() { viewer = s.player() }) // while the encoder waits
+		d, err := attempt(key + "-blue")
+		if err != nil || d != 4*time.Second || time.Since(began) != d {
+			t.Errorf("the right key: %v after %v", err, d)
+		}
+		if viewer == nil {
+			t.Error("a viewer had to wait")
+		}
+		began = time.Now()
+		if _, err := s.host.Connect(t.Context(), &peer{t: t}, server.Request{Path: "room/blue", Protocol: "ws", Args: amf.Args{amf.String("ann"), amf.String("x")}}); err == nil {
+			t.Error("let in with a wrong credential")
+		}
+		if d := time.Since(began); d != 4*time.Second {
+			t.Errorf("a moderator's credential was answered after %v: another count", d)
+		}
+		began = time.Now()
+		if _, err := s.host.Connect(t.Context(), &peer{t: t}, server.Request{Path: "room/blue", Protocol: "ws", Args: amf.Args{amf.String("ann")}}); err != nil || time.Since(began) > 0 {
+			t.Errorf("a user came in after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// TestPublisherLeavesWhileItWaits: there is nobody to be told then.
+func TestPublisherLeavesWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, config())
+		for i := range 8 {
+			e := s.encoder()
+			st, err := e.session.CreateStream(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			go st.Publish(t.Context(), "live?key="+map[bool]string{true: key + "-blue", false: "wrong"}[i > 6], "live")
+			synctest.Wait()
+			e.crash()
+		}
+		time.Sleep(time.Minute)
+		if s.host.Stream("room/blue", "live") != nil {
+			t.Error("it is published by nobody")
+		}
+	})
+}

@@ -126,6 +126,23 @@ func (in *Instance) AdmitAfter(c *Client, wait time.Duration, decide func() erro
 	return ErrPending
 }
 
+// later is the error of an OnPublish that decides after a wait.
+type later struct {
+	wait   time.Duration
+	decide func() (public string, takeover bool, err error)
+}
+
+func (*later) Error() string { return "server: publishing is decided later" }
+
+// PublishAfter is what OnPublish returns when decide has the answer: at once,
+// or after a wait in which the client, and nobody else, is not read.
+func (in *Instance) PublishAfter(wait time.Duration, decide func() (public string, takeover bool, err error)) (public string, takeover bool, err error) {
+	if wait <= 0 {
+		return decide()
+	}
+	return "", false, &later{wait, decide}
+}
+
 // expire ends a client that is still pending at its deadline.
 func (in *Instance) expire(c *Client) {
 	if c.state == clientPending {

@@ -148,6 +148,20 @@ func (in *Instance) publish(c *Client, name, kind string, h publishing) {
 		return
 	}
 	public, takeover, err := in.publisher.OnPublish(c, name, kind)
+	if wait, ok := errors.AsType[*later](err); ok {
+		in.After(wait.wait, func() {
+			if c.state == clientAccepted { // otherwise there is nobody to be told
+				public, takeover, err := wait.decide()
+				in.publishAs(c, public, takeover, err, h)
+			}
+		})
+		return
+	}
+	in.publishAs(c, public, takeover, err, h)
+}
+
+// publishAs does what the application has decided.
+func (in *Instance) publishAs(c *Client, public string, takeover bool, err error, h publishing) {
 	if err != nil {
 		in.log.Info("publish refused", "client", c.ID(), "err", err)
 		h.Reject(err)
