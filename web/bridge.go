@@ -65,7 +65,9 @@ func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.upgrade(w
 // Close waits for it.
 func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socket, server.Request)) {
 	if !websocket.IsWebSocketUpgrade(r) {
-		w.Header().Set("Upgrade", "websocket")
+		if r.ProtoMajor == 1 { // HTTP/2 forbids the header, RFC 9113 §8.2.2
+			w.Header().Set("Upgrade", "websocket")
+		}
 		problem(w, http.StatusUpgradeRequired, "This address is for WebSockets.")
 		return
 	}
@@ -253,7 +255,7 @@ func socketRequest(r *http.Request) server.Request {
 		path += "?" + r.URL.RawQuery
 	}
 	protocol := "ws"
-	if r.TLS != nil {
+	if isHTTPS(r) {
 		protocol = "wss"
 	}
 	addr, _ := netip.ParseAddrPort(r.RemoteAddr)

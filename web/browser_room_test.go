@@ -3,9 +3,11 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -65,6 +67,28 @@ func testJoinAndTalk(t *testing.T, browser context.Context) {
 	ann.click(".composer .leave")
 	bob.wait(`document.querySelectorAll(".person").length === 2`)
 	ann.wait(`document.querySelector("#nick").checkVisibility()`)
+}
+
+// testOverTLS: pages come over HTTP/2, and the WebSocket beside it over HTTP/1.1.
+func testOverTLS(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "The Blue Room")
+	srv := httptest.NewUnstartedServer(h.handler)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	ann := newTab(t, browser, h)
+	ann.base = srv.URL
+	do(ann, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
+	ann.open("/room/blue")
+	ann.join("ann")
+	ann.say("hello")
+	ann.waitTexts("hello")
+	if got := eval[string](ann, `performance.getEntriesByType("navigation")[0].nextHopProtocol`); got != "h2" {
+		t.Errorf("the page came over %s", got)
+	}
+	h.handler.Close() // before srv, which does not know of sockets
+	ann.expect("WebSocket")
 }
 
 func testNickTaken(t *testing.T, browser context.Context) {

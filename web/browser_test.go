@@ -49,6 +49,7 @@ func TestBrowser(t *testing.T) {
 		{"lobby order", testLobbyOrder},
 		{"lobby thousand", testLobbyThousand},
 		{"join and talk", testJoinAndTalk},
+		{"over TLS", testOverTLS},
 		{"nick taken", testNickTaken},
 		{"history", testHistory},
 		{"reading", testReading},

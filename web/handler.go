@@ -138,7 +138,7 @@ const requestTimeout = 30 * time.Second
 // ServeHTTP implements [http.Handler]. Socket addresses do not pass through
 // the mux, which would redirect doubled slashes.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	strictHeaders(w.Header())
+	strictHeaders(w.Header(), r)
 	deadline, control := time.Now().Add(requestTimeout), http.NewResponseController(w)
 	control.SetReadDeadline(deadline)
 	control.SetWriteDeadline(deadline)

@@ -9,8 +9,15 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 	"font-src 'self'; connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
+// strictTransport has a browser use https only for a year, at all ports of this
+// host. Of other hosts, those below it too, it says nothing.
+const strictTransport = "max-age=31536000"
+
 // strictHeaders go with every answer.
-func strictHeaders(h http.Header) {
+func strictHeaders(h http.Header, r *http.Request) {
+	if isHTTPS(r) {
+		h.Set("Strict-Transport-Security", strictTransport)
+	}
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
@@ -18,3 +25,6 @@ func strictHeaders(h http.Header) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 }
+
+// isHTTPS reports whether the client came by https.
+func isHTTPS(r *http.Request) bool { return r.TLS != nil }

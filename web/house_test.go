@@ -37,6 +37,8 @@ type house struct {
 
 	recorder *media.Recorder // for the next startWeb; nil: nothing was recorded
 
+	handler *web.Handler // set by startWeb
+
 	stopHost, stopWeb func()
 }
 
@@ -106,6 +108,7 @@ func (h *house) startWeb() {
 	ln := h.listen(h.http)
 	h.http = ln.Addr().String()
 	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey, Recorder: h.recorder, Nodes: h.near})
+	h.handler = handler
 	srv := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(h.log().Handler(), slog.LevelDebug)}
 	served := make(chan struct{})
 	go func() { // ends with srv; stopWeb waits for it

@@ -210,7 +210,7 @@ func (h *Handler) newViewer(r *http.Request, room string) (*viewer, error) {
 	v.ctx, v.end = context.WithCancelCause(context.Background())
 	req := socketRequest(r)
 	req.Path, req.Protocol = roomInstances+room, "http"
-	if r.TLS != nil {
+	if isHTTPS(r) {
 		req.Protocol = "https"
 	}
 	req.URI = req.Protocol + "://" + r.Host + hint(r.URL.RequestURI())
