@@ -27,7 +27,7 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 	if isTerminal(p.stderr) {
 		level = slog.LevelWarn // so that the first lines are not lost
 	}
-	log := cmd.Settings.logger(p.stderr, level)
+	log := p.logger(&cmd.Settings, level)
 	if cmd.Seed == 0 {
 		cmd.Seed = rand.Uint64()
 	}
@@ -38,6 +38,7 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 	if !cmd.Settings.hosts("room") {
 		return usagef("the demo needs the application room: add it to --apps, or name room servers with --at")
 	}
+	defer p.catchHangups()()
 	n, err := newNode(ctx, p, &cmd.Settings, log)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -38,6 +39,16 @@ type program struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	// set by run
+	args  []string
+	given map[string]any // values of the flags, by name; then owned by the node
+
+	// of the log of a server
+	level slog.LevelVar
+	unset slog.Level // the level where the settings name none
+
+	hangups <-chan os.Signal // nil: SIGHUP has its usual effect
 }
 
 // commands is the command line.
@@ -61,7 +72,7 @@ type commands struct {
 // run is the whole program. It returns the exit status when everything it
 // started has ended. Ending ctx stops it gracefully.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, args: args}
 	cmd, err := parse(p, args)
 	switch {
 	case errors.Is(err, errHelp):
@@ -70,6 +81,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		fmt.Fprintf(stderr, "foyer: %v\nfoyer: see 'foyer --help', or 'foyer COMMAND --help'\n", err)
 		return exitUsage
 	}
+	p.given = given(cmd)
 	cmd.BindTo(ctx, (*context.Context)(nil))
 	if err := cmd.Run(p); err != nil {
 		fmt.Fprintf(stderr, "foyer: %v\n", err)

@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 //	end NAME [STATUS]    close its input and wait for its end
 //	halt NAME [STATUS]   SIGTERM, and wait for its end
 //	crash NAME           SIGKILL
+//	hangup NAME          SIGHUP
 //	until URL REGEXP     wait until the answer matches; ! until: until it does not
 //	status N PROGRAM...  run it to its end, which must be with that exit status
 //	key VAR NAME ROOM    set $VAR to the key of a server's room
@@ -74,7 +75,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe("serve"), "demo": scriptServe("demo"), "start": scriptStart, "say": scriptSay, "sees": scriptSees,
 			"status": scriptStatus, "quiet": scriptQuiet, "stranger": scriptStranger, "key": scriptKey, "moderate": scriptModerate, "saw": scriptSaw, "film": scriptFilm,
-			"end": scriptEnd, "halt": scriptHalt, "crash": scriptCrash, "until": scriptUntil,
+			"end": scriptEnd, "halt": scriptHalt, "crash": scriptCrash, "hangup": scriptHangup, "until": scriptUntil,
 		},
 	})
 }
@@ -266,6 +267,10 @@ func scriptCrash(ts *testscript.TestScript, _ bool, args []string) {
 	p := named(ts, args[0])
 	ts.Check(p.cmd.Process.Kill())
 	<-p.exited
+}
+
+func scriptHangup(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(named(ts, args[0]).cmd.Process.Signal(syscall.SIGHUP))
 }
 
 func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {

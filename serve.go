@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"foyer/certs"
 	"foyer/cluster"
 	"foyer/lobby"
 	"foyer/media"
@@ -30,6 +31,16 @@ import (
 // minStop is the least time for the second half of a stop, when the people have
 // left or had their time: connections end, recordings are finished.
 const minStop = 2 * time.Second
+
+// Limits of a connection that speaks HTTP/2. Requests that are broken off count
+// until their handlers have ended, and four times maxStreams that wait for a
+// handler end the connection (net/http: ENHANCE_YOUR_CALM). What a request may
+// have sent ahead is as in net/http: 1 MiB.
+const (
+	maxStreams   = 100              // requests at a time
+	quietStreams = 30 * time.Second // without a sign of life there is a ping
+	lostStreams  = 15 * time.Second // without an answer to it, or when nothing can be written, the end
+)
 
 // startAgain is between two tries to start what could not start yet.
 const startAgain = time.Second
@@ -47,7 +58,8 @@ type serveCommand struct {
 
 // Run serves until ctx ends.
 func (cmd *serveCommand) Run(ctx context.Context, p *program) error {
-	n, err := newNode(ctx, p, &cmd.Settings, cmd.Settings.logger(p.stderr, slog.LevelInfo))
+	defer p.catchHangups()()
+	n, err := newNode(ctx, p, &cmd.Settings, p.logger(&cmd.Settings, slog.LevelInfo))
 	if err != nil {
 		return err
 	}
@@ -67,6 +79,7 @@ type node struct {
 	pages    *web.Handler
 	store    *cluster.Cluster
 	recorder *media.Recorder // nil when nothing can be recorded
+	cert     *certs.File     // nil without TLS
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
 	http     net.Listener
@@ -147,13 +160,10 @@ func (n *node) openRoom(ctx context.Context, name string, found func(message []b
 // listen opens what the settings ask for.
 func (n *node) listen(ctx context.Context) (err error) {
 	s := n.settings
-	var cert *tls.Config
 	if s.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
-		if err != nil {
-			return fmt.Errorf("reading the certificate: %w", err)
+		if n.cert, err = certs.Open(s.TLSCert, s.TLSKey); err != nil {
+			return err
 		}
-		cert = &tls.Config{Certificates: []tls.Certificate{pair}}
 	}
 	// Sessions have pings of their own; the kernel's would cost a system call each.
 	listen := net.ListenConfig{KeepAlive: -1}
@@ -165,18 +175,23 @@ func (n *node) listen(ctx context.Context) (err error) {
 		if err != nil {
 			return fmt.Errorf("%w (choose another address with --rtmps)", err)
 		}
-		n.rtmps = tls.NewListener(ln, cert)
+		n.rtmps = n.secure(ln)
 	}
 	if n.http, err = net.Listen("tcp", s.HTTP); err != nil {
 		return fmt.Errorf("%w (choose another address with --http)", err)
 	}
-	if cert != nil {
-		// HTTP/1.1 only: a WebSocket takes its connection over.
-		cert := cert.Clone()
-		cert.NextProtos = []string{"http/1.1"}
-		n.http = tls.NewListener(n.http, cert)
+	if n.cert != nil {
+		// A browser speaks HTTP/2 for everything but WebSockets, which take
+		// their connection over: it opens one of HTTP/1.1 for each.
+		n.http = n.secure(n.http, "h2", "http/1.1")
 	}
 	return nil
+}
+
+// secure puts TLS on a listener, with the protocols that it offers. What is
+// accepted has to be a *tls.Conn for HTTP/2: nothing goes around it, only inside.
+func (n *node) secure(ln net.Listener, protocols ...string) net.Listener {
+	return tls.NewListener(ln, &tls.Config{GetCertificate: n.cert.Get, NextProtos: protocols})
 }
 
 // build makes the host with its applications, and the web side.
@@ -236,6 +251,7 @@ func (n *node) server(h http.Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: quietStreams, PingTimeout: lostStreams, WriteByteTimeout: lostStreams},
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -256,6 +272,10 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 	}
 	g.Go(func() error {
 		n.storeAgain(running)
+		return nil
+	})
+	g.Go(func() error {
+		n.upkeep(running)
 		return nil
 	})
 	g.Go(func() error {

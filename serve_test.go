@@ -11,14 +11,17 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,8 +122,16 @@ func TestServeTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("readyz answers %s", resp.Status)
+	if resp.StatusCode != http.StatusOK || resp.ProtoMajor != 1 {
+		t.Errorf("readyz answers %s by %s", resp.Status, resp.Proto)
+	}
+	client.Transport = &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true, ForceAttemptHTTP2: true}
+	if resp, err = client.Get("https://" + r.addr["http"] + "/"); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || resp.ProtoMajor != 2 || resp.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("the lobby answers %s by %s, %v", resp.Status, resp.Proto, resp.Header)
 	}
 	var out strings.Builder
 	p := &program{stdout: &out, stderr: t.Output()}
@@ -130,6 +141,44 @@ func TestServeTLS(t *testing.T) {
 	if s := r.stop(); s != exitFine {
 		t.Errorf("exit status %d", s)
 	}
+}
+
+// TestServeCertificateAgain: with SIGHUP there is a new certificate for https and
+// rtmps, and who is in stays.
+func TestServeCertificateAgain(t *testing.T) {
+	certFile, keyFile, trust := certificate(t)
+	r := startServer(t, "--rtmps=127.0.0.1:0", "--tls-cert="+certFile, "--tls-key="+keyFile)
+	nc, err := netconnection.Dial(t.Context(), "rtmps://"+r.addr["rtmps"]+"/room/blue", netconnection.Options{TLS: trust}, amf.String("ann"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	trusted := func(proto string, trust *tls.Config) bool {
+		t.Helper()
+		c, err := tls.Dial("tcp", r.addr[proto], trust)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	}
+	newCert, newKey, newTrust := certificate(t)
+	if !trusted("http", trust) || trusted("http", newTrust) {
+		t.Error("the first certificate is not the first")
+	}
+	if err := errors.Join(os.Rename(newCert, certFile), os.Rename(newKey, keyFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for _, proto := range []string{"http", "rtmps"} {
+		eventually(t, proto+" shows the new one", func() bool { return trusted(proto, newTrust) })
+	}
+	if _, err := nc.Call(t.Context(), "users"); err != nil {
+		t.Errorf("who was in: %v", err)
+	}
+	r.stop()
 }
 
 // A graceful stop ends rooms and connections, and closes what listens.

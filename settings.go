@@ -27,7 +27,7 @@ type settings struct {
 	RTMP    string `group:"listen" default:":1935" placeholder:"ADDR" help:"Listen here for RTMP; port 0 picks a free one. Default: ${default}."`
 	HTTP    string `name:"http" group:"listen" default:":8080" placeholder:"ADDR" help:"Listen here for browsers and the API. Default: ${default}."`
 	RTMPS   string `group:"listen" placeholder:"ADDR" help:"Listen here for RTMP over TLS. Default: off."`
-	TLSCert string `group:"listen" placeholder:"FILE" help:"Certificate (PEM) for --rtmps; with it, --http speaks https."`
+	TLSCert string `group:"listen" placeholder:"FILE" help:"Certificate (PEM) for --rtmps; with it, --http speaks https. It is read again within a minute when it changes."`
 	TLSKey  string `group:"listen" placeholder:"FILE" help:"Key of the certificate (PEM)."`
 
 	Apps  []string `group:"rooms" default:"lobby,room" placeholder:"APP" help:"What this process hosts, so that lobby and rooms can run on separate servers. Default: ${default}."`
@@ -82,7 +82,7 @@ var helpGroups = []kong.Group{
 	{Key: "secrets", Title: "Secrets and storage:"},
 	{Key: "self", Title: "How others see it:"},
 	{Key: "log", Title: "Logging and work on the pages:"},
-	{Key: "settings", Title: "Settings from elsewhere:", Description: "Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
+	{Key: "settings", Title: "Settings from elsewhere:", Description: "SIGHUP has a server read them again, and ends nobody: it takes over the certificate and --log-level, and names what else has changed. Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
 }
 
 // check refuses settings that contradict each other, and tidies the rest.
@@ -154,11 +154,22 @@ func isRTMP(uri string) bool {
 
 func (s *settings) hosts(app string) bool { return slices.Contains(s.Apps, app) }
 
-// logger makes the log that the settings ask for. level is used when none is set.
-func (s *settings) logger(w io.Writer, level slog.Level) *slog.Logger {
+// level is the one of the log; unset is used when none is set.
+func (s *settings) level(unset slog.Level) slog.Level {
 	if s.LogLevel != "" {
-		level.UnmarshalText([]byte(s.LogLevel)) // one of the enum
+		unset.UnmarshalText([]byte(s.LogLevel)) // one of the enum
 	}
+	return unset
+}
+
+// logger makes the log that the settings ask for; its level may change.
+func (p *program) logger(s *settings, unset slog.Level) *slog.Logger {
+	p.unset = unset
+	p.level.Set(s.level(unset))
+	return s.logger(p.stderr, &p.level)
+}
+
+func (s *settings) logger(w io.Writer, level slog.Leveler) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == "text" || s.LogFormat == "" && isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, o))
