@@ -26,6 +26,7 @@ require (
 	github.com/yutopp/go-rtmp v0.0.7
 	golang.org/x/sync v0.24.0
 	golang.org/x/term v0.47.0
+	golang.org/x/text v0.43.0
 )
 
 require (
