@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"foyer/netconnection":        {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
 	"foyer/lobby":                {"foyer/server/guard", "foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
 	"foyer/room":                 {"foyer/server/guard", "foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay", "foyer/lobby", "foyer/room/nick"},
-	"foyer/room/nick":            {"golang.org/x/text/secure/precis", "golang.org/x/text/unicode/norm"},
+	"foyer/room/nick":            {"github.com/mtibben/confusables", "golang.org/x/text/secure/precis", "golang.org/x/text/unicode/norm"},
 	"foyer/media":                {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/relay", "github.com/Eyevinn/mp4ff/...", "github.com/bluenviron/..."},
 	"foyer/web":                  {"foyer/server/...", "foyer/media", "foyer/lobby", "foyer/room", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/..."},
 	"foyer/cluster": {"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",

@@ -1,0 +1,135 @@
+package nick
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mtibben/confusables"
+	"golang.org/x/text/unicode/norm"
+)
+
+// A Look is what a nick can be taken for, the nick itself in any case first.
+// Two nicks are one to the eye when their looks have something in common.
+type Look []string
+
+// LookOf returns the look of a nick, or of any other short text.
+//
+// That the case does not matter and that look-alikes are one do not add up to
+// one key: I looks like l, and i is the same name as I, but kari and karl are
+// two people. So a nick is compared in each way of reading it: without regard
+// to case, as it is written, and, where there are only capitals, with the l
+// among them as the I that it is taken for.
+func LookOf(nick string) Look {
+	written := strings.Map(func(r rune) rune {
+		if r != ' ' && Invisible(r) {
+			return -1
+		}
+		return r
+	}, norm.NFKC.String(nick))
+	small := fold(written)
+	look := Look{shape(small)}
+	if written == small {
+		return look
+	}
+	look = look.with(shape(written))
+	if drawn := skeleton(written); shouted(drawn) {
+		look = look.with(shape(fold(strings.ReplaceAll(drawn, "l", "I"))))
+	}
+	return look
+}
+
+// with is the look with one more way of reading it.
+func (l Look) with(reading string) Look {
+	if slices.Contains(l, reading) {
+		return l
+	}
+	return append(l, reading)
+}
+
+// Same reports whether the two are one to the eye.
+func (l Look) Same(m Look) bool {
+	return slices.ContainsFunc(l, func(reading string) bool { return slices.Contains(m, reading) })
+}
+
+// shape is a skeleton without upper and lower case, and without the ways that
+// Unicode has to write the same characters small, raised and so on. One round
+// is not always enough; what changes for longer than that has not been found.
+func shape(s string) string {
+	for range 4 {
+		was := s
+		if s = fold(skeleton(norm.NFKC.String(s))); s == was {
+			break
+		}
+	}
+	return s
+}
+
+// skeleton is the one of UTS #39 §4: texts with the same skeleton look alike.
+// It is the only use of the table, which is that of Unicode 13; characters that
+// are newer look like nothing but themselves. A dot on i or j is the one that
+// they have anyway.
+func skeleton(s string) string {
+	if ascii(s) {
+		return replace(s)
+	}
+	s = confusables.Skeleton(s)
+	if strings.Contains(s, "\u0307") {
+		s = dots.Replace(s)
+	}
+	return s
+}
+
+// replace is skeleton for ASCII, of which few characters look like others.
+func replace(s string) string {
+	i := 0
+	for i < len(s) && len(simple[s[i]]) == 1 && simple[s[i]][0] == s[i] {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
+	var b strings.Builder
+	b.WriteString(s[:i])
+	for ; i < len(s); i++ {
+		b.WriteString(simple[s[i]])
+	}
+	return b.String()
+}
+
+// simple are the skeletons of ASCII.
+var simple = func() (table [utf8.RuneSelf]string) {
+	for i := range table {
+		table[i] = confusables.Skeleton(string(rune(i)))
+	}
+	return table
+}()
+
+var dots = strings.NewReplacer("i\u0307", "i", "j\u0307", "j")
+
+// fold makes all characters small that differ by case only: Unicode's simple
+// folding, as in strings.EqualFold, and the I of Turkish that has a dot.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			return r + 'a' - 'A'
+		case r < unicode.MaxASCII:
+			return r
+		case r == '\u0130':
+			return 'i'
+		}
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return unicode.ToLower(least)
+	}, s)
+}
+
+// shouted reports whether a skeleton has capitals and, but for l, nothing else.
+func shouted(skeleton string) bool {
+	return strings.ContainsFunc(skeleton, unicode.IsUpper) &&
+		!strings.ContainsFunc(skeleton, func(r rune) bool { return r != 'l' && unicode.IsLower(r) })
+}
