@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"errors"
@@ -517,10 +518,12 @@ func (c *conversation) say(ctx context.Context, line string) error {
 
 // rename changes our nick.
 func (c *conversation) rename(ctx context.Context, nick string) error {
-	if _, err := c.call(ctx, "nick", amf.String(nick)); err != nil {
+	v, err := c.call(ctx, "nick", amf.String(nick))
+	if err != nil {
 		return err
 	}
-	c.update(func() { c.nick = nick })
+	shown, _ := amf.AsString(amf.Lookup(v, "nick"))
+	c.update(func() { c.nick = cmp.Or(shown, nick) })
 	return nil
 }
 

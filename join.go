@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"foyer/room"
+	"foyer/room/nick"
 )
 
 const (
@@ -52,6 +53,9 @@ Piped, every line of the input is said and every event is printed as a line. A l
 func (cmd *joinCommand) Run(ctx context.Context, p *program) error {
 	screen := !cmd.JSON && isTerminal(p.stdin) && isTerminal(p.stdout)
 	c := &conversation{uri: cmd.URL, token: string(cmd.Token), nick: cmp.Or(cmd.Nick, userName(p.getenv))}
+	if shown, wrong := nick.Parse(c.nick); wrong == "" {
+		c.nick = shown // as the room will
+	}
 	if !strings.Contains(c.uri, "://") {
 		if !room.ValidName(c.uri) {
 			return usagef("%q is neither the address of a room, such as rtmp://host/room/NAME, nor its name: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first", c.uri)

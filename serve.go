@@ -22,6 +22,7 @@ import (
 	"foyer/lobby"
 	"foyer/media"
 	"foyer/room"
+	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/guard"
 	"foyer/server/rtmp"
@@ -80,6 +81,7 @@ type node struct {
 	store    *cluster.Cluster
 	recorder *media.Recorder // nil when nothing can be recorded
 	cert     *certs.File     // nil without TLS
+	reserved nick.Reserved   // what nobody may call themselves
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
 	http     net.Listener
@@ -201,6 +203,7 @@ func (n *node) build() {
 		Log: n.log, Guard: &guard.Guard{Log: n.log}, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.objects(), Redirect: s.Elsewhere == "redirect",
 	}
 	n.joinNodes()
+	s.People.apply(n)
 	if n.recorder != nil {
 		n.host.OnStream = n.recorder.OnStream
 	}
@@ -221,7 +224,7 @@ func (n *node) build() {
 		cfg := room.Config{
 			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
 			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
-			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers,
+			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers, Reserved: &n.reserved,
 			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
 		}
 		if n.recorder != nil {

@@ -82,6 +82,7 @@ func TestDefaults(t *testing.T) {
 		RTMP: ":1935", HTTP: ":8080", Apps: []string{"lobby", "room"}, Mount: []string{"chapter4"}, Publish: "takeover", Elsewhere: "serve", MaxUsers: 1000,
 		Drain: 10 * time.Second, Grace: 30 * time.Second, Idle: 30 * time.Second, StaleAfter: 15 * time.Second, GoneAfter: 30 * time.Second, Data: "foyer-data", Node: hostName(),
 		History: 2000, HistoryAge: 720 * time.Hour,
+		People: peopleSettings{ReservedNicks: []string{"admin", "administrator", "moderator", "mod", "operator", "owner", "system", "server", "foyer"}},
 	}
 	s.Rooms = nil // kong makes it empty
 	if diff := cmp.Diff(want, s); diff != "" {

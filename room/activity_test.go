@@ -87,27 +87,6 @@ func TestRetryDelay(t *testing.T) {
 	}
 }
 
-func TestFold(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		same bool
-	}{
-		{"ann", "ANN", true},
-		{"\u00c9va", "\u00e9VA", true},
-		{"\u03a3\u03c3\u03c2", "\u03c3\u03c3\u03c3", true}, // all sigmas
-		{"K", "\u212a", true},                              // the Kelvin sign
-		{"a  b", "a\u00a0b", true},
-		{"a\u200db", "ab", true},
-		{"stra\u00dfe", "strasse", false}, // simple folding only
-		{"\u00e9", "e\u0301", false},      // composed otherwise
-		{"ann", "anne", false},
-	} {
-		if got := fold(c.a) == fold(c.b); got != c.same {
-			t.Errorf("%q and %q: got %v", c.a, c.b, got)
-		}
-	}
-}
-
 func TestReportInterval(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{
 		0: 5 * time.Second, time.Millisecond: MinReport, 7 * time.Second: 7 * time.Second, time.Hour: MaxReport,

@@ -3,6 +3,7 @@ package room
 import (
 	"time"
 
+	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/guard"
@@ -10,14 +11,17 @@ import (
 )
 
 // refusal is why a newcomer who is no moderator may not come in.
-func (r *Room) refusal(n newcomer, client *server.Client, now time.Time) error {
-	if s, ok := r.bans.find(fold(n.nick), client.IP(), now); ok {
+func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now time.Time) error {
+	if r.cfg.Reserved.Has(n.nick) {
+		return reject("Nickname is reserved.", 0)
+	}
+	if s, ok := r.bans.find(look, client.IP(), now); ok {
 		return s.refuse(now)
 	}
 	if r.locked && !r.wasIn(n.mark, now) {
 		return reject("Room is locked.", 0)
 	}
-	if len(r.nicks) >= r.cfg.MaxUsers {
+	if r.seated >= r.cfg.MaxUsers {
 		return reject("Room is full.", 0)
 	}
 	return nil

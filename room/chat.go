@@ -1,19 +1,12 @@
 package room
 
 import (
-	"fmt"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
-
-// MaxText is the length of a message, in code points.
-const MaxText = 500
 
 // say stores what a user says and tells everybody who is in, him too. Nobody
 // hears what could not be stored.
@@ -107,47 +100,4 @@ func (r *Room) silence(p *person, now time.Time) (reason string, wait time.Durat
 		return "Slow mode: " + every(r.slow), wait
 	}
 	return "You talk too fast.", p.speech.wait(now)
-}
-
-// parseText returns v as a message, or what is wrong with it. Line ends and
-// tabs stay; other control characters, and marks that would turn the direction
-// of what stands around the message, are left out.
-func parseText(v amf.Value) (text, wrong string) {
-	text, ok := amf.AsString(v)
-	if !ok {
-		return "", "A message must be a string."
-	}
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n")
-	text = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) && r != '\u200e' && r != '\u200f' && r != '\u061c' {
-			return -1
-		}
-		return r
-	}, text))
-	switch n := utf8.RuneCountInString(text); {
-	case n == 0:
-		return "", "The message is empty."
-	case n > MaxText:
-		return "", fmt.Sprintf("The message is longer than %d characters: it has %d.", MaxText, n)
-	}
-	return text, ""
-}
-
-// line returns v as one line of at most max code points, "" when it is none.
-func line(v amf.Value, max int) string {
-	s, _ := amf.AsString(v)
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case hidden(r), r == utf8.RuneError:
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) > max {
-		s = strings.TrimSpace(string([]rune(s)[:max]))
-	}
-	return s
 }

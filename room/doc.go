@@ -3,7 +3,7 @@
 //
 // room.go is the page's room: it connects to the lobby when it starts, says
 // goodbye when it stops, and goes on when the lobby is away (lobby.go). Who is in
-// is one table (people.go, admission.go): users with a nick, and spectators and
+// is one table (people.go, admission.go): users with a nick (package nick), and spectators and
 // encoders without one. What users say is stored, told to everybody, and
 // looked up again (chat.go, history.go, reading.go), in the time that each of them
 // has (pace.go) and that moderators leave them (moderation.go). What else a room

@@ -1,6 +1,7 @@
 package room_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,14 +82,14 @@ func TestInsidersAreBounded(t *testing.T) {
 		mod := moderate(t, h)
 		people := []*peer{mod}
 		for i := range room.MaxInsiders + 1 {
-			p, _ := again(t, h, "p"+string(rune('\u4e00'+i)), "a long secret string "+string(rune('\u4e00'+i)))
+			p, _ := again(t, h, fmt.Sprint("p", i), fmt.Sprint("a long secret string ", i))
 			people = append(people, p)
 		}
 		mod.must("lock", amf.Bool(true))
 		restart(t, people...)
 		h = newHost(t, cfg)
-		for i, want := range map[rune]string{0: "Room is locked.", 1: "in", room.MaxInsiders: "in"} { // 0 left first
-			if _, got := again(t, h, "p"+string('\u4e00'+i), "a long secret string "+string('\u4e00'+i)); got != want {
+		for i, want := range map[int]string{0: "Room is locked.", 1: "in", room.MaxInsiders: "in"} { // 0 left first
+			if _, got := again(t, h, fmt.Sprint("p", i), fmt.Sprint("a long secret string ", i)); got != want {
 				t.Errorf("number %d: %s, want %s", i, got, want)
 			}
 		}

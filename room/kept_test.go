@@ -326,6 +326,33 @@ func TestStateIsBounded(t *testing.T) {
 	})
 }
 
+// TestSentencesOfBefore: older programs kept nicks in capitals.
+func TestSentencesOfBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m room.Memory
+		k, _ := m.Open(t.Context(), "blue", nil)
+		k.Save([]byte(`{"bans":[{"nick":"BOB","until":"2000-06-01T00:00:00Z"}],"mutes":[{"nick":"ANN","until":"2000-06-01T00:00:00Z"}]}`), func(error) {})
+		cfg := config()
+		cfg.Open = m.Open
+		h := newHost(t, cfg)
+		mod := moderate(t, h)
+		for _, nick := range []string{"bob", "Bob", "b\u043eb", "B0B"} {
+			if _, err := connect(t, h, amf.String(nick)); err == nil {
+				t.Errorf("%+q came in", nick)
+			}
+		}
+		if got := join(t, h, "Ann").refused("say", amf.String("x")).Description; got != "You are muted." {
+			t.Errorf("got %q", got)
+		}
+		mod.must("ban", amf.String("bob"), amf.Number(0))
+		join(t, h, "bob")
+		mod.must("ban", amf.String("Carl"), amf.Number(60))
+		if state := string(k.State()); !strings.Contains(state, `"nick":"Carl"`) || strings.Contains(state, "BOB") {
+			t.Errorf("kept: %s", state)
+		}
+	})
+}
+
 func TestRemoveIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vault)

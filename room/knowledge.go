@@ -131,7 +131,7 @@ func (r *Room) restore(k knowledge) {
 	r.chatEpoch, r.speakers, r.lastUser = k.ChatEpoch, k.Users, k.Users
 	r.title, r.topic, r.tags = k.Title, k.Topic, k.Tags
 	r.slow, r.locked, r.unlisted = time.Duration(k.Slow)*time.Second, k.Locked, k.Unlisted
-	r.bans, r.mutes, r.keeping = k.Bans, k.Mutes, k.Keep
+	r.bans, r.mutes, r.keeping = k.Bans.known(), k.Mutes.known(), k.Keep
 	if r.keeping != (keep{}) {
 		r.kept.Limit(r.keeping.Count, r.keeping.age())
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foyer/lobby"
+	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -221,7 +222,7 @@ func (r *Room) kick(args amf.Args) error {
 // ban is ban(nick, seconds, reason), also of somebody who is not here; 0
 // seconds end a ban.
 func (r *Room) ban(args amf.Args) error {
-	nick, wrong := parseNick(args.At(0))
+	name, wrong := parseNick(args.At(0))
 	if wrong != "" {
 		return fail(wrong, 0)
 	}
@@ -229,13 +230,13 @@ func (r *Room) ban(args amf.Args) error {
 	if err != nil {
 		return err
 	}
-	now, key := time.Now(), fold(nick)
-	r.bans.lift(key, netip.Prefix{})
+	now, look := time.Now(), nick.LookOf(name)
+	r.bans.lift(look, netip.Prefix{})
 	if d == 0 {
 		return nil
 	}
-	s := sentence{Key: key, Until: now.Add(d), Reason: line(args.At(2), MaxReason)}
-	p := r.nicks[key]
+	s := sentence{Nick: name, Until: now.Add(d), Reason: line(args.At(2), MaxReason), look: look}
+	p := r.find(name)
 	if p != nil {
 		s.Addr = personal(p.client.IP())
 	}
@@ -257,15 +258,15 @@ func (r *Room) mute(args amf.Args) error {
 	if err != nil {
 		return err
 	}
-	now, key := time.Now(), fold(p.nick)
+	now, look := time.Now(), nick.LookOf(p.nick)
 	addr := personal(p.client.IP())
-	r.mutes.lift(key, addr) // also what was decided when he had another nick
+	r.mutes.lift(look, addr) // also what was decided when he had another nick
 	p.mutedUntil = now.Add(d)
 	if d == 0 {
 		r.notify(p.nick + " may talk again.")
 		return nil
 	}
-	r.mutes.add(sentence{Key: key, Addr: addr, Until: p.mutedUntil}, now)
+	r.mutes.add(sentence{Nick: p.nick, Addr: addr, Until: p.mutedUntil, look: look}, now)
 	r.notify(fmt.Sprintf("%s is muted for %s.", p.nick, d))
 	return nil
 }
@@ -279,19 +280,29 @@ func (r *Room) expel(p *person, why *rtmp.StatusError) {
 
 // named returns the user of that nick.
 func (r *Room) named(v amf.Value) (*person, error) {
-	nick, _ := amf.AsString(v)
-	if p := r.nicks[fold(nick)]; p != nil {
-		return p, nil
+	if name, wrong := parseNick(v); wrong == "" {
+		if p := r.find(name); p != nil {
+			return p, nil
+		}
 	}
 	return nil, fail("Nobody here has this nick.", 0)
 }
 
+// find returns the user of that nick, or the one who looks most like it.
+func (r *Room) find(name string) *person {
+	if those := r.alike(nick.LookOf(name)); len(those) > 0 {
+		return those[0]
+	}
+	return nil
+}
+
 // sentence is what moderators decided about somebody, for a time.
 type sentence struct {
-	Key    string       `json:"nick"`          // folded
+	Nick   string       `json:"nick"`          // as it was; of an older program, in capitals
 	Addr   netip.Prefix `json:"addr,omitzero"` // not valid when it would meet others as well
 	Until  time.Time    `json:"until"`
 	Reason string       `json:"reason,omitempty"`
+	look   nick.Look    // of Nick
 }
 
 // refuse tells somebody who is banned why, and until when.
@@ -311,15 +322,24 @@ func (ss *sentences) add(s sentence, now time.Time) {
 	ss.drop(now)
 	if len(*ss) >= MaxSentences {
 		first := slices.MinFunc(*ss, func(a, b sentence) int { return a.Until.Compare(b.Until) })
-		ss.lift(first.Key, first.Addr)
+		ss.lift(first.look, first.Addr)
 	}
 	*ss = append(*ss, s)
 }
 
-// lift ends what was decided about a nick, or about somebody's address.
-func (ss *sentences) lift(key string, addr netip.Prefix) {
+// known are sentences that were read from what is kept.
+func (ss sentences) known() sentences {
+	for i := range ss {
+		ss[i].look = nick.LookOf(ss[i].Nick)
+	}
+	return ss
+}
+
+// lift ends what was decided about a nick, by its look, or about somebody's
+// address.
+func (ss *sentences) lift(look nick.Look, addr netip.Prefix) {
 	*ss = slices.DeleteFunc(*ss, func(s sentence) bool {
-		return s.Key == key || s.Addr.IsValid() && s.Addr == addr
+		return s.look.Same(look) || s.Addr.IsValid() && s.Addr == addr
 	})
 }
 
@@ -329,10 +349,10 @@ func (ss *sentences) drop(now time.Time) {
 }
 
 // find returns the sentence that meets a nick or an address.
-func (ss *sentences) find(key string, ip netip.Addr, now time.Time) (sentence, bool) {
+func (ss *sentences) find(look nick.Look, ip netip.Addr, now time.Time) (sentence, bool) {
 	ss.drop(now)
 	for _, s := range *ss {
-		if s.Key == key || s.Addr.IsValid() && s.Addr.Contains(ip.Unmap().WithZone("")) {
+		if s.look.Same(look) || s.Addr.IsValid() && s.Addr.Contains(ip.Unmap().WithZone("")) {
 			return s, true
 		}
 	}
@@ -340,9 +360,9 @@ func (ss *sentences) find(key string, ip netip.Addr, now time.Time) (sentence, b
 }
 
 // findNick reports whether a sentence meets the nick itself.
-func (ss *sentences) findNick(key string, now time.Time) bool {
-	s, ok := ss.find(key, netip.Addr{}, now)
-	return ok && s.Key == key
+func (ss *sentences) findNick(look nick.Look, now time.Time) bool {
+	_, ok := ss.find(look, netip.Addr{}, now)
+	return ok
 }
 
 // personal returns the addresses that are most likely one person's. Those of

@@ -124,6 +124,8 @@ func TestBan(t *testing.T) {
 		{"the nick from elsewhere", "203.0.113.5", "Bob", "203.0.113.9", true},
 		{"another nick from the address", "203.0.113.5", "carl", "203.0.113.5", true},
 		{"somebody else", "203.0.113.5", "carl", "203.0.113.9", false},
+		{"a look-alike from elsewhere", "203.0.113.5", "b\u043eb", "203.0.113.9", true},
+		{"another look-alike", "203.0.113.5", "B0B", "203.0.113.9", true},
 		{"the same /64", "2001:db8::1", "carl", "2001:db8::2", true},
 		{"this machine's address", "127.0.0.1", "carl", "127.0.0.1", false},
 		{"this machine's address, in IPv6", "::1", "carl", "::1", false},

@@ -1,20 +1,18 @@
 package room
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
 )
 
 // MaxNick is the length of a nick, in code points.
-const MaxNick = 32
+const MaxNick = nick.Max
 
 // Values of a user's role.
 const (
@@ -66,17 +64,18 @@ func (r *Room) enter(client *server.Client, p *person) {
 
 // join lets somebody with a nick in, if the room and the moderators allow it.
 func (r *Room) join(client *server.Client, n newcomer) error {
-	now, key := time.Now(), fold(n.nick)
-	ghost := r.nicks[key]
-	if !n.mark.isOf(ghost) {
-		ghost = nil
+	now, look := time.Now(), nick.LookOf(n.nick)
+	others, ghost := r.alike(look), (*person)(nil)
+	if i := slices.IndexFunc(others, n.mark.isOf); i >= 0 {
+		ghost = others[i]
+		others = slices.Delete(others, i, i+1)
 	}
 	if n.role != roleModerator && ghost == nil {
-		if err := r.refusal(n, client, now); err != nil {
+		if err := r.refusal(n, look, client, now); err != nil {
 			return err
 		}
 	}
-	if r.nicks[key] != ghost {
+	if len(others) > 0 {
 		return reject("Nickname is already in use.", 0)
 	}
 	p := &person{nick: n.nick, role: n.role, mark: n.mark}
@@ -86,10 +85,10 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 		r.lastUser++
 		p.id = "u" + strconv.Itoa(r.lastUser)
 	}
-	if s, ok := r.mutes.find(key, client.IP(), now); ok {
+	if s, ok := r.mutes.find(look, client.IP(), now); ok {
 		p.mutedUntil = s.Until
 	}
-	r.nicks[key] = p
+	r.seat(p, look)
 	r.hasReturned(p.mark)
 	r.enter(client, p)
 	r.users.Set(p.id, p.slot())
@@ -112,7 +111,7 @@ func (r *Room) leave(p *person) {
 	p.client.Data = nil
 	r.people = slices.DeleteFunc(r.people, func(q *person) bool { return q == p })
 	if p.nick != "" {
-		delete(r.nicks, fold(p.nick))
+		r.unseat(p)
 		r.users.Remove(p.id)
 	}
 	if len(p.publishing) > 0 {
@@ -128,23 +127,27 @@ func (r *Room) rename(from *server.Client, args amf.Args) (amf.Value, error) {
 	if p == nil || p.nick == "" {
 		return nil, fail("Not allowed. Join with a nick first.", 0)
 	}
-	nick, wrong := parseNick(args.At(0))
+	name, wrong := parseNick(args.At(0))
 	if wrong != "" {
 		return nil, fail(wrong, 0)
 	}
-	now, key := time.Now(), fold(nick)
-	if other := r.nicks[key]; other != nil && other != p {
+	now, look := time.Now(), nick.LookOf(name)
+	others := slices.DeleteFunc(r.alike(look), func(other *person) bool { return other == p })
+	switch free := p.role == roleModerator; {
+	case !free && r.cfg.Reserved.Has(name) && !look.Same(nick.LookOf(p.nick)):
+		return nil, fail("Nickname is reserved.", 0)
+	case len(others) > 0:
 		return nil, fail("Nickname is already in use.", 0)
-	}
-	if r.bans.findNick(key, now) && p.role != roleModerator {
+	case !free && r.bans.findNick(look, now):
 		return nil, fail("Nickname is banned.", 0)
 	}
 	if wait := p.renames.wait(now); wait > 0 {
 		return nil, fail("You change your nick too fast.", wait)
 	}
 	p.renames.take(now)
-	delete(r.nicks, fold(p.nick))
-	p.nick, r.nicks[key] = nick, p
+	r.unseat(p)
+	p.nick = name
+	r.seat(p, look)
 	r.users.Set(p.id, p.slot())
 	return p.value(), nil
 }
@@ -182,46 +185,38 @@ func (p *person) via() string {
 }
 
 // parseNick returns v as a nick, or what is wrong with it.
-func parseNick(v amf.Value) (nick, wrong string) {
-	nick, ok := amf.AsString(v)
+func parseNick(v amf.Value) (name, wrong string) {
+	name, ok := amf.AsString(v)
 	if !ok {
 		return "", "Nickname must be a string."
 	}
-	nick = strings.TrimSpace(nick)
-	switch n := utf8.RuneCountInString(nick); {
-	case n > MaxNick:
-		return "", fmt.Sprintf("Nickname is longer than %d characters.", MaxNick)
-	case strings.ContainsFunc(nick, hidden) || !utf8.ValidString(nick):
-		return "", "Nickname has control or invisible characters."
-	case fold(nick) == "":
-		return "", "Nickname is empty."
+	return nick.Parse(name)
+}
+
+// alike returns the users who could be taken for somebody of that look: those
+// who have the nick itself first.
+func (r *Room) alike(look nick.Look) (those []*person) {
+	for _, reading := range look {
+		if p := r.nicks[reading]; p != nil && !slices.Contains(those, p) {
+			those = append(those, p)
+		}
 	}
-	return nick, ""
+	return those
 }
 
-// hidden reports whether r does something to the text around it instead of
-// being seen: control characters, line ends, marks that turn the direction of
-// writing, and characters without width. The two joiners are left: scripts and
-// emoji are written with them.
-func hidden(r rune) bool {
-	return !joiner(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cs, unicode.Co)
+// seat puts p, whose nick looks so, into the table of nicks. Nobody else there
+// looks like it.
+func (r *Room) seat(p *person, look nick.Look) {
+	r.seated++
+	for _, reading := range look {
+		r.nicks[reading] = p
+	}
 }
 
-func joiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
-
-// fold returns what has to be unique of a nick: it has no upper and lower case
-// (by Unicode's simple folding, as in strings.EqualFold), no joiners, and one
-// space where there are several. Accents count, and how they are composed.
-func fold(nick string) string {
-	folded := strings.Map(func(r rune) rune {
-		if joiner(r) {
-			return -1
-		}
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, nick)
-	return strings.Join(strings.Fields(folded), " ")
+// unseat takes p out again.
+func (r *Room) unseat(p *person) {
+	r.seated--
+	for _, reading := range nick.LookOf(p.nick) {
+		delete(r.nicks, reading)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"foyer/room"
+	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -46,7 +47,15 @@ func TestAdmission(t *testing.T) {
 		{"no UTF-8", "", []amf.Value{str("b\xff")}, "Nickname has control or invisible characters.", ""},
 		{"taken", "", []amf.Value{str("ann")}, "Nickname is already in use.", ""},
 		{"taken in another case", "", []amf.Value{str("ANN")}, "Nickname is already in use.", ""},
-		{"taken, with a joiner", "", []amf.Value{str("an\u200dn")}, "Nickname is already in use.", ""},
+		{"a joiner where none is written", "", []amf.Value{str("an\u200dn")}, "Nickname has control or invisible characters.", ""},
+		{"a blank that is a letter", "", []amf.Value{str("ann\u3164")}, "Nickname has control or invisible characters.", ""},
+		{"a blank alone", "", []amf.Value{str("\u2800")}, "Nickname is empty.", ""},
+		{"three marks on a letter", "", []amf.Value{str("q\u0301\u0302\u0303")}, "Nickname has too many marks on one letter.", ""},
+		{"taken, in Cyrillic", "", []amf.Value{str("\u0430nn")}, "Nickname is already in use.", ""},
+		{"taken, in full width", "", []amf.Value{str("\uff21nn")}, "Nickname is already in use.", ""},
+		{"another, in Cyrillic", "", []amf.Value{str("\u0410\u043d\u043d\u0430")}, "", "{id:u2 nick:\u0410\u043d\u043d\u0430 role:user via:rtmp}"},
+		{"several blanks", "", []amf.Value{str("bob \u2003 bee")}, "", "{id:u2 nick:bob bee role:user via:rtmp}"},
+		{"composed", "", []amf.Value{str("Rene\u0301")}, "", "{id:u2 nick:Ren\u00e9 role:user via:rtmp}"},
 		{"a room name with a space", "room/my room", []amf.Value{str("bob")}, "Room name is not valid.", ""},
 		{"a deeper path", "room/a/b", []amf.Value{str("bob")}, "Room name is not valid.", ""},
 		{"a room name of 65 bytes", "room/" + strings.Repeat("x", 65), nil, "Room name is not valid.", ""},
@@ -77,8 +86,8 @@ func TestVia(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, config())
 		ann := join(t, h, "ann")
-		for protocol, nick := range map[string]string{"rtmps": "a", "ws": "b", "wss": "c"} {
-			if _, err := connectAs(t, h, server.Request{Protocol: protocol, Args: amf.Args{amf.String(nick)}}); err != nil {
+		for protocol, name := range map[string]string{"rtmps": "a", "ws": "b", "wss": "c"} {
+			if _, err := connectAs(t, h, server.Request{Protocol: protocol, Args: amf.Args{amf.String(name)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -195,11 +204,68 @@ func TestRename(t *testing.T) {
 		}
 		bob.must("nick", amf.String("robert"))
 		join(t, h, "bob") // is free again
-		for _, nick := range []string{"a", "b", "c"} {
-			bob.must("nick", amf.String(nick))
+		for _, name := range []string{"a", "b", "c"} {
+			bob.must("nick", amf.String(name))
 		}
 		if _, wait := application(bob.refused("nick", amf.String("d"))); wait != 1000 {
 			t.Errorf("renaming all the time: wait %v ms", wait)
+		}
+	})
+}
+
+func TestLookAlikes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, config())
+		kari := join(t, h, "kari")
+		join(t, h, "karl")
+		for _, name := range []string{"KarI", "KARl", "k\u0430ri", "K\u0391RI"} {
+			if _, err := connect(t, h, amf.String(name)); err == nil {
+				t.Errorf("%+q came in", name)
+			}
+		}
+		if got := kari.refused("nick", amf.String("k\u0430rl")).Description; got != "Nickname is already in use." {
+			t.Errorf("a look-alike: got %q", got)
+		}
+		// One's own may look otherwise, and what it looked like is free then.
+		for _, name := range []string{"Kari", "k\u0430ri", "\uff2bari", "bea"} {
+			kari.must("nick", amf.String(name))
+		}
+		join(t, h, "kari")
+		kari.client.Leave(rtmp.ErrClosed)
+		join(t, h, "BEA")
+		moderate(t, h).must("kick", amf.String("B\u0415A")) // a moderator may type it as he sees it
+	})
+}
+
+func TestReservedNicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config()
+		cfg.Reserved = new(nick.Reserved)
+		cfg.Reserved.Set([]string{"admin", "mod"})
+		h := newHost(t, cfg)
+		mod, ann := moderate(t, h), join(t, h, "ann")
+		for _, name := range []string{"admin", "ADMlN", "\u0430dmin", "adm\u0131n", "\u00e1dmin", "mod", "m0d", "rnod"} {
+			_, err := connect(t, h, amf.String(name))
+			if got, _ := application(err); got != "Nickname is reserved." {
+				t.Errorf("%+q: %v", name, err)
+			}
+			if got := ann.refused("nick", amf.String(name)).Description; got != "Nickname is reserved." {
+				t.Errorf("taking %+q: got %q", name, got)
+			}
+		}
+		mod.must("nick", amf.String("admin"))
+		p, err := connect(t, h, amf.String("mod"), amf.Null{}, amf.String(resume))
+		if err == nil {
+			t.Error("mod came in without the token")
+		}
+		cfg.Reserved.Set(nil) // while it runs
+		if p, err = connect(t, h, amf.String("mod"), amf.Null{}, amf.String(resume)); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Reserved.Set([]string{"mod"})
+		p.must("nick", amf.String("MOD")) // one's own
+		if _, err = connect(t, h, amf.String("mod"), amf.Null{}, amf.String(resume)); err != nil {
+			t.Errorf("who has it comes back: %v", err)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foyer/lobby"
+	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -35,6 +36,7 @@ type Config struct {
 	Takeover   bool                     // a newer publisher of a stream takes over from the older one
 	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
 	MaxUsers   int                      // default DefaultMaxUsers
+	Reserved   *nick.Reserved           // nicks for moderators only; nil: there are none
 	Recorder   Recorder                 // nil: moderators cannot have anything recorded
 	StaleAfter time.Duration            // when Lobby calls a silent room stale; 0: not known
 
@@ -64,7 +66,8 @@ type Room struct {
 	link    link // how that connection is doing
 
 	people   []*person          // everybody who is in, in order of arrival
-	nicks    map[string]*person // those who have a nick, by fold(nick)
+	nicks    map[string]*person // those who have a nick, by each reading of its look
+	seated   int                // how many those are
 	lastUser int
 
 	kept      Kept
@@ -163,11 +166,11 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 		r.enter(client, &person{})
 		return nil
 	}
-	nick, wrong := parseNick(args.At(0))
+	name, wrong := parseNick(args.At(0))
 	if wrong != "" {
 		return reject(wrong, 0)
 	}
-	n := newcomer{nick: nick, role: roleUser, mark: markOf(args.At(2))}
+	n := newcomer{nick: name, role: roleUser, mark: markOf(args.At(2))}
 	if credential := args.At(1); !none(credential) && credential != amf.String("") {
 		return r.moderatorComes(client, n, credential)
 	}

@@ -6,7 +6,10 @@
 const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
 
 /** The same name, in the eyes of the room. @param {string} a @param {string} b */
-export const sameNick = (a, b) => a.trim().toLowerCase() === b.trim().toLowerCase();
+export const sameNick = (a, b) => plain(a) === plain(b);
+
+/** A nick as the room shows it, but small. @param {string} nick */
+const plain = (nick) => nick.normalize("NFC").trim().replace(/\p{Zs}+/gu, " ").toLowerCase();
 
 export class People {
   /** @type {(person: Person) => void} */

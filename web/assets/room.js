@@ -138,9 +138,9 @@ async function join(nick, credential) {
 /** @param {string} nick @returns {Promise<string>} what is wrong */
 async function rename(nick) {
   try {
-    await link.request("nick", nick);
-    become(nick, me.credential);
-    link.remember(...identity(nick, me.credential));
+    const shown = (await link.request("nick", nick)).nick;
+    become(shown, me.credential);
+    link.remember(...identity(shown, me.credential));
     return "";
   } catch (err) {
     return explain(err);

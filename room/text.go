@@ -1,0 +1,67 @@
+package room
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"foyer/room/nick"
+	"foyer/server/amf"
+)
+
+// MaxText is the length of a message, in code points.
+const MaxText = 500
+
+// parseText returns v as a message, or what is wrong with it. Line ends and
+// tabs stay; other control characters, marks that would turn the direction of
+// what stands around the message, and those that pile up on one letter over the
+// messages of others, are left out. A message in which there is nothing to see
+// is none.
+func parseText(v amf.Value) (text, wrong string) {
+	text, ok := amf.AsString(v)
+	if !ok {
+		return "", "A message must be a string."
+	}
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n")
+	text = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) && r != '\u200e' && r != '\u200f' && r != '\u061c' {
+			return -1
+		}
+		return r
+	}, text))
+	switch n := utf8.RuneCountInString(text); {
+	case n == 0:
+		return "", "The message is empty."
+	case n > MaxText:
+		return "", fmt.Sprintf("The message is longer than %d characters: it has %d.", MaxText, n)
+	}
+	return text, ""
+}
+
+// line returns v as one line of at most max code points, "" when it is none.
+func line(v amf.Value, max int) string {
+	s, _ := amf.AsString(v)
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case hidden(r), r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) > max {
+		s = strings.TrimSpace(string([]rune(s)[:max]))
+	}
+	return s
+}
+
+// hidden reports whether r does something to the text around it instead of
+// being seen: control characters, line ends, marks that turn the direction of
+// writing, and characters without width. The two joiners are left: scripts and
+// emoji are written with them.
+func hidden(r rune) bool {
+	return !nick.Joiner(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cs, unicode.Co)
+}
