@@ -24,14 +24,14 @@ func parseText(v amf.Value) (text, wrong string) {
 		return "", "A message must be a string."
 	}
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n")
-	text = strings.TrimSpace(strings.Map(func(r rune) rune {
+	text = strings.TrimSpace(nick.Marks(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) && r != '\u200e' && r != '\u200f' && r != '\u061c' {
 			return -1
 		}
 		return r
-	}, text))
+	}, text)))
 	switch n := utf8.RuneCountInString(text); {
-	case n == 0:
+	case nick.Blank(text):
 		return "", "The message is empty."
 	case n > MaxText:
 		return "", fmt.Sprintf("The message is longer than %d characters: it has %d.", MaxText, n)
@@ -51,7 +51,9 @@ func line(v amf.Value, max int) string {
 		}
 		return r
 	}, s)
-	s = strings.Join(strings.Fields(s), " ")
+	if s = nick.Marks(strings.Join(strings.Fields(s), " ")); nick.Blank(s) {
+		return ""
+	}
 	if utf8.RuneCountInString(s) > max {
 		s = strings.TrimSpace(string([]rune(s)[:max]))
 	}

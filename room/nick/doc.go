@@ -7,5 +7,5 @@
 // the same when their looks have something in common. [Reserved] is a list of
 // names that are nobody's, by their look too.
 //
-// [Invisible] and [Marks] are for texts of every kind.
+// [Invisible], [Blank] and [Marks] are for texts of every kind.
 package nick

@@ -32,6 +32,12 @@ func Invisible(r rune) bool {
 		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, blanks)
 }
 
+// Blank reports whether a text has nothing to see: only what is invisible, and
+// marks that are on nothing.
+func Blank(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return !Invisible(r) && !unicode.Is(unicode.M, r) })
+}
+
 // mark reports whether r is drawn onto the letter before it.
 func mark(r rune) bool { return r >= 0x300 && unicode.In(r, unicode.Mn, unicode.Me) }
 
