@@ -17,7 +17,7 @@ var mayImport = map[string][]string{
 	"foyer": {"foyer/...", "github.com/alecthomas/kong", "github.com/goccy/go-yaml/...", "golang.org/x/sync/errgroup", "golang.org/x/term",
 		"charm.land/...", "github.com/charmbracelet/x/ansi"},
 	"foyer/server/amf":           {},
-	"foyer/server/rtmp":          {"foyer/server/amf"},
+	"foyer/server/rtmp":          {"foyer/server/amf", "foyer/server/guard"},
 	"foyer/server/rtmp/rtmptest": {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/sharedobject":  {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/relay":         {"foyer/server/amf", "foyer/server/rtmp"},

@@ -56,7 +56,8 @@ type Host struct {
 	Opens func(ctx context.Context, instance string, r *Request) bool
 
 	calls    atomic.Uint64
-	lax      guard.Guard // the Guard of a host without one
+	wire     atomic.Pointer[rtmp.Config] // see wireConfig
+	lax      guard.Guard                 // the Guard of a host without one
 	sessions sessions
 	fan      fanout
 
@@ -269,6 +270,7 @@ func (h *Host) disconnected(c *Client, reason error) {
 	}
 	c.in.log.Log(context.Background(), level, "client disconnected", "client", c.ID(),
 		"remote", c.req.Addr, "dur", time.Since(c.since), "err", reason)
+	h.limited(c.req.Addr.Addr(), reason)
 }
 
 // misbehaved reports whether a connection ended by its peer's fault.

@@ -95,7 +95,7 @@ func awaitAddr(ctx context.Context, nc net.Conn) {
 
 // greet does the handshake and reads connect, within Config.HandshakeTimeout.
 func (h *Host) greet(ctx context.Context, nc net.Conn) (*rtmp.Conn, *rtmp.ConnectRequest, error) {
-	conn, err := rtmp.NewServerConn(ctx, nc, &h.Config)
+	conn, err := rtmp.NewServerConn(ctx, nc, h.wireConfig())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,6 +112,7 @@ func (h *Host) greetingFailed(remote net.Addr, err error) {
 		return
 	}
 	h.log().Warn("connection refused", "remote", remote.String(), "err", err)
+	h.limited(guard.AddrPort(remote).Addr(), err)
 }
 
 // request is what an RTMP peer said, as any other peer would say it.

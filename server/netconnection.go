@@ -152,7 +152,7 @@ func (l *link) run(uri string, args []amf.Value) {
 	defer l.cancel()
 	in := l.nc.in
 	r := &rtmp.ConnectRequest{FlashVer: agent, SWFURL: in.ref, Args: args}
-	s, info, err := rtmp.Dial(l.ctx, uri, r, rtmp.DialOptions{Config: &in.host.Config, Handler: l, Dial: l.dial})
+	s, info, err := rtmp.Dial(l.ctx, uri, r, rtmp.DialOptions{Config: in.host.wireConfig(), Handler: l, Dial: l.dial})
 	if err != nil {
 		in.Post(func() { l.failed(err) })
 		return

@@ -156,7 +156,7 @@ func (p *pull) run(ctx context.Context) {
 // follow is one connection of the pull.
 func (p *pull) follow(ctx context.Context) error {
 	h := p.t.in.host
-	s, err := p.t.dialOwner(ctx, "pull", nil, p.t.uri(), rtmp.ConnectRequest{FlashVer: agent}, rtmp.DialOptions{Config: &h.Config})
+	s, err := p.t.dialOwner(ctx, "pull", nil, p.t.uri(), rtmp.ConnectRequest{FlashVer: agent}, rtmp.DialOptions{Config: h.wireConfig()})
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (t *tunnel) OnAppStart(in *Instance) error {
 	if in.host.NodeSecret == "" {
 		return fmt.Errorf("%w: there is no secret among nodes", errUnreachable)
 	}
-	cfg := in.host.Config
+	cfg := *in.host.wireConfig()
 	cfg.PingInterval, cfg.PingTimeout = controlPing, controlTimeout
 	ctx, cancel := context.WithTimeout(in.starting, controlDial)
 	defer cancel()

@@ -55,7 +55,7 @@ func (u *upstream) run(ctx context.Context, args amf.Args) {
 	if q := u.c.Query(); q != "" {
 		uri += "?" + q
 	}
-	cfg := in.host.Config
+	cfg := *in.host.wireConfig()
 	cfg.HandshakeTimeout = in.host.admitTimeout() + controlTimeout // the owner may leave the client pending
 	s, err := u.t.dialOwner(ctx, "client", r, uri, request, rtmp.DialOptions{Config: &cfg, Handler: u})
 	if err != nil {

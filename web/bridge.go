@@ -84,7 +84,7 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 	if err != nil {
 		return // answered by the upgrader, or gone
 	}
-	s := newSocket(conn, &b.sent)
+	s := newSocket(conn, &b.sent, b.host.Partial())
 	req := socketRequest(r)
 	if !b.start(s, func() { b.live(s, req, run) }) {
 		s.Close(errShutdown)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -49,6 +51,7 @@ type socket struct {
 	conn   *websocket.Conn
 	net    net.Conn
 	sent   *atomic.Uint64 // bytes, of all sockets of the handler
+	in     inbound        // owned by the reader
 	writer sync.WaitGroup // at most one goroutine; the reader waits for it
 
 	// guarded by mu
@@ -64,8 +67,8 @@ type socket struct {
 	nextPing *time.Timer
 }
 
-func newSocket(conn *websocket.Conn, sent *atomic.Uint64) *socket {
-	s := &socket{conn: conn, net: conn.NetConn(), sent: sent}
+func newSocket(conn *websocket.Conn, sent *atomic.Uint64, partial *guard.Budget) *socket {
+	s := &socket{conn: conn, net: conn.NetConn(), sent: sent, in: inbound{budget: partial}}
 	conn.SetReadLimit(MaxFrame)
 	conn.SetPingHandler(func(data string) error {
 		s.extend(silenceTimeout)
@@ -112,12 +115,16 @@ func (s *socket) ping() {
 	}
 }
 
-// extend gives the page d to show a sign of life.
+// extend gives the page d to show a sign of life; 0: as long as it has. It is
+// the reader's.
 func (s *socket) extend(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closing {
-		s.conn.SetReadDeadline(time.Now().Add(d))
+		if d > 0 {
+			s.in.alive = time.Now().Add(d).UnixNano()
+		}
+		s.conn.SetReadDeadline(s.in.deadline())
 	}
 }
 
@@ -299,6 +306,10 @@ func closeCode(reason error) (code int, text string) {
 		return websocket.CloseInvalidFramePayloadData, "malformed frame"
 	case errors.Is(reason, rtmp.ErrSilent):
 		return websocket.ClosePolicyViolation, "no sign of life"
+	case errors.Is(reason, rtmp.ErrStalled):
+		return websocket.ClosePolicyViolation, "a frame does not go on"
+	case errors.Is(reason, guard.ErrBudget):
+		return websocket.CloseTryAgainLater, "too much waits for the rest of frames"
 	}
 	return websocket.CloseInternalServerErr, ""
 }
@@ -352,7 +363,11 @@ func (s *socket) ended() (bool, error) {
 // close handshake and drops what comes before it.
 func (s *socket) read() ([]byte, error) {
 	for {
-		kind, text, err := s.conn.ReadMessage()
+		kind, r, err := s.conn.NextReader()
+		var text []byte
+		if err == nil {
+			text, err = s.readFrame(r)
+		}
 		closing, _ := s.ended()
 		switch {
 		case err != nil:
@@ -371,13 +386,15 @@ func (s *socket) read() ([]byte, error) {
 func (s *socket) readFailed(err error) {
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
+	case errors.Is(err, rtmp.ErrStalled), errors.Is(err, guard.ErrBudget):
+		s.Close(&rtmp.ProtocolError{Err: err})
 	case isNet && timeout.Timeout():
 		s.Close(rtmp.ErrSilent)
 	case isNet, peerLeft(err):
 		s.end(rtmp.ErrClosed)
 	default: // the page broke RFC 6455, and gorilla has sent the close frame
 		if errors.Is(err, websocket.ErrReadLimit) {
-			err = errTooLarge
+			err = fmt.Errorf("%w: %w", rtmp.ErrMessageSize, errTooLarge)
 		}
 		s.end(&rtmp.ProtocolError{Err: err})
 		s.linger()

@@ -129,6 +129,58 @@ func TestBytePerMinute(t *testing.T) {
 	})
 }
 
+// TestFrameStalls: a frame that has begun makes progress, whatever else is a
+// sign of life.
+func TestFrameStalls(t *testing.T) {
+	text := []byte{0x01, 0xFE, 0x13, 0x88, 1, 2, 3, 4} // 5,000 bytes follow, and then another fragment
+	pong := []byte{0x8A, 0x80, 1, 2, 3, 4}
+	for name, c := range map[string]struct {
+		write func(conn net.Conn) // until that fails
+		after time.Duration
+	}{
+		"after a part": {func(conn net.Conn) { conn.Write(append(text, make([]byte, 4000)...)) }, rtmp.MaxStall},
+		"a byte a second of a long one": {func(conn net.Conn) {
+			conn.Write(append(text, make([]byte, 4000)...))
+			for range 900 {
+				time.Sleep(time.Second)
+				if _, err := conn.Write([]byte{0}); err != nil {
+					return
+				}
+			}
+		}, rtmp.MaxStall},
+		"between fragments, with pongs": {func(conn net.Conn) {
+			conn.Write(append(text, make([]byte, 5000)...))
+			for {
+				time.Sleep(time.Second)
+				if _, err := conn.Write(pong); err != nil {
+					return
+				}
+			}
+		}, rtmp.MaxStall},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, th *theatre, p *page) {
+				p.join()
+				start := time.Now()
+				stop := make(chan struct{})
+				defer func() { <-stop }()
+				go func() {
+					defer close(stop)
+					c.write(p.conn.NetConn())
+				}()
+				p.conn.SetPingHandler(func(string) error { return nil })
+				p.wantClose(1008, "a frame does not go on")
+				since(t, start, c.after)
+				th.wantLeft(t, rtmp.ErrStalled)
+				if got := th.host.Partial().Used(); got != 0 {
+					t.Errorf("%d bytes are still held", got)
+				}
+				p.conn.Close()
+			})
+		})
+	}
+}
+
 // TestAlive: a page that only answers pings stays.
 func TestAlive(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {

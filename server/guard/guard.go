@@ -17,6 +17,7 @@ type Guard struct {
 	failures  failures
 	addresses addresses
 	sockets   atomic.Int64 // of Listen that are open
+	partial   Budget
 
 	mu      sync.Mutex           // guards what follows; a leaf
 	refused map[string]uint64    // by limit

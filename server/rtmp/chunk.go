@@ -17,15 +17,18 @@ const initialChunkSize = 128
 // I/O: next is fed bytes, in pieces of any size. Memory is taken as bytes
 // arrive: a message that only claims to be long costs nothing.
 type chunkReader struct {
-	size     int           // the peer's chunk size
-	accepted bool          // connect was accepted: the larger limits hold
-	streams  []chunkStream // in order of appearance
-	cur      int           // index of the one that the chunk being read belongs to
-	evict    int           // index of the last one that had to give way
-	inChunk  bool          // its header has been read
-	left     int           // bytes of its payload still to come
-	taken    int           // capacity of all unfinished payloads
-	offset   uint64        // bytes read so far
+	size    int           // the peer's chunk size
+	streams []chunkStream // in order of appearance
+	cur     int           // index of the one that the chunk being read belongs to
+	evict   int           // index of the last one that had to give way
+	inChunk bool          // its header has been read
+	left    int           // bytes of its payload still to come
+	taken   int           // capacity of all unfinished payloads
+	offset  uint64        // bytes read so far
+
+	trust     trust // which limits hold
+	begun     uint8 // how many messages are unfinished, at most MaxChunkStreams
+	published int8  // of the peer's message streams, at most MaxStreams
 }
 
 // chunkStream is what later headers of the same chunk stream leave out.
@@ -33,8 +36,10 @@ type chunkStream struct {
 	id        uint32
 	timestamp uint32 // of the message being read, or the last one
 	delta     uint32 // repeated by a type 3 header that begins a message
-	length    int
+	length    uint32
 	streamID  uint32
+	grown     uint32 // of the payload: how long it was when that was progress
+	since     uint32 // and when, in ms of the connection; 0: nobody has looked yet
 	typ       MessageType
 	extended  bool // the last type 0, 1 or 2 header had an extended timestamp
 	begun     bool // a message is being read
@@ -66,7 +71,7 @@ func (r *chunkReader) next(b []byte) (n int, m Message, ok bool, err error) {
 			return n, m, false, nil
 		}
 		r.inChunk = false
-		if st := &r.streams[r.cur]; len(st.payload) == st.length {
+		if st := &r.streams[r.cur]; len(st.payload) == int(st.length) {
 			m = Message{Type: st.typ, StreamID: st.streamID, Timestamp: st.timestamp, Payload: st.payload}
 			r.drop(st)
 			return n, m, true, nil
@@ -79,9 +84,9 @@ func (r *chunkReader) next(b []byte) (n int, m Message, ok bool, err error) {
 func (r *chunkReader) take(p []byte, atHand int) error {
 	st := &r.streams[r.cur]
 	if need := len(st.payload) + len(p); need > cap(st.payload) {
-		size := min(st.length, max(2*cap(st.payload), len(st.payload)+atHand))
-		if r.taken+size-cap(st.payload) > MaxPartial {
-			return r.errorf("unfinished messages exceed %d bytes", MaxPartial)
+		size := min(int(st.length), max(2*cap(st.payload), len(st.payload)+atHand))
+		if most := r.trust.partial(); r.taken+size-cap(st.payload) > most {
+			return r.errorf("%w: unfinished ones exceed %d bytes together", ErrMessageSize, most)
 		}
 		r.taken += size - cap(st.payload)
 		grown := make([]byte, len(st.payload), size)
@@ -95,7 +100,35 @@ func (r *chunkReader) take(p []byte, atHand int) error {
 // drop forgets the payload of st.
 func (r *chunkReader) drop(st *chunkStream) {
 	r.taken -= cap(st.payload)
-	st.payload, st.begun = nil, false
+	if st.begun {
+		r.begun--
+	}
+	st.payload, st.begun, st.since = nil, false, 0
+}
+
+// stalled returns since when, in ms of the connection, the unfinished message
+// has made no progress that has waited longest. It is called when nothing is
+// left to read: now, after the peer was held back for so many ms.
+func (r *chunkReader) stalled(now, held uint32) uint32 {
+	var longest uint32
+	for i := range r.streams {
+		st := &r.streams[i]
+		if !st.begun {
+			continue
+		}
+		if st.since += held; st.since == held || st.grew() {
+			st.since, st.grown = now, uint32(len(st.payload))
+		}
+		longest = max(longest, now-st.since)
+	}
+	return now - longest
+}
+
+// grew reports whether an unfinished message has made progress: a byte is
+// enough for a short one, but no memory is held for long by a drip.
+func (st *chunkStream) grew() bool {
+	n := uint32(len(st.payload))
+	return n > st.grown && n-st.grown >= st.grown/minProgress
 }
 
 // abort drops the unfinished message of a chunk stream (RTMP 1.0 §5.4.2).
@@ -150,7 +183,7 @@ func (r *chunkReader) header(h []byte) (int, error) {
 	st := &r.streams[r.cur]
 	st.extended, st.delta = extended, time
 	if format <= 1 {
-		st.length, st.typ = int(uint24(fields[3:])), MessageType(fields[6])
+		st.length, st.typ = uint24(fields[3:]), MessageType(fields[6])
 	}
 	if format == 0 {
 		st.streamID = binary.LittleEndian.Uint32(fields[7:])
@@ -232,11 +265,12 @@ func repeated(h []byte, st *chunkStream) (n int, ok bool) {
 // type 0 header that is repeated by a type 3 header comes that header's
 // timestamp later: RTMP 1.0 §5.3.1.2.4 says so, and ffmpeg sends it.
 func (r *chunkReader) begin(st *chunkStream) error {
-	if max := st.typ.limit(r.accepted); st.length > max {
-		return r.errorf("%v message of %d bytes exceeds %d", st.typ, st.length, max)
+	if most := st.typ.limit(r.trust); int(st.length) > most {
+		return r.errorf("%w: %v message of %d bytes exceeds %d", ErrMessageSize, st.typ, st.length, most)
 	}
 	st.timestamp += st.delta
 	st.begun = true
+	r.begun++
 	r.chunk(st)
 	return nil
 }
@@ -244,7 +278,7 @@ func (r *chunkReader) begin(st *chunkStream) error {
 // chunk starts a chunk of st.
 func (r *chunkReader) chunk(st *chunkStream) {
 	r.inChunk = true
-	r.left = min(r.size, st.length-len(st.payload))
+	r.left = min(r.size, int(st.length)-len(st.payload))
 }
 
 // find returns the index of a chunk stream, or -1.

@@ -87,7 +87,7 @@ func TestChunkReader(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b := bytesOf(t, test.bytes)
 			for _, step := range []int{len(b), 1, 2, 3, 5} {
-				r := rtmp.NewChunkReader(4, true)
+				r := rtmp.NewChunkReader(4, rtmp.Publisher)
 				got, err := feed(r, b, func() int { return step })
 				if err != nil {
 					t.Fatalf("step %d: %v", step, err)
@@ -128,7 +128,7 @@ func TestChunkErrors(t *testing.T) {
 		{"chunk size with the high bit", "02 000000 000004 01 00000000 80000000", "byte 16: chunk size 0x80000000"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := rtmp.NewChunkReader(4, true).Feed(bytesOf(t, test.bytes))
+			_, err := rtmp.NewChunkReader(4, rtmp.Publisher).Feed(bytesOf(t, test.bytes))
 			wantProtocolError(t, err, test.want)
 		})
 	}
@@ -142,7 +142,7 @@ func wantProtocolError(t *testing.T, err error, want string) {
 }
 
 func TestChunkSizeGreaterThanAnyMessage(t *testing.T) {
-	r := rtmp.NewChunkReader(128, true)
+	r := rtmp.NewChunkReader(128, rtmp.Publisher)
 	ms, err := r.Feed(bytesOf(t, "02 000000 000004 01 00000000 7fffffff 04 000010 000003 08 01000000 616263"))
 	if err != nil || len(ms) != 2 {
 		t.Errorf("%d messages, %v", len(ms), err)
@@ -160,38 +160,38 @@ func header(csid int, typ rtmp.MessageType, n int) []byte {
 
 func TestMessageLimits(t *testing.T) {
 	for _, test := range []struct {
-		typ      rtmp.MessageType
-		accepted bool
-		max      int
+		typ rtmp.MessageType
+		max [3]int // of a stranger, a spectator, a publisher
 	}{
-		{rtmp.TypeCommandAMF0, false, rtmp.MaxMessageBeforeConnect},
-		{rtmp.TypeVideo, false, rtmp.MaxMessageBeforeConnect},
-		{rtmp.TypeUserControl, false, rtmp.MaxControl},
-		{rtmp.TypeSetChunkSize, true, rtmp.MaxControl},
-		{rtmp.TypeVideo, true, rtmp.MaxMessage},
-		{rtmp.TypeAudio, true, rtmp.MaxMessage},
-		{rtmp.TypeDataAMF0, true, rtmp.MaxMessage},
-		{rtmp.TypeAggregate, true, rtmp.MaxMessage},
-		{rtmp.TypeCommandAMF0, true, rtmp.MaxCommand},
-		{rtmp.TypeCommandAMF3, true, rtmp.MaxCommand},
-		{rtmp.TypeSharedObjectAMF0, true, rtmp.MaxCommand},
-		{rtmp.TypeSharedObjectAMF3, true, rtmp.MaxCommand},
-		{99, true, rtmp.MaxCommand},
+		{rtmp.TypeUserControl, [3]int{rtmp.MaxControl, rtmp.MaxControl, rtmp.MaxControl}},
+		{rtmp.TypeSetChunkSize, [3]int{rtmp.MaxControl, rtmp.MaxControl, rtmp.MaxControl}},
+		{rtmp.TypeVideo, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxMessageOfSpectator, rtmp.MaxMessage}},
+		{rtmp.TypeAudio, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxMessageOfSpectator, rtmp.MaxMessage}},
+		{rtmp.TypeDataAMF0, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxMessageOfSpectator, rtmp.MaxMessage}},
+		{rtmp.TypeAggregate, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxMessageOfSpectator, rtmp.MaxMessage}},
+		{rtmp.TypeCommandAMF0, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxCommand, rtmp.MaxCommand}},
+		{rtmp.TypeCommandAMF3, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxCommand, rtmp.MaxCommand}},
+		{rtmp.TypeSharedObjectAMF0, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxCommand, rtmp.MaxCommand}},
+		{rtmp.TypeSharedObjectAMF3, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxCommand, rtmp.MaxCommand}},
+		{99, [3]int{rtmp.MaxMessageBeforeConnect, rtmp.MaxCommand, rtmp.MaxCommand}},
 	} {
-		for n := test.max; n <= test.max+1; n++ {
-			_, err := rtmp.NewChunkReader(128, test.accepted).Feed(header(4, test.typ, n))
-			if n == test.max && err != nil {
-				t.Errorf("%v of %d bytes: %v", test.typ, n, err)
+		for i, most := range test.max {
+			of := rtmp.Stranger
+			of += rtmp.Trust(i)
+			if _, err := rtmp.NewChunkReader(128, of).Feed(header(4, test.typ, most)); err != nil {
+				t.Errorf("%v of %d bytes: %v", test.typ, most, err)
 			}
-			if n > test.max {
-				wantProtocolError(t, err, fmt.Sprintf("%v message of %d bytes exceeds %d", test.typ, n, test.max))
+			_, err := rtmp.NewChunkReader(128, of).Feed(header(4, test.typ, most+1))
+			wantProtocolError(t, err, fmt.Sprintf("message too long: %v message of %d bytes exceeds %d", test.typ, most+1, most))
+			if !errors.Is(err, rtmp.ErrMessageSize) {
+				t.Errorf("%v of %d bytes: %v", test.typ, most+1, err)
 			}
 		}
 	}
 }
 
 func TestAbort(t *testing.T) {
-	r := rtmp.NewChunkReader(128, true)
+	r := rtmp.NewChunkReader(128, rtmp.Publisher)
 	r.Feed(append(header(4, rtmp.TypeVideo, 500), make([]byte, 128)...))
 	if r.Taken() == 0 {
 		t.Fatal("nothing to abort")
@@ -209,7 +209,7 @@ func TestAbort(t *testing.T) {
 
 // Every chunk stream there is, opened and left.
 func TestBombChunkStreams(t *testing.T) {
-	r := rtmp.NewChunkReader(1, true)
+	r := rtmp.NewChunkReader(1, rtmp.Publisher)
 	var err error
 	opened := 0
 	for csid := 2; csid <= 65599 && err == nil; csid++ {
@@ -224,7 +224,7 @@ func TestBombChunkStreams(t *testing.T) {
 
 // Chunk streams without an unfinished message give way, the others stay.
 func TestManyChunkStreams(t *testing.T) {
-	r := rtmp.NewChunkReader(1, true)
+	r := rtmp.NewChunkReader(1, rtmp.Publisher)
 	if _, err := r.Feed(append(header(3, rtmp.TypeVideo, 2), 'x')); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestManyChunkStreams(t *testing.T) {
 
 // A length that lies costs what arrived, not what it claims.
 func TestBombLyingLength(t *testing.T) {
-	r := rtmp.NewChunkReader(rtmp.MaxChunkSize, true)
+	r := rtmp.NewChunkReader(rtmp.MaxChunkSize, rtmp.Publisher)
 	if _, err := r.Feed(append(header(4, rtmp.TypeVideo, rtmp.MaxMessage), 'x')); err != nil {
 		t.Fatal(err)
 	}
@@ -253,15 +253,26 @@ func TestBombLyingLength(t *testing.T) {
 
 // Long messages on many chunk streams, none of them finished.
 func TestBombPartialMessages(t *testing.T) {
-	r := rtmp.NewChunkReader(1<<20, true)
-	var err error
-	for csid := 3; csid < 67 && err == nil; csid++ {
-		_, err = r.Feed(append(header(csid, rtmp.TypeVideo, rtmp.MaxMessage), make([]byte, 1<<20)...))
-		if r.Taken() > rtmp.MaxPartial {
-			t.Fatalf("%d bytes taken", r.Taken())
+	for _, test := range []struct {
+		of          rtmp.Trust
+		typ         rtmp.MessageType
+		length, max int
+	}{
+		{rtmp.Publisher, rtmp.TypeVideo, rtmp.MaxMessage, rtmp.MaxPartial},
+		{rtmp.Spectator, rtmp.TypeVideo, rtmp.MaxMessageOfSpectator, rtmp.MaxPartialOfSpectator},
+		{rtmp.Spectator, rtmp.TypeCommandAMF0, rtmp.MaxCommand, rtmp.MaxPartialOfSpectator},
+		{rtmp.Stranger, rtmp.TypeVideo, rtmp.MaxMessageBeforeConnect, rtmp.MaxPartialBeforeConnect},
+	} {
+		r := rtmp.NewChunkReader(test.length/4, test.of)
+		var err error
+		for csid := 3; csid < 67 && err == nil; csid++ {
+			_, err = r.Feed(append(header(csid, test.typ, test.length), make([]byte, test.length/4)...))
+			if r.Taken() > test.max {
+				t.Fatalf("%d bytes taken", r.Taken())
+			}
 		}
+		wantProtocolError(t, err, fmt.Sprintf("message too long: unfinished ones exceed %d bytes together", test.max))
 	}
-	wantProtocolError(t, err, "unfinished messages exceed 8388608 bytes")
 }
 
 func TestPackReadsTheSame(t *testing.T) {
@@ -276,7 +287,7 @@ func TestPackReadsTheSame(t *testing.T) {
 		{Type: rtmp.TypeDataAMF0, Payload: big[:rtmp.ChunkSize+1]},
 		{Type: rtmp.TypeAcknowledgement, Payload: big[:4]},
 	}
-	got, err := rtmp.NewChunkReader(rtmp.ChunkSize, true).Feed(rtmp.Pack(want...))
+	got, err := rtmp.NewChunkReader(rtmp.ChunkSize, rtmp.Publisher).Feed(rtmp.Pack(want...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,9 +312,9 @@ func FuzzChunk(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, size uint16, seed uint64) {
 		chunk := int(size) + 1
-		whole, err := rtmp.NewChunkReader(chunk, true).Feed(b)
+		whole, err := rtmp.NewChunkReader(chunk, rtmp.Publisher).Feed(b)
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		split, err2 := feed(rtmp.NewChunkReader(chunk, true), b, func() int { return rnd.IntN(20) })
+		split, err2 := feed(rtmp.NewChunkReader(chunk, rtmp.Publisher), b, func() int { return rnd.IntN(20) })
 		if d := cmp.Diff(whole, split, sameBytes); d != "" {
 			t.Fatalf("split differently: (-whole +split)\n%s", d)
 		}
@@ -319,7 +330,7 @@ func FuzzChunk(f *testing.F) {
 			packed = rtmp.AppendChunks(packed, &m, chunk)
 			want = append(want, m)
 		}
-		got, err := rtmp.NewChunkReader(chunk, true).Feed(packed)
+		got, err := rtmp.NewChunkReader(chunk, rtmp.Publisher).Feed(packed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +348,7 @@ func BenchmarkChunkReader(b *testing.B) {
 	for range 4 { // as much as a Conn's buffer holds
 		in = rtmp.AppendChunks(in, &m, 4096)
 	}
-	r := rtmp.NewChunkReader(4096, true)
+	r := rtmp.NewChunkReader(4096, rtmp.Publisher)
 	b.SetBytes(benchMessage)
 	b.ReportAllocs()
 	rest := in
@@ -374,7 +385,7 @@ func BenchmarkPack(b *testing.B) {
 func TestNoAllocationPerChunk(t *testing.T) {
 	m := rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Payload: make([]byte, benchMessage)}
 	in := rtmp.AppendChunks(nil, &m, 64)
-	r := rtmp.NewChunkReader(64, true)
+	r := rtmp.NewChunkReader(64, rtmp.Publisher)
 	if n := testing.AllocsPerRun(100, func() { r.Next(in) }); n > 1 {
 		t.Errorf("%v allocations for a message of %d chunks, want 1", n, benchMessage/64)
 	}

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"foyer/server/guard"
 )
 
 // windowSize is the Window Acknowledgement Size and the Peer Bandwidth we
@@ -28,17 +30,19 @@ type Conn struct {
 	// owned by the goroutine that reads
 	in       chunkReader
 	src      source
-	unread   []byte // arrived and not yet looked at; part of src's buffer
-	window   uint32 // acknowledge each time so many bytes have come
+	unread   []byte      // arrived and not yet looked at; part of src's buffer
+	share    guard.Share // of Config.Partial
+	window   uint32      // acknowledge each time so many bytes have come
+	answered bool        // Set Peer Bandwidth was
 	acked    uint64
-	answered bool    // Set Peer Bandwidth was
 	nonces   *Nonces // until connect is there
 
 	// reply sends what reading makes necessary: acknowledgements, ping answers.
 	// It is write until a Session puts its outbox there.
 	reply func(packed []byte) error
 
-	lastRead   atomic.Int64 // since begun, in ns
+	lastRead   atomic.Int64  // since begun, in ns
+	stalled    atomic.Uint32 // since begun, in ms: an unfinished message made progress last, while more is waited for; 0: there is none
 	bytesIn    atomic.Uint64
 	bytesOut   atomic.Uint64
 	messagesIn atomic.Uint64
@@ -125,10 +129,18 @@ func (c *Conn) ReadMessage() (Message, error) {
 
 // fill waits for bytes and counts them.
 func (c *Conn) fill() error {
-	kept := len(c.unread)
+	kept, unfinished := len(c.unread), c.in.begun > 0 || !c.share.Empty()
 	var err error
+	if unfinished {
+		if err := c.holdPartial(); err != nil {
+			return err
+		}
+	}
 	if c.unread, err = c.src.read(c.unread); err != nil {
-		return normalize(err)
+		return c.readFailed(err)
+	}
+	if unfinished {
+		c.stalled.Store(0) // what follows may hold the peer back
 	}
 	total := c.bytesIn.Add(uint64(len(c.unread) - kept))
 	c.lastRead.Store(int64(time.Since(c.begun)))
@@ -136,6 +148,38 @@ func (c *Conn) fill() error {
 		return c.acknowledge(total)
 	}
 	return nil
+}
+
+// holdPartial accounts for the unfinished messages before the wait for more.
+//
+//go:noinline
+func (c *Conn) holdPartial() error {
+	if c.in.begun > 0 {
+		now := c.milliseconds()
+		held := now - uint32(c.lastRead.Load()/int64(time.Millisecond))
+		c.stalled.Store(max(1, c.in.stalled(now, held)))
+	}
+	if err := c.cfg.Partial.Hold(&c.share, c.in.taken, c.nc); err != nil {
+		return c.in.protocolError(err)
+	}
+	return nil
+}
+
+// milliseconds is the time of the connection, which is never 0.
+func (c *Conn) milliseconds() uint32 { return max(1, uint32(time.Since(c.begun)/time.Millisecond)) }
+
+// readFailed is why a read failed.
+func (c *Conn) readFailed(err error) error {
+	if c.cfg.Partial.Over(&c.share) {
+		return c.in.protocolError(guard.ErrBudget)
+	}
+	return normalize(err)
+}
+
+// forget gives back what unfinished messages took. Nothing more is read.
+func (c *Conn) forget() {
+	c.in.streams, c.in.taken, c.in.begun = nil, 0, 0
+	c.cfg.Partial.Release(&c.share)
 }
 
 // acknowledge says how much has come (RTMP 1.0 §5.4.3). It is kept out of fill,
@@ -300,8 +344,8 @@ type source struct {
 	buf   *[readBuffer]byte // borrowed, or nil
 	small []byte
 	tail  [maxHeader]byte // the beginning of a header, kept while there is no buffer
-	kept  int
-	n     int
+	kept  int16
+	n     int32
 	err   error
 }
 
@@ -322,7 +366,7 @@ func (s *source) read(rest []byte) ([]byte, error) {
 	if s.raw == nil {
 		return s.readSmall(rest)
 	}
-	s.kept = copy(s.tail[:], rest)
+	s.kept = int16(copy(s.tail[:], rest))
 	s.release()
 	if err := s.raw.Read(s.ready); err != nil {
 		return nil, err
@@ -335,7 +379,7 @@ func (s *source) read(rest []byte) ([]byte, error) {
 		s.release()
 		return nil, io.EOF
 	}
-	return s.buf[:s.kept+s.n], nil
+	return s.buf[:int(s.kept)+int(s.n)], nil
 }
 
 // readReady is called when there may be bytes, and once before.
@@ -347,7 +391,7 @@ func (s *source) readReady(fd uintptr) bool {
 		return false
 	}
 	copy(p[:], s.tail[:s.kept])
-	s.buf, s.n, s.err = p, max(n, 0), err
+	s.buf, s.n, s.err = p, int32(max(n, 0)), err
 	return true
 }
 

@@ -42,6 +42,7 @@ func ReadConnect(ctx context.Context, c *Conn) (*ConnectRequest, error) {
 	r, err := readConnect(c)
 	if err != nil {
 		c.Close()
+		c.forget()
 		return nil, ended(ctx, err)
 	}
 	c.nc.SetDeadline(time.Time{})
@@ -144,7 +145,7 @@ func (r *ConnectRequest) Accept(extra ...amf.Field) error {
 	if !strings.HasPrefix(r.FlashVer, agentProgram) {
 		ms = append(ms, commandMessage(0, false, "onBWDone", 0, amf.Null{}))
 	}
-	r.c.in.accepted = true
+	r.c.in.trust = spectator
 	r.c.nc.SetWriteDeadline(time.Now().Add(r.c.cfg.HandshakeTimeout))
 	if err := r.c.write(Pack(ms...)); err != nil {
 		return fmt.Errorf("accepting connect: %w", err)
@@ -161,6 +162,7 @@ func (r *ConnectRequest) Reject(err error) error {
 	ms := append(preamble(),
 		commandMessage(0, false, "_error", r.tx, amf.Null{}, info.Object()),
 		commandMessage(0, false, "close", 0, amf.Null{}))
+	defer r.c.forget()
 	defer r.c.Close()
 	r.c.nc.SetWriteDeadline(time.Now().Add(flushTimeout))
 	if err := r.c.write(Pack(ms...)); err != nil {
@@ -179,12 +181,13 @@ func Connect(ctx context.Context, c *Conn, r *ConnectRequest) (info amf.Object, 
 	defer stop()
 	if info, err = connect(c, r); err != nil {
 		c.Close()
+		c.forget()
 		if _, ok := errors.AsType[*StatusError](err); ok {
 			return nil, err
 		}
 		return nil, ended(ctx, err)
 	}
-	c.in.accepted = true
+	c.in.trust = publisher // the server that we have come to
 	c.nc.SetDeadline(time.Time{})
 	return info, nil
 }

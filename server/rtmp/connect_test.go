@@ -45,7 +45,7 @@ func answerToObject(t *testing.T, object amf.Object, settle func(*rtmp.ConnectRe
 	}
 	m := rtmp.CommandMessage(0, false, "connect", 7, append(amf.Object{{Name: "app", Value: amf.String("a/b")}}, object...))
 	cnc.Write(rtmp.AppendChunks(nil, &m, 128))
-	r := rtmp.NewChunkReader(128, true)
+	r := rtmp.NewChunkReader(128, rtmp.Publisher)
 	b := make([]byte, 4096)
 	synctest.Wait()
 	n, err := cnc.Read(b)

@@ -26,6 +26,13 @@ var (
 	ErrBusy = errors.New("rtmp: too many calls without an answer")
 )
 
+// What a peer did that ended its session: wrapped by a *ProtocolError.
+var (
+	ErrMessageSize = errors.New("message too long")
+	ErrStalled     = errors.New("unfinished message made no progress for 10 s")
+	// guard.ErrBudget: Config.Partial is used up, and this peer is the worst.
+)
+
 // ProtocolError means the peer broke the protocol; the connection is gone.
 type ProtocolError struct {
 	Offset uint64 // bytes of the peer before it, counted from the end of the handshake

@@ -18,9 +18,18 @@ type ChunkReader struct {
 }
 
 // NewChunkReader returns one whose peer announced a chunk size.
-func NewChunkReader(size int, accepted bool) *ChunkReader {
-	return &ChunkReader{r: chunkReader{size: size, accepted: accepted}}
+func NewChunkReader(size int, of trust) *ChunkReader {
+	return &ChunkReader{r: chunkReader{size: size, trust: of}}
 }
+
+// Trust is how much of a peer is taken in.
+type Trust = trust
+
+const (
+	Stranger  = stranger
+	Spectator = spectator
+	Publisher = publisher
+)
 
 // Feed feeds b and returns the messages that it completes.
 func (c *ChunkReader) Feed(b []byte) (ms []Message, err error) {
@@ -67,9 +76,6 @@ func ClientHandshake(rw io.ReadWriter) error { _, err := clientHandshake(rw); re
 
 // SplitAggregate splits an aggregate.
 var SplitAggregate = splitAggregate
-
-// Limit is how long a message may be.
-func Limit(t MessageType, accepted bool) int { return t.limit(accepted) }
 
 // ParseCommandMessage reads all of a command, and CommandMessage makes one.
 func ParseCommandMessage(m Message) (name string, tx float64, values []any, err error) {

@@ -168,7 +168,7 @@ func TestFlows(t *testing.T) {
 func sameMessages(t *testing.T, want, got []byte) {
 	t.Helper()
 	lanes := func(b []byte) [3][]rtmp.Message {
-		ms, err := rtmp.NewChunkReader(rtmp.InitialChunkSize, true).Feed(b)
+		ms, err := rtmp.NewChunkReader(rtmp.InitialChunkSize, rtmp.Publisher).Feed(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func asValues(vs []any) (all []amf.Value) {
 // clientMessages returns what the client of a conversation sent.
 func clientMessages(t testing.TB, file string) (all []rtmp.Message) {
 	t.Helper()
-	r := rtmp.NewChunkReader(rtmp.InitialChunkSize, true)
+	r := rtmp.NewChunkReader(rtmp.InitialChunkSize, rtmp.Publisher)
 	for _, f := range readFlows(t, file) {
 		if f.FromServer {
 			continue

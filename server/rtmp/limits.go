@@ -1,15 +1,23 @@
 package rtmp
 
-import "time"
+import (
+	"cmp"
+	"time"
+
+	"foyer/server/guard"
+)
 
 // What a peer may take, in bytes and in number. Going over one of the limits
 // of the wire ends the connection with a *ProtocolError.
 const (
 	MaxMessageBeforeConnect = 64 << 10  // any message, until its connect is accepted
-	MaxMessage              = 4 << 20   // audio, video, data, aggregate
+	MaxMessage              = 4 << 20   // audio, video, data, aggregate of a peer that publishes with a right
+	MaxMessageOfSpectator   = 64 << 10  // the same of any other peer
 	MaxCommand              = 256 << 10 // commands, shared objects, whatever else
 	MaxControl              = 1 << 10   // protocol control and user control
-	MaxPartial              = 8 << 20   // memory of all unfinished messages of a connection
+	MaxPartial              = 8 << 20   // memory of all unfinished messages of a connection that publishes
+	MaxPartialOfSpectator   = 320 << 10 // of any other: a command and a bit
+	MaxPartialBeforeConnect = 128 << 10 // until its connect is accepted
 	MaxChunkStreams         = 64        // chunk streams of a connection
 	MaxStreams              = 16        // message streams the peer has open at a time
 	MaxRequests             = 1024      // calls of ours that wait for an answer: ErrBusy
@@ -21,8 +29,10 @@ const (
 
 // How long things may take.
 const (
-	flushTimeout  = 2 * time.Second // for the last words of Close and Reject
-	lingerTimeout = time.Second     // for the peer to read them and leave
+	MaxStall      = 10 * time.Second // without progress of an unfinished message
+	minProgress   = 32               // progress is one part in so many of what is there, at least a byte
+	flushTimeout  = 2 * time.Second  // for the last words of Close and Reject
+	lingerTimeout = time.Second      // for the peer to read them and leave
 )
 
 // Config is optional everywhere; the zero value is usable.
@@ -30,15 +40,14 @@ type Config struct {
 	HandshakeTimeout time.Duration // handshake and connect together; 0 means 10 s
 	PingInterval     time.Duration // silence before a ping is sent; 0 means 10 s
 	PingTimeout      time.Duration // silence before the session ends; 0 means 30 s
+	// Partial is the memory that unfinished messages of many connections share;
+	// nil means that of all whose Config says nothing.
+	Partial *guard.Budget
 }
 
-// or returns d, or what 0 means.
-func or(d, zero time.Duration) time.Duration {
-	if d == 0 {
-		return zero
-	}
-	return d
-}
+// WithDefaults is cfg, or nil, with all that is left out. Connections that get
+// the same pointer to it share it.
+func (cfg *Config) WithDefaults() *Config { return cfg.withDefaults() }
 
 // withDefaults is safe to call on nil.
 func (cfg *Config) withDefaults() *Config {
@@ -49,9 +58,13 @@ func (cfg *Config) withDefaults() *Config {
 	if c == (Config{}) {
 		return &defaults // one for everybody, not one a connection
 	}
-	c.HandshakeTimeout = or(c.HandshakeTimeout, defaults.HandshakeTimeout)
-	c.PingInterval = or(c.PingInterval, defaults.PingInterval)
-	c.PingTimeout = or(c.PingTimeout, defaults.PingTimeout)
+	if c.HandshakeTimeout != 0 && c.PingInterval != 0 && c.PingTimeout != 0 && c.Partial != nil {
+		return cfg // nor here
+	}
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, defaults.HandshakeTimeout)
+	c.PingInterval = cmp.Or(c.PingInterval, defaults.PingInterval)
+	c.PingTimeout = cmp.Or(c.PingTimeout, defaults.PingTimeout)
+	c.Partial = cmp.Or(c.Partial, defaults.Partial)
 	return &c
 }
 
@@ -59,4 +72,5 @@ var defaults = Config{
 	HandshakeTimeout: 10 * time.Second,
 	PingInterval:     10 * time.Second,
 	PingTimeout:      30 * time.Second,
+	Partial:          new(guard.Budget),
 }

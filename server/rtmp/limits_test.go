@@ -2,11 +2,15 @@ package rtmp_test
 
 import (
 	"errors"
+	"io"
+	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 	"foyer/server/rtmp/rtmptest"
 )
@@ -152,26 +156,179 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// Any bytes are a sign of life, even half a message.
-func TestAnyByteIsLife(t *testing.T) {
+// dripping runs test with the raw end of a connection whose other end has a
+// session, and returns how that ended and how long after the beginning of test.
+func dripping(t *testing.T, cfg *rtmp.Config, h rtmp.Handler, test func(nc net.Conn)) (dur time.Duration, err error) {
 	synctest.Test(t, func(t *testing.T) {
 		cnc, snc := rtmptest.Pipe()
 		ended := make(chan error, 1) // it ends once
-		go func() { ended <- accept(t, snc, nil, handler(echo)).Run(t.Context()) }()
+		go func() { ended <- accept(t, snc, cfg, h).Run(t.Context()) }()
 		p := rtmptest.NewPeer(t, cnc)
 		p.Connect("app")
-		cnc.Write([]byte{4, 0, 0, 0, 0, 10, 0, byte(rtmp.TypeAudio), 1, 0, 0, 0})
-		for range 100 {
-			time.Sleep(29 * time.Second)
-			cnc.Write([]byte{0})
-		}
-		select {
-		case err := <-ended:
-			t.Errorf("ended with %v", err)
-		default:
-		}
+		go io.Copy(io.Discard, cnc)
+		cnc.Write(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSetChunkSize, Payload: []byte{0, 0x10, 0, 0}}))
+		time.Sleep(time.Second)
+		begun := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() { test(cnc) })
+		err = <-ended
+		dur = time.Since(begun)
 		cnc.Close()
+		wg.Wait()
+	})
+	return dur, err
+}
+
+// drip writes b, then one byte each time d has passed.
+func drip(nc net.Conn, b []byte, d time.Duration) {
+	for n := 0; ; n++ {
+		if _, err := nc.Write(b); err != nil {
+			return
+		}
+		time.Sleep(d)
+		b = []byte{0}
+	}
+}
+
+// TestBombDrip: a message that has begun makes progress, or the connection ends.
+func TestBombDrip(t *testing.T) {
+	ping := rtmp.Pack(rtmp.Message{Type: rtmp.TypeUserControl, Payload: []byte{0, 6, 0, 0, 0, 1}})
+	small := rtmp.Pack(rtmp.Message{Type: rtmp.TypeSetChunkSize, Payload: []byte{0, 0, 0, 128}})
+	partial := func(length, n int) []byte {
+		return append(header(4, rtmp.TypeCommandAMF0, length), make([]byte, n)...)
+	}
+	for _, c := range []struct {
+		name  string
+		test  func(nc net.Conn)
+		after time.Duration // the end comes; what is left is silence
+	}{
+		{"nothing but a header", func(nc net.Conn) { nc.Write(partial(100, 0)) }, rtmp.MaxStall},
+		{"a part of it", func(nc net.Conn) { nc.Write(partial(100_000, 50_000)) }, rtmp.MaxStall},
+		{"a part, later", func(nc net.Conn) { time.Sleep(7 * time.Second); nc.Write(partial(100, 10)) }, 7*time.Second + rtmp.MaxStall},
+		{"a byte a second of a long one", func(nc net.Conn) { drip(nc, partial(100_000, 50_000), time.Second) }, rtmp.MaxStall},
+		{"a part, and signs of life", func(nc net.Conn) {
+			nc.Write(append(small, partial(1000, 128)...))
+			for {
+				time.Sleep(time.Second)
+				if _, err := nc.Write(ping); err != nil {
+					return
+				}
+			}
+		}, rtmp.MaxStall},
+		{"one of two", func(nc net.Conn) {
+			nc.Write(append(small, partial(1000, 128)...))
+			for {
+				time.Sleep(time.Second)
+				if _, err := nc.Write(append(header(5, rtmp.TypeVideo, 0), header(5, rtmp.TypeAudio, 0)...)); err != nil {
+					return
+				}
+			}
+		}, rtmp.MaxStall},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := dripping(t, nil, nil, c.test)
+			if !errors.Is(err, rtmp.ErrStalled) || got != c.after {
+				t.Errorf("ended after %v with %v, want %v", got, err, c.after)
+			}
+		})
+	}
+}
+
+// TestSlowIsNotStalled: a peer of a slow line makes progress, and is let be.
+func TestSlowIsNotStalled(t *testing.T) {
+	calls := 0
+	count := handler(func(c *rtmp.Call) { calls++ })
+	_, err := dripping(t, nil, count, func(nc net.Conn) {
+		call := rtmp.AppendChunks(nil, &rtmp.Message{Type: rtmp.TypeCommandAMF0, Payload: append([]byte{2, 0, 1, 'x', 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0x0C, 0, 3, 0, 0}, make([]byte, 3<<16)...)}, 1<<20)
+		for len(call) > 0 { // 10 kbit/s
+			n := min(len(call), 1250)
+			nc.Write(call[:n])
+			call = call[n:]
+			time.Sleep(time.Second)
+		}
+		for _, c := range rtmp.Pack(rtmp.CallMessage(0, "y")) {
+			nc.Write([]byte{c})
+			time.Sleep(9 * time.Second)
+		}
+		nc.Close()
+	})
+	if calls != 2 || !errors.Is(err, rtmp.ErrClosed) {
+		t.Errorf("%d calls arrived, then %v", calls, err)
+	}
+}
+
+// TestHeldBackIsNotStalled: a message does not wait for its peer while the peer
+// waits for us.
+func TestHeldBackIsNotStalled(t *testing.T) {
+	slow := handler(func(c *rtmp.Call) {
+		if c.Method == "wait" {
+			time.Sleep(15 * time.Second)
+		}
+	})
+	got, err := dripping(t, nil, slow, func(nc net.Conn) {
+		nc.Write(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSetChunkSize, Payload: []byte{0, 0, 0, 128}}))
+		nc.Write(append(header(4, rtmp.TypeVideo, 1000), make([]byte, 128)...))
+		time.Sleep(time.Second)
+		nc.Write(rtmp.Pack(rtmp.CallMessage(0, "wait")))
+	})
+	if want := 15*time.Second + rtmp.MaxStall; !errors.Is(err, rtmp.ErrStalled) || got != want {
+		t.Errorf("ended after %v with %v, want %v", got, err, want)
+	}
+}
+
+// TestPartialBudget: when all unfinished messages take too much, the peer goes
+// that holds most for longest, and what it held is given back.
+func TestPartialBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := &rtmp.Config{Partial: &guard.Budget{Max: 250 << 10}}
+		ended := make(chan int, 3) // each ends once
+		errs := make([]error, 3)
+		peers := make([]net.Conn, 3)
+		for i := range peers {
+			cnc, snc := rtmptest.Pipe()
+			peers[i] = cnc
+			go func() {
+				errs[i] = accept(t, snc, cfg, nil).Run(t.Context())
+				ended <- i
+			}()
+			rtmptest.NewPeer(t, cnc).Connect("app")
+			go io.Copy(io.Discard, cnc)
+			cnc.Write(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSetChunkSize, Payload: []byte{0, 0x10, 0, 0}}))
+			cnc.Write(append(header(4, rtmp.TypeCommandAMF0, 200_000), make([]byte, 100_000)...))
+			time.Sleep(time.Second)
+		}
+		if first := <-ended; first != 0 || !errors.Is(errs[0], guard.ErrBudget) {
+			t.Errorf("peer %d went first, with %v", first, errs[0])
+		}
+		for _, p := range peers {
+			p.Close()
+		}
 		<-ended
+		<-ended
+		if got := cfg.Partial.Used(); got != 0 {
+			t.Errorf("%d bytes are still held when all have gone", got)
+		}
+	})
+}
+
+// TestLongMessagesNeedARight: a peer may send long pictures while it publishes,
+// and hears why it may not before it is let go.
+func TestLongMessagesNeedARight(t *testing.T) {
+	long := rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Payload: append([]byte{0x17, 1}, make([]byte, rtmp.MaxMessageOfSpectator)...)}
+	withPeer(t, newStation(t), rtmp.ErrMessageSize, func(p *rtmptest.Peer, _ *rtmp.Session) {
+		p.Expect("onBWDone", 0)
+		p.Command(0, "createStream", 2, amf.Null{})
+		p.Expect("_result", 2)
+		p.Command(1, "publish", 3, amf.Null{}, amf.String("x"), amf.String("live"))
+		p.Send(long)
+		p.ExpectStatus(1, rtmp.CodePublishStart)
+		p.Command(1, "closeStream", 0, amf.Null{})
+		p.ExpectStatus(1, rtmp.CodeUnpublishSuccess)
+		p.Command(5, "publish", 3, amf.Null{}, amf.String("x"), amf.String("live")) // no such stream
+		p.WriteMessage(long)
+		p.ExpectStatus(5, rtmp.CodePublishBadName)
+		p.Expect("close", 0)
+		p.Close()
 	})
 }
 
@@ -182,7 +339,7 @@ func TestAcknowledgements(t *testing.T) {
 		go func() { ended <- accept(t, snc, nil, handler(echo)).Run(t.Context()) }()
 		rtmptest.NewPeer(t, cnc).Connect("app")
 		cnc.Write(rtmp.Pack(rtmp.Message{Type: rtmp.TypeWindowAckSize, Payload: []byte{0, 0, 0x40, 0}}))
-		r := rtmp.NewChunkReader(rtmp.ChunkSize, true)
+		r := rtmp.NewChunkReader(rtmp.ChunkSize, rtmp.Publisher)
 		b := make([]byte, 4096)
 		acks := 0
 		for range 100 {

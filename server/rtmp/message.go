@@ -51,17 +51,34 @@ func (t MessageType) String() string {
 	return "type " + strconv.Itoa(int(t))
 }
 
+// A trust is how much of a peer is taken in.
+type trust uint8
+
+const (
+	stranger  trust = iota // its connect was not accepted yet
+	spectator              // it was
+	publisher              // it publishes with a right, or is the server that we play from
+)
+
 // limit is how long a message of this type may be.
-func (t MessageType) limit(accepted bool) int {
+func (t MessageType) limit(of trust) int {
 	switch {
 	case t <= TypeSetPeerBandwidth:
 		return MaxControl
-	case !accepted:
+	case of == stranger:
 		return MaxMessageBeforeConnect
 	case t == TypeAudio, t == TypeVideo, t == TypeAggregate, t == TypeDataAMF0, t == TypeDataAMF3:
-		return MaxMessage
+		if of == publisher {
+			return MaxMessage
+		}
+		return MaxMessageOfSpectator
 	}
 	return MaxCommand
+}
+
+// partial is how much memory unfinished messages of such a peer may take.
+func (of trust) partial() int {
+	return [...]int{MaxPartialBeforeConnect, MaxPartialOfSpectator, MaxPartial}[of]
 }
 
 // A Message is one whole RTMP message. Its Payload is never written to again,

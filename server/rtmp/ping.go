@@ -2,8 +2,9 @@ package rtmp
 
 import "time"
 
-// ping watches for signs of life: any bytes are one. It is one timer a
-// session, no goroutine. Guarded by the session's mu.
+// ping watches for signs of life: any bytes are one, but a message that has
+// begun must make progress. It is one timer a session, no goroutine. Guarded by
+// the session's mu.
 type ping struct {
 	timer *time.Timer
 	token uint32    // of the ping under way
@@ -32,6 +33,11 @@ func (s *Session) tick() {
 		s.fail(ErrSilent)
 		return
 	}
+	patience, ok := s.c.patience()
+	if !ok {
+		s.fail(&ProtocolError{Offset: s.c.bytesIn.Load(), Err: ErrStalled})
+		return
+	}
 	s.mu.Lock()
 	if !s.running || s.sealed {
 		s.mu.Unlock()
@@ -40,18 +46,29 @@ func (s *Session) tick() {
 	// A peer that answered the last ping a moment after it was sent is silent
 	// for a moment less than the interval: that is near enough.
 	if idle < cfg.PingInterval*9/10 {
-		s.ping.timer.Reset(cfg.PingInterval - idle)
+		s.ping.timer.Reset(min(cfg.PingInterval-idle, patience))
 		s.mu.Unlock()
 		return
 	}
 	s.ping.token, s.ping.sent = uint32(now.Milliseconds()), time.Now()
 	s.out.add(laneControl, Pack(userControl(eventPingRequest, s.ping.token)))
-	s.ping.timer.Reset(min(cfg.PingInterval, cfg.PingTimeout-idle))
+	s.ping.timer.Reset(min(cfg.PingInterval, cfg.PingTimeout-idle, patience))
 	write := s.startWriterLocked()
 	s.mu.Unlock()
 	if write {
 		s.write() // the timer's own goroutine may wait
 	}
+}
+
+// patience is how long an unfinished message may still wait for progress; not
+// ok: no longer.
+func (c *Conn) patience() (left time.Duration, ok bool) {
+	since := c.stalled.Load()
+	if since == 0 {
+		return MaxStall, true
+	}
+	left = MaxStall - time.Duration(c.milliseconds()-since)*time.Millisecond
+	return left, left > 0
 }
 
 // pong takes the answer to a ping.

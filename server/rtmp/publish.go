@@ -75,6 +75,12 @@ func (s *Session) servePublish(cmd *command) error {
 	s.mu.Unlock()
 	s.h.(StreamHandler).ServePublish(p)
 	<-decided // Accept and Reject close it, and the session's end
+	s.mu.Lock()
+	accepted := p.sink != nil
+	s.mu.Unlock()
+	if accepted {
+		s.publishing(+1)
+	}
 	return nil
 }
 
@@ -148,6 +154,7 @@ func (p *Publish) end(reason error) bool {
 	if sink == nil {
 		return false
 	}
+	p.s.publishing(-1)
 	sink.Close(reason)
 	return true
 }

@@ -134,6 +134,11 @@ func (s *Session) start() {
 func (s *Session) read() error {
 	for {
 		m, err := s.c.ReadMessage()
+		if errors.Is(err, ErrMessageSize) { // the peer may still have to hear why it may not publish
+			s.leave(err)
+			s.c.drain()
+			return err
+		}
 		if err != nil {
 			return err
 		}
@@ -175,8 +180,21 @@ func (s *Session) end() error {
 	for _, done := range pending {
 		done(nil, reason)
 	}
+	s.c.forget()
 	close(s.done)
 	return reason
+}
+
+// publishing notes that the peer publishes one more stream, or one less: its
+// messages may be long while there is one. Run's goroutine.
+func (s *Session) publishing(more int8) {
+	in := &s.c.in
+	in.published += more
+	if in.published > 0 {
+		in.trust = publisher
+	} else if in.begun == 0 { // what has begun while it might may also end
+		in.trust = spectator
+	}
 }
 
 // fail ends the session at once; the first reason stays.
