@@ -3,6 +3,8 @@ package rtmp
 import (
 	"cmp"
 	"errors"
+
+	"foyer/server/backlog"
 )
 
 // ErrMessages says that a player cannot share bytes with others at the moment:
@@ -82,8 +84,9 @@ func (s *Session) queuePackedLocked(p Packed) (messages int, err error) {
 		s.mu.Unlock()
 		return 0, nil
 	}
-	messages, end := p.through(min(len(p.Bytes), mediaBatch))
-	return messages, s.queueLocked(laneMedia, p.Bytes[:end:end])
+	messages, end := p.through(min(len(p.Bytes), maxBatch))
+	s.out.add(laneMedia, backlog.Piece{B: p.Bytes[:end:end]}) // not counted: it is the relay's
+	return messages, s.writeLocked()
 }
 
 // run writes first and then second, as far as there is room, and returns how

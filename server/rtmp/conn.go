@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"foyer/server/backlog"
 	"foyer/server/guard"
 )
 
@@ -27,6 +28,8 @@ type Conn struct {
 	cfg   *Config
 	begun time.Time // set by the constructor
 
+	outboxes *backlog.Budget
+
 	// owned by the goroutine that reads
 	in       chunkReader
 	src      source
@@ -34,8 +37,11 @@ type Conn struct {
 	share    guard.Share // of Config.Partial
 	window   uint32      // acknowledge each time so many bytes have come
 	answered bool        // Set Peer Bandwidth was
+	filled   uint32      // when bytes came last: since begun, in ms
 	acked    uint64
 	nonces   *Nonces // until connect is there
+
+	w backlog.Writer // owned by who writes
 
 	// reply sends what reading makes necessary: acknowledgements, ping answers.
 	// It is write until a Session puts its outbox there.
@@ -43,6 +49,7 @@ type Conn struct {
 
 	lastRead   atomic.Int64  // since begun, in ns
 	stalled    atomic.Uint32 // since begun, in ms: an unfinished message made progress last, while more is waited for; 0: there is none
+	reading    atomic.Bool   // waiting for the peer to say something
 	bytesIn    atomic.Uint64
 	bytesOut   atomic.Uint64
 	messagesIn atomic.Uint64
@@ -64,6 +71,9 @@ func NewClientConn(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error)
 
 func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.ReadWriter) (*Nonces, error)) (*Conn, error) {
 	c := &Conn{nc: nc, cfg: cfg.withDefaults(), begun: time.Now()}
+	if cfg != nil {
+		c.outboxes = cfg.Outboxes
+	}
 	c.in.size = initialChunkSize
 	c.reply = c.write
 	nc.SetDeadline(c.begun.Add(c.cfg.HandshakeTimeout))
@@ -136,14 +146,19 @@ func (c *Conn) fill() error {
 			return err
 		}
 	}
-	if c.unread, err = c.src.read(c.unread); err != nil {
+	c.reading.Store(true)
+	c.unread, err = c.src.read(c.unread)
+	c.reading.Store(false)
+	if err != nil {
 		return c.readFailed(err)
 	}
 	if unfinished {
 		c.stalled.Store(0) // what follows may hold the peer back
 	}
 	total := c.bytesIn.Add(uint64(len(c.unread) - kept))
-	c.lastRead.Store(int64(time.Since(c.begun)))
+	now := time.Since(c.begun)
+	c.lastRead.Store(int64(now))
+	c.filled = uint32(now / time.Millisecond)
 	if c.window > 0 && total-c.acked >= uint64(c.window) {
 		return c.acknowledge(total)
 	}
@@ -156,8 +171,7 @@ func (c *Conn) fill() error {
 func (c *Conn) holdPartial() error {
 	if c.in.begun > 0 {
 		now := c.milliseconds()
-		held := now - uint32(c.lastRead.Load()/int64(time.Millisecond))
-		c.stalled.Store(max(1, c.in.stalled(now, held)))
+		c.stalled.Store(max(1, c.in.stalled(now, now-c.filled)))
 	}
 	if err := c.cfg.Partial.Hold(&c.share, c.in.taken, c.nc); err != nil {
 		return c.in.protocolError(err)
@@ -235,9 +249,17 @@ func (c *Conn) protocolError(doing string, err error) error {
 // WriteMessage writes m in one write. Not for use beside a Session.
 func (c *Conn) WriteMessage(m Message) error { return c.write(Pack(m)) }
 
-// write writes chunks.
+// write writes chunks before there is a session.
 func (c *Conn) write(packed []byte) error {
 	n, err := c.nc.Write(packed)
+	c.bytesOut.Add(uint64(n))
+	return normalize(err)
+}
+
+// writePatiently writes chunks for a session: ErrSlow means that the peer has
+// taken nothing for a while.
+func (c *Conn) writePatiently(o backlog.Owner, packed []byte) error {
+	n, err := c.w.Write(c.nc, packed, o)
 	c.bytesOut.Add(uint64(n))
 	return normalize(err)
 }
@@ -258,23 +280,24 @@ func (c *Conn) writeNow(packed []byte) (n int, err error) {
 	return n, normalize(cmp.Or(werr, err))
 }
 
-// writeAll writes several pieces, in one system call where there is one.
-func (c *Conn) writeAll(pieces net.Buffers, total int) error {
+// writeAll writes several pieces as writePatiently does, in one system call
+// where there is one. It eats them.
+func (c *Conn) writeAll(o backlog.Owner, pieces *net.Buffers, total int) error {
 	_, vectors := c.nc.(*net.TCPConn)
-	if len(pieces) > 1 && (!vectors || total <= readBuffer) {
-		return c.writeJoined(pieces)
+	if len(*pieces) > 1 && (!vectors || total <= readBuffer) {
+		return c.writeJoined(o, *pieces)
 	}
-	if len(pieces) == 1 {
-		return c.write(pieces[0])
+	if len(*pieces) == 1 {
+		return c.writePatiently(o, (*pieces)[0])
 	}
-	n, err := pieces.WriteTo(c.nc)
+	n, err := c.w.WriteBuffers(c.nc, pieces, o)
 	c.bytesOut.Add(uint64(n))
 	return normalize(err)
 }
 
 // writeJoined copies small pieces together: cheaper than a vector of them, and
 // the only way where there are no vectors.
-func (c *Conn) writeJoined(pieces net.Buffers) error {
+func (c *Conn) writeJoined(o backlog.Owner, pieces net.Buffers) error {
 	p := buffers.Get().(*[readBuffer]byte)
 	defer buffers.Put(p)
 	n := 0
@@ -283,7 +306,7 @@ func (c *Conn) writeJoined(pieces net.Buffers) error {
 			k := copy(p[n:], b)
 			n, b = n+k, b[k:]
 			if n == len(p) {
-				if err := c.write(p[:]); err != nil {
+				if err := c.writePatiently(o, p[:]); err != nil {
 					return err
 				}
 				n = 0
@@ -293,7 +316,7 @@ func (c *Conn) writeJoined(pieces net.Buffers) error {
 	if n == 0 {
 		return nil
 	}
-	return c.write(p[:n])
+	return c.writePatiently(o, p[:n])
 }
 
 // finish ends a connection whose last words have been written so that the peer

@@ -40,8 +40,12 @@
 // A session is one goroutine, Run's, which reads; while it waits it holds no
 // buffer. A second one writes, and exists only while the outbox has something
 // in it. Nothing that sends ever blocks: bytes are queued, control messages
-// before commands before media. Who does not read loses video first, then
-// sound, and when its commands reach [MaxOutbox], the connection (ErrSlow).
+// before commands before media. A peer that reads slowly loses video first, then
+// sound. [Session.Level] says how far behind it is with commands, for senders
+// that have only the latest state to tell. A peer that is Far behind is not read
+// until it has caught up, and one that takes nothing at all for
+// [backlog.Patience] loses the connection (ErrSlow), as do the worst when the
+// outboxes of the process ([Config].Outboxes) hold too much.
 // What is said to many is packed once: [Pack] makes bytes that are the same
 // for every connection.
 //

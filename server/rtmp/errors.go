@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"foyer/server/backlog"
 )
 
 // Why a session ended. Test with errors.Is.
@@ -16,7 +18,8 @@ var (
 	ErrClosed = errors.New("rtmp: connection closed")
 	// ErrGoodbye: the peer sent the command close.
 	ErrGoodbye = errors.New("rtmp: peer said goodbye")
-	// ErrSlow: the peer reads more slowly than it is told things (MaxOutbox).
+	// ErrSlow: the peer took nothing for backlog.Patience, or the outboxes of
+	// the process were too full and its was the worst.
 	ErrSlow = errors.New("rtmp: peer does not read fast enough")
 	// ErrSilent: nothing came for Config.PingTimeout, not even answers to pings.
 	ErrSilent = errors.New("rtmp: peer gave no sign of life")
@@ -54,6 +57,9 @@ func normalize(err error) error {
 		if errors.Is(err, gone) {
 			return ErrClosed
 		}
+	}
+	if errors.Is(err, backlog.ErrStuck) {
+		return ErrSlow
 	}
 	return err
 }

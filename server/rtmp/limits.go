@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"foyer/server/backlog"
 	"foyer/server/guard"
 )
 
@@ -21,7 +22,6 @@ const (
 	MaxChunkStreams         = 64        // chunk streams of a connection
 	MaxStreams              = 16        // message streams the peer has open at a time
 	MaxRequests             = 1024      // calls of ours that wait for an answer: ErrBusy
-	MaxOutbox               = 1 << 20   // control and commands not yet written: ErrSlow
 	MaxMediaOutbox          = 2 << 20   // media not yet written; more is dropped
 	mediaReserve            = 256 << 10 // of audio and codec headers over MaxMediaOutbox
 	MaxChunkSize            = 0xFFFFFF  // RTMP 1.0 §5.4.1: greater ones mean the same
@@ -43,6 +43,9 @@ type Config struct {
 	// Partial is the memory that unfinished messages of many connections share;
 	// nil means that of all whose Config says nothing.
 	Partial *guard.Budget
+
+	// Outboxes counts what waits to be written; nil: nobody does.
+	Outboxes *backlog.Budget
 }
 
 // WithDefaults is cfg, or nil, with all that is left out. Connections that get
@@ -55,7 +58,7 @@ func (cfg *Config) withDefaults() *Config {
 		return &defaults
 	}
 	c := *cfg
-	if c == (Config{}) {
+	if c == (Config{Outboxes: c.Outboxes}) {
 		return &defaults // one for everybody, not one a connection
 	}
 	if c.HandshakeTimeout != 0 && c.PingInterval != 0 && c.PingTimeout != 0 && c.Partial != nil {

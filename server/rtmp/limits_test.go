@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 	"foyer/server/guard"
 	"foyer/server/rtmp"
 	"foyer/server/rtmp/rtmptest"
@@ -95,29 +96,122 @@ func TestRequestLimit(t *testing.T) {
 	})
 }
 
-// A peer that stops reading is let go when MaxOutbox is full, and nothing ever
-// waited for it.
+// A peer that stops reading is let go after backlog.Patience, however much or
+// little is said to it, and nothing ever waits for it.
 func TestBombReaderStops(t *testing.T) {
-	withPeer(t, nil, rtmp.ErrSlow, func(p *rtmptest.Peer, s *rtmp.Session) {
-		packed := rtmp.Pack(rtmp.CallMessage(0, "m", amf.String(string(make([]byte, 1000)))))
+	for _, size := range []int{1000, rtmptest.PipeBuffer + 1, 3 << 20} {
+		withPeer(t, nil, rtmp.ErrSlow, func(p *rtmptest.Peer, s *rtmp.Session) {
+			packed := rtmp.Pack(rtmp.CallMessage(0, "m", amf.String(string(make([]byte, 1000)))))
+			begun := time.Now()
+			for range max(size, 2*rtmptest.PipeBuffer) / len(packed) {
+				if err := s.Send(packed); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if d := time.Since(begun); d != 0 {
+				t.Errorf("sending took %v", d)
+			}
+			<-s.Done()
+			if d := time.Since(begun); d < backlog.Patience || d > backlog.Patience+3*time.Second {
+				t.Errorf("ended after %v", d)
+			}
+			if err := s.Send(packed); err != rtmp.ErrSlow {
+				t.Errorf("after the end: %v", err)
+			}
+		})
+	}
+}
+
+// A peer that reads is not let go, however slowly it reads and however much is
+// said to it in a moment; and it gets everything, in order.
+func TestSlowReaderStays(t *testing.T) {
+	for _, rate := range []int{4 << 10, 10e6 / 8, 48e6 / 8} { // bytes a second
+		withPeer(t, nil, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+			p.Expect("onBWDone", 0)
+			const each, total = 16 << 10, 3 << 20
+			for i := range total / each {
+				m := rtmp.CallMessage(0, "m", amf.Number(i), amf.String(string(make([]byte, each))))
+				if err := s.Send(rtmp.Pack(m)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := s.Level(); got != backlog.Far {
+				t.Errorf("level %v", got)
+			}
+			caughtUp := make(chan time.Time, 1) // it happens once
+			s.WhenInStep(func() { caughtUp <- time.Now() })
+			begun := time.Now()
+			for i := range total / each {
+				time.Sleep(each * time.Second / time.Duration(rate))
+				if c := p.Expect("m", 0); c.Args[1] != amf.Number(i) {
+					t.Fatalf("message %d is %v", i, c.Args[1])
+				}
+			}
+			if d := (<-caughtUp).Sub(begun); d < time.Second*total/2/time.Duration(rate) {
+				t.Errorf("caught up after %v", d)
+			}
+			if got := s.Level(); got != backlog.InStep {
+				t.Errorf("level %v at the end", got)
+			}
+		})
+	}
+}
+
+// The outboxes of a process are bounded together: the worst go first, and bytes
+// that wait in many count once.
+func TestBombManyReadersStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const sessions = 100
+		budget := &backlog.Budget{Limit: 8 << 20}
+		cfg := &rtmp.Config{Outboxes: budget}
+		shared := backlog.Share(rtmp.Pack(rtmp.CallMessage(0, "m", amf.String(string(make([]byte, 1<<20))))))
+		own := rtmp.Pack(rtmp.CallMessage(0, "m", amf.String(string(make([]byte, 200<<10)))))
+		var all []*rtmp.Session
+		ended := make(chan error, sessions) // each ends once
+		for range sessions {
+			cnc, snc := rtmptest.Pipe()
+			made := make(chan *rtmp.Session)
+			go func() {
+				s := accept(t, snc, cfg, nil)
+				made <- s
+				ended <- s.Run(t.Context())
+			}()
+			rtmptest.NewPeer(t, cnc).Connect("app")
+			all = append(all, <-made)
+		}
 		begun := time.Now()
-		sent := 0
-		for s.Send(packed) == nil {
-			sent += len(packed)
+		for range 3 {
+			for _, s := range all {
+				s.SendShared(shared)
+			}
 		}
-		if sent > rtmp.MaxOutbox+rtmptest.PipeBuffer || sent < rtmp.MaxOutbox-len(packed) {
-			t.Errorf("ended after %d bytes", sent)
+		synctest.Wait()
+		if n := budget.Used(); n > 2*len(shared.Bytes()) || len(ended) > 0 {
+			t.Errorf("%d bytes count as %d, %d sessions have ended", sessions*3*len(shared.Bytes()), n, len(ended))
 		}
-		if d := time.Since(begun); d != 0 {
-			t.Errorf("sending took %v", d)
+		for _, s := range all {
+			s.Send(own)
+			synctest.Wait()
+			if n := budget.Used(); n > budget.Limit+len(own) {
+				t.Fatalf("%d bytes wait", n)
+			}
 		}
-		if err := s.Send(packed); err != rtmp.ErrSlow {
-			t.Errorf("after the end: %v", err)
+		if n := len(ended); n == 0 || n == sessions || time.Since(begun) != 0 {
+			t.Errorf("%d sessions have ended after %v", n, time.Since(begun))
+		}
+		for range sessions { // the others by Patience
+			if err := <-ended; err != rtmp.ErrSlow {
+				t.Errorf("ended with %v", err)
+			}
+		}
+		if n := budget.Used(); n != 0 {
+			t.Errorf("%d bytes are left", n)
 		}
 	})
 }
 
-// The same, with answers to what the peer asks: pings, calls, seeks.
+// A peer that asks and does not read the answers (pings, calls, seeks) is not
+// read any more, and let go in the end.
 func TestBombReaderStopsAndAsks(t *testing.T) {
 	ping := rtmp.Message{Type: rtmp.TypeUserControl, Payload: []byte{0, 6, 0, 0, 0, 1}}
 	call := rtmp.CommandMessage(0, false, "echo", 5, amf.Null{}, amf.String(string(make([]byte, 1000))))
@@ -126,10 +220,48 @@ func TestBombReaderStopsAndAsks(t *testing.T) {
 		withPeer(t, newStation(t), rtmp.ErrSlow, func(p *rtmptest.Peer, s *rtmp.Session) {
 			p.Command(0, "createStream", 2, amf.Null{})
 			p.Command(1, "play", 3, amf.Null{}, amf.String("x"))
+			begun := time.Now()
 			for p.WriteMessage(m) == nil {
+			}
+			if d := time.Since(begun); d > backlog.Patience+3*time.Second {
+				t.Errorf("ended after %v", d)
+			}
+			if n := s.Stats().MessagesIn * uint64(rtmp.PackedLen(&m)); n > rtmp.MaxMediaOutbox+2<<20 {
+				t.Errorf("%d bytes of %v were read", n, m.Type)
 			}
 		})
 	}
+}
+
+// While a peer is not read it is not taken to be silent.
+func TestNotReadIsNotSilent(t *testing.T) {
+	withPeer(t, handler(echo), rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+		p.Expect("onBWDone", 0)
+		const each = 2 << 20
+		s.Send(rtmp.Pack(rtmp.CallMessage(0, "m", amf.String(string(make([]byte, each))))))
+		p.Command(0, "echo", 9, amf.Null{}, amf.String("one"))
+		p.Command(0, "echo", 10, amf.Null{}, amf.String("two"))
+		part := make([]byte, 8<<10)
+		var got []byte
+		for begun := time.Now(); time.Since(begun) < 2*time.Minute; time.Sleep(time.Second) {
+			n, err := p.Raw().Read(part)
+			if err != nil {
+				t.Fatalf("after %v: %v", time.Since(begun), err)
+			}
+			got = append(got, part[:n]...)
+		}
+		for len(got) < each {
+			n, err := p.Raw().Read(part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, part[:n]...)
+		}
+		synctest.Wait()
+		if s.Err() != nil || s.Stats().MessagesIn < 3 {
+			t.Errorf("%v after %d messages", s.Err(), s.Stats().MessagesIn)
+		}
+	})
 }
 
 func TestBombReplyToNothing(t *testing.T) {

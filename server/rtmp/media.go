@@ -118,15 +118,15 @@ func (g *gate) pass(o *outbox, m Message, n int) bool {
 	switch m.Type {
 	case TypeAudio:
 		// Sound is small and missed most: it may use the reserve too.
-		return !g.paused && !g.noAudio && o.fits(laneMedia, n, MaxMediaOutbox+mediaReserve)
+		return !g.paused && !g.noAudio && o.fits(n, MaxMediaOutbox+mediaReserve)
 	case TypeVideo:
 		header := isVideoHeader(m.Payload)
 		switch {
 		case header:
-			return o.fits(laneMedia, n, MaxMediaOutbox+mediaReserve)
+			return o.fits(n, MaxMediaOutbox+mediaReserve)
 		case g.paused, g.noVideo:
 			return false
-		case !o.fits(laneMedia, n, MaxMediaOutbox):
+		case !o.fits(n, MaxMediaOutbox):
 			g.waiting = true
 			return false
 		case g.waiting && !isKeyFrame(m.Payload):
@@ -135,7 +135,7 @@ func (g *gate) pass(o *outbox, m Message, n int) bool {
 		g.waiting = false
 		return true
 	}
-	return o.fits(laneMedia, n, MaxMediaOutbox+mediaReserve)
+	return o.fits(n, MaxMediaOutbox+mediaReserve)
 }
 
 // isKeyFrame reads the frame type of a video tag; it is in the same bits in

@@ -3,6 +3,9 @@ package rtmp
 import (
 	"net"
 	"sync"
+	"sync/atomic"
+
+	"foyer/server/backlog"
 )
 
 // A lane is a part of the outbox. A lower one is written first; nothing is
@@ -16,54 +19,103 @@ const (
 	lanes
 )
 
-// mediaBatch is how many bytes of media go into one write, so that commands
-// that come meanwhile need not wait for all of it.
-const mediaBatch = 256 << 10
+// maxBatch is how many bytes of a lane go into one write, so that what comes
+// meanwhile in a lower one need not wait for all of it.
+const maxBatch = 256 << 10
 
-// outbox holds what is not yet written. It is guarded by its session's mu.
-// An empty one owns no memory.
+// outbox holds what is not yet written. It is guarded by its session's mu,
+// level apart. An empty one owns no memory.
 type outbox struct {
 	q     *queue     // nil: nothing queued
 	bytes [lanes]int // queued or being written
+	tally backlog.Tally
+	level atomic.Uint32 // a backlog.Level, of the lanes that are not media; and fullBit
+	wake  func()        // when level is InStep; nil: nobody waits for that
+	room  chan struct{} // closed when it is no longer full; nil: nobody waits for that
 }
 
-type queue [lanes][][]byte
+type queue [lanes][]backlog.Piece
 
 var queues = sync.Pool{New: func() any { return new(queue) }}
 
-// fits reports whether n more bytes are within the limits: MaxOutbox for
-// control and commands together, max for media. One thing that is larger than
-// the limit by itself goes through when nothing waits before it.
-func (o *outbox) fits(l lane, n, max int) bool {
-	queued := o.bytes[laneMedia]
-	if l != laneMedia {
-		queued, max = o.bytes[laneControl]+o.bytes[laneCommands], MaxOutbox
-	}
-	return queued == 0 || queued+n <= max
+// fits reports whether n more bytes of media are within max. One thing that is
+// larger by itself goes through when nothing waits before it.
+func (o *outbox) fits(n, max int) bool {
+	return o.bytes[laneMedia] == 0 || o.bytes[laneMedia]+n <= max
 }
 
-// add queues packed. The caller has asked fits.
-func (o *outbox) add(l lane, packed []byte) {
+func (o *outbox) total() int {
+	return o.bytes[laneControl] + o.bytes[laneCommands] + o.bytes[laneMedia]
+}
+
+// add queues a piece.
+func (o *outbox) add(l lane, p backlog.Piece) {
 	if o.q == nil {
 		o.q = queues.Get().(*queue)
 	}
-	o.q[l] = append(o.q[l], packed)
-	o.bytes[l] += len(packed)
+	o.q[l] = append(o.q[l], p)
+	o.bytes[l] += len(p.B)
+	o.grade()
 }
 
 // addFirst queues the rest of something that is written already in part: before
 // all else.
-func (o *outbox) addFirst(rest []byte) {
+func (o *outbox) addFirst(rest backlog.Piece) {
 	o.add(laneControl, rest)
 	q := o.q[laneControl]
 	copy(q[1:], q)
 	q[0] = rest
 }
 
+// fullBit in level says that the peer is not read: see full.
+const fullBit = 1 << 7
+
+// full reports whether the peer is Far behind, or has so much media waiting
+// that it must be answers: nobody else is given more than the gate lets pass.
+func (o *outbox) full() bool { return o.level.Load()&fullBit != 0 }
+
+func (o *outbox) getLevel() backlog.Level { return backlog.Level(o.level.Load() &^ fullBit) }
+
+// grade finds out the level, and wakes who waits for another one. What it
+// returns is to be called without locks, unless it is nil.
+func (o *outbox) grade() (wake func()) {
+	before := o.level.Load()
+	level := backlog.LevelOf(o.bytes[laneControl]+o.bytes[laneCommands], backlog.Level(before&^fullBit))
+	now := uint32(level)
+	if level == backlog.Far || o.bytes[laneMedia] > MaxMediaOutbox+2*mediaReserve {
+		now |= fullBit
+	}
+	if now == before {
+		return nil
+	}
+	o.level.Store(now)
+	if now&fullBit == 0 && o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	if level == backlog.InStep {
+		wake, o.wake = o.wake, nil
+	}
+	return wake
+}
+
+// drop forgets all that is queued.
+func (o *outbox) drop(b *backlog.Budget) {
+	if o.q == nil {
+		return
+	}
+	for l := range lanes {
+		o.tally.Done(b, o.q[l])
+	}
+	*o.q = queue{}
+	o.q = nil
+}
+
 // batch is what one write writes.
 type batch struct {
-	pieces  [][]byte
-	vectors net.Buffers // copy of pieces for WriteTo, which eats it
+	pieces  []backlog.Piece
+	vectors net.Buffers // the bytes of pieces
+	left    net.Buffers // of vectors: a write eats it
 	bytes   [lanes]int
 }
 
@@ -76,15 +128,14 @@ func (o *outbox) take(b *batch) bool {
 	}
 	left := 0
 	for l := range lanes {
-		room := mediaBatch
-		k := 0
-		for k < len(o.q[l]) && (l != laneMedia || room > 0) {
-			room -= len(o.q[l][k])
-			b.bytes[l] += len(o.q[l][k])
+		k, n := 0, 0
+		for k < len(o.q[l]) && n < maxBatch && left == 0 {
+			n += len(o.q[l][k].B)
 			k++
 		}
+		b.bytes[l] += n
 		b.pieces = append(b.pieces, o.q[l][:k]...)
-		n := copy(o.q[l], o.q[l][k:])
+		n = copy(o.q[l], o.q[l][k:])
 		clear(o.q[l][n:])
 		o.q[l] = o.q[l][:n]
 		left += n
@@ -96,12 +147,14 @@ func (o *outbox) take(b *batch) bool {
 	return true
 }
 
-// written takes the bytes of b off the count and empties it.
-func (o *outbox) written(b *batch) {
+// written takes b off the count and empties it. It returns what grade does.
+func (o *outbox) written(budget *backlog.Budget, b *batch) (wake func()) {
+	o.tally.Done(budget, b.pieces)
 	for l, n := range b.bytes {
 		o.bytes[l] -= n
 	}
 	b.empty()
+	return o.grade()
 }
 
 // total is the number of bytes in b.
@@ -112,5 +165,5 @@ func (b *batch) total() int {
 func (b *batch) empty() {
 	clear(b.pieces)
 	clear(b.vectors)
-	b.pieces, b.vectors, b.bytes = b.pieces[:0], b.vectors[:0], [lanes]int{}
+	b.pieces, b.vectors, b.left, b.bytes = b.pieces[:0], b.vectors[:0], nil, [lanes]int{}
 }

@@ -28,6 +28,9 @@ func (p *ping) stopLocked() {
 func (s *Session) tick() {
 	cfg := s.c.cfg
 	now := time.Since(s.c.begun)
+	if !s.c.reading.Load() { // it is us who do not listen
+		s.c.lastRead.Store(int64(now))
+	}
 	idle := now - time.Duration(s.c.lastRead.Load())
 	if idle >= cfg.PingTimeout {
 		s.fail(ErrSilent)
@@ -51,7 +54,7 @@ func (s *Session) tick() {
 		return
 	}
 	s.ping.token, s.ping.sent = uint32(now.Milliseconds()), time.Now()
-	s.out.add(laneControl, Pack(userControl(eventPingRequest, s.ping.token)))
+	s.addLocked(laneControl, Pack(userControl(eventPingRequest, s.ping.token)), nil)
 	s.ping.timer.Reset(min(cfg.PingInterval, cfg.PingTimeout-idle, patience))
 	write := s.startWriterLocked()
 	s.mu.Unlock()

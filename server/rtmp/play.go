@@ -171,9 +171,7 @@ func (s *Session) media(g *gate, over *bool, m Message) error {
 		return nil
 	}
 	s.mu.Unlock()
-	packed := Pack(m)
-	s.mu.Lock()
-	return s.queueLocked(laneMedia, packed)
+	return s.push(laneMedia, Pack(m))
 }
 
 // Status sends an onStatus on this stream, in order with its messages:

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 )
 
 // Session is symmetric: both ends call and serve. Everything that sends is
-// safe for concurrent use and never blocks: what the outbox cannot hold ends
-// the session with ErrSlow.
+// safe for concurrent use and never blocks. A peer that reads slowly is written
+// to slowly, and not read while much waits for it; one that takes nothing for
+// backlog.Patience ends the session with ErrSlow.
 type Session struct {
 	// set by NewSession
 	c    *Conn
@@ -96,6 +98,7 @@ func (s *Session) replyControl(packed []byte) error {
 	if err := s.push(laneControl, packed); err != nil && !s.isLeaving() {
 		return err
 	}
+	s.waitRoom()
 	return nil
 }
 
@@ -149,6 +152,43 @@ func (s *Session) read() error {
 		if err := s.serve(m); err != nil {
 			return err
 		}
+		s.waitRoom()
+	}
+}
+
+// waitRoom waits while much waits for the peer: whoever does not read its
+// answers is not asked for more. It returns at once when the session ends.
+func (s *Session) waitRoom() {
+	if !s.out.full() {
+		return
+	}
+	s.mu.Lock()
+	if s.sealed || !s.out.full() {
+		s.mu.Unlock()
+		return
+	}
+	if s.out.room == nil {
+		s.out.room = make(chan struct{})
+	}
+	room := s.out.room
+	s.mu.Unlock()
+	<-room
+}
+
+// Level says how far behind the peer is with reading.
+func (s *Session) Level() backlog.Level { return s.out.getLevel() }
+
+// WhenInStep calls f, on any goroutine, when Level is InStep: at once, or later,
+// or never, when the session ends before. Only the last f that waits is called.
+func (s *Session) WhenInStep(f func()) {
+	s.mu.Lock()
+	wait := s.sealed || s.out.getLevel() != backlog.InStep
+	if wait {
+		s.out.wake = f
+	}
+	s.mu.Unlock()
+	if !wait {
+		f()
 	}
 }
 
@@ -164,10 +204,7 @@ func (s *Session) end() error {
 	reason := s.reason
 	pending, peer, own := s.pending, s.peer, s.own
 	s.pending, s.peer, s.own, s.rest = nil, nil, nil, nil
-	if s.out.q != nil {
-		*s.out.q = queue{}
-		s.out.q = nil
-	}
+	s.out.drop(s.c.outboxes)
 	s.mu.Unlock()
 	for _, st := range peer {
 		if st != nil {
@@ -211,6 +248,11 @@ func (s *Session) sealLocked(reason error) {
 		return
 	}
 	s.sealed, s.reason = true, reason
+	s.out.wake = nil
+	if s.out.room != nil {
+		close(s.out.room)
+		s.out.room = nil
+	}
 	for _, st := range s.peer {
 		if st != nil && st.publish != nil {
 			st.publish.decideLocked()
@@ -250,10 +292,10 @@ func (s *Session) leave(reason error, last ...Message) {
 	}
 	s.sealLocked(reason)
 	s.leaving = true
-	s.out.add(laneMedia, packed) // after all else
+	s.addLocked(laneMedia, packed, nil) // after all else
 	write := s.startWriterLocked()
 	s.mu.Unlock()
-	s.c.nc.SetWriteDeadline(time.Now().Add(flushTimeout))
+	s.c.w.Final(s.c.nc, time.Now().Add(flushTimeout))
 	if write {
 		go s.write()
 	}
@@ -303,30 +345,66 @@ func (s *Session) Status(info *StatusError) error {
 // send queues one message.
 func (s *Session) send(l lane, m Message) error { return s.push(l, Pack(m)) }
 
-// push queues packed. What does not fit ends the session.
-func (s *Session) push(l lane, packed []byte) error {
-	s.mu.Lock()
-	if !s.sealed && !s.out.fits(l, len(packed), MaxMediaOutbox+2*mediaReserve) {
-		s.mu.Unlock()
-		s.fail(ErrSlow)
-		return ErrSlow
-	}
-	return s.queueLocked(l, packed)
-}
+// SendShared is Send for bytes that go to many sessions: however many outboxes
+// they wait in, they are counted once.
+func (s *Session) SendShared(b *backlog.Bytes) error { return s.queue(laneCommands, nil, b) }
 
-// queueLocked queues packed, sees to it that it is written, and unlocks mu.
-func (s *Session) queueLocked(l lane, packed []byte) error {
+// push queues packed.
+func (s *Session) push(l lane, packed []byte) error { return s.queue(l, packed, nil) }
+
+// queue queues packed, or shared if that is not nil.
+func (s *Session) queue(l lane, packed []byte, shared *backlog.Bytes) error {
+	s.mu.Lock()
 	if s.sealed {
 		defer s.mu.Unlock()
 		return s.reason
 	}
-	s.out.add(l, packed)
+	over := s.addLocked(l, packed, shared)
+	err := s.writeLocked()
+	if over {
+		s.c.outboxes.Relieve()
+	}
+	return err
+}
+
+// addLocked puts packed, or shared, into the outbox. It reports whether the
+// outboxes of the process have too much.
+func (s *Session) addLocked(l lane, packed []byte, shared *backlog.Bytes) (over bool) {
+	n := len(packed) + s.out.bytes[laneMedia]
+	if l != laneMedia {
+		n = len(packed) + s.out.bytes[laneControl] + s.out.bytes[laneCommands]
+	}
+	if shared != nil {
+		n += len(shared.Bytes())
+	}
+	p, over := s.out.tally.Add(s.c.outboxes, (*slow)(s), packed, shared, n)
+	s.out.add(l, p)
+	return over
+}
+
+// writeLocked sees to it that what was queued is written, and unlocks mu.
+func (s *Session) writeLocked() error {
 	write := s.startWriterLocked()
 	s.mu.Unlock()
 	if write {
 		go s.write()
 	}
 	return nil
+}
+
+// slow is a session as the owner of its outbox.
+type slow Session
+
+// EndSlow implements backlog.Owner.
+func (s *slow) EndSlow() { (*Session)(s).fail(ErrSlow) }
+
+// Moved implements backlog.Owner. That the peer has read something is a sign of
+// life, too: a ping may be a long way behind what it reads now.
+func (s *slow) Moved() {
+	s.c.lastRead.Store(int64(time.Since(s.c.begun)))
+	s.mu.Lock()
+	s.out.tally.Moved(s.c.outboxes)
+	s.mu.Unlock()
 }
 
 // sendSoon is send in the command lane.
@@ -352,8 +430,11 @@ func (s *Session) sendNow(m Message) error {
 		return err
 	}
 	s.mu.Lock()
+	over := false
 	if n < len(packed) {
-		s.out.addFirst(packed[n:])
+		var rest backlog.Piece
+		rest, over = s.out.tally.Add(s.c.outboxes, (*slow)(s), packed[n:], nil, len(packed)-n+s.out.total())
+		s.out.addFirst(rest)
 	} else {
 		s.messagesOut.Add(1)
 	}
@@ -365,6 +446,9 @@ func (s *Session) sendNow(m Message) error {
 	}
 	s.mu.Unlock()
 	go s.write()
+	if over {
+		s.c.outboxes.Relieve()
+	}
 	return nil
 }
 
@@ -388,34 +472,47 @@ func (s *Session) write() {
 	defer batches.Put(b)
 	for {
 		s.mu.Lock()
-		s.out.written(b)
+		wake := s.out.written(s.c.outboxes, b)
 		rest := s.rest
 		s.rest = nil
-		if !s.out.take(b) { // there is no rest either: nobody leaves one while s.writing
+		more := s.out.take(b) // there is no rest either: nobody leaves one while s.writing
+		if !more {
 			s.writing = false
-			leaving := s.leaving
-			s.mu.Unlock()
+		}
+		leaving := s.leaving
+		s.mu.Unlock()
+		if wake != nil {
+			wake()
+		}
+		if !more {
 			if leaving {
 				s.c.finish()
 			}
 			return
 		}
-		s.mu.Unlock()
 		s.messagesOut.Add(uint64(len(b.pieces)))
-		if rest != nil {
-			if err := s.c.write(rest); err != nil {
-				s.fail(err)
-				b.empty()
-				return // writing stays true, as below
-			}
-		}
-		b.vectors = append(b.vectors[:0], b.pieces...)
-		if err := s.c.writeAll(b.vectors, b.total()); err != nil {
+		if err := s.writeBatch(rest, b); err != nil {
 			s.fail(err)
-			b.empty()
+			s.mu.Lock()
+			s.out.written(s.c.outboxes, b)
+			s.mu.Unlock()
 			return // writing stays true: there is nothing left to write to
 		}
 	}
+}
+
+// writeBatch writes rest, then b.
+func (s *Session) writeBatch(rest []byte, b *batch) error {
+	if rest != nil {
+		if err := s.c.writePatiently((*slow)(s), rest); err != nil {
+			return err
+		}
+	}
+	for _, p := range b.pieces {
+		b.vectors = append(b.vectors, p.B)
+	}
+	b.left = b.vectors
+	return s.c.writeAll((*slow)(s), &b.left, b.total())
 }
 
 // serve handles one message.

@@ -12,7 +12,8 @@ import (
 // what it must get, message by message. What goes wrong fails the test.
 type Peer struct {
 	*rtmp.Conn
-	t testing.TB
+	t  testing.TB
+	nc net.Conn
 }
 
 // A Command is a command that a Peer got.
@@ -40,7 +41,7 @@ func NewPeer(t testing.TB, nc net.Conn) *Peer {
 	if err != nil {
 		t.Fatalf("handshake: %v", err)
 	}
-	return &Peer{c, t}
+	return &Peer{c, t, nc}
 }
 
 // Connect connects to app and must be accepted. From here on nothing is read
@@ -51,6 +52,10 @@ func (p *Peer) Connect(app string, args ...amf.Value) {
 		p.t.Fatalf("connect: %v", err)
 	}
 }
+
+// Raw is the connection below: for a test that reads bytes, as slowly as it
+// likes.
+func (p *Peer) Raw() net.Conn { return p.nc }
 
 // Send sends a message.
 func (p *Peer) Send(m rtmp.Message) {

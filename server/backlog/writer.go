@@ -1,0 +1,150 @@
+package backlog
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// Patience is how long a connection may take nothing at all while something
+// waits for it.
+const Patience = 10 * time.Second
+
+// How a Writer finds out. It looks every glance whether a write that waits has
+// got on: the kernel takes more of it then, if the peer has read anything, though
+// it would not have said so by itself before a third of its buffer is free.
+const (
+	glance     = time.Second
+	fresh      = time.Second // a deadline so old is still good, so that not every write sets one
+	recordSize = 16 << 10    // of TLS: a write of so much is got on with or not
+)
+
+// ErrStuck says that nothing could be written for Patience.
+var ErrStuck = errors.New("backlog: peer takes nothing")
+
+// A Writer writes to one connection, as slowly as its peer reads. One goroutine
+// at a time may write. The zero value is ready.
+type Writer struct {
+	set   int64        // when the deadline was set, in Unix time; owned by who writes
+	final atomic.Int64 // when writing has to be over, in Unix time; 0: not foreseen
+}
+
+// A writing is one call of Write or WriteBuffers.
+type writing struct {
+	w     *Writer
+	nc    net.Conn
+	whole bool      // a timeout breaks the connection: TLS
+	moved time.Time // the last progress
+	owner Owner
+}
+
+// Write writes p to nc, for o. The error is ErrStuck when the peer takes nothing.
+func (w *Writer) Write(nc net.Conn, p []byte, o Owner) (n int, err error) {
+	g := w.begin(nc, o)
+	for {
+		part := p[n:]
+		if g.whole {
+			part = part[:min(len(part), recordSize)]
+		}
+		k, err := nc.Write(part)
+		n += k
+		switch {
+		case err == nil && n == len(p):
+			return n, nil
+		case err == nil:
+			g.arm(time.Now())
+		default:
+			if err = g.goOn(k, err); err != nil {
+				return n, err
+			}
+		}
+	}
+}
+
+// WriteBuffers is Write for several pieces, which it eats.
+func (w *Writer) WriteBuffers(nc net.Conn, pieces *net.Buffers, o Owner) (n int64, err error) {
+	g := w.begin(nc, o)
+	if g.whole {
+		for _, p := range *pieces {
+			k, err := w.Write(nc, p, o)
+			if n += int64(k); err != nil {
+				return n, err
+			}
+		}
+		return n, nil
+	}
+	for {
+		k, err := pieces.WriteTo(nc)
+		n += k
+		if err == nil {
+			return n, nil
+		}
+		if err = g.goOn(int(k), err); err != nil {
+			return n, err
+		}
+	}
+}
+
+// Final says that what is written after t is of no use.
+func (w *Writer) Final(nc net.Conn, t time.Time) {
+	w.final.Store(t.UnixNano())
+	nc.SetWriteDeadline(t)
+}
+
+func (w *Writer) begin(nc net.Conn, o Owner) writing {
+	_, whole := nc.(*tls.Conn)
+	now := time.Now()
+	g := writing{w: w, nc: nc, whole: whole, moved: now, owner: o}
+	if d := now.UnixNano() - w.set; d < 0 || d >= int64(fresh) || w.final.Load() != 0 {
+		g.arm(now)
+	}
+	return g
+}
+
+// arm sets the deadline of the next write. Nothing moves Final.
+func (g *writing) arm(now time.Time) {
+	wait := fresh + glance // so that it lasts for all writes while it is fresh
+	if g.whole {
+		wait = fresh + Patience
+	}
+	g.set(now, now.Add(wait))
+}
+
+func (g *writing) set(now, deadline time.Time) {
+	g.w.set = now.UnixNano()
+	for before := int64(-1); ; {
+		final := g.w.final.Load()
+		if final == before {
+			return
+		}
+		before = final
+		if final != 0 && final < deadline.UnixNano() {
+			deadline = deadline.Add(time.Duration(final - deadline.UnixNano()))
+		}
+		g.nc.SetWriteDeadline(deadline)
+	}
+}
+
+// goOn judges a write that has failed after n bytes. It returns nil if the peer
+// is to be given more time, and has set the deadline for that.
+func (g *writing) goOn(n int, err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	now := time.Now()
+	if n > 0 {
+		g.moved = now
+		g.owner.Moved()
+	}
+	final := g.w.final.Load()
+	left := Patience - now.Sub(g.moved)
+	if left <= 0 || g.whole || final != 0 && now.UnixNano() >= final {
+		return ErrStuck
+	}
+	g.set(now, now.Add(min(glance, left)))
+	g.w.set = 0 // the next Write begins with a deadline of its own
+	return nil
+}
