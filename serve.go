@@ -238,7 +238,7 @@ func (n *node) build() {
 	pages := web.Config{
 		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
-		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready,
+		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready, Lost: n.store.Lost,
 		Backup: n.backup, Forget: n.forget, Store: n.storeStats,
 	}
 	if n.several() {

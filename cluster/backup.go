@@ -58,7 +58,7 @@ func (c *Cluster) Backup(ctx context.Context, spool string, add func(name string
 
 // onDisk are the names of the streams that are on disk.
 func (c *Cluster) onDisk(ctx context.Context) (names []string, err error) {
-	list := c.js.ListStreams(ctx)
+	list := c.js().ListStreams(ctx)
 	for info := range list.Info() {
 		if info.Config.Storage == jetstream.FileStorage {
 			names = append(names, info.Config.Name)
@@ -94,7 +94,7 @@ func (c *Cluster) backUp(ctx context.Context, name, spool string, add func(strin
 
 // snapshot writes the file of one stream to w.
 func (c *Cluster) snapshot(ctx context.Context, name string, w io.Writer) error {
-	sub, err := c.nc.SubscribeSync(c.nc.NewInbox())
+	sub, err := c.nc().SubscribeSync(c.nc().NewInbox())
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (c *Cluster) ask(ctx context.Context, subject string, request, response any
 	}
 	ctx, cancel := context.WithTimeout(ctx, chunkTimeout)
 	defer cancel()
-	m, err := c.nc.RequestWithContext(ctx, subject, b)
+	m, err := c.nc().RequestWithContext(ctx, subject, b)
 	if err != nil {
 		return err
 	}

@@ -24,14 +24,14 @@ type storedMessage struct {
 // fillStreams makes a stream with gaps, a bucket, and a bucket in memory.
 func fillStreams(t *testing.T, c *Cluster) jetstream.Stream {
 	t.Helper()
-	stream, err := c.js.CreateStream(t.Context(), jetstream.StreamConfig{
+	stream, err := c.js().CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: "TALK", Subjects: []string{"talk.*"}, Storage: jetstream.FileStorage, AllowDirect: true, MaxMsgsPerSubject: 100,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 300 {
-		if _, err := c.js.Publish(t.Context(), fmt.Sprintf("talk.room%d", i%2), fmt.Appendf(nil, "message %d", i)); err != nil {
+		if _, err := c.js().Publish(t.Context(), fmt.Sprintf("talk.room%d", i%2), fmt.Appendf(nil, "message %d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,7 +41,7 @@ func fillStreams(t *testing.T, c *Cluster) jetstream.Stream {
 		}
 	}
 	for name, storage := range map[string]jetstream.StorageType{"STATE": jetstream.FileStorage, "LEASES": jetstream.MemoryStorage} {
-		bucket, err := c.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: name, Storage: storage})
+		bucket, err := c.js().CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: name, Storage: storage})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestBackup(t *testing.T) {
 	}
 	check := func(d *Cluster) {
 		t.Helper()
-		stream, err := d.js.Stream(t.Context(), "TALK")
+		stream, err := d.js().Stream(t.Context(), "TALK")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestBackup(t *testing.T) {
 				t.Errorf("message %d is %v, want %v", seq, got[seq], m)
 			}
 		}
-		bucket, err := d.js.KeyValue(t.Context(), "STATE")
+		bucket, err := d.js().KeyValue(t.Context(), "STATE")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestBackup(t *testing.T) {
 	}
 	d = bare(t, dir)
 	check(d)
-	if ack, err := d.js.Publish(t.Context(), "talk.room1", nil); err != nil || ack.Sequence != 301 {
+	if ack, err := d.js().Publish(t.Context(), "talk.room1", nil); err != nil || ack.Sequence != 301 {
 		t.Errorf("the next message: %v, %v; want sequence 301", ack, err)
 	}
 }
@@ -170,7 +170,7 @@ func TestBackupWhileStoring(t *testing.T) {
 	go func() { // until stop; the test waits for ended
 		defer close(ended)
 		for i := 0; ctx.Err() == nil; i++ {
-			if _, err := c.js.Publish(t.Context(), fmt.Sprintf("talk.other%d", i), []byte("meanwhile")); err != nil {
+			if _, err := c.js().Publish(t.Context(), fmt.Sprintf("talk.other%d", i), []byte("meanwhile")); err != nil {
 				t.Error(err)
 			}
 			if i == 100 {
@@ -186,7 +186,7 @@ func TestBackupWhileStoring(t *testing.T) {
 	if err := d.Restore(t.Context(), bytes.NewReader(files["TALK"])); err != nil {
 		t.Fatal(err)
 	}
-	stream, err := d.js.Stream(t.Context(), "TALK")
+	stream, err := d.js().Stream(t.Context(), "TALK")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestRestoreRefuses(t *testing.T) {
 // BenchmarkPut is one node's report of a room in a bucket in memory.
 func BenchmarkPut(b *testing.B) {
 	c := openBench(b, b.TempDir())
-	bucket, err := c.js.CreateKeyValue(b.Context(), jetstream.KeyValueConfig{Bucket: "DIR", Storage: jetstream.MemoryStorage})
+	bucket, err := c.js().CreateKeyValue(b.Context(), jetstream.KeyValueConfig{Bucket: "DIR", Storage: jetstream.MemoryStorage})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -243,16 +243,16 @@ func BenchmarkPut(b *testing.B) {
 // BenchmarkBackup is a backup of 100,000 messages of 200 bytes.
 func BenchmarkBackup(b *testing.B) {
 	c, spool := openBench(b, filepath.Join(b.TempDir(), "store")), b.TempDir()
-	if _, err := c.js.CreateStream(b.Context(), jetstream.StreamConfig{Name: "TALK", Subjects: []string{"talk.*"}}); err != nil {
+	if _, err := c.js().CreateStream(b.Context(), jetstream.StreamConfig{Name: "TALK", Subjects: []string{"talk.*"}}); err != nil {
 		b.Fatal(err)
 	}
 	text := bytes.Repeat([]byte("message "), 25)
 	for i := range 100_000 {
-		if _, err := c.js.PublishAsync(fmt.Sprintf("talk.room%d", i%50), text); err != nil {
+		if _, err := c.js().PublishAsync(fmt.Sprintf("talk.room%d", i%50), text); err != nil {
 			b.Fatal(err)
 		}
 	}
-	<-c.js.PublishAsyncComplete()
+	<-c.js().PublishAsyncComplete()
 	b.SetBytes(100_000 * 200)
 	for b.Loop() {
 		err := c.Backup(b.Context(), spool, func(_ string, size int64, r io.Reader) error {

@@ -163,11 +163,11 @@ func BenchmarkMendBlocks(b *testing.B) {
 	c := openBench(b, dir)
 	text := bytes.Repeat([]byte("message "), 25)
 	for i := range 100_000 {
-		if _, err := c.js.PublishAsync(fmt.Sprintf("%sroom%d", chatSubject, i%50), text); err != nil {
+		if _, err := c.js().PublishAsync(fmt.Sprintf("%s.room%d", chatSubject, i%50), text); err != nil {
 			b.Fatal(err)
 		}
 	}
-	<-c.js.PublishAsyncComplete()
+	<-c.js().PublishAsyncComplete()
 	if err := c.Close(); err != nil {
 		b.Fatal(err)
 	}

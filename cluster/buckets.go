@@ -30,7 +30,7 @@ func timed[T any](ctx context.Context, ask func(context.Context) (T, error)) (T,
 
 // copies is how many copies of everything there are to be.
 func (c *Cluster) copies() int {
-	if c.embedded() || c.nc.ConnectedClusterName() == "" {
+	if c.embedded() || c.nc().ConnectedClusterName() == "" {
 		return 1
 	}
 	return replicasOf
@@ -66,11 +66,11 @@ func (c *Cluster) wantCopies(name string, has int) bool {
 // be today: one that was made when NATS had too few servers gets its copies.
 func (c *Cluster) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) error {
 	cfg.History = 1
-	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, "KV_"+cfg.Bucket) })
+	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().Stream(ctx, "KV_"+cfg.Bucket) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		err = c.withCopies(cfg.Bucket, func(copies int) error {
 			cfg.Replicas = copies
-			_, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js.CreateOrUpdateKeyValue(ctx, cfg) })
+			_, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js().CreateOrUpdateKeyValue(ctx, cfg) })
 			return err
 		})
 	} else if err == nil {
@@ -91,7 +91,7 @@ func (c *Cluster) mendBucket(ctx context.Context, is jetstream.StreamConfig, cfg
 	if cfg.Replicas = is.Replicas; copies {
 		cfg.Replicas = c.copies()
 	}
-	_, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js.UpdateKeyValue(ctx, cfg) })
+	_, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js().UpdateKeyValue(ctx, cfg) })
 	if err == nil {
 		c.log.Info("bucket changed", "bucket", cfg.Bucket, "copies", cfg.Replicas)
 	}

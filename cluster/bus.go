@@ -7,33 +7,41 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// busPrefix keeps what nodes tell each other apart from what is kept.
-const busPrefix = "foyer."
+// busSpace keeps what nodes tell each other apart from what is kept.
+const busSpace = "foyer"
 
-// Publish tells every node that subscribes to subject, this one too. It is
+// A hearing is a subscription that outlives its connection.
+type hearing struct {
+	// set by hear
+	subject string
+	f       nats.MsgHandler
+
+	sub *nats.Subscription // guarded by Cluster.hearings: with the connection of now
+}
+
+// Publish tells every node that subscribes to topic, this one too. It is
 // an error while NATS is away.
-func (c *Cluster) Publish(subject string, data []byte) error {
-	if err := c.nc.Publish(busPrefix+subject, data); err != nil {
-		return fmt.Errorf("publishing %s: %w", subject, err)
+func (c *Cluster) Publish(topic string, data []byte) error {
+	if err := c.nc().Publish(subject(busSpace, key(topic)), data); err != nil {
+		return fmt.Errorf("publishing %s: %w", topic, err)
 	}
 	return nil
 }
 
-// Subscribe calls f with what is published to subject, in order and one after
+// Subscribe calls f with what is published to topic, in order and one after
 // the other, until stop. What is published while this node is cut off from NATS
 // it never hears.
-func (c *Cluster) Subscribe(subject string, f func([]byte)) (stop func(), err error) {
-	sub, err := c.nc.Subscribe(busPrefix+subject, func(m *nats.Msg) { f(m.Data) })
-	if err != nil {
-		return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
+func (c *Cluster) Subscribe(topic string, f func([]byte)) (stop func(), err error) {
+	if stop, err = c.hear(subject(busSpace, key(topic)), func(m *nats.Msg) { f(m.Data) }); err != nil {
+		return nil, fmt.Errorf("subscribing to %s: %w", topic, err)
 	}
-	return func() { sub.Unsubscribe() }, nil
+	return stop, nil
 }
 
-// Ask asks the node of that name what it answers to subject, until ctx ends.
+// Ask asks the node of that name what it answers to topic, until ctx ends.
 // One that is not there is known at once.
-func (c *Cluster) Ask(ctx context.Context, node, subject string, question []byte) ([]byte, error) {
-	m, err := c.nc.RequestWithContext(ctx, busPrefix+subject+"."+nodeToken(node), question)
+func (c *Cluster) Ask(ctx context.Context, node, topic string, question []byte) ([]byte, error) {
+	m, err := c.nc().RequestWithContext(ctx, subject(busSpace, key(topic), key(node)), question)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", node, err)
 	}
@@ -42,10 +50,10 @@ func (c *Cluster) Ask(ctx context.Context, node, subject string, question []byte
 
 // Answer calls f with what other nodes ask this one, one after the other, until
 // stop. An answer longer than NATS takes becomes an empty one.
-func (c *Cluster) Answer(subject string, f func(question []byte) []byte) (stop func(), err error) {
-	sub, err := c.nc.Subscribe(busPrefix+subject+"."+nodeToken(c.cfg.Node), func(m *nats.Msg) {
+func (c *Cluster) Answer(topic string, f func(question []byte) []byte) (stop func(), err error) {
+	stop, err = c.hear(subject(busSpace, key(topic), key(c.cfg.Node)), func(m *nats.Msg) {
 		answer := f(m.Data)
-		if int64(len(answer)) > c.nc.MaxPayload() {
+		if int64(len(answer)) > c.nc().MaxPayload() {
 			answer = nil
 		}
 		if err := m.Respond(answer); err != nil {
@@ -53,7 +61,29 @@ func (c *Cluster) Answer(subject string, f func(question []byte) []byte) (stop f
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("answering %s: %w", subject, err)
+		return nil, fmt.Errorf("answering %s: %w", topic, err)
 	}
-	return func() { sub.Unsubscribe() }, nil
+	return stop, nil
+}
+
+// hear calls f with what comes at a subject until stop, over whichever
+// connection there is.
+func (c *Cluster) hear(subject string, f nats.MsgHandler) (stop func(), err error) {
+	h := &hearing{subject: subject, f: f}
+	c.hearings.Lock()
+	defer c.hearings.Unlock()
+	if h.sub, err = c.nc().Subscribe(subject, f); err != nil {
+		return nil, err
+	}
+	if c.hears == nil {
+		c.hears = make(map[*hearing]bool)
+	}
+	c.hears[h] = true
+	return func() {
+		c.hearings.Lock()
+		delete(c.hears, h)
+		sub := h.sub
+		c.hearings.Unlock()
+		sub.Unsubscribe()
+	}, nil
 }

@@ -20,7 +20,7 @@ func TestAsk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.nc.Flush(); err != nil {
+	if err := a.nc().Flush(); err != nil {
 		t.Fatal(err)
 	}
 	ask := func(node, question string) ([]byte, error) {
@@ -31,7 +31,7 @@ func TestAsk(t *testing.T) {
 	if got, err := ask("a.example", "ab"); err != nil || string(got) != "abab" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	most := make([]byte, a.nc.MaxPayload())
+	most := make([]byte, a.nc().MaxPayload())
 	if got, err := ask("a.example", string(most[:len(most)/2])); err != nil || len(got) != len(most) {
 		t.Errorf("the longest answer: %d bytes, %v", len(got), err)
 	}
@@ -42,7 +42,7 @@ func TestAsk(t *testing.T) {
 		t.Errorf("a node that answers nothing: %v", err)
 	}
 	stop()
-	if err := a.nc.Flush(); err != nil {
+	if err := a.nc().Flush(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ask("a.example", "ab"); !errors.Is(err, nats.ErrNoResponders) {

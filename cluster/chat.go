@@ -41,7 +41,8 @@ type Room struct {
 	// set by OpenRoom
 	c       *Cluster
 	name    string
-	subject string
+	part    part   // of the keys of what is kept beside the chat
+	subject string // of the chat
 	by      string // this writer
 	found   func([]byte)
 	state   []byte
@@ -122,8 +123,12 @@ func (c *Cluster) OpenRoom(ctx context.Context, name string, found func(message 
 
 // openRoom tries once.
 func (c *Cluster) openRoom(ctx context.Context, name string, found func([]byte)) (*Room, error) {
+	p, err := c.roomPart(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	r := &Room{
-		c: c, name: name, subject: chatSubject + token(name), by: rand.Text()[:12],
+		c: c, name: name, part: p, subject: subject(chatSubject, p), by: rand.Text()[:12],
 		found: found, idle: make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -136,16 +141,15 @@ func (c *Cluster) openRoom(ctx context.Context, name string, found func([]byte))
 
 func (r *Room) open(ctx context.Context) (err error) {
 	if !r.c.embedded() {
-		of := "$KV." + roomsBucket + "."
-		if r.keys, err = r.c.pass(ctx, roomsBucket, of+"*."+token(r.name), of+"owner."+token(r.name)); err != nil {
+		if r.keys, err = r.c.pass(ctx, roomsBucket, kv(roomsBucket, "*", r.part), kv(roomsBucket, "owner", r.part)); err != nil {
 			return err
 		}
 	}
-	if r.state, err = r.c.value(ctx, roomsBucket, "state."+token(r.name)); err != nil {
+	if r.state, err = r.c.value(ctx, roomsBucket, "state", r.part); err != nil {
 		return err
 	}
 	var known ids
-	if data, err := r.c.value(ctx, roomsBucket, "ids."+token(r.name)); err != nil {
+	if data, err := r.c.value(ctx, roomsBucket, "ids", r.part); err != nil {
 		return err
 	} else if data != nil {
 		if err := json.Unmarshal(data, &known); err != nil {
@@ -257,7 +261,7 @@ func (r *Room) Save(state []byte, done func(error)) {
 	r.mu.Lock()
 	r.saved = state
 	r.mu.Unlock()
-	r.c.saves.save(r.keys, "$KV."+roomsBucket+".state."+token(r.name), state, done)
+	r.c.saves.save(r.keys, kv(roomsBucket, "state", r.part), state, done)
 }
 
 // Newest are the newest messages as they were found by OpenRoom, oldest first, at most 200.
@@ -533,7 +537,7 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 // saveIDs keeps what the stream does not say of the ids.
 func (r *Room) saveIDs(front, forgotten uint64) {
 	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten, Skipped: r.skipped})
-	r.c.saves.save(r.keys, "$KV."+roomsBucket+".ids."+token(r.name), data, func(err error) {
+	r.c.saves.save(r.keys, kv(roomsBucket, "ids", r.part), data, func(err error) {
 		if err != nil {
 			r.c.log.Warn("ids not saved", "room", r.name, "err", err)
 		}
@@ -574,10 +578,37 @@ func (r *Room) Close() {
 	impatient.Stop()
 	r.cancel()
 	r.c.settled()
-	r.c.saves.settled("$KV." + roomsBucket + ".state." + token(r.name))
+	r.c.saves.settled(kv(roomsBucket, "state", r.part))
+	r.vanish()
 	r.c.mu.Lock()
 	delete(r.c.rooms, r)
 	r.c.mu.Unlock()
+}
+
+// vanish leaves nothing of a room of which nothing is kept: only the marks of
+// this node, if no other node has written since. A room that keeps something
+// keeps its claim, too.
+func (r *Room) vanish() {
+	r.mu.Lock()
+	kept := r.saved != nil || r.index.last > 0
+	r.mu.Unlock()
+	if r.c.embedded() || r.elsewhere != nil {
+		return // nobody has marked anything; it is not ours
+	}
+	if kept || r.reserved > 0 || r.sent > 0 {
+		r.c.others.keeps(roomInstances + r.name)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
+	defer cancel()
+	var answer struct{}
+	err := errors.Join(
+		r.c.purge(ctx, kv(roomsBucket, "*", r.part), r.keys.expect+1),
+		r.c.api(ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": r.expect + 1}, &answer),
+	)
+	if err != nil {
+		r.c.log.Warn("marks of a room without anything not removed", "room", r.name, "err", err)
+	}
 }
 
 // pause waits, or returns why it must not.

@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // How long things may take, and how much of the chat is kept when nothing else is said.
@@ -60,6 +58,7 @@ type Config struct {
 	pace     *pace                // nil: defaultPace
 	reach    time.Duration        // 0: reachTimeout
 	copying  time.Duration        // 0: copyEvery
+	lost     time.Duration        // 0: lostAfter
 }
 
 // A Cluster is this process's connection to where things are kept: an engine
@@ -68,11 +67,15 @@ type Cluster struct {
 	// set by Open
 	cfg    Config
 	log    *slog.Logger
-	nc     *nats.Conn
-	js     jetstream.JetStream
 	locked *os.File // the openFile; nil: external
 	others *others  // what is shared with other nodes; nil: embedded, there are none
 	flush  *flusher // nil when nobody waits for a flush
+
+	line     atomic.Pointer[line] // the connection; nil: none yet
+	hearings sync.Mutex           // held while watch opens another connection
+	hears    map[*hearing]bool    // guarded by hearings
+
+	spellings atomic.Pointer[spellings] // nil: not read yet
 
 	missing atomic.Int64 // when it was last found that messages may be missing (Unix ns); 0: never
 	holes   atomic.Bool  // and between others, too
@@ -93,6 +96,8 @@ type Cluster struct {
 	unwell  error                // why nothing can be stored; nil when it can
 	broken  bool                 // the embedded engine must be started again
 	reached bool                 // the store was well once
+	dead    time.Time            // since when it could not be opened again; zero: it is open
+	lost    error                // why that is for good; nil: it is not
 	copied  map[string]time.Time // when more copies were asked for last, by name
 	rooms   map[*Room]bool
 	closed  bool
@@ -106,6 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
 	cfg.patience = cmp.Or(cfg.patience, patience)
 	cfg.reach, cfg.copying = cmp.Or(cfg.reach, reachTimeout), cmp.Or(cfg.copying, copyEvery)
+	cfg.lost = cmp.Or(cfg.lost, lostAfter)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
@@ -122,15 +128,6 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 }
 
 func (c *Cluster) open(ctx context.Context) (err error) {
-	options := []nats.Option{
-		nats.Name("foyer " + c.cfg.Node), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
-		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
-		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
-		nats.ReconnectBufSize(-1), // who publishes while it is away shall hear of it
-		nats.ReconnectHandler(func(*nats.Conn) { c.wake() }),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) { c.wake() }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Warn("NATS complained", "err", err) }),
-	}
 	if c.cfg.URL == "" {
 		lost, err := c.lockDir()
 		if err != nil {
@@ -145,15 +142,8 @@ func (c *Cluster) open(ctx context.Context) (err error) {
 		if err := c.embed(); err != nil {
 			return err
 		}
-		options = append(options, nats.InProcessServer(c))
-	} else {
-		// A password may be set right there while we go on trying.
-		options = append(options, nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort())
 	}
-	if c.nc, err = nats.Connect(c.cfg.URL, options...); err != nil {
-		return fmt.Errorf("connecting to NATS at %s: %w", c.where(), err)
-	}
-	if c.js, err = jetstream.New(c.nc); err != nil || c.cfg.Bare {
+	if err := c.dial(); err != nil || c.cfg.Bare {
 		return err
 	}
 	if err := c.await(ctx); err != nil {
@@ -216,12 +206,18 @@ func (c *Cluster) Close() error {
 	if c.stop != nil {
 		c.stop()
 	}
-	if c.nc != nil {
-		c.nc.Close()
-	}
+	c.hangUp() // what waits for NATS ends
 	c.wg.Wait()
+	c.hangUp() // and what watch may have opened meanwhile
 	err := c.shutdown()
 	return errors.Join(err, c.unlockDir(err == nil && c.stop != nil))
+}
+
+// hangUp closes the connection.
+func (c *Cluster) hangUp() {
+	if l := c.line.Load(); l != nil {
+		l.nc.Close()
+	}
 }
 
 // opened are the rooms that are open.

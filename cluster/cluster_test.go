@@ -26,7 +26,7 @@ func start(t *testing.T, dir string) *Cluster {
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	c := start(t, dir)
-	if !c.embedded() || !c.nc.IsConnected() {
+	if !c.embedded() || !c.nc().IsConnected() {
 		t.Error("not connected to an engine in the process")
 	}
 	if late := fmt.Errorf("asking NATS: %w", context.DeadlineExceeded); !c.mayCome(late) || c.mayCome(&jetstream.APIError{Code: 503}) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -29,9 +28,12 @@ type Directory struct {
 	// set by newDirectory
 	c      *Cluster
 	o      *others
-	js     jetstream.JetStream
 	prefix string        // of this node's keys
 	wake   chan struct{} // the queue has something earlier; 1: once is enough
+
+	// owned by write
+	on *nats.Conn // the connection of js
+	js jetstream.JetStream
 
 	mu       sync.Mutex
 	own      map[string]*listing          // guarded by mu: of this node, by room
@@ -62,13 +64,10 @@ type theirs struct {
 
 func newDirectory(c *Cluster, o *others) (*Directory, error) {
 	d := &Directory{
-		c: c, o: o, prefix: "$KV." + liveBucket + "." + nodeToken(c.cfg.Node), wake: make(chan struct{}, 1),
+		c: c, o: o, prefix: kv(liveBucket, key(c.cfg.Node)), wake: make(chan struct{}, 1),
 		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
 	}
-	var err error
-	d.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(tryTimeout),
-		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { d.refused(m, err) }))
-	if err != nil {
+	if err := d.ready(); err != nil {
 		return nil, err
 	}
 	hello, err := json.Marshal(owner{Node: c.cfg.Node, RTMP: c.cfg.RTMP})
@@ -81,6 +80,20 @@ func newDirectory(c *Cluster, o *others) (*Directory, error) {
 	return d, nil
 }
 
+// ready makes js for the connection of now.
+func (d *Directory) ready() (err error) {
+	nc := d.c.nc()
+	if d.on == nc {
+		return nil
+	}
+	d.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(tryTimeout),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { d.refused(m, err) }))
+	if err == nil {
+		d.on = nc
+	}
+	return err
+}
+
 // Directory is what the nodes know of each other's rooms; nil with the
 // embedded engine, which has no other nodes.
 func (c *Cluster) Directory() *Directory {
@@ -88,22 +101,6 @@ func (c *Cluster) Directory() *Directory {
 		return nil
 	}
 	return c.others.directory
-}
-
-// untoken is what token wrote.
-func untoken(room string) string { return strings.ReplaceAll(room, "=", ".") }
-
-// nodeToken writes a node's name, which may be any text, as a token.
-func nodeToken(node string) string {
-	var b strings.Builder
-	for _, c := range []byte(node) {
-		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || c == '-' || c == '_' {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "=%02X", c)
-		}
-	}
-	return b.String()
 }
 
 // Put tells the others how a room of this node is: a JSON object whose number
@@ -175,7 +172,7 @@ func (d *Directory) write() {
 			if up, _ := d.o.link(); up {
 				d.deleteAll()
 				d.flush()
-				d.c.nc.FlushTimeout(tryTimeout) // who does not hear of it sees it expire
+				d.c.nc().FlushTimeout(tryTimeout) // who does not hear of it sees it expire
 			}
 			return
 		case <-changed:
@@ -189,7 +186,7 @@ func (d *Directory) write() {
 
 // make makes the bucket. What it has lost is put again. Read says in the log
 // when it cannot be had.
-func (d *Directory) make() bool { return d.ensure(d.o.ctx) == nil }
+func (d *Directory) make() bool { return d.ready() == nil && d.ensure(d.o.ctx) == nil }
 
 func (d *Directory) ensure(ctx context.Context) error {
 	ctx, cancel := d.o.linkedTo(ctx)
@@ -233,7 +230,7 @@ func (d *Directory) flush() time.Duration {
 		l := d.queue[0]
 		m := &nats.Msg{Subject: d.prefix, Data: l.entry}
 		if l.room != "" {
-			m.Subject += "." + token(l.room)
+			m.Subject = subject(d.prefix, token(l.room))
 		}
 		if due = append(due, m); l.entry == nil {
 			m.Header = nats.Header{"KV-Operation": {"DEL"}}
@@ -265,7 +262,7 @@ func (d *Directory) flush() time.Duration {
 // refused tries once more what NATS did not take.
 func (d *Directory) refused(m *nats.Msg, err error) {
 	d.c.log.Debug("directory entry not stored", "subject", m.Subject, "err", err)
-	room := untoken(strings.TrimPrefix(strings.TrimPrefix(m.Subject, d.prefix), "."))
+	room := untoken(part(strings.TrimPrefix(strings.TrimPrefix(m.Subject, d.prefix), ".")))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	due := time.Now().Add(jitter(2 * d.o.pace.gap))
@@ -327,7 +324,7 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 	if err := d.ensure(ctx); err != nil {
 		return err
 	}
-	kv, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return d.js.KeyValue(ctx, liveBucket) })
+	kv, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return d.c.js().KeyValue(ctx, liveBucket) })
 	if err != nil {
 		return err
 	}
@@ -370,11 +367,11 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 
 // take takes an entry. It reports whether that was this node's sign of life.
 func (d *Directory) take(key string, entry []byte, revision uint64, op jetstream.KeyValueOp) (own bool) {
-	node, room, ok := strings.Cut(key, ".")
-	if d.prefix == "$KV."+liveBucket+"."+node || !ok {
-		return !ok && d.prefix == "$KV."+liveBucket+"."+node
+	node, name, ok := strings.Cut(key, ".")
+	if own := d.prefix == kv(liveBucket, part(node)); own || !ok {
+		return own && !ok
 	}
-	room = untoken(room)
+	room := untoken(part(name))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if op != jetstream.KeyValuePut {

@@ -285,7 +285,7 @@ func TestBus(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer stop()
-		if err := c.nc.Flush(); err != nil {
+		if err := c.nc().Flush(); err != nil {
 			t.Fatal(err)
 		}
 	}

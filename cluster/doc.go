@@ -7,6 +7,12 @@
 // found out by the next message, and ids have neither gaps nor doubles. What
 // else a room knows, and shared objects, are values in buckets.
 //
+// Whatever a room, an object or a node is called, its keys are bounded (keys.go):
+// NATS ends a connection over a subject that is too long, and its client
+// library takes that for final. If it does happen the connection, or the
+// embedded engine, is opened again (conn.go). A room or an instance of which
+// nothing is kept leaves nothing behind.
+//
 // The embedded engine has written a message to its file when it answers, so a
 // killed process loses nothing. Against a power loss the file must be flushed
 // as well: a flusher does that for everything that was stored since the last

@@ -37,7 +37,7 @@ func (c *Cluster) embed() error {
 	}
 	c.holes.Store(damagedBefore(c.cfg.Dir, chatStream))
 	engine, err := server.NewServer(&server.Options{
-		ServerName: c.cfg.Node, DontListen: true, NoSigs: true, NoLog: true,
+		ServerName: c.shown(), DontListen: true, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: filepath.Clean(c.cfg.Dir), MaxPayload: maxPayload, SyncInterval: syncInterval,
 		// By default it allows itself a part of what is free now, and refuses everything when less gets free.
 		JetStreamMaxStore: 1 << 60, JetStreamMaxMemory: 1 << 30,
@@ -112,7 +112,10 @@ func (c *Cluster) repair(context.Context) error {
 	c.broken = false
 	c.mu.Unlock()
 	c.log.Info("store started again", "dir", c.cfg.Dir)
-	return c.nc.ForceReconnect()
+	if c.nc().IsClosed() {
+		return nil // there will be another
+	}
+	return c.nc().ForceReconnect()
 }
 
 // probe reports whether the disk takes something.

@@ -171,7 +171,7 @@ func TestCameBackEmpty(t *testing.T) {
 			t.Errorf("%s has %q, %v", rooms[i], objects, err)
 		}
 		eventually(t, "the state is there", func() bool {
-			state, err := c.value(t.Context(), roomsBucket, "state."+rooms[i])
+			state, err := c.value(t.Context(), roomsBucket, "state", token(rooms[i]))
 			return err == nil && string(state) == "state of "+rooms[i]
 		})
 		if len(c.Emptied()) > 0 {

@@ -101,7 +101,7 @@ func (n *lease) renew() error {
 // look finds out why the lease could not be renewed: an answer was lost, or it
 // has ended.
 func (n *lease) look() error {
-	m, err := n.c.entry(n.o.ctx, leasesBucket, n.id)
+	m, err := n.c.entry(n.o.ctx, leasesBucket, token(n.id))
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (n *lease) look() error {
 // answered, it lasts.
 func (n *lease) write() error {
 	sent := time.Now()
-	revision, err := n.c.swap(n.o.ctx, leasesBucket, n.id, n.value, n.revision)
+	revision, err := n.c.swap(n.o.ctx, leasesBucket, token(n.id), n.value, n.revision)
 	if err != nil {
 		return err
 	}
@@ -142,9 +142,9 @@ func (n *lease) end() {
 	if up, _ := n.o.link(); !up {
 		return
 	}
-	gone := nats.NewMsg("$KV." + leasesBucket + "." + n.id)
+	gone := nats.NewMsg(kv(leasesBucket, token(n.id)))
 	gone.Header.Set("KV-Operation", "DEL")
-	_, err := timed(context.Background(), func(ctx context.Context) (*nats.Msg, error) { return n.c.nc.RequestMsgWithContext(ctx, gone) })
+	_, err := timed(context.Background(), func(ctx context.Context) (*nats.Msg, error) { return n.c.nc().RequestMsgWithContext(ctx, gone) })
 	if err != nil {
 		n.c.log.Warn("lease not ended: it ends by itself", "err", err)
 	}
@@ -154,18 +154,18 @@ func (n *lease) end() {
 // certain, since the server that was asked may have been behind: when it is
 // alive after all, that is an error that wrongSequence knows.
 func (c *Cluster) ended(ctx context.Context, lease string) (bool, error) {
-	m, err := c.entry(ctx, leasesBucket, lease)
+	m, err := c.entry(ctx, leasesBucket, token(lease))
 	if err != nil || m != nil {
 		return m != nil && len(m.data) == 0, err
 	}
-	_, err = c.swap(ctx, leasesBucket, lease, nil, 0)
+	_, err = c.swap(ctx, leasesBucket, token(lease), nil, 0)
 	return err == nil, err
 }
 
 // entry is the newest value of a key, nil when there is none. It is read where
 // writes are decided, since a copy may be behind.
-func (c *Cluster) entry(ctx context.Context, bucket, key string) (*stored, error) {
-	m, err := c.lastOf(ctx, "KV_"+bucket, "$KV."+bucket+"."+key)
+func (c *Cluster) entry(ctx context.Context, bucket string, key part) (*stored, error) {
+	m, err := c.lastOf(ctx, "KV_"+bucket, kv(bucket, key))
 	if noBucket(err) {
 		return nil, nil
 	}
@@ -174,8 +174,8 @@ func (c *Cluster) entry(ctx context.Context, bucket, key string) (*stored, error
 
 // swap stores the value of a key if nobody has written it since revision, and
 // returns the new one. No value: the key is gone.
-func (c *Cluster) swap(ctx context.Context, bucket, key string, value []byte, revision uint64) (uint64, error) {
-	m := nats.NewMsg("$KV." + bucket + "." + key)
+func (c *Cluster) swap(ctx context.Context, bucket string, key part, value []byte, revision uint64) (uint64, error) {
+	m := nats.NewMsg(kv(bucket, key))
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 	if m.Data = value; value == nil {
 		m.Header.Set("KV-Operation", "DEL")

@@ -21,7 +21,7 @@ var steady = func() *pace {
 // sequence is how much has ever been written to a bucket.
 func sequence(t testing.TB, c *Cluster, bucket string) uint64 {
 	t.Helper()
-	s, err := c.js.Stream(t.Context(), "KV_"+bucket)
+	s, err := c.js().Stream(t.Context(), "KV_"+bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func sequence(t testing.TB, c *Cluster, bucket string) uint64 {
 // leases is the bucket.
 func leases(t testing.TB, c *Cluster) jetstream.KeyValue {
 	t.Helper()
-	kv, err := c.js.KeyValue(t.Context(), leasesBucket)
+	kv, err := c.js().KeyValue(t.Context(), leasesBucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,16 +137,20 @@ func TestLeaseEnds(t *testing.T) {
 			_, kept := claim(t, a, "room/kept")
 			_, taken := claim(t, a, "room/taken")
 			_, returned := claim(t, a, "room/returned")
+			_, unchanged := claim(t, a, "room/unchanged")
 			resume := stall(a)
 			id := leaseOf(t, a)
 			endLease(t, b, id, gone)
 			claim(t, b, "room/taken")
 			release, _ := claim(t, b, "room/returned")
+			b.others.keeps("room/returned")
+			release()
+			release, _ = claim(t, b, "room/unchanged") // and nothing was kept of it
 			release()
 			resume()
 			eventually(t, "a has another lease", func() bool { now := a.others.lease.sure(); return now != "" && now != id })
 			eventually(t, "a finds out", func() bool { return closed(taken) && closed(returned) })
-			eventually(t, "a has the rest again", func() bool { return a.Owns("room/kept") })
+			eventually(t, "a has the rest again", func() bool { return a.Owns("room/kept") && a.Owns("room/unchanged") })
 			for _, instance := range []string{"room/taken", "room/returned"} {
 				if a.Owns(instance) {
 					t.Errorf("a still owns %s", instance)
@@ -154,6 +158,9 @@ func TestLeaseEnds(t *testing.T) {
 			}
 			if _, err := b.Claim(t.Context(), "room/kept", nil); !ownedBy(err, "a") || closed(kept) {
 				t.Errorf("what nobody took: %v, lost %v", err, closed(kept))
+			}
+			if closed(unchanged) {
+				t.Error("a lost what nobody has changed")
 			}
 			if !b.Owns("room/taken") {
 				t.Error("b lost what it took")
@@ -171,7 +178,7 @@ func endLease(t *testing.T, c *Cluster, id string, gone bool) {
 	if !gone {
 		return
 	}
-	s, err := c.js.Stream(t.Context(), "KV_"+leasesBucket)
+	s, err := c.js().Stream(t.Context(), "KV_"+leasesBucket)
 	if err == nil {
 		err = s.Purge(t.Context(), jetstream.WithPurgeSubject("$KV."+leasesBucket+"."+id))
 	}
@@ -189,7 +196,7 @@ func TestEndedForCertain(t *testing.T) {
 	resume := stall(a)
 	defer resume()
 	id := leaseOf(t, a)
-	if _, err := b.swap(t.Context(), leasesBucket, id, nil, 0); !wrongSequence(err) {
+	if _, err := b.swap(t.Context(), leasesBucket, part(id), nil, 0); !wrongSequence(err) {
 		t.Errorf("a lease that was alive could be ended: %v", err)
 	}
 	if ended, err := b.ended(t.Context(), id); ended || err != nil {
@@ -201,7 +208,7 @@ func TestEndedForCertain(t *testing.T) {
 			t.Errorf("gone: ended %v, %v", ended, err)
 		}
 	}
-	if m, err := b.entry(t.Context(), leasesBucket, id); m == nil || err != nil {
+	if m, err := b.entry(t.Context(), leasesBucket, part(id)); m == nil || err != nil {
 		t.Errorf("nothing keeps it from being renewed: %v", err)
 	}
 	if err := a.others.lease.write(); !wrongSequence(err) {
@@ -239,7 +246,7 @@ func TestDeadClaimHasOneTaker(t *testing.T) {
 	}
 	race(0, claims/2)
 	eventually(t, "the lease is forgotten", func() bool {
-		m, err := a.entry(t.Context(), leasesBucket, id)
+		m, err := a.entry(t.Context(), leasesBucket, part(id))
 		return err == nil && m == nil
 	})
 	race(claims/2, claims)

@@ -63,9 +63,7 @@ func (c *Cluster) join() (err error) {
 	c.others = o
 	o.ctx, o.end = context.WithCancel(context.Background())
 	o.linked, o.unlink = context.WithCancel(o.ctx)
-	status := c.nc.StatusChanged()
-	o.up = c.nc.IsConnected()
-	o.running.Go(func() { o.follow(c.nc, status) })
+	o.attend(c)
 	if o.lease, err = newLease(c, o); err != nil {
 		return err
 	}
@@ -88,15 +86,31 @@ func (o *others) leave() {
 	}
 }
 
-// follow keeps track of the connection until leave.
+// attend begins to keep track of the connection of now. Close waits for it.
+func (o *others) attend(c *Cluster) {
+	nc := c.nc()
+	status := nc.StatusChanged()
+	if nc.IsConnected() {
+		o.note(true)
+	}
+	c.wg.Go(func() { o.follow(nc, status) })
+}
+
+// follow keeps track of one connection until it is closed, or until leave.
 func (o *others) follow(nc *nats.Conn, status chan nats.Status) {
 	defer nc.RemoveStatusListener(status)
 	for {
 		select {
 		case <-o.ctx.Done():
 			return
-		case s := <-status:
+		case s, ok := <-status:
+			if !ok {
+				return
+			}
 			o.note(s == nats.CONNECTED)
+			if s == nats.CLOSED {
+				return // there will be another
+			}
 		}
 	}
 }

@@ -56,7 +56,7 @@ type holding struct {
 	// set by Claim
 	c        *Cluster
 	instance string
-	key      string
+	key      part
 	id       string
 	lost     func()
 	giving   context.Context // ends with release
@@ -67,6 +67,7 @@ type holding struct {
 	wrote bool          // owned by who has the turn: NATS may have it
 	lease string        // guarded by others.mu: which it names in NATS; "": none yet
 
+	kept    atomic.Bool           // something is kept of the instance, so the claim stays when it is given back
 	objects atomic.Pointer[fence] // for the instance's objects, since they were loaded
 }
 
@@ -115,7 +116,7 @@ func (c *Cluster) Find(ctx context.Context, instance string) (*OwnedError, error
 	now, _, err := c.claimNow(ctx, token(instance))
 	if err == nil && now.Lease != "" && now.Node != c.cfg.Node {
 		var m *stored
-		if m, err = c.entry(ctx, leasesBucket, now.Lease); m != nil && len(m.data) > 0 {
+		if m, err = c.entry(ctx, leasesBucket, token(now.Lease)); m != nil && len(m.data) > 0 {
 			return &OwnedError{now.Node, now.RTMP}, nil
 		}
 	}
@@ -227,7 +228,7 @@ func (l *holding) try(ctx context.Context, again bool) error {
 		}
 	}
 	l.wrote = true
-	if err := l.write(ctx, lease, revision); err != nil {
+	if _, err := l.write(ctx, lease, revision); err != nil {
 		return err
 	}
 	l.c.others.mu.Lock()
@@ -237,17 +238,17 @@ func (l *holding) try(ctx context.Context, again bool) error {
 }
 
 // write stores that the claim names a lease, or none.
-func (l *holding) write(ctx context.Context, lease string, revision uint64) error {
+func (l *holding) write(ctx context.Context, lease string, revision uint64) (uint64, error) {
 	value, err := json.Marshal(owner{l.c.cfg.Node, l.c.cfg.RTMP, l.id, lease})
-	if err == nil {
-		_, err = l.c.swap(ctx, claimsBucket, l.key, value, revision)
+	if err != nil {
+		return 0, err
 	}
-	return err
+	return l.c.swap(ctx, claimsBucket, l.key, value, revision)
 }
 
 // claimNow reads the claim of an instance. A revision of 0 says that there is
 // none. What cannot be read names no lease: it is nobody's.
-func (c *Cluster) claimNow(ctx context.Context, key string) (now owner, revision uint64, err error) {
+func (c *Cluster) claimNow(ctx context.Context, key part) (now owner, revision uint64, err error) {
 	m, err := c.entry(ctx, claimsBucket, key)
 	if m == nil || err != nil {
 		return owner{}, 0, err
@@ -314,7 +315,38 @@ func (l *holding) free() error {
 	if err != nil || now.ID != l.id || now.Lease == "" {
 		return err
 	}
-	return l.write(ctx, "", revision)
+	if revision, err = l.write(ctx, "", revision); err == nil && !l.kept.Load() {
+		l.vanish(ctx, revision)
+	}
+	return err
+}
+
+// vanish leaves nothing of an instance of which nothing is kept: not the mark
+// of its fence, nor its claim, unless another node has written there since.
+//
+// Where something is kept the claim stays. It tells a former owner that was out
+// of touch that the instance was another's meanwhile.
+func (l *holding) vanish(ctx context.Context, revision uint64) {
+	var err error
+	if f := l.objects.Load(); f != nil {
+		err = l.c.purge(ctx, f.filter, f.expect+1)
+	}
+	if err = errors.Join(err, l.c.purge(ctx, kv(claimsBucket, l.key), revision+1)); err != nil {
+		l.c.log.Warn("claim of an instance without anything not removed", "instance", l.instance, "err", err)
+	}
+}
+
+// roomInstances is what the instances of rooms begin with.
+const roomInstances = "room/"
+
+// keeps notes that something is kept of an instance of this node.
+func (o *others) keeps(instance string) {
+	if o == nil {
+		return
+	}
+	if l := o.holding(instance); l != nil {
+		l.kept.Store(true)
+	}
 }
 
 // rouse has mend look.

@@ -67,13 +67,13 @@ func (c *Cluster) read(ctx context.Context, subject string, from uint64, count i
 	if err != nil {
 		return err
 	}
-	inbox := c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(inbox)
+	inbox := c.nc().NewInbox()
+	sub, err := c.nc().SubscribeSync(inbox)
 	if err != nil {
 		return err
 	}
 	defer sub.Unsubscribe()
-	if err := c.nc.PublishRequest("$JS.API.DIRECT.GET."+chatStream, inbox, request); err != nil {
+	if err := c.nc().PublishRequest("$JS.API.DIRECT.GET."+chatStream, inbox, request); err != nil {
 		return err
 	}
 	for {
@@ -117,10 +117,10 @@ func (c *Cluster) delete(ctx context.Context, seq uint64) error {
 
 // value returns what a key of a bucket has, nil when there is nothing. It asks
 // the server that decides, since a copy may be behind.
-func (c *Cluster) value(ctx context.Context, bucket, key string) ([]byte, error) {
-	m, err := c.lastOf(ctx, "KV_"+bucket, "$KV."+bucket+"."+key)
+func (c *Cluster) value(ctx context.Context, bucket string, parts ...part) ([]byte, error) {
+	m, err := c.lastOf(ctx, "KV_"+bucket, kv(bucket, parts...))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, err)
+		return nil, fmt.Errorf("reading %s: %w", kv(bucket, parts...), err)
 	}
 	if m == nil || m.header.Get("KV-Operation") != "" {
 		return nil, nil

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -44,7 +45,7 @@ func (c *Cluster) RestoreAll(ctx context.Context, files []string) (err error) {
 		return err
 	}
 	mark := jetstream.StreamConfig{Name: restoringStream, Storage: jetstream.FileStorage, Description: rand.Text()} // nobody else's
-	if _, err := c.js.CreateStream(ctx, mark); err != nil {
+	if _, err := c.js().CreateStream(ctx, mark); err != nil {
 		return fmt.Errorf("beginning the restore: %w", err)
 	}
 	made, err := c.restoreFiles(ctx, files)
@@ -75,7 +76,7 @@ func (c *Cluster) restoreFiles(ctx context.Context, files []string) (made []stri
 // remove takes streams away.
 func (c *Cluster) remove(ctx context.Context, names []string) (err error) {
 	for _, name := range names {
-		if failed := c.js.DeleteStream(ctx, name); failed != nil && !errors.Is(failed, jetstream.ErrStreamNotFound) {
+		if failed := c.js().DeleteStream(ctx, name); failed != nil && !errors.Is(failed, jetstream.ErrStreamNotFound) {
 			err = errors.Join(err, fmt.Errorf("removing the stream %s: %w", name, failed))
 		}
 	}
@@ -87,17 +88,17 @@ func (c *Cluster) awaitAccount(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.reach)
 	defer cancel()
 	for {
-		_, err := timed(ctx, c.js.AccountInfo)
+		_, err := timed(ctx, c.js().AccountInfo)
 		if err == nil {
-			return nil
+			return c.recent()
 		}
 		if pause(ctx, retryAfter) == nil {
 			continue
 		}
-		if !c.nc.IsConnected() {
+		if !c.nc().IsConnected() {
 			return c.away()
 		}
-		return fmt.Errorf("NATS at %s: %w", c.where(), err)
+		return fmt.Errorf("NATS at %s: %w", c.where(), cmp.Or(c.recent(), c.noJetStream(err)))
 	}
 }
 
@@ -151,7 +152,7 @@ func (c *Cluster) beingRestored(ctx context.Context) error {
 	if c.embedded() {
 		return nil
 	}
-	_, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, restoringStream) })
+	_, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().Stream(ctx, restoringStream) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}
@@ -221,9 +222,9 @@ func (c *Cluster) restore(ctx context.Context, name string, req server.JSApiStre
 func (c *Cluster) sendChunk(ctx context.Context, subject string, chunk []byte, done *server.JSApiStreamCreateResponse) error {
 	ctx, cancel := context.WithTimeout(ctx, chunkTimeout)
 	defer cancel()
-	m, err := c.nc.RequestWithContext(ctx, subject, chunk)
+	m, err := c.nc().RequestWithContext(ctx, subject, chunk)
 	for begun := time.Now(); errors.Is(err, nats.ErrNoResponders) && time.Since(begun) < settleTimeout && pause(ctx, retryAfter) == nil; {
-		m, err = c.nc.RequestWithContext(ctx, subject, chunk) // nobody got it: the servers have not told each other yet who wants it
+		m, err = c.nc().RequestWithContext(ctx, subject, chunk) // nobody got it: the servers have not told each other yet who wants it
 	}
 	if err != nil || len(m.Data) == 0 {
 		return err

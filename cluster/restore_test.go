@@ -95,7 +95,7 @@ func TestRestoreAll(t *testing.T) {
 
 	// While it goes on, or was killed.
 	waitFor(t, "the mark", func() bool {
-		_, err := into.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: restoringStream})
+		_, err := into.js().CreateStream(t.Context(), jetstream.StreamConfig{Name: restoringStream})
 		return err == nil
 	})
 	if err := into.RestoreAll(t.Context(), files); err == nil || !strings.Contains(err.Error(), "did not end") {
@@ -105,7 +105,7 @@ func TestRestoreAll(t *testing.T) {
 	if err := c.Ready(); err == nil || !strings.Contains(err.Error(), "being restored") || len(everything(t, into)) != 1 {
 		t.Errorf("a node is ready for it: %v", err)
 	}
-	if err := into.js.DeleteStream(t.Context(), restoringStream); err != nil {
+	if err := into.js().DeleteStream(t.Context(), restoringStream); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, "the node to be ready", func() bool { return c.Ready() == nil })

@@ -147,7 +147,11 @@ func (c *Cluster) purge(ctx context.Context, subject string, keep uint64) error 
 // DropState takes the state of a room that is not open out of what is kept, if
 // look, which is given it, returns nil; its chat stays. It blocks.
 func (c *Cluster) DropState(ctx context.Context, room string, look func(state []byte) error) error {
-	subject := "$KV." + roomsBucket + ".state." + token(room)
+	p, err := c.roomPart(ctx, room)
+	if err != nil {
+		return err
+	}
+	subject := kv(roomsBucket, "state", p)
 	m, err := c.lastOf(ctx, "KV_"+roomsBucket, subject)
 	if err != nil {
 		return fmt.Errorf("reading the state of room %s: %w", room, err)
@@ -165,44 +169,9 @@ func (c *Cluster) DropState(ctx context.Context, room string, look func(state []
 	return nil
 }
 
-// maxKey is how long the key of an object may be.
-const maxKey = 1024
-
-// key escapes a name so that it can be a part of a key. Different names stay
-// different.
-func key(name string) string {
-	var b strings.Builder
-	for _, c := range []byte(name) {
-		if c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "=%02X", c)
-		}
-	}
-	if b.Len() == 0 {
-		return "="
-	}
-	return b.String()
-}
-
-// name is the inverse of key.
-func name(key string) string {
-	var b strings.Builder
-	for i := 0; i < len(key); i++ {
-		var c byte
-		if n, _ := fmt.Sscanf(key[i:min(i+3, len(key))], "=%02X", &c); n == 1 {
-			b.WriteByte(c)
-			i += 2
-		} else if key[i] != '=' {
-			b.WriteByte(key[i])
-		}
-	}
-	return b.String()
-}
-
 // ownerKey is where the fence of an instance's objects stands: key gives it to
 // no object.
-const ownerKey = "=owner"
+const ownerKey part = "=owner"
 
 // LoadObjects returns the objects that are kept of an instance, by name. If this
 // node has claimed it, from now on no other node can save them. It blocks.
@@ -223,14 +192,17 @@ func (c *Cluster) LoadObjects(ctx context.Context, instance string) (map[string]
 
 // loadObjects tries once.
 func (c *Cluster) loadObjects(ctx context.Context, instance string) (map[string][]byte, error) {
+	if _, err := c.spelled(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.passObjects(ctx, instance); err != nil {
 		return nil, err
 	}
-	kv, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js.KeyValue(ctx, objectsBucket) })
+	bucket, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js().KeyValue(ctx, objectsBucket) })
 	if err != nil {
 		return nil, err
 	}
-	all, err := kv.Watch(ctx, key(instance)+".*")
+	all, err := bucket.Watch(ctx, string(c.objectsPart(instance))+".*")
 	if err != nil {
 		return nil, err
 	}
@@ -240,13 +212,16 @@ func (c *Cluster) loadObjects(ctx context.Context, instance string) (map[string]
 		select {
 		case e := <-all.Updates():
 			if e == nil { // that was all
+				if len(objects) > 0 {
+					c.others.keeps(instance)
+				}
 				return objects, nil
 			}
 			_, object, _ := strings.Cut(e.Key(), ".")
 			switch {
-			case object == ownerKey:
+			case part(object) == ownerKey:
 			case e.Operation() == jetstream.KeyValuePut:
-				objects[name(object)] = e.Value()
+				objects[unkey(part(object))] = e.Value()
 			default: // it has been forgotten: now without a trace
 				if err := c.purge(ctx, "$KV."+objectsBucket+"."+e.Key(), e.Revision()+1); err != nil {
 					return nil, err
@@ -269,8 +244,7 @@ func (c *Cluster) passObjects(ctx context.Context, instance string) error {
 	if l == nil {
 		return nil
 	}
-	of := "$KV." + objectsBucket + "." + key(instance) + "."
-	f, err := c.pass(ctx, objectsBucket, of+"*", of+ownerKey)
+	f, err := c.pass(ctx, objectsBucket, kv(objectsBucket, c.objectsPart(instance), "*"), kv(objectsBucket, c.objectsPart(instance), ownerKey))
 	if err == nil {
 		l.objects.Store(f)
 	}
@@ -281,8 +255,8 @@ func (c *Cluster) passObjects(ctx context.Context, instance string) error {
 // block. While one is being saved only the newest waits; every done is called.
 // Where there are other nodes, only who claimed an instance saves its objects.
 func (c *Cluster) SaveObject(instance, object string, data []byte, done func(error)) {
-	k := key(instance) + "." + key(object)
-	if len(k) > maxKey {
+	k := key(object)
+	if isHashed(k) { // its name could not be read again
 		done(fmt.Errorf("cluster: the name of an object of %d bytes is too long to be kept", len(object)))
 		return
 	}
@@ -295,8 +269,9 @@ func (c *Cluster) SaveObject(instance, object string, data []byte, done func(err
 			done(ErrElsewhere)
 			return
 		}
+		c.others.keeps(instance)
 	}
-	c.saves.save(f, "$KV."+objectsBucket+"."+k, data, done)
+	c.saves.save(f, kv(objectsBucket, c.objectsPart(instance), k), data, done)
 }
 
 // settled waits until what was stored so far has been flushed.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,7 +14,7 @@ import (
 // Where things are kept. The buckets are for the nats tool, too.
 const (
 	chatStream    = "CHAT" // the subject chat.<room> of each room
-	chatSubject   = "chat."
+	chatSubject   = "chat"
 	roomsBucket   = "ROOMS"   // keys state.<room>, ids.<room>, and owner.<room> for the fence
 	objectsBucket = "OBJECTS" // keys <instance>.<object>, both escaped, and <instance>.=owner
 )
@@ -46,16 +45,16 @@ func (c *Cluster) ensure(ctx context.Context) (made time.Time, err error) {
 // ensureChat makes the stream of the chat, or gives it the limits of today.
 func (c *Cluster) ensureChat(ctx context.Context) (made time.Time, err error) {
 	cfg := jetstream.StreamConfig{
-		Name: chatStream, Subjects: []string{chatSubject + "*"}, Storage: jetstream.FileStorage,
+		Name: chatStream, Subjects: []string{subject(chatSubject, "*")}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: int64(c.cfg.History), MaxAge: c.cfg.HistoryAge, AllowDirect: true,
 		// Every room's newest message is told by its own sequence; doubles are found by that.
 		Duplicates: min(time.Second, c.cfg.HistoryAge),
 	}
-	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, chatStream) })
+	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().Stream(ctx, chatStream) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		err = c.withCopies(chatStream, func(copies int) error {
 			cfg.Replicas = copies
-			s, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.CreateStream(ctx, cfg) })
+			s, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().CreateStream(ctx, cfg) })
 			return err
 		})
 	}
@@ -75,7 +74,7 @@ func (c *Cluster) ensureChat(ctx context.Context) (made time.Time, err error) {
 	if cfg.Replicas = is.Replicas; copies {
 		cfg.Replicas = c.copies()
 	}
-	_, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.UpdateStream(ctx, cfg) })
+	_, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().UpdateStream(ctx, cfg) })
 	if err == nil {
 		c.log.Info("stream changed", "stream", chatStream, "copies", cfg.Replicas)
 	}
@@ -138,23 +137,22 @@ func (c *Cluster) watch(ctx context.Context) {
 
 // examine returns why nothing can be stored, or nil.
 func (c *Cluster) examine(ctx context.Context) error {
-	c.mu.Lock()
-	broken := c.broken || c.engine != nil && !c.engine.JetStreamEnabled()
-	c.mu.Unlock()
-	if broken {
-		if err := c.repair(ctx); err != nil {
-			return err
-		}
+	err := c.revive(ctx)
+	if c.mourn(err); err != nil {
+		return err
 	}
-	if !c.nc.IsConnected() && !c.embedded() && c.Ready() == nil {
+	if !c.nc().IsConnected() && !c.embedded() && c.Ready() == nil {
 		_ = pause(ctx, blink) // another server of the same NATS may be there at once
 	}
-	if !c.nc.IsConnected() {
+	if !c.nc().IsConnected() {
 		return c.away()
+	}
+	if err := c.recent(); err != nil {
+		return err
 	}
 	made, err := c.ensure(ctx)
 	if err != nil {
-		return fmt.Errorf("NATS at %s: %w", c.where(), err)
+		return fmt.Errorf("NATS at %s: %w", c.where(), c.noJetStream(err))
 	}
 	before := c.made
 	if c.made = made; before.IsZero() || before.Equal(made) {
@@ -177,7 +175,7 @@ func (c *Cluster) Emptied() <-chan struct{} { return c.emptied }
 
 // away is the error while there is no connection.
 func (c *Cluster) away() error {
-	if err := c.nc.LastError(); err != nil && !c.embedded() {
+	if err := c.nc().LastError(); err != nil && !c.embedded() {
 		return fmt.Errorf("NATS at %s is away: %w", c.where(), err)
 	}
 	return fmt.Errorf("NATS at %s is away", c.where())
@@ -192,7 +190,7 @@ func (c *Cluster) judge(err error) {
 	c.mu.Unlock()
 	switch {
 	case err == nil && !began:
-		c.log.Info("store opened", "url", c.where(), "cluster", c.nc.ConnectedClusterName(), "sync", "as NATS is set there")
+		c.log.Info("store opened", "url", c.where(), "cluster", c.nc().ConnectedClusterName(), "sync", "as NATS is set there")
 	case was == nil && err != nil:
 		c.log.Error("store went away", "err", err)
 	case was != nil && err == nil:
@@ -222,7 +220,7 @@ func (c *Cluster) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 		}
 		c.wake()
 		if pause(ctx, wait) != nil {
-			if !c.nc.IsConnected() {
+			if !c.nc().IsConnected() {
 				return 0, fmt.Errorf("cannot store: %w", c.away())
 			}
 			return 0, fmt.Errorf("cannot store: NATS at %s does not answer: %w", c.where(), err)
@@ -255,7 +253,7 @@ const storeFailed = 10077
 func (c *Cluster) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
 	ctx, cancel := c.try(ctx)
 	defer cancel()
-	answer, err := c.nc.RequestMsgWithContext(ctx, m)
+	answer, err := c.nc().RequestMsgWithContext(ctx, m)
 	if err != nil {
 		return 0, err
 	}
@@ -275,16 +273,20 @@ func (c *Cluster) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) 
 	return ack.Seq, nil
 }
 
-// token is a room's name as a part of a subject.
-func token(name string) string { return strings.ReplaceAll(name, ".", "=") }
-
 // mayCome reports whether what failed with err may succeed when NATS is ready:
 // an external one that is away, or ours when it has waited for a slow disk.
 func (c *Cluster) mayCome(err error) bool {
 	if c.embedded() {
-		return !c.nc.IsClosed() && errors.Is(err, context.DeadlineExceeded)
+		return !c.ending() && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrConnectionClosed))
 	}
-	return !c.nc.IsClosed() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
+	return !c.ending() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
+}
+
+// ending reports whether Close was called.
+func (c *Cluster) ending() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // api asks JetStream.
@@ -295,7 +297,7 @@ func (c *Cluster) api(ctx context.Context, method string, request, answer any) e
 	if err != nil {
 		return err
 	}
-	m, err := c.nc.RequestWithContext(ctx, "$JS.API."+method, data)
+	m, err := c.nc().RequestWithContext(ctx, "$JS.API."+method, data)
 	if err != nil {
 		return fmt.Errorf("asking NATS: %w", err)
 	}

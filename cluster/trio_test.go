@@ -146,7 +146,7 @@ func (tr *trio) open(t *testing.T, cfg Config) *Cluster {
 func everything(t *testing.T, c *Cluster) map[string]int {
 	t.Helper()
 	copies := make(map[string]int)
-	list := c.js.ListStreams(t.Context())
+	list := c.js().ListStreams(t.Context())
 	for info := range list.Info() {
 		copies[info.Config.Name] = info.Config.Replicas
 	}
@@ -212,13 +212,13 @@ func TestThreeLate(t *testing.T) {
 	mustSay(t, r, 1, 3)
 	// As it was made when there were fewer servers.
 	once := jetstream.KeyValueConfig{Bucket: objectsBucket, Storage: jetstream.FileStorage, History: 1, Replicas: 1}
-	if _, err := nodes[2].js.UpdateKeyValue(t.Context(), once); err != nil {
+	if _, err := nodes[2].js().UpdateKeyValue(t.Context(), once); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "everything is kept three times", func() bool { return inThree(t, nodes[1]) })
 	eventually(t, "everything is on all three", func() bool { return allCurrent(t, nodes[1]) })
 
-	stream, err := nodes[1].js.Stream(t.Context(), chatStream)
+	stream, err := nodes[1].js().Stream(t.Context(), chatStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestThreeLate(t *testing.T) {
 // allCurrent reports whether every copy of everything is up to date.
 func allCurrent(t *testing.T, c *Cluster) bool {
 	t.Helper()
-	list := c.js.ListStreams(t.Context())
+	list := c.js().ListStreams(t.Context())
 	current := true
 	for info := range list.Info() {
 		current = current && info.Cluster != nil && len(info.Cluster.Replicas) == 2 && caughtUp(info.Cluster.Replicas)
@@ -275,13 +275,13 @@ func TestBackupOfCluster(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
-	stream, err := three.js.Stream(t.Context(), "TALK")
+	stream, err := three.js().Stream(t.Context(), "TALK")
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := stream.CachedInfo().Config
 	config.Replicas = 3
-	if _, err := three.js.UpdateStream(t.Context(), config); err != nil {
+	if _, err := three.js().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "all three have it", func() bool {
@@ -294,7 +294,7 @@ func TestBackupOfCluster(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
-	if stream, err = back.js.Stream(t.Context(), "TALK"); err != nil {
+	if stream, err = back.js().Stream(t.Context(), "TALK"); err != nil {
 		t.Fatal(err)
 	}
 	got := messagesOf(t, stream)

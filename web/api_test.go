@@ -413,6 +413,25 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestLost: only a store that is lost for good makes a process unhealthy.
+func TestLost(t *testing.T) {
+	host := &server.Host{}
+	defer host.Stop(context.Background())
+	var lost error
+	h := New(Config{Host: host, Ready: func() error { return errors.New("NATS is away") }, Lost: func() error { return lost }})
+	for _, lost = range []error{nil, errors.New("the store is lost"), nil} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+		status, body := 200, "ok\n"
+		if lost != nil {
+			status, body = 503, "not healthy: the store is lost\n"
+		}
+		if w.Code != status || w.Body.String() != body {
+			t.Errorf("got %d, %q; want %d, %q", w.Code, w.Body, status, body)
+		}
+	}
+}
+
 // TestWithoutLobby: a server of rooms says where the lobby is.
 func TestWithoutLobby(t *testing.T) {
 	host := &server.Host{}

@@ -29,6 +29,7 @@ type Config struct {
 	Recorder   *media.Recorder // of the recordings to list and serve; nil: there are none
 	Grace      time.Duration   // how long viewers by HTTP wait for a publisher that is gone; default 30 s
 	Ready      func() error    // why this process cannot serve yet; nil means that it can
+	Lost       func() error    // why it has to be started again; nil means that it need not
 
 	// Store says for /metrics how the store is; nil: there is none.
 	Store func() StoreStats

@@ -5,8 +5,15 @@ import (
 	"net/http"
 )
 
-// healthz is 200 while the process is alive.
+// healthz is 200 while the process is alive, and 503 with the reason when only
+// starting it again can help.
 func (h *Handler) healthz(w http.ResponseWriter, _ *http.Request) {
+	if h.cfg.Lost != nil {
+		if err := h.cfg.Lost(); err != nil {
+			plain(w, http.StatusServiceUnavailable, "not healthy: "+err.Error())
+			return
+		}
+	}
 	plain(w, http.StatusOK, "ok")
 }
 
