@@ -11,9 +11,11 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,8 +33,14 @@ const (
 // archiveFormat is what the note of an archive says of itself.
 const archiveFormat = "backup 1"
 
-// maxArchiveText bounds the files of an archive that are read into memory.
-const maxArchiveText = 16 << 20
+// Bounds of an archive. Its checksums have a line for each file, so they bound
+// how many there are.
+const (
+	maxArchiveText   = 16 << 20 // bytes of a file that is read into memory
+	maxArchiveSecret = 64 << 10 // bytes of a secret
+	maxArchiveName   = 512      // bytes of a file's name
+	maxArchiveDepth  = 3        // elements of it: recordings/ROOM/FILE
+)
 
 // secretFiles are the secrets in a data folder.
 var secretFiles = []string{lobbySecretFile, adminTokenFile, streamSecretFile, nodeSecretFile}
@@ -43,6 +51,8 @@ type archiveNotes struct {
 	Version string    `json:"version"`
 	Node    string    `json:"node"`
 	At      time.Time `json:"at"`
+
+	secrets int // how many files of secrets there were; set by readArchive
 }
 
 // A store is what can be backed up besides files.
@@ -58,6 +68,7 @@ type archiver struct {
 	node       string
 	store      store // nil: none
 	recordings bool  // with the recordings
+	secrets    bool  // with the secrets of the folder
 
 	// owned by write
 	ctx  context.Context
@@ -68,16 +79,18 @@ type archiver struct {
 // write writes the archive to w. What fails leaves it without its end.
 func (a *archiver) write(ctx context.Context, w io.Writer) error {
 	a.ctx, a.out = ctx, tar.NewWriter(w)
-	note, err := json.Marshal(archiveNotes{archiveFormat, versionLine(buildInfo()), a.node, time.Now().UTC()})
+	note, err := json.Marshal(archiveNotes{Foyer: archiveFormat, Version: versionLine(buildInfo()), Node: a.node, At: time.Now().UTC()})
 	if err != nil {
 		return err
 	}
 	if err := a.add(archiveNote, int64(len(note)+1), bytes.NewReader(append(note, '\n'))); err != nil {
 		return err
 	}
-	for _, name := range secretFiles {
-		if err := a.addFile(name); err != nil {
-			return err
+	if a.secrets {
+		for _, name := range secretFiles {
+			if err := a.addFile(name); err != nil {
+				return err
+			}
 		}
 	}
 	if a.store != nil {
@@ -113,6 +126,9 @@ func (a *archiver) add(name string, size int64, r io.Reader) error {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
 	fmt.Fprintf(&a.sums, "%x  %s\n", sum.Sum(nil), name)
+	if a.sums.Len() > maxArchiveText && name != archiveSums {
+		return errTooManyFiles
+	}
 	return nil
 }
 
@@ -150,13 +166,17 @@ func (a *archiver) addRecordings() error {
 	})
 }
 
-// errIncomplete says that an archive has no end.
-var errIncomplete = errors.New("the backup is incomplete: it ends too early; make another one")
+// errIncomplete says that an archive has no end, errTooManyFiles that its
+// checksums are too long.
+var (
+	errIncomplete   = errors.New("the backup is incomplete: it ends too early; make another one")
+	errTooManyFiles = fmt.Errorf("the backup has too many files: their checksums are more than %d bytes", maxArchiveText)
+)
 
 // readArchive reads an archive to its end and checks it. Each file but for the
 // note and the checksums is given to file, which may read it; nil only checks.
 // What file has read is good only when readArchive returns nil.
-func readArchive(r io.Reader, file func(name string, r io.Reader) error) (*archiveNotes, error) {
+func readArchive(r io.Reader, file func(head *tar.Header, r io.Reader) error) (*archiveNotes, error) {
 	in := tar.NewReader(r)
 	var note *archiveNotes
 	var want bytes.Buffer
@@ -170,7 +190,10 @@ func readArchive(r io.Reader, file func(name string, r io.Reader) error) (*archi
 		case err != nil:
 			return nil, fmt.Errorf("reading the backup: %w", err)
 		case note == nil && head.Name != archiveNote:
-			return nil, fmt.Errorf("this is not a backup of foyer: it begins with %q", head.Name)
+			return nil, fmt.Errorf("this is not a backup of foyer: it begins with %.100q", head.Name)
+		}
+		if why := foreign(head, note == nil); why != "" {
+			return nil, fmt.Errorf("the backup has a file that does not belong there: %.100q %s", head.Name, why)
 		}
 		if head.Name == archiveSums {
 			if err := checkSums(in, want.Bytes()); err != nil {
@@ -180,14 +203,14 @@ func readArchive(r io.Reader, file func(name string, r io.Reader) error) (*archi
 			_, err := io.Copy(io.Discard, r)
 			return note, err
 		}
-		if note != nil && !archived(head) {
-			return nil, fmt.Errorf("the backup has a file that does not belong there: %q", head.Name)
-		}
 		sum := sha256.New()
 		if note == nil {
 			note, err = readNote(io.TeeReader(in, sum))
 		} else if file != nil {
-			err = file(head.Name, io.TeeReader(in, sum))
+			err = file(head, io.TeeReader(in, sum))
+		}
+		if slices.Contains(secretFiles, head.Name) {
+			note.secrets++
 		}
 		if err == nil {
 			err = rest(sum, in)
@@ -199,6 +222,9 @@ func readArchive(r io.Reader, file func(name string, r io.Reader) error) (*archi
 			return nil, err
 		}
 		fmt.Fprintf(&want, "%x  %s\n", sum.Sum(nil), head.Name)
+		if want.Len() > maxArchiveText {
+			return nil, errTooManyFiles
+		}
 	}
 }
 
@@ -208,18 +234,36 @@ func rest(sum hash.Hash, in io.Reader) error {
 	return err
 }
 
-// archived reports whether that is a file as archiver writes them: nothing
-// that could land outside of the folder.
-func archived(head *tar.Header) bool {
-	if head.Typeflag != tar.TypeReg || !fs.ValidPath(head.Name) || !filepath.IsLocal(filepath.FromSlash(head.Name)) {
-		return false
+// foreign says why archiver has not written that file, or "". What it writes
+// lands in the folder and has the bytes that follow the header: no links, and
+// none of the files that a few bytes of a tar can make as long as they like.
+func foreign(head *tar.Header, first bool) string {
+	name := head.Name
+	sparse := slices.ContainsFunc(slices.Collect(maps.Keys(head.PAXRecords)), func(key string) bool { return strings.HasPrefix(key, "GNU.sparse.") })
+	switch {
+	case sparse || head.Typeflag == tar.TypeGNUSparse:
+		return "is sparse"
+	case head.Typeflag != tar.TypeReg:
+		return "is a link, a folder or a device"
+	case len(name) > maxArchiveName || strings.Count(name, "/") >= maxArchiveDepth:
+		return "has too long a name"
+	case !fs.ValidPath(name) || !filepath.IsLocal(filepath.FromSlash(name)):
+		return "leads out of the folder"
+	case first || name == archiveSums:
+		return tooLong(head, maxArchiveText)
+	case slices.Contains(secretFiles, name):
+		return tooLong(head, maxArchiveSecret)
+	case strings.HasPrefix(name, archiveStore) && strings.Count(name, "/") == 1, strings.HasPrefix(name, archiveRecords):
+		return ""
 	}
-	for _, name := range secretFiles {
-		if head.Name == name {
-			return true
-		}
+	return "is of nothing that foyer keeps"
+}
+
+func tooLong(head *tar.Header, most int64) string {
+	if head.Size <= most {
+		return ""
 	}
-	return strings.HasPrefix(head.Name, archiveStore) || strings.HasPrefix(head.Name, archiveRecords)
+	return fmt.Sprintf("has %d bytes", head.Size)
 }
 
 // readNote reads the first file of an archive.

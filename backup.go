@@ -11,11 +11,12 @@ import (
 	"path/filepath"
 
 	"foyer/cluster"
+	"foyer/web"
 )
 
 // backup writes a backup of this node to w.
-func (n *node) backup(ctx context.Context, w io.Writer, recordings bool) error {
-	a := &archiver{data: n.settings.Data, node: n.settings.Node, store: n.store, recordings: recordings}
+func (n *node) backup(ctx context.Context, w io.Writer, parts web.BackupParts) error {
+	a := &archiver{data: n.settings.Data, node: n.settings.Node, store: n.store, recordings: parts.Recordings, secrets: parts.Secrets}
 	return a.write(ctx, w)
 }
 
@@ -29,7 +30,7 @@ type backupCommand struct {
 
 // Help is shown by backup --help.
 func (backupCommand) Help() string {
-	return `The file has the secrets of the data folder and everything that is stored: chat, rooms, shared objects. Whoever has it is a moderator everywhere: keep it as you keep a password. It is a tar; what was acknowledged when the backup began is in it. Its checksums are verified while it is written. With an external NATS its streams are in it, so one node's backup is enough.
+	return `The file has everything that is stored: chat, rooms, shared objects. One that is made on the server's own machine, without --url and --http, has the secrets of the data folder, too: whoever has it is a moderator everywhere, so keep it as you keep a password. One that comes over the network has no secrets. It is a tar; what was acknowledged when the backup began is in it. Its checksums are verified while it is written. With an external NATS its streams are in it, so one node's backup is enough.
 
 The server that is asked is the one that has the data folder, if --url names no other; no token is needed then. When none runs, the backup is made of the files.`
 }
@@ -44,18 +45,35 @@ func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
 	defer archive.Close()
 	show := &byteMeter{w: p.stderr, terminal: isTerminal(p.stderr), what: "backed up"}
 	in := io.TeeReader(archive, show)
+	var note *archiveNotes
 	if cmd.File == "-" {
-		err := copyChecked(p.stdout, in)
-		show.end()
+		note, err = copyChecked(p.stdout, in)
+		if show.end(); err == nil && cmd.missing(note) != "" {
+			_, err = fmt.Fprintf(p.stderr, "Backed up%s.\n", cmd.missing(note))
+		}
 		return err
 	}
-	err = replaceFile(cmd.File, func(w io.Writer) error { return copyChecked(w, in) })
+	err = replaceFile(cmd.File, func(w io.Writer) (err error) {
+		note, err = copyChecked(w, in)
+		return err
+	})
 	show.end()
 	if err != nil {
 		return fmt.Errorf("backing up into %s: %w", cmd.File, err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s: %s, checked\n", cmd.File, bytesText(show.bytes))
+	_, err = fmt.Fprintf(p.stdout, "%s: %s, checked%s\n", cmd.File, bytesText(show.bytes), cmd.missing(note))
 	return err
+}
+
+// missing says what a backup does not have, or nothing.
+func (cmd *backupCommand) missing(note *archiveNotes) string {
+	switch {
+	case note.secrets > 0:
+		return ""
+	case cmd.Recordings:
+		return "; without the secrets, which only a backup on the server's own machine has"
+	}
+	return "; without recordings (--recordings), and without the secrets, which only a backup on the server's own machine has"
 }
 
 // archive is what is to be in the file. Closing it ends its making.
@@ -72,7 +90,7 @@ func (cmd *backupCommand) archive(ctx context.Context) (io.ReadCloser, error) {
 	go func() { // ends with the archive, or when it is closed, which waits for it
 		defer close(made)
 		w.CloseWithError(cmd.files(ctx, func(c *cluster.Cluster) error {
-			a := &archiver{data: cmd.Data, node: hostName(), store: c, recordings: cmd.Recordings}
+			a := &archiver{data: cmd.Data, node: hostName(), store: c, recordings: cmd.Recordings, secrets: true}
 			return a.write(ctx, w)
 		}))
 	}()
@@ -93,12 +111,13 @@ func (a *pipedArchive) Close() error {
 }
 
 // copyChecked copies an archive, and fails when it is not whole and right.
-func copyChecked(w io.Writer, r io.Reader) error {
+func copyChecked(w io.Writer, r io.Reader) (*archiveNotes, error) {
 	out := bufio.NewWriterSize(w, 1<<20)
-	if _, err := readArchive(io.TeeReader(r, out), nil); err != nil {
-		return err
+	note, err := readArchive(io.TeeReader(r, out), nil)
+	if err != nil {
+		return nil, err
 	}
-	return out.Flush()
+	return note, out.Flush()
 }
 
 // replaceFile makes a file that only its owner can read. It is there when it

@@ -40,7 +40,7 @@ func archiveOf(t *testing.T, s store) []byte {
 	}
 	writeFile(t, filepath.Join(dir, "recordings/blue/live.flv"), strings.Repeat("film", 10000))
 	var out bytes.Buffer
-	a := &archiver{data: dir, node: "one", store: s, recordings: true}
+	a := &archiver{data: dir, node: "one", store: s, recordings: true, secrets: true}
 	if err := a.write(t.Context(), &out); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,10 @@ func TestBackupFails(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "backup.tar")
 	writeFile(t, file, "the one before")
-	if err := replaceFile(file, func(w io.Writer) error { return copyChecked(w, bytes.NewReader(out.Bytes())) }); !errors.Is(err, errIncomplete) {
+	if err := replaceFile(file, func(w io.Writer) error {
+		_, err := copyChecked(w, bytes.NewReader(out.Bytes()))
+		return err
+	}); !errors.Is(err, errIncomplete) {
 		t.Errorf("copying it: %v", err)
 	}
 	if files := filesOf(t, filepath.Dir(file)); len(files) != 1 || files["backup.tar"] != "the one before" {

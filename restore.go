@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"cmp"
 	"context"
 	"errors"
@@ -66,6 +67,9 @@ func (cmd *restoreCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("restoring %s: %w", to, err)
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s: as it was on node %s at %s\n", to, note.Node, note.At.Format(time.RFC3339))
+	if err == nil && note.secrets == 0 && cmd.NATS == "" {
+		_, err = fmt.Fprintln(p.stdout, "There are no secrets in this backup. The next start makes new ones, unless they are set: the admin token, the lobby's password and all stream keys change.")
+	}
 	return err
 }
 
@@ -104,14 +108,21 @@ func restoreFolder(ctx context.Context, data string, r io.Reader) (note *archive
 		}
 	}()
 	whole, parts := filepath.Join(temp, "whole"), filepath.Join(temp, "parts")
-	if note, err = readArchive(r, func(name string, r io.Reader) error {
+	disk := &space{dir: temp}
+	if note, err = readArchive(r, func(head *tar.Header, r io.Reader) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if part, ok := strings.CutPrefix(name, archiveStore); ok {
+		if part, ok := strings.CutPrefix(head.Name, archiveStore); ok {
+			if err := disk.take(2 * min(head.Size, 1<<61)); err != nil { // here and in the store that is made of it
+				return err
+			}
 			return writeNew(parts, part, r)
 		}
-		return writeNew(whole, name, r)
+		if err := disk.take(head.Size); err != nil {
+			return err
+		}
+		return writeNew(whole, head.Name, r)
 	}); err != nil {
 		return nil, err
 	}
@@ -190,10 +201,14 @@ func restoreNATS(ctx context.Context, url natsURL, data string, r io.Reader) (no
 		return nil, err
 	}
 	defer os.RemoveAll(temp)
-	note, err = readArchive(r, func(name string, r io.Reader) error {
-		part, ok := strings.CutPrefix(name, archiveStore)
+	disk := &space{dir: temp}
+	note, err = readArchive(r, func(head *tar.Header, r io.Reader) error {
+		part, ok := strings.CutPrefix(head.Name, archiveStore)
 		if !ok || ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if err := disk.take(head.Size); err != nil {
+			return err
 		}
 		return writeNew(temp, part, r)
 	})
@@ -201,6 +216,37 @@ func restoreNATS(ctx context.Context, url natsURL, data string, r io.Reader) (no
 		return nil, err
 	}
 	return note, restoreParts(ctx, temp, cluster.Config{URL: string(url)})
+}
+
+// leaveFree is what a restore leaves of a disk, at least.
+const leaveFree = 64 << 20
+
+// free is how much of the disk of a folder may be filled; changed by tests.
+var free = cluster.Free
+
+// A space is what a restore may still write to a disk. What it has taken counts
+// before it is written.
+type space struct {
+	dir  string
+	left int64
+	read bool // left was asked for
+}
+
+// take takes so many bytes, or says that there are not so many. It counts with
+// what there was at first and with what there is now: others write, too.
+func (s *space) take(bytes int64) error {
+	now, err := free(s.dir)
+	if err != nil {
+		return fmt.Errorf("looking how much of the disk is free: %w", err)
+	}
+	if !s.read {
+		s.left, s.read = now-leaveFree, true
+	}
+	if have := min(s.left, now-leaveFree); bytes < 0 || bytes > have {
+		return fmt.Errorf("the disk of %s is too small: the backup needs %s more there, and %s may be filled", s.dir, bytesText(bytes), bytesText(max(have, 0)))
+	}
+	s.left -= bytes
+	return nil
 }
 
 // writeNew writes a file that is not there yet, in a folder that may not be.

@@ -29,6 +29,7 @@ const (
 
 	DefaultHistory    = 2000 // messages a room
 	DefaultHistoryAge = 30 * 24 * time.Hour
+	DefaultReserve    = 64 << 20
 )
 
 // Why something is not stored. The error of a full disk or a store that does
@@ -50,6 +51,7 @@ type Config struct {
 	History    int           // how many messages of a room are kept; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
+	Reserve    int64         // bytes of its disk that the embedded engine leaves free; 0: DefaultReserve, less than 0: none
 	Bare       bool          // only Backup and RestoreAll work: nothing is made, nor watched
 
 	// for tests
@@ -111,6 +113,7 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
 	cfg.patience = cmp.Or(cfg.patience, patience)
 	cfg.reach, cfg.copying = cmp.Or(cfg.reach, reachTimeout), cmp.Or(cfg.copying, copyEvery)
+	cfg.Reserve = max(cmp.Or(cfg.Reserve, DefaultReserve), 0)
 	cfg.lost = cmp.Or(cfg.lost, lostAfter)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{

@@ -36,11 +36,14 @@ func (c *Cluster) embed() error {
 		return err
 	}
 	c.holes.Store(damagedBefore(c.cfg.Dir, chatStream))
+	most, err := c.mostStored()
+	if err != nil {
+		return err
+	}
 	engine, err := server.NewServer(&server.Options{
 		ServerName: c.shown(), DontListen: true, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: filepath.Clean(c.cfg.Dir), MaxPayload: maxPayload, SyncInterval: syncInterval,
-		// By default it allows itself a part of what is free now, and refuses everything when less gets free.
-		JetStreamMaxStore: 1 << 60, JetStreamMaxMemory: 1 << 30,
+		JetStreamMaxStore: most, JetStreamMaxMemory: 1 << 30,
 		DisableJetStreamBanner: true,
 	})
 	if err != nil {
@@ -55,6 +58,24 @@ func (c *Cluster) embed() error {
 		return fmt.Errorf("the embedded NATS did not start within %v: see the files in %s", startTimeout, c.cfg.Dir)
 	}
 	return nil
+}
+
+// unlimited is for an engine that may fill its disk up to Config.Reserve. By
+// default it would allow itself a part of what is free when it starts, and
+// refuse everything when less gets free.
+const unlimited = 1 << 60
+
+// mostStored is how much the engine may store. For a restore that is what the
+// disk has room for now: the engine believes the sizes that a backup claims.
+func (c *Cluster) mostStored() (int64, error) {
+	if !c.cfg.Bare {
+		return unlimited, nil
+	}
+	free, err := Free(c.cfg.Dir)
+	if err != nil {
+		return 0, fmt.Errorf("looking how much of the disk is free: %w", err)
+	}
+	return max(min(free-c.cfg.Reserve, unlimited), 1), nil
 }
 
 // InProcessConn connects to the embedded engine that runs now.

@@ -13,7 +13,7 @@ var plainKey = regexp.MustCompile(`^[-/_=.a-zA-Z0-9]+$`)
 // nasty are names that a stranger might think of.
 var nasty = []string{
 	"", ".", "..", "...", "*", ">", "a b", "a\x00b", "\r\nPUB x 1\r\n", "=", "=h", "=owner", "ä", "\xff",
-	strings.Repeat("a", 4000), strings.Repeat(".", 4000), strings.Repeat("ä", 100_000), "a/" + strings.Repeat("/", 5000),
+	strings.Repeat("a", 4000), strings.Repeat(".", 4000), strings.Repeat("ä", 5000), "a/" + strings.Repeat("/", 5000),
 }
 
 // checkSubject is what holds of every subject whatever the names in it.

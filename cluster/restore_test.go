@@ -1,7 +1,12 @@
 package cluster
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -163,4 +168,87 @@ func TestRestoreAllNowhere(t *testing.T) {
 	if err := into.RestoreAll(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "is away") || strings.Contains(err.Error(), "hush") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// framed is data as the engine's snapshots have it, in the framing of snappy,
+// not compressed.
+func framed(data []byte) []byte {
+	out := []byte("\xff\x06\x00\x00sNaPpY")
+	for len(data) > 0 {
+		n := min(len(data), 1<<15)
+		sum := crc32.Checksum(data[:n], crc32.MakeTable(crc32.Castagnoli))
+		sum = (sum>>15 | sum<<17) + 0xa282ead8
+		length := n + 4
+		out = append(out, 1, byte(length), byte(length>>8), byte(length>>16))
+		out = binary.LittleEndian.AppendUint32(out, sum)
+		out, data = append(out, data[:n]...), data[n:]
+	}
+	return out
+}
+
+// A stream's file has a tar in it that the engine unpacks. One that claims
+// terabytes, plainly or by being sparse, does not fill the disk.
+func TestRestoreBomb(t *testing.T) {
+	const terabytes = 1 << 45
+	whole := backup(t, start(t, t.TempDir()))["CHAT"]
+	head, _, _ := bytes.Cut(whole, []byte("\n"))
+	var plain bytes.Buffer
+	w := tar.NewWriter(&plain)
+	if err := w.WriteHeader(&tar.Header{Name: "msgs/1.blk", Mode: 0o600, Size: terabytes, Typeflag: tar.TypeReg}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	for name, snapshot := range map[string][]byte{"plain": plain.Bytes(), "sparse": oldSparse(terabytes)} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "part")
+			if err := os.WriteFile(file, slices.Concat(head, []byte("\n"), framed(snapshot)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := bare(t, filepath.Join(dir, "store")).RestoreAll(t.Context(), []string{file})
+			if err == nil {
+				t.Error("it was restored")
+			}
+			t.Log(err)
+			size := int64(0)
+			_ = filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
+				if err == nil {
+					if info, err := d.Info(); err == nil {
+						size += info.Size()
+					}
+				}
+				return nil
+			})
+			if size > 16<<20 {
+				t.Errorf("%d bytes are on the disk", size)
+			}
+		})
+	}
+}
+
+// oldSparse is a tar with one sparse file of that size and no byte in it, as GNU
+// tar wrote it first.
+func oldSparse(size int64) []byte {
+	block := make([]byte, 1024)
+	copy(block, "msgs/1.blk")
+	copy(block[100:], "0000600\x000000000\x000000000\x00")
+	copy(block[124:], fmt.Sprintf("%011o\x00%011o\x00", 0, 0))
+	block[156] = tar.TypeGNUSparse
+	copy(block[257:], "ustar  \x00")
+	big := func(b []byte, n int64) { // as a number that does not fit in octal
+		b[0] = 0x80
+		binary.BigEndian.PutUint64(b[4:], uint64(n))
+	}
+	big(block[386:398], size)
+	copy(block[398:], fmt.Sprintf("%011o\x00", 0))
+	big(block[483:495], size)
+	copy(block[148:], "        ")
+	sum := 0
+	for _, b := range block[:512] {
+		sum += int(b)
+	}
+	copy(block[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	return block
 }

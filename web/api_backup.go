@@ -7,9 +7,16 @@ import (
 	"time"
 )
 
-// apiBackup is /api/v1/backup: all that this server keeps, its secrets too, as
-// a tar; the recordings when recordings=true asks for them. There is one at a
-// time. An answer that fails ends without its end.
+// BackupParts are what a backup has beside what is stored.
+type BackupParts struct {
+	Recordings bool
+	Secrets    bool // of the data folder
+}
+
+// apiBackup is /api/v1/backup: all that this server keeps, as a tar; the
+// recordings when recordings=true asks for them. The secrets are in it only when
+// it goes out by the control socket: an admin token that was stolen must not be
+// worth all the others. There is one at a time. An answer that fails ends without its end.
 func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 	if !h.forOperators(w, r) {
 		return
@@ -18,10 +25,10 @@ func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "This server keeps nothing.")
 		return
 	}
-	recordings := false
+	parts := BackupParts{Secrets: doorOf(r) == control}
 	if v := r.URL.Query().Get("recordings"); v != "" {
 		var err error
-		if recordings, err = strconv.ParseBool(v); err != nil {
+		if parts.Recordings, err = strconv.ParseBool(v); err != nil {
 			problem(w, http.StatusBadRequest, "recordings: want true or false")
 			return
 		}
@@ -38,7 +45,7 @@ func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Time{})
 	out := &begun{w: &patient{w, control}, begin: func() { backupHeader(w) }}
-	err := h.cfg.Backup(r.Context(), out, recordings)
+	err := h.cfg.Backup(r.Context(), out, parts)
 	switch {
 	case err == nil:
 		h.log.Info("backup made", "bytes", out.bytes, "remote", r.RemoteAddr)

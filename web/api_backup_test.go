@@ -12,11 +12,11 @@ import (
 )
 
 func TestBackup(t *testing.T) {
-	type backupFunc = func(context.Context, io.Writer, bool) error
+	type backupFunc = func(context.Context, io.Writer, BackupParts) error
 	var current backupFunc
 	s := newStudio(t, func(_ *server.Host, cfg *Config) {
 		cfg.AdminToken = "token"
-		cfg.Backup = func(ctx context.Context, w io.Writer, recordings bool) error { return current(ctx, w, recordings) }
+		cfg.Backup = func(ctx context.Context, w io.Writer, parts BackupParts) error { return current(ctx, w, parts) }
 	})
 	ask := func(method, query, token string) (*http.Response, string, error) {
 		t.Helper()
@@ -35,8 +35,11 @@ func TestBackup(t *testing.T) {
 	}
 	broken := errors.New("disk full")
 	write := func(text string, err error) backupFunc {
-		return func(_ context.Context, w io.Writer, recordings bool) error {
-			if recordings {
+		return func(_ context.Context, w io.Writer, parts BackupParts) error {
+			if parts.Secrets {
+				t.Error("secrets go over the network")
+			}
+			if parts.Recordings {
 				text += " with recordings"
 			}
 			_, werr := io.WriteString(w, text)
@@ -55,7 +58,7 @@ func TestBackup(t *testing.T) {
 		{"nonsense", "GET", "?recordings=perhaps", "token", nil, 400, "application/problem+json", "want true or false"},
 		{"no token", "GET", "", "other", nil, 401, "application/problem+json", "admin token"},
 		{"no method", "POST", "", "token", nil, 405, "application/problem+json", ""},
-		{"nothing written", "GET", "", "token", func(context.Context, io.Writer, bool) error { return broken }, 500, "application/problem+json", "log says why"},
+		{"nothing written", "GET", "", "token", func(context.Context, io.Writer, BackupParts) error { return broken }, 500, "application/problem+json", "log says why"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			current = tt.backup
@@ -73,11 +76,11 @@ func TestBackup(t *testing.T) {
 	if _, body, err := ask("GET", "", "token"); err == nil {
 		t.Errorf("a backup that failed ended well after %d bytes", len(body))
 	}
-	current = func(ctx context.Context, w io.Writer, _ bool) error {
+	current = func(ctx context.Context, w io.Writer, _ BackupParts) error {
 		if resp, _, _ := ask("GET", "", "token"); resp.StatusCode != http.StatusConflict {
 			t.Errorf("a second one meanwhile: %s", resp.Status)
 		}
-		return write("first", nil)(ctx, w, false)
+		return write("first", nil)(ctx, w, BackupParts{})
 	}
 	if _, body, err := ask("GET", "", "token"); err != nil || body != "first" {
 		t.Errorf("%q, %v", body, err)

@@ -34,7 +34,7 @@ type Config struct {
 	// Store says for /metrics how the store is; nil: there is none.
 	Store func() StoreStats
 	// Backup writes a backup of what is kept, a tar; nil: there is nothing to back up.
-	Backup func(ctx context.Context, w io.Writer, recordings bool) error
+	Backup func(ctx context.Context, w io.Writer, parts BackupParts) error
 	// Forget drops what is kept of a room beside its chat, when that cannot be
 	// read, and says where a copy is; "" when there is nothing wrong with it.
 	Forget func(ctx context.Context, room string) (copy string, err error)
