@@ -1,6 +1,7 @@
 package room
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -84,6 +85,30 @@ func TestRetryDelay(t *testing.T) {
 		if most-least < (longest-MinRetry)/2 {
 			t.Errorf("attempt %d: no jitter, between %v and %v", attempts, least, most)
 		}
+	}
+}
+
+func TestSourcesAreBounded(t *testing.T) {
+	var ss sources
+	now := time.Unix(1e9, 0)
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	for i := range 3 * MaxSources {
+		ss.of(addr(i), now, 0).speech.take(now, talking)
+	}
+	if n := len(ss.all); n > MaxSources {
+		t.Errorf("%d addresses are remembered", n)
+	}
+	now = now.Add(time.Minute)
+	for i := range 100 { // the others are rested
+		ss.of(addr(i), now, 0).speech.take(now, talking)
+	}
+	if n := len(ss.all); n > 100+16 {
+		t.Errorf("%d addresses are remembered when all but 100 are rested", n)
+	}
+	ss.of(addr(5), now, 0).spoke = now
+	ss.forget(now.Add(30*time.Second), time.Minute)
+	if n := len(ss.all); n != 1 {
+		t.Errorf("%d addresses are remembered, of which one is slowed down", n)
 	}
 }
 

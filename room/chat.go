@@ -23,21 +23,27 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 	if reason, wait := r.silence(p, now); wait > 0 {
 		return nil, fail(reason, wait)
 	}
+	switch limit, wait := r.talk(p, now); {
+	case wait == 0:
+	case limit == limitRoomTalk:
+		return nil, r.tooFast(from, limit, "Too much is being said in this room.", wait)
+	default:
+		return nil, r.tooFast(from, limit, "You talk too fast.", wait)
+	}
 	spoke := p.spoke
-	p.speech.take(now)
 	p.spoke = now
 	m := message{At: now.UnixMilli(), User: speaker{p.id, p.nick, p.role}, Text: text}
 	answer := r.in.Later()
 	r.spoken(func(err error) {
 		if err != nil {
-			p.takeBack(now, spoke)
+			r.takeBack(p, now, spoke)
 			answer(nil, notStored())
 			return
 		}
 		r.kept.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
 			heard := r.in.Post(func() {
 				if r.appended(m.as(id), err); err != nil {
-					p.takeBack(now, spoke)
+					r.takeBack(p, now, spoke)
 				}
 				answer(stored(id, err))
 			})
@@ -91,7 +97,8 @@ func (r *Room) said(m message) {
 	r.changed()
 }
 
-// silence is why p has to wait before he says something, and how long.
+// silence is what moderators have p wait for before he says something, and how
+// long.
 func (r *Room) silence(p *person, now time.Time) (reason string, wait time.Duration) {
 	if wait = p.mutedUntil.Sub(now); wait > 0 {
 		return "You are muted.", wait
@@ -99,5 +106,5 @@ func (r *Room) silence(p *person, now time.Time) (reason string, wait time.Durat
 	if wait = p.spoke.Add(r.slow).Sub(now); r.slow > 0 && wait > 0 && p.role != roleModerator {
 		return "Slow mode: " + every(r.slow), wait
 	}
-	return "You talk too fast.", p.speech.wait(now)
+	return "", 0
 }

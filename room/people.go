@@ -30,8 +30,8 @@ type person struct {
 	mark   mark // by which he is known again
 	since  time.Time
 
-	speech     pace      // how fast he may talk
-	renames    pace      // and change his nick
+	speech     pace      // how fast he may talk: while he is new, or when no limit for addresses holds for him
+	renames    pace      // and change his nick, in that case
 	spoke      time.Time // last
 	mutedUntil time.Time
 	playing    map[string]int     // streams he plays, and how often
@@ -92,17 +92,8 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 	r.hasReturned(p.mark)
 	r.enter(client, p)
 	r.users.Set(p.id, p.slot())
-	r.activity.warm(heatArrival, now)
+	r.arrived(p, ghost != nil, now)
 	return nil
-}
-
-// takeBack gives p the time back that something he said at now has cost him. He
-// had spoken before at spoke.
-func (p *person) takeBack(now, spoke time.Time) {
-	p.speech.give()
-	if p.spoke.Equal(now) {
-		p.spoke = spoke
-	}
 }
 
 // leave takes p out of the table.
@@ -112,6 +103,7 @@ func (r *Room) leave(p *person) {
 	r.people = slices.DeleteFunc(r.people, func(q *person) bool { return q == p })
 	if p.nick != "" {
 		r.unseat(p)
+		r.parted(p, time.Now())
 		r.users.Remove(p.id)
 	}
 	if len(p.publishing) > 0 {
@@ -141,10 +133,11 @@ func (r *Room) rename(from *server.Client, args amf.Args) (amf.Value, error) {
 	case !free && r.bans.findNick(look, now):
 		return nil, fail("Nickname is banned.", 0)
 	}
-	if wait := p.renames.wait(now); wait > 0 {
-		return nil, fail("You change your nick too fast.", wait)
+	renames := r.renaming(p, now)
+	if wait := renames.wait(now, talking); wait > 0 {
+		return nil, r.tooFast(from, limitTalk, "You change your nick too fast.", wait)
 	}
-	p.renames.take(now)
+	renames.take(now, talking)
 	r.unseat(p)
 	p.nick = name
 	r.seat(p, look)

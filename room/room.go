@@ -80,6 +80,9 @@ type Room struct {
 	speaking  []func(error) // what waits for that
 	saves     saves
 
+	sources sources // what addresses have spent of their allowances
+	speech  pace    // what all together have
+
 	activity activity
 	bans     sentences
 	mutes    sentences

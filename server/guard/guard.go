@@ -36,6 +36,9 @@ func (g *Guard) Limits() Limits {
 	return Limits{}
 }
 
+// Limiting reports whether limits were ever set.
+func (g *Guard) Limiting() bool { return g.limits.Load() != nil }
+
 // Exempt reports whether the limits for addresses leave addr alone.
 func (g *Guard) Exempt(addr netip.Addr) bool {
 	l := g.limits.Load()
