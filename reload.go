@@ -29,6 +29,10 @@ var reloadables = []reloadable{
 		n.p.level.Set(s.level(n.p.unset))
 		return nil
 	}},
+	{[]string{"reserved-nicks"}, func(n *node, s *settings) error {
+		s.People.apply(n)
+		return nil
+	}},
 	{[]string{"tls-cert", "tls-key"}, func(n *node, s *settings) error {
 		if n.cert == nil || s.TLSCert == "" {
 			return fmt.Errorf("TLS begins and ends with a start of the server only")

@@ -8,6 +8,7 @@ import (
 )
 
 func TestReservedNicksSetting(t *testing.T) {
+	n := new(node)
 	for _, c := range []struct {
 		arg  string
 		want []string
@@ -25,6 +26,8 @@ func TestReservedNicksSetting(t *testing.T) {
 			t.Errorf("%+q: %v, want %q", c.arg, err, c.err)
 		} else if c.err == "" && !cmp.Equal(s.People.ReservedNicks, c.want) {
 			t.Errorf("%+q: got %q", c.arg, s.People.ReservedNicks)
+		} else if s.People.apply(n); n.reserved.Has("B0SS") != (len(c.want) > 0) {
+			t.Errorf("%+q: B0SS is reserved: %v", c.arg, n.reserved.Has("B0SS"))
 		}
 	}
 }

@@ -326,6 +326,37 @@ func TestStateIsBounded(t *testing.T) {
 	})
 }
 
+// TestNameIsKept: a room is called as it was first opened, whoever comes first
+// after a restart.
+func TestNameIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vault)
+		var r *room.Room
+		comes := func(path string) *peer {
+			h := newHost(t, config())
+			h.Handle("room", func() server.Application {
+				r = room.New(keptIn(v)).(*room.Room)
+				return r
+			})
+			p, err := connectAs(t, h, server.Request{Path: path, Args: amf.Args{amf.String("ann"), amf.String(token)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		p := comes("room/Blue")
+		p.must("topic", amf.String("tea"))
+		restart(t, p)
+		p = comes("room/bLUE")
+		if got := r.Status().RTMP; got != "rtmp://h:1935/room/Blue" {
+			t.Errorf("it is at %s", got)
+		}
+		if got := p.refused("move", amf.String("BLUE")).Description; got != "This is the room BLUE already." {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 // TestSentencesOfBefore: older programs kept nicks in capitals.
 func TestSentencesOfBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

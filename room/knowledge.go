@@ -35,6 +35,7 @@ const idBlock = 100
 // same room. The chat is kept message by message.
 type knowledge struct {
 	Format    int       `json:"format,omitempty"` // knowledgeFormat; one that is higher is of a program to come
+	Name      string    `json:"name,omitempty"`   // as the room was first opened
 	ChatEpoch int64     `json:"chatEpoch"`        // when the history began, in ms since 1970
 	Users     int       `json:"users"`            // no user with a higher number has said anything; 0: nobody has
 	Title     string    `json:"title,omitempty"`
@@ -124,6 +125,9 @@ func (r *Room) open() error {
 // restore makes the room what it was. A history begins when there is none of
 // before: the chat that somebody remembers is not there any more.
 func (r *Room) restore(k knowledge) {
+	if ValidName(k.Name) && server.Fold(k.Name) == server.Fold(r.name) {
+		r.name = k.Name
+	}
 	r.certain = k.Users
 	if k.ChatEpoch == 0 || k.Users > 0 && r.chat.last == 0 {
 		k.ChatEpoch, r.certain = int64(r.epoch), 0
@@ -149,7 +153,7 @@ func (r *Room) knowledge() []byte {
 	r.bans.drop(now)
 	r.mutes.drop(now)
 	k := knowledge{
-		ChatEpoch: r.chatEpoch, Users: r.speakers, Title: r.title, Topic: r.topic, Tags: r.tags,
+		Name: r.name, ChatEpoch: r.chatEpoch, Users: r.speakers, Title: r.title, Topic: r.topic, Tags: r.tags,
 		Slow: int(r.slow.Seconds()), Locked: r.locked, Unlisted: r.unlisted, Bans: r.bans, Mutes: r.mutes, Keep: r.keeping,
 		Record: r.recording, Insiders: r.insiders(now),
 	}

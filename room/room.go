@@ -59,7 +59,7 @@ type Room struct {
 	cfg   Config
 	in    *server.Instance
 	log   *slog.Logger
-	name  string
+	name  string  // as it was first opened: upper and lower case make no difference
 	epoch float64 // milliseconds: grows when the room restarts
 
 	lobbyNC *server.NetConnection
