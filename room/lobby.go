@@ -17,6 +17,8 @@ const (
 	MinRetry    = 500 * time.Millisecond
 	MaxRetry    = 15 * time.Second
 	StableLink  = 10 * time.Second // a link that lasted so long was good: the next retry is quick
+
+	maxComplaint = 300 // characters that are logged of what a lobby says
 )
 
 // link is the state of the connection to the lobby.
@@ -66,12 +68,13 @@ func retryDelay(attempts int) time.Duration {
 
 // complain logs what is wrong between room and lobby, once until it changes.
 func (r *Room) complain(info *rtmp.StatusError) {
-	text := info.Code + ": " + info.Description
+	code, why := line(amf.String(info.Code), maxComplaint), line(amf.String(info.Description), maxComplaint)
+	text := code + ": " + why
 	if r.link.complaint == text {
 		return
 	}
 	r.link.complaint = text
-	r.log.Warn("lobby trouble", "lobby", r.cfg.Lobby, "code", info.Code, "err", info.Description)
+	r.log.Warn("lobby trouble", "lobby", r.cfg.Lobby, "code", code, "err", why)
 }
 
 // changed reports soon: at once, or when ReportPause has passed since the last
