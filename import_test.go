@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"foyer/server/sharedobject":  {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/relay":         {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/guard":         {"golang.org/x/time/rate", "github.com/pires/go-proxyproto"},
-	"foyer/server":               {"foyer/server/guard", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay"},
+	"foyer/server":               {"foyer/server/guard", "foyer/server/backlog", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay"},
 	"foyer/netconnection":        {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
 	"foyer/lobby":                {"foyer/server/guard", "foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
 	"foyer/room":                 {"foyer/server/guard", "foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay", "foyer/lobby", "foyer/room/nick"},

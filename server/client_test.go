@@ -185,7 +185,7 @@ func TestPushIsEncodedOnce(t *testing.T) {
 	times := 0
 	encode := func(*Push) []byte { times++; return []byte{byte(times)} }
 	a, b, c := p.Bytes(AMF0, encode), p.Bytes(AMF0, encode), p.Bytes(JSON, encode)
-	if &a[0] != &b[0] || times != 2 || c[0] != 2 {
+	if a != b || times != 2 || c.Bytes()[0] != 2 {
 		t.Errorf("encoded %d times for two forms", times)
 	}
 }

@@ -131,9 +131,9 @@ func request(nc net.Conn, r *rtmp.ConnectRequest) Request {
 // Push queues the bytes that all peers of the same encoding share.
 func (p *incoming) Push(m *Push) error {
 	if p.session.ObjectEncoding() == 3 {
-		return p.session.Send(m.Bytes(AMF3, pack3))
+		return p.session.SendShared(m.Bytes(AMF3, pack3))
 	}
-	return p.session.Send(m.Bytes(AMF0, pack0))
+	return p.session.SendShared(m.Bytes(AMF0, pack0))
 }
 
 // Request calls a method of the peer.

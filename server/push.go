@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
 )
@@ -22,7 +23,7 @@ type Push struct {
 
 type form struct {
 	once  sync.Once
-	bytes []byte
+	bytes *backlog.Bytes
 }
 
 // Form is a way to write a Push.
@@ -41,8 +42,8 @@ func (f Form) String() string {
 
 // Bytes returns the form of p, made by encode the first time it is asked for.
 // The bytes are shared and must not be changed.
-func (p *Push) Bytes(f Form, encode func(*Push) []byte) []byte {
-	p.forms[f].once.Do(func() { p.forms[f].bytes = encode(p) })
+func (p *Push) Bytes(f Form, encode func(*Push) []byte) *backlog.Bytes {
+	p.forms[f].once.Do(func() { p.forms[f].bytes = backlog.Share(encode(p)) })
 	return p.forms[f].bytes
 }
 

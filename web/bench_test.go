@@ -99,7 +99,7 @@ func BenchmarkWriteTo100(b *testing.B) {
 func TestEncodedOnce(t *testing.T) {
 	p := &server.Push{SharedObject: change()}
 	first := p.Bytes(server.JSON, encodePush)
-	if again := p.Bytes(server.JSON, func(*server.Push) []byte { panic("twice") }); &again[0] != &first[0] {
+	if again := p.Bytes(server.JSON, func(*server.Push) []byte { panic("twice") }); again != first {
 		t.Error("other bytes")
 	}
 }

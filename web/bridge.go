@@ -84,7 +84,7 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 	if err != nil {
 		return // answered by the upgrader, or gone
 	}
-	s := newSocket(conn, &b.sent, b.host.Partial())
+	s := newSocket(conn, &b.sent, b.host.Partial(), b.host.Config.Outboxes)
 	req := socketRequest(r)
 	if !b.start(s, func() { b.live(s, req, run) }) {
 		s.Close(errShutdown)
@@ -199,6 +199,7 @@ func (b *bridge) refuse(s *socket, req server.Request, err error) {
 // serve passes on what the page sends until the socket has ended.
 func (b *bridge) serve(s *socket, c *server.Client) {
 	for {
+		s.waitRoom()
 		s.extend(silenceTimeout)
 		f, err := b.next(s)
 		switch {

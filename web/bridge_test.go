@@ -75,7 +75,7 @@ func (s *stage) Methods() map[string]server.Method {
 			return nil, nil
 		},
 		"big": func(*server.Client, amf.Args) (amf.Value, error) {
-			return amf.String(strings.Repeat("x", 3*MaxOutbox)), nil
+			return amf.String(strings.Repeat("x", bigFrame)), nil
 		},
 		"flood": func(c *server.Client, args amf.Args) (amf.Value, error) {
 			n, _ := amf.AsNumber(args.At(0))

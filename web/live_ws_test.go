@@ -245,7 +245,7 @@ func TestLiveSocketRefused(t *testing.T) {
 
 // newWatcher is a viewer at one end of a connection.
 func newWatcher(t testing.TB, h *Handler, conn chan *websocket.Conn) *watcher {
-	return &watcher{socket: newSocket(<-conn, &h.bridge.sent, h.bridge.host.Partial()), limit: MaxLiveOutbox}
+	return &watcher{socket: newSocket(<-conn, &h.bridge.sent, h.bridge.host.Partial(), nil), limit: MaxLiveOutbox}
 }
 
 // pair gives watchers whose other ends are conns, over loopback TCP.

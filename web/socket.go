@@ -15,6 +15,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/backlog"
 	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
@@ -22,15 +23,13 @@ import (
 // Limits of one socket.
 const (
 	MaxFrame    = 256 << 10        // bytes of a frame from the page
-	MaxOutbox   = 1 << 20          // bytes that wait to be written; beyond it the page is closed as slow
 	MaxRequests = rtmp.MaxRequests // calls to the page that it has not answered
 
 	connectTimeout = 10 * time.Second // until the connect frame has come
 	pingInterval   = 10 * time.Second
 	silenceTimeout = 30 * time.Second // without a sign of life
 	closeGrace     = 2 * time.Second  // for the other half of the close handshake
-	writeTimeout   = 10 * time.Second // for a write, and a second more for each minRate bytes
-	minRate        = 64 << 10
+	maxBatch       = 256 << 10        // bytes of one write
 )
 
 var (
@@ -52,14 +51,22 @@ type socket struct {
 	net    net.Conn
 	sent   *atomic.Uint64 // bytes, of all sockets of the handler
 	in     inbound        // owned by the reader
+	budget *backlog.Budget
 	writer sync.WaitGroup // at most one goroutine; the reader waits for it
+
+	w     backlog.Writer // owned by the writer
+	level atomic.Uint32  // a backlog.Level; set under mu
 
 	// guarded by mu
 	mu       sync.Mutex
-	queue    [][]byte
-	queued   int  // bytes in queue
-	writing  bool // the writer runs
-	closing  bool // nothing is queued any more; what comes is dropped
+	queue    []backlog.Piece
+	queued   int // bytes in queue
+	flying   int // bytes that are being written
+	tally    backlog.Tally
+	wake     func()        // when level is InStep; nil: nobody waits for that
+	room     chan struct{} // closed when level is not Far; nil: nobody waits for that
+	writing  bool          // the writer runs
+	closing  bool          // nothing is queued any more; what comes is dropped
 	reason   error
 	leave    func(error)                       // what onEnd has set
 	requests map[uint64]func(amf.Value, error) // calls to the page, by id
@@ -67,12 +74,13 @@ type socket struct {
 	nextPing *time.Timer
 }
 
-func newSocket(conn *websocket.Conn, sent *atomic.Uint64, partial *guard.Budget) *socket {
-	s := &socket{conn: conn, net: conn.NetConn(), sent: sent, in: inbound{budget: partial}}
+func newSocket(conn *websocket.Conn, sent *atomic.Uint64, partial *guard.Budget, outboxes *backlog.Budget) *socket {
+	s := &socket{conn: conn, net: conn.NetConn(), sent: sent, in: inbound{budget: partial}, budget: outboxes}
 	conn.SetReadLimit(MaxFrame)
 	conn.SetPingHandler(func(data string) error {
 		s.extend(silenceTimeout)
 		s.send(controlFrame(websocket.PongMessage, []byte(data)))
+		s.waitRoom()
 		return nil
 	})
 	conn.SetPongHandler(func(string) error {
@@ -130,7 +138,7 @@ func (s *socket) extend(d time.Duration) {
 
 // Push implements [server.Peer].
 func (s *socket) Push(p *server.Push) error {
-	return s.send(p.Bytes(server.JSON, encodePush))
+	return s.put(nil, p.Bytes(server.JSON, encodePush))
 }
 
 // Request implements [server.Peer].
@@ -179,27 +187,34 @@ func (s *socket) answered(f *frame) {
 	done(nil, rtmp.ParseStatus(f.Info))
 }
 
-// send queues a frame; it never blocks. One that alone is larger than the
-// outbox may pass when nothing else waits: the first look at a large shared
-// object.
-func (s *socket) send(frame []byte) error {
+// send queues a frame; it never blocks.
+func (s *socket) send(frame []byte) error { return s.put(frame, nil) }
+
+// put queues frame, or shared if that is not nil.
+func (s *socket) put(frame []byte, shared *backlog.Bytes) error {
+	n := len(frame)
+	if shared != nil {
+		n = len(shared.Bytes())
+	}
 	s.mu.Lock()
-	switch {
-	case s.closing:
+	if s.closing {
 		s.mu.Unlock()
 		return rtmp.ErrClosed
-	case s.queued > 0 && s.queued+len(frame) > MaxOutbox:
-		s.queue, s.queued = nil, 0
-		s.mu.Unlock()
-		s.end(rtmp.ErrSlow)
-		s.net.Close() // it does not read: no use telling it
-		return rtmp.ErrSlow
 	}
-	s.queue = append(s.queue, frame)
-	s.queued += len(frame)
-	s.startLocked()
+	p, over := s.tally.Add(s.budget, s, frame, shared, s.queued+s.flying+n)
+	s.queueLocked(p)
 	s.mu.Unlock()
+	if over {
+		s.budget.Relieve()
+	}
 	return nil
+}
+
+func (s *socket) queueLocked(p backlog.Piece) {
+	s.queue = append(s.queue, p)
+	s.queued += len(p.B)
+	s.gradeLocked()
+	s.startLocked()
 }
 
 // offer queues a frame if there is room for it in limit bytes; it never
@@ -213,9 +228,7 @@ func (s *socket) offer(frame []byte, limit int) bool {
 	if s.queued > 0 && s.queued+len(frame) > limit {
 		return false
 	}
-	s.queue = append(s.queue, frame)
-	s.queued += len(frame)
-	s.startLocked()
+	s.queueLocked(backlog.Piece{B: frame}) // not counted: all viewers have the same
 	return true
 }
 
@@ -223,7 +236,67 @@ func (s *socket) offer(frame []byte, limit int) bool {
 func (s *socket) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dropLocked()
+}
+
+func (s *socket) dropLocked() {
+	s.tally.Done(s.budget, s.queue)
 	s.queue, s.queued = nil, 0
+	s.gradeLocked()
+}
+
+// gradeLocked finds out the level, and wakes who waits for another one. What it
+// returns is to be called without locks, unless it is nil.
+func (s *socket) gradeLocked() (wake func()) {
+	before := s.Level()
+	level := backlog.LevelOf(s.queued+s.flying, before)
+	if s.room != nil && (level != backlog.Far || s.closing) {
+		close(s.room)
+		s.room = nil
+	}
+	if level == before {
+		return nil
+	}
+	s.level.Store(uint32(level))
+	if level == backlog.InStep {
+		wake, s.wake = s.wake, nil
+	}
+	return wake
+}
+
+// Level implements [server.Pacer].
+func (s *socket) Level() backlog.Level { return backlog.Level(s.level.Load()) }
+
+// WhenInStep implements [server.Pacer].
+func (s *socket) WhenInStep(f func()) {
+	s.mu.Lock()
+	wait := s.closing || s.Level() != backlog.InStep
+	if wait && !s.closing {
+		s.wake = f
+	}
+	s.mu.Unlock()
+	if !wait {
+		f()
+	}
+}
+
+// waitRoom waits while much waits for the page: one that does not read its
+// answers is not asked for more. It returns at once when the socket ends.
+func (s *socket) waitRoom() {
+	if s.Level() != backlog.Far {
+		return
+	}
+	s.mu.Lock()
+	if s.closing || s.Level() != backlog.Far {
+		s.mu.Unlock()
+		return
+	}
+	if s.room == nil {
+		s.room = make(chan struct{})
+	}
+	room := s.room
+	s.mu.Unlock()
+	<-room
 }
 
 // startLocked starts the writer, which ends when nothing is left to write.
@@ -236,35 +309,81 @@ func (s *socket) startLocked() {
 }
 
 func (s *socket) write() {
+	var batch []backlog.Piece
+	var vectors net.Buffers
 	for {
 		s.mu.Lock()
-		batch, size, timeout := net.Buffers(s.queue), s.queued, closeGrace
-		s.queue, s.queued = nil, 0
+		s.tally.Done(s.budget, batch)
+		clear(batch) // its array may live on in queue
+		batch, s.flying = s.takeLocked(), 0
+		for _, p := range batch {
+			s.flying += len(p.B)
+		}
+		wake := s.gradeLocked()
 		if len(batch) == 0 {
 			s.writing = false
-			s.mu.Unlock()
+		}
+		s.mu.Unlock()
+		if wake != nil {
+			wake()
+		}
+		if len(batch) == 0 {
 			return
 		}
-		if !s.closing {
-			timeout = writeTimeout + time.Duration(size/minRate)*time.Second
+		vectors = vectors[:0]
+		for _, p := range batch {
+			vectors = append(vectors, p.B)
 		}
-		s.net.SetWriteDeadline(time.Now().Add(timeout))
-		s.mu.Unlock()
-
-		n, err := batch.WriteTo(s.net)
+		left := vectors
+		n, err := s.w.WriteBuffers(s.net, &left, s)
 		s.sent.Add(uint64(n))
 		if err != nil {
-			s.abort(err)
+			s.abort(err, batch)
 			return
 		}
 	}
 }
 
+// takeLocked takes what to write next out of the queue.
+func (s *socket) takeLocked() []backlog.Piece {
+	k, n := 0, 0
+	for k < len(s.queue) && n < maxBatch {
+		n += len(s.queue[k].B)
+		k++
+	}
+	batch := s.queue[:k:k]
+	s.queued -= n
+	if s.queue = s.queue[k:]; len(s.queue) == 0 {
+		s.queue = nil
+	}
+	return batch
+}
+
+// EndSlow implements [backlog.Owner].
+func (s *socket) EndSlow() {
+	s.end(rtmp.ErrSlow)
+	s.net.Close() // it does not read: no use telling it
+}
+
+// Moved implements [backlog.Owner]. That the page has read something is a sign
+// of life, too: a ping may be a long way behind what it reads now.
+func (s *socket) Moved() {
+	s.extend(silenceTimeout)
+	s.mu.Lock()
+	s.tally.Moved(s.budget)
+	s.mu.Unlock()
+}
+
 // abort ends the socket at once after a failed write. The writer does not run
 // again: writing stays set.
-func (s *socket) abort(err error) {
+func (s *socket) abort(err error, batch []backlog.Piece) {
+	s.mu.Lock()
+	s.tally.Done(s.budget, batch)
+	s.flying = 0
+	s.gradeLocked()
+	s.mu.Unlock()
 	reason := rtmp.ErrClosed
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+	if errors.Is(err, backlog.ErrStuck) {
 		reason = rtmp.ErrSlow
 	}
 	s.end(reason)
@@ -327,11 +446,16 @@ func (s *socket) end(reason error, last ...[]byte) {
 		return
 	}
 	s.closing, s.reason = true, reason
-	s.queue = append(s.queue, last...)
+	for _, frame := range last {
+		s.queue = append(s.queue, backlog.Piece{B: frame})
+		s.queued += len(frame)
+	}
+	s.wake = nil
+	s.gradeLocked()
 	s.startLocked()
 	now := time.Now()
 	s.conn.SetReadDeadline(now.Add(closeGrace))
-	s.net.SetWriteDeadline(now.Add(closeGrace))
+	s.w.Final(s.net, now.Add(closeGrace))
 	leave := s.leave
 	s.mu.Unlock()
 	if leave != nil {
@@ -424,6 +548,7 @@ func (s *socket) finish() {
 	if s.nextPing != nil {
 		s.nextPing.Stop()
 	}
+	s.dropLocked()
 	requests, reason := s.requests, s.reason
 	s.requests = nil
 	s.mu.Unlock()

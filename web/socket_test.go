@@ -3,10 +3,12 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/backlog"
 	"foyer/server/rtmp"
 )
 
@@ -64,6 +67,13 @@ func inBubble(t *testing.T, f func(t *testing.T, th *theatre, p *page)) {
 		defer conn.Close()
 		f(t, th, &page{t, conn})
 	})
+}
+
+// socket is the only one there is.
+func (th *theatre) socket() (s *socket) {
+	for s = range th.handler.bridge.sockets {
+	}
+	return s
 }
 
 func (p *page) join() {
@@ -215,14 +225,74 @@ func TestPingOfPage(t *testing.T) {
 	})
 }
 
-// TestSlowReader: the outbox is bounded, and the instance does not wait.
+// TestSlowReader: a page that reads stays, however slowly it reads and however
+// much it is told in a moment, and gets everything. Calls that it makes
+// meanwhile wait.
 func TestSlowReader(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		const frames = 3000
+		p.join()
+		p.send(fmt.Sprintf(`{"type":"call","id":1,"method":"flood","args":[%d]}`, frames))
+		synctest.Wait()
+		s := th.socket()
+		if s.Level() != backlog.Far {
+			t.Errorf("level %v", s.Level())
+		}
+		called := th.host.Stats().Calls
+		p.send(`{"type":"call","id":2,"method":"echo","args":[]}`)
+		var asking sync.WaitGroup
+		asking.Go(func() { p.send(`{"type":"call","id":3,"method":"echo","args":[]}`) })
+		defer asking.Wait()
+		synctest.Wait()
+		if n := th.host.Stats().Calls - called; n > 1 {
+			t.Errorf("%d calls were read of a page with %d bytes to read", n, frames*1000)
+		}
+		caughtUp := make(chan time.Time, 1) // it happens once
+		s.WhenInStep(func() { caughtUp <- time.Now() })
+		for range frames {
+			time.Sleep(100 * time.Millisecond) // 80 kbit/s
+			_, text, err := p.conn.ReadMessage()
+			if err != nil || !strings.Contains(string(text), "spam") {
+				t.Fatalf("got %.40q, %v", text, err)
+			}
+		}
+		p.want(`{"type":"result","id":1,"value":null}`, `{"type":"result","id":2,"value":null}`, `{"type":"result","id":3,"value":null}`)
+		go p.conn.ReadMessage() // pings; until the end of the test
+		<-caughtUp
+	})
+}
+
+// TestFloodedReader: one that does not read at all is let go, whatever waits.
+func TestFloodedReader(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
 		p.join()
 		start := time.Now()
 		p.send(`{"type":"call","method":"flood","args":[3000]}`)
 		th.wantLeft(t, rtmp.ErrSlow)
+		since(t, start, backlog.Patience)
+	})
+}
+
+// TestOutboxBudget: a thousand pages that do not read take what the budget is,
+// together; what all are told counts once.
+func TestOutboxBudget(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		s := th.socket()
+		s.budget = &backlog.Budget{Limit: 100 << 10}
+		start := time.Now()
+		p.send(`{"type":"call","method":"flood","args":[50]}`)
+		synctest.Wait()
+		if n := s.budget.Used(); n < 40<<10 || n > 60<<10 {
+			t.Errorf("%d bytes are counted", n)
+		}
+		p.send(`{"type":"call","method":"flood","args":[100]}`)
+		th.wantLeft(t, rtmp.ErrSlow)
 		since(t, start, 0)
+		synctest.Wait()
+		if n := s.budget.Used(); n != 0 {
+			t.Errorf("%d bytes are left", n)
+		}
 	})
 }
 
@@ -233,16 +303,19 @@ func TestStuckReader(t *testing.T) {
 		start := time.Now()
 		p.send(`{"type":"call","method":"flood","args":[1]}`)
 		th.wantLeft(t, rtmp.ErrSlow)
-		since(t, start, writeTimeout)
+		since(t, start, backlog.Patience)
 	})
 }
 
-// TestLargeFrame: one frame may be larger than the outbox.
+// bigFrame is what the method big answers.
+const bigFrame = 3 << 20
+
+// TestLargeFrame: nothing is too large to be told.
 func TestLargeFrame(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *theatre, p *page) {
 		p.join()
 		p.send(`{"type":"call","id":1,"method":"big"}`)
-		if _, b, err := p.conn.ReadMessage(); err != nil || len(b) < 3*MaxOutbox {
+		if _, b, err := p.conn.ReadMessage(); err != nil || len(b) < bigFrame {
 			t.Errorf("got %d bytes, %v", len(b), err)
 		}
 	})
@@ -253,9 +326,7 @@ func TestLargeFrame(t *testing.T) {
 func TestRequestsWithoutAnswer(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
 		p.join()
-		var s *socket
-		for s = range th.handler.bridge.sockets {
-		}
+		s := th.socket()
 		answers := make(chan error, 2*MaxRequests)
 		done := func(_ amf.Value, err error) { answers <- err }
 		for range MaxRequests {

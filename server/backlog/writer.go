@@ -95,7 +95,10 @@ func (w *Writer) Final(nc net.Conn, t time.Time) {
 }
 
 func (w *Writer) begin(nc net.Conn, o Owner) writing {
-	_, whole := nc.(*tls.Conn)
+	secure, whole := nc.(*tls.Conn)
+	if whole && w.set == 0 {
+		setLowWater(secure)
+	}
 	now := time.Now()
 	g := writing{w: w, nc: nc, whole: whole, moved: now, owner: o}
 	if d := now.UnixNano() - w.set; d < 0 || d >= int64(fresh) || w.final.Load() != 0 {

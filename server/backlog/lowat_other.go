@@ -1,0 +1,7 @@
+//go:build !linux
+
+package backlog
+
+import "crypto/tls"
+
+func setLowWater(*tls.Conn) {}
