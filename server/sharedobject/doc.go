@@ -13,6 +13,10 @@
 // message to each subscriber, under one new version. Whoever is told the same
 // gets the same *Message, so that it is encoded once.
 //
+// A subscriber that is behind with reading is told by FlushPaced what is an
+// event: answers to it, and what is sent to all. The state of the slots it is
+// told when it has caught up, each slot once, with its latest value.
+//
 // A [Replica] is the user's side: it applies messages and says what they
 // changed, in the words of Flash's onSync.
 //

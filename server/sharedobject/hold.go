@@ -101,12 +101,14 @@ func (o *Object[S]) rewrite(code string) {
 		at[i] = len(o.log)
 		e := old[i]
 		switch {
+		case e.event.Type == SendMessage:
+			o.log = append(o.log, e)
 		case e.asker != nil:
 			o.log = append(o.log, entry[S]{origin: e.asker, reply: []Event{refusal(code)}})
 			e.asker.personal = true
-		case e.origin != nil && e.reply[0].Type == UseSuccess:
-			o.log = append(o.log, entry[S]{origin: e.origin, reply: o.snapshot(0).events})
-		case e.origin != nil || e.event.Type == SendMessage:
+		case e.start != nil:
+			o.log = append(o.log, entry[S]{origin: e.origin, start: o.snapshot(0)})
+		case e.origin != nil:
 			o.log = append(o.log, e)
 		}
 	}

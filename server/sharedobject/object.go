@@ -31,6 +31,8 @@ type Object[S comparable] struct {
 	list      []*subscriber[S] // the same, to walk over
 	log       []entry[S]       // what happened since Flush, in order
 	newcomers int              // subscribers with a start
+	ready     int              // subscribers that are to catch up
+	told      uint32           // the version of the last Flush
 }
 
 type slot struct {
@@ -53,6 +55,7 @@ func New[S comparable](name string, persistent bool, first uint32) *Object[S] {
 		version:    first,
 		slots:      make(map[string]*slot),
 		past:       past{since: first},
+		told:       first,
 		cached:     make(map[uint32]*snapshot),
 		subs:       make(map[S]*subscriber[S]),
 	}

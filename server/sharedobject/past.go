@@ -36,6 +36,7 @@ const maxCached = 8
 // A snapshot brings a new subscriber up to date. It is shared by all that come
 // with the same version while nothing changes.
 type snapshot struct {
+	since  uint32 // 0: it is everything
 	events []Event
 }
 
@@ -49,7 +50,7 @@ func (o *Object[S]) snapshot(since uint32) *snapshot {
 	if snap := o.cached[since]; snap != nil {
 		return snap
 	}
-	snap := &snapshot{events: []Event{{Type: UseSuccess}}}
+	snap := &snapshot{since: since, events: []Event{{Type: UseSuccess}}}
 	if since == 0 {
 		snap.events = append(slices.Grow(snap.events, 1+len(o.order)), Event{Type: Clear})
 	}

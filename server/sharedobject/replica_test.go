@@ -154,11 +154,13 @@ type user struct {
 	up      []Event
 	down    []*Message
 	using   bool
+	lag     Lag
 }
 
 // Whatever some users and the owner do, in whatever order the wires deliver:
 // when all is delivered, every replica is equal to the object. Some requests
-// are refused, some users leave and come back with the version they had.
+// are refused, some users leave and come back with the version they had, some
+// are behind for a while.
 func TestReplicasConverge(t *testing.T) {
 	for seed := range uint64(200) {
 		converge(t, rand.New(rand.NewPCG(seed, 1)))
@@ -181,11 +183,15 @@ func converge(t *testing.T, r *rand.Rand) {
 			w.use(u)
 		}
 	}
-	for i := 0; i < 2; i++ { // what is asked for, then what that led to
+	for i := 0; i < 3; i++ { // what is asked for, what that led to, what was missed
 		for _, u := range w.users {
 			w.deliverUp(u, len(u.up))
 		}
 		w.flush()
+		for _, u := range w.users {
+			u.lag = InStep
+			w.o.CatchUp(u)
+		}
 		for _, u := range w.users {
 			w.deliverDown(u, len(u.down))
 		}
@@ -238,8 +244,12 @@ func (w *world) step() {
 		w.deliverDown(u, w.r.IntN(len(u.down)+1))
 	case n < 85:
 		w.flush()
-	case n < 95:
+	case n < 90:
 		w.own()
+	case n < 93:
+		u.lag = Lag(w.r.IntN(int(Far) + 1))
+	case n < 96:
+		w.o.CatchUp(u)
 	case u.using:
 		// The connection is lost, with all that is on the way.
 		w.o.Release(u)
@@ -315,7 +325,7 @@ func (w *world) deliverDown(u *user, n int) {
 }
 
 func (w *world) flush() {
-	w.o.Flush(func(u *user, m *Message) { u.down = append(u.down, m) })
+	w.o.FlushPaced(func(u *user) Lag { return u.lag }, func(u *user, m *Message) { u.down = append(u.down, m) })
 }
 
 // The order of events is the same for all.

@@ -86,6 +86,7 @@ func (o *Object[S]) restore(b []byte) error {
 	if o.version == 0 {
 		return errors.New("version 0")
 	}
+	o.told = o.version
 	window, err := r.number()
 	if err != nil {
 		return err
