@@ -60,18 +60,23 @@ type socket struct {
 	// guarded by mu
 	mu       sync.Mutex
 	queue    []backlog.Piece
-	queued   int // bytes in queue
-	flying   int // bytes that are being written
-	tally    backlog.Tally
-	wake     func()        // when level is InStep; nil: nobody waits for that
-	room     chan struct{} // closed when level is not Far; nil: nobody waits for that
-	writing  bool          // the writer runs
-	closing  bool          // nothing is queued any more; what comes is dropped
+	queued   int   // bytes in queue
+	flying   int   // bytes that are being written
+	late     *late // nil: little waits
+	writing  bool  // the writer runs
+	closing  bool  // nothing is queued any more; what comes is dropped
 	reason   error
 	leave    func(error)                       // what onEnd has set
 	requests map[uint64]func(amf.Value, error) // calls to the page, by id
 	lastID   uint64
 	nextPing *time.Timer
+}
+
+// late is what a socket has while much waits for its page.
+type late struct {
+	tally backlog.Tally
+	wake  func()        // when level is InStep; nil: nobody waits for that
+	room  chan struct{} // closed when level is not Far; nil: nobody waits for that
 }
 
 func newSocket(conn *websocket.Conn, sent *atomic.Uint64, partial *guard.Budget, outboxes *backlog.Budget) *socket {
@@ -192,22 +197,39 @@ func (s *socket) send(frame []byte) error { return s.put(frame, nil) }
 
 // put queues frame, or shared if that is not nil.
 func (s *socket) put(frame []byte, shared *backlog.Bytes) error {
-	n := len(frame)
 	if shared != nil {
-		n = len(shared.Bytes())
+		frame = shared.Bytes()
 	}
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
 		return rtmp.ErrClosed
 	}
-	p, over := s.tally.Add(s.budget, s, frame, shared, s.queued+s.flying+n)
+	p, over := backlog.Piece{B: frame}, false
+	if s.budget != nil && s.queued+s.flying+len(frame) > backlog.Free {
+		p, over = s.lateLocked().tally.Add(s.budget, s, frame, shared)
+	}
 	s.queueLocked(p)
 	s.mu.Unlock()
 	if over {
 		s.budget.Relieve()
 	}
 	return nil
+}
+
+// lateLocked returns what there is while much waits.
+func (s *socket) lateLocked() *late {
+	if s.late == nil {
+		s.late = new(late)
+	}
+	return s.late
+}
+
+// doneLocked takes pieces off the count.
+func (s *socket) doneLocked(pieces []backlog.Piece) {
+	if s.late != nil {
+		s.late.tally.Done(s.budget, pieces)
+	}
 }
 
 func (s *socket) queueLocked(p backlog.Piece) {
@@ -240,7 +262,7 @@ func (s *socket) drain() {
 }
 
 func (s *socket) dropLocked() {
-	s.tally.Done(s.budget, s.queue)
+	s.doneLocked(s.queue)
 	s.queue, s.queued = nil, 0
 	s.gradeLocked()
 }
@@ -250,16 +272,16 @@ func (s *socket) dropLocked() {
 func (s *socket) gradeLocked() (wake func()) {
 	before := s.Level()
 	level := backlog.LevelOf(s.queued+s.flying, before)
-	if s.room != nil && (level != backlog.Far || s.closing) {
-		close(s.room)
-		s.room = nil
-	}
-	if level == before {
+	s.level.Store(uint32(level))
+	if s.late == nil {
 		return nil
 	}
-	s.level.Store(uint32(level))
+	if s.late.room != nil && (level != backlog.Far || s.closing) {
+		close(s.late.room)
+		s.late.room = nil
+	}
 	if level == backlog.InStep {
-		wake, s.wake = s.wake, nil
+		wake, s.late.wake = s.late.wake, nil
 	}
 	return wake
 }
@@ -272,7 +294,7 @@ func (s *socket) WhenInStep(f func()) {
 	s.mu.Lock()
 	wait := s.closing || s.Level() != backlog.InStep
 	if wait && !s.closing {
-		s.wake = f
+		s.lateLocked().wake = f
 	}
 	s.mu.Unlock()
 	if !wait {
@@ -291,10 +313,11 @@ func (s *socket) waitRoom() {
 		s.mu.Unlock()
 		return
 	}
-	if s.room == nil {
-		s.room = make(chan struct{})
+	late := s.lateLocked()
+	if late.room == nil {
+		late.room = make(chan struct{})
 	}
-	room := s.room
+	room := late.room
 	s.mu.Unlock()
 	<-room
 }
@@ -313,7 +336,7 @@ func (s *socket) write() {
 	var vectors net.Buffers
 	for {
 		s.mu.Lock()
-		s.tally.Done(s.budget, batch)
+		s.doneLocked(batch)
 		clear(batch) // its array may live on in queue
 		batch, s.flying = s.takeLocked(), 0
 		for _, p := range batch {
@@ -322,6 +345,7 @@ func (s *socket) write() {
 		wake := s.gradeLocked()
 		if len(batch) == 0 {
 			s.writing = false
+			s.late = nil // nothing is counted, and nobody waits any more
 		}
 		s.mu.Unlock()
 		if wake != nil {
@@ -370,7 +394,9 @@ func (s *socket) EndSlow() {
 func (s *socket) Moved() {
 	s.extend(silenceTimeout)
 	s.mu.Lock()
-	s.tally.Moved(s.budget)
+	if s.late != nil {
+		s.late.tally.Moved(s.budget)
+	}
 	s.mu.Unlock()
 }
 
@@ -378,7 +404,7 @@ func (s *socket) Moved() {
 // again: writing stays set.
 func (s *socket) abort(err error, batch []backlog.Piece) {
 	s.mu.Lock()
-	s.tally.Done(s.budget, batch)
+	s.doneLocked(batch)
 	s.flying = 0
 	s.gradeLocked()
 	s.mu.Unlock()
@@ -450,7 +476,9 @@ func (s *socket) end(reason error, last ...[]byte) {
 		s.queue = append(s.queue, backlog.Piece{B: frame})
 		s.queued += len(frame)
 	}
-	s.wake = nil
+	if s.late != nil {
+		s.late.wake = nil
+	}
 	s.gradeLocked()
 	s.startLocked()
 	now := time.Now()

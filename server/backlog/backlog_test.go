@@ -20,15 +20,13 @@ type outbox struct {
 	owner
 	tally  Tally
 	pieces []Piece
-	bytes  int
 }
 
 func (o *outbox) add(b *Budget, packed []byte, shared *Bytes) {
-	o.bytes += len(packed)
 	if shared != nil {
-		o.bytes += len(shared.b)
+		packed = shared.b
 	}
-	p, over := o.tally.Add(b, o, packed, shared, o.bytes)
+	p, over := o.tally.Add(b, o, packed, shared)
 	o.pieces = append(o.pieces, p)
 	if over {
 		b.Relieve()
@@ -37,18 +35,17 @@ func (o *outbox) add(b *Budget, packed []byte, shared *Bytes) {
 
 func (o *outbox) drop(b *Budget) {
 	o.tally.Done(b, o.pieces)
-	o.pieces, o.bytes = nil, 0
+	o.pieces = nil
 }
 
 func TestBudgetEndsTheWorst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &Budget{Limit: 1 << 20}
-		var old, large, small, little outbox
+		var old, large, small outbox
 		old.add(b, make([]byte, 250<<10), nil)
 		time.Sleep(5 * time.Second)
 		large.add(b, make([]byte, 600<<10), nil)
 		small.add(b, make([]byte, 100<<10), nil)
-		little.add(b, make([]byte, free), nil)
 		if n := b.Used(); n != 950<<10+3*overhead {
 			t.Errorf("%d bytes are counted", n)
 		}
@@ -60,7 +57,7 @@ func TestBudgetEndsTheWorst(t *testing.T) {
 		if large.ended != 1 || small.ended != 0 {
 			t.Errorf("ended: %d large, %d small", large.ended, small.ended)
 		}
-		for _, o := range []*outbox{&old, &large, &small, &little} {
+		for _, o := range []*outbox{&old, &large, &small} {
 			o.drop(b)
 		}
 		if b.Used() != 0 || b.doomed != 0 || len(b.counts) != 0 {

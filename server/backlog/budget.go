@@ -10,9 +10,9 @@ import (
 // DefaultLimit is how many bytes may wait in all outboxes of a process together.
 const DefaultLimit = 256 << 20
 
-// free is how many bytes an outbox may have without being counted. With 10,000
+// Free is how many bytes an outbox may have without counting them. With 10,000
 // of them that is less than a sixth of the budget.
-const free = 4 << 10
+const Free = 4 << 10
 
 // A Budget is what waits in the outboxes of a process. The zero value has
 // DefaultLimit. It is safe for concurrent use; nil counts nothing.

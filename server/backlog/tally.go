@@ -42,16 +42,10 @@ type Tally struct {
 	c *count // nil: nothing is counted
 }
 
-// Add makes a Piece of what is put into an outbox that will have total bytes
-// with it. It is counted unless that is little. over says that there is more
-// than the budget: the caller unlocks, and calls Relieve.
-func (t *Tally) Add(b *Budget, o Owner, packed []byte, shared *Bytes, total int) (p Piece, over bool) {
-	if shared != nil {
-		packed = shared.b
-	}
-	if b == nil || total <= free || len(packed) == 0 {
-		return Piece{B: packed}, false
-	}
+// Add makes a Piece of packed, of which shared are the Bytes if it has such, and
+// counts it. Where little waits the outbox need not call it. over says that there
+// is more than the budget: the caller unlocks, and calls Relieve.
+func (t *Tally) Add(b *Budget, o Owner, packed []byte, shared *Bytes) (p Piece, over bool) {
 	if shared == nil {
 		shared = Share(packed)
 	}

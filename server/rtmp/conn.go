@@ -28,8 +28,6 @@ type Conn struct {
 	cfg   *Config
 	begun time.Time // set by the constructor
 
-	outboxes *backlog.Budget
-
 	// owned by the goroutine that reads
 	in       chunkReader
 	src      source
@@ -71,9 +69,6 @@ func NewClientConn(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error)
 
 func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.ReadWriter) (*Nonces, error)) (*Conn, error) {
 	c := &Conn{nc: nc, cfg: cfg.withDefaults(), begun: time.Now()}
-	if cfg != nil {
-		c.outboxes = cfg.Outboxes
-	}
 	c.in.size = initialChunkSize
 	c.reply = c.write
 	nc.SetDeadline(c.begun.Add(c.cfg.HandshakeTimeout))

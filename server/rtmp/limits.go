@@ -54,16 +54,13 @@ func (cfg *Config) WithDefaults() *Config { return cfg.withDefaults() }
 
 // withDefaults is safe to call on nil.
 func (cfg *Config) withDefaults() *Config {
-	if cfg == nil {
-		return &defaults
-	}
-	c := *cfg
-	if c == (Config{Outboxes: c.Outboxes}) {
+	if cfg == nil || *cfg == (Config{}) {
 		return &defaults // one for everybody, not one a connection
 	}
-	if c.HandshakeTimeout != 0 && c.PingInterval != 0 && c.PingTimeout != 0 && c.Partial != nil {
+	if cfg.HandshakeTimeout != 0 && cfg.PingInterval != 0 && cfg.PingTimeout != 0 && cfg.Partial != nil {
 		return cfg // nor here
 	}
+	c := *cfg
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, defaults.HandshakeTimeout)
 	c.PingInterval = cmp.Or(c.PingInterval, defaults.PingInterval)
 	c.PingTimeout = cmp.Or(c.PingTimeout, defaults.PingTimeout)

@@ -26,12 +26,36 @@ const maxBatch = 256 << 10
 // outbox holds what is not yet written. It is guarded by its session's mu,
 // level apart. An empty one owns no memory.
 type outbox struct {
-	q     *queue     // nil: nothing queued
-	bytes [lanes]int // queued or being written
-	tally backlog.Tally
+	q     *queue        // nil: nothing queued
+	bytes [lanes]int    // queued or being written
+	late  *late         // nil: little waits
 	level atomic.Uint32 // a backlog.Level, of the lanes that are not media; and fullBit
+}
+
+// late is what an outbox has while much waits.
+type late struct {
+	tally backlog.Tally
 	wake  func()        // when level is InStep; nil: nobody waits for that
 	room  chan struct{} // closed when it is no longer full; nil: nobody waits for that
+}
+
+// behind returns what there is while much waits.
+func (o *outbox) behind() *late {
+	if o.late == nil {
+		o.late = new(late)
+	}
+	return o.late
+}
+
+// piece makes a piece of what is about to be added, behind n bytes.
+func (o *outbox) piece(s *Session, packed []byte, shared *backlog.Bytes, n int) (p backlog.Piece, over bool) {
+	if shared != nil {
+		packed = shared.Bytes()
+	}
+	if s.c.cfg.Outboxes == nil || n+len(packed) <= backlog.Free {
+		return backlog.Piece{B: packed}, false
+	}
+	return o.behind().tally.Add(s.c.cfg.Outboxes, (*slow)(s), packed, shared)
 }
 
 type queue [lanes][]backlog.Piece
@@ -89,14 +113,23 @@ func (o *outbox) grade() (wake func()) {
 		return nil
 	}
 	o.level.Store(now)
-	if now&fullBit == 0 && o.room != nil {
-		close(o.room)
-		o.room = nil
+	if o.late == nil {
+		return nil
+	}
+	if now&fullBit == 0 {
+		o.late.makeRoom()
 	}
 	if level == backlog.InStep {
-		wake, o.wake = o.wake, nil
+		wake, o.late.wake = o.late.wake, nil
 	}
 	return wake
+}
+
+func (l *late) makeRoom() {
+	if l.room != nil {
+		close(l.room)
+		l.room = nil
+	}
 }
 
 // drop forgets all that is queued.
@@ -105,7 +138,7 @@ func (o *outbox) drop(b *backlog.Budget) {
 		return
 	}
 	for l := range lanes {
-		o.tally.Done(b, o.q[l])
+		o.done(b, o.q[l])
 	}
 	*o.q = queue{}
 	o.q = nil
@@ -149,12 +182,23 @@ func (o *outbox) take(b *batch) bool {
 
 // written takes b off the count and empties it. It returns what grade does.
 func (o *outbox) written(budget *backlog.Budget, b *batch) (wake func()) {
-	o.tally.Done(budget, b.pieces)
+	o.done(budget, b.pieces)
 	for l, n := range b.bytes {
 		o.bytes[l] -= n
 	}
 	b.empty()
-	return o.grade()
+	wake = o.grade()
+	if o.q == nil {
+		o.late = nil // nothing is counted, and nobody waits any more
+	}
+	return wake
+}
+
+// done takes pieces off the count.
+func (o *outbox) done(budget *backlog.Budget, pieces []backlog.Piece) {
+	if o.late != nil {
+		o.late.tally.Done(budget, pieces)
+	}
 }
 
 // total is the number of bytes in b.

@@ -167,10 +167,11 @@ func (s *Session) waitRoom() {
 		s.mu.Unlock()
 		return
 	}
-	if s.out.room == nil {
-		s.out.room = make(chan struct{})
+	late := s.out.behind()
+	if late.room == nil {
+		late.room = make(chan struct{})
 	}
-	room := s.out.room
+	room := late.room
 	s.mu.Unlock()
 	<-room
 }
@@ -184,7 +185,7 @@ func (s *Session) WhenInStep(f func()) {
 	s.mu.Lock()
 	wait := s.sealed || s.out.getLevel() != backlog.InStep
 	if wait {
-		s.out.wake = f
+		s.out.behind().wake = f
 	}
 	s.mu.Unlock()
 	if !wait {
@@ -204,7 +205,7 @@ func (s *Session) end() error {
 	reason := s.reason
 	pending, peer, own := s.pending, s.peer, s.own
 	s.pending, s.peer, s.own, s.rest = nil, nil, nil, nil
-	s.out.drop(s.c.outboxes)
+	s.out.drop(s.c.cfg.Outboxes)
 	s.mu.Unlock()
 	for _, st := range peer {
 		if st != nil {
@@ -248,10 +249,9 @@ func (s *Session) sealLocked(reason error) {
 		return
 	}
 	s.sealed, s.reason = true, reason
-	s.out.wake = nil
-	if s.out.room != nil {
-		close(s.out.room)
-		s.out.room = nil
+	if late := s.out.late; late != nil {
+		late.wake = nil
+		late.makeRoom()
 	}
 	for _, st := range s.peer {
 		if st != nil && st.publish != nil {
@@ -362,7 +362,7 @@ func (s *Session) queue(l lane, packed []byte, shared *backlog.Bytes) error {
 	over := s.addLocked(l, packed, shared)
 	err := s.writeLocked()
 	if over {
-		s.c.outboxes.Relieve()
+		s.c.cfg.Outboxes.Relieve()
 	}
 	return err
 }
@@ -370,14 +370,11 @@ func (s *Session) queue(l lane, packed []byte, shared *backlog.Bytes) error {
 // addLocked puts packed, or shared, into the outbox. It reports whether the
 // outboxes of the process have too much.
 func (s *Session) addLocked(l lane, packed []byte, shared *backlog.Bytes) (over bool) {
-	n := len(packed) + s.out.bytes[laneMedia]
+	before := s.out.bytes[laneMedia]
 	if l != laneMedia {
-		n = len(packed) + s.out.bytes[laneControl] + s.out.bytes[laneCommands]
+		before = s.out.bytes[laneControl] + s.out.bytes[laneCommands]
 	}
-	if shared != nil {
-		n += len(shared.Bytes())
-	}
-	p, over := s.out.tally.Add(s.c.outboxes, (*slow)(s), packed, shared, n)
+	p, over := s.out.piece(s, packed, shared, before)
 	s.out.add(l, p)
 	return over
 }
@@ -403,7 +400,9 @@ func (s *slow) EndSlow() { (*Session)(s).fail(ErrSlow) }
 func (s *slow) Moved() {
 	s.c.lastRead.Store(int64(time.Since(s.c.begun)))
 	s.mu.Lock()
-	s.out.tally.Moved(s.c.outboxes)
+	if s.out.late != nil {
+		s.out.late.tally.Moved(s.c.cfg.Outboxes)
+	}
 	s.mu.Unlock()
 }
 
@@ -433,7 +432,7 @@ func (s *Session) sendNow(m Message) error {
 	over := false
 	if n < len(packed) {
 		var rest backlog.Piece
-		rest, over = s.out.tally.Add(s.c.outboxes, (*slow)(s), packed[n:], nil, len(packed)-n+s.out.total())
+		rest, over = s.out.piece(s, packed[n:], nil, s.out.total())
 		s.out.addFirst(rest)
 	} else {
 		s.messagesOut.Add(1)
@@ -447,7 +446,7 @@ func (s *Session) sendNow(m Message) error {
 	s.mu.Unlock()
 	go s.write()
 	if over {
-		s.c.outboxes.Relieve()
+		s.c.cfg.Outboxes.Relieve()
 	}
 	return nil
 }
@@ -472,7 +471,7 @@ func (s *Session) write() {
 	defer batches.Put(b)
 	for {
 		s.mu.Lock()
-		wake := s.out.written(s.c.outboxes, b)
+		wake := s.out.written(s.c.cfg.Outboxes, b)
 		rest := s.rest
 		s.rest = nil
 		more := s.out.take(b) // there is no rest either: nobody leaves one while s.writing
@@ -494,7 +493,7 @@ func (s *Session) write() {
 		if err := s.writeBatch(rest, b); err != nil {
 			s.fail(err)
 			s.mu.Lock()
-			s.out.written(s.c.outboxes, b)
+			s.out.written(s.c.cfg.Outboxes, b)
 			s.mu.Unlock()
 			return // writing stays true: there is nothing left to write to
 		}
