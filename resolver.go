@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -47,7 +48,7 @@ func (r *resolver) Resolve(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		}
 		return strings.TrimSpace(string(b)), nil
 	}
-	if v, ok := r.file[flag.Name]; ok {
+	if v, ok := r.file[flag.Name]; ok && (v != "" || flag.Value.Target.Kind() == reflect.Slice) { // no list is one with nothing in it
 		return v, nil
 	}
 	return nil, nil
@@ -132,7 +133,7 @@ func parseSettings(b []byte, known map[string]bool) (map[string]string, error) {
 			if !ok {
 				return nil, fmt.Errorf("line %d: %s must be a plain value or a list of them", line, key)
 			}
-			if value != "" {
+			if _, unset := e.Value.(*ast.NullNode); !unset {
 				values[key] = value
 			}
 		}

@@ -76,8 +76,8 @@ type node struct {
 	secrets  *secrets
 	log      *slog.Logger
 	host     *server.Host
-	web      *http.Server
 	pages    *web.Handler
+	web      map[string]*http.Server // of the pages, by what is spoken at its listener
 	store    *cluster.Cluster
 	recorder *media.Recorder // nil when nothing can be recorded
 	cert     *certs.File     // nil without TLS
@@ -85,8 +85,8 @@ type node struct {
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
 	http     net.Listener
+	admin    net.Listener // nil when off
 	control  net.Listener // nil where there can be none
-	operated *http.Server // the web side for those who can open the control socket
 	lobby    string       // where the rooms here report to; "" for nobody
 
 	unready atomic.Pointer[error] // why /readyz says no; nil when it says yes
@@ -187,6 +187,11 @@ func (n *node) listen(ctx context.Context) (err error) {
 		// their connection over: it opens one of HTTP/1.1 for each.
 		n.http = n.secure(n.http, "h2", "http/1.1")
 	}
+	if s.Admin != "" {
+		if n.admin, err = net.Listen("tcp", s.Admin); err != nil {
+			return fmt.Errorf("%w (choose another address with --admin)", err)
+		}
+	}
 	return nil
 }
 
@@ -239,13 +244,16 @@ func (n *node) build() {
 		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready, Lost: n.store.Lost,
+		Apart: s.Admin != "", MetricsFrom: s.MetricsFrom,
 		Backup: n.backup, Forget: n.forget, Store: n.storeStats,
 	}
 	if n.several() {
 		pages.Nodes = n.store
 	}
 	n.pages = web.New(pages)
-	n.web, n.operated = n.server(n.pages), n.server(n.pages.Control())
+	n.web = map[string]*http.Server{
+		"http": n.server(n.pages), "admin": n.server(n.pages.Admin()), protoControl: n.server(n.pages.Control()),
+	}
 }
 
 // server answers requests with h.
@@ -308,24 +316,21 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 
 // A listener is an open one, and what is spoken there.
 type listener struct {
-	proto string // "rtmp", "rtmps", "http", protoControl
+	proto string // "rtmp", "rtmps", "http", "admin", protoControl
 	net.Listener
 }
 
 // serve answers what comes to a listener until it is closed or ctx ends.
 func (n *node) serve(ctx context.Context, ln listener) error {
-	switch ln.proto {
-	case "http":
-		return ignore(n.web.Serve(ln), http.ErrServerClosed)
-	case protoControl:
-		return ignore(n.operated.Serve(ln), http.ErrServerClosed)
+	if s := n.web[ln.proto]; s != nil {
+		return ignore(s.Serve(ln), http.ErrServerClosed)
 	}
 	return ignore(n.host.Serve(ctx, ln.Listener), context.Canceled, net.ErrClosed, rtmp.ErrClosed)
 }
 
 // listeners are the open ones.
 func (n *node) listeners() []listener {
-	all := []listener{{"rtmp", n.rtmp}, {"rtmps", n.rtmps}, {"http", n.http}, {protoControl, n.control}}
+	all := []listener{{"rtmp", n.rtmp}, {"rtmps", n.rtmps}, {"http", n.http}, {"admin", n.admin}, {protoControl, n.control}}
 	return slices.DeleteFunc(all, func(ln listener) bool { return ln.Listener == nil })
 }
 
@@ -419,7 +424,7 @@ func (n *node) stop() {
 		n.recorder.Close() // what it has to say it has logged
 	}
 	n.pages.Close()
-	for _, s := range []*http.Server{n.web, n.operated} {
+	for _, s := range n.web {
 		if s.Shutdown(ctx) != nil {
 			s.Close()
 		}

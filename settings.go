@@ -30,6 +30,8 @@ type settings struct {
 	TLSCert string `group:"listen" placeholder:"FILE" help:"Certificate (PEM) for --rtmps; with it, --http speaks https. It is read again within a minute when it changes."`
 	TLSKey  string `group:"listen" placeholder:"FILE" help:"Key of the certificate (PEM)."`
 
+	adminSettings `embed:""`
+
 	Apps  []string `group:"rooms" default:"lobby,room" placeholder:"APP" help:"What this process hosts, so that lobby and rooms can run on separate servers. Default: ${default}."`
 	Mount []string `group:"rooms" default:"chapter4" placeholder:"PATH" help:"Extra leading paths: rtmp://h/${default}/lobby is rtmp://h/lobby. Default: ${default}."`
 	Rooms []string `group:"rooms" placeholder:"NAME" help:"Rooms to start at once and never stop. Any other starts when somebody first connects to it."`
@@ -119,6 +121,9 @@ func (s *settings) check() error {
 		return usagef("--grace must not be less than nothing")
 	case s.Drain < 0:
 		return usagef("--drain must not be less than nothing")
+	}
+	if err := s.adminSettings.check(); err != nil {
+		return err
 	}
 	for _, l := range []struct{ flag, addr string }{{"--rtmp", s.RTMP}, {"--http", s.HTTP}, {"--rtmps", s.RTMPS}} {
 		if !listenable(l.addr) {

@@ -85,7 +85,7 @@ func TestDefaults(t *testing.T) {
 		History: 2000, HistoryAge: 720 * time.Hour,
 		People: peopleSettings{ReservedNicks: []string{"admin", "administrator", "moderator", "mod", "operator", "owner", "system", "server", "foyer"}},
 	}
-	s.Rooms = nil // kong makes it empty
+	s.Rooms, s.MetricsFrom = nil, nil // kong makes it empty; TestEmptyLists has the other
 	if diff := cmp.Diff(want, s, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
 		t.Error(diff)
 	}
@@ -105,6 +105,7 @@ func TestParseSettings(t *testing.T) {
 		{name: "comment", yaml: "# nothing\n", want: map[string]string{}},
 		{name: "one", yaml: "rtmp: :1935\n", want: map[string]string{"rtmp": ":1935"}},
 		{name: "quoted", yaml: "rtmp: \":1935\"\n", want: map[string]string{"rtmp": ":1935"}},
+		{name: "empty is set", yaml: "rtmp: ''\nrooms: []\n", want: map[string]string{"rtmp": "", "rooms": ""}},
 		{name: "null is unset", yaml: "rtmp:\nrooms: ~\n", want: map[string]string{}},
 		{name: "number as written", yaml: "rtmp: 0010\n", want: map[string]string{"rtmp": "0010"}},
 		{name: "list", yaml: "rooms: [a, b]\n", want: map[string]string{"rooms": "a,b"}},

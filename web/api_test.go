@@ -52,7 +52,7 @@ func newHouseAmong(t testing.TB, others lobby.Directory, rooms ...string) *house
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- h.host.Serve(ctx, ln) }()
-	h.handler = New(Config{Host: h.host, Log: testLog(t), Node: "n1", AdminToken: "token", RTMPPort: "1935",
+	h.handler = New(Config{Host: h.host, Log: testLog(t), Node: "n1", AdminToken: "token", MetricsFrom: here, RTMPPort: "1935",
 		StreamKey: keyOf, Ready: func() error { return h.ready }})
 	h.web = httptest.NewServer(h.handler)
 	t.Cleanup(func() {

@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -30,6 +32,11 @@ type Config struct {
 	Grace      time.Duration   // how long viewers by HTTP wait for a publisher that is gone; default 30 s
 	Ready      func() error    // why this process cannot serve yet; nil means that it can
 	Lost       func() error    // why it has to be started again; nil means that it need not
+
+	// Apart has what is for operators answered by Admin and Control only.
+	Apart bool
+	// MetricsFrom are the addresses that may see figures without being operators.
+	MetricsFrom []netip.Prefix
 
 	// Store says for /metrics how the store is; nil: there is none.
 	Store func() StoreStats
@@ -98,11 +105,6 @@ func (h *Handler) routes() {
 	h.handle(get, "/api/v1/rooms/{name}", h.apiRoom)
 	h.handle(get, "/api/v1/rooms/{name}/messages", h.apiMessages)
 	h.handle(get, "/api/v1/rooms/{name}/ingest", h.apiIngest)
-	h.handle(get, "/api/v1/rooms/{name}/key", h.apiKey)
-	h.handle(remove, "/api/v1/rooms/{name}/streams/{stream}", h.apiRelease)
-	h.handle(remove, "/api/v1/rooms/{name}/state", h.apiForget)
-	h.handle(post, "/api/v1/announce", h.apiAnnounce)
-	h.handle(get, "/api/v1/backup", h.apiBackup)
 	h.handle("", "/api/", notFound)
 	h.handle(get, "/api/v1/rooms/{name}/recordings", h.apiRecordings)
 	h.handle("", "/live/", notFound)
@@ -113,23 +115,38 @@ func (h *Handler) routes() {
 
 	h.handle(get, "/healthz", h.healthz)
 	h.handle(get, "/readyz", h.readyz)
-	h.handle(get, "/metrics", h.metrics().ServeHTTP)
+
+	h.operate(get, "/api/v1/rooms/{name}/key", h.apiKey)
+	h.operate(remove, "/api/v1/rooms/{name}/streams/{stream}", h.apiRelease)
+	h.operate(remove, "/api/v1/rooms/{name}/state", h.apiForget)
+	h.operate(post, "/api/v1/announce", h.apiAnnounce)
+	h.operate(get, "/api/v1/backup", h.apiBackup)
+	h.operate(get, "/metrics", h.apiMetrics())
+	h.debug("/debug/pprof/", pprof.Index) // not cmdline, which may have secrets in it
+	h.debug("/debug/pprof/profile", pprof.Profile)
+	h.debug("/debug/pprof/symbol", pprof.Symbol)
+	h.debug("/debug/pprof/trace", pprof.Trace)
 }
 
 // handle serves a path for one method; GET answers HEAD too, and "" any.
 func (h *Handler) handle(method, path string, f http.HandlerFunc) {
+	h.mux.HandleFunc(path, only(method, f))
+}
+
+// only refuses other methods.
+func only(method string, f http.HandlerFunc) http.HandlerFunc {
 	allow := method
 	if method == http.MethodGet {
 		allow = "GET, HEAD"
 	}
-	h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		if method != "" && r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
 			w.Header().Set("Allow", allow)
 			problem(w, http.StatusMethodNotAllowed, "Here one can only "+allow+".")
 			return
 		}
 		f(w, r)
-	})
+	}
 }
 
 // requestTimeout is how long a request may take, its body and the reading of

@@ -57,7 +57,7 @@ func newStudio(t *testing.T, change func(*server.Host, *Config)) *studio {
 	s.host.Handle("room", func() server.Application {
 		return room.New(room.Config{AdminToken: "token", Takeover: true, StreamKey: func(string) string { return "k" }})
 	})
-	cfg := Config{Host: s.host, Log: testLog(t), Grace: time.Hour}
+	cfg := Config{Host: s.host, Log: testLog(t), Grace: time.Hour, MetricsFrom: here}
 	if change != nil {
 		change(s.host, &cfg)
 	}

@@ -16,16 +16,21 @@ import (
 // answer its figures are left out, and the others are still there.
 const scrapeTimeout = 2 * time.Second
 
-// metrics serves /metrics. Nothing is counted for it: every figure is read
-// from the live state when it is asked for, so none can drift.
-func (h *Handler) metrics() http.Handler {
+// apiMetrics is /metrics. Nothing is counted for it: every figure is read from
+// the live state when it is asked for, so none can drift.
+func (h *Handler) apiMetrics() http.HandlerFunc {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&collector{h},
 	)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	figures := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return func(w http.ResponseWriter, r *http.Request) {
+		if h.forWatchers(w, r) {
+			figures.ServeHTTP(w, r)
+		}
+	}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
