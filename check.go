@@ -18,14 +18,15 @@ const checkTimeout = 2 * time.Second
 type checkCommand struct {
 	URL string `arg:"" optional:"" help:"What to ask. Default: /readyz of this machine, at the port of --http."`
 
-	HTTP    string `name:"http" default:":8080" placeholder:"ADDR" help:"Where the server listens for browsers. Default: ${default}."`
-	TLSCert string `placeholder:"FILE" help:"The server's certificate, when it speaks https."`
-	Config  string `placeholder:"FILE" help:"The server's YAML file."`
+	HTTP    string   `name:"http" default:":8080" placeholder:"ADDR" help:"Where the server listens for browsers. Default: ${default}."`
+	TLSCert string   `placeholder:"FILE" help:"The server's certificate, when it speaks https."`
+	TLSAuto []string `name:"tls-auto" placeholder:"HOST" help:"The hosts that the server gets certificates for: then it speaks https."`
+	Config  string   `placeholder:"FILE" help:"The server's YAML file."`
 }
 
 // Run fails unless the server answers that it is ready.
 func (cmd *checkCommand) Run(ctx context.Context, p *program) error {
-	url, client, err := webOf(cmd.URL, cmd.HTTP, cmd.TLSCert)
+	url, client, err := webOf(cmd.URL, cmd.HTTP, cmd.TLSCert != "" || len(cmd.TLSAuto) > 0)
 	if err != nil {
 		return err
 	}
@@ -52,8 +53,8 @@ func (cmd *checkCommand) Run(ctx context.Context, p *program) error {
 }
 
 // webOf is where a server's web side is, and what to ask it with: the URL that
-// was given, or else this machine's at the port of --http.
-func webOf(url, listen, cert string) (string, *http.Client, error) {
+// was given, or else this machine's at the port of --http, with or without TLS.
+func webOf(url, listen string, secure bool) (string, *http.Client, error) {
 	if scheme, _, whole := strings.Cut(url, "://"); whole {
 		if scheme != "http" && scheme != "https" {
 			return "", nil, usagef("%q is not a web address such as http://host:8080", url)
@@ -67,7 +68,7 @@ func webOf(url, listen, cert string) (string, *http.Client, error) {
 	if err != nil {
 		return "", nil, usagef("--http: %w", err)
 	}
-	if cert == "" {
+	if !secure {
 		return "http://" + loopback(listen, port), http.DefaultClient, nil
 	}
 	// This machine asks itself: who answers is not in doubt, and the

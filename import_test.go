@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"foyer/web":                  {"foyer/server/...", "foyer/media", "foyer/lobby", "foyer/room", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/..."},
 	"foyer/cluster": {"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",
 		"github.com/minio/highwayhash"},
-	"foyer/certs": {},
+	"foyer/certs": {"github.com/caddyserver/certmagic", "go.uber.org/zap/..."},
 	"foyer/demo":  {"foyer/netconnection", "foyer/server/amf", "foyer/server/sharedobject", "github.com/yutopp/go-rtmp/...", "github.com/yutopp/go-amf0"},
 	"foyer/bench": {"foyer/server/amf", "foyer/server/rtmp", "github.com/gorilla/websocket"},
 }

@@ -35,7 +35,7 @@ func (o *operator) ask(ctx context.Context, method, path string) (*http.Response
 	var token secret
 	if o.URL != "" || o.HTTP != "" {
 		var err error
-		if url, client, err = webOf(o.URL, o.HTTP, o.TLSCert); err != nil {
+		if url, client, err = webOf(o.URL, o.HTTP, o.TLSCert != ""); err != nil {
 			return nil, err
 		}
 		if token, err = o.token(); err != nil {

@@ -46,6 +46,9 @@ const (
 // startAgain is between two tries to start what could not start yet.
 const startAgain = time.Second
 
+// acmeFolder is where certificates of --tls-auto are, in the data folder.
+const acmeFolder = "acme"
+
 // errStopping is what /readyz says once the stop has begun.
 var errStopping = errors.New("stopping")
 
@@ -80,7 +83,8 @@ type node struct {
 	web      map[string]*http.Server // of the pages, by what is spoken at its listener
 	store    *cluster.Cluster
 	recorder *media.Recorder // nil when nothing can be recorded
-	cert     *certs.File     // nil without TLS
+	cert     *certs.File     // nil without files of one
+	auto     *certs.Auto     // nil without names to get some for
 	reserved nick.Reserved   // what nobody may call themselves
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
@@ -162,43 +166,59 @@ func (n *node) openRoom(ctx context.Context, name string, found func(message []b
 // listen opens what the settings ask for.
 func (n *node) listen(ctx context.Context) (err error) {
 	s := n.settings
-	if s.TLSCert != "" {
-		if n.cert, err = certs.Open(s.TLSCert, s.TLSKey); err != nil {
-			return err
-		}
-	}
 	// Sessions have pings of their own; the kernel's would cost a system call each.
 	listen := net.ListenConfig{KeepAlive: -1}
 	if n.rtmp, err = listen.Listen(ctx, "tcp", s.RTMP); err != nil {
 		return fmt.Errorf("%w (choose another address with --rtmp)", err)
 	}
 	if s.RTMPS != "" {
-		ln, err := listen.Listen(ctx, "tcp", s.RTMPS)
-		if err != nil {
+		if n.rtmps, err = listen.Listen(ctx, "tcp", s.RTMPS); err != nil {
 			return fmt.Errorf("%w (choose another address with --rtmps)", err)
 		}
-		n.rtmps = n.secure(ln)
 	}
 	if n.http, err = net.Listen("tcp", s.HTTP); err != nil {
 		return fmt.Errorf("%w (choose another address with --http)", err)
-	}
-	if n.cert != nil {
-		// A browser speaks HTTP/2 for everything but WebSockets, which take
-		// their connection over: it opens one of HTTP/1.1 for each.
-		n.http = n.secure(n.http, "h2", "http/1.1")
 	}
 	if s.Admin != "" {
 		if n.admin, err = net.Listen("tcp", s.Admin); err != nil {
 			return fmt.Errorf("%w (choose another address with --admin)", err)
 		}
 	}
-	return nil
+	return n.secure()
 }
 
-// secure puts TLS on a listener, with the protocols that it offers. What is
-// accepted has to be a *tls.Conn for HTTP/2: nothing goes around it, only inside.
-func (n *node) secure(ln net.Listener, protocols ...string) net.Listener {
-	return tls.NewListener(ln, &tls.Config{GetCertificate: n.cert.Get, NextProtos: protocols})
+// secure puts TLS on the listeners, where there is a certificate or there will
+// be one. For HTTP/2 what is accepted has to be a *tls.Conn: nothing goes around
+// these, only inside.
+func (n *node) secure() (err error) {
+	s := n.settings
+	var get func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// A browser speaks HTTP/2 for everything but WebSockets, which take their
+	// connection over: it opens one of HTTP/1.1 for each.
+	web := []string{"h2", "http/1.1"}
+	switch {
+	case s.TLSCert != "":
+		if n.cert, err = certs.Open(s.TLSCert, s.TLSKey); err != nil {
+			return err
+		}
+		get = n.cert.Get
+	case len(s.TLSAuto) > 0:
+		n.auto, err = certs.NewAuto(certs.AutoConfig{
+			Hosts: s.TLSAuto, Dir: filepath.Join(s.Data, acmeFolder), Directory: s.ACMEDirectory, Roots: s.ACMECA,
+			Listener: n.http.Addr(), Log: n.log,
+		})
+		if err != nil {
+			return err
+		}
+		get, web = n.auto.Get, append(web, certs.ChallengeProtocol)
+	default:
+		return nil
+	}
+	n.http = tls.NewListener(n.http, &tls.Config{GetCertificate: get, NextProtos: web})
+	if n.rtmps != nil {
+		n.rtmps = tls.NewListener(n.rtmps, &tls.Config{GetCertificate: get})
+	}
+	return nil
 }
 
 // build makes the host with its applications, and the web side.
@@ -289,6 +309,9 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 		n.upkeep(running)
 		return nil
 	})
+	if n.auto != nil {
+		g.Go(func() error { return n.auto.Run(running) })
+	}
 	g.Go(func() error {
 		later, err := n.start()
 		switch {
@@ -439,6 +462,9 @@ func (n *node) close() (err error) {
 	for _, ln := range n.listeners() {
 		err = errors.Join(err, ln.Close())
 	}
+	if n.auto != nil {
+		n.auto.Close()
+	}
 	if n.recorder != nil {
 		err = errors.Join(err, n.recorder.Close())
 	}
@@ -476,7 +502,7 @@ func (n *node) publicRTMP() string {
 	if n.settings.PublicRTMP != "" {
 		return n.settings.PublicRTMP
 	}
-	return guessPublic("rtmp", n.settings.RTMP, portNumber(n.rtmp))
+	return n.guess("rtmp", n.settings.RTMP, n.rtmp)
 }
 
 func (n *node) publicHTTP() string {
@@ -484,10 +510,19 @@ func (n *node) publicHTTP() string {
 		return n.settings.PublicHTTP
 	}
 	scheme := "http"
-	if n.settings.TLSCert != "" {
+	if n.settings.secure() {
 		scheme = "https"
 	}
-	return guessPublic(scheme, n.settings.HTTP, portNumber(n.http))
+	return n.guess(scheme, n.settings.HTTP, n.http)
+}
+
+// guess guesses the public address of a listener: at the first host that there
+// are certificates for, or as guessPublic.
+func (n *node) guess(scheme, listen string, ln net.Listener) string {
+	if len(n.settings.TLSAuto) > 0 {
+		listen = net.JoinHostPort(n.settings.TLSAuto[0], "0")
+	}
+	return guessPublic(scheme, listen, portNumber(ln))
 }
 
 // guessPublic guesses the address that others should use for what listens at

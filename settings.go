@@ -30,6 +30,7 @@ type settings struct {
 	TLSCert string `group:"listen" placeholder:"FILE" help:"Certificate (PEM) for --rtmps; with it, --http speaks https. It is read again within a minute when it changes."`
 	TLSKey  string `group:"listen" placeholder:"FILE" help:"Key of the certificate (PEM)."`
 
+	tlsSettings   `embed:""`
 	adminSettings `embed:""`
 
 	Apps  []string `group:"rooms" default:"lobby,room" placeholder:"APP" help:"What this process hosts, so that lobby and rooms can run on separate servers. Default: ${default}."`
@@ -101,8 +102,8 @@ func (s *settings) check() error {
 		return usagef("--apps: name lobby, room or both")
 	case (s.TLSCert == "") != (s.TLSKey == ""):
 		return usagef("--tls-cert and --tls-key belong together: give both")
-	case s.RTMPS != "" && s.TLSCert == "":
-		return usagef("--rtmps needs --tls-cert and --tls-key")
+	case s.RTMPS != "" && !s.secure():
+		return usagef("--rtmps needs --tls-cert and --tls-key, or --tls-auto")
 	case len(s.Rooms) > 0 && !s.hosts("room"):
 		return usagef("--rooms needs the application room: add it to --apps")
 	case slices.ContainsFunc(s.Rooms, func(name string) bool { return !room.ValidName(name) }):
@@ -121,6 +122,9 @@ func (s *settings) check() error {
 		return usagef("--grace must not be less than nothing")
 	case s.Drain < 0:
 		return usagef("--drain must not be less than nothing")
+	}
+	if err := s.tlsSettings.check(s.TLSCert); err != nil {
+		return err
 	}
 	if err := s.adminSettings.check(); err != nil {
 		return err
@@ -161,6 +165,9 @@ func listenable(addr string) bool {
 func isRTMP(uri string) bool {
 	return strings.HasPrefix(uri, "rtmp://") || strings.HasPrefix(uri, "rtmps://")
 }
+
+// secure reports whether there is TLS.
+func (s *settings) secure() bool { return s.TLSCert != "" || len(s.TLSAuto) > 0 }
 
 func (s *settings) hosts(app string) bool { return slices.Contains(s.Apps, app) }
 
