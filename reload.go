@@ -39,6 +39,10 @@ var reloadables = []reloadable{
 		}
 		return n.cert.Use(s.TLSCert, s.TLSKey)
 	}},
+	{[]string{"reserved-nicks"}, func(n *node, s *settings) error {
+		s.People.apply(n)
+		return nil
+	}},
 }
 
 // catchHangups has SIGHUP end nobody from now on, but wait in p.hangups.
