@@ -33,13 +33,15 @@ import (
 // left or had their time: connections end, recordings are finished.
 const minStop = 2 * time.Second
 
-// Limits of a connection that speaks HTTP/2. Requests that are broken off count
-// until their handlers have ended, and four times maxStreams that wait for a
-// handler end the connection (net/http: ENHANCE_YOUR_CALM). What a request may
-// have sent ahead is as in net/http: 1 MiB.
+// Limits of a connection to the web side. Of HTTP/2, requests that are broken off
+// count until their handlers have ended, and four times maxStreams that wait for
+// a handler end the connection (net/http: ENHANCE_YOUR_CALM).
 const (
-	maxStreams   = 100              // requests at a time
-	quietStreams = 30 * time.Second // without a sign of life there is a ping
+	maxHeader    = 64 << 10         // bytes of a request's header
+	maxAhead     = 64 << 10         // bytes of bodies that nobody has read, HTTP/2
+	maxFrame     = 16 << 10         // bytes of a frame, HTTP/2
+	maxStreams   = 100              // requests at a time, HTTP/2
+	quietStreams = 30 * time.Second // without a sign of life there is a ping, HTTP/2
 	lostStreams  = 15 * time.Second // without an answer to it, or when nothing can be written, the end
 )
 
@@ -282,8 +284,13 @@ func (n *node) server(h http.Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: quietStreams, PingTimeout: lostStreams, WriteByteTimeout: lostStreams},
-		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes:    maxHeader,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame,
+			MaxReceiveBufferPerConnection: maxAhead, MaxReceiveBufferPerStream: maxAhead,
+			SendPingTimeout: quietStreams, PingTimeout: lostStreams, WriteByteTimeout: lostStreams,
+		},
+		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
 }
 

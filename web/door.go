@@ -61,7 +61,9 @@ func (h *Handler) debug(path string, f http.HandlerFunc) {
 			return
 		}
 		if h.forWatchers(w, r) {
-			http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a profile takes as long as it is to
+			rc := http.NewResponseController(w)
+			rc.SetReadDeadline(time.Time{}) // a profile takes as long as it is to
+			rc.SetWriteDeadline(time.Time{})
 			f(w, r)
 		}
 	})

@@ -38,7 +38,7 @@ func TestDoors(t *testing.T) {
 		{"the same by another header", public, false, "127.0.0.1", "Forwarded: for=192.0.2.1", []request{metrics}, 403},
 		{"figures for the token", public, false, "192.0.2.1", "Authorization: Bearer token", []request{metrics}, 200},
 		{"figures for another token", public, false, "192.0.2.1", "Authorization: Bearer other", []request{metrics}, 403},
-		{"profiles where the pages are", public, false, "127.0.0.1", "Authorization: Bearer token", []request{profile, symbol}, 404},
+		{"profiles where the pages are", public, false, "127.0.0.1", "Authorization: Bearer token", []request{profile, symbol, {"GET", "/debug/pprof"}}, 404},
 		{"operators where the pages are", public, false, "192.0.2.1", "", operators, 401},
 
 		{"apart, where the pages are", public, true, "127.0.0.1", "Authorization: Bearer token", append(operators, metrics, profile), 404},

@@ -122,6 +122,7 @@ func (h *Handler) routes() {
 	h.operate(post, "/api/v1/announce", h.apiAnnounce)
 	h.operate(get, "/api/v1/backup", h.apiBackup)
 	h.operate(get, "/metrics", h.apiMetrics())
+	h.debug("/debug/pprof", http.RedirectHandler("/debug/pprof/", http.StatusPermanentRedirect).ServeHTTP)
 	h.debug("/debug/pprof/", pprof.Index) // not cmdline, which may have secrets in it
 	h.debug("/debug/pprof/profile", pprof.Profile)
 	h.debug("/debug/pprof/symbol", pprof.Symbol)
