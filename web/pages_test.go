@@ -236,7 +236,7 @@ func TestAssetsDirectory(t *testing.T) {
 			t.Errorf("got %d, %q, want %q", code, got, text)
 		}
 	}
-	h.log = New(Config{}).log // the next is logged as our error
+	h.log = New(Config{Host: &server.Host{}}).log // the next is logged as our error
 	write("elsewhere.html", "{{.Nothing}}")
 	if code, _ := get(h, "/"); code != 500 {
 		t.Errorf("got %d for a template that fails", code)
