@@ -1,6 +1,7 @@
 package nick
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode"
@@ -23,10 +24,13 @@ type Look []string
 // among them as the I that it is taken for.
 func LookOf(nick string) Look {
 	written := strings.Map(func(r rune) rune {
-		if r != ' ' && Invisible(r) {
+		switch {
+		case r < unicode.MaxASCII:
+			return r
+		case Invisible(r):
 			return -1
 		}
-		return r
+		return cmp.Or(smallCapitals[r], r)
 	}, norm.NFKC.String(nick))
 	small := fold(written)
 	look := Look{shape(small)}
@@ -38,6 +42,13 @@ func LookOf(nick string) Look {
 		look = look.with(shape(fold(strings.ReplaceAll(drawn, "l", "I"))))
 	}
 	return look
+}
+
+// smallCapitals are the letters of phonetics that are drawn as capitals, of
+// which the table of look-alikes has only a few.
+var smallCapitals = map[rune]rune{
+	'ᴀ': 'a', 'ʙ': 'b', 'ᴄ': 'c', 'ᴅ': 'd', 'ᴇ': 'e', 'ꜰ': 'f', 'ɢ': 'g', 'ʜ': 'h', 'ɪ': 'i', 'ᴊ': 'j', 'ᴋ': 'k', 'ʟ': 'l', 'ᴍ': 'm',
+	'ɴ': 'n', 'ᴏ': 'o', 'ᴘ': 'p', 'ꞯ': 'q', 'ʀ': 'r', 'ꜱ': 's', 'ᴛ': 't', 'ᴜ': 'u', 'ᴠ': 'v', 'ᴡ': 'w', 'ʏ': 'y', 'ᴢ': 'z',
 }
 
 // with is the look with one more way of reading it.
