@@ -38,8 +38,8 @@ func LookOf(nick string) Look {
 		return look
 	}
 	look = look.with(shape(written))
-	if drawn := skeleton(written); shouted(drawn) {
-		look = look.with(shape(fold(strings.ReplaceAll(drawn, "l", "I"))))
+	if shouted(written) {
+		look = look.with(shape(fold(strings.ReplaceAll(skeleton(written), "l", "I"))))
 	}
 	return look
 }
@@ -65,9 +65,30 @@ func (l Look) Same(m Look) bool {
 }
 
 // shape is a skeleton without upper and lower case, and without the ways that
-// Unicode has to write the same characters small, raised and so on. One round
-// is not always enough; what changes for longer than that has not been found.
+// Unicode has to write the same characters small, raised and so on.
 func shape(s string) string {
+	if !ascii(s) {
+		return draw(s)
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 4)
+	for i := range len(s) {
+		b.WriteString(simple[s[i]])
+	}
+	return b.String()
+}
+
+// simple are the shapes of ASCII, where each character is for itself.
+var simple = func() (table [utf8.RuneSelf]string) {
+	for i := range table {
+		table[i] = draw(string(rune(i)))
+	}
+	return table
+}()
+
+// draw makes a shape. One round is not always enough; what changes for longer
+// than that has not been found.
+func draw(s string) string {
 	for range 4 {
 		was := s
 		if s = fold(skeleton(norm.NFKC.String(s))); s == was {
@@ -82,40 +103,12 @@ func shape(s string) string {
 // are newer look like nothing but themselves. A dot on i or j is the one that
 // they have anyway.
 func skeleton(s string) string {
-	if ascii(s) {
-		return replace(s)
-	}
 	s = confusables.Skeleton(s)
 	if strings.Contains(s, "\u0307") {
 		s = dots.Replace(s)
 	}
 	return s
 }
-
-// replace is skeleton for ASCII, of which few characters look like others.
-func replace(s string) string {
-	i := 0
-	for i < len(s) && len(simple[s[i]]) == 1 && simple[s[i]][0] == s[i] {
-		i++
-	}
-	if i == len(s) {
-		return s
-	}
-	var b strings.Builder
-	b.WriteString(s[:i])
-	for ; i < len(s); i++ {
-		b.WriteString(simple[s[i]])
-	}
-	return b.String()
-}
-
-// simple are the skeletons of ASCII.
-var simple = func() (table [utf8.RuneSelf]string) {
-	for i := range table {
-		table[i] = confusables.Skeleton(string(rune(i)))
-	}
-	return table
-}()
 
 var dots = strings.NewReplacer("i\u0307", "i", "j\u0307", "j")
 
@@ -139,8 +132,8 @@ func fold(s string) string {
 	}, s)
 }
 
-// shouted reports whether a skeleton has capitals and, but for l, nothing else.
-func shouted(skeleton string) bool {
-	return strings.ContainsFunc(skeleton, unicode.IsUpper) &&
-		!strings.ContainsFunc(skeleton, func(r rune) bool { return r != 'l' && unicode.IsLower(r) })
+// shouted reports whether there are capitals and, but for l, no small letters.
+func shouted(s string) bool {
+	return strings.ContainsFunc(s, unicode.IsUpper) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r != 'l' && unicode.IsLower(r) })
 }
