@@ -64,6 +64,12 @@ func testJoinAndTalk(t *testing.T, browser context.Context) {
 	ann.fill("#nick", "anna")
 	ann.press(kb.Enter)
 	bob.waitText(".person", "anna")
+	ann.wait(`document.querySelector("#say").checkVisibility()`)
+	ann.click(".rename")
+	ann.fill("#nick", "x")
+	eval[bool](ann, `(document.querySelector("#nick").value = "Rene\u0301", true)`) // shown as the room writes it, and still hers
+	ann.press(kb.Enter)
+	ann.waitText(".person.me", "Ren\u00e9")
 	ann.click(".composer .leave")
 	bob.wait(`document.querySelectorAll(".person").length === 2`)
 	ann.wait(`document.querySelector("#nick").checkVisibility()`)
