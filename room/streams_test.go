@@ -235,6 +235,7 @@ func TestStreamKeyGuesses(t *testing.T) {
 		if err != nil || d != 4*time.Second || time.Since(began) != d {
 			t.Errorf("the right key: %v after %v", err, d)
 		}
+		synctest.Wait()
 		if viewer == nil {
 			t.Error("a viewer had to wait")
 		}
