@@ -61,7 +61,7 @@ func (cmd *demoCommand) visit(ctx context.Context, cfg demo.Config) error {
 		}
 		cfg.Token = string(token)
 	}
-	stream, err := streamSecret(cmd.Settings.StreamSecret, cmd.Settings.Data)
+	stream, err := givenSecret(cmd.Settings.StreamSecret, cmd.Settings.Data, streamSecretFile)
 	if err == nil {
 		cfg.StreamKey = func(room string) string { return streamKey(stream, room) }
 	} else {

@@ -82,7 +82,7 @@ func (cmd *publishCommand) target() (uri, stream string, err error) {
 	if room.ValidName(cmd.URL) {
 		key := string(cmd.Key)
 		if key == "" {
-			secret, err := streamSecret(cmd.StreamSecret, cmd.Data)
+			secret, err := givenSecret(cmd.StreamSecret, cmd.Data, streamSecretFile)
 			if err != nil {
 				return "", "", err
 			}

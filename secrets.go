@@ -120,6 +120,15 @@ func readSecret(name string) (secret, error) {
 	return s, nil
 }
 
+// resume is what a room shows to its lobby, and to nobody else, to take the
+// place of its own old link. It follows from the nodes' secret, so that it is
+// the same after a restart and on every node of a site, with nothing to store.
+func resume(node secret, room string) string {
+	m := hmac.New(sha256.New, []byte(node))
+	m.Write([]byte("foyer resume\x00" + strings.ToLower(room)))
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(m.Sum(nil)))
+}
+
 // streamKey is the publishing key of a room: it follows from the stream secret
 // and the room's name, so it needs no storage of its own.
 func streamKey(stream secret, room string) string {

@@ -250,7 +250,8 @@ func (n *node) build() {
 	if s.hosts("room") {
 		cfg := room.Config{
 			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
-			Node: s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
+			Resume: func(room string) string { return resume(n.secrets.node, room) },
+			Node:   s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
 			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers, Reserved: &n.reserved,
 			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
 		}

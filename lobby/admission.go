@@ -1,9 +1,20 @@
 package lobby
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/guard"
+)
+
+// Bounds of resume, in bytes. What is shorter could be guessed.
+const (
+	MinResume = 16
+	MaxResume = 256
 )
 
 // operator marks the Data of a client who showed the admin token.
@@ -14,22 +25,55 @@ func isOperator(c *server.Client) bool {
 	return ok
 }
 
+// Password is a room's own password of a lobby with that secret: good for this
+// room, in upper or lower case, and for no other.
+func Password(secret, room string) string {
+	m := hmac.New(sha256.New, []byte(secret))
+	m.Write([]byte("room:" + fold(room)))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(m.Sum(nil)[:20]))
+}
+
+// fold is what rooms are told apart by: their names, but for upper and lower case.
+func fold(name string) string { return strings.ToLower(name) }
+
+// newcomer is what an authenticated room says of itself as it connects.
+type newcomer struct {
+	name, node string
+	epoch      float64
+	resume     string
+	unlisted   bool
+	own        bool // it has its own password only
+}
+
+func parseNewcomer(name string, v amf.Value) newcomer {
+	n := newcomer{name: name}
+	node, _ := amf.AsString(amf.Lookup(v, "node"))
+	n.node = text(node, MaxNode)
+	n.epoch, _ = amf.AsNumber(amf.Lookup(v, "epoch"))
+	n.unlisted, _ = amf.AsBool(amf.Lookup(v, "unlisted"))
+	if resume, _ := amf.AsString(amf.Lookup(v, "resume")); MinResume <= len(resume) && len(resume) <= MaxResume {
+		n.resume = resume
+	}
+	return n
+}
+
 // authenticate checks who the client is and returns what lets it in or says no.
 func (l *Lobby) authenticate(client *server.Client, args amf.Args) (admit func() error) {
 	userName, _ := amf.AsString(args.At(0))
 	password, _ := amf.AsString(args.At(1))
+	own := l.cfg.Secret != "" && ValidName(userName) && guard.Same(password, Password(l.cfg.Secret, userName))
 	switch {
 	case userName == "admin" && guard.Same(password, l.cfg.AdminToken):
 		return func() error { client.Data = operator{}; return nil }
-	case !guard.Same(password, l.cfg.Secret):
-		l.in.Guard().Failed(client.IP())
+	case !own && !guard.Same(password, l.cfg.Secret):
+		l.in.Guard().Failed(client.IP(), "for", "lobby")
 		l.log.Warn("room connection refused", "client", client.ID(), "remote", client.IP(), "agent", client.Agent(),
 			"room", text(userName, MaxName), "err", "Invalid room connection attempt.")
 		return func() error { return server.Reject("Invalid room connection attempt.") }
 	case !ValidName(userName):
 		return func() error { return server.Reject("Room name is not valid.") }
 	}
-	node, _ := amf.AsString(amf.Lookup(args.At(2), "node"))
-	epoch, _ := amf.AsNumber(amf.Lookup(args.At(2), "epoch"))
-	return func() error { return l.join(client, userName, text(node, MaxNode), epoch) }
+	n := parseNewcomer(userName, args.At(2))
+	n.own = own
+	return func() error { return l.join(client, n) }
 }

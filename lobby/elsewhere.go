@@ -77,7 +77,7 @@ func (l *Lobby) link() error {
 // remoteEntry reads what another node says of a room; nil: nothing (any more).
 func remoteEntry(name string, entry []byte) *Entry {
 	var e Entry
-	if entry == nil || json.Unmarshal(entry, &e) != nil || !ValidName(name) || e.Name != name {
+	if entry == nil || json.Unmarshal(entry, &e) != nil || !ValidName(e.Name) || fold(e.Name) != fold(name) {
 		return nil
 	}
 	if e.Since = whole(e.Since, MaxWhole); e.State != StateLive {
@@ -90,7 +90,8 @@ func remoteEntry(name string, entry []byte) *Entry {
 // hear takes what another node says of a room. One that does not come again is
 // stale after the usual time, and then gone.
 func (l *Lobby) hear(name string, e *Entry) {
-	r := l.elsewhere[name]
+	key := fold(name)
+	r := l.elsewhere[key]
 	switch {
 	case e == nil && r == nil, r == nil && len(l.elsewhere) >= MaxElsewhere:
 		return
@@ -98,8 +99,8 @@ func (l *Lobby) hear(name string, e *Entry) {
 		l.remove(r)
 		return
 	case r == nil:
-		r = &room{name: name, remote: true}
-		l.elsewhere[name] = r
+		r = &room{key: key, name: e.Name, remote: true}
+		l.elsewhere[key] = r
 		l.startSampling()
 		l.log.Debug("room listed", "room", name, "node", e.Node)
 	}
@@ -160,29 +161,29 @@ func (l *Lobby) viewOf(*server.Client, amf.Args) (amf.Value, error) {
 }
 
 // share tells the other nodes how a room of this one is.
-func (l *Lobby) share(name string) {
+func (l *Lobby) share(key string) {
 	if l.cfg.Directory == nil {
 		return
 	}
-	r := l.listed[name]
+	r := l.listed[key]
 	if r == nil {
-		l.cfg.Directory.Delete(name)
+		l.cfg.Directory.Delete(key)
 		return
 	}
 	e := r.plain()
 	e.Node = cmp.Or(e.Node, r.node)
 	data, err := json.Marshal(e)
 	if err != nil {
-		l.log.Error("room not shared", "room", name, "err", err)
+		l.log.Error("room not shared", "room", r.name, "err", err)
 		return
 	}
-	l.cfg.Directory.Put(name, data)
+	l.cfg.Directory.Put(key, data)
 }
 
 // shown is the room of that name as it is listed, or nil. What a link says goes
 // before what others say, as long as there is one.
-func (l *Lobby) shown(name string) *room {
-	here, there := l.listed[name], l.elsewhere[name]
+func (l *Lobby) shown(key string) *room {
+	here, there := l.listed[key], l.elsewhere[key]
 	if here == nil || there != nil && here.state != StateLive && there.state == StateLive {
 		return there
 	}
@@ -192,13 +193,13 @@ func (l *Lobby) shown(name string) *room {
 // all are the rooms as they are listed, in no order.
 func (l *Lobby) all() iter.Seq2[string, *room] {
 	return func(yield func(string, *room) bool) {
-		for name := range l.listed {
-			if !yield(name, l.shown(name)) {
+		for key := range l.listed {
+			if !yield(key, l.shown(key)) {
 				return
 			}
 		}
-		for name, r := range l.elsewhere {
-			if l.listed[name] == nil && !yield(name, r) {
+		for key, r := range l.elsewhere {
+			if l.listed[key] == nil && !yield(key, r) {
 				return
 			}
 		}
@@ -208,9 +209,9 @@ func (l *Lobby) all() iter.Seq2[string, *room] {
 // known reports whether r is on a list still.
 func (l *Lobby) known(r *room) bool {
 	if r.remote {
-		return l.elsewhere[r.name] == r
+		return l.elsewhere[r.key] == r
 	}
-	return l.listed[r.name] == r
+	return l.listed[r.key] == r
 }
 
 // spread has the other lobbies announce something, too, and returns how many
@@ -227,8 +228,8 @@ func (l *Lobby) spread(said string) (rooms int) {
 		l.log.Warn("announcement not made on other nodes", "err", err)
 		return 0
 	}
-	for name, r := range l.elsewhere {
-		if r.state == StateLive && l.roomList[name] == nil {
+	for key, r := range l.elsewhere {
+		if r.state == StateLive && l.roomList[key] == nil {
 			rooms++
 		}
 	}

@@ -116,8 +116,12 @@ func mustRoom(t *testing.T, h *server.Host, name, node string) *peer {
 	t.Helper()
 	return must(t, h, amf.String(name), amf.String(secret), amf.Object{
 		{Name: "node", Value: amf.String(node)}, {Name: "epoch", Value: amf.Number(1)},
+		{Name: "resume", Value: amf.String(resumeOf(name, node))},
 	})
 }
+
+// resumeOf is what mustRoom shows.
+func resumeOf(name, node string) string { return "room " + name + ", started at " + node }
 
 // call calls a method and waits for the answer.
 func (p *peer) call(method string, args ...amf.Value) (amf.Value, error) {

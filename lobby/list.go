@@ -24,9 +24,12 @@ const (
 
 // room is a room on the list. It outlives the links that the room makes.
 type room struct {
-	name   string
+	key    string // fold of its name
+	name   string // as it was first opened
 	remote bool   // it is another node's: what follows is as that said
 	node   string // as it said when it connected
+	resume string // by which it shows that it is the same room, to us alone; "": it cannot
+	own    bool   // it has its own password only
 	state  string
 	since  time.Time // it is listed
 	heard  time.Time // its last sign of life or, when stale, when that was noticed
@@ -59,12 +62,15 @@ func (l *Lobby) report(from *server.Client, args amf.Args) (amf.Value, error) {
 		return nil, server.Fail("report: " + err.Error())
 	}
 	answer := amf.Object{{Name: "interval", Value: amf.Number(ReportInterval.Milliseconds())}}
-	if l.roomList[r.name] != from || status.before(r.status) {
+	if l.roomList[r.key] != from || status.before(r.status) {
 		return append(answer, amf.Field{Name: "ignored", Value: amf.Bool(true)}), nil
+	}
+	if r.own {
+		status.Pinned = false // that is for those to say who have the lobby's password
 	}
 	news := !sameNews(status, r.status)
 	r.status, r.heard, r.value = status, time.Now(), nil
-	if r.state != StateLive || l.listed[r.name] != r {
+	if r.state != StateLive || l.listed[r.key] != r {
 		l.list(r)
 	} else if news {
 		l.touch(r)
@@ -87,8 +93,8 @@ func sameNews(a, b Status) bool {
 
 // list shows r as live, from now on if it was not on the list.
 func (l *Lobby) list(r *room) {
-	if l.listed[r.name] != r {
-		l.listed[r.name] = r
+	if l.listed[r.key] != r {
+		l.listed[r.key] = r
 		r.since, r.trend = time.Now(), ""
 		l.startSampling()
 		l.log.Info("room listed", "room", r.name)
@@ -113,9 +119,9 @@ func (l *Lobby) remove(r *room) {
 	l.log.Info("room gone", "room", r.name, "elsewhere", r.remote)
 	r.timer.Stop()
 	if r.remote {
-		delete(l.elsewhere, r.name)
+		delete(l.elsewhere, r.key)
 	} else {
-		delete(l.listed, r.name)
+		delete(l.listed, r.key)
 	}
 	l.touch(r)
 }
@@ -160,8 +166,8 @@ func (l *Lobby) expire(r *room) {
 // follows within PublishInterval together after it. The lobbies of other nodes
 // publish by a clock of their own and do not wait for that of this one.
 func (l *Lobby) touch(r *room) {
-	l.dirty[r.name] = true
-	l.share(r.name)
+	l.dirty[r.key] = true
+	l.share(r.key)
 	if l.publisher == nil {
 		l.publish()
 	}
@@ -173,8 +179,8 @@ func (l *Lobby) choose() {
 	if len(l.listed)+len(l.elsewhere) <= MaxShown {
 		if l.chosen != nil {
 			l.chosen = nil
-			for name := range l.all() {
-				l.dirty[name] = true
+			for key := range l.all() {
+				l.dirty[key] = true
 			}
 		}
 		return
@@ -186,19 +192,19 @@ func (l *Lobby) choose() {
 	l.chosen, l.chose = make(map[string]bool, MaxShown), time.Now()
 	found := l.find(query{sort: "activity"}, false)
 	for _, r := range found[:min(len(found), MaxShown)] {
-		l.chosen[r.name] = true
-		if before != nil && !before[r.name] {
-			l.dirty[r.name] = true
+		l.chosen[r.key] = true
+		if before != nil && !before[r.key] {
+			l.dirty[r.key] = true
 		}
 	}
 	if before == nil { // until now it held all
-		for name := range l.all() {
-			l.dirty[name] = l.dirty[name] || !l.chosen[name]
+		for key := range l.all() {
+			l.dirty[key] = l.dirty[key] || !l.chosen[key]
 		}
 	}
-	for name := range before {
-		if !l.chosen[name] {
-			l.dirty[name] = true
+	for key := range before {
+		if !l.chosen[key] {
+			l.dirty[key] = true
 		}
 	}
 }
@@ -210,11 +216,16 @@ func (l *Lobby) publish() {
 		return
 	}
 	l.choose()
-	for _, name := range slices.Sorted(maps.Keys(l.dirty)) {
-		if r := l.shown(name); r != nil && !r.status.Unlisted && (l.chosen == nil || l.chosen[name]) {
-			l.object.Set(name, r.entry())
-		} else {
-			l.object.Remove(name)
+	for _, key := range slices.Sorted(maps.Keys(l.dirty)) {
+		r, slot := l.shown(key), l.slots[key]
+		shows := r != nil && !r.status.Unlisted && (l.chosen == nil || l.chosen[key])
+		if slot != "" && (!shows || r.name != slot) {
+			l.object.Remove(slot)
+			delete(l.slots, key)
+		}
+		if shows {
+			l.object.Set(r.name, r.entry())
+			l.slots[key] = r.name
 		}
 	}
 	clear(l.dirty)

@@ -8,6 +8,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
 )
@@ -29,7 +30,8 @@ type Lobby struct {
 	in  *server.Instance
 	log *slog.Logger
 
-	roomList map[string]*server.Client // the live client of every authenticated room, by name
+	// Rooms are kept by fold of their names.
+	roomList map[string]*server.Client // the live client of every authenticated room
 	listed   map[string]*room          // who is on the list, with a link or for a while without
 
 	elsewhere map[string]*room // the rooms of other nodes, as these say
@@ -41,6 +43,7 @@ type Lobby struct {
 	object    *sharedobject.Object[*server.Client] // "rooms"
 	view      *sharedobject.Object[*server.Client] // "view"
 	dirty     map[string]bool                      // rooms that changed since the list was published
+	slots     map[string]string                    // the slots of "rooms", by the rooms they are of
 	chosen    map[string]bool                      // the rooms that the object holds; nil: all
 	chose     time.Time                            // when they were last chosen
 	publisher *time.Timer                          // when the list may be published again; nil: now
@@ -59,6 +62,7 @@ func New(cfg Config) server.Application {
 		listed:    make(map[string]*room),
 		elsewhere: make(map[string]*room),
 		dirty:     make(map[string]bool),
+		slots:     make(map[string]string),
 	}
 }
 
@@ -81,24 +85,30 @@ func (l *Lobby) OnConnect(client *server.Client, args amf.Args) error {
 	return l.in.AdmitAfter(client, wait, admit)
 }
 
-// join puts an authenticated room into roomList.
-func (l *Lobby) join(client *server.Client, userName, node string, epoch float64) error {
-	r, old := l.listed[userName], l.roomList[userName]
+// join puts an authenticated room into roomList. A link that is live gives way
+// only to the room that it is of.
+func (l *Lobby) join(client *server.Client, n newcomer) error {
+	key := fold(n.name)
+	r, old := l.listed[key], l.roomList[key]
 	if r == nil && len(l.listed) >= MaxRooms {
 		return server.Reject("The lobby is full.")
 	}
-	if old != nil && r != nil && r.state == StateLive && (node == "" || node != cmp.Or(r.node, r.status.Node)) {
+	same := r != nil && guard.Same(n.resume, r.resume)
+	if old != nil && r != nil && r.state == StateLive && !same {
 		return server.Reject("Room name is already in use.")
 	}
 	if r == nil {
-		r = &room{name: userName}
-	} else if node != r.node || 0 < epoch && epoch < r.status.Epoch {
+		r = &room{key: key, name: n.name}
+	} else if !same || n.node != r.node || 0 < n.epoch && n.epoch < r.status.Epoch {
 		// What another process said is not true of this one, nor is what it
 		// said before its clock was set back and it started again.
 		r.status = Status{}
 	}
-	r.node = node
-	l.roomList[userName], client.Data = client, r
+	r.node, r.resume, r.own = n.node, n.resume, n.own
+	if n.unlisted {
+		r.status.Unlisted = true
+	}
+	l.roomList[key], client.Data = client, r
 	if old != nil {
 		old.Close(&rtmp.StatusError{Code: rtmp.CodeConnectClosed, Description: "Replaced by a newer connection of this room."})
 	}
@@ -112,10 +122,10 @@ func (l *Lobby) join(client *server.Client, userName, node string, epoch float64
 func (l *Lobby) OnDisconnect(client *server.Client, reason error) {
 	r, ok := client.Data.(*room)
 	client.Data = nil
-	if !ok || l.roomList[r.name] != client {
+	if !ok || l.roomList[r.key] != client {
 		return
 	}
-	delete(l.roomList, r.name)
+	delete(l.roomList, r.key)
 	if errors.Is(reason, rtmp.ErrGoodbye) {
 		l.remove(r)
 		return
@@ -129,8 +139,8 @@ func (l *Lobby) OnAppStop() {
 		stop()
 	}
 	if l.cfg.Directory != nil {
-		for name := range l.listed {
-			l.cfg.Directory.Delete(name)
+		for key := range l.listed {
+			l.cfg.Directory.Delete(key)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,18 +77,23 @@ func TestNoSecretAdmitsNobody(t *testing.T) {
 
 func TestNameInUse(t *testing.T) {
 	const inUse = "Room name is already in use."
+	same := resumeOf("blue", "n1")
 	for _, c := range []struct {
-		name      string
-		node      string        // of the newcomer; the older one has n1
-		after     time.Duration // the older one was heard last
-		want      string
-		keepsLast bool // what was reported stays on the list
+		name         string
+		node, resume string        // of the newcomer; the older one has n1
+		after        time.Duration // the older one was heard last
+		want         string
+		keepsLast    bool // what was reported stays on the list
 	}{
-		{"another node while the link is live", "n2", 0, inUse, true},
-		{"no node while the link is live", "", 0, inUse, true},
-		{"the same node", "n1", 0, "", true},
-		{"another node when the link is stale", "n2", 16 * time.Second, "", false},
-		{"another node when the room is gone", "n2", 46 * time.Second, "", false},
+		{"another room while the link is live", "n2", resumeOf("blue", "n2"), 0, inUse, true},
+		{"nothing while the link is live", "", "", 0, inUse, true},
+		{"the name of the node, which anybody can see", "n1", "", 0, inUse, true},
+		{"a part of resume", "n1", same[:20], 0, inUse, true},
+		{"the same room", "n1", same, 0, "", true},
+		{"the same room on another node", "n2", same, 0, "", false},
+		{"another room when the link is stale", "n2", "", 16 * time.Second, "", false},
+		{"another room of the same node when the link is stale", "n1", "", 16 * time.Second, "", false},
+		{"another room when the room is gone", "n2", "", 46 * time.Second, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -96,7 +102,9 @@ func TestNameInUse(t *testing.T) {
 				old := mustRoom(t, h, "blue", "n1")
 				old.report(lobby.Status{Epoch: 9, Users: 3})
 				time.Sleep(c.after)
-				_, err := connect(t, h, amf.String("blue"), amf.String(secret), amf.Object{{Name: "node", Value: amf.String(c.node)}})
+				_, err := connect(t, h, amf.String("blue"), amf.String(secret), amf.Object{
+					{Name: "node", Value: amf.String(c.node)}, {Name: "resume", Value: amf.String(c.resume)},
+				})
 				if _, got := rejection(err); got != c.want {
 					t.Fatalf("got %q, want %q", got, c.want)
 				}
@@ -111,6 +119,29 @@ func TestNameInUse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestShortResume: what could be guessed is none, and what is shown to nobody
+// is in no entry.
+func TestShortResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for resume, replaces := range map[string]bool{
+			strings.Repeat("r", lobby.MinResume-1): false, strings.Repeat("r", lobby.MinResume): true,
+			strings.Repeat("r", lobby.MaxResume): true, strings.Repeat("r", lobby.MaxResume+1): false,
+		} {
+			h := newLobby(t)
+			about := amf.Object{{Name: "resume", Value: amf.String(resume)}}
+			must(t, h, amf.String("blue"), amf.String(secret), about)
+			if _, err := connect(t, h, amf.String("blue"), amf.String(secret), about); (err == nil) != replaces {
+				t.Errorf("resume of %d bytes: %v", len(resume), err)
+			}
+			operator := must(t, h, amf.String("admin"), amf.String(token))
+			v, err := operator.call(lobby.MethodRooms)
+			if err != nil || strings.Contains(string(amf.Append(nil, v)), "rrr") {
+				t.Errorf("an operator sees it: %v %v", v, err)
+			}
+		}
+	})
 }
 
 // A room that starts again on a machine whose clock was set back is heard.

@@ -10,7 +10,7 @@ import (
 // knows the password can be a room.
 func (l *Lobby) OnPublish(client *server.Client, _, _ string) (public string, takeover bool, err error) {
 	r, ok := client.Data.(*room)
-	if !ok || l.roomList[r.name] != client {
+	if !ok || l.roomList[r.key] != client {
 		return "", false, &rtmp.StatusError{Level: "error", Code: "NetStream.Publish.BadName", Description: "Not allowed: only rooms publish in the lobby."}
 	}
 	return r.name, true, nil

@@ -3,6 +3,10 @@ package lobby
 import (
 	"fmt"
 	"math"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -34,11 +38,13 @@ const (
 	MaxName    = 64  // bytes of a room's name
 	MaxTitle   = 100 // code points
 	MaxTopic   = 300 // code points
+	MaxAbout   = 500 // code points of a description
+	MaxLang    = 35  // bytes of a language tag: BCP 47 §4.4.1
 	MaxTags    = 10
 	MaxTag     = 32 // code points
 	MaxStreams = 16
 	MaxNode    = 128     // code points
-	MaxAddress = 512     // code points of the addresses rtmp and http
+	MaxAddress = 512     // bytes of the addresses rtmp and http; a longer one is none
 	MaxCount   = 1 << 30 // users, viewers …
 	MaxWhole   = 1 << 53 // epoch, seq and times: what a number still holds exactly
 )
@@ -66,7 +72,18 @@ type Status struct {
 	RTMP              string   `json:"rtmp"` // full addresses of the room
 	HTTP              string   `json:"http"`
 	Restarting        bool     `json:"restarting,omitempty"` // its server is about to stop; left out when it is not
+
+	// What follows is left out when it is not said.
+	Language    string  `json:"language,omitempty"` // a tag of BCP 47
+	Description string  `json:"description,omitempty"`
+	Access      string  `json:"access,omitempty"` // one of accesses
+	Pinned      bool    `json:"pinned,omitempty"` // it comes first
+	Opens       float64 `json:"opens,omitempty"`
+	Closes      float64 `json:"closes,omitempty"`
 }
+
+// accesses are the values of Status.Access: who gets into a room.
+var accesses = []string{"open", "talk", "pass"}
 
 // Entry is a room as the lobby lists it.
 type Entry struct {
@@ -79,11 +96,8 @@ type Entry struct {
 // member is a named field of a status or an entry, by its pointer.
 type member struct {
 	name string
-	dst  any // *string, *float64, *int, *bool, *rare or *[]string
+	dst  any // *string, *float64, *int, *bool or *[]string
 }
-
-// rare is a bool that does not travel when it is false.
-type rare bool
 
 // members lists what travels, in the order of the wire.
 func (s *Status) members() []member {
@@ -93,8 +107,15 @@ func (s *Status) members() []member {
 		{"messagesPerMinute", &s.MessagesPerMinute}, {"activity", &s.Activity}, {"lastActive", &s.LastActive},
 		{"live", &s.Live}, {"streams", &s.Streams}, {"capacity", &s.Capacity},
 		{"locked", &s.Locked}, {"unlisted", &s.Unlisted},
-		{"node", &s.Node}, {"rtmp", &s.RTMP}, {"http", &s.HTTP}, {"restarting", (*rare)(&s.Restarting)},
+		{"node", &s.Node}, {"rtmp", &s.RTMP}, {"http", &s.HTTP}, {"restarting", &s.Restarting},
+		{"language", &s.Language}, {"description", &s.Description}, {"access", &s.Access}, {"pinned", &s.Pinned},
+		{"opens", &s.Opens}, {"closes", &s.Closes},
 	}
+}
+
+// rare are the members that do not travel when they are zero.
+var rare = map[string]bool{
+	"restarting": true, "language": true, "description": true, "access": true, "pinned": true, "opens": true, "closes": true,
 }
 
 func (e *Entry) members() []member {
@@ -136,6 +157,9 @@ func ValidName(name string) bool { return server.ValidName(name) }
 func object(ms []member) amf.Object {
 	o := make(amf.Object, 0, len(ms))
 	for _, m := range ms {
+		if rare[m.name] && reflect.ValueOf(m.dst).Elem().IsZero() {
+			continue
+		}
 		var v amf.Value
 		switch p := m.dst.(type) {
 		case *float64:
@@ -144,11 +168,6 @@ func object(ms []member) amf.Object {
 			v = amf.Number(*p)
 		case *bool:
 			v = amf.Bool(*p)
-		case *rare:
-			if !*p {
-				continue
-			}
-			v = amf.Bool(true)
 		case *string:
 			v = amf.String(*p)
 		case *[]string:
@@ -208,12 +227,6 @@ func (m member) parse(v amf.Value) error {
 			return nil
 		}
 		return fmt.Errorf("want a boolean, got %s", kind(v))
-	case *rare:
-		if b, ok := v.(amf.Bool); ok {
-			*p = rare(b)
-			return nil
-		}
-		return fmt.Errorf("want a boolean, got %s", kind(v))
 	case *string:
 		if s, ok := v.(amf.String); ok {
 			*p = string(s)
@@ -264,7 +277,17 @@ func (s *Status) clean() {
 	s.Title, s.Topic, s.Node = text(s.Title, MaxTitle), text(s.Topic, MaxTopic), text(s.Node, MaxNode)
 	s.Tags, s.Streams = list(s.Tags, MaxTags, MaxTag), list(s.Streams, MaxStreams, MaxName)
 	s.RTMP, s.HTTP = address(s.RTMP, "rtmp"), address(s.HTTP, "http")
+	s.Description, s.Opens, s.Closes = text(s.Description, MaxAbout), whole(s.Opens, MaxWhole), whole(s.Closes, MaxWhole)
+	if len(s.Language) > MaxLang || !languageTag.MatchString(s.Language) {
+		s.Language = ""
+	}
+	if !slices.Contains(accesses, s.Access) {
+		s.Access = ""
+	}
 }
+
+// languageTag is the form of a tag: BCP 47 §2.1.
+var languageTag = regexp.MustCompile("^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 
 // whole returns x as a whole number between 0 and max.
 func whole(x, max float64) float64 {
@@ -303,14 +326,18 @@ func list(in []string, max, size int) []string {
 	return out
 }
 
-// address returns s when it is an address of that scheme, plain or over TLS:
-// pages make links of it, and nothing else may become one.
+// address returns s when it is an absolute address of that scheme, plain or
+// over TLS, and names no user: pages make links of it, and nothing else may
+// become one.
 func address(s, scheme string) string {
-	s = text(s, MaxAddress)
-	if strings.HasPrefix(s, scheme+"://") || strings.HasPrefix(s, scheme+"s://") {
-		return s
+	u, err := url.Parse(s)
+	if err != nil || len(s) > MaxAddress || u.Hostname() == "" || u.User != nil || u.Scheme != scheme && u.Scheme != scheme+"s" {
+		return ""
 	}
-	return ""
+	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return s
 }
 
 // decoded returns v, or what is in it when it is Raw.

@@ -18,10 +18,11 @@ var full = lobby.Status{
 	Users: 3, Spectators: 2, Viewers: 4, Publishers: 1, MessagesPerMinute: 7, Activity: 0.5,
 	LastActive: 1700000001000, Live: true, Streams: []string{"live"}, Capacity: 1000,
 	Locked: true, Unlisted: true, Node: "n1", RTMP: "rtmp://h/room/blue", HTTP: "https://h/room/blue",
+	Language: "de-CH-1901", Description: "Where it is always evening.", Access: "talk", Pinned: true, Opens: 1700000002000, Closes: 1700000003000,
 }
 
 const fullNames = "epoch seq title topic tags users spectators viewers publishers messagesPerMinute activity lastActive " +
-	"live streams capacity locked unlisted node rtmp http"
+	"live streams capacity locked unlisted node rtmp http" + " language description access pinned opens closes"
 
 func names(o amf.Object) string {
 	var list []string
@@ -93,6 +94,20 @@ func TestParseStatus(t *testing.T) {
 		{"too many streams", field("streams", strs(lobby.MaxStreams+5)), with(func(s *lobby.Status) { s.Streams = list(lobby.MaxStreams) })},
 		{"tags of an ECMA array", field("tags", amf.ECMAArray{{Name: "0", Value: amf.String("x")}, {Name: "length", Value: amf.Number(1)}}), with(func(s *lobby.Status) { s.Tags = []string{"x"} })},
 		{"a script for an address", field("http", amf.String("javascript:alert(1)")), empty},
+		{"a word for an address", field("rtmp", amf.String("rtmp:blue")), empty},
+		{"an address without a host", field("http", amf.String("https:///room/blue")), empty},
+		{"an address with a user", field("http", amf.String("https://bank.example@evil.example/")), empty},
+		{"an address of two lines", field("http", amf.String("https://h/\nx")), empty},
+		{"an address with a space", field("http", amf.String("https://h/a b")), empty},
+		{"an address with a letter that is not seen", field("http", amf.String("https://h/a\u202eb")), empty},
+		{"an address that is too long is none, not another one", field("http", amf.String("https://h/"+strings.Repeat("x", lobby.MaxAddress))), empty},
+		{"a language", field("language", amf.String("en")), with(func(s *lobby.Status) { s.Language = "en" })},
+		{"no language", field("language", amf.String("English, please")), empty},
+		{"a long language", field("language", amf.String("en"+strings.Repeat("-abcdefgh", 4))), empty},
+		{"a long description", field("description", amf.String(strings.Repeat("é", 900))), with(func(s *lobby.Status) { s.Description = strings.Repeat("é", lobby.MaxAbout) })},
+		{"an unknown access", field("access", amf.String("nobody")), empty},
+		{"opens in the past of all", field("opens", amf.Number(-1)), empty},
+		{"closes never", field("closes", amf.Null{}), empty},
 		{"rtmps", field("rtmp", amf.String("rtmps://h/room/blue")), with(func(s *lobby.Status) { s.RTMP = "rtmps://h/room/blue" })},
 	} {
 		t.Run(c.name, func(t *testing.T) {

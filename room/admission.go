@@ -34,7 +34,7 @@ func (r *Room) moderatorComes(client *server.Client, n newcomer, credential amf.
 	wait := r.in.Guard().Wait(client.IP())
 	admit := func() error { return r.join(client, n) }
 	if token, _ := amf.AsString(credential); !guard.Same(token, r.cfg.AdminToken) {
-		r.in.Guard().Failed(client.IP())
+		r.in.Guard().Failed(client.IP(), "for", "moderator")
 		r.log.Warn("moderator refused", "client", client.ID(), "remote", client.IP(), "err", "wrong credential")
 		admit = func() error { return reject("Credential is not valid.", 0) }
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -306,6 +307,73 @@ func TestAnnouncement(t *testing.T) {
 		}
 		if got := ann.heard(); got != "notice({text:tea is ready})" {
 			t.Errorf("got %s", got)
+		}
+	})
+}
+
+// TestRoomTakesItsOwnLink: a room that runs again, on another node even, while
+// the lobby still takes its old link for live, replaces it at once. Another room
+// of that name does not, although it runs on a node of the same name.
+func TestRoomTakesItsOwnLink(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			resume := func(room string) string { return "known to the room " + room }
+			lobbies, old, n := newNetwork(t, secret, func(_ *lobby.Config, r *room.Config) { r.Resume = resume })
+			var gone atomic.Bool
+			old.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if gone.Load() {
+					return nil, errors.New("it has been killed")
+				}
+				return n.Dial(ctx, network, addr)
+			}
+			join(t, old, "ann")
+			time.Sleep(time.Second)
+			gone.Store(true)
+
+			cfg := config()
+			cfg.Lobby = "rtmp://lobby.example/lobby"
+			if same {
+				cfg.Resume, cfg.Node = resume, "n2"
+			}
+			again := newHost(t, cfg)
+			again.Dial = n.Dial
+			join(t, again, "bob")
+			join(t, again, "cid")
+			time.Sleep(time.Second)
+			if got := entry(t, lobbies).Users == 2; got != same {
+				t.Errorf("the same room: %v; it has replaced the link: %v", same, got)
+			}
+			again.Stop(t.Context())
+		})
+	}
+}
+
+// TestUnlistedRoomIsNeverShown: not for the moment between its start and its
+// first report either.
+func TestUnlistedRoomIsNeverShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(room.Memory)
+		lobbies, rooms, _ := newNetwork(t, secret, func(_ *lobby.Config, r *room.Config) { r.Open = store.Open })
+		moderate(t, rooms).must("unlist", amf.Bool(true))
+		rooms.Stop(t.Context())
+		visitor, err := connectAs(t, lobbies, server.Request{Path: "lobby"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		visitor.use(lobby.ObjectRooms, false)
+		cfg := config()
+		cfg.Lobby, cfg.Open = "rtmp://lobby.example/lobby", store.Open
+		again := newHost(t, cfg)
+		again.Dial = rooms.Dial
+		spectate(t, again)
+		time.Sleep(time.Minute)
+		if e := entry(t, lobbies); !e.Unlisted {
+			t.Fatalf("got %+v", e)
+		}
+		visitor.mu.Lock()
+		defer visitor.mu.Unlock()
+		if slots := visitor.objects[lobby.ObjectRooms].Slots; len(slots) > 0 {
+			t.Errorf("a visitor saw %v", slots)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package room
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"time"
 
@@ -28,6 +29,7 @@ const DefaultMaxUsers = 1000
 type Config struct {
 	Lobby      string                   // absolute RTMP address; "" for rooms that report to nobody
 	Secret     string                   // the password towards the lobby
+	Resume     func(room string) string // what shows the lobby that a restarted room is the same; nil: it waits until its old link is stale
 	AdminToken string                   // the moderators' credential; "" means that there are none
 	Node       string                   // this process's name
 	PublicRTMP string                   // "rtmp://host:1935": the room's address is PublicRTMP + "/room/" + name
@@ -56,11 +58,12 @@ type Recorder interface {
 
 // Room is the application. All of it belongs to the instance goroutine.
 type Room struct {
-	cfg   Config
-	in    *server.Instance
-	log   *slog.Logger
-	name  string  // as it was first opened: upper and lower case make no difference
-	epoch float64 // milliseconds: grows when the room restarts
+	cfg    Config
+	in     *server.Instance
+	log    *slog.Logger
+	name   string  // as it was first opened: upper and lower case make no difference
+	epoch  float64 // milliseconds: grows when the room restarts
+	resume string  // what only the lobby is told
 
 	lobbyNC *server.NetConnection
 	link    link // how that connection is doing
@@ -119,6 +122,9 @@ func ValidName(name string) bool { return lobby.ValidName(name) }
 func (r *Room) OnAppStart(in *server.Instance) error {
 	r.in, r.log, r.name, r.epoch = in, in.Log(), in.ShortName(), ms(time.Now())
 	r.activity.last = time.Now()
+	if r.resume = rand.Text(); r.cfg.Resume != nil {
+		r.resume = r.cfg.Resume(r.name)
+	}
 	if err := r.open(); err != nil {
 		return err
 	}
@@ -143,6 +149,7 @@ func (r *Room) connectLobby() {
 	nc.Methods = map[string]func(amf.Args) (amf.Value, error){lobby.MethodAnnounce: r.announced}
 	err := nc.Connect(r.cfg.Lobby, amf.String(r.name), amf.String(r.cfg.Secret), amf.Object{
 		{Name: "node", Value: amf.String(r.cfg.Node)}, {Name: "epoch", Value: amf.Number(r.epoch)},
+		{Name: "resume", Value: amf.String(r.resume)}, {Name: "unlisted", Value: amf.Bool(r.unlisted)},
 	})
 	if err != nil {
 		r.log.Error("lobby address refused", "err", err)
