@@ -113,7 +113,9 @@ func (l *Lobby) join(client *server.Client, n newcomer) error {
 		old.Close(&rtmp.StatusError{Code: rtmp.CodeConnectClosed, Description: "Replaced by a newer connection of this room."})
 	}
 	l.list(r)
-	client.Vouch()
+	if !n.own { // it is of this site: it knows the lobby's password
+		client.Vouch()
+	}
 	return nil
 }
 

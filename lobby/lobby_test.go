@@ -363,7 +363,8 @@ func TestRoomsAreNotCounted(t *testing.T) {
 		for _, tt := range []struct {
 			args amf.Args
 			want bool
-		}{{nil, false}, {amf.Args{amf.String("blue"), amf.String(secret)}, true}} {
+		}{{nil, false}, {amf.Args{amf.String("blue"), amf.String(secret)}, true},
+			{amf.Args{amf.String("own"), amf.String(lobby.Password(secret, "own"))}, false}} {
 			p := &voucher{peer: peer{t: t}}
 			c, err := h.Connect(t.Context(), p, server.Request{Path: "lobby", Args: tt.args})
 			if err != nil || p.vouched != tt.want {

@@ -208,5 +208,6 @@ func (in *Instance) settle(c *Client, err error) {
 }
 
 // itself reports whether the client says that it is this very instance. Such a
-// one does not keep its instance alive. A liar only gives up its own claim.
+// one does not keep its instance alive, and that is all that the hint decides: a
+// liar gives up its own claim and gains nothing.
 func (c *Client) itself() bool { return c.req.Referrer == c.in.ref }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -342,5 +343,35 @@ func TestTurnIsBounded(t *testing.T) {
 			t.Errorf("%d messages for %d posts, want 2", n, 2*maxTurn)
 		}
 		stopHost(h)
+	})
+}
+
+// TestLiarAboutItself: a stranger that shows the instance's own referrer keeps
+// nothing alive, and the people in it lose nothing.
+func TestLiarAboutItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, same(&testApp{connect: func(*Client, amf.Args) error { return nil }}))
+		lie := Request{Path: "app/x", Referrer: "rtmp://_defaultVHost_:1935/app/x", Agent: "FlashCom/1.5.2", Addr: netip.MustParseAddrPort("192.0.2.1:1")}
+		c, _ := join(t, h)
+		for range 3 {
+			liar, err := h.Connect(t.Context(), new(fakePeer), lie)
+			if err != nil {
+				t.Fatal(err)
+			}
+			liar.Leave(rtmp.ErrGoodbye)
+		}
+		liar, err := h.Connect(t.Context(), new(fakePeer), lie)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * DefaultIdle)
+		if running(h) != 1 || liar.Local() {
+			t.Errorf("%d instances with somebody in, local %v", running(h), liar.Local())
+		}
+		c.Leave(rtmp.ErrGoodbye)
+		time.Sleep(2 * DefaultIdle)
+		if running(h) != 0 {
+			t.Error("a liar keeps it alive")
+		}
 	})
 }
