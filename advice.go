@@ -14,7 +14,7 @@ import (
 // hints are what to do about a refusal, by a part of its description.
 var hints = []struct{ part, hint string }{
 	{"Nickname is ", "choose another one with --nick"},
-	{"Credential is not valid.", "--token takes what is in the file admin-token of the server's data folder"},
+	{"Credential is not valid.", "--token-file takes the file admin-token of the server's data folder"},
 	{"Invalid room connection attempt.", "this is a lobby: the address of a room is rtmp://HOST/room/NAME"},
 	{"Room name is not valid.", "the address of a room is rtmp://HOST/room/NAME, the name 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first"},
 	{" is not defined.", "the address of a room is rtmp://HOST/room/NAME, that of a lobby rtmp://HOST/lobby"},

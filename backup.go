@@ -38,7 +38,7 @@ The server that is asked is the one that has the data folder, if --url names no 
 // Run asks the server for a backup, or makes one of the files when none runs,
 // and checks it on its way into the file.
 func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
-	archive, err := cmd.archive(ctx)
+	archive, err := cmd.archive(ctx, p)
 	if err != nil {
 		return fmt.Errorf("asking for a backup: %w", err)
 	}
@@ -77,8 +77,8 @@ func (cmd *backupCommand) missing(note *archiveNotes) string {
 }
 
 // archive is what is to be in the file. Closing it ends its making.
-func (cmd *backupCommand) archive(ctx context.Context) (io.ReadCloser, error) {
-	resp, err := cmd.ask(ctx, http.MethodGet, fmt.Sprintf("/api/v1/backup?recordings=%v", cmd.Recordings))
+func (cmd *backupCommand) archive(ctx context.Context, p *program) (io.ReadCloser, error) {
+	resp, err := cmd.ask(ctx, p, http.MethodGet, fmt.Sprintf("/api/v1/backup?recordings=%v", cmd.Recordings))
 	if err == nil {
 		return resp.Body, nil
 	}

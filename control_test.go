@@ -57,12 +57,12 @@ func TestControlSocketTooDeep(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(data, controlFile)); err == nil {
 		t.Error("there is a socket")
 	}
-	o := &operator{Data: data}
-	if _, err := o.ask(t.Context(), "GET", "/readyz"); err == nil || !strings.Contains(err.Error(), "name the server with --url") {
+	o, p := &operator{Data: data}, &program{stdin: strings.NewReader("")}
+	if _, err := o.ask(t.Context(), p, "GET", "/readyz"); err == nil || !strings.Contains(err.Error(), "name the server with --url") {
 		t.Errorf("asking: %v", err)
 	}
 	o.URL = r.addr["http"]
-	resp, err := o.ask(t.Context(), "GET", "/api/v1/rooms/blue/key")
+	resp, err := o.ask(t.Context(), p, "GET", "/api/v1/rooms/blue/key")
 	if err != nil {
 		t.Fatal(err)
 	}

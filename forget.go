@@ -37,7 +37,7 @@ func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
 	if !room.ValidName(cmd.Room) {
 		return usagef("the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first")
 	}
-	aside, err := cmd.drop(ctx)
+	aside, err := cmd.drop(ctx, p)
 	if err != nil {
 		return fmt.Errorf("dropping the state of %s: %w", cmd.Room, err)
 	}
@@ -46,8 +46,8 @@ func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
 }
 
 // drop drops the state and returns where a copy is.
-func (cmd *forgetCommand) drop(ctx context.Context) (aside string, err error) {
-	resp, err := cmd.ask(ctx, http.MethodDelete, "/api/v1/rooms/"+cmd.Room+"/state")
+func (cmd *forgetCommand) drop(ctx context.Context, p *program) (aside string, err error) {
+	resp, err := cmd.ask(ctx, p, http.MethodDelete, "/api/v1/rooms/"+cmd.Room+"/state")
 	if errors.Is(err, errNotRunning) {
 		err = cmd.files(ctx, func(c *cluster.Cluster) (err error) {
 			aside, err = dropState(ctx, c, cmd.Data, cmd.Room)

@@ -37,7 +37,8 @@ type joinCommand struct {
 	URL string `arg:"" help:"The room: rtmp://host/room/NAME, or just NAME for one on this machine."`
 
 	Nick    string `placeholder:"NAME" help:"Who to be. Default: your user name."`
-	Token   secret `placeholder:"SECRET" help:"The admin token, to be a moderator."`
+	Token   secret `placeholder:"SECRET" help:"The admin token, to be a moderator; - asks for it at the terminal. Other users of this machine see what is on a command line."`
+	File    string `name:"token-file" placeholder:"FILE" typed:"" help:"File with the token."`
 	JSON    bool   `name:"json" help:"Print every event as a JSON object; no screen."`
 	History *int   `placeholder:"N" help:"Begin with that many of the newest messages. Default: 50 on a screen, else none."`
 }
@@ -52,7 +53,11 @@ Piped, every line of the input is said and every event is printed as a line. A l
 // Run stays in the room until the input ends, the user leaves or ctx ends.
 func (cmd *joinCommand) Run(ctx context.Context, p *program) error {
 	screen := !cmd.JSON && isTerminal(p.stdin) && isTerminal(p.stdout)
-	c := &conversation{uri: cmd.URL, token: string(cmd.Token), nick: cmp.Or(cmd.Nick, userName(p.getenv))}
+	token, err := p.givenToken(ctx, cmd.Token, cmd.File)
+	if err != nil {
+		return err
+	}
+	c := &conversation{uri: cmd.URL, token: string(token), nick: cmp.Or(cmd.Nick, userName(p.getenv))}
 	if shown, wrong := nick.Parse(c.nick); wrong == "" {
 		c.nick = shown // as the room will
 	}

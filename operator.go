@@ -22,7 +22,8 @@ type operator struct {
 	URL        string  `name:"url" placeholder:"URL" help:"The server's web address. Default: the server that has the data folder."`
 	HTTP       string  `name:"http" placeholder:"ADDR" typed:"" help:"The same for a server on this machine: where it listens for browsers."`
 	TLSCert    string  `placeholder:"FILE" help:"The server's certificate, when --http speaks https."`
-	AdminToken secret  `placeholder:"SECRET" help:"The server's admin token, for --url and --http. Default: from the data folder."`
+	AdminToken secret  `placeholder:"SECRET" help:"The server's admin token, for --url and --http; - asks for it at the terminal, as does none when the data folder has none. Default: from the data folder."`
+	TokenFile  string  `placeholder:"FILE" typed:"" help:"File with that token."`
 	Data       string  `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
 	NATS       natsURL `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
 	Config     string  `placeholder:"FILE" help:"The server's YAML file."`
@@ -30,7 +31,7 @@ type operator struct {
 
 // ask makes a request; any answer but 200 is an error, and errNotRunning says
 // that no server has the data folder.
-func (o *operator) ask(ctx context.Context, method, path string) (*http.Response, error) {
+func (o *operator) ask(ctx context.Context, p *program, method, path string) (*http.Response, error) {
 	url, client := controlOf(o.Data)
 	var token secret
 	if o.URL != "" || o.HTTP != "" {
@@ -38,7 +39,7 @@ func (o *operator) ask(ctx context.Context, method, path string) (*http.Response
 		if url, client, err = webOf(o.URL, o.HTTP, o.TLSCert != ""); err != nil {
 			return nil, err
 		}
-		if token, err = o.token(); err != nil {
+		if token, err = o.token(ctx, p); err != nil {
 			return nil, err
 		}
 	}
@@ -66,16 +67,20 @@ func (o *operator) ask(ctx context.Context, method, path string) (*http.Response
 	return resp, nil
 }
 
-// token is the admin token, for a server that asks for it.
-func (o *operator) token() (secret, error) {
-	if o.AdminToken != "" {
-		return o.AdminToken, nil
+// token is the admin token, for a server that asks for it: as given, else the
+// one in the data folder, else as somebody types it.
+func (o *operator) token(ctx context.Context, p *program) (secret, error) {
+	if token, err := p.givenToken(ctx, o.AdminToken, o.TokenFile); token != "" || err != nil {
+		return token, err
 	}
 	token, err := readSecret(filepath.Join(o.Data, adminTokenFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("no admin token in %s: name the server's folder with --data, or give --admin-token", o.Data)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return token, err
 	}
-	return token, err
+	if isTerminal(p.stdin) {
+		return p.ask(ctx, "Admin token: ")
+	}
+	return "", fmt.Errorf("no admin token in %s: name the server's folder with --data, or a file that has the token with --token-file", o.Data)
 }
 
 // files has use look at what is kept, while no server does.

@@ -52,6 +52,26 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// TestReadmeShowsNoSecret: every user of a machine sees its command lines. The
+// one password that stands there is good for the room of the example only.
+func TestReadmeShowsNoSecret(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := readmeScript(t, string(text))
+	if !strings.Contains(script, "$(go run . key Studio --lobby)") {
+		t.Error("the room of the example does not use its own password")
+	}
+	for _, secret := range []string{"$(cat", "`cat", "--token ", "--token=", "--admin-token", "-secret ", "-secret=", "Bearer"} {
+		for line := range strings.Lines(script) {
+			if strings.Contains(line, secret) {
+				t.Errorf("a secret stands on a command line: %s", line)
+			}
+		}
+	}
+}
+
 // clone copies what git has, as it is in the working tree.
 func clone(t *testing.T, dir string) {
 	list, err := exec.Command("git", "ls-files", "-z").Output()
