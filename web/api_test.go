@@ -16,6 +16,7 @@ import (
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 )
 
 // house is a server with the real lobby and rooms, which report to it by RTMP.
@@ -40,7 +41,7 @@ func newHouseAmong(t testing.TB, others lobby.Directory, rooms ...string) *house
 		t.Fatal(err)
 	}
 	address := "rtmp://" + ln.Addr().String()
-	h := &house{rtmp: address, host: &server.Host{Log: testLog(t), Node: "n1"}}
+	h := &house{rtmp: address, host: &server.Host{Log: testLog(t), Node: "n1", Guard: new(guard.Guard)}}
 	h.host.Handle("lobby", func() server.Application {
 		return lobby.New(lobby.Config{Secret: "s3cret", AdminToken: "token", Directory: others})
 	})

@@ -13,7 +13,9 @@ import (
 
 	"foyer/lobby"
 	"foyer/server"
+	"foyer/server/amf"
 	"foyer/server/guard"
+	"foyer/server/rtmp"
 )
 
 // guessed is a web side whose token somebody guesses.
@@ -125,4 +127,52 @@ func TestTokenGuesses(t *testing.T) {
 			t.Errorf("%d lines: %.500s", lines, d.log.String())
 		}
 	})
+}
+
+// TestEveryWayInCounts: a wrong credential by RTMP, at publish, over a WebSocket
+// or in a request counts in one place.
+func TestEveryWayInCounts(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red")
+	counted := func() int { return int(h.host.Guard.Refused()[guard.LimitCredentials]) }
+	bySocket := func(path, args string) {
+		p, _, err := dial(t, h.web, path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.conn.Close()
+		p.send(`{"type":"connect","args":` + args + `}`)
+		if _, got, err := p.conn.ReadMessage(); err != nil || !strings.Contains(string(got), "NetConnection.Connect.Rejected") {
+			t.Errorf("%s with %s: %s, %v", path, args, got, err)
+		}
+	}
+	byRTMP := func(path string, args ...amf.Value) {
+		if _, _, err := rtmp.Dial(t.Context(), h.rtmp+path, &rtmp.ConnectRequest{Args: args}, rtmp.DialOptions{}); err == nil {
+			t.Errorf("%s: let in with %v", path, args)
+		}
+	}
+	for i, wrong := range []func(){
+		func() { bySocket("/ws/lobby", `["blue","wrong"]`) },
+		func() { bySocket("/ws/lobby", `["admin","wrong"]`) },
+		func() { bySocket("/ws/room/red", `["ann","wrong"]`) },
+		func() { byRTMP("/lobby", amf.String("blue"), amf.String("wrong")) },
+		func() { byRTMP("/room/red", amf.String("ann"), amf.String("wrong")) },
+		func() {
+			st, err := h.dial(t, "red").CreateStream(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if st.Publish(t.Context(), "live?key=wrong", "live") == nil {
+				t.Error("published with a wrong key")
+			}
+		},
+	} {
+		if wrong(); counted() != i+1 {
+			t.Errorf("%d wrong credentials: counted %d", i+1, counted())
+		}
+	}
+	before := counted() // the address may be barred, which counts as well
+	if h.ask(t, "GET", "/api/v1/rooms", "", "Authorization: Bearer wrong"); counted() != before+1 {
+		t.Errorf("a wrong token: counted %d", counted()-before)
+	}
 }
