@@ -107,6 +107,7 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 	if err != nil {
 		return nil, err
 	}
+	limitMemory(p.getenv, log)
 	n := &node{p: p, settings: s, secrets: sec, log: log}
 	n.unready.Store(&errStarting)
 	if err := n.listen(ctx); err != nil {
