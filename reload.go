@@ -43,6 +43,10 @@ var reloadables = []reloadable{
 		s.People.apply(n)
 		return nil
 	}},
+	{[]string{"max-connections", "address-connections", "address-rate", "address-rooms", "exempt", "open-rooms", "max-rooms"}, func(n *node, s *settings) error {
+		s.Limits.apply(n)
+		return nil
+	}},
 }
 
 // catchHangups has SIGHUP end nobody from now on, but wait in p.hangups.

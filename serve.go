@@ -80,6 +80,7 @@ type node struct {
 	settings *settings
 	secrets  *secrets
 	log      *slog.Logger
+	guard    *guard.Guard
 	host     *server.Host
 	pages    *web.Handler
 	web      map[string]*http.Server // of the pages, by what is spoken at its listener
@@ -95,6 +96,8 @@ type node struct {
 	control  net.Listener // nil where there can be none
 	lobby    string       // where the rooms here report to; "" for nobody
 
+	openRooms atomic.Pointer[string] // who may open rooms, as --open-rooms
+
 	unready atomic.Pointer[error] // why /readyz says no; nil when it says yes
 }
 
@@ -108,7 +111,7 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 		return nil, err
 	}
 	limitMemory(p.getenv, log)
-	n := &node{p: p, settings: s, secrets: sec, log: log}
+	n := &node{p: p, settings: s, secrets: sec, log: log, guard: &guard.Guard{Log: log}}
 	n.unready.Store(&errStarting)
 	if err := n.listen(ctx); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -174,14 +177,17 @@ func (n *node) listen(ctx context.Context) (err error) {
 	if n.rtmp, err = listen.Listen(ctx, "tcp", s.RTMP); err != nil {
 		return fmt.Errorf("%w (choose another address with --rtmp)", err)
 	}
+	n.rtmp = n.guard.Listen(n.rtmp)
 	if s.RTMPS != "" {
 		if n.rtmps, err = listen.Listen(ctx, "tcp", s.RTMPS); err != nil {
 			return fmt.Errorf("%w (choose another address with --rtmps)", err)
 		}
+		n.rtmps = n.guard.Listen(n.rtmps)
 	}
 	if n.http, err = net.Listen("tcp", s.HTTP); err != nil {
 		return fmt.Errorf("%w (choose another address with --http)", err)
 	}
+	n.http = n.guard.Listen(n.http)
 	if s.Admin != "" {
 		if n.admin, err = net.Listen("tcp", s.Admin); err != nil {
 			return fmt.Errorf("%w (choose another address with --admin)", err)
@@ -228,8 +234,13 @@ func (n *node) secure() (err error) {
 func (n *node) build() {
 	s := n.settings
 	n.host = &server.Host{
-		Log: n.log, Guard: &guard.Guard{Log: n.log}, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.objects(), Redirect: s.Elsewhere == "redirect",
+		Log: n.log, Node: s.Node, Mounts: s.Mount, Idle: s.Idle, Objects: n.objects(), Redirect: s.Elsewhere == "redirect",
+		Guard: n.guard, Always: []string{"lobby/_definst_"}, Opens: n.opens, Dial: n.dial,
 	}
+	for _, name := range s.Rooms {
+		n.host.Always = append(n.host.Always, "room/"+name)
+	}
+	s.Limits.apply(n)
 	n.joinNodes()
 	s.People.apply(n)
 	if n.recorder != nil {

@@ -49,6 +49,8 @@ type settings struct {
 	Record      []string `group:"rooms" placeholder:"ROOM" help:"Rooms to record: all, or their names. A broadcast becomes an FLV file in the folder recordings of --data. Moderators can have others recorded."`
 	RecordLimit size     `group:"rooms" placeholder:"SIZE" help:"What all recordings together may take, as in 500MB or 20GB; the oldest are removed for new ones. Default: no limit."`
 
+	Limits limitSettings `embed:""`
+
 	Idle       time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"When a room or lobby without clients stops. Default: ${default}."`
 	StaleAfter time.Duration `group:"rooms" default:"15s" placeholder:"TIME" help:"When a room without a report is stale. Default: ${default}."`
 	GoneAfter  time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How much later it is gone. Default: ${default}."`
@@ -84,6 +86,7 @@ var helpGroups = []kong.Group{
 	{Key: "demo", Title: "The demo:"},
 	{Key: "listen", Title: "Where it listens:"},
 	{Key: "rooms", Title: "Lobby and rooms:"},
+	{Key: "limits", Title: "What strangers may have:"},
 	{Key: "secrets", Title: "Secrets and storage:"},
 	{Key: "self", Title: "How others see it:"},
 	{Key: "log", Title: "Logging and work on the pages:"},
@@ -127,6 +130,9 @@ func (s *settings) check() error {
 		return err
 	}
 	if err := s.adminSettings.check(); err != nil {
+		return err
+	}
+	if err := s.Limits.check(); err != nil {
 		return err
 	}
 	for _, l := range []struct{ flag, addr string }{{"--rtmp", s.RTMP}, {"--http", s.HTTP}, {"--rtmps", s.RTMPS}} {

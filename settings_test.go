@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -84,6 +85,10 @@ func TestDefaults(t *testing.T) {
 		Drain: 10 * time.Second, Grace: 30 * time.Second, Idle: 30 * time.Second, StaleAfter: 15 * time.Second, GoneAfter: 30 * time.Second, Data: "foyer-data", Node: hostName(),
 		History: 2000, HistoryAge: 720 * time.Hour,
 		People: peopleSettings{ReservedNicks: []string{"admin", "administrator", "moderator", "mod", "operator", "owner", "system", "server", "foyer"}},
+		Limits: limitSettings{
+			AddressConnections: 100, AddressRate: 300, AddressRooms: 5, OpenRooms: "everybody", MaxRooms: 10000,
+			Exempt: networks{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		},
 	}
 	s.Rooms, s.MetricsFrom = nil, nil // kong makes it empty; TestEmptyLists has the other
 	if diff := cmp.Diff(want, s, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {

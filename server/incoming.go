@@ -25,7 +25,7 @@ type incoming struct {
 // then its session until it ends. An address with too many connections hears
 // that in answer to connect.
 func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
-	defer nc.Close() // whoever counts it hears of its end
+	defer func() { nc.Close() }() // whoever counts it hears of its end
 	awaitAddr(ctx, nc)
 	p := new(incoming)
 	addr := guard.AddrPort(nc.RemoteAddr()).Addr()
@@ -36,12 +36,13 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 		h.guard().Refuse(addr, no)
 		return
 	}
-	conn, req, err := h.greet(ctx, guard.Raw(nc))
+	conn, req, err := h.greet(ctx, nc)
 	if err != nil {
 		h.greetingFailed(nc.RemoteAddr(), err)
 		return
 	}
 	r := request(nc, req)
+	nc = guard.Counted(nc)
 	answer, err := h.vouch(ctx, &r, req)
 	switch {
 	case err != nil:

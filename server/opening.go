@@ -16,6 +16,14 @@ import (
 // When somebody may try again for whom an instance was not started.
 const retryOpen = 30 * time.Second
 
+// SetMaxInstances changes MaxInstances of a host that runs. What is over it
+// stays until it ends by itself.
+func (h *Host) SetMaxInstances(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.MaxInstances = n
+}
+
 // full is the name by which an instance is known.
 func (a *application) full(short string) string { return a.name + "/" + Fold(short) }
 
@@ -114,12 +122,10 @@ func (h *Host) forget(in *Instance) {
 func (h *Host) refuse(addr netip.Addr, no *guard.Refusal, attrs ...any) error {
 	h.guard().Refuse(addr, no, attrs...)
 	status := Reject(no.Reason)
-	why := amf.Object{{Name: "reason", Value: amf.String(no.Reason)}}
-	if no.RetryAfter > 0 {
-		ms := (no.RetryAfter + time.Millisecond - 1).Milliseconds()
-		why = append(why, amf.Field{Name: "retryAfter", Value: amf.Number(ms)})
+	status.Application = amf.Object{
+		{Name: "reason", Value: amf.String(no.Reason)},
+		{Name: "retryAfter", Value: amf.Number((no.RetryAfter + time.Millisecond - 1).Milliseconds())},
 	}
-	status.Application = why
 	return &refused{status, no}
 }
 

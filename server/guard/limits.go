@@ -11,7 +11,7 @@ type Limits struct {
 	Exempt  []netip.Prefix // addresses that the limits for addresses leave alone; operators
 	Proxies []netip.Prefix // trusted proxies: what they say of whom they bring is believed, and their own sockets count for the process only
 
-	Connections int // all sockets that were accepted and are open
+	Connections int // all sockets that are open, those that this process has opened included
 	Reserve     int // of Connections, those that only addresses of Exempt get
 
 	AddressConnections int // of one address at a time: connections, and requests while they run

@@ -12,7 +12,7 @@ import (
 // see Enter for that.
 func (g *Guard) Listen(ln net.Listener) net.Listener { return &listener{ln, g} }
 
-// Connections is how many sockets of Listen are open.
+// Connections is how many sockets of Listen and Dialed are open.
 func (g *Guard) Connections() int { return int(g.sockets.Load()) }
 
 type listener struct {
@@ -30,7 +30,10 @@ func (l *listener) Accept() (net.Conn, error) {
 		addr := AddrPort(nc.RemoteAddr()).Addr()
 		place, r := l.g.accept(addr)
 		if r == nil {
-			return wrap(nc, l.g, place), nil
+			if tcp, ok := nc.(*net.TCPConn); ok {
+				return &acceptedTCP{tcpConn{tcp, socket{of: l.g, place: place}}}, nil
+			}
+			return &accepted{conn{nc, socket{of: l.g, place: place}}}, nil
 		}
 		l.g.Refuse(addr, r)
 		nc.Close()
@@ -87,8 +90,9 @@ func (s *socket) release() {
 	}
 }
 
-// conn and tcpConn are sockets that count until they are closed. A tcpConn can
-// still do all that a *net.TCPConn can.
+// Sockets that count until they are closed. A tcpConn can still do all that a
+// *net.TCPConn can; what reads and writes that best may drop it from what was
+// accepted (see Raw).
 type (
 	conn struct {
 		net.Conn
@@ -98,14 +102,9 @@ type (
 		*net.TCPConn
 		socket
 	}
+	accepted    struct{ conn }
+	acceptedTCP struct{ tcpConn }
 )
-
-func wrap(nc net.Conn, g *Guard, p Place) net.Conn {
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		return &tcpConn{tcp, socket{of: g, place: p}}
-	}
-	return &conn{nc, socket{of: g, place: p}}
-}
 
 // Close closes the socket.
 func (c *conn) Close() error {
@@ -119,20 +118,37 @@ func (c *tcpConn) Close() error {
 	return c.TCPConn.Close()
 }
 
-func (c *conn) raw() net.Conn    { return c.Conn }
-func (c *tcpConn) raw() net.Conn { return c.TCPConn }
+// Plain is the connection without the counting.
+func (c *accepted) Plain() net.Conn { return c.Conn }
+
+// Plain is the connection without the counting.
+func (c *acceptedTCP) Plain() net.Conn { return c.TCPConn }
+
+// Dialed counts a socket that this process has opened, until it is closed: it
+// takes a descriptor as well. It is never refused.
+func (g *Guard) Dialed(nc net.Conn) net.Conn {
+	g.sockets.Add(1)
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		return &tcpConn{tcp, socket{of: g}}
+	}
+	return &conn{nc, socket{of: g}}
+}
 
 // Raw is the connection below what Listen and ListenProxied made of it: a
 // *net.TCPConn, which alone writes several pieces in one system call. It is to
-// be closed by way of nc. Anything else is returned as it is.
+// be closed by way of nc as well. Anything else is returned as it is.
 func Raw(nc net.Conn) net.Conn {
-	if p, ok := nc.(*proxyConn); ok {
-		if nc = p.Plain(); nc == net.Conn(p) {
-			return nc
-		}
+	if w, ok := nc.(interface{ Plain() net.Conn }); ok {
+		return w.Plain()
 	}
-	if c, ok := nc.(interface{ raw() net.Conn }); ok {
-		return c.raw()
+	return nc
+}
+
+// Counted is what is left of a connection for closing it, when its beginning
+// has been read and Raw is used for the rest.
+func Counted(nc net.Conn) net.Conn {
+	if p, ok := nc.(*proxyConn); ok {
+		return p.Conn
 	}
 	return nc
 }

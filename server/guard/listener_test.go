@@ -121,6 +121,11 @@ func TestListenTCP(t *testing.T) {
 	if g.Connections() != 1 {
 		t.Errorf("%d are open", g.Connections())
 	}
+	if d := g.Dialed(c); g.Connections() != 2 {
+		t.Errorf("with one that was dialed %d are open", g.Connections())
+	} else {
+		d.Close()
+	}
 	nc.Close()
 	nc.Close() // does nothing
 	if g.Connections() != 0 {
