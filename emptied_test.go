@@ -55,7 +55,7 @@ func TestNATSCameBackEmpty(t *testing.T) {
 	defer look.Close()
 	for _, name := range rooms {
 		eventually(t, "it is stored again", func() bool {
-			objects, err := look.LoadObjects(t.Context(), "room/"+name)
+			objects, _, err := look.LoadObjects(t.Context(), "room/"+name)
 			return err == nil && len(objects["public/score"]) > 0
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"foyer/cluster"
 	"foyer/lobby"
@@ -83,6 +84,29 @@ func (n *node) storeAgain(ctx context.Context) {
 	}
 }
 
+// sweepEvery is between two looks for shared objects that nobody uses.
+const sweepEvery = 24 * time.Hour
+
+// sweepObjects has what nobody used for 30 days forgotten, now and once a day,
+// and what is in use kept, until ctx ends.
+func (n *node) sweepObjects(ctx context.Context) {
+	for {
+		if n.store.Ready() == nil {
+			if gone, err := n.store.SweepObjects(ctx); err != nil {
+				n.log.Warn("unused shared objects not forgotten", "err", err)
+			} else if gone > 0 {
+				n.log.Info("unused shared objects forgotten", "objects", gone)
+			}
+		}
+		select {
+		case <-time.After(sweepEvery):
+			n.host.KeepUsed()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // roomObjects keeps the shared objects of rooms. Every node has a lobby of its
 // own of the same name: theirs would overwrite each other, and a lobby starts
 // without the store.
@@ -92,12 +116,15 @@ type roomObjects struct{ store *cluster.Cluster }
 var errLobbyObjects = errors.New("lobbies of several nodes keep no shared objects")
 
 // LoadObjects is server.ObjectStore.
-func (o roomObjects) LoadObjects(ctx context.Context, instance string) (map[string][]byte, error) {
+func (o roomObjects) LoadObjects(ctx context.Context, instance string) (map[string][]byte, map[string]time.Time, error) {
 	if !strings.HasPrefix(instance, "room/") {
-		return nil, nil
+		return nil, nil, nil
 	}
 	return o.store.LoadObjects(ctx, instance)
 }
+
+// TakesObjects is server.Quota.
+func (o roomObjects) TakesObjects(bytes int) bool { return o.store.TakesObjects(bytes) }
 
 // SaveObject is server.ObjectStore.
 func (o roomObjects) SaveObject(instance, object string, data []byte, done func(error)) {

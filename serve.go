@@ -153,6 +153,7 @@ func (n *node) openStore(ctx context.Context) (err error) {
 	n.store, err = cluster.Open(ctx, cluster.Config{
 		Dir: filepath.Join(s.Data, storeFolder), URL: string(s.NATS), Node: s.Node, RTMP: n.nodeRTMP(),
 		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
+		Reserve: s.Store.reserve(), Objects: int64(s.Store.MaxObjects),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
@@ -323,6 +324,10 @@ func (n *node) run(ctx context.Context, beside func(context.Context) error) erro
 	}
 	g.Go(func() error {
 		n.storeAgain(running)
+		return nil
+	})
+	g.Go(func() error {
+		n.sweepObjects(running)
 		return nil
 	})
 	g.Go(func() error {

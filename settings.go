@@ -45,6 +45,7 @@ type settings struct {
 	MaxUsers int `group:"rooms" default:"1000" placeholder:"N" help:"How many people with a nick a room holds. Default: ${default}."`
 
 	People peopleSettings `embed:""`
+	Store  storeSettings  `embed:""`
 
 	Record      []string `group:"rooms" placeholder:"ROOM" help:"Rooms to record: all, or their names. A broadcast becomes an FLV file in the folder recordings of --data. Moderators can have others recorded."`
 	RecordLimit size     `group:"rooms" placeholder:"SIZE" help:"What all recordings together may take, as in 500MB or 20GB; the oldest are removed for new ones. Default: no limit."`
@@ -144,6 +145,9 @@ func (s *settings) check() error {
 		if !room.ValidName(name) {
 			return usagef("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, or all for every room", name)
 		}
+	}
+	if err := s.Store.check(); err != nil {
+		return err
 	}
 	if err := s.People.check(); err != nil {
 		return err

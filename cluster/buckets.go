@@ -74,6 +74,9 @@ func (c *Cluster) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig
 			return err
 		})
 	} else if err == nil {
+		if cfg.Bucket == objectsBucket {
+			c.objects.look(int64(s.CachedInfo().State.Bytes))
+		}
 		err = c.mendBucket(ctx, s.CachedInfo().Config, cfg)
 	}
 	if err != nil {

@@ -30,6 +30,7 @@ const (
 	DefaultHistory    = 2000 // messages a room
 	DefaultHistoryAge = 30 * 24 * time.Hour
 	DefaultReserve    = 64 << 20
+	DefaultObjects    = 1 << 30
 )
 
 // Why something is not stored. The error of a full disk or a store that does
@@ -52,6 +53,7 @@ type Config struct {
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
 	Reserve    int64         // bytes of its disk that the embedded engine leaves free; 0: DefaultReserve, less than 0: none
+	Objects    int64         // bytes of all objects in the store, above which no client may store more; 0: DefaultObjects
 	Bare       bool          // only Backup and RestoreAll work: nothing is made, nor watched
 
 	// for tests
@@ -82,9 +84,11 @@ type Cluster struct {
 	missing atomic.Int64 // when it was last found that messages may be missing (Unix ns); 0: never
 	holes   atomic.Bool  // and between others, too
 
-	saves saver
-	stop  context.CancelFunc
-	wg    sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
+	objects quota
+	reserve atomic.Int64 // Config.Reserve
+	saves   saver
+	stop    context.CancelFunc
+	wg      sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
 
 	stats   counters
 	look    chan struct{} // wakes watch; 1: one look sees all
@@ -97,6 +101,7 @@ type Cluster struct {
 	engine  *server.Server       // nil: external
 	unwell  error                // why nothing can be stored; nil when it can
 	broken  bool                 // the embedded engine must be started again
+	low     error                // its disk has less free than the reserve; nil: it has more
 	reached bool                 // the store was well once
 	dead    time.Time            // since when it could not be opened again; zero: it is open
 	lost    error                // why that is for good; nil: it is not
@@ -113,13 +118,13 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
 	cfg.patience = cmp.Or(cfg.patience, patience)
 	cfg.reach, cfg.copying = cmp.Or(cfg.reach, reachTimeout), cmp.Or(cfg.copying, copyEvery)
-	cfg.Reserve = max(cmp.Or(cfg.Reserve, DefaultReserve), 0)
 	cfg.lost = cmp.Or(cfg.lost, lostAfter)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	c := &Cluster{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		look: make(chan struct{}, 1), emptied: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
 	}
+	c.SetLimits(cfg.Reserve, cfg.Objects)
 	c.saves.c = c
 	c.saves.ctx, c.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

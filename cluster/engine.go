@@ -75,7 +75,7 @@ func (c *Cluster) mostStored() (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("looking how much of the disk is free: %w", err)
 	}
-	return max(min(free-c.cfg.Reserve, unlimited), 1), nil
+	return max(min(free-c.reserve.Load(), unlimited), 1), nil
 }
 
 // InProcessConn connects to the embedded engine that runs now.

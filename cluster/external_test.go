@@ -137,7 +137,7 @@ func TestCameBackEmpty(t *testing.T) {
 		if err := save(r, "state of "+rooms[i]); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.LoadObjects(t.Context(), "room/"+rooms[i]); err != nil {
+		if _, _, err := c.LoadObjects(t.Context(), "room/"+rooms[i]); err != nil {
 			t.Fatal(err)
 		}
 		for _, value := range []string{"1", "2", "3"} {
@@ -166,7 +166,7 @@ func TestCameBackEmpty(t *testing.T) {
 	}
 	for i, c := range nodes {
 		eventually(t, "the claim is back", func() bool { return c.Owns("room/" + rooms[i]) })
-		objects, err := c.LoadObjects(t.Context(), "room/"+rooms[i])
+		objects, _, err := c.LoadObjects(t.Context(), "room/"+rooms[i])
 		if err != nil || len(objects) != 1 || string(objects["score"]) != "3" {
 			t.Errorf("%s has %q, %v", rooms[i], objects, err)
 		}

@@ -28,7 +28,7 @@ func saveObject(c *Cluster, instance, object, value string) error {
 // objectsOf are the objects of an instance.
 func objectsOf(t *testing.T, c *Cluster, instance string) map[string]string {
 	t.Helper()
-	all, err := c.LoadObjects(t.Context(), instance)
+	all, _, err := c.LoadObjects(t.Context(), instance)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func TestFullDisk(t *testing.T) {
 			t.Parallel()
 			disk := small(t, "24m")
 			dir, filler := filepath.Join(disk, "store"), filepath.Join(disk, "filler")
-			c, err := Open(t.Context(), Config{Dir: dir, Node: "test", Sync: sync, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+			c, err := Open(t.Context(), Config{Dir: dir, Node: "test", Sync: sync, Reserve: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -93,7 +93,7 @@ func FuzzStore(f *testing.F) {
 		saved := make(chan error, 1)
 		c.SaveObject(instance, object, []byte("x"), func(err error) { saved <- err })
 		<-saved
-		objects, err := c.LoadObjects(t.Context(), instance)
+		objects, _, err := c.LoadObjects(t.Context(), instance)
 		if err != nil || !isHashed(key(object)) && string(objects[object]) != "x" {
 			t.Errorf("instance %.50q: %d objects, %v", instance, len(objects), err)
 		}
@@ -133,7 +133,7 @@ func TestNastyNames(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%.50q: %v", name, err)
 		}
-		if _, err := c.LoadObjects(t.Context(), name); err != nil {
+		if _, _, err := c.LoadObjects(t.Context(), name); err != nil {
 			t.Errorf("%.50q: %v", name, err)
 		}
 		release()

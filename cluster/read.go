@@ -13,10 +13,11 @@ import (
 
 // A stored message is one that is in the chat's stream.
 type stored struct {
-	seq    uint64
-	at     int64 // Unix ns
-	header nats.Header
-	data   []byte
+	subject string // only of what get returns
+	seq     uint64
+	at      int64 // Unix ns
+	header  nats.Header
+	data    []byte
 }
 
 // id is the id of the message; of a mark, the highest before it.
@@ -38,10 +39,11 @@ func (c *Cluster) lastOf(ctx context.Context, stream, subject string) (*stored, 
 func (c *Cluster) get(ctx context.Context, stream string, request map[string]any) (*stored, error) {
 	var answer struct {
 		Message struct {
-			Seq    uint64    `json:"seq"`
-			Header []byte    `json:"hdrs"`
-			Data   []byte    `json:"data"`
-			Time   time.Time `json:"time"`
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Header  []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
 		} `json:"message"`
 	}
 	err := c.api(ctx, "STREAM.MSG.GET."+stream, request, &answer)
@@ -51,7 +53,7 @@ func (c *Cluster) get(ctx context.Context, stream string, request map[string]any
 	if err != nil {
 		return nil, err
 	}
-	m := &stored{seq: answer.Message.Seq, at: answer.Message.Time.UnixNano(), data: answer.Message.Data, header: nats.Header{}}
+	m := &stored{subject: answer.Message.Subject, seq: answer.Message.Seq, at: answer.Message.Time.UnixNano(), data: answer.Message.Data, header: nats.Header{}}
 	if len(answer.Message.Header) > 0 {
 		if m.header, err = nats.DecodeHeadersMsg(answer.Message.Header); err != nil {
 			return nil, err

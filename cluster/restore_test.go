@@ -58,7 +58,7 @@ func mustBeRestored(t *testing.T, c *Cluster) {
 	}
 	checkPage(t, r, 0, -1, 50, []uint64{1, 2, 4, 5, 6}, true, false)
 	mustSay(t, r, 7, 7)
-	if objects, err := c.LoadObjects(t.Context(), "room/blue"); err != nil || string(objects["score"]) != "99" {
+	if objects, _, err := c.LoadObjects(t.Context(), "room/blue"); err != nil || string(objects["score"]) != "99" {
 		t.Errorf("the objects are %q, %v", objects, err)
 	}
 }

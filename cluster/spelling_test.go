@@ -55,7 +55,7 @@ func TestOldSpelling(t *testing.T) {
 	asBefore(t, c, "red", "small", 5)
 	check := func(c *Cluster, name, state string, last uint64) {
 		t.Helper()
-		objects, err := c.LoadObjects(t.Context(), "room/"+name)
+		objects, _, err := c.LoadObjects(t.Context(), "room/"+name)
 		if err != nil || string(objects["score"]) != state {
 			t.Errorf("%s has the objects %q, %v; want %q", name, objects, err, state)
 		}
@@ -101,7 +101,7 @@ func TestNothingLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.LoadObjects(t.Context(), "room/"+name); err != nil {
+		if _, _, err := c.LoadObjects(t.Context(), "room/"+name); err != nil {
 			t.Fatal(err)
 		}
 		r := open(t, c, name)

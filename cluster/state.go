@@ -173,41 +173,42 @@ func (c *Cluster) DropState(ctx context.Context, room string, look func(state []
 // no object.
 const ownerKey part = "=owner"
 
-// LoadObjects returns the objects that are kept of an instance, by name. If this
-// node has claimed it, from now on no other node can save them. It blocks.
-func (c *Cluster) LoadObjects(ctx context.Context, instance string) (map[string][]byte, error) {
+// LoadObjects returns the objects that are kept of an instance, by name, and
+// since when. If this node has claimed it, from now on no other node can save
+// them. It blocks.
+func (c *Cluster) LoadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	objects, err := c.loadObjects(ctx, instance)
+	objects, since, err = c.loadObjects(ctx, instance)
 	for err != nil && c.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
-		if again, retried := c.loadObjects(ctx, instance); ctx.Err() == nil {
-			objects, err = again, retried
+		if again, at, retried := c.loadObjects(ctx, instance); ctx.Err() == nil {
+			objects, since, err = again, at, retried
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("loading the objects of %s: %w", instance, err)
+		return nil, nil, fmt.Errorf("loading the objects of %s: %w", instance, err)
 	}
-	return objects, nil
+	return objects, since, nil
 }
 
 // loadObjects tries once.
-func (c *Cluster) loadObjects(ctx context.Context, instance string) (map[string][]byte, error) {
+func (c *Cluster) loadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error) {
 	if _, err := c.spelled(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.passObjects(ctx, instance); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	bucket, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js().KeyValue(ctx, objectsBucket) })
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	all, err := bucket.Watch(ctx, string(c.objectsPart(instance))+".*")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer all.Stop()
-	objects := make(map[string][]byte)
+	objects, since = make(map[string][]byte), make(map[string]time.Time)
 	for {
 		select {
 		case e := <-all.Updates():
@@ -215,22 +216,22 @@ func (c *Cluster) loadObjects(ctx context.Context, instance string) (map[string]
 				if len(objects) > 0 {
 					c.others.keeps(instance)
 				}
-				return objects, nil
+				return objects, since, nil
 			}
 			_, object, _ := strings.Cut(e.Key(), ".")
 			switch {
 			case part(object) == ownerKey:
 			case e.Operation() == jetstream.KeyValuePut:
-				objects[unkey(part(object))] = e.Value()
+				objects[unkey(part(object))], since[unkey(part(object))] = e.Value(), e.Created()
 			default: // it has been forgotten: now without a trace
 				if err := c.purge(ctx, "$KV."+objectsBucket+"."+e.Key(), e.Revision()+1); err != nil {
-					return nil, err
+					return nil, nil, err
 				}
 			}
 		case <-time.After(tryTimeout):
-			return nil, errors.New("NATS does not answer")
+			return nil, nil, errors.New("NATS does not answer")
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestObjectsOverRestarts(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := start(t, dir).LoadObjects(t.Context(), "room/blue")
+	got, _, err := start(t, dir).LoadObjects(t.Context(), "room/blue")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestObjectsOverRestarts(t *testing.T) {
 	if !maps.Equal(is, want) {
 		t.Errorf("got %q, want %q", is, want)
 	}
-	none, err := c.LoadObjects(t.Context(), "room/blue")
+	none, _, err := c.LoadObjects(t.Context(), "room/blue")
 	if err == nil {
 		t.Errorf("closed: got %v", none)
 	}

@@ -141,6 +141,9 @@ func (c *Cluster) examine(ctx context.Context) error {
 	if c.mourn(err); err != nil {
 		return err
 	}
+	if err := c.measureDisk(); err != nil {
+		return err
+	}
 	if !c.nc().IsConnected() && !c.embedded() && c.Ready() == nil {
 		_ = pause(ctx, blink) // another server of the same NATS may be there at once
 	}
@@ -237,12 +240,15 @@ func (c *Cluster) try(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeout(ctx, tryTimeout)
 }
 
-// isBroken says why the embedded engine can do nothing, or nil.
+// isBroken says why the embedded engine can or may write nothing, or nil.
 func (c *Cluster) isBroken() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.broken {
+	switch {
+	case c.broken:
 		return fmt.Errorf("cannot store: %w", c.unwell)
+	case c.low != nil:
+		return fmt.Errorf("cannot store: %w", c.low)
 	}
 	return nil
 }

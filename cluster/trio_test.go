@@ -238,7 +238,7 @@ func TestThreeLate(t *testing.T) {
 	if err := save(r, "state"); err != nil {
 		t.Error(err)
 	}
-	if _, err := nodes[0].LoadObjects(t.Context(), "room/blue"); err != nil {
+	if _, _, err := nodes[0].LoadObjects(t.Context(), "room/blue"); err != nil {
 		t.Error(err)
 	}
 	for _, value := range []string{"1", "2", "3"} {

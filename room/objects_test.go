@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
@@ -89,8 +90,8 @@ func TestUsersKeepObjects(t *testing.T) {
 // memory is a server.ObjectStore of one instance.
 type memory map[string][]byte
 
-func (m memory) LoadObjects(context.Context, string) (map[string][]byte, error) {
-	return maps.Clone(m), nil
+func (m memory) LoadObjects(context.Context, string) (map[string][]byte, map[string]time.Time, error) {
+	return maps.Clone(m), nil, nil
 }
 
 func (m memory) SaveObject(_, object string, data []byte, done func(error)) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 	"unicode/utf8"
 
 	"foyer/server/amf"
@@ -201,9 +202,9 @@ type (
 	noPlaces struct{ t *testing.T }
 )
 
-func (s noStore) LoadObjects(_ context.Context, instance string) (map[string][]byte, error) {
+func (s noStore) LoadObjects(_ context.Context, instance string) (map[string][]byte, map[string]time.Time, error) {
 	s.t.Errorf("objects of %.40q are loaded", instance)
-	return nil, nil
+	return nil, nil, nil
 }
 
 func (s noStore) SaveObject(instance, _ string, _ []byte, done func(error)) {

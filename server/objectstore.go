@@ -12,14 +12,25 @@ import (
 // ObjectStore keeps the persistent shared objects of instances. Its methods
 // may be called from any goroutine.
 type ObjectStore interface {
-	// LoadObjects returns what is stored of an instance, by object. It blocks.
-	LoadObjects(ctx context.Context, instance string) (map[string][]byte, error)
+	// LoadObjects returns what is stored of an instance, by object, and since
+	// when. It blocks.
+	LoadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error)
 	// SaveObject stores an object; nil data forgets it. It does not block. Of
 	// one object, saves are done in order, and the newest may stand for those
 	// that wait. done runs once, on any goroutine, and may save again: with nil
 	// when this or something newer is stored and stays so.
 	SaveObject(instance, object string, data []byte, done func(error))
 }
+
+// Quota is an ObjectStore that bounds what all objects take together.
+type Quota interface {
+	// TakesObjects reports whether clients may store so many bytes more.
+	TakesObjects(bytes int) bool
+}
+
+// keepUsed is how old what is stored of an object in use may be: it is stored
+// again then, because a store may forget what has long been unused.
+const keepUsed = 24 * time.Hour
 
 const (
 	// loadTimeout is how long an instance waits for its objects when it starts.
@@ -39,8 +50,9 @@ var errSnapshotTooLarge = fmt.Errorf("server: shared object of more than %d byte
 // record is what the store has of a persistent object.
 type record struct {
 	data  []byte
-	bytes int  // in its slots
-	bad   bool // it cannot be read, so nobody may use it, let alone write over it
+	since time.Time // stored
+	bytes int       // in its slots
+	bad   bool      // it cannot be read, so nobody may use it, let alone write over it
 }
 
 // durable is what a persistent object has when there is a store. While a save
@@ -71,7 +83,7 @@ func (in *Instance) loadObjects() error {
 	}
 	ctx, cancel := context.WithTimeout(in.starting, loadTimeout)
 	defer cancel()
-	all, err := in.host.Objects.LoadObjects(ctx, in.name)
+	all, since, err := in.host.Objects.LoadObjects(ctx, in.name)
 	if err != nil {
 		return fmt.Errorf("loading shared objects: %w: %w", errUnreachable, err)
 	}
@@ -84,7 +96,7 @@ func (in *Instance) loadObjects() error {
 			in.noted = data
 			continue
 		}
-		rec := &record{data: data, bytes: len(data)}
+		rec := &record{data: data, since: since[name], bytes: len(data)}
 		if o, err := sharedobject.Restore[*Client](name, data); err != nil {
 			in.log.Error("stored shared object cannot be read", "object", name, "err", err)
 			rec.bad = true
@@ -117,6 +129,35 @@ func (in *Instance) keepObject(o *object, rec *record) {
 	}
 	o.Store()
 	o.durable = &durable{stored: o.Snapshot()}
+	in.used(o)
+}
+
+// used stores an object that is in use again, as it is stored, when that was
+// long ago. What is stored of it may be gone already.
+func (in *Instance) used(o *object) {
+	rec := in.records[o.Name()]
+	if rec == nil || rec.bad || o.busy() || time.Since(rec.since) < keepUsed {
+		return
+	}
+	rec.since = time.Now()
+	in.storeRaw(o.Name(), rec.data)
+}
+
+// KeepUsed has all instances store again what is in use and was stored long
+// ago. It does not wait for that. A store that forgets what is unused wants it
+// once a day.
+func (h *Host) KeepUsed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, in := range h.instances {
+		in.post(func() {
+			for _, o := range in.objects {
+				if o.durable != nil && !in.lost {
+					in.used(o)
+				}
+			}
+		})
+	}
 }
 
 // saving reports whether requests have to wait.
@@ -206,7 +247,7 @@ func (in *Instance) saved(o *object, data []byte, empty bool, err error) {
 		d.stored, d.unsure = data, false
 		d.postpone(nil)
 		if delete(in.records, o.Name()); !empty {
-			in.records[o.Name()] = &record{data: data}
+			in.records[o.Name()] = &record{data: data, since: time.Now()}
 		}
 		o.flush()
 		if d.emptied { // that may have gone into what is lost

@@ -119,7 +119,7 @@ func (y *history) run() {
 		}
 	}
 	stopHost(y.h)
-	all, _ := y.s.LoadObjects(context.Background(), "app/x")
+	all, _, _ := y.s.LoadObjects(context.Background(), "app/x")
 	got := map[string]amf.Value{}
 	if data := all["public/x"]; data != nil {
 		o, err := sharedobject.Restore[int]("public/x", data)

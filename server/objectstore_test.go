@@ -31,10 +31,11 @@ type fakeStore struct {
 	line  map[string][]func()
 	saves int
 	loads error
-	dead  bool // nothing is stored or answered any more
+	since map[string]time.Time // by object: what LoadObjects says of all instances
+	dead  bool                 // nothing is stored or answered any more
 }
 
-func (s *fakeStore) LoadObjects(_ context.Context, instance string) (map[string][]byte, error) {
+func (s *fakeStore) LoadObjects(_ context.Context, instance string) (map[string][]byte, map[string]time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := map[string][]byte{}
@@ -43,7 +44,7 @@ func (s *fakeStore) LoadObjects(_ context.Context, instance string) (map[string]
 			all[object] = slices.Clone(data)
 		}
 	}
-	return all, s.loads
+	return all, maps.Clone(s.since), s.loads
 }
 
 func (s *fakeStore) SaveObject(instance, object string, data []byte, done func(error)) {
@@ -539,9 +540,9 @@ func TestObjectsCannotBeLoaded(t *testing.T) {
 // stuckStore does not answer.
 type stuckStore struct{ ObjectStore }
 
-func (stuckStore) LoadObjects(ctx context.Context, _ string) (map[string][]byte, error) {
+func (stuckStore) LoadObjects(ctx context.Context, _ string) (map[string][]byte, map[string]time.Time, error) {
 	<-ctx.Done()
-	return nil, context.Cause(ctx)
+	return nil, nil, context.Cause(ctx)
 }
 
 // TestStopGivesUpLoading: a host that stops does not wait for a store that does
@@ -584,5 +585,92 @@ func TestSnapshotTooLarge(t *testing.T) {
 		if s.saves != 0 {
 			t.Errorf("%d saves", s.saves)
 		}
+	})
+}
+
+// A limitedStore takes so many bytes of objects.
+type limitedStore struct {
+	*fakeStore
+	left int
+}
+
+func (s *limitedStore) TakesObjects(bytes int) bool {
+	if s.left -= bytes; s.left < 0 {
+		s.left += bytes
+		return false
+	}
+	return true
+}
+
+// TestQuota: what would take more than the store allows is refused to the client
+// that asked, counted, and changes nothing. What replaces something needs only
+// the difference, and what is only in memory none.
+func TestQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &limitedStore{&fakeStore{}, 1000}
+		h, _ := storing(t, nil)
+		h.Objects = s
+		c, p := join(t, h)
+		c.ServeSharedObject(use("public/x", true))
+		c.ServeSharedObject(use("public/y", false))
+		long := amf.String(strings.Repeat("x", 900))
+		c.ServeSharedObject(askKept("public/x", set("a", long)))
+		c.ServeSharedObject(askKept("public/x", set("a", long)))
+		synctest.Wait()
+		p.heard()
+		c.ServeSharedObject(askKept("public/x", set("b", long)))
+		expect(t, "too much", p, "public/x, status SharedObject.TooMuchData")
+		c.ServeSharedObject(ask("public/y", set("b", long)))
+		expect(t, "in memory", p, "public/y, success b")
+		c.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
+		expect(t, "less", p, "public/x, success a")
+		if got := h.guard().Refused(); got["objects-server"] != 1 || len(got) != 1 {
+			t.Errorf("counted %v", got)
+		}
+		stopHost(h)
+	})
+}
+
+// TestUsedObjectsAreStoredAgain: what is used is stored again once a day, so
+// that a store that forgets what is unused keeps it. What nobody uses is not.
+func TestUsedObjectsAreStoredAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		h, _ := storing(t, s)
+		c, _ := join(t, h)
+		for _, name := range []string{"public/used", "public/young", "public/unused"} {
+			c.ServeSharedObject(use(name, true))
+			c.ServeSharedObject(askKept(name, set("a", amf.Number(1))))
+		}
+		synctest.Wait()
+		stopHost(h)
+		s = s.crash()
+		s.since = map[string]time.Time{"public/used": time.Now().Add(-keepUsed), "public/young": time.Now().Add(-keepUsed + time.Hour)}
+		h, _ = storing(t, s)
+		c, _ = join(t, h)
+		saves := func(what string, want int) {
+			t.Helper()
+			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.saves != want {
+				t.Errorf("%s: %d saves, want %d", what, s.saves, want)
+			}
+		}
+		c.ServeSharedObject(use("public/used", true))
+		c.ServeSharedObject(use("public/young", true))
+		saves("used first", 1)
+		h.KeepUsed()
+		saves("on the same day", 1)
+		c.ServeSharedObject(askKept("public/used", sharedobject.Event{Type: sharedobject.Release}))
+		c.ServeSharedObject(use("public/used", true))
+		saves("used again", 1)
+		time.Sleep(2 * time.Hour)
+		h.KeepUsed()
+		saves("the young one is a day old", 2)
+		time.Sleep(keepUsed)
+		h.KeepUsed()
+		saves("the next day", 4)
+		stopHost(h)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/sharedobject"
 )
 
@@ -163,6 +164,9 @@ func (in *Instance) use(c *Client, m *sharedobject.Message) {
 		rec != nil && rec.bad && (o == nil || !o.held),
 		len(c.objects) >= MaxObjects && !slices.Contains(c.objects, o):
 		c.refuseObject(m, sharedobject.CodeObjectCreationFailed)
+		if o == nil && rec == nil && in.created >= MaxCreatedObjects {
+			in.Guard().Refuse(c.IP(), fullRoom, "instance", in.name)
+		}
 	default:
 		if o == nil {
 			o = in.makeObject(key)
@@ -191,9 +195,12 @@ func (in *Instance) change(c *Client, m *sharedobject.Message, e sharedobject.Ev
 		return
 	}
 	in.touch(o)
-	if allowed && !in.fits(o, e) {
-		o.Refuse(c, codeTooMuch)
-		return
+	if allowed {
+		if r := in.fits(o, e); r != nil {
+			in.Guard().Refuse(c.IP(), r, "instance", in.name)
+			o.Refuse(c, codeTooMuch)
+			return
+		}
 	}
 	if err := o.Request(c, e, allowed); err != nil {
 		in.log.Debug("shared object request refused", "client", c.ID(), "object", m.Name, "err", err)
@@ -241,13 +248,29 @@ func encoded(v amf.Value) amf.Value {
 	return amf.Raw(amf.Append(nil, v))
 }
 
-// fits reports whether there is room for what e writes.
-func (in *Instance) fits(o *object, e sharedobject.Event) bool {
+// Why there is no room for what a client writes. To try again does not help.
+var (
+	fullObject = &guard.Refusal{Limit: "objects-object", Reason: "The shared object is full."}
+	fullRoom   = &guard.Refusal{Limit: "objects-room", Reason: "The shared objects of this room are full."}
+	fullServer = &guard.Refusal{Limit: "objects-server", Reason: "The shared objects of this server are full."}
+)
+
+// fits says why there is no room for what e writes, or nil.
+func (in *Instance) fits(o *object, e sharedobject.Event) *guard.Refusal {
 	if o.held || e.Type != sharedobject.RequestChange {
-		return true
+		return nil
 	}
 	more := size(e) - o.SlotBytes(e.Slot)
-	return o.bytes+more <= MaxObjectBytes && in.bytes+more <= MaxCreatedBytes
+	quota, bounded := in.host.Objects.(Quota)
+	switch {
+	case o.bytes+more > MaxObjectBytes:
+		return fullObject
+	case in.bytes+more > MaxCreatedBytes:
+		return fullRoom
+	case o.durable != nil && more > 0 && bounded && !quota.TakesObjects(more):
+		return fullServer
+	}
+	return nil
 }
 
 func size(e sharedobject.Event) int {

@@ -271,6 +271,9 @@ func TestMaxCreatedBytes(t *testing.T) {
 		p.heard()
 		c.ServeSharedObject(ask("public/x", set("9999", big)))
 		expect(t, "the client", p, "public/x, status SharedObject.TooMuchData")
+		if got := h.guard().Refused(); got["objects-room"]+got["objects-object"] != 1 {
+			t.Errorf("counted %v", got)
+		}
 		stopHost(h)
 	})
 }
@@ -352,6 +355,9 @@ func TestMaxObjectBytes(t *testing.T) {
 		p.heard()
 		c.ServeSharedObject(ask("public/x", set("9999", big)))
 		expect(t, "the client", p, "public/x, status SharedObject.TooMuchData")
+		if got := h.guard().Refused(); got["objects-room"]+got["objects-object"] != 1 {
+			t.Errorf("counted %v", got)
+		}
 		c.ServeSharedObject(ask("public/x", set("0000", big))) // the same again
 		expect(t, "the client", p, "public/x, success 0000")
 		time.Sleep(time.Minute)                                                         // the rate is not meant here

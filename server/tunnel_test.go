@@ -210,9 +210,9 @@ func TestTunnelPassesEverything(t *testing.T) {
 // ownersOnly is the ObjectStore of a node that owns nothing.
 type ownersOnly struct{ t *testing.T }
 
-func (o ownersOnly) LoadObjects(context.Context, string) (map[string][]byte, error) {
+func (o ownersOnly) LoadObjects(context.Context, string) (map[string][]byte, map[string]time.Time, error) {
 	o.t.Error("objects loaded")
-	return nil, nil
+	return nil, nil, nil
 }
 
 func (o ownersOnly) SaveObject(_, _ string, _ []byte, done func(error)) {
