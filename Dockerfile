@@ -3,7 +3,12 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags=-s -o /out/foyer . && mkdir /out/data
+RUN CGO_ENABLED=0 go build -trimpath -ldflags=-s -o /out/ . ./deploy/secrets && mkdir /out/data
+
+# Makes the secrets of docker-compose.cluster.yml; not in the image of the server.
+FROM scratch AS secrets
+COPY --from=build /out/secrets /make-secrets
+ENTRYPOINT ["/make-secrets"]
 
 FROM scratch
 # Certificate authorities, for a lobby that is reached by rtmps.

@@ -89,10 +89,10 @@ type site struct {
 
 func startSite(t *testing.T) *site {
 	s := &site{t: t, net: newNetwork(t, 3)}
-	urls := s.net.startNATS()
+	store := s.net.startNATS()
 	for i := range s.net.hosts {
-		v, err := runVictim(s.net.command(i, "foyer"), t.TempDir(), []string{"--nats=" + urls, fmt.Sprintf("--node=node%d", i+1),
-			"--rtmp=" + s.net.addr(i) + ":1935", "--http=" + s.net.addr(i) + ":8080", "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"})
+		v, err := runVictim(s.net.command(i, "foyer"), t.TempDir(), append(store[i], fmt.Sprintf("--node=node%d", i+1),
+			"--rtmp="+s.net.addr(i)+":1935", "--http="+s.net.addr(i)+":8080", "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,6 +49,8 @@ func TestCompose(t *testing.T) {
 		return strings.Count(c.docker("ps", "--filter", "label=com.docker.compose.project=foyer-test", "--format", "{{.Status}}"), "(healthy)") == 3
 	})
 
+	c.closed()
+
 	c.run("kill", "rooms1")
 	c.until("the rooms of a server that died are stale", func() bool { return c.all(one, "stale", "rooms1", 0) })
 	c.until("then they go away", func() bool { return c.none(one) && c.all(two, "live", "rooms2", 1) })
@@ -129,6 +131,22 @@ func (c *compose) run(args ...string) {
 // exec runs a program in a container and returns what it printed.
 func (c *compose) exec(args ...string) string {
 	return strings.TrimSpace(c.output(append([]string{"exec", "-T"}, args...)...))
+}
+
+// closed checks that no container can write into its image, or has more rights
+// than it needs.
+func (c *compose) closed() {
+	c.t.Helper()
+	ids := strings.Fields(c.docker("ps", "-q", "--filter", "label=com.docker.compose.project=foyer-test"))
+	for _, id := range ids {
+		got := c.docker("inspect", "-f", "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.HostConfig.Privileged}}", id)
+		if got != "true [ALL] [no-new-privileges:true] false" {
+			c.t.Errorf("a container runs with %s", got)
+		}
+	}
+	if len(ids) < 3 {
+		c.t.Errorf("only %d containers run", len(ids))
+	}
 }
 
 func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }

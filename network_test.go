@@ -133,33 +133,49 @@ func wayIn() {
 	io.Copy(io.Discard, os.Stdin)
 }
 
-// startNATS starts a NATS server on each host, as deploy/nats.conf has them, and
-// returns their addresses for nodes.
-func (n *network) startNATS() (urls string) {
+// startNATS starts a NATS server on each host, as deploy has them, with the
+// secrets that deploy makes. It returns the settings by which each node reaches
+// them.
+func (n *network) startNATS() (flags [][]string) {
 	n.t.Helper()
-	server := filepath.Join(n.t.TempDir(), "nats-server")
+	server, secrets := filepath.Join(n.t.TempDir(), "nats-server"), filepath.Join(n.t.TempDir(), "secrets")
 	if out, err := exec.CommandContext(n.t.Context(), "go", "build", "-o", server, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
 		n.t.Fatalf("building NATS: %v\n%s", err, out)
+	}
+	args := []string{"run", "./deploy/secrets", secrets}
+	for i := range n.hosts {
+		args = append(args, n.addr(i))
+	}
+	if out, err := exec.CommandContext(n.t.Context(), "go", args...).CombinedOutput(); err != nil {
+		n.t.Fatalf("making the secrets: %v\n%s", err, out)
 	}
 	shipped, err := os.ReadFile("deploy/nats.conf")
 	if err != nil || strings.Count(string(shipped), "/data") != 1 {
 		n.t.Fatalf("deploy/nats.conf has no folder /data: %v", err)
 	}
-	var clients, routes []string
-	for i := range n.hosts {
-		clients = append(clients, "nats://foyer:hush@"+n.addr(i)+":4222")
-		routes = append(routes, "nats://route:hush@"+n.addr(i)+":6222")
-	}
 	for i := range n.hosts {
 		dir := n.t.TempDir()
 		config := filepath.Join(dir, "nats.conf")
-		if err := os.WriteFile(config, []byte(strings.Replace(string(shipped), "/data", dir, 1)), 0o600); err != nil {
+		if err := os.Symlink(filepath.Join(secrets, "nats"), filepath.Join(dir, "secrets")); err != nil {
 			n.t.Fatal(err)
 		}
-		cmd := n.command(i, server, "--config", config, "--routes", strings.Join(routes, ","))
-		cmd.Env = append(os.Environ(), fmt.Sprintf("NATS_NAME=nats%d", i+1), "NATS_PASSWORD=hush")
+		text := strings.NewReplacer("/data", dir, "/etc/nats/secrets", filepath.Join(dir, "secrets"), `"127.0.0.1:8222"`, "8222").Replace(string(shipped))
+		for j := range n.hosts {
+			text = strings.Replace(text, fmt.Sprintf("nats-route://nats%d:", j+1), "nats-route://"+n.addr(j)+":", 1)
+		}
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			n.t.Fatal(err)
+		}
+		cmd := n.command(i, server, "--config", config)
+		cmd.Env = append(os.Environ(), fmt.Sprintf("NATS_NAME=nats%d", i+1))
 		cmd.Stderr = n.t.Output()
 		n.start(cmd)
+		own := filepath.Join(secrets, fmt.Sprintf("node%d", i+1))
+		url, err := os.ReadFile(filepath.Join(own, "nats-url"))
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		flags = append(flags, []string{"--nats=" + strings.TrimSpace(string(url)), "--nats-ca=" + filepath.Join(own, "ca.pem")})
 	}
-	return strings.Join(clients, ",")
+	return flags
 }

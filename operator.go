@@ -26,6 +26,7 @@ type operator struct {
 	TokenFile  string  `placeholder:"FILE" typed:"" help:"File with that token."`
 	Data       string  `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
 	NATS       natsURL `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
+	NATSCA     string  `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
 	Config     string  `placeholder:"FILE" help:"The server's YAML file."`
 }
 
@@ -92,7 +93,7 @@ func (o *operator) files(ctx context.Context, use func(*cluster.Cluster) error) 
 	if err := whole(o.Data); err != nil {
 		return err
 	}
-	c, err := cluster.Open(ctx, cluster.Config{Dir: dir, URL: string(o.NATS), Node: "command", Bare: true})
+	c, err := cluster.Open(ctx, cluster.Config{Dir: dir, URL: string(o.NATS), CA: o.NATSCA, Node: "command", Bare: true})
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}

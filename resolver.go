@@ -170,9 +170,14 @@ func envName(flag string) string {
 	return "FOYER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// isSecret reports whether a flag can have a secret in it: an address of NATS
+// has a password.
 func isSecret(v *kong.Value) bool {
-	_, ok := v.Target.Interface().(secret)
-	return ok
+	switch v.Target.Interface().(type) {
+	case secret, natsURL:
+		return true
+	}
+	return false
 }
 
 // helpText shows a flag's environment variable where it is not the obvious one.

@@ -29,6 +29,7 @@ const restoringFolder = ".restoring"
 type restoreCommand struct {
 	File string  `arg:"" help:"A file of 'foyer backup'. - is the standard input."`
 	NATS natsURL `name:"nats" placeholder:"URL" help:"Put the store of the backup into this NATS, which must be empty, and make no data folder."`
+	CA   string  `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
 	Data string  `default:"foyer-data" placeholder:"DIR" help:"The data folder to make; it must be empty or not be there. Default: ${default}."`
 }
 
@@ -58,7 +59,7 @@ func (cmd *restoreCommand) Run(ctx context.Context, p *program) error {
 	var note *archiveNotes
 	var err error
 	if cmd.NATS != "" {
-		note, err = restoreNATS(ctx, cmd.NATS, cmd.Data, io.TeeReader(in, show))
+		note, err = restoreNATS(ctx, cluster.Config{URL: string(cmd.NATS), CA: cmd.CA}, cmd.Data, io.TeeReader(in, show))
 	} else {
 		note, err = restoreFolder(ctx, cmd.Data, io.TeeReader(in, show))
 	}
@@ -192,7 +193,7 @@ func restoreParts(ctx context.Context, parts string, cfg cluster.Config) error {
 
 // restoreNATS puts the store of a backup into an external NATS. Until that is
 // done it is in the data folder, if there is one, or where temporary files are.
-func restoreNATS(ctx context.Context, url natsURL, data string, r io.Reader) (note *archiveNotes, err error) {
+func restoreNATS(ctx context.Context, into cluster.Config, data string, r io.Reader) (note *archiveNotes, err error) {
 	if info, err := os.Stat(data); err != nil || !info.IsDir() {
 		data = ""
 	}
@@ -215,7 +216,7 @@ func restoreNATS(ctx context.Context, url natsURL, data string, r io.Reader) (no
 	if err != nil {
 		return nil, err
 	}
-	return note, restoreParts(ctx, temp, cluster.Config{URL: string(url)})
+	return note, restoreParts(ctx, temp, into)
 }
 
 // leaveFree is what a restore leaves of a disk, at least.

@@ -151,7 +151,7 @@ func (n *node) record() (err error) {
 func (n *node) openStore(ctx context.Context) (err error) {
 	s := n.settings
 	n.store, err = cluster.Open(ctx, cluster.Config{
-		Dir: filepath.Join(s.Data, storeFolder), URL: string(s.NATS), Node: s.Node, RTMP: n.nodeRTMP(),
+		Dir: filepath.Join(s.Data, storeFolder), URL: string(s.NATS), CA: s.NATSCA, Node: s.Node, RTMP: n.nodeRTMP(),
 		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
 		Reserve: s.Store.reserve(), Objects: int64(s.Store.MaxObjects),
 	})

@@ -66,6 +66,7 @@ type settings struct {
 	Data string `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
 
 	NATS       natsURL       `name:"nats" group:"secrets" placeholder:"URL" help:"A NATS with JetStream to keep things in and to be one site with other servers, as in nats://a:4222,nats://b:4222. Default: one in this process, its files in the folder store of --data."`
+	NATSCA     string        `name:"nats-ca" group:"secrets" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats, for tls:// addresses. Default: the system's."`
 	Sync       cluster.Sync  `group:"secrets" default:"auto" placeholder:"WHEN" help:"When what is stored is safe from a power loss: always before it is answered, or at most a second later. With --nats, that is set there. Default: auto, which is always on a disk that can do 300 a second."`
 	History    int           `group:"secrets" default:"2000" placeholder:"N" help:"How many messages of a room's chat are kept. Default: ${default}."`
 	HistoryAge time.Duration `group:"secrets" default:"720h" placeholder:"TIME" help:"How long they are kept. Default: ${default}."`

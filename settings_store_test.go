@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -29,5 +30,19 @@ func TestStoreSettings(t *testing.T) {
 		if got := s.Store.reserve(); got != c.reserve || int64(s.Store.MaxObjects) != c.objects {
 			t.Errorf("%s: %d, %d", c.arg, got, s.Store.MaxObjects)
 		}
+	}
+}
+
+// The address of NATS has a password in it, so it can come from a file as
+// secrets do.
+func TestNATSFromFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "url")
+	writeFile(t, file, "tls://node1:hush@a:4222,tls://node1:hush@b:4222\n")
+	s, err := serveSettings(t, []string{"serve"}, map[string]string{"FOYER_NATS_FILE": file, "FOYER_NATS_CA": "ca.pem"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(s.NATS) != "tls://node1:hush@a:4222,tls://node1:hush@b:4222" || s.NATSCA != "ca.pem" {
+		t.Errorf("got %q, %q", string(s.NATS), s.NATSCA)
 	}
 }

@@ -46,6 +46,7 @@ var (
 type Config struct {
 	Dir        string        // folder of the embedded engine's files; unused with URL
 	URL        string        // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
+	CA         string        // with URL: a file (PEM) of who signs its certificates; "": the system's
 	Node       string        // this process's name
 	RTMP       string        // with URL: "rtmp://host:port", where other nodes reach this one
 	Sync       Sync          // when the embedded engine's files are safe from a power loss

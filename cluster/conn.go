@@ -53,6 +53,9 @@ func (c *Cluster) options() []nats.Option {
 	if c.embedded() {
 		return append(options, nats.InProcessServer(c))
 	}
+	if c.cfg.CA != "" {
+		options = append(options, nats.RootCAs(c.cfg.CA))
+	}
 	// A password may be set right there while we keep trying.
 	return append(options, nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort())
 }

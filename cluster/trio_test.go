@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,13 +25,46 @@ type trio struct {
 	t       *testing.T
 	options []*server.Options
 	servers []*server.Server // nil: does not run
-	url     string           // for Config.URL
+	login   Config           // how nodes reach them
+}
+
+// deployed is the configuration of a NATS server that deploy has, with secrets
+// that deploy makes for servers at these addresses. It returns the folder of the
+// secrets, too.
+func deployed(t *testing.T, addrs []string) (config, secrets string) {
+	t.Helper()
+	dir := t.TempDir()
+	secrets = filepath.Join(dir, "all")
+	args := append([]string{"run", "../deploy/secrets", secrets}, addrs...)
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("making the secrets: %v\n%s", err, out)
+	}
+	shipped, err := os.ReadFile("../deploy/nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(shipped), "/etc/nats/secrets", filepath.Join(secrets, "nats"))
+	text = strings.Replace(text, `include "secrets/`, `include "all/nats/`, 1)
+	config = filepath.Join(dir, "nats.conf")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config, secrets
+}
+
+// login is how a node reaches the servers.
+func login(t *testing.T, secrets, node string) (cfg Config) {
+	t.Helper()
+	url, err := os.ReadFile(filepath.Join(secrets, node, "nats-url"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{URL: strings.TrimSpace(string(url)), CA: filepath.Join(secrets, node, "ca.pem")}
 }
 
 // newTrio prepares them.
 func newTrio(t *testing.T) *trio {
 	t.Helper()
-	t.Setenv("NATS_PASSWORD", "n12e4") // what would be a number without the letter
 	var routes []*url.URL
 	var ports []int
 	host := aside()
@@ -43,27 +77,29 @@ func newTrio(t *testing.T) *trio {
 		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
 	}
 	for _, port := range ports[3:] {
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("%s:%d", host, port), User: url.UserPassword("route", "n12e4")})
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("%s:%d", host, port)})
 	}
-	tr := &trio{t: t, servers: make([]*server.Server, 3)}
-	var urls []string
+	var addrs []string
+	for _, port := range ports[:3] {
+		addrs = append(addrs, fmt.Sprintf("%s:%d", host, port))
+	}
+	config, secrets := deployed(t, addrs)
+	tr := &trio{t: t, servers: make([]*server.Server, 3), login: login(t, secrets, "node1")}
 	for i := range 3 {
 		name := fmt.Sprintf("nats%d", i+1)
 		t.Setenv("NATS_NAME", name)
-		o, err := server.ProcessConfigFile("../deploy/nats.conf")
+		o, err := server.ProcessConfigFile(config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o.ServerName != name || o.Username != "foyer" || o.Password != "n12e4" || o.Cluster.Username != "route" || !o.JetStream {
+		if o.ServerName != name || len(o.Users) != 3 || o.Users[0].Permissions == nil || o.TLSConfig == nil || o.Cluster.TLSConfig == nil || len(o.Routes) != 3 || !o.JetStream {
 			t.Fatalf("the configuration says %+v", o)
 		}
 		o.Host, o.Port, o.HTTPPort = host, ports[i], 0
 		o.Cluster.Host, o.Cluster.Port, o.Routes = host, ports[3+i], routes
 		o.StoreDir, o.NoLog, o.NoSigs = filepath.Join(t.TempDir(), name), true, true
 		tr.options = append(tr.options, o)
-		urls = append(urls, fmt.Sprintf("nats://foyer:n12e4@%s:%d", host, ports[i]))
 	}
-	tr.url = strings.Join(urls, ",")
 	return tr
 }
 
@@ -128,7 +164,7 @@ func (tr *trio) node(t *testing.T, name string) *Cluster {
 
 func (tr *trio) open(t *testing.T, cfg Config) *Cluster {
 	t.Helper()
-	cfg.URL, cfg.RTMP, cfg.pace = tr.url, "rtmp://"+cfg.Node+":1935", &pace{
+	cfg.URL, cfg.CA, cfg.RTMP, cfg.pace = tr.login.URL, tr.login.CA, "rtmp://"+cfg.Node+":1935", &pace{
 		lease: 3 * time.Second, renew: 500 * time.Millisecond, grace: 500 * time.Millisecond,
 		live: 3 * time.Second, refresh: 500 * time.Millisecond, gap: 50 * time.Millisecond,
 	}
@@ -190,7 +226,7 @@ func TestThreeLate(t *testing.T) {
 		}
 	}
 	for _, c := range nodes {
-		if err := c.Ready(); err == nil || !strings.Contains(err.Error(), "is away") || strings.Contains(err.Error(), "n12e4") {
+		if err := c.Ready(); err == nil || !strings.Contains(err.Error(), "is away") || strings.Contains(err.Error(), "node1:") {
 			t.Errorf("not ready: %v", err)
 		}
 	}
