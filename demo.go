@@ -45,7 +45,10 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 	}
 	cfg.Servers = []string{"rtmp://" + loopback(n.rtmp.Addr().String(), portNumber(n.rtmp))}
 	cfg.Token = string(n.secrets.admin)
-	cfg.StreamKey = func(room string) string { return streamKey(n.secrets.stream, room) }
+	cfg.StreamKey = func(ctx context.Context, room string) (string, error) {
+		key, _, err := n.keyOf(ctx, room)
+		return key, err
+	}
 	return n.run(ctx, func(ctx context.Context) error { return demo.Run(ctx, cfg) })
 }
 
@@ -63,7 +66,7 @@ func (cmd *demoCommand) visit(ctx context.Context, cfg demo.Config) error {
 	}
 	stream, err := givenSecret(cmd.Settings.StreamSecret, cmd.Settings.Data, streamSecretFile)
 	if err == nil {
-		cfg.StreamKey = func(room string) string { return streamKey(stream, room) }
+		cfg.StreamKey = func(_ context.Context, room string) (string, error) { return streamKey(stream, room, 0), nil }
 	} else {
 		cfg.Log.Warn("no broadcasts: give --stream-secret, FOYER_STREAM_SECRET or FOYER_STREAM_SECRET_FILE", "err", err)
 	}

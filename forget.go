@@ -27,7 +27,7 @@ type forgetCommand struct {
 
 // Help is shown by forget --help.
 func (forgetCommand) Help() string {
-	return `A room whose state cannot be read does not start, because its bans and its lock would be lost. This drops that state, with a copy in the folder damaged of the server's data folder: the room starts with its chat, and otherwise as new. A state that can be read is left alone. Other rooms run on.
+	return `A room whose state cannot be read does not start, because its bans and its lock would be lost. This drops that state, with a copy in the folder damaged of the server's data folder: the room starts with its chat and another stream key, and otherwise as new. A state that can be read is left alone. Other rooms run on.
 
 The server that is asked is the one that has the data folder, if --url names no other; no token is needed then. When none runs, it is done in the files.`
 }
@@ -41,7 +41,7 @@ func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("dropping the state of %s: %w", cmd.Room, err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s: starts as new, with its chat; what could not be read is in %s\n", cmd.Room, aside)
+	_, err = fmt.Fprintf(p.stdout, "%s: starts as new, with its chat and another stream key; what could not be read is in %s\n", cmd.Room, aside)
 	return err
 }
 
@@ -92,6 +92,9 @@ func dropState(ctx context.Context, store *cluster.Cluster, data, name string) (
 	})
 	if errors.Is(err, errReadable) {
 		return "", nil
+	}
+	if err == nil { // nobody knows which keys were void: now all are
+		err = store.ChangeRoomState(ctx, name, room.RenewKey)
 	}
 	return aside, err
 }

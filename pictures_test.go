@@ -24,7 +24,7 @@ func TestPictureOfOtherNode(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { // until stop; the test waits
 		defer close(ended)
-		broadcast(ctx, t, "rtmp://"+a.addr["rtmp"]+"/room/blue", "live?key="+streamKey("k", "blue"))
+		broadcast(ctx, t, "rtmp://"+a.addr["rtmp"]+"/room/blue", "live?key="+streamKey("k", "blue", 0))
 	}()
 	eventually(t, "both have the same picture", func() bool {
 		status, there := a.picture(t)

@@ -38,7 +38,7 @@ A server that goes away is tried again until it is back. When somebody else take
 
 // Run broadcasts until the file has been played, the room says no or ctx ends.
 func (cmd *publishCommand) Run(ctx context.Context, p *program) error {
-	uri, stream, err := cmd.target()
+	uri, stream, err := cmd.target(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -78,15 +78,14 @@ func explain(err error) error {
 }
 
 // target is where to broadcast: the address of the room, and the stream with its key.
-func (cmd *publishCommand) target() (uri, stream string, err error) {
+func (cmd *publishCommand) target(ctx context.Context, p *program) (uri, stream string, err error) {
 	if room.ValidName(cmd.URL) {
 		key := string(cmd.Key)
 		if key == "" {
-			secret, err := givenSecret(cmd.StreamSecret, cmd.Data, streamSecretFile)
-			if err != nil {
+			o := &operator{Data: cmd.Data}
+			if key, err = o.keyOf(ctx, p, cmd.StreamSecret, cmd.URL); err != nil {
 				return "", "", err
 			}
-			key = streamKey(secret, cmd.URL)
 		}
 		return "rtmp://localhost/room/" + cmd.URL, cmp.Or(cmd.Stream, "live") + "?key=" + url.QueryEscape(key), nil
 	}

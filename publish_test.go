@@ -25,7 +25,7 @@ func TestPublishTarget(t *testing.T) {
 		{"the room with its key", publishCommand{URL: "rtmp://h/room/blue?key=k"}, "rtmp://h/room/blue", "live?key=k", ""},
 		{"a room called room", publishCommand{URL: "rtmp://h/room/room/live?key=k"}, "rtmp://h/room/room", "live?key=k", ""},
 		{"another server", publishCommand{URL: "rtmp://h/app/stream"}, "rtmp://h/app", "stream", ""},
-		{"a room of this machine", publishCommand{URL: "blue", StreamSecret: "secret"}, "rtmp://localhost/room/blue", "live?key=" + streamKey("secret", "blue"), ""},
+		{"a room of this machine", publishCommand{URL: "blue", StreamSecret: "secret"}, "rtmp://localhost/room/blue", "live?key=" + streamKey("secret", "blue", 0), ""},
 		{"the same with a key", publishCommand{URL: "blue", Key: "k", Stream: "cam"}, "rtmp://localhost/room/blue", "cam?key=k", ""},
 		{"no key", publishCommand{URL: "rtmp://h/room/blue"}, "", "", "names a room, but no key"},
 		{"no stream", publishCommand{URL: "rtmp://h/app"}, "", "", "names no stream"},
@@ -35,7 +35,7 @@ func TestPublishTarget(t *testing.T) {
 		{"no name", publishCommand{URL: "two words"}, "", "", "is not an address"},
 		{"no server was ever here", publishCommand{URL: "blue", Data: t.TempDir()}, "", "", "start 'foyer serve' once"},
 	} {
-		uri, stream, err := c.cmd.target()
+		uri, stream, err := c.cmd.target(t.Context(), &program{})
 		if c.err == "" && (uri != c.uri || stream != c.stream || err != nil) {
 			t.Errorf("%s: got %s, %s, %v; want %s, %s", c.name, uri, stream, err, c.uri, c.stream)
 		}

@@ -49,7 +49,7 @@ func TestRollingRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := startAudience(t, front.rtmp, c.ledgers, func(room string) string { return streamKey("k", room) })
+	a := startAudience(t, front.rtmp, c.ledgers, func(room string) string { return streamKey("k", room, 0) })
 	a.watching("everybody watches")
 	c.heard("everybody talks", c.ledgers)
 	for i, n := range nodes {

@@ -320,7 +320,7 @@ func scriptQuiet(ts *testscript.TestScript, _ bool, args []string) {
 func scriptKey(ts *testscript.TestScript, _ bool, args []string) {
 	stream, err := readSecret(filepath.Join(ts.Getenv(args[1]+"_data"), streamSecretFile))
 	ts.Check(err)
-	ts.Setenv(args[0], streamKey(stream, args[2]))
+	ts.Setenv(args[0], streamKey(stream, args[2], 0))
 }
 
 // scriptModerate calls a method of a room as a moderator, once each:

@@ -129,10 +129,14 @@ func resume(node secret, room string) string {
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(m.Sum(nil)))
 }
 
-// streamKey is the publishing key of a room: it follows from the stream secret
-// and the room's name, so it needs no storage of its own.
-func streamKey(stream secret, room string) string {
+// streamKey is the publishing key of a room: it follows from the stream secret,
+// the room's name in whatever case, and how often it was replaced, which is all
+// that is stored. The first generation is 0.
+func streamKey(stream secret, room string, generation int64) string {
 	m := hmac.New(sha256.New, []byte(stream))
-	m.Write([]byte("foyer stream key\x00" + room))
+	m.Write([]byte("foyer stream key\x00" + strings.ToLower(room)))
+	if generation > 0 {
+		fmt.Fprintf(m, "\x00%d", generation)
+	}
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(m.Sum(nil)[:15]))
 }

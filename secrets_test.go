@@ -99,11 +99,11 @@ func TestLoadSecretRace(t *testing.T) {
 }
 
 func TestStreamKey(t *testing.T) {
-	blue := streamKey("secret", "blue")
+	blue := streamKey("secret", "blue", 0)
 	if !regexp.MustCompile(`^[a-z2-7]{24}$`).MatchString(blue) {
 		t.Errorf("key %q is not easy to paste", blue)
 	}
-	if blue != streamKey("secret", "blue") || blue == streamKey("secret", "jazz") || blue == streamKey("other", "blue") {
+	if blue != streamKey("secret", "blue", 0) || blue == streamKey("secret", "jazz", 0) || blue == streamKey("other", "blue", 0) {
 		t.Error("a key must follow from the secret and the room, and from nothing else")
 	}
 	if want := "howazf5edmjcwvo4a4qnqwsx"; blue != want {

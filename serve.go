@@ -259,13 +259,13 @@ func (n *node) build() {
 		n.joinLobbies(&cfg)
 		n.host.Handle("lobby", func() server.Application { return lobby.New(cfg) })
 	}
-	key := func(room string) string { return streamKey(n.secrets.stream, room) }
 	if s.hosts("room") {
 		cfg := room.Config{
 			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
 			Resume: func(room string) string { return resume(n.secrets.node, room) },
 			Node:   s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
-			StreamKey: key, Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers, Reserved: &n.reserved,
+			StreamKey: func(name string, generation int64) string { return streamKey(n.secrets.stream, name, generation) },
+			Takeover:  s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers, Reserved: &n.reserved,
 			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
 		}
 		if n.recorder != nil {
@@ -278,7 +278,7 @@ func (n *node) build() {
 	}
 	pages := web.Config{
 		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
-		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: key,
+		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: n.keyOf,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready, Lost: n.store.Lost,
 		Apart: s.Admin != "", MetricsFrom: s.MetricsFrom,
 		Backup: n.backup, Forget: n.forget, Store: n.storeStats,

@@ -169,6 +169,41 @@ func (c *Cluster) DropState(ctx context.Context, room string, look func(state []
 	return nil
 }
 
+// RoomState is what is kept of what a room knows, open or not; nil for a new
+// room. It blocks.
+func (c *Cluster) RoomState(ctx context.Context, room string) ([]byte, error) {
+	p, err := c.roomPart(ctx, room)
+	if err != nil {
+		return nil, err
+	}
+	state, err := c.value(ctx, roomsBucket, "state", p)
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of room %s: %w", room, err)
+	}
+	return state, nil
+}
+
+// ChangeRoomState has change make another state of the one of a room that is
+// not open anywhere. It returns when that is stored.
+func (c *Cluster) ChangeRoomState(ctx context.Context, room string, change func(state []byte) ([]byte, error)) error {
+	p, err := c.roomPart(ctx, room)
+	if err != nil {
+		return err
+	}
+	state, err := c.RoomState(ctx, room)
+	if err == nil {
+		state, err = change(state)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.put(ctx, nil, kv(roomsBucket, "state", p), state); err != nil {
+		return fmt.Errorf("storing the state of room %s: %w", room, err)
+	}
+	c.settled()
+	return nil
+}
+
 // ownerKey is where the fence of an instance's objects stands: key gives it to
 // no object.
 const ownerKey part = "=owner"

@@ -416,7 +416,7 @@ func TestBroadcastServerThatDoesNotRead(t *testing.T) {
 func TestBroadcastOutlastsItsGhost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		host, stop := startWith(t, n, room.Config{StreamKey: func(string) string { return "key" }})
+		host, stop := startWith(t, n, room.Config{StreamKey: func(string, int64) string { return "key" }})
 		ghost := &ghostConn{}
 		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := n.dial(ctx, network, addr)

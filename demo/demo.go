@@ -19,8 +19,9 @@ type Config struct {
 	Seed    uint64   // the same seed, the same evening
 	Log     *slog.Logger
 
-	// StreamKey is the publishing key of a room; nil: nobody broadcasts.
-	StreamKey func(room string) string
+	// StreamKey is the publishing key of a room, as it is now; nil: nobody
+	// broadcasts.
+	StreamKey func(ctx context.Context, room string) (string, error)
 
 	dial func(ctx context.Context, network, addr string) (net.Conn, error) // tests have a network of their own
 }
@@ -40,7 +41,7 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 		stages = append(stages, s)
 		if cfg.StreamKey != nil && slices.Contains(onAir, name) {
-			stations = append(stations, &station{url: s.url, key: cfg.StreamKey(name), log: cfg.Log, dial: cfg.dial})
+			stations = append(stations, &station{url: s.url, room: name, key: cfg.StreamKey, log: cfg.Log, dial: cfg.dial})
 		}
 	}
 	var all sync.WaitGroup

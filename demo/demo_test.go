@@ -57,10 +57,12 @@ func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 
 // start serves rooms on a network, whose keys are "key-" and their name; stop
 // stops that and waits.
 func start(t *testing.T, n *network) (host *server.Host, stop func()) {
-	return startWith(t, n, room.Config{AdminToken: "token", Takeover: true, StreamKey: keyOf})
+	return startWith(t, n, room.Config{AdminToken: "token", Takeover: true, StreamKey: func(room string, _ int64) string { return keyOf(room) }})
 }
 
 func keyOf(room string) string { return "key-" + room }
+
+func keyNow(_ context.Context, room string) (string, error) { return keyOf(room), nil }
 
 func startWith(t *testing.T, n *network, cfg room.Config) (host *server.Host, stop func()) {
 	return serve(t, n, func() server.Application { return room.New(cfg) })
@@ -111,7 +113,7 @@ func TestRun(t *testing.T) {
 		ended := make(chan error)
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
 		go func() {
-			ended <- Run(ctx, Config{Servers: []string{"rtmp://one", "rtmp://two/"}, Token: "token", Seed: 1, Log: log, StreamKey: keyOf, dial: dial})
+			ended <- Run(ctx, Config{Servers: []string{"rtmp://one", "rtmp://two/"}, Token: "token", Seed: 1, Log: log, StreamKey: keyNow, dial: dial})
 		}()
 		time.Sleep(3 * time.Minute)
 		for _, name := range Rooms() {

@@ -25,7 +25,8 @@ const refusedPause = 10 * time.Second
 // A station broadcasts the clip into one room, unless somebody else does.
 type station struct {
 	url  string // of the room
-	key  string
+	room string
+	key  func(ctx context.Context, room string) (string, error)
 	log  *slog.Logger
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -36,8 +37,12 @@ func (s *station) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		// A person may be broadcasting here with the same key: they come first.
 		err := s.untilFree(ctx)
+		var key string
 		if err == nil {
-			b := &Broadcast{URL: s.url, Stream: stationStream + "?key=" + s.key, dial: s.dial}
+			key, err = s.key(ctx, s.room)
+		}
+		if err == nil {
+			b := &Broadcast{URL: s.url, Stream: stationStream + "?key=" + key, dial: s.dial}
 			b.OnProgress = s.tell(&failed)
 			err = b.Run(ctx)
 		}

@@ -35,7 +35,7 @@ func TestStationGivesWay(t *testing.T) {
 		}
 		one := person()
 		time.Sleep(5 * time.Second)
-		s := &station{url: "rtmp://h/room/blue", key: "key-blue", dial: n.dial, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+		s := &station{url: "rtmp://h/room/blue", room: "blue", key: keyNow, dial: n.dial, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 		r := &running{ended: make(chan error, 1)}
 		ctx, cancel := context.WithCancel(t.Context())
 		r.cancel = cancel
@@ -65,7 +65,7 @@ func TestStationRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
 		host, stop := start(t, n)
-		s := &station{url: "rtmp://h/room/blue", key: "old key", dial: n.dial, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+		s := &station{url: "rtmp://h/room/blue", room: "blue", key: func(context.Context, string) (string, error) { return "old key", nil }, dial: n.dial, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); s.run(ctx) }()

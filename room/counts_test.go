@@ -157,6 +157,7 @@ func (c *crowd) release() {
 		return
 	}
 	c.did("release %s", name)
+	time.Sleep(room.ReleaseTime) // the same key and address
 	c.visitors = slices.DeleteFunc(c.visitors, func(v *visitor) bool { return v.streams[name] })
 }
 

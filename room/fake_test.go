@@ -27,8 +27,16 @@ const (
 func config() room.Config {
 	return room.Config{
 		Secret: secret, AdminToken: token, Node: "n1", PublicRTMP: "rtmp://h:1935", PublicHTTP: "http://h:8080",
-		StreamKey: func(name string) string { return key + "-" + name }, Takeover: true,
+		StreamKey: keyOf, Takeover: true,
 	}
+}
+
+// keyOf is the key of a room: the first one of blue is stream-key-blue.
+func keyOf(name string, generation int64) string {
+	if generation == 0 {
+		return key + "-" + name
+	}
+	return fmt.Sprintf("%s-%s-%d", key, name, generation)
 }
 
 // newHost returns a host with rooms.

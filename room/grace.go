@@ -12,6 +12,7 @@ import (
 type waiting struct {
 	since time.Time
 	timer *time.Timer // gives up
+	who   publisher   // was lost
 }
 
 // OnLost lets the viewers of a publisher whose connection broke wait for it:
@@ -20,7 +21,7 @@ func (r *Room) OnLost(client *server.Client, public string) bool {
 	if personOf(client) == nil || r.cfg.Grace <= 0 {
 		return false // thrown out
 	}
-	w := &waiting{since: time.Now()}
+	w := &waiting{since: time.Now(), who: r.publisherOf(client)}
 	w.timer = r.in.After(r.cfg.Grace, func() {
 		if r.away[public] == w {
 			r.giveUp(public)
@@ -47,12 +48,18 @@ func (r *Room) stopWaiting(public string) {
 }
 
 // release is release(stream): whoever publishes it has to stop, and nobody
-// waits for it any more. The key may be used again at once.
+// waits for it any more. An encoder comes back by itself: for ReleaseTime it is
+// refused, by its key and address.
 func (r *Room) release(args amf.Args) error {
 	name, _ := amf.AsString(args.At(0))
+	who, ok := r.publisherNamed(name)
 	r.stopWaiting(name)
-	if !r.in.EndStream(name, badName("Released by a moderator.")) {
+	if !r.in.EndStream(name, refusedFor(badName("Released by a moderator."), ReleaseTime)) {
 		return fail("Nobody publishes a stream of this name.", 0)
+	}
+	if ok {
+		r.released.add(who, time.Now())
+		r.saveSoon()
 	}
 	r.showStreams()
 	r.notify(name + " was ended by a moderator.")

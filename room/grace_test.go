@@ -157,6 +157,7 @@ func TestRelease(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 
+		time.Sleep(room.ReleaseTime)
 		again := s.encoder()
 		again.must("live")
 		viewer := s.player()
@@ -234,7 +235,7 @@ func TestHalfOpen(t *testing.T) {
 func TestManyAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, graceful())
-		for i := range room.MaxStreams {
+		for i := range room.DefaultStreams {
 			e := s.encoder()
 			e.must("s" + string(rune('a'+i)))
 			e.crash()

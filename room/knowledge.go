@@ -49,6 +49,8 @@ type knowledge struct {
 	Keep      keep      `json:"keep,omitzero"`
 	Record    *bool     `json:"record,omitempty"`   // as moderators said
 	Insiders  []insider `json:"insiders,omitempty"` // of a locked room
+	Key       int64     `json:"key,omitempty"`      // the generation of the stream key; 0: the first
+	Released  releases  `json:"released,omitempty"`
 }
 
 // knowledgeFormat is what this program writes. The next one is 1.
@@ -136,6 +138,7 @@ func (r *Room) restore(k knowledge) {
 	r.title, r.topic, r.tags = k.Title, k.Topic, k.Tags
 	r.slow, r.locked, r.unlisted = time.Duration(k.Slow)*time.Second, k.Locked, k.Unlisted
 	r.bans, r.mutes, r.keeping = k.Bans.known(), k.Mutes.known(), k.Keep
+	r.keyGeneration, r.released = k.Key, k.Released
 	if r.keeping != (keep{}) {
 		r.kept.Limit(r.keeping.Count, r.keeping.age())
 	}
@@ -152,10 +155,11 @@ func (r *Room) knowledge() []byte {
 	now := time.Now()
 	r.bans.drop(now)
 	r.mutes.drop(now)
+	r.released.drop(now)
 	k := knowledge{
 		Name: r.name, ChatEpoch: r.chatEpoch, Users: r.speakers, Title: r.title, Topic: r.topic, Tags: r.tags,
 		Slow: int(r.slow.Seconds()), Locked: r.locked, Unlisted: r.unlisted, Bans: r.bans, Mutes: r.mutes, Keep: r.keeping,
-		Record: r.recording, Insiders: r.insiders(now),
+		Record: r.recording, Insiders: r.insiders(now), Key: r.keyGeneration, Released: r.released,
 	}
 	data, _ := json.Marshal(k) // there is nothing in it that has no JSON
 	if len(data) > MaxState {

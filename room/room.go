@@ -34,13 +34,17 @@ type Config struct {
 	Node       string                   // this process's name
 	PublicRTMP string                   // "rtmp://host:1935": the room's address is PublicRTMP + "/room/" + name
 	PublicHTTP string                   // "http://host:8080"
-	StreamKey  func(room string) string // the publishing key of a room; nil or "" means that nobody publishes
 	Takeover   bool                     // a newer publisher of a stream takes over from the older one
 	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
 	MaxUsers   int                      // default DefaultMaxUsers
+	Streams    int                      // published at a time; default DefaultStreams
 	Reserved   *nick.Reserved           // nicks for moderators only; nil: there are none
 	Recorder   Recorder                 // nil: moderators cannot have anything recorded
 	StaleAfter time.Duration            // when Lobby calls a silent room stale; 0: not known
+
+	// StreamKey is the publishing key of a room, of a generation: the first one
+	// is 0. nil or "" means that nobody publishes.
+	StreamKey func(room string, generation int64) string
 
 	// Open opens what is kept of a room; nil: a room keeps what it knows in
 	// memory, until it stops.
@@ -99,6 +103,9 @@ type Room struct {
 	keeping          keep
 	recording        *bool // what moderators said; nil: nothing
 
+	keyGeneration int64    // of the stream key
+	released      releases // who may not publish again yet
+
 	away   map[string]*waiting // streams whose publisher was lost, by name
 	looker *time.Timer         // looks at the streams again; nil while there are none
 
@@ -109,6 +116,7 @@ type Room struct {
 // New makes the application of one room.
 func New(cfg Config) server.Application {
 	cfg.MaxUsers = cmp.Or(cfg.MaxUsers, DefaultMaxUsers)
+	cfg.Streams = min(cmp.Or(cfg.Streams, DefaultStreams), MaxStreams)
 	if cfg.Open == nil {
 		cfg.Open = new(Memory).Open
 	}
@@ -230,6 +238,7 @@ func (r *Room) Methods() map[string]server.Method {
 		"tags":    r.decided(r.setTags),
 		"unlist":  r.decided(r.setUnlisted),
 		"move":    r.move,
+		"newKey":  r.renewKey,
 	}
 }
 

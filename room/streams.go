@@ -15,8 +15,11 @@ import (
 	"foyer/server/rtmp"
 )
 
-// MaxStreams is how many streams of one room may be published at a time.
-const MaxStreams = lobby.MaxStreams
+// How many streams of one room may be published at a time.
+const (
+	DefaultStreams = 4 // unless the room says more
+	MaxStreams     = lobby.MaxStreams
+)
 
 // OnPublish lets an encoder publish NAME?key=KEY. The reason why it may not is
 // what a person reads in OBS.
@@ -33,11 +36,14 @@ func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, e
 		return "", false, badName(fmt.Sprintf("The stream key is missing: publish as %s?key=KEY.", streamName(public)))
 	}
 	wait := r.in.Guard().Wait(client.IP())
-	right := guard.Same(values.Get("key"), r.cfg.StreamKey(r.name))
+	right := guard.Same(values.Get("key"), r.streamKey())
 	if !right {
 		r.in.Guard().Failed(client.IP(), "for", "stream", "room", r.name)
 	}
-	return r.in.PublishAfter(wait, func() (string, bool, error) { return r.admitStream(client, public, right) })
+	generation := r.keyGeneration
+	return r.in.PublishAfter(wait, func() (string, bool, error) {
+		return r.admitStream(client, public, right && generation == r.keyGeneration)
+	})
 }
 
 // admitStream is the answer to a client that wants to publish and has shown a
@@ -51,8 +57,12 @@ func (r *Room) admitStream(client *server.Client, public string, right bool) (st
 	case !ValidName(public):
 		return "", false, badName("Stream name is not valid.")
 	}
-	if names := r.names(); len(names) >= MaxStreams && !slices.Contains(names, public) {
-		return "", false, badName("Too many streams in this room.")
+	if wait := r.released.wait(r.publisherOf(client), time.Now()); wait > 0 {
+		reason := fmt.Sprintf("The broadcast was ended by a moderator: it may come back in %d s.", (wait+time.Second-1)/time.Second)
+		return "", false, refusedFor(badName(reason), wait)
+	}
+	if names := r.names(); len(names) >= r.cfg.Streams && !slices.Contains(names, public) {
+		return "", false, r.tooManyStreams(client)
 	}
 	return public, r.cfg.Takeover, nil
 }
@@ -131,6 +141,20 @@ func (r *Room) names() []string {
 	list := slices.AppendSeq(r.streams(), maps.Keys(r.away))
 	slices.Sort(list)
 	return list
+}
+
+// tooManyStreams refuses one more stream.
+func (r *Room) tooManyStreams(client *server.Client) error {
+	no := r.in.Guard().Refuse(client.IP(), &guard.Refusal{
+		Limit: "streams", Reason: fmt.Sprintf("Too many streams in this room: it takes %d at a time. End one first.", r.cfg.Streams),
+	}, "instance", r.in.Name())
+	return refusedFor(badName(no.Reason), 0)
+}
+
+// refusedFor adds to a refusal what a program can use.
+func refusedFor(e *rtmp.StatusError, retryAfter time.Duration) *rtmp.StatusError {
+	e.Application = because(e.Description, retryAfter)
+	return e
 }
 
 // badName is a refusal to publish.

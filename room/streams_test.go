@@ -67,7 +67,7 @@ func TestPublish(t *testing.T) {
 }
 
 func TestNobodyPublishes(t *testing.T) {
-	for name, streamKey := range map[string]func(string) string{"no keys": nil, "an empty key": func(string) string { return "" }} {
+	for name, streamKey := range map[string]func(string, int64) string{"no keys": nil, "an empty key": func(string, int64) string { return "" }} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := config()
@@ -88,7 +88,9 @@ func TestNobodyPublishes(t *testing.T) {
 
 func TestStreamsInTheObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, r := watched(t, config())
+		cfg := config()
+		cfg.Streams = room.MaxStreams
+		h, r := watched(t, cfg)
 		watcher, one, two := spectate(t, h), spectate(t, h), spectate(t, h)
 		watcher.use(room.ObjectRoom, false)
 		check := func(want string) {

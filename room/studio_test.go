@@ -21,6 +21,7 @@ import (
 type studio struct {
 	t     *testing.T
 	host  *server.Host
+	from  net.Addr // of devices to come; nil: nowhere
 	conns chan net.Conn
 	done  chan struct{}
 }
@@ -39,6 +40,19 @@ func newStudio(t *testing.T, cfg room.Config) *studio {
 		}
 	})
 	return s
+}
+
+// placed is a connection from somewhere.
+type placed struct {
+	net.Conn
+	from net.Addr
+}
+
+func (p placed) RemoteAddr() net.Addr {
+	if p.from == nil {
+		return p.Conn.RemoteAddr()
+	}
+	return p.from
 }
 
 func (s *studio) Accept() (net.Conn, error) {
@@ -70,7 +84,7 @@ func (s *studio) device() *device {
 	session, _, err := rtmp.Dial(s.t.Context(), "rtmp://studio/room/blue", &rtmp.ConnectRequest{}, rtmp.DialOptions{
 		Dial: func(context.Context, string, string) (net.Conn, error) {
 			client, server := rtmptest.Pipe()
-			s.conns <- server
+			s.conns <- placed{server, s.from}
 			return client, nil
 		},
 		Handler: d,
@@ -132,7 +146,7 @@ func (d *device) take() string {
 	return got
 }
 
-// publish publishes with the room's key.
+// publish publishes with the room's first key, unless name has another.
 func (d *device) publish(name string) error {
 	d.t.Helper()
 	st, err := d.session.CreateStream(d.t.Context())
@@ -140,7 +154,10 @@ func (d *device) publish(name string) error {
 		d.t.Fatal(err)
 	}
 	d.stream = st
-	err = st.Publish(d.t.Context(), name+"?key="+key+"-blue", "live")
+	if !strings.Contains(name, "?") {
+		name += "?key=" + key + "-blue"
+	}
+	err = st.Publish(d.t.Context(), name, "live")
 	synctest.Wait()
 	return err
 }

@@ -185,6 +185,34 @@ func (h *Host) Call(ctx context.Context, instance, method string, args ...amf.Va
 	}
 }
 
+// CallOrStart is Call that starts the instance if it does not run; it stops
+// again when nobody comes.
+func (h *Host) CallOrStart(ctx context.Context, instance, method string, args ...amf.Value) (amf.Value, error) {
+	for {
+		in, err := h.instance(ctx, instance, nil)
+		if err != nil {
+			return nil, err
+		}
+		v, err := h.Call(ctx, instance, method, args...)
+		if !errors.Is(err, ErrNotRunning) {
+			return v, err
+		}
+		select { // it is about to end, or did not start: its name is free then
+		case <-in.done:
+		case <-time.After(reachPause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		select {
+		case <-in.started:
+			if in.startErr != nil && !errors.Is(in.startErr, errUnreachable) {
+				return nil, refusal(in.startErr)
+			}
+		default:
+		}
+	}
+}
+
 // call calls a method on behalf of this process. It reports false when the
 // instance has stopped.
 func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, error)) bool {

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"foyer/lobby"
 	"foyer/server/amf"
@@ -53,23 +55,72 @@ func (h *Handler) askRoom(w http.ResponseWriter, r *http.Request, method string,
 }
 
 // apiKey is /api/v1/rooms/NAME/key: what to type into an encoder, also for a
-// room that is not running yet.
+// room that is not running yet. POST makes another key, the old one is void; a
+// room that does not run is started for it.
 func (h *Handler) apiKey(w http.ResponseWriter, r *http.Request) {
-	if !h.forOperators(w, r) {
+	const allow = "GET, HEAD, POST"
+	renew := r.Method == http.MethodPost
+	if !renew && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", allow)
+		problem(w, http.StatusMethodNotAllowed, "Here one can only "+allow+".")
 		return
+	}
+	if !h.keyOfRoom(w, r) || renew && !h.newKey(w, r) {
+		return
+	}
+	name := r.PathValue("name")
+	key, generation, err := h.cfg.StreamKey(r.Context(), name)
+	if err != nil {
+		h.log.Error("stream key not found", "room", name, "err", err)
+		w.Header().Set("Retry-After", "1")
+		problem(w, http.StatusServiceUnavailable, "The key cannot be found out at the moment; the server's log says why.")
+		return
+	}
+	answer := amf.Object{
+		{Name: "server", Value: amf.String(h.roomAddress(r, name))},
+		{Name: "key", Value: amf.String("live?key=" + key)},
+	}
+	if generation > 0 {
+		answer = append(answer, amf.Field{Name: "generation", Value: amf.Number(generation)})
+	}
+	writeJSON(w, answer)
+}
+
+// newKeyTimeout is how long a room may take to start and to store a new key.
+const newKeyTimeout = 20 * time.Second
+
+// newKey has the room make another key, and answers if that fails.
+func (h *Handler) newKey(w http.ResponseWriter, r *http.Request) bool {
+	ctx, cancel := context.WithTimeout(r.Context(), newKeyTimeout)
+	defer cancel()
+	_, err := h.cfg.Host.CallOrStart(ctx, roomInstances+r.PathValue("name"), "newKey")
+	if refusal, ok := errors.AsType[*rtmp.StatusError](err); ok {
+		w.Header().Set("Retry-After", "2")
+		problem(w, http.StatusServiceUnavailable, refusal.Description)
+		return false
+	}
+	if err != nil {
+		h.callProblem(w, err, notRunningHere)
+		return false
+	}
+	return true
+}
+
+// keyOfRoom reports whether an operator asks for a room that may be published
+// into on this server, and answers if not.
+func (h *Handler) keyOfRoom(w http.ResponseWriter, r *http.Request) bool {
+	if !h.forOperators(w, r) {
+		return false
 	}
 	name := r.PathValue("name")
 	app, _, _ := h.cfg.Host.Resolve(roomInstances + name)
 	if !lobby.ValidName(name) || app != "room" || h.cfg.StreamKey == nil {
 		problem(w, http.StatusNotFound, "Nobody can publish into a room of this name on this server.")
-		return
+		return false
 	}
 	if entry, _ := h.entry(r.Context(), name, true); entry != nil && h.isElsewhere(*entry) {
 		problem(w, http.StatusNotFound, "The room is on another server: "+entry.HTTP+".")
-		return
+		return false
 	}
-	writeJSON(w, amf.Object{
-		{Name: "server", Value: amf.String(h.roomAddress(r, name))},
-		{Name: "key", Value: amf.String("live?key=" + h.cfg.StreamKey(name))},
-	})
+	return true
 }

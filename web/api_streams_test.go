@@ -23,6 +23,17 @@ const operator = "Authorization: Bearer token"
 // keyOf is the key of the rooms of a house.
 func keyOf(room string) string { return "key-of-" + room }
 
+// keyOfGeneration is the same for a room, which knows what was replaced.
+func keyOfGeneration(room string, generation int64) string {
+	if generation == 0 {
+		return keyOf(room)
+	}
+	return fmt.Sprintf("%s-%d", keyOf(room), generation)
+}
+
+// keyNow is the same for pages, of rooms whose key was not replaced.
+func keyNow(_ context.Context, room string) (string, int64, error) { return keyOf(room), 0, nil }
+
 // errCrash is how an encoder ends that is killed.
 var errCrash = errors.New("crashed")
 
@@ -73,10 +84,39 @@ func TestAPIKey(t *testing.T) {
 	wantProblem(t, resp, body, http.StatusNotFound)
 }
 
+// TestAPINewKey: an operator replaces a key, also of a room that does not run.
+func TestAPINewKey(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red")
+	resp, body := h.ask(t, "POST", "/api/v1/rooms/red/key", "", "X: y")
+	wantProblem(t, resp, body, http.StatusUnauthorized)
+	resp, body = h.ask(t, "PUT", "/api/v1/rooms/red/key", "", operator)
+	wantProblem(t, resp, body, http.StatusMethodNotAllowed)
+	s, _ := h.publish(t, "red", "live")
+	for _, room := range []string{"red", "asleep"} {
+		if resp, body = h.ask(t, "POST", "/api/v1/rooms/"+room+"/key", "", operator); resp.StatusCode != 200 {
+			t.Errorf("%s: %d, %s", room, resp.StatusCode, body)
+		}
+	}
+	<-s.Done()
+	if reason, ok := errors.AsType[*rtmp.StatusError](s.Err()); s.Err() != rtmp.ErrGoodbye && !ok {
+		t.Errorf("the publisher ended with %v", s.Err())
+	} else if ok && !strings.Contains(reason.Description, "replaced") {
+		t.Errorf("the publisher was told %v", reason)
+	}
+	st, err := h.dial(t, "red").CreateStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Publish(t.Context(), "live?key="+keyOf("red"), "live"); err == nil {
+		t.Error("the old key is still good")
+	}
+}
+
 // TestAPIKeyElsewhere: keys are of rooms that are here.
 func TestAPIKeyElsewhere(t *testing.T) {
 	for name, cfg := range map[string]Config{
-		"no rooms": {Host: &server.Host{}, AdminToken: "token", StreamKey: keyOf},
+		"no rooms": {Host: &server.Host{}, AdminToken: "token", StreamKey: keyNow},
 		"no keys":  {Host: roomsOnly(), AdminToken: "token"},
 	} {
 		h := New(cfg)
@@ -120,7 +160,13 @@ func TestAPIRelease(t *testing.T) {
 	wantProblem(t, resp, body, http.StatusNotFound)
 	resp, body = h.ask(t, "GET", "/api/v1/rooms/red/streams/live", "")
 	wantProblem(t, resp, body, http.StatusMethodNotAllowed)
-	h.publish(t, "red", "live") // the key stays good
+	st, err := h.dial(t, "red").CreateStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Publish(t.Context(), "live?key="+keyOf("red"), "live"); err == nil || !strings.Contains(err.Error(), "it may come back in") {
+		t.Errorf("back at once: %v", err)
+	}
 }
 
 func TestAPIIngest(t *testing.T) {

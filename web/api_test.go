@@ -48,13 +48,13 @@ func newHouseAmong(t testing.TB, others lobby.Directory, rooms ...string) *house
 	h.host.Handle("room", func() server.Application {
 		return room.New(room.Config{Lobby: address + "/lobby", Secret: "s3cret", AdminToken: "token",
 			Node: "n1", PublicRTMP: address, PublicHTTP: "http://n1.example",
-			StreamKey: keyOf, Takeover: true})
+			StreamKey: keyOfGeneration, Takeover: true})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- h.host.Serve(ctx, ln) }()
 	h.handler = New(Config{Host: h.host, Log: testLog(t), Node: "n1", AdminToken: "token", MetricsFrom: here, RTMPPort: "1935",
-		StreamKey: keyOf, Ready: func() error { return h.ready }})
+		StreamKey: keyNow, Ready: func() error { return h.ready }})
 	h.web = httptest.NewServer(h.handler)
 	t.Cleanup(func() {
 		h.handler.Close()

@@ -49,8 +49,9 @@ type Config struct {
 	// Nodes asks other nodes for the pictures of their rooms; nil: only those of this node are shown.
 	Nodes Nodes
 
-	// StreamKey is the publishing key of a room; nil means that nobody publishes.
-	StreamKey func(room string) string
+	// StreamKey is the publishing key of a room, as it is now, and which one
+	// after the first; nil means that nobody publishes. It may block.
+	StreamKey func(ctx context.Context, room string) (key string, generation int64, err error)
 }
 
 // Handler serves pages, API, metrics and sockets. Close ends its sockets.
@@ -116,7 +117,7 @@ func (h *Handler) routes() {
 	h.handle(get, "/healthz", h.healthz)
 	h.handle(get, "/readyz", h.readyz)
 
-	h.operate(get, "/api/v1/rooms/{name}/key", h.apiKey)
+	h.operate("", "/api/v1/rooms/{name}/key", h.apiKey)
 	h.operate(remove, "/api/v1/rooms/{name}/streams/{stream}", h.apiRelease)
 	h.operate(remove, "/api/v1/rooms/{name}/state", h.apiForget)
 	h.operate(post, "/api/v1/announce", h.apiAnnounce)

@@ -79,7 +79,7 @@ func (h *house) startHost() {
 	})
 	h.host.Handle("room", func() server.Application {
 		cfg := room.Config{Lobby: lobbyURL, Secret: secret, AdminToken: token, Node: "one",
-			StreamKey: streamKey, Takeover: true, Grace: 30 * time.Second, Recorder: new(tape)}
+			StreamKey: func(room string, _ int64) string { return streamKey(room) }, Takeover: true, Grace: 30 * time.Second, Recorder: new(tape)}
 		if h.memory != nil {
 			cfg.Open = h.memory.Open
 		}
@@ -107,7 +107,8 @@ func (h *house) startWeb() {
 	h.t.Helper()
 	ln := h.listen(h.http)
 	h.http = ln.Addr().String()
-	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, StreamKey: streamKey, Recorder: h.recorder, Nodes: h.near})
+	handler := web.New(web.Config{Host: h.host, Log: h.log(), Node: "one", AdminToken: token, Recorder: h.recorder,
+		StreamKey: func(_ context.Context, room string) (string, int64, error) { return streamKey(room), 0, nil }, Nodes: h.near})
 	h.handler = handler
 	srv := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(h.log().Handler(), slog.LevelDebug)}
 	served := make(chan struct{})

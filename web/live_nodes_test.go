@@ -89,7 +89,7 @@ func newNode(t *testing.T, all *twoNodes, name string) *studio {
 		cfg.Nodes = n
 		h.Node, h.Places, h.NodeSecret = name, n, "among nodes"
 		h.HandleClaimed("room", func() server.Application {
-			return room.New(room.Config{Takeover: true, StreamKey: func(string) string { return "k" }})
+			return room.New(room.Config{Takeover: true, StreamKey: func(string, int64) string { return "k" }})
 		})
 	})
 	n.rtmp = strings.TrimSuffix(s.rtmp, "/room/blue")

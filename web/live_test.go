@@ -55,7 +55,7 @@ func newStudio(t *testing.T, change func(*server.Host, *Config)) *studio {
 	}
 	s := &studio{host: &server.Host{Log: testLog(t)}, rtmp: "rtmp://" + ln.Addr().String() + "/room/blue"}
 	s.host.Handle("room", func() server.Application {
-		return room.New(room.Config{AdminToken: "token", Takeover: true, StreamKey: func(string) string { return "k" }})
+		return room.New(room.Config{AdminToken: "token", Takeover: true, StreamKey: func(string, int64) string { return "k" }})
 	})
 	cfg := Config{Host: s.host, Log: testLog(t), Grace: time.Hour, MetricsFrom: here}
 	if change != nil {

@@ -49,7 +49,7 @@ func newCinema(t *testing.T) *cinema {
 	}
 	c := &cinema{host: &server.Host{Log: testLog(t)}, rtmp: "rtmp://" + ln.Addr().String() + "/room/blue"}
 	c.host.Handle("room", func() server.Application {
-		return room.New(room.Config{Takeover: true, StreamKey: func(string) string { return "k" }})
+		return room.New(room.Config{Takeover: true, StreamKey: func(string, int64) string { return "k" }})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)

@@ -1,0 +1,142 @@
+package room
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/guard"
+)
+
+// ReleaseTime is how long a broadcast that was released may not come back with
+// the same key from the same address.
+const ReleaseTime = time.Minute
+
+// maxReleased is how many such broadcasts are remembered; the oldest are
+// forgotten first.
+const maxReleased = 64
+
+// KeyGeneration is the generation of a room's stream key, out of what
+// Kept.Save was given; nil is a new room's.
+func KeyGeneration(state []byte) (int64, error) {
+	k, err := readKnowledge(state)
+	return k.Key, err
+}
+
+// RenewKey is state with another generation of the stream key.
+func RenewKey(state []byte) ([]byte, error) {
+	k, err := readKnowledge(state)
+	if err != nil {
+		return nil, err
+	}
+	if state == nil {
+		state = []byte("{}")
+	}
+	var all map[string]json.RawMessage // of another program too
+	if err := json.Unmarshal(state, &all); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	all["key"], _ = json.Marshal(nextGeneration(k.Key))
+	return json.Marshal(all)
+}
+
+// nextGeneration is one that there has not been, even if what was kept of the
+// room has been forgotten meanwhile.
+func nextGeneration(last int64) int64 { return max(last+1, time.Now().Unix()) }
+
+// streamKey is the key of the room; "" when nobody may publish.
+func (r *Room) streamKey() string {
+	if r.cfg.StreamKey == nil {
+		return ""
+	}
+	return r.cfg.StreamKey(r.name, r.keyGeneration)
+}
+
+// renewKey is newKey(), for operators: the old key is void at once, and so is
+// what is published with it, also what is waited for. The answer comes when
+// that is stored.
+func (r *Room) renewKey(from *server.Client, _ amf.Args) (amf.Value, error) {
+	switch {
+	case !from.Local():
+		return nil, fail("Not allowed.", 0)
+	case r.cfg.StreamKey == nil:
+		return nil, fail("Nobody may publish on this server.", 0)
+	}
+	r.keyGeneration = nextGeneration(r.keyGeneration)
+	r.log.Warn("stream key replaced")
+	for _, name := range r.names() {
+		r.stopWaiting(name)
+		r.in.EndStream(name, badName("The stream key was replaced: the operator of the server has the new one."))
+		r.notify(name + " was ended: its stream key was replaced.")
+	}
+	r.showStreams()
+	answer := r.in.Later()
+	r.save(func(err error) {
+		if err != nil {
+			answer(nil, fail("The old key is void now, but that cannot be stored at the moment.", StoreRetry))
+			return
+		}
+		answer(amf.Null{}, nil)
+	})
+	return nil, server.ErrPending
+}
+
+// A publisher is known by its address and its key.
+type publisher struct {
+	Source netip.Prefix `json:"addr"`
+	Key    int64        `json:"key,omitempty"` // its generation
+}
+
+func (r *Room) publisherOf(client *server.Client) publisher {
+	return publisher{guard.Source(client.IP()), r.keyGeneration}
+}
+
+// publisherNamed returns who publishes a stream, or was lost and is waited for.
+func (r *Room) publisherNamed(stream string) (publisher, bool) {
+	for _, p := range r.people {
+		if p.publishing[stream] != nil {
+			return r.publisherOf(p.client), true
+		}
+	}
+	if w := r.away[stream]; w != nil {
+		return w.who, true
+	}
+	return publisher{}, false
+}
+
+// A released broadcast may not come back yet.
+type released struct {
+	publisher
+	Until time.Time `json:"until"`
+}
+
+// releases are all of them, the oldest first.
+type releases []released
+
+func (all *releases) add(who publisher, now time.Time) {
+	all.drop(now)
+	*all = slices.DeleteFunc(*all, func(l released) bool { return l.publisher == who })
+	if n := len(*all) - maxReleased + 1; n > 0 {
+		*all = slices.Delete(*all, 0, n)
+	}
+	*all = append(*all, released{who, now.Add(ReleaseTime)})
+}
+
+// wait is how long who may not publish.
+func (all releases) wait(who publisher, now time.Time) time.Duration {
+	for _, l := range all {
+		if l.publisher == who && l.Until.After(now) {
+			return l.Until.Sub(now)
+		}
+	}
+	return 0
+}
+
+// drop forgets what is over.
+func (all *releases) drop(now time.Time) {
+	*all = slices.DeleteFunc(*all, func(l released) bool { return !l.Until.After(now) })
+}
