@@ -33,6 +33,10 @@ var reloadables = []reloadable{
 		s.People.apply(n)
 		return nil
 	}},
+	{[]string{"max-bitrate"}, func(n *node, s *settings) error {
+		s.Publishing.apply(n)
+		return nil
+	}},
 	{[]string{"tls-cert", "tls-key"}, func(n *node, s *settings) error {
 		if n.cert == nil || s.TLSCert == "" {
 			return fmt.Errorf("TLS begins and ends with a start of the server only")

@@ -244,6 +244,7 @@ func (n *node) build() {
 	s.Limits.apply(n)
 	n.joinNodes()
 	s.People.apply(n)
+	s.Publishing.apply(n)
 	if n.recorder != nil {
 		n.host.OnStream = n.recorder.OnStream
 	}

@@ -63,7 +63,8 @@ type settings struct {
 	// The keys to publish with follow from it.
 	StreamSecret secret `group:"secrets" placeholder:"SECRET" help:"The rooms' publishing keys are made of it; servers that share it have the same. Default: made at first start."`
 	proofSettings
-	Data string `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
+	Publishing publishingSettings `embed:""`
+	Data       string             `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
 
 	NATS       natsURL       `name:"nats" group:"secrets" placeholder:"URL" help:"A NATS with JetStream to keep things in and to be one site with other servers, as in nats://a:4222,nats://b:4222. Default: one in this process, its files in the folder store of --data."`
 	NATSCA     string        `name:"nats-ca" group:"secrets" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats, for tls:// addresses. Default: the system's."`
@@ -92,7 +93,7 @@ var helpGroups = []kong.Group{
 	{Key: "secrets", Title: "Secrets and storage:"},
 	{Key: "self", Title: "How others see it:"},
 	{Key: "log", Title: "Logging and work on the pages:"},
-	{Key: "settings", Title: "Settings from elsewhere:", Description: "SIGHUP has a server read them again, and ends nobody: it takes over the certificate and --log-level, and names what else has changed. Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
+	{Key: "settings", Title: "Settings from elsewhere:", Description: "SIGHUP has a server read them again, and ends nobody: it takes over the certificate, --log-level and --max-bitrate, and names what else has changed. Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
 }
 
 // check refuses settings that contradict each other, and tidies the rest.

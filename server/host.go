@@ -55,11 +55,12 @@ type Host struct {
 	// runs nowhere; nil: everybody may. It may block until ctx ends.
 	Opens func(ctx context.Context, instance string, r *Request) bool
 
-	calls    atomic.Uint64
-	wire     atomic.Pointer[rtmp.Config] // see wireConfig
-	lax      guard.Guard                 // the Guard of a host without one
-	sessions sessions
-	fan      fanout
+	calls      atomic.Uint64
+	maxBitrate atomic.Int64                // see SetMaxBitrate
+	wire       atomic.Pointer[rtmp.Config] // see wireConfig
+	lax        guard.Guard                 // the Guard of a host without one
+	sessions   sessions
+	fan        fanout
 
 	mu        sync.Mutex // guards what follows
 	apps      map[string]*application

@@ -98,8 +98,11 @@ type publication struct {
 	handle publishing
 	watch  func(rtmp.Message) // nil when nobody does: see Watcher
 
-	seen atomic.Int64 // when the last message came
-	over atomic.Bool  // taken over, or ended
+	begun time.Time
+	speed speed        // owned by the publisher's reader
+	fast  bool         // as well: it was too fast, and nothing more is passed on
+	seen  atomic.Int64 // when the last message came
+	over  atomic.Bool  // taken over, or ended
 }
 
 // publishing is what is needed of *rtmp.Publish.
@@ -111,10 +114,16 @@ type publishing interface {
 
 // WriteMessage passes a message on to the players.
 func (p *publication) WriteMessage(m rtmp.Message) {
-	if p.over.Load() {
+	if p.over.Load() || p.fast {
 		return
 	}
-	p.seen.Store(time.Now().UnixNano())
+	now := time.Now()
+	p.seen.Store(now.UnixNano())
+	if p.tooFast(now, &m) {
+		p.fast = true
+		p.client.in.post(func() { p.client.in.slowDown(p) })
+		return
+	}
 	if p.watch != nil {
 		p.watch(m)
 	}
@@ -176,7 +185,7 @@ func (in *Instance) publishAs(c *Client, public string, takeover bool, err error
 		in.endPublication(old)
 		old.handle.End(badName("Taken over by a newer publisher."))
 	}
-	p := &publication{client: c, stream: s, handle: h}
+	p := &publication{client: c, stream: s, handle: h, begun: time.Now()}
 	p.seen.Store(time.Now().UnixNano())
 	in.watch(p)
 	s.publisher, s.kept = p, false

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"fmt"
+	"time"
+
+	"foyer/server/guard"
+	"foyer/server/rtmp"
+)
+
+const (
+	// speedWindow is over how many seconds the bitrate of a publication is averaged.
+	speedWindow = 10
+	// messageOverhead is what a message counts for beside its payload, in bytes:
+	// so that a flood of empty ones is not free.
+	messageOverhead = 12
+)
+
+// A speed is how many bytes came in the last seconds. Its zero value is at rest.
+type speed struct {
+	slots [speedWindow]int64 // of a second each
+	sum   int64
+	at    int64 // the second of the newest slot
+}
+
+// add counts n bytes that came in a second, and returns how many came in the
+// window that ends with it.
+func (s *speed) add(second int64, n int) int64 {
+	for ; s.at < second; s.at++ {
+		if second-s.at >= speedWindow {
+			*s = speed{at: second}
+			break
+		}
+		slot := &s.slots[(s.at+1)%speedWindow]
+		s.sum -= *slot
+		*slot = 0
+	}
+	s.slots[s.at%speedWindow] += int64(n)
+	s.sum += int64(n)
+	return s.sum
+}
+
+// SetMaxBitrate sets how fast one publication may be, in bits a second,
+// averaged over ten seconds; also those that are on. 0, as it is at first: no
+// limit.
+func (h *Host) SetMaxBitrate(bits int64) { h.maxBitrate.Store(bits) }
+
+// tooFast counts a message of the publication, and reports whether that is over
+// the limit. The publisher's reader.
+func (p *publication) tooFast(now time.Time, m *rtmp.Message) bool {
+	most := p.client.in.host.maxBitrate.Load()
+	bytes := p.speed.add(int64(now.Sub(p.begun)/time.Second), len(m.Payload)+messageOverhead)
+	return most > 0 && bytes > most/8*speedWindow
+}
+
+// slowDown ends a publication that is too fast.
+func (in *Instance) slowDown(p *publication) {
+	if p.over.Load() {
+		return
+	}
+	no := in.host.guard().Refuse(p.client.IP(), &guard.Refusal{
+		Limit: "bitrate",
+		Reason: fmt.Sprintf("The broadcast is faster than %v Mbit/s, averaged over %d seconds: set a lower bitrate in the encoder, and begin again.",
+			float64(in.host.maxBitrate.Load())/1e6, speedWindow),
+	}, "instance", in.name, "stream", p.stream.name, "client", p.client.ID())
+	in.EndStream(p.stream.name, badName(no.Reason))
+}
