@@ -9,8 +9,9 @@ import (
 )
 
 // MaxBacklog is how many bytes of messages may wait for a remux. Over it,
-// frames are left out up to a key frame.
-const MaxBacklog = 32 << 20
+// frames are left out up to a key frame. What the stream has at hand when the
+// remux begins is taken whole: the stream keeps it anyway.
+const MaxBacklog = 3 << 20
 
 // FMP4 is the remux of a stream that is being published or will be. It is a
 // player of the stream; its own goroutine does the work, so the publisher does
@@ -25,7 +26,8 @@ type FMP4 struct {
 	// guarded by mu
 	mu      sync.Mutex
 	queue   []event
-	queued  int // bytes in queue
+	queued  int  // bytes in queue
+	joining bool // see join
 	waiting bool
 	still   *Still
 }
@@ -48,7 +50,7 @@ func NewFMP4(stream *relay.Stream) *FMP4 {
 // starts it waits for it. An error is our own mistake.
 func (f *FMP4) Run(ctx context.Context, emit func(Segment)) error {
 	f.remux = NewRemuxer(emit)
-	f.stream.Join(f)
+	f.join()
 	defer f.stream.Leave(f)
 	for {
 		select {
@@ -66,6 +68,17 @@ func (f *FMP4) Run(ctx context.Context, emit func(Segment)) error {
 			}
 		}
 	}
+}
+
+// join takes what the stream has at hand, and then all that comes.
+func (f *FMP4) join() {
+	f.mu.Lock()
+	f.joining = true
+	f.mu.Unlock()
+	f.stream.Join(f)
+	f.mu.Lock()
+	f.joining = false
+	f.mu.Unlock()
 }
 
 func (f *FMP4) take(e event) error {
@@ -101,14 +114,14 @@ func (f *FMP4) WriteMessage(m rtmp.Message) error {
 }
 
 // admitLocked leaves out frames when too much waits, and then pictures up to a
-// key frame. What a decoder needs to know may use twice the room.
+// key frame. What a decoder needs to know may use the reserve, too.
 func (f *FMP4) admitLocked(m rtmp.Message) bool {
-	if !f.waiting && f.queued+len(m.Payload) <= MaxBacklog {
+	if !f.waiting && (f.joining || f.queued+len(m.Payload) <= MaxBacklog) {
 		return true
 	}
 	switch t := parseTag(m); {
 	case t.kind == header:
-		return f.queued+len(m.Payload) <= 2*MaxBacklog
+		return f.queued+len(m.Payload) <= MaxBacklog+queueReserve
 	case f.queued > MaxBacklog/2:
 		f.waiting = true
 		return false
@@ -126,6 +139,7 @@ func (f *FMP4) Status(code, _ string) {
 	}
 	f.mu.Lock()
 	f.queue = append(f.queue, event{end: true})
+	f.queued += eventSize
 	f.mu.Unlock()
 	f.ring()
 }

@@ -8,7 +8,9 @@ import (
 
 // Limits and times of a remux, the times in milliseconds of the stream.
 const (
-	MaxHeld      = 8 << 20 // bytes that wait for the first init segment
+	MaxHeld      = 4 << 20 // bytes that wait for the first init segment
+	MaxFragment  = 1 << 20 // bytes of a fragment, but for its last frame
+	frameSize    = 128     // about what a frame that waits takes beside its bytes
 	fragmentTime = 60      // what a fragment has at least
 	startWait    = 1500    // for a track that may come, before it begins without
 	maxPending   = 500     // a frame waits so long for the next, which says how long it lasts
@@ -56,6 +58,7 @@ type Remuxer struct {
 	since    int64       // when the first frame came
 	sequence uint32
 	out      [lanes][]sample // of the fragment to come
+	outSize  int             // of out, in bytes
 	outSince int64
 	strange  map[string]bool // codecs that were told to be unsupported
 	still    *Still          // of the last key frame
@@ -235,7 +238,7 @@ func (r *Remuxer) hold(f frame) {
 		r.held, r.size = r.held[:0], 0
 	}
 	r.held = append(r.held, f)
-	r.size += len(f.body)
+	r.size += len(f.body) + frameSize
 	ready := r.size > MaxHeld || f.at-r.since >= startWait
 	if !ready {
 		ready = true
@@ -329,7 +332,7 @@ func (r *Remuxer) write(f frame) {
 	}
 	t.pending, t.since = s, f.at
 	r.release(f.at)
-	if r.pending() > 0 && f.at-r.outSince >= fragmentTime {
+	if r.pending() > 0 && (f.at-r.outSince >= fragmentTime || r.outSize >= MaxFragment) {
 		r.flush()
 	}
 }
@@ -387,6 +390,7 @@ func (r *Remuxer) put(l lane, duration int64) {
 		r.outSince = t.since
 	}
 	r.out[l] = append(r.out[l], *s)
+	r.outSize += len(s.data) + frameSize
 	t.end = (s.dts + int64(s.dur)) * 1000 / scale
 }
 
@@ -413,6 +417,7 @@ func (r *Remuxer) flush() {
 		clear(r.out[l])
 		r.out[l] = r.out[l][:0]
 	}
+	r.outSize = 0
 	r.emit(Segment{Kind: Fragment, Key: key, Data: data})
 }
 

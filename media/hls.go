@@ -21,14 +21,16 @@ import (
 
 const (
 	// MaxHLSQueue is what the muxer may lag behind the publisher.
-	MaxHLSQueue = 16 << 20
-	// MaxHLSSegment is how long a segment may be: what a stream without key
-	// frames can take.
-	MaxHLSSegment = 32 << 20
+	MaxHLSQueue = 3 << 20
+	// MaxHLS is what all segments of a stream may take, with the one that is
+	// being made and the spare room in the library's buffers.
+	MaxHLS = 26 << 20
 
-	hlsSegments = 7 // the least that low latency allows (RFC 8216bis appendix B)
-	hlsSegment  = time.Second
-	hlsPart     = 200 * time.Millisecond
+	hlsSegments     = 7 // the least that low latency allows (RFC 8216bis appendix B)
+	hlsLongSegments = 3 // the least without (RFC 8216 §6.2.2)
+	hlsSegment      = time.Second
+	hlsSample       = 128 // about what a frame takes beside its bytes, until its part is made
+	hlsPart         = 200 * time.Millisecond
 	// hlsWait is how long a request waits for the first segment.
 	hlsWait = 10 * time.Second
 	// hlsSilence is after how long without a message the requests that wait for
@@ -65,6 +67,7 @@ type HLS struct {
 	// owned by Run
 	tracks hlsTracks
 	time   timeline
+	room   hlsRoom
 	heard  time.Time
 	gone   bool // nobody publishes
 }
@@ -91,7 +94,7 @@ func NewHLS(stream *relay.Stream, grace time.Duration, log *slog.Logger) *HLS {
 
 // Run muxes until ctx ends or the publisher is gone for longer than the grace.
 func (h *HLS) Run(ctx context.Context) {
-	h.stream.Join(h.queue)
+	h.queue.join(h.stream)
 	defer h.stream.Leave(h.queue)
 	defer h.set(nil, nil)
 	h.heard = time.Now()
@@ -128,7 +131,7 @@ func (h *HLS) take(it Item) {
 		h.gone = true
 		return
 	case rtmp.CodePublishNotify:
-		h.tracks = hlsTracks{}
+		h.tracks, h.room = hlsTracks{}, hlsRoom{}
 		h.time.restart = true
 		return
 	}
@@ -149,7 +152,16 @@ func (h *HLS) take(it Item) {
 func (h *HLS) frame(f flvFrame, at int64) {
 	begin, err := h.tracks.coded(f, at)
 	m := h.muxer()
+	if h.room.over(f, at, h.tracks.pictures()) {
+		if h.room.size == hlsNone {
+			err = errHLSTooLong
+		}
+		m = nil
+		h.set(nil, err)
+	}
 	switch {
+	case h.room.size == hlsNone:
+		return
 	case err != nil:
 		h.set(nil, err)
 		return
@@ -177,8 +189,8 @@ func (h *HLS) begin(at int64) *hlsMuxer {
 	}
 	m := &hlsMuxer{
 		Muxer: &gohlslib.Muxer{
-			Tracks: tracks, Variant: gohlslib.MuxerVariantLowLatency,
-			SegmentCount: hlsSegments, SegmentMinDuration: hlsSegment, PartMinDuration: hlsPart, SegmentMaxSize: MaxHLSSegment,
+			Tracks: tracks, Variant: h.room.size.variant(), SegmentCount: h.room.size.segments(),
+			SegmentMinDuration: hlsSegment, PartMinDuration: hlsPart, SegmentMaxSize: uint64(h.room.size.most()),
 			OnEncodeError: func(err error) { h.log.Debug("frame left out of HLS", "err", err) },
 		},
 		begun: time.Now(), base: at, ready: make(chan struct{}),

@@ -20,8 +20,12 @@ import (
 // second track: some encoders begin sound and pictures one after the other.
 const hlsGather = 500
 
-// hlsHeld bounds what is held meanwhile.
-const hlsHeld = 512
+// What is held meanwhile is so many frames at most, and so many bytes but for
+// the last frame.
+const (
+	hlsHeld      = 512
+	hlsHeldBytes = 3 << 20
+)
 
 // hlsTracks are the tracks of a stream, as the sequence headers say, and the
 // frames that wait until all are known.
@@ -31,6 +35,7 @@ type hlsTracks struct {
 	changed      bool // codecs are others than those of the muxer
 	since        int64
 	held         []hlsWrite
+	heldBytes    int // of held, since it was empty
 }
 
 // An hlsTrack is one codec on its way into a muxer.
@@ -100,7 +105,7 @@ func (t *hlsTracks) coded(f flvFrame, at int64) (begin bool, err error) {
 		}
 		t.since = at
 	}
-	if (t.video == nil || t.audio == nil) && at-t.since < hlsGather && len(t.held) < hlsHeld {
+	if (t.video == nil || t.audio == nil) && at-t.since < hlsGather && len(t.held) < hlsHeld && t.heldBytes < hlsHeldBytes {
 		t.hold(f, at)
 		return false, nil
 	}
@@ -139,7 +144,11 @@ func (t *hlsTracks) rest(f flvFrame, at int64) {
 func (t *hlsTracks) pictures() bool { return t.video != nil && !t.video.resting }
 
 func (t *hlsTracks) hold(f flvFrame, at int64) {
+	if len(t.held) == 0 {
+		t.heldBytes = 0
+	}
 	t.held = append(t.held, hlsWrite{at: at, frame: f, track: t.of(f)})
+	t.heldBytes += len(f.data)
 }
 
 func (t *hlsTracks) of(f flvFrame) *hlsTrack {

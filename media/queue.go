@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
 
@@ -14,6 +15,13 @@ var ErrBehind = errors.New("media: the consumer does not keep up")
 
 // queueReserve is what sequence headers and data may use over the limit.
 const queueReserve = 256 << 10
+
+// itemSize is about what an item takes besides the payload. A few items always
+// fit.
+const (
+	itemSize = 96
+	fewItems = 64
+)
 
 // A Queue is a relay.Player for a consumer that goes at its own pace. What does
 // not fit is dropped up to a key frame that does; the publisher never waits.
@@ -27,6 +35,7 @@ type Queue struct {
 	mu      sync.Mutex
 	items   []Item
 	bytes   int
+	whole   bool      // everything fits: see join
 	video   bool      // there is video, so to begin again takes a key frame
 	behind  time.Time // since when messages are dropped; zero when they are not
 	dropped int       // of the gap before the next item
@@ -46,6 +55,20 @@ func NewQueue(limit int, patience time.Duration) *Queue {
 	return &Queue{limit: limit, patience: patience, wake: make(chan struct{}, 1)}
 }
 
+// join joins a stream. What that has at hand is taken whole: the stream keeps it
+// anyway.
+func (q *Queue) join(s *relay.Stream) {
+	q.setWhole(true)
+	defer q.setWhole(false)
+	s.Join(q)
+}
+
+func (q *Queue) setWhole(whole bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.whole = whole
+}
+
 // WriteMessage implements relay.Player.
 func (q *Queue) WriteMessage(m rtmp.Message) error {
 	f, ok := parseFLV(m)
@@ -54,14 +77,15 @@ func (q *Queue) WriteMessage(m rtmp.Message) error {
 	if q.ended != nil {
 		return q.ended
 	}
+	n := len(m.Payload)
 	coded := ok && f.kind == flvCoded || !ok && m.Type != rtmp.TypeDataAMF0
 	if coded {
 		q.video = q.video || f.video
-		if !q.admitLocked(f, len(m.Payload)) {
+		if !q.whole && !q.admitLocked(f, n) {
 			q.dropped++
 			return q.ended
 		}
-	} else if q.bytes+len(m.Payload) > q.limit+queueReserve {
+	} else if !q.fitsLocked(n, q.limit+queueReserve) {
 		if m.Type == rtmp.TypeDataAMF0 {
 			q.dropped++
 			return nil
@@ -78,7 +102,7 @@ func (q *Queue) WriteMessage(m rtmp.Message) error {
 func (q *Queue) admitLocked(f flvFrame, n int) bool {
 	if q.behind.IsZero() {
 		// A single frame fits always, however long.
-		if q.bytes+n <= q.limit || q.bytes == 0 {
+		if q.fitsLocked(n, q.limit) || len(q.items) == 0 {
 			return true
 		}
 		q.behind = time.Now()
@@ -88,11 +112,16 @@ func (q *Queue) admitLocked(f flvFrame, n int) bool {
 		q.endLocked(ErrBehind)
 		return false
 	}
-	if q.video && !(f.video && f.key) || q.bytes+n > q.limit/2 && q.bytes > 0 {
+	if q.video && !(f.video && f.key) || !q.fitsLocked(n, q.limit/2) && len(q.items) > 0 {
 		return false
 	}
 	q.behind = time.Time{}
 	return true
+}
+
+// fitsLocked reports whether n bytes more are within a limit, and one item.
+func (q *Queue) fitsLocked(n, limit int) bool {
+	return q.bytes+n <= limit && len(q.items) < limit/itemSize+fewItems
 }
 
 func (q *Queue) putLocked(it Item) {

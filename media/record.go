@@ -25,7 +25,7 @@ const (
 	// DefaultGrace is how long a publisher may be gone before its broadcast is over.
 	DefaultGrace = 30 * time.Second
 	// MaxRecordQueue is what the disk may lag behind, for each recording.
-	MaxRecordQueue = 16 << 20
+	MaxRecordQueue = 6 << 20
 
 	recordSync  = time.Second      // how often a recording is forced to the disk
 	recordPrune = 10 * time.Second // how often one that is written sees to the limit
@@ -214,7 +214,7 @@ func (r *Recorder) recordLocked(room, name string, s *relay.Stream) {
 		flv:   FLV{File: true},
 	}
 	r.live[k] = struct{}{}
-	s.Join(k.queue)
+	k.queue.join(s)
 	r.running.Go(k.run) // ends with ctx, or with the broadcast; Close waits
 }
 

@@ -11,20 +11,23 @@ import (
 const (
 	// speedWindow is over how many seconds the bitrate of a publication is averaged.
 	speedWindow = 10
-	// messageOverhead is what a message counts for beside its payload, in bytes:
-	// so that a flood of empty ones is not free.
+	// MaxMessageRate is how many messages a second a publication may have, with
+	// the same average: each costs something, however short. With pictures and
+	// sound it is about a hundred.
+	MaxMessageRate = 5000
+	// messageOverhead is what a message counts for beside its payload, in bytes.
 	messageOverhead = 12
 )
 
-// A speed is how many bytes came in the last seconds. Its zero value is at rest.
+// A speed is how much came in the last seconds. Its zero value is at rest.
 type speed struct {
 	slots [speedWindow]int64 // of a second each
 	sum   int64
 	at    int64 // the second of the newest slot
 }
 
-// add counts n bytes that came in a second, and returns how many came in the
-// window that ends with it.
+// add counts n that came in a second, and returns how many came in the window
+// that ends with it.
 func (s *speed) add(second int64, n int) int64 {
 	for ; s.at < second; s.at++ {
 		if second-s.at >= speedWindow {
@@ -48,9 +51,11 @@ func (h *Host) SetMaxBitrate(bits int64) { h.maxBitrate.Store(bits) }
 // tooFast counts a message of the publication, and reports whether that is over
 // the limit. The publisher's reader.
 func (p *publication) tooFast(now time.Time, m *rtmp.Message) bool {
+	second := int64(now.Sub(p.begun) / time.Second)
 	most := p.client.in.host.maxBitrate.Load()
-	bytes := p.speed.add(int64(now.Sub(p.begun)/time.Second), len(m.Payload)+messageOverhead)
-	return most > 0 && bytes > most/8*speedWindow
+	bytes := p.bytes.add(second, len(m.Payload)+messageOverhead)
+	messages := p.messages.add(second, 1)
+	return most > 0 && bytes > most/8*speedWindow || messages > MaxMessageRate*speedWindow
 }
 
 // slowDown ends a publication that is too fast.
@@ -58,10 +63,12 @@ func (in *Instance) slowDown(p *publication) {
 	if p.over.Load() {
 		return
 	}
-	no := in.host.guard().Refuse(p.client.IP(), &guard.Refusal{
-		Limit: "bitrate",
-		Reason: fmt.Sprintf("The broadcast is faster than %v Mbit/s, averaged over %d seconds: set a lower bitrate in the encoder, and begin again.",
-			float64(in.host.maxBitrate.Load())/1e6, speedWindow),
-	}, "instance", in.name, "stream", p.stream.name, "client", p.client.ID())
+	reason := fmt.Sprintf("The broadcast is faster than %v Mbit/s, averaged over %d seconds: set a lower bitrate in the encoder, and begin again.",
+		float64(in.host.maxBitrate.Load())/1e6, speedWindow)
+	if p.messages.sum > MaxMessageRate*speedWindow { // its reader changes it no more
+		reason = fmt.Sprintf("The broadcast has more than %d messages a second, averaged over %d seconds.", MaxMessageRate, speedWindow)
+	}
+	no := in.host.guard().Refuse(p.client.IP(), &guard.Refusal{Limit: "bitrate", Reason: reason},
+		"instance", in.name, "stream", p.stream.name, "client", p.client.ID())
 	in.EndStream(p.stream.name, badName(no.Reason))
 }

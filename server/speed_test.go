@@ -45,11 +45,14 @@ func TestMaxBitrate(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		bytes int           // each tenth of a second
+		more  int           // messages of nothing in the same time
 		ended time.Duration // 0: never
 	}{
-		{"as fast as it may be", 100_000 - messageOverhead, 0},
-		{"a little faster", 105_000, 9500 * time.Millisecond},
-		{"three times as fast", 300_000, 3300 * time.Millisecond},
+		{"as fast as it may be", 100_000 - messageOverhead, 0, 0},
+		{"a little faster", 105_000, 0, 9500 * time.Millisecond},
+		{"three times as fast", 300_000, 0, 3300 * time.Millisecond},
+		{"as many messages as there may be", 0, MaxMessageRate/10 - 1, 0},
+		{"twice as many", 0, MaxMessageRate / 5, 5 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -69,6 +72,9 @@ func TestMaxBitrate(t *testing.T) {
 				begun := time.Now()
 				for time.Since(begun) < time.Minute && d.Err() == nil {
 					st.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(time.Since(begun).Milliseconds()), Payload: make([]byte, c.bytes)})
+					for range c.more {
+						st.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo})
+					}
 					synctest.Wait()
 					time.Sleep(100 * time.Millisecond)
 				}

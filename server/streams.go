@@ -99,10 +99,12 @@ type publication struct {
 	watch  func(rtmp.Message) // nil when nobody does: see Watcher
 
 	begun time.Time
-	speed speed        // owned by the publisher's reader
-	fast  bool         // as well: it was too fast, and nothing more is passed on
 	seen  atomic.Int64 // when the last message came
 	over  atomic.Bool  // taken over, or ended
+
+	// owned by the publisher's reader
+	bytes, messages speed
+	fast            bool // it was too fast: nothing more is counted, or passed on
 }
 
 // publishing is what is needed of *rtmp.Publish.

@@ -15,7 +15,7 @@ import (
 const (
 	// MaxLead is how many bytes of fragments are kept for viewers to come, from
 	// the last key frame on. Over it, they begin at the next key frame.
-	MaxLead = 16 << 20
+	MaxLead = 7 << 20
 	// remuxLinger is how long a remux goes on after its last viewer.
 	remuxLinger = 5 * time.Second
 )

@@ -9,7 +9,7 @@ import (
 // Limits of what a stream keeps of the past: for players to come, and for those
 // that are behind.
 const (
-	MaxLogBytes = 16 << 20 // packed messages and what it takes to find them
+	MaxLogBytes = 16 << 20 // messages, packed and, if they are long, as they came, and what it takes to find them
 	MaxLogTime  = 20000    // ms, of messages since the last key frame
 	MaxLag      = 3000     // ms, of those before it
 )
@@ -68,10 +68,13 @@ func (l *log) append(m rtmp.Message) rtmp.Message {
 	before := len(b.bytes)
 	b.bytes = rtmp.AppendPacked(b.bytes, &m)
 	b.ends = append(b.ends, int32(len(b.bytes)))
+	cost := len(b.bytes) - before + entryOverhead
 	if n := len(m.Payload); n <= rtmp.ChunkSize {
 		m.Payload = slices.Clip(b.bytes[len(b.bytes)-n:])
+	} else {
+		cost += n
 	}
-	l.add(entry{message: m, block: b, index: int32(len(b.ends) - 1), cost: int32(len(b.bytes) - before + entryOverhead)})
+	l.add(entry{message: m, block: b, index: int32(len(b.ends) - 1), cost: int32(cost)})
 	return m
 }
 

@@ -1,0 +1,62 @@
+package media
+
+import "github.com/bluenviron/gohlslib/v2"
+
+// An hlsSize is how long segments are allowed to be. Segments end at key frames:
+// with few of them, or many bytes between, there are fewer segments, without low
+// latency, and in the end none.
+type hlsSize uint8
+
+const (
+	hlsShort hlsSize = iota
+	hlsLong
+	hlsNone
+)
+
+// errHLSTooLong says why there are no segments.
+var errHLSTooLong = &CodecError{"of the stream", "there are too many bytes between its key frames: set a shorter key frame interval in the encoder, or a lower bitrate"}
+
+func (s hlsSize) variant() gohlslib.MuxerVariant {
+	if s == hlsShort {
+		return gohlslib.MuxerVariantLowLatency
+	}
+	return gohlslib.MuxerVariantFMP4
+}
+
+func (s hlsSize) segments() int {
+	if s == hlsShort {
+		return hlsSegments
+	}
+	return hlsLongSegments
+}
+
+// most is how many bytes a segment may have, the one that is being made too. A
+// buffer of the library has up to twice the room that it needs.
+func (s hlsSize) most() int { return MaxHLS / 2 / (s.segments() + 1) }
+
+// An hlsRoom counts what the segment that is being made takes.
+type hlsRoom struct {
+	size  hlsSize
+	begun bool
+	since int64 // when the segment began
+	bytes int
+}
+
+// over counts a frame, and reports whether the segment has become too long for
+// the size there is: then there is a greater one, or none until a segment would
+// have fit again.
+func (r *hlsRoom) over(f flvFrame, at int64, pictures bool) bool {
+	ends := f.video && f.key || !pictures
+	if !r.begun || ends && at-r.since >= hlsSegment.Milliseconds() {
+		if r.begun && r.size == hlsNone && r.bytes <= hlsLong.most() {
+			r.size = hlsLong
+		}
+		r.begun, r.since, r.bytes = true, at, 0
+	}
+	r.bytes += len(f.data) + hlsSample
+	if r.size == hlsNone || r.bytes <= r.size.most() {
+		return false
+	}
+	r.size++
+	return true
+}
