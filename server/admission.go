@@ -161,6 +161,7 @@ func (in *Instance) depart(c *Client, reason error) {
 // drop takes a client out and tells the application. What it published,
 // played and used is over first.
 func (in *Instance) drop(c *Client, reason error) {
+	c.unpark()
 	in.dropStreams(c)
 	in.releaseAll(c)
 	in.remove(c)

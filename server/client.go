@@ -42,10 +42,13 @@ type Client struct {
 	objects []*object    // in use by this client
 	streams []*publication
 	playing []*playback
-	asked   bool // to leave
+	parked  *parked // nil: nothing has to wait
+	asked   bool    // to leave
+	free    bool    // of limits on calls
+	late    bool    // is told when it is in step again
 
 	calls credits
-	quota allowance // owned by who serves the client
+	quota debt // of requests; owned by who serves the client
 	left  atomic.Bool
 
 	opened atomic.Bool // held is empty and stays so
@@ -70,6 +73,7 @@ var lastClientID atomic.Uint64
 func newClient(in *Instance, p Peer, r *Request) *Client {
 	c := &Client{in: in, peer: p, req: r, id: lastClientID.Add(1), since: time.Now()}
 	c.calls.limit = MaxCalls
+	c.free = r.node != fromVisitor || in.Guard().Exempt(c.IP())
 	return c
 }
 
@@ -104,8 +108,10 @@ func (c *Client) Protocol() string { return c.req.Protocol }
 func (c *Client) Local() bool { return c.peer == Peer(deaf{}) }
 
 // Vouch says that the client belongs to this site, as a room does to its lobby:
-// the limits for addresses are not for it.
+// the limits for addresses are not for it, nor those for what it calls. Instance
+// goroutine only.
 func (c *Client) Vouch() {
+	c.free = true
 	if v, ok := c.peer.(Voucher); ok {
 		v.Vouch()
 	}
@@ -183,7 +189,8 @@ func (c *Client) open() {
 func (c *Client) ServeCall(method string, args amf.Args, reply func(amf.Value, error)) {
 	c.calls.take()
 	c.in.host.calls.Add(1)
-	if !c.in.post(func() { c.in.serve(&call{c, method, args, reply}) }) {
+	k := &call{from: c, method: method, args: args, reply: reply}
+	if !c.in.post(k.begin) {
 		c.calls.give()
 		if reply != nil {
 			reply(nil, appShutdown())
@@ -195,19 +202,12 @@ func (c *Client) ServeCall(method string, args amf.Args, reply func(amf.Value, e
 // as ServeCall does, and while the client asks for more than MaxRequestRate.
 // Call it from one goroutine.
 func (c *Client) ServeSharedObject(m *sharedobject.Message) {
-	if wait := c.quota.take(weigh(m), time.Now()); wait > 0 {
+	if wait := c.quota.take(requests, float32(weigh(m)), time.Now()); wait > 0 {
+		c.slowed(&c.quota, "objects-client", "You are writing to shared objects too fast.", wait)
 		<-time.After(wait)
 	}
 	c.calls.take()
-	if !c.in.post(func() {
-		waits := false
-		defer func() {
-			if !waits {
-				c.calls.give()
-			}
-		}()
-		waits = c.in.serveSharedObject(c, m)
-	}) {
+	if !c.in.post(func() { c.in.takeObject(c, m) }) {
 		c.calls.give()
 	}
 }
@@ -216,7 +216,14 @@ func (c *Client) ServeSharedObject(m *sharedobject.Message) {
 // false when the instance has stopped.
 func (c *Client) later(f func()) bool {
 	c.calls.take()
-	if c.in.post(func() { defer c.calls.give(); f() }) {
+	if c.in.post(func() {
+		if c.parked == nil {
+			defer c.calls.give()
+			f()
+			return
+		}
+		c.park(func(bool) time.Duration { defer c.calls.give(); f(); return 0 })
+	}) {
 		return true
 	}
 	c.calls.give()
@@ -239,6 +246,7 @@ type credits struct {
 
 	mu   sync.Mutex
 	used int32
+	owes debt          // of answers
 	free chan struct{} // closed when one is given back; nil while nobody waits
 }
 
@@ -258,18 +266,40 @@ func (c *credits) take() {
 	c.mu.Unlock()
 }
 
-// hold takes a credit without waiting: who comes next waits the longer.
-func (c *credits) hold() {
+// hold takes n credits without waiting, or gives them back: who comes next waits
+// the longer.
+func (c *credits) hold(n int32) {
 	c.mu.Lock()
-	c.used++
+	c.used += n
+	c.wakeLocked()
 	c.mu.Unlock()
 }
 
-func (c *credits) give() {
+func (c *credits) give() { c.hold(-1) }
+
+// charge takes bytes of the allowance for answers, unless the client has to wait
+// for that first.
+func (c *credits) charge(bytes float32, now time.Time) (wait time.Duration) {
 	c.mu.Lock()
-	c.used--
-	c.wakeLocked()
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	if wait = c.owes.wait(answers, now); wait == 0 {
+		c.owes.bytes += bytes
+	}
+	return wait
+}
+
+// pay takes bytes of the allowance for answers that have been used.
+func (c *credits) pay(bytes float32, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owes.take(answers, bytes, now)
+}
+
+// first reports whether nobody has been told of the debt.
+func (c *credits) first() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owes.first()
 }
 
 // lift ends all waiting: whatever was in flight is not going to be answered.
@@ -293,17 +323,69 @@ type call struct {
 	method string
 	args   amf.Args
 	reply  func(amf.Value, error) // nil: no answer wanted
+
+	charged bool // pendingCost, until it is answered; set before it is served
+}
+
+// begin serves the call, unless the client has to wait for that. Instance
+// goroutine.
+func (k *call) begin() {
+	c := k.from
+	if c.free && c.parked == nil {
+		c.in.serve(k)
+		return
+	}
+	if c.parked != nil || k.tryServe(false) > 0 {
+		c.park(k.tryServe)
+	}
+}
+
+// tryServe is a task.
+func (k *call) tryServe(last bool) (wait time.Duration) {
+	c := k.from
+	if c.free || last {
+		c.in.serve(k)
+		return 0
+	}
+	now := time.Now()
+	if wait := c.calls.charge(pendingCost, now); wait > 0 {
+		if c.calls.first() {
+			c.refused("answers", "You are asking for too much.", wait)
+		}
+		return wait
+	}
+	k.charged = true
+	c.in.serve(k)
+	end := time.Now()
+	c.calls.pay(float32(end.Sub(now).Seconds())*busyCost, end)
+	return 0
+}
+
+// Answered says that a call of the client was answered with so many bytes. Any
+// goroutine may use it.
+func (c *Client) Answered(bytes int) {
+	if bytes > callCost {
+		c.calls.pay(float32(bytes-callCost), time.Now())
+	}
 }
 
 // answer ends the call: what the caller may read of err, and the credit.
 func (k *call) answer(v amf.Value, err error) {
-	k.from.calls.give()
+	k.done()
 	if err != nil {
 		k.from.in.log.Debug("call failed", "client", k.from.ID(), "method", brief(k.method, maxMethod), "err", err)
 		err = public(err)
 	}
 	if k.reply != nil {
 		k.reply(v, err)
+	}
+}
+
+// done gives back what the call has taken until here.
+func (k *call) done() {
+	k.from.calls.give()
+	if k.charged {
+		k.from.calls.pay(callCost-pendingCost, time.Now())
 	}
 }
 

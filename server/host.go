@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 	"foyer/server/guard"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
@@ -61,6 +62,7 @@ type Host struct {
 	lax        guard.Guard                 // the Guard of a host without one
 	sessions   sessions
 	fan        fanout
+	outboxes   backlog.Budget // the Config.Outboxes of a host without them
 
 	mu        sync.Mutex // guards what follows
 	apps      map[string]*application
@@ -217,7 +219,7 @@ func (h *Host) CallOrStart(ctx context.Context, instance, method string, args ..
 // call calls a method on behalf of this process. It reports false when the
 // instance has stopped.
 func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, error)) bool {
-	k := &call{in.local, method, args, reply}
+	k := &call{from: in.local, method: method, args: args, reply: reply}
 	in.local.calls.take()
 	if !in.post(func() { in.serve(k) }) {
 		in.local.calls.give()

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 	"foyer/server/guard"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
@@ -145,9 +146,25 @@ func (p *incoming) Request(method string, args []amf.Value, done func(amf.Value,
 // Close ends the session, with a word when reason has one for the peer.
 func (p *incoming) Close(reason error) { p.session.Close(reason) }
 
+// Level implements Pacer.
+func (p *incoming) Level() backlog.Level { return p.session.Level() }
+
+// WhenInStep implements Pacer.
+func (p *incoming) WhenInStep(f func()) { p.session.WhenInStep(f) }
+
 // ServeCall takes a command of the peer. It is an rtmp.Handler's.
 func (p *incoming) ServeCall(k *rtmp.Call) {
-	p.client.ServeCall(k.Method, k.Args, answer(k))
+	if !k.WantsReply() {
+		p.client.ServeCall(k.Method, k.Args, nil)
+		return
+	}
+	p.client.ServeCall(k.Method, k.Args, func(v amf.Value, err error) {
+		if err != nil {
+			k.Fail(err)
+			return
+		}
+		p.client.Answered(k.Reply(v))
+	})
 }
 
 // answer returns what replies to a call, nil when no answer is wanted.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"foyer/server/backlog"
 	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
@@ -11,6 +12,7 @@ import (
 // limitOf are the limits whose crossing ends a connection, by their label.
 var limitOf = map[error]string{
 	rtmp.ErrMessageSize: "message-size",
+	rtmp.ErrSlow:        "outbox",
 	rtmp.ErrStalled:     "progress",
 	guard.ErrBudget:     "partial-memory",
 }
@@ -34,6 +36,9 @@ func (h *Host) wireConfig() *rtmp.Config {
 	if cfg.Partial == nil {
 		cfg.Partial = h.guard().Partial()
 	}
+	if cfg.Outboxes == nil {
+		cfg.Outboxes = &h.outboxes
+	}
 	h.wire.CompareAndSwap(nil, cfg.WithDefaults())
 	return h.wire.Load()
 }
@@ -41,3 +46,6 @@ func (h *Host) wireConfig() *rtmp.Config {
 // Partial is what peers hold of messages that are not whole yet, whatever they
 // come by.
 func (h *Host) Partial() *guard.Budget { return h.wireConfig().Partial }
+
+// Outboxes count what waits to be written to peers, whatever they come by.
+func (h *Host) Outboxes() *backlog.Budget { return h.wireConfig().Outboxes }

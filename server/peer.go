@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 )
 
 // A Peer is what an instance needs of a connection. Its methods never block
@@ -28,6 +29,15 @@ type Accepter interface{ Accept() }
 // A Voucher is a Peer whose address has it counted as one of its connections,
 // until the application finds that it belongs to this site: see Client.Vouch.
 type Voucher interface{ Vouch() }
+
+// A Pacer is a Peer that knows how far behind with reading the other side is.
+// Without it a peer is taken to read everything at once.
+type Pacer interface {
+	Level() backlog.Level
+	// WhenInStep calls f, on any goroutine, when Level is InStep: at once, or
+	// later, or never, when the peer goes before. Only the last f counts.
+	WhenInStep(f func())
+}
 
 // Request is what a peer said when it came.
 type Request struct {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 	"foyer/server/guard"
 	"foyer/server/sharedobject"
 )
@@ -17,15 +18,6 @@ const (
 	MaxCreatedObjects = 256       // made by the clients of one instance, those that are only stored too
 	MaxObjectBytes    = 512 << 10 // in the slots of one of those, names included: a newcomer gets it all at once
 	MaxCreatedBytes   = 16 << 20  // in the slots of those together
-)
-
-// How much a client may ask of shared objects: what it writes goes to everybody
-// who uses the object, however slow their lines are. MaxRequestBurst bytes at
-// once, then MaxRequestRate bytes a second; then its reader waits.
-const (
-	MaxRequestBurst = 512 << 10
-	MaxRequestRate  = 64 << 10
-	requestCost     = 64 // of an event, beside the bytes in it
 )
 
 // codeTooMuch answers what would exceed MaxObjectBytes or MaxCreatedBytes.
@@ -46,6 +38,10 @@ type object struct {
 	counted bool     // in Instance.created, and bytes in Instance.bytes
 	bytes   int      // in the slots
 	durable *durable // nil: it is not stored
+
+	owes  debt      // of requests, of all clients
+	line  []*Client // have to wait until it is less, in the order of their turns
+	timed bool      // the line advances by itself
 }
 
 // SharedObject is SharedObject.get: the instance's own handle, made if need
@@ -110,6 +106,100 @@ func (in *Instance) uncount(o *object) {
 	}
 }
 
+// takeObject takes what a client asks for, now or when it is its turn.
+func (in *Instance) takeObject(c *Client, m *sharedobject.Message) {
+	if c.parked == nil && in.mayWrite(c, m) == 0 {
+		in.doObject(c, m)
+		return
+	}
+	c.park(func(last bool) time.Duration {
+		if wait := in.mayWrite(c, m); wait != 0 {
+			if last { // as if it had not been read
+				c.calls.give()
+				return 0
+			}
+			return wait
+		}
+		in.doObject(c, m)
+		return 0
+	})
+}
+
+// doObject does what a client asks for, and gives back its credit then or when
+// that is stored.
+func (in *Instance) doObject(c *Client, m *sharedobject.Message) {
+	waits := false
+	defer func() {
+		if !waits {
+			c.calls.give()
+		}
+	}()
+	waits = in.serveSharedObject(c, m)
+}
+
+// mayWrite returns 0 if a client may write to the object of m now, or byTurn. Then it
+// stands in line: what each writes is taken in turns.
+func (in *Instance) mayWrite(c *Client, m *sharedobject.Message) time.Duration {
+	o := in.objects[objectKey{m.Name, m.Persistent}]
+	if o == nil || !writes(m) {
+		return 0
+	}
+	if p := c.parked; p != nil && p.turn == o {
+		p.turn = nil
+		return 0
+	}
+	wait := o.owes.wait(requests, time.Now())
+	switch {
+	case len(o.line) == 0 && wait == 0:
+		return 0
+	case len(o.line) == 0:
+		c.slowed(&o.owes, "objects-object", "This shared object is being written to too fast.", wait)
+		in.advanceAfter(wait, o)
+	}
+	if !slices.Contains(o.line, c) {
+		o.line = append(o.line, c)
+	}
+	return byTurn
+}
+
+// advanceAfter lets those who stand in line write after a while.
+func (in *Instance) advanceAfter(wait time.Duration, o *object) {
+	if o.timed {
+		return
+	}
+	o.timed = true
+	in.After(wait, func() {
+		o.timed = false
+		in.advance(o)
+	})
+}
+
+// advance lets those who stand in line write, one message each.
+func (in *Instance) advance(o *object) {
+	for len(o.line) > 0 {
+		if wait := o.owes.wait(requests, time.Now()); wait > 0 {
+			in.advanceAfter(wait, o)
+			return
+		}
+		c := o.line[0]
+		rest := o.line[1:]
+		if o.line = rest; len(rest) == 0 {
+			o.line = nil
+		}
+		if c.parked != nil {
+			c.parked.turn = o
+			c.resume()
+		}
+	}
+}
+
+// writes reports whether there is a request in m.
+func writes(m *sharedobject.Message) bool {
+	return slices.ContainsFunc(m.Events, func(e sharedobject.Event) bool {
+		return e.Type != sharedobject.Use && e.Type != sharedobject.Release
+	})
+}
+
 // serveSharedObject takes what a client asks for. It reports true when that has
 // to wait, and the client's credit with it.
 func (in *Instance) serveSharedObject(c *Client, m *sharedobject.Message) (waits bool) {
@@ -160,13 +250,14 @@ func (in *Instance) use(c *Client, m *sharedobject.Message) {
 		c.refuseObject(m, sharedobject.CodeBadPersistence)
 	case !in.canRead(c, o, m):
 		c.refuseObject(m, sharedobject.CodeNoReadAccess)
-	case o == nil && rec == nil && (in.created >= MaxCreatedObjects || !sharedobject.ValidName(m.Name)),
-		rec != nil && rec.bad && (o == nil || !o.held),
-		len(c.objects) >= MaxObjects && !slices.Contains(c.objects, o):
+	case o == nil && rec == nil && !sharedobject.ValidName(m.Name), rec != nil && rec.bad && (o == nil || !o.held):
 		c.refuseObject(m, sharedobject.CodeObjectCreationFailed)
-		if o == nil && rec == nil && in.created >= MaxCreatedObjects {
-			in.Guard().Refuse(c.IP(), fullRoom, "instance", in.name)
-		}
+	case o == nil && rec == nil && in.created >= MaxCreatedObjects:
+		c.refused("objects-room", "There are too many shared objects here.", 0)
+		c.refuseObject(m, sharedobject.CodeObjectCreationFailed)
+	case len(c.objects) >= MaxObjects && !slices.Contains(c.objects, o):
+		c.refused("objects-client", "You are using too many shared objects.", 0)
+		c.refuseObject(m, sharedobject.CodeObjectCreationFailed)
 	default:
 		if o == nil {
 			o = in.makeObject(key)
@@ -206,22 +297,8 @@ func (in *Instance) change(c *Client, m *sharedobject.Message, e sharedobject.Ev
 		in.log.Debug("shared object request refused", "client", c.ID(), "object", m.Name, "err", err)
 		return
 	}
+	o.owes.take(requests, float32(weighEvent(&e)), time.Now())
 	in.resize(o)
-}
-
-// allowance is what a client may still ask of shared objects. It is owned by
-// the goroutine that serves the client.
-type allowance struct {
-	bytes float64 // asked for and not yet forgotten
-	at    time.Time
-}
-
-// take notes a request, of which weigh knows the size, and returns how long the
-// next one has to wait.
-func (a *allowance) take(bytes int, now time.Time) time.Duration {
-	a.bytes = max(0, a.bytes-now.Sub(a.at).Seconds()*MaxRequestRate) + float64(bytes)
-	a.at = now
-	return time.Duration(max(0, a.bytes-MaxRequestBurst) / MaxRequestRate * float64(time.Second))
 }
 
 // weigh encodes what the requests of m write, once for all who will get it, and
@@ -234,11 +311,19 @@ func weigh(m *sharedobject.Message) (bytes int) {
 		}
 		for k, v := range e.Args {
 			e.Args[k] = encoded(v)
-			bytes += len(e.Args[k].(amf.Raw))
 		}
-		bytes += requestCost + size(*e) + len(e.Method)
+		bytes += weighEvent(e)
 	}
 	return bytes
+}
+
+// weighEvent is weigh for an event that is encoded.
+func weighEvent(e *sharedobject.Event) (bytes int) {
+	for _, v := range e.Args {
+		raw, _ := v.(amf.Raw)
+		bytes += len(raw)
+	}
+	return bytes + requestCost + size(*e) + len(e.Method)
 }
 
 func encoded(v amf.Value) amf.Value {
@@ -284,6 +369,48 @@ func (in *Instance) resize(o *object) {
 		in.bytes += o.Bytes() - o.bytes
 		o.bytes = o.Bytes()
 	}
+}
+
+// lag is how far behind the client is. When it is behind, it catches up later.
+func (c *Client) lag() sharedobject.Lag {
+	p, ok := c.peer.(Pacer)
+	if !ok {
+		return sharedobject.InStep
+	}
+	switch p.Level() {
+	case backlog.InStep:
+		return sharedobject.InStep
+	case backlog.Behind:
+		c.catchUpLater(p)
+		return sharedobject.Behind
+	}
+	c.catchUpLater(p)
+	return sharedobject.Far
+}
+
+func (c *Client) catchUpLater(p Pacer) {
+	if !c.late {
+		c.late = true
+		p.WhenInStep(func() { c.in.post(c.catchUp) })
+	}
+}
+
+// catchUp has a client that is in step again told what it has missed of one of
+// its objects; of the next one when it has read that.
+func (c *Client) catchUp() {
+	c.late = false
+	if c.state != clientAccepted || c.lag() != sharedobject.InStep {
+		return
+	}
+	i := slices.IndexFunc(c.objects, func(o *object) bool { return o.Lagging(c) })
+	if i < 0 {
+		return
+	}
+	o := c.objects[i]
+	c.objects = append(slices.Delete(c.objects, i, i+1), o) // the others come first next time
+	o.CatchUp(c)
+	c.in.touch(o)
+	c.catchUpLater(c.peer.(Pacer)) // after this turn
 }
 
 // refuseObject tells a client, and it alone, that it may not.
@@ -365,7 +492,7 @@ func (in *Instance) flushObject(o *object) {
 
 func (o *object) flush() {
 	pushes := make(map[*sharedobject.Message]*Push)
-	o.Flush(func(c *Client, m *sharedobject.Message) {
+	o.FlushPaced((*Client).lag, func(c *Client, m *sharedobject.Message) {
 		p := pushes[m]
 		if p == nil {
 			p = &Push{SharedObject: m}

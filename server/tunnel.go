@@ -77,9 +77,8 @@ func (t *tunnel) OnConnect(c *Client, args amf.Args) error {
 	}
 	u := &upstream{t: t, c: c}
 	c.Data = u
-	var ctx context.Context
-	ctx, u.cancel = context.WithCancel(t.in.ctx)
-	t.in.Go(func(context.Context) { u.run(ctx, args) })
+	u.ctx, u.cancel = context.WithCancel(t.in.ctx)
+	t.in.Go(func(context.Context) { u.run(u.ctx, args) })
 	return ErrPending
 }
 
@@ -116,7 +115,7 @@ func (t *tunnel) call(k *call) {
 	case !ok:
 		t.callOwner(k)
 	case k.reply == nil:
-		k.from.calls.give()
+		k.done()
 		u.send(func(s *rtmp.Session) error { return s.Request(k.method, k.args, nil) })
 	default:
 		if err := u.session.Request(k.method, k.args, k.answer); err != nil {
@@ -130,7 +129,7 @@ func (t *tunnel) callOwner(k *call) {
 	done := func(v amf.Value, err error) {
 		s, ok := errors.AsType[*rtmp.StatusError](err)
 		if err != nil && (!ok || s.Code == codeNotRunning) {
-			k.from.calls.give()
+			k.done()
 			k.reply(nil, ErrNotRunning)
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
 )
@@ -25,7 +26,8 @@ const (
 type upstream struct {
 	t      *tunnel
 	c      *Client
-	cancel context.CancelFunc // ends dialing
+	ctx    context.Context    // ends when the client has gone
+	cancel context.CancelFunc // and dialing then
 
 	// owned by the instance goroutine; session is fixed once the client is in
 	session *rtmp.Session
@@ -130,7 +132,7 @@ func (u *upstream) send(f func(*rtmp.Session) error) {
 	}
 	if u.unread++; u.unread > maxUnread {
 		u.held++
-		u.c.calls.hold()
+		u.c.calls.hold(1)
 	}
 	u.sync()
 }
@@ -194,8 +196,24 @@ func (u *upstream) ServeStatus(info amf.Object) {
 	u.c.Push(&Push{Status: s})
 }
 
+// pace waits while the client is behind. So the owner finds this connection slow,
+// and tells of its objects the latest.
+func (u *upstream) pace() {
+	p, ok := u.c.peer.(Pacer)
+	if !ok || p.Level() == backlog.InStep {
+		return
+	}
+	read := make(chan struct{})
+	p.WhenInStep(func() { close(read) })
+	select {
+	case <-read:
+	case <-u.ctx.Done():
+	}
+}
+
 // goOn passes on what looked like the last word and was not.
 func (u *upstream) goOn() {
+	u.pace()
 	if u.last != nil {
 		u.c.Push(&Push{Status: u.last})
 		u.last = nil

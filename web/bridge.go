@@ -84,7 +84,7 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 	if err != nil {
 		return // answered by the upgrader, or gone
 	}
-	s := newSocket(conn, &b.sent, b.host.Partial(), b.host.Config.Outboxes)
+	s := newSocket(conn, &b.sent, b.host.Partial(), b.host.Outboxes())
 	req := socketRequest(r)
 	if !b.start(s, func() { b.live(s, req, run) }) {
 		s.Close(errShutdown)
@@ -210,7 +210,7 @@ func (b *bridge) serve(s *socket, c *server.Client) {
 		case f.Type == typeCall && f.Method == "close" && f.ID == "":
 			s.Close(rtmp.ErrGoodbye)
 		case f.Type == typeCall:
-			c.ServeCall(f.Method, f.Args, s.reply(f))
+			c.ServeCall(f.Method, f.Args, s.reply(f, c))
 		case f.Type == typeSO:
 			c.ServeSharedObject(&f.Object)
 		case f.Type == typeConnect:
@@ -240,12 +240,16 @@ func (b *bridge) next(s *socket) (*frame, error) {
 }
 
 // reply is what answers a call, or nil when no answer is wanted.
-func (s *socket) reply(f *frame) func(amf.Value, error) {
+func (s *socket) reply(f *frame, c *server.Client) func(amf.Value, error) {
 	id := f.ID
 	if id == "" {
 		return nil
 	}
-	return func(v amf.Value, err error) { s.send(answerFrame(id, v, err)) }
+	return func(v amf.Value, err error) {
+		frame := answerFrame(id, v, err)
+		s.send(frame)
+		c.Answered(len(frame))
+	}
 }
 
 // socketRequest is who comes. Strings are copied: the request's header is one

@@ -60,6 +60,7 @@ var (
 	descFlush        = desc("store_flush_seconds", "Flushes to disk, each for all messages that waited. None with an external NATS.")
 	descReady        = desc("store_ready", "Whether something can be stored: 1, or 0.")
 	descBusAge       = desc("bus_age_seconds", "How old what this node knows of the other nodes may be. It grows while NATS is away.")
+	descOutboxes     = desc("outbox_bytes", "Bytes that wait for clients that read slowly. The worst are ended when too many do.")
 	descMessages     = desc("lobby_messages_per_minute", "Chat messages a minute in the rooms that the lobby lists.")
 )
 
@@ -81,7 +82,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descInstances, descClients, descOfNodes, descAccepted, descRejected, descDisconnected, descCalls,
 		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descViewers, descMuxers, descFragments, descRooms, descPeople, descMessages,
-		descStored, descFailed, descFlush, descReady, descBusAge,
+		descStored, descFailed, descFlush, descReady, descBusAge, descOutboxes,
 	} {
 		ch <- d
 	}
@@ -112,6 +113,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descReceived, c.h.bridge.received.Load(), "websocket")
 	counter(descSent, c.h.bridge.sent.Load(), "websocket")
 	gauge(descSockets, float64(c.h.bridge.open()))
+	gauge(descOutboxes, float64(c.h.cfg.Host.Outboxes().Used()))
 	streams, viewers := c.h.remuxes.count()
 	gauge(descRemuxes, float64(streams))
 	gauge(descRemuxViewers, float64(viewers))

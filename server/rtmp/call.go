@@ -121,9 +121,9 @@ type Call struct {
 // a transaction other than 0).
 func (c *Call) WantsReply() bool { return c.tx != 0 }
 
-// Reply answers the call. It works once; for a call that wants no reply it
-// does nothing. Any goroutine may use it.
-func (c *Call) Reply(v amf.Value) { c.answer("_result", v) }
+// Reply answers the call, and returns how many bytes that takes. It works once;
+// for a call that wants no reply it does nothing. Any goroutine may use it.
+func (c *Call) Reply(v amf.Value) (bytes int) { return c.answer("_result", v) }
 
 // Fail answers the call with an _error, as Reply does with a result: a
 // *StatusError as it is, any other error as NetConnection.Call.Failed without
@@ -134,9 +134,9 @@ func (c *Call) Fail(err error) {
 	}
 }
 
-func (c *Call) answer(name string, v amf.Value) {
+func (c *Call) answer(name string, v amf.Value) (bytes int) {
 	if !c.WantsReply() || !c.answered.CompareAndSwap(false, true) {
-		return
+		return 0
 	}
 	m := commandMessage(c.stream, c.s.amf3, name, c.tx, amf.Null{}, v)
 	if c.alone {
@@ -144,6 +144,7 @@ func (c *Call) answer(name string, v amf.Value) {
 	} else {
 		c.s.sendSoon(m)
 	}
+	return len(m.Payload)
 }
 
 // serveCommand handles a command: an answer, one for the session, or a call.

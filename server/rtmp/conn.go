@@ -37,6 +37,7 @@ type Conn struct {
 	answered bool        // Set Peer Bandwidth was
 	filled   uint32      // when bytes came last: since begun, in ms
 	acked    uint64
+	server   bool    // the peer has connected to us; set by NewServerConn
 	nonces   *Nonces // until connect is there
 
 	w backlog.Writer // owned by who writes
@@ -57,7 +58,11 @@ type Conn struct {
 // that and for ReadConnect after it is Config.HandshakeTimeout (ErrTimeout).
 // When it fails, nc is closed.
 func NewServerConn(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
-	return newConn(ctx, nc, cfg, serverHandshake)
+	c, err := newConn(ctx, nc, cfg, serverHandshake)
+	if err == nil {
+		c.server = true
+	}
+	return c, err
 }
 
 // NewClientConn does the client's side of the handshake on nc. The time for

@@ -156,10 +156,11 @@ func (s *Session) read() error {
 	}
 }
 
-// waitRoom waits while much waits for the peer: whoever does not read its
-// answers is not asked for more. It returns at once when the session ends.
+// waitRoom waits while much waits for the peer: a client that does not read its
+// answers is not listened to. It returns at once when the session ends. A server
+// is always listened to: with both waiting for each other nothing would move.
 func (s *Session) waitRoom() {
-	if !s.out.full() {
+	if !s.c.server || !s.out.full() {
 		return
 	}
 	s.mu.Lock()
