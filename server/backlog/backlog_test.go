@@ -1,9 +1,16 @@
 package backlog
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"math/big"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,5 +188,49 @@ func TestWriterClosed(t *testing.T) {
 	var w Writer
 	if _, err := w.Write(ours, []byte("x"), &owner{}); err != io.ErrClosedPipe {
 		t.Error(err)
+	}
+}
+
+// TestWriterTLS: a write that is given up breaks TLS, so none is while the peer
+// reads.
+func TestWriterTLS(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	for name, want := range map[string]error{"slow": nil, "stuck": ErrStuck} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const size = 100 << 10
+				ours, theirs := net.Pipe()
+				nc, peer := tls.Server(ours, config), tls.Client(theirs, &tls.Config{InsecureSkipVerify: true})
+				var reading sync.WaitGroup
+				reading.Go(func() {
+					for part := make([]byte, 1<<10); ; {
+						if _, err := peer.Read(part); err != nil {
+							return
+						}
+						time.Sleep(time.Second / 2)
+						if want != nil {
+							time.Sleep(time.Hour)
+						}
+					}
+				})
+				var w Writer
+				began := time.Now()
+				n, err := w.Write(nc, make([]byte, size), &owner{})
+				if d := time.Since(began); err != want || err == nil && n != size || err != nil && (d < Patience || d > Patience+2*fresh) {
+					t.Errorf("wrote %d, %v, in %v", n, err, d)
+				}
+				ours.Close()
+				reading.Wait()
+			})
+		})
 	}
 }
