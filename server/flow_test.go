@@ -466,3 +466,36 @@ func TestCallsCost(t *testing.T) {
 		stopHost(h)
 	})
 }
+
+// TestSlowReaderAtAnotherNode: what the owner has to say does not pile up at the
+// node that a slow client has come to.
+func TestSlowReaderAtAnotherNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, "a", "b")
+		defer s.close()
+		w := sharerAt(t, &s.net, "a", 0)
+		r := sharerAt(t, &s.net, "b", 16e3)
+		for _, c := range []*sharer{w, r} {
+			c.ask(use("free", false))
+		}
+		synctest.Wait()
+		for round := range 10 {
+			w.fill("free", round, 31)
+		}
+		most := 0
+		for range 10 * 60 {
+			time.Sleep(time.Second)
+			most = max(most, s.hosts["b"].Outboxes().Used())
+		}
+		synctest.Wait()
+		if got := r.slots("free"); r.Err() != nil || len(got) != 31 || got["30"] != "9" {
+			t.Errorf("%v; the reader has %v", r.Err(), got)
+		}
+		if most > backlog.MaxStep+256<<10 {
+			t.Errorf("%d bytes waited at the front", most)
+		}
+		if r.events > w.events*3/4 {
+			t.Errorf("the slow reader was told of %d changes, the other one of %d", r.events, w.events)
+		}
+	})
+}
