@@ -93,7 +93,7 @@ var helpGroups = []kong.Group{
 	{Key: "secrets", Title: "Secrets and storage:"},
 	{Key: "self", Title: "How others see it:"},
 	{Key: "log", Title: "Logging and work on the pages:"},
-	{Key: "settings", Title: "Settings from elsewhere:", Description: "SIGHUP has a server read them again, and ends nobody: it takes over the certificate, --log-level and --max-bitrate, and names what else has changed. Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
+	{Key: "settings", Title: "Settings from elsewhere:", Description: "SIGHUP has a server read them again, and ends nobody: it takes over what a running server can, and names the rest in its log. Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
 }
 
 // check refuses settings that contradict each other, and tidies the rest.
