@@ -43,10 +43,6 @@ var reloadables = []reloadable{
 		}
 		return n.cert.Use(s.TLSCert, s.TLSKey)
 	}},
-	{[]string{"reserved-nicks"}, func(n *node, s *settings) error {
-		s.People.apply(n)
-		return nil
-	}},
 	{[]string{"max-connections", "address-connections", "address-rate", "address-rooms", "exempt", "open-rooms", "max-rooms"}, func(n *node, s *settings) error {
 		s.Limits.apply(n)
 		return nil

@@ -55,6 +55,23 @@ func TestCertificateWatched(t *testing.T) {
 	})
 }
 
+// What is taken over is a setting, and is so once.
+func TestReloadables(t *testing.T) {
+	cmd, err := parse(&program{getenv: func(string) string { return "" }, stdout: t.Output(), stderr: t.Output()}, []string{"serve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := given(cmd)
+	for _, r := range reloadables {
+		for _, name := range r.flags {
+			if _, ok := known[name]; !ok {
+				t.Errorf("%s is no setting, or is there twice", name)
+			}
+			delete(known, name)
+		}
+	}
+}
+
 func readFile(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(name)
