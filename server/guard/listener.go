@@ -31,9 +31,9 @@ func (l *listener) Accept() (net.Conn, error) {
 		place, r := l.g.accept(addr)
 		if r == nil {
 			if tcp, ok := nc.(*net.TCPConn); ok {
-				return &acceptedTCP{tcpConn{tcp, socket{of: l.g, place: place}}}, nil
+				return &acceptedTCP{tcpConn{tcp, socket{of: l.g, addr: place.addr}}}, nil
 			}
-			return &accepted{conn{nc, socket{of: l.g, place: place}}}, nil
+			return &accepted{conn{nc, socket{of: l.g, addr: place.addr}}}, nil
 		}
 		l.g.Refuse(addr, r)
 		nc.Close()
@@ -78,16 +78,18 @@ func noSocket() *Refusal {
 // A socket is one that counts, until it is released.
 type socket struct {
 	of     *Guard
-	place  Place
+	addr   *address // has it as well; nil: nobody
 	closed atomic.Bool
 }
 
 // release ends the counting. Only the first call does something.
 func (s *socket) release() {
-	if !s.closed.Swap(true) {
-		s.of.sockets.Add(-1)
-		s.place.Leave()
+	if s.closed.Swap(true) {
+		return
 	}
+	s.of.sockets.Add(-1)
+	p := Place{s.addr, ofSocket}
+	p.Leave()
 }
 
 // Sockets that count until they are closed. A tcpConn can still do all that a
