@@ -15,8 +15,9 @@ import (
 // demoCommand serves, with bots in six rooms and pictures in some; or sends
 // bots and pictures elsewhere.
 type demoCommand struct {
-	At   []string `group:"demo" placeholder:"URL" help:"Serve nothing, only send the bots to these room servers: rtmp://host. They need the servers' admin token, and to broadcast, their stream secret."`
-	Seed uint64   `group:"demo" placeholder:"N" help:"The same number, the same evening. Default: another each time."`
+	At        []string `group:"demo" placeholder:"URL" help:"Serve nothing, only send the bots to these room servers: rtmp://host. They need the servers' admin token, and to broadcast, their stream secret."`
+	TokenFile string   `group:"demo" placeholder:"FILE" typed:"" help:"For --at: file with that token. Default: --admin-token (- asks for it at the terminal), or the one in the data folder."`
+	Seed      uint64   `group:"demo" placeholder:"N" help:"The same number, the same evening. Default: another each time."`
 
 	Settings settings `embed:""`
 }
@@ -31,9 +32,9 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 	if cmd.Seed == 0 {
 		cmd.Seed = rand.Uint64()
 	}
-	cfg := demo.Config{Servers: cmd.At, Token: string(cmd.Settings.AdminToken), Seed: cmd.Seed, Log: log}
+	cfg := demo.Config{Servers: cmd.At, Seed: cmd.Seed, Log: log}
 	if len(cmd.At) > 0 {
-		return cmd.visit(ctx, cfg)
+		return cmd.visit(ctx, p, cfg)
 	}
 	if !cmd.Settings.hosts("room") {
 		return usagef("the demo needs the application room: add it to --apps, or name room servers with --at")
@@ -53,17 +54,18 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 }
 
 // visit sends the bots to other servers.
-func (cmd *demoCommand) visit(ctx context.Context, cfg demo.Config) error {
-	if cfg.Token == "" {
-		token, err := readSecret(filepath.Join(cmd.Settings.Data, adminTokenFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("the bots need the servers' admin token: give --admin-token, FOYER_ADMIN_TOKEN or FOYER_ADMIN_TOKEN_FILE")
-		}
-		if err != nil {
-			return err
-		}
-		cfg.Token = string(token)
+func (cmd *demoCommand) visit(ctx context.Context, p *program, cfg demo.Config) error {
+	token, err := p.givenToken(ctx, cmd.Settings.AdminToken, cmd.TokenFile)
+	if err == nil && token == "" {
+		token, err = readSecret(filepath.Join(cmd.Settings.Data, adminTokenFile))
 	}
+	if errors.Is(err, fs.ErrNotExist) && cmd.TokenFile == "" {
+		return fmt.Errorf("the bots need the servers' admin token: give --token-file, FOYER_ADMIN_TOKEN or FOYER_ADMIN_TOKEN_FILE")
+	}
+	if err != nil {
+		return err
+	}
+	cfg.Token = string(token)
 	stream, err := givenSecret(cmd.Settings.StreamSecret, cmd.Settings.Data, streamSecretFile)
 	if err == nil {
 		cfg.StreamKey = func(_ context.Context, room string) (string, error) { return streamKey(stream, room, 0), nil }
