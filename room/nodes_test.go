@@ -17,6 +17,7 @@ import (
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/rtmp"
 )
 
 // claims is where the rooms of several nodes run.
@@ -230,4 +231,42 @@ func inUse() int64 {
 	}
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// TestNewKeyOnEveryNode: a key is replaced at one node, and what is published by
+// another with the old one ends.
+func TestNewKeyOnEveryNode(t *testing.T) {
+	cfg := config()
+	cfg.Open = new(room.Memory).Open
+	hosts, addresses := newNodes(t, 2, cfg)
+	publish := func(node int, key string) (*rtmp.Session, error) {
+		t.Helper()
+		s, _, err := rtmp.Dial(t.Context(), addresses[node]+"/room/blue", &rtmp.ConnectRequest{}, rtmp.DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.Run(context.Background())
+		t.Cleanup(func() { s.Close(nil); <-s.Done() })
+		st, err := s.CreateStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, st.Publish(t.Context(), "live?key="+key, "live")
+	}
+	if _, err := hosts[0].CallOrStart(t.Context(), "room/blue", "users"); err != nil {
+		t.Fatal(err)
+	}
+	away, err := publish(1, keyOf("blue", 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hosts[1].CallOrStart(t.Context(), "room/blue", "newKey"); err != nil {
+		t.Fatal(err)
+	}
+	<-away.Done()
+	for node := range hosts {
+		if _, err := publish(node, keyOf("blue", 0)); err == nil {
+			t.Errorf("node %d takes the old key", node)
+		}
+	}
 }

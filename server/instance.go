@@ -78,6 +78,7 @@ type Instance struct {
 	bytes      int                // what clients wrote into objects
 	version    uint32             // above every version of an object that is gone
 	streams    map[string]*stream
+	turns      map[*Client]time.Time // of those that have published: see turnToPublish
 }
 
 func newInstance(h *Host, a *application, short string) *Instance {

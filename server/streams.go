@@ -19,6 +19,9 @@ const (
 	// publisherGrace is how long a silent publisher keeps its stream from a
 	// newcomer that may not take over.
 	publisherGrace = 5 * time.Second
+	// A client may publish so many times at once, and then once in each pause.
+	publishBurst = 10
+	publishPause = time.Second
 )
 
 // stream is a stream of the instance: the relay, and who publishes to it.
@@ -157,6 +160,34 @@ func (in *Instance) publish(c *Client, name, kind string, h publishing) {
 	if in.tunnel != nil {
 		in.tunnel.publish(c, name, kind, h)
 		return
+	}
+	if wait := in.turnToPublish(c, time.Now()); wait > 0 {
+		in.After(wait, func() { in.askToPublish(c, name, kind, h) })
+		return
+	}
+	in.askToPublish(c, name, kind, h)
+}
+
+// turnToPublish is how long a client has to wait that wants to publish: after
+// publishBurst times, one publishPause for each. It, and nobody else, is not
+// read meanwhile, for each beginning is told to everybody.
+func (in *Instance) turnToPublish(c *Client, now time.Time) time.Duration {
+	if in.turns == nil {
+		in.turns = make(map[*Client]time.Time)
+	}
+	due := in.turns[c]
+	if due.Before(now) {
+		due = now
+	}
+	due = due.Add(publishPause)
+	in.turns[c] = due
+	return due.Sub(now) - publishBurst*publishPause
+}
+
+// askToPublish asks the application.
+func (in *Instance) askToPublish(c *Client, name, kind string, h publishing) {
+	if in.broken || c.state != clientAccepted {
+		return // there is nobody to be told
 	}
 	public, takeover, err := in.publisher.OnPublish(c, name, kind)
 	if wait, ok := errors.AsType[*later](err); ok {
@@ -380,6 +411,7 @@ func (in *Instance) stopPlay(p *playback) {
 
 // dropStreams ends what a client publishes and plays.
 func (in *Instance) dropStreams(c *Client) {
+	delete(in.turns, c)
 	for len(c.streams) > 0 {
 		in.unpublish(c.streams[0], true)
 	}

@@ -254,3 +254,54 @@ func TestStreamsAreForgotten(t *testing.T) {
 		stop()
 	})
 }
+
+// TestPublishLoop: a client that begins and ends all the time is read more
+// slowly, and the one next to it is not.
+func TestPublishLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n network
+		h := newHost(t, func() Application { return new(streamingApp) })
+		stop := serve(t, &n, "here", h)
+		loop, other := mustDial(t, &n, "rtmp://here/app/x"), mustDial(t, &n, "rtmp://here/app/x")
+		publish := func(c *caller, times int) time.Duration {
+			t.Helper()
+			begun := time.Now()
+			for range times {
+				st, err := c.CreateStream(t.Context())
+				if err == nil {
+					err = st.Publish(t.Context(), "live?key=secret", "live")
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				st.Close()
+				synctest.Wait()
+			}
+			return time.Since(begun)
+		}
+		if d := publish(loop, publishBurst+20); d != 20*publishPause {
+			t.Errorf("%d times take %v", publishBurst+20, d)
+		}
+		if d := publish(other, publishBurst); d != 0 {
+			t.Errorf("another client waits %v", d)
+		}
+		time.Sleep(publishBurst * publishPause)
+		if d := publish(loop, publishBurst); d != 0 {
+			t.Errorf("after a rest it waits %v", d)
+		}
+		for _, c := range []*caller{loop, other} {
+			c.Close(nil)
+			<-c.ended
+		}
+		synctest.Wait()
+		for _, in := range h.instances {
+			in.Post(func() {
+				if len(in.turns) > 0 {
+					t.Errorf("%d clients are remembered", len(in.turns))
+				}
+			})
+		}
+		synctest.Wait()
+		stop()
+	})
+}
