@@ -22,6 +22,7 @@ type Guard struct {
 	mu      sync.Mutex           // guards what follows; a leaf
 	refused map[string]uint64    // by limit
 	lines   map[logged]time.Time // when a line was written last
+	look    time.Time            // when there may be some to forget among them
 }
 
 // Set puts new limits in the place of the old ones. What is over a lower one

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"net/netip"
 	"sync"
 	"time"
@@ -149,6 +150,7 @@ type addresses struct {
 	clean int       // how many may be known before the quiet ones are forgotten
 	next  moment    // when that is done again at the earliest
 	base  time.Time // what moments count from
+	most  int       // MaxKnown when it is 0
 }
 
 // An address is what is known of one. With its place in the map it takes some
@@ -181,6 +183,8 @@ func (t *addresses) nowLocked() moment {
 	return moment(now.Sub(t.base))
 }
 
+func (t *addresses) limit() int { return cmp.Or(t.most, MaxKnown) }
+
 // getLocked returns what is known of addr; nil when nothing more can be.
 func (t *addresses) getLocked(addr netip.Addr, now moment) *address {
 	key := Source(addr)
@@ -193,9 +197,9 @@ func (t *addresses) getLocked(addr netip.Addr, now moment) *address {
 	if len(t.known) >= max(t.clean, minKnown) && now >= t.next {
 		t.forgetLocked(now)
 		t.makeRoomLocked()
-		t.clean, t.next = min(2*len(t.known), MaxKnown), now+moment(forgetEvery)
+		t.clean, t.next = min(2*len(t.known), t.limit()), now+moment(forgetEvery)
 	}
-	if len(t.known) >= MaxKnown {
+	if len(t.known) >= t.limit() {
 		return nil
 	}
 	a := &address{of: t}
@@ -217,7 +221,7 @@ func (t *addresses) forgetLocked(now moment) {
 // nothing now.
 func (t *addresses) makeRoomLocked() {
 	for key, a := range t.known {
-		if len(t.known) <= MaxKnown*3/4 {
+		if len(t.known) <= t.limit()*3/4 {
 			return
 		}
 		if a.nothing() {

@@ -157,13 +157,14 @@ func TestVouch(t *testing.T) {
 // TestManyAddresses: memory is bounded, and who was quiet is forgotten.
 func TestManyAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g Guard
+		const most = 8192
+		g := Guard{addresses: addresses{most: most}}
 		g.Set(Limits{AddressConnections: 2, AddressRate: 60})
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		held, _ := g.Enter(stranger)
-		for i := range MaxKnown * 3 / 2 {
+		for i := range most * 3 / 2 {
 			p, r := g.Enter(address4(i))
 			p.Leave()
 			if r != nil {
@@ -172,10 +173,10 @@ func TestManyAddresses(t *testing.T) {
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		if n := len(g.addresses.known); n > MaxKnown || n < MaxKnown/2 {
+		if n := len(g.addresses.known); n > most || n < most/2 {
 			t.Errorf("remembers %d", n)
 		}
-		if each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / MaxKnown; each > 200 {
+		if each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / most; each > 200 {
 			t.Errorf("%d bytes an address", each)
 		}
 		g.Enter(stranger)
@@ -192,14 +193,15 @@ func TestManyAddresses(t *testing.T) {
 
 // TestTooManyHolders: when nothing can be forgotten, further addresses are let in.
 func TestTooManyHolders(t *testing.T) {
-	var g Guard
+	const most = 2048
+	g := Guard{addresses: addresses{most: most}}
 	g.Set(Limits{AddressConnections: 1})
-	for i := range MaxKnown + 10 {
+	for i := range most + 10 {
 		if _, r := g.Enter(address4(i)); r != nil {
 			t.Fatalf("address %d: %v", i, r)
 		}
 	}
-	if n := len(g.addresses.known); n != MaxKnown {
+	if n := len(g.addresses.known); n != most {
 		t.Errorf("remembers %d", n)
 	}
 }

@@ -20,7 +20,8 @@ func (r *Refusal) Error() string { return r.Reason }
 // How refusals are logged: the first of a minute for an address and limit.
 const (
 	logEvery  = time.Minute
-	maxLogged = 4096 // pairs of address and limit remembered; beyond it nothing is logged until some are forgotten
+	lookEvery = time.Second // for those to forget, when there are so many:
+	maxLogged = 4096        // pairs of address and limit remembered; beyond it nothing is logged until some are forgotten
 )
 
 // logged is what a line of the log was written about.
@@ -55,6 +56,10 @@ func (g *Guard) firstLocked(l logged, now time.Time) bool {
 		g.lines = make(map[logged]time.Time)
 	}
 	if len(g.lines) >= maxLogged {
+		if now.Before(g.look) {
+			return false
+		}
+		g.look = now.Add(lookEvery)
 		for k, at := range g.lines {
 			if now.Sub(at) >= logEvery {
 				delete(g.lines, k)
