@@ -15,7 +15,7 @@ func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now ti
 	if r.cfg.Reserved.Has(n.nick) {
 		return reject("Nickname is reserved.", 0)
 	}
-	if s, ok := r.bans.find(look, client.IP(), now); ok {
+	if s, ok := r.bans.find(look, client.Person(), now); ok {
 		return s.refuse(now)
 	}
 	if r.locked && !r.wasIn(n.mark, now) {

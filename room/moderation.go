@@ -10,6 +10,7 @@ import (
 	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -238,7 +239,7 @@ func (r *Room) ban(args amf.Args) error {
 	s := sentence{Nick: name, Until: now.Add(d), Reason: line(args.At(2), MaxReason), look: look}
 	p := r.find(name)
 	if p != nil {
-		s.Addr = personal(p.client.IP())
+		s.Addr = personal(p.client.Person())
 	}
 	r.bans.add(s, now)
 	if p != nil {
@@ -259,7 +260,7 @@ func (r *Room) mute(args amf.Args) error {
 		return err
 	}
 	now, look := time.Now(), nick.LookOf(p.nick)
-	addr := personal(p.client.IP())
+	addr := personal(p.client.Person())
 	r.mutes.lift(look, addr) // also what was decided when he had another nick
 	p.mutedUntil = now.Add(d)
 	if d == 0 {
@@ -365,20 +366,13 @@ func (ss *sentences) findNick(look nick.Look, now time.Time) bool {
 	return ok
 }
 
-// personal returns the addresses that are most likely one person's. Those of
-// this machine and of private networks are not: whole offices, and everybody
-// who comes through a proxy, have the same.
+// personal returns the addresses that are most likely one person's whose address
+// that is, if it is one (see server.Client.Person).
 func personal(ip netip.Addr) netip.Prefix {
-	ip = ip.Unmap().WithZone("")
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
+	if !ip.IsValid() || ip.IsMulticast() || ip.IsUnspecified() {
 		return netip.Prefix{}
 	}
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits)
-	return p
+	return guard.Source(ip)
 }
 
 // seconds reads a duration between 0 and max.

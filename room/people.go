@@ -85,7 +85,7 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 		r.lastUser++
 		p.id = "u" + strconv.Itoa(r.lastUser)
 	}
-	if s, ok := r.mutes.find(look, client.IP(), now); ok {
+	if s, ok := r.mutes.find(look, client.Person(), now); ok {
 		p.mutedUntil = s.Until
 	}
 	r.seat(p, look)

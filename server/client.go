@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
 )
@@ -83,8 +84,19 @@ func (c *Client) ID() string { return strconv.FormatUint(c.id, 36) }
 // Instance is where the client is.
 func (c *Client) Instance() *Instance { return c.in }
 
-// IP is where the client comes from. A hint: proxies exist.
+// IP is where the client comes from, as far as that is known: see guard.
 func (c *Client) IP() netip.Addr { return c.req.Addr.Addr() }
+
+// Person is IP if that is likely to be one person's: an address of this machine,
+// or of a private network, is only when a trusted proxy has named it. Else it is
+// invalid: whole offices, and everybody behind a proxy that nobody has told us
+// of, have the same.
+func (c *Client) Person() netip.Addr {
+	if guard.Private(c.IP()) && !c.req.Named {
+		return netip.Addr{}
+	}
+	return c.IP()
+}
 
 // Agent is flashVer; it starts with FlashCom for another instance. A hint.
 func (c *Client) Agent() string { return c.req.Agent }

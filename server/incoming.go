@@ -43,7 +43,7 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 		return
 	}
 	r := request(nc, req)
-	nc = guard.Counted(nc)
+	nc = guard.Counted(nc) // not more of it is kept for the life of the client
 	answer, err := h.vouch(ctx, &r, req)
 	switch {
 	case err != nil:
@@ -124,7 +124,7 @@ func request(nc net.Conn, r *rtmp.ConnectRequest) Request {
 		protocol = "rtmps"
 	}
 	return Request{
-		Path: r.App, Args: r.Args, Addr: guard.AddrPort(nc.RemoteAddr()),
+		Path: r.App, Args: r.Args, Addr: guard.AddrPort(nc.RemoteAddr()), Named: guard.Named(nc),
 		Agent: r.FlashVer, Referrer: r.SWFURL, PageURL: r.PageURL, URI: r.TCURL,
 		Protocol: protocol, AMF3: r.ObjectEncoding == 3, Reconnects: r.Reconnects(),
 	}

@@ -44,6 +44,7 @@ type Request struct {
 	Path     string // "room/blue", query allowed
 	Args     amf.Args
 	Addr     netip.AddrPort
+	Named    bool // Addr is what a trusted proxy has named
 	Agent    string
 	Referrer string
 	PageURL  string

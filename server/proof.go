@@ -74,7 +74,7 @@ func (t *tunnel) dialOwner(ctx context.Context, kind string, client *Request, ur
 	h := t.in.host
 	v := voucher{to: t.owner.Node, kind: kind}
 	if client != nil {
-		v.addr, v.protocol = addrText(client.Addr), client.Protocol
+		v.addr, v.protocol = addrText(client), client.Protocol
 	}
 	var want string
 	request.Sign = func(r *rtmp.ConnectRequest) amf.Field {
@@ -141,12 +141,12 @@ func (h *Host) vouch(ctx context.Context, r *Request, req *rtmp.ConnectRequest) 
 		r.Protocol = "node"
 		return answer, nil
 	}
-	addr, err := parseAddrText(v.addr)
+	addr, named, err := parseAddrText(v.addr)
 	if err != nil || !protocolText(v.protocol) {
 		h.log().Warn("node refused", "remote", r.Addr, "err", "it says nonsense about its client")
 		return answer, notHere()
 	}
-	r.Addr, r.Protocol = addr, v.protocol
+	r.Addr, r.Named, r.Protocol = addr, named, v.protocol
 	return answer, nil
 }
 
@@ -170,20 +170,27 @@ func vouched(err error, answer []amf.Field) error {
 	return &signed
 }
 
-// addrText is an address as it travels: "" for a client of the process itself.
-func addrText(a netip.AddrPort) string {
-	if !a.IsValid() {
+// namedMark is after an address that a trusted proxy has named.
+const namedMark = " named"
+
+// addrText is a client's address as it travels: "" for one of the process itself.
+func addrText(r *Request) string {
+	switch {
+	case !r.Addr.IsValid():
 		return ""
+	case r.Named:
+		return r.Addr.String() + namedMark
 	}
-	return a.String()
+	return r.Addr.String()
 }
 
-func parseAddrText(s string) (netip.AddrPort, error) {
+func parseAddrText(s string) (addr netip.AddrPort, named bool, err error) {
 	if s == "" {
-		return netip.AddrPort{}, nil
+		return addr, false, nil
 	}
+	s, named = strings.CutSuffix(s, namedMark)
 	a, err := netip.ParseAddrPort(s)
-	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), err
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), named, err
 }
 
 // protocolText reports whether s may be how a client came: a word.

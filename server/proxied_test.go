@@ -24,15 +24,16 @@ func TestProxied(t *testing.T) {
 	defer cert.Close()
 	for _, tt := range []struct {
 		name, header, want string
-		tls                bool
+		tls, person        bool
 	}{
-		{"no header", "", "127.0.0.1", false},
-		{"version 1", "PROXY TCP4 203.0.113.7 203.0.113.1 4660 1935\r\n", "203.0.113.7", false},
-		{"version 1 before TLS", "PROXY TCP6 2001:db8::1 2001:db8::2 4660 1935\r\n", "2001:db8::1", true},
+		{"no header", "", "127.0.0.1", false, false},
+		{"version 1", "PROXY TCP4 203.0.113.7 203.0.113.1 4660 1935\r\n", "203.0.113.7", false, true},
+		{"a private network", "PROXY TCP4 192.168.1.7 203.0.113.1 4660 1935\r\n", "192.168.1.7", false, true},
+		{"version 1 before TLS", "PROXY TCP6 fd00::1 2001:db8::2 4660 1935\r\n", "fd00::1", true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var from netip.Addr
-			h := newHost(t, same(&testApp{connect: func(c *Client, _ amf.Args) error { from = c.IP(); return nil }}))
+			var from, person netip.Addr
+			h := newHost(t, same(&testApp{connect: func(c *Client, _ amf.Args) error { from, person = c.IP(), c.Person(); return nil }}))
 			h.Guard = &guard.Guard{Log: h.Log}
 			h.Guard.Set(guard.Limits{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -66,8 +67,8 @@ func TestProxied(t *testing.T) {
 			if _, err := rtmp.Connect(ctx, conn, &rtmp.ConnectRequest{App: "app/x"}); err != nil {
 				t.Fatal(err)
 			}
-			if from.String() != tt.want {
-				t.Errorf("comes from %v, want %s", from, tt.want)
+			if from.String() != tt.want || person.IsValid() != tt.person {
+				t.Errorf("comes from %v, want %s; a person at %v", from, tt.want, person)
 			}
 		})
 	}
@@ -98,4 +99,24 @@ type unsaid struct{ net.Conn }
 func (u unsaid) RemoteAddr() net.Addr {
 	u.Conn.Read(make([]byte, 1))
 	return u.Conn.RemoteAddr()
+}
+
+// TestPerson: an address that many people share is nobody's, unless a trusted
+// proxy has named it; another node says so as well.
+func TestPerson(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"203.0.113.7": true, "2001:db8::1": true, "127.0.0.1": false, "10.1.2.3": false, "192.168.1.1": false, "169.254.1.1": false,
+		"100.64.1.1": false, "::1": false, "fd00::1": false, "fe80::1": false,
+	} {
+		for _, named := range []bool{false, true} {
+			r := Request{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 7), Named: named}
+			if got := (&Client{req: &r}).Person().IsValid(); got != (want || named) {
+				t.Errorf("%s, named %t: got %t", addr, named, got)
+			}
+			a, n, err := parseAddrText(addrText(&r))
+			if err != nil || a != r.Addr || n != named {
+				t.Errorf("%s, named %t: travels as %v, %t, %v", addr, named, a, n, err)
+			}
+		}
+	}
 }

@@ -25,3 +25,13 @@ func Contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	}
 	return false
 }
+
+// shared is what carriers use inside (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// Private reports whether addr is of no use to tell people apart on the
+// internet: loopback, private, link-local or shared.
+func Private(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || shared.Contains(addr)
+}

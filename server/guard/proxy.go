@@ -59,9 +59,10 @@ type proxyConn struct {
 	net.Conn
 	g *Guard
 
-	once sync.Once // sets what follows
-	from net.Addr
-	err  error // why nothing can be read
+	once  sync.Once // sets what follows
+	from  net.Addr
+	named bool  // a trusted proxy has said it
+	err   error // why nothing can be read
 
 	// owned by the goroutine that reads
 	rest  []byte // was read, and is no header
@@ -90,7 +91,7 @@ func (c *proxyConn) meet() {
 		case err != nil:
 			c.err = err
 		case from.IsValid():
-			c.from = net.TCPAddrFromAddrPort(from)
+			c.from, c.named = net.TCPAddrFromAddrPort(from), true
 		}
 		c.rest, c.begun = rest, true
 	})
@@ -166,6 +167,19 @@ func (c *proxyConn) Plain() net.Conn {
 		return Raw(c.Conn)
 	}
 	return c
+}
+
+// Named reports whether RemoteAddr of a connection, which may be one of TLS, is
+// what a trusted proxy has named. It may wait for that as RemoteAddr does.
+func Named(nc net.Conn) bool {
+	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = over.NetConn()
+	}
+	c, ok := nc.(*proxyConn)
+	if ok {
+		c.meet()
+	}
+	return ok && c.named
 }
 
 // AddrPort is the address and port of a network address in the one form in
