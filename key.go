@@ -48,6 +48,9 @@ func (cmd *keyCommand) Run(ctx context.Context, p *program) error {
 		return cmd.printPassword(p)
 	}
 	public := strings.TrimRight(cmd.PublicRTMP, "/")
+	if public != "" && !isRTMP(public) {
+		return usagef("--public-rtmp: %q is not an address such as rtmp://live.example.org", cmd.PublicRTMP)
+	}
 	if public == "" {
 		port, err := portOf(cmd.RTMP)
 		if err != nil {

@@ -51,6 +51,10 @@ var reloadables = []reloadable{
 		s.Limits.apply(n)
 		return nil
 	}},
+	{[]string{"trusted-proxies", "origins", "allowed-hosts"}, func(n *node, s *settings) error {
+		n.applyAddr(s)
+		return nil
+	}},
 }
 
 // catchHangups has SIGHUP end nobody from now on, but wait in p.hangups.

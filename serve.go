@@ -112,6 +112,7 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 	}
 	limitMemory(p.getenv, log)
 	n := &node{p: p, settings: s, secrets: sec, log: log, guard: &guard.Guard{Log: log}}
+	n.trustProxies(s)
 	n.unready.Store(&errStarting)
 	if err := n.listen(ctx); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -178,21 +179,22 @@ func (n *node) listen(ctx context.Context) (err error) {
 	if n.rtmp, err = listen.Listen(ctx, "tcp", s.RTMP); err != nil {
 		return fmt.Errorf("%w (choose another address with --rtmp)", err)
 	}
-	n.rtmp = n.guard.Listen(n.rtmp)
+	n.rtmp = n.guard.ListenProxied(n.guard.Listen(n.rtmp))
 	if s.RTMPS != "" {
 		if n.rtmps, err = listen.Listen(ctx, "tcp", s.RTMPS); err != nil {
 			return fmt.Errorf("%w (choose another address with --rtmps)", err)
 		}
-		n.rtmps = n.guard.Listen(n.rtmps)
+		n.rtmps = n.guard.ListenProxied(n.guard.Listen(n.rtmps))
 	}
 	if n.http, err = net.Listen("tcp", s.HTTP); err != nil {
 		return fmt.Errorf("%w (choose another address with --http)", err)
 	}
-	n.http = n.guard.Listen(n.http)
+	n.http = n.guard.ListenProxied(n.guard.Listen(n.http))
 	if s.Admin != "" {
 		if n.admin, err = net.Listen("tcp", s.Admin); err != nil {
 			return fmt.Errorf("%w (choose another address with --admin)", err)
 		}
+		n.admin = n.guard.ListenProxied(n.admin)
 	}
 	return n.secure()
 }
@@ -282,10 +284,10 @@ func (n *node) build() {
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: n.keyOf,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready, Lost: n.store.Lost,
 		Apart: s.Admin != "", MetricsFrom: s.MetricsFrom,
-		Backup: n.backup, Forget: n.forget, Store: n.storeStats,
+		Backup: n.backup, Forget: n.forget, Store: n.storeStats, Access: s.access(),
 	}
 	if n.several() {
-		pages.Nodes = n.store
+		pages.Nodes, pages.RunsOn = n.store, n.runsOn
 	}
 	n.pages = web.New(pages)
 	n.web = map[string]*http.Server{
@@ -297,6 +299,7 @@ func (n *node) build() {
 func (n *node) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
+		ConnContext:       web.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,

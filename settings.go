@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -76,6 +77,7 @@ type settings struct {
 	NodeRTMP   string `name:"node-rtmp" group:"self" placeholder:"URL" help:"Where the other servers of --nats reach this one, as in rtmp://10.0.0.3:1935. Default: its host name and port."`
 	PublicRTMP string `group:"self" placeholder:"URL" help:"Where others reach this server by RTMP, as in rtmp://live.example.org. Default: a guess."`
 	PublicHTTP string `group:"self" placeholder:"URL" help:"Where others reach its pages, as in https://live.example.org. Default: a guess."`
+	addrSettings
 
 	LogLevel  string `group:"log" default:"" enum:",debug,info,warn,error" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info; warn for a demo on a terminal."`
 	LogFormat string `group:"log" default:"" enum:",text,json" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
@@ -148,13 +150,9 @@ func (s *settings) check() error {
 			return usagef("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, or all for every room", name)
 		}
 	}
-	if err := s.Store.check(); err != nil {
+	if err := cmp.Or(s.Store.check(), s.People.check(), s.addrSettings.check(), s.checkPublic()); err != nil {
 		return err
 	}
-	if err := s.People.check(); err != nil {
-		return err
-	}
-	s.PublicRTMP, s.PublicHTTP = strings.TrimRight(s.PublicRTMP, "/"), strings.TrimRight(s.PublicHTTP, "/")
 	if s.Lobby != "" && !isRTMP(s.Lobby) {
 		return usagef("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
 	}

@@ -90,7 +90,8 @@ func TestDefaults(t *testing.T) {
 			Exempt: networks{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},
 	}
-	s.Rooms, s.MetricsFrom = nil, nil // kong makes it empty; TestEmptyLists has the other
+	// kong makes them empty; TestEmptyLists has the other
+	s.Rooms, s.MetricsFrom, s.TrustedProxies, s.Origins, s.AllowedHosts = nil, nil, nil, nil, nil
 	if diff := cmp.Diff(want, s, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
 		t.Error(diff)
 	}

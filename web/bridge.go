@@ -1,14 +1,15 @@
 package web
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -38,11 +40,14 @@ var upgrader = websocket.Upgrader{
 type bridge struct {
 	// set by newBridge
 	host   *server.Host
+	guard  *guard.Guard
 	log    *slog.Logger
-	ctx    context.Context // ends when sockets are to end
+	ours   func(http.ResponseWriter, *http.Request) bool // whether a page may connect; any other is answered
+	ctx    context.Context                               // ends when sockets are to end
 	cancel context.CancelFunc
 
 	received, sent atomic.Uint64 // bytes of frames
+	clipped        clipped
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -51,8 +56,8 @@ type bridge struct {
 	running sync.WaitGroup // one for each socket; Add under mu
 }
 
-func newBridge(host *server.Host, log *slog.Logger) *bridge {
-	b := &bridge{host: host, log: log, sockets: make(map[*socket]struct{})}
+func newBridge(host *server.Host, guard *guard.Guard, log *slog.Logger) *bridge {
+	b := &bridge{host: host, guard: guard, log: log, sockets: make(map[*socket]struct{})}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b
 }
@@ -64,15 +69,15 @@ func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.upgrade(w
 // the request: a goroutine of its own is smaller than one that has served HTTP.
 // Close waits for it.
 func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socket, server.Request)) {
+	clipped := b.isClipped(r)
+	if !b.ours(w, r) {
+		return
+	}
 	if !websocket.IsWebSocketUpgrade(r) {
 		if r.ProtoMajor == 1 { // HTTP/2 forbids the header, RFC 9113 §8.2.2
 			w.Header().Set("Upgrade", "websocket")
 		}
-		problem(w, http.StatusUpgradeRequired, "This address is for WebSockets.")
-		return
-	}
-	if !sameOrigin(r) {
-		problem(w, http.StatusForbidden, "Pages of another origin may not connect.")
+		problem(w, http.StatusUpgradeRequired, either(clipped, "This address is for WebSockets."))
 		return
 	}
 	if b.isClosed() {
@@ -80,16 +85,46 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 		problem(w, http.StatusServiceUnavailable, "The server is stopping.")
 		return
 	}
-	conn, err := upgrader.Upgrade(w, r, nil)
+	place, no := b.guard.Enter(clientAddr(r))
+	if no != nil {
+		tooMany(w, b.guard.Refuse(clientAddr(r), no))
+		place.Leave()
+		return
+	}
+	conn, err := upgrader.Upgrade(settling{w}, r, nil)
 	if err != nil {
+		place.Leave()
 		return // answered by the upgrader, or gone
 	}
 	s := newSocket(conn, &b.sent, b.host.Partial(), b.host.Outboxes())
 	req := socketRequest(r)
-	if !b.start(s, func() { b.live(s, req, run) }) {
+	if !b.start(s, func() { b.live(s, req, &place, run) }) {
 		s.Close(errShutdown)
 		s.finish()
+		place.Leave()
 	}
+}
+
+// settling is a ResponseWriter whose connection, when it is taken over, has
+// nothing around it that was there for its beginning only.
+type settling struct{ http.ResponseWriter }
+
+// Hijack implements [http.Hijacker].
+func (s settling) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, rw, err := http.NewResponseController(s.ResponseWriter).Hijack()
+	return guard.Counted(nc), rw, err
+}
+
+// isClipped returns what is wrong with a handshake that has lost its Upgrade on
+// the way, and remembers it for the page.
+func (b *bridge) isClipped(r *http.Request) (why string) {
+	if websocket.IsWebSocketUpgrade(r) || r.Header.Get("Sec-WebSocket-Key") == "" {
+		return ""
+	}
+	if b.clipped.note(clientAddr(r)) {
+		b.log.Warn("websocket handshake came without Upgrade: a proxy in front does not pass it on", "remote", r.RemoteAddr)
+	}
+	return clippedHandshake
 }
 
 func (b *bridge) isClosed() bool {
@@ -130,9 +165,10 @@ func (b *bridge) close() {
 }
 
 // live is the life of a socket. It waits for the socket's writer.
-func (b *bridge) live(s *socket, req server.Request, run func(*socket, server.Request)) {
+func (b *bridge) live(s *socket, req server.Request, place *guard.Place, run func(*socket, server.Request)) {
 	defer func() {
 		s.finish()
+		place.Leave()
 		b.mu.Lock()
 		delete(b.sockets, s)
 		b.mu.Unlock()
@@ -263,11 +299,11 @@ func socketRequest(r *http.Request) server.Request {
 	if isHTTPS(r) {
 		protocol = "wss"
 	}
-	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
 	origin, referer := hint(r.Header.Get("Origin")), hint(r.Referer())
 	return server.Request{
 		Path:     strings.Clone(path),
-		Addr:     addr,
+		Addr:     visitorOf(r).addr,
+		Named:    visitorOf(r).named,
 		Agent:    hint(r.UserAgent()),
 		Referrer: either(origin, referer),
 		PageURL:  either(referer, origin),
@@ -297,36 +333,4 @@ func either(a, b string) string {
 		return a
 	}
 	return b
-}
-
-// sameOrigin reports whether the page is one of ours: its Origin names the
-// host and port that were asked. A program that is no browser sends none.
-func sameOrigin(r *http.Request) bool {
-	origins := r.Header.Values("Origin")
-	if len(origins) == 0 {
-		return true
-	}
-	u, err := url.Parse(origins[0])
-	if err != nil || len(origins) > 1 || u.Host == "" {
-		return false
-	}
-	return withPort(u.Host, u.Scheme) == withPort(r.Host, u.Scheme)
-}
-
-// withPort adds the port that the scheme stands for when there is none.
-func withPort(host, scheme string) string {
-	u := url.URL{Host: strings.ToLower(host)}
-	port := u.Port()
-	if port == "" && scheme == "https" {
-		port = "443"
-	} else if port == "" {
-		port = "80"
-	}
-	return u.Hostname() + ":" + port
-}
-
-// clientAddr is where a request comes from.
-func clientAddr(r *http.Request) netip.Addr {
-	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return addr.Addr().Unmap()
 }

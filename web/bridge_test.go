@@ -547,6 +547,8 @@ func TestOrigin(t *testing.T) {
 }
 
 func TestSameOriginPorts(t *testing.T) {
+	h := New(Config{Host: &server.Host{}})
+	defer h.Close()
 	for _, tt := range []struct {
 		origin, host string
 		want         bool
@@ -559,13 +561,13 @@ func TestSameOriginPorts(t *testing.T) {
 		{"http://[::1]:8080", "[::1]:8080", true},
 		{"http://[::1]", "[::2]", false},
 	} {
-		r := &http.Request{Host: tt.host, Header: http.Header{"Origin": {tt.origin}}}
-		if got := sameOrigin(r); got != tt.want {
+		if got := h.mayConnect(tt.origin, tt.host); got != tt.want {
 			t.Errorf("%s at %s: got %t", tt.origin, tt.host, got)
 		}
 	}
-	r := &http.Request{Host: "a", Header: http.Header{"Origin": {"http://a", "http://b"}}}
-	if sameOrigin(r) {
+	r := httptest.NewRequest("GET", "http://a/ws/stage/one", nil)
+	r.Header["Origin"] = []string{"http://a", "http://b"}
+	if h.fromOurPages(httptest.NewRecorder(), r) {
 		t.Error("two origins were taken")
 	}
 }

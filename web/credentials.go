@@ -32,7 +32,7 @@ func (h *Handler) examine(w http.ResponseWriter, r *http.Request) (*http.Request
 	}
 	addr := clientAddr(r)
 	if wait := h.guard.Barred(addr); wait > 0 {
-		h.tooMany(w, h.guard.Refuse(addr, &guard.Refusal{
+		tooMany(w, h.guard.Refuse(addr, &guard.Refusal{
 			Limit: guard.LimitCredentials, RetryAfter: wait,
 			Reason: "Too many wrong credentials came from your address.",
 		}, "path", hint(r.URL.Path)))
@@ -52,7 +52,7 @@ func (h *Handler) isOperator(r *http.Request) bool {
 }
 
 // tooMany is the answer to a request that is over a limit.
-func (h *Handler) tooMany(w http.ResponseWriter, no *guard.Refusal) {
+func tooMany(w http.ResponseWriter, no *guard.Refusal) {
 	seconds := max(1, int64((no.RetryAfter+time.Second-1)/time.Second))
 	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
 	problem(w, http.StatusTooManyRequests, fmt.Sprintf("%s Try again in %d s.", no.Reason, seconds))

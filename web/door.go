@@ -80,8 +80,8 @@ func (h *Handler) forWatchers(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// isBrought reports whether a proxy has passed the request on, so that its
-// address may be that of anybody.
+// isBrought reports whether a proxy that is not trusted has passed the request
+// on, so that its address may be that of anybody.
 func isBrought(r *http.Request) bool {
-	return r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != ""
+	return !visitorOf(r).named && (r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "")
 }

@@ -49,6 +49,14 @@ type Config struct {
 	// Nodes asks other nodes for the pictures of their rooms; nil: only those of this node are shown.
 	Nodes Nodes
 
+	// RunsOn reports whether it is that node of this site that runs a room: then
+	// what the room says of where its page is can be believed. nil: nobody knows.
+	RunsOn func(ctx context.Context, room, node string) bool
+
+	// Access is whose pages may connect: only those of the very host that they
+	// ask, unless it says more.
+	Access Access
+
 	// StreamKey is the publishing key of a room, as it is now, and which one
 	// after the first; nil means that nobody publishes. It may block.
 	StreamKey func(ctx context.Context, room string) (key string, generation int64, err error)
@@ -64,11 +72,15 @@ type Handler struct {
 	assets *assets
 	mux    *http.ServeMux
 
+	access atomic.Pointer[Access]
+
 	backing  atomic.Bool // a backup is being made
 	remuxes  *remuxes
 	pictures *pictures
 	unasked  func() // ends the answers to other nodes
 	films    *films
+
+	proxyNoticed atomic.Bool // see noticeProxy
 }
 
 // New returns the handler of the web side.
@@ -77,10 +89,13 @@ func New(cfg Config) *Handler {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
-	if h.guard = cfg.Host.Guard; h.guard == nil {
-		h.guard = new(guard.Guard)
+	h.guard = &guard.Guard{Log: h.log}
+	if cfg.Host != nil && cfg.Host.Guard != nil {
+		h.guard = cfg.Host.Guard
 	}
-	h.bridge = newBridge(cfg.Host, h.log)
+	h.SetAccess(cfg.Access)
+	h.bridge = newBridge(cfg.Host, h.guard, h.log)
+	h.bridge.ours = h.fromOurPages
 	h.remuxes = newRemuxes(func(stream string, err error) { h.log.Error("remux failed", "stream", stream, "err", err) })
 	h.live = newLiveStreams(h)
 	h.films, h.pictures = newFilms(), newPictures()
@@ -106,6 +121,7 @@ func (h *Handler) routes() {
 	h.handle(get, "/api/v1/rooms/{name}", h.apiRoom)
 	h.handle(get, "/api/v1/rooms/{name}/messages", h.apiMessages)
 	h.handle(get, "/api/v1/rooms/{name}/ingest", h.apiIngest)
+	h.handle(get, "/api/v1/reach", h.apiReach)
 	h.handle("", "/api/", notFound)
 	h.handle(get, "/api/v1/rooms/{name}/recordings", h.apiRecordings)
 	h.handle("", "/live/", notFound)
@@ -158,10 +174,14 @@ const requestTimeout = 30 * time.Second
 // ServeHTTP implements [http.Handler]. Socket addresses do not pass through
 // the mux, which would redirect doubled slashes.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = h.meet(r)
 	strictHeaders(w.Header(), r)
-	deadline, control := time.Now().Add(requestTimeout), http.NewResponseController(w)
-	control.SetReadDeadline(deadline)
-	control.SetWriteDeadline(deadline)
+	deadline, rc := time.Now().Add(requestTimeout), http.NewResponseController(w)
+	rc.SetReadDeadline(deadline)
+	rc.SetWriteDeadline(deadline)
+	if doorOf(r) != control && h.turnedAway(w, r) {
+		return
+	}
 	r, ok := h.examine(w, r)
 	if !ok {
 		return
@@ -171,9 +191,28 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.liveSocket(w, r)
 	case strings.HasPrefix(path, "/ws/"):
 		h.bridge.ServeHTTP(w, r)
-	default:
+	case doorOf(r) == control, strings.HasPrefix(path, "/live/") && strings.HasSuffix(path, ".flv"): // which counts as a connection
 		h.mux.ServeHTTP(w, r)
+	default:
+		h.request(w, r)
 	}
+}
+
+// turnedAway reports whether a request has got all the answer it gets, before
+// anything was done for it.
+func (h *Handler) turnedAway(w http.ResponseWriter, r *http.Request) bool {
+	return !h.isAsked(w, r) || strings.HasPrefix(r.URL.Path, "/api/") && h.cors(w, r)
+}
+
+// request serves a request that counts for its address while it runs.
+func (h *Handler) request(w http.ResponseWriter, r *http.Request) {
+	place, no := h.guard.Request(clientAddr(r))
+	if no != nil {
+		tooMany(w, h.guard.Refuse(clientAddr(r), no))
+		return
+	}
+	defer place.Leave()
+	h.mux.ServeHTTP(w, r)
 }
 
 // answerNodes lets other nodes ask.

@@ -25,6 +25,3 @@ func strictHeaders(h http.Header, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 }
-
-// isHTTPS reports whether the client came by https.
-func isHTTPS(r *http.Request) bool { return r.TLS != nil }

@@ -99,6 +99,13 @@ func (h *Handler) liveFLV(w http.ResponseWriter, r *http.Request, room, stream s
 	if r.Method == http.MethodHead {
 		return
 	}
+	place, no := h.guard.Enter(clientAddr(r))
+	defer place.Leave()
+	if no != nil {
+		w.Header().Del("Content-Type")
+		tooMany(w, h.guard.Refuse(clientAddr(r), no))
+		return
+	}
 	v, err := h.newViewer(r, room)
 	if err != nil {
 		viewerProblem(w, err)

@@ -61,6 +61,9 @@ var (
 	descReady        = desc("store_ready", "Whether something can be stored: 1, or 0.")
 	descBusAge       = desc("bus_age_seconds", "How old what this node knows of the other nodes may be. It grows while NATS is away.")
 	descOutboxes     = desc("outbox_bytes", "Bytes that wait for clients that read slowly. The worst are ended when too many do.")
+	descRefused      = desc("refused_total", "Refusals because of a limit.", "limit")
+	descConnections  = desc("connections", "Sockets that were accepted and are open, those of pages and requests too.")
+	descAddresses    = desc("addresses", "Addresses that have something, or had lately.")
 	descMessages     = desc("lobby_messages_per_minute", "Chat messages a minute in the rooms that the lobby lists.")
 )
 
@@ -82,7 +85,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descInstances, descClients, descOfNodes, descAccepted, descRejected, descDisconnected, descCalls,
 		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descViewers, descMuxers, descFragments, descRooms, descPeople, descMessages,
-		descStored, descFailed, descFlush, descReady, descBusAge, descOutboxes,
+		descStored, descFailed, descFlush, descReady, descBusAge, descOutboxes, descRefused, descConnections, descAddresses,
 	} {
 		ch <- d
 	}
@@ -107,6 +110,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(descClients, float64(n), app, protocol)
 		}
 	}
+	for limit, n := range c.h.guard.Refused() {
+		counter(descRefused, n, limit)
+	}
+	gauge(descConnections, float64(c.h.guard.Connections()))
+	gauge(descAddresses, float64(c.h.guard.Known()))
 	counter(descCalls, stats.Calls)
 	counter(descReceived, stats.BytesIn, "rtmp")
 	counter(descSent, stats.BytesOut, "rtmp")

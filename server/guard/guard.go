@@ -19,10 +19,10 @@ type Guard struct {
 	sockets   atomic.Int64 // of Listen that are open
 	partial   Budget
 
-	mu      sync.Mutex           // guards what follows; a leaf
-	refused map[string]uint64    // by limit
-	lines   map[logged]time.Time // when a line was written last
-	look    time.Time            // when there may be some to forget among them
+	mu      sync.Mutex        // guards what follows; a leaf
+	refused map[string]uint64 // by limit
+	lines   recent
+	abouts  recent // of refusals that are About something
 }
 
 // Set puts new limits in the place of the old ones. What is over a lower one

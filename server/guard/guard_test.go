@@ -67,7 +67,7 @@ func TestRefusalsOfManyAddresses(t *testing.T) {
 	for i := range 3 * maxLogged {
 		g.Refuse(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), &Refusal{Limit: "a"})
 	}
-	if got := len(g.lines); got > maxLogged {
+	if got := len(g.lines.at); got > maxLogged {
 		t.Errorf("remembers %d lines, want at most %d", got, maxLogged)
 	}
 	if got := strings.Count(out.String(), "\n"); got > maxLogged {

@@ -12,6 +12,7 @@ type Refusal struct {
 	Limit      string        // the label of foyer_refused_total: "address-rate"
 	Reason     string        // a sentence for the peer
 	RetryAfter time.Duration // 0: trying again does not help
+	About      string        // what the log tells apart, instead of addresses; "": addresses
 	Drop       bool          // so far over the limit that an answer is too much: close the socket
 }
 
@@ -22,12 +23,14 @@ const (
 	logEvery  = time.Minute
 	lookEvery = time.Second // for those to forget, when there are so many:
 	maxLogged = 4096        // pairs of address and limit remembered; beyond it nothing is logged until some are forgotten
+	maxAbout  = 64          // of what a Refusal is About
 )
 
 // logged is what a line of the log was written about.
 type logged struct {
 	limit  string
 	source netip.Prefix
+	about  string
 }
 
 // Refuse counts a refusal to addr and logs the first of a minute. It returns r.
@@ -39,7 +42,12 @@ func (g *Guard) Refuse(addr netip.Addr, r *Refusal, attrs ...any) *Refusal {
 		g.refused = make(map[string]uint64)
 	}
 	g.refused[r.Limit]++
-	first := g.firstLocked(logged{r.Limit, Source(addr)}, now)
+	var first bool
+	if r.About == "" {
+		first = g.lines.first(maxLogged, logged{limit: r.Limit, source: Source(addr)}, now)
+	} else {
+		first = g.abouts.first(maxAbout, logged{limit: r.Limit, about: r.About}, now)
+	}
 	g.mu.Unlock()
 	if first && g.Log != nil {
 		g.Log.Warn("refused", append([]any{"limit", r.Limit, "addr", addr.String(), slog.Duration("retryAfter", r.RetryAfter)}, attrs...)...)
@@ -47,29 +55,36 @@ func (g *Guard) Refuse(addr netip.Addr, r *Refusal, attrs ...any) *Refusal {
 	return r
 }
 
-// firstLocked reports whether nothing was logged about l in the last minute.
-func (g *Guard) firstLocked(l logged, now time.Time) bool {
-	if at, ok := g.lines[l]; ok && now.Sub(at) < logEvery {
+// recent are the lines of the last minute. The zero value has none.
+type recent struct {
+	at   map[logged]time.Time
+	look time.Time // when there may be some to forget
+}
+
+// first reports whether nothing was logged about l in the last minute, and
+// remembers that it is now. At most so many are remembered.
+func (r *recent) first(most int, l logged, now time.Time) bool {
+	if at, ok := r.at[l]; ok && now.Sub(at) < logEvery {
 		return false
 	}
-	if g.lines == nil {
-		g.lines = make(map[logged]time.Time)
+	if r.at == nil {
+		r.at = make(map[logged]time.Time)
 	}
-	if len(g.lines) >= maxLogged {
-		if now.Before(g.look) {
+	if len(r.at) >= most {
+		if now.Before(r.look) {
 			return false
 		}
-		g.look = now.Add(lookEvery)
-		for k, at := range g.lines {
+		r.look = now.Add(lookEvery)
+		for k, at := range r.at {
 			if now.Sub(at) >= logEvery {
-				delete(g.lines, k)
+				delete(r.at, k)
 			}
 		}
-		if len(g.lines) >= maxLogged {
+		if len(r.at) >= most {
 			return false
 		}
 	}
-	g.lines[l] = now
+	r.at[l] = now
 	return true
 }
 

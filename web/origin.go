@@ -1,0 +1,207 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"foyer/server/amf"
+	"foyer/server/guard"
+)
+
+// Access is whose pages may connect, and by which names this server may be
+// asked. It can change while the server runs ([Handler.SetAccess]).
+type Access struct {
+	// Origins are those whose pages may open the WebSockets and read the API,
+	// beside pages that come from the very host they ask: "https://example.org".
+	Origins []string
+	// Hosts are the names that a request may ask for, with a port or for any;
+	// none: all.
+	Hosts []string
+}
+
+// SetAccess puts another Access in the place of the one before. What is no
+// origin or host is left out: see CheckOrigin and CheckHost.
+func (h *Handler) SetAccess(a Access) {
+	var clean Access
+	for _, text := range a.Origins {
+		if origin, err := CheckOrigin(text); err == nil {
+			clean.Origins = append(clean.Origins, origin)
+		}
+	}
+	for _, text := range a.Hosts {
+		if name, port, err := CheckHost(text); err == nil {
+			clean.Hosts = append(clean.Hosts, asked(name, port))
+		}
+	}
+	h.access.Store(&clean)
+}
+
+// CheckOrigin returns an origin in the one form in which origins are compared,
+// or why it is none.
+func CheckOrigin(text string) (string, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme == "" || u.Hostname() == "" || strings.Contains(u.Host, "*"):
+		return "", errors.New("an origin has a scheme and a host, as in https://example.org")
+	case u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return "", errors.New("an origin ends after its host and port, as in https://example.org:8443")
+	}
+	return strings.ToLower(u.Scheme) + "://" + withPort(u.Host, u.Scheme), nil
+}
+
+// CheckHost takes the text of a Host header apart, or says why it is none. The
+// port may be left out.
+func CheckHost(text string) (name, port string, err error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return addr.String(), "", nil
+	}
+	u, err := url.Parse("//" + text)
+	if err != nil || u.Host != text || u.Hostname() == "" {
+		return "", "", errors.New("a host is a name or an address, with a port or without")
+	}
+	return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), u.Port(), nil
+}
+
+// asked is a host as Access has it.
+func asked(name, port string) string {
+	if port == "" {
+		return name
+	}
+	return net.JoinHostPort(name, port)
+}
+
+// mayConnect reports whether pages of that origin may use what was asked for
+// under that host: they come from it, or were named in the settings.
+func (h *Handler) mayConnect(origin, host string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.User != nil {
+		return false
+	}
+	if withPort(u.Host, u.Scheme) == withPort(host, u.Scheme) {
+		return true
+	}
+	return h.isNamed(origin)
+}
+
+// isNamed reports whether the settings name the origin of an address.
+func (h *Handler) isNamed(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	origin, err := CheckOrigin(u.Scheme + "://" + u.Host)
+	return err == nil && slices.Contains(h.access.Load().Origins, origin)
+}
+
+// withPort adds the port that the scheme stands for when there is none.
+func withPort(host, scheme string) string {
+	u := url.URL{Host: strings.ToLower(host)}
+	port := u.Port()
+	if port == "" && strings.EqualFold(scheme, "https") {
+		port = "443"
+	} else if port == "" {
+		port = "80"
+	}
+	return u.Hostname() + ":" + port
+}
+
+// fromOurPages reports whether a request is of one of our pages, or of a program
+// that is no browser and names no origin. Any other is answered.
+func (h *Handler) fromOurPages(w http.ResponseWriter, r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 || len(origins) == 1 && h.mayConnect(origins[0], r.Host) {
+		return true
+	}
+	origin, host := legible(origins[0]), legible(r.Host)
+	no := &guard.Refusal{Limit: "origin", Reason: foreignPages(origin), About: origin + " " + host}
+	h.guard.Refuse(clientAddr(r), no, "origin", origin, "host", host)
+	problem(w, http.StatusForbidden, no.Reason)
+	return false
+}
+
+// foreignPages is what is wrong with pages of an origin.
+func foreignPages(origin string) string {
+	return fmt.Sprintf("This server does not let pages of %s connect: its operator has to set --public-http or --origins.", origin)
+}
+
+// maxLegible is how much is shown of what a browser says of itself.
+const maxLegible = 256
+
+// legible is the text of a header as it may stand in a log or a page.
+func legible(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s[:min(len(s), maxLegible)])
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+// isAsked reports whether a request asks for one of the names that this server
+// may be asked for. Any other is answered: a page of a foreign name that was
+// made to lead here would count as one of ours. Health checks and operators may
+// ask for an address.
+func (h *Handler) isAsked(w http.ResponseWriter, r *http.Request) bool {
+	hosts := h.access.Load().Hosts
+	if len(hosts) == 0 {
+		return true
+	}
+	name, port, err := CheckHost(r.Host)
+	if err == nil && (slices.Contains(hosts, name) || slices.Contains(hosts, asked(name, port))) {
+		return true
+	}
+	_, noAddr := netip.ParseAddr(name)
+	direct := r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || doorOf(r) == admin
+	if direct && (noAddr == nil || r.Host == "" || name == "localhost") {
+		return true
+	}
+	host := legible(r.Host)
+	no := &guard.Refusal{Limit: "host", Reason: "This server does not answer for " + host + ": its operator has to name it with --allowed-hosts.", About: host}
+	h.guard.Refuse(clientAddr(r), no, "host", host)
+	problem(w, http.StatusMisdirectedRequest, no.Reason)
+	return false
+}
+
+// cors lets pages of the named origins read the API, and reports whether that
+// was all there was to answer.
+func (h *Handler) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
+	w.Header().Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if origin == "" || len(r.Header.Values("Origin")) > 1 || !h.mayConnect(origin, r.Host) {
+		return false
+	}
+	w.Header().Set("Access-Control-Allow-Origin", origin)
+	w.Header().Set("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, WWW-Authenticate")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	w.Header().Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match")
+	w.Header().Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// apiReach is /api/v1/reach?origin=…: why no WebSocket of a page of that origin
+// gets through. A browser tells its pages nothing about a socket that does not
+// open.
+func (h *Handler) apiReach(w http.ResponseWriter, r *http.Request) {
+	var why []string
+	if origin := r.URL.Query().Get("origin"); origin != "" && !h.mayConnect(origin, r.Host) {
+		why = append(why, foreignPages(legible(origin)))
+	}
+	if h.bridge.clipped.lately(clientAddr(r)) {
+		why = append(why, clippedHandshake)
+	}
+	writeJSON(w, amf.Object{{Name: "why", Value: amf.String(strings.Join(why, " "))}})
+}

@@ -1,0 +1,180 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/server/guard"
+)
+
+func TestCheckOrigin(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://Example.org": "https://example.org:443", "http://example.org/": "http://example.org:80", "https://example.org:8443": "https://example.org:8443",
+		"http://[::1]:8080": "http://::1:8080", "HTTP://a": "http://a:80",
+		"example.org": "", "example.org:443": "", "https://": "", "https://a/b": "", "https://a?b": "", "https://a#b": "", "https://u@a": "", "*": "", "https://*.example.org": "", "null": "", "": "", "://": "",
+	} {
+		got, err := CheckOrigin(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v", text, got, err)
+		}
+	}
+}
+
+// TestOrigins: pages of the origins that the settings name may connect and read
+// the API, and no others. A refusal is logged with both names, at most once a
+// minute for each.
+func TestOrigins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, out := trusting(t, guard.Limits{})
+		h.SetAccess(Access{Origins: []string{"https://live.example.org", "not one"}})
+		ask := func(method, path, host, origin string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest(method, path, nil)
+			r.Host = host
+			r.Header.Set("Origin", origin)
+			if method == http.MethodOptions {
+				r.Header.Set("Access-Control-Request-Method", "POST")
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w
+		}
+		for _, tt := range []struct {
+			origin, host string
+			may          bool
+		}{
+			{"https://live.example.org", "10.0.0.2:8080", true}, {"https://LIVE.example.org:443", "10.0.0.2:8080", true},
+			{"http://live.example.org", "10.0.0.2:8080", false}, {"https://live.example.org.evil.example", "10.0.0.2:8080", false},
+			{"http://10.0.0.2:8080", "10.0.0.2:8080", true}, {"null", "10.0.0.2:8080", false}, {"https://live.example.org@evil.example", "10.0.0.2:8080", false},
+		} {
+			// No handshake: a page that may is told so.
+			want := map[bool]int{true: http.StatusUpgradeRequired, false: http.StatusForbidden}[tt.may]
+			if w := ask("GET", "/ws/stage/x", tt.host, tt.origin); w.Code != want {
+				t.Errorf("%s: socket got %d", tt.origin, w.Code)
+			}
+			w := ask("GET", "/api/v1/rooms", tt.host, tt.origin)
+			if got := w.Header().Get("Access-Control-Allow-Origin"); (got == tt.origin) != tt.may || !tt.may && got != "" || w.Header().Get("Vary") != "Origin" {
+				t.Errorf("%s: API got %q", tt.origin, got)
+			}
+			w = ask("OPTIONS", "/api/v1/announce", tt.host, tt.origin)
+			if got := w.Header().Get("Access-Control-Allow-Headers"); strings.Contains(got, "Authorization") != tt.may || (w.Code == http.StatusNoContent) != tt.may {
+				t.Errorf("%s: preflight got %d, %q", tt.origin, w.Code, got)
+			}
+		}
+		out.Reset()
+		lines := func() int { return strings.Count(out.String(), "\n") }
+		ask("GET", "/ws/stage/x", "a:1", "http://evil.example\x00\n"+strings.Repeat("x", 1000))
+		if !strings.Contains(out.String(), "origin=http://evil.examplexxx") || !strings.Contains(out.String(), "host=a:1") || out.Len() > 1000 {
+			t.Errorf("logged %s", out)
+		}
+		for range 5 {
+			ask("GET", "/ws/stage/x", "b:1", "http://evil.example")
+			ask("GET", "/ws/stage/x", "c:1", "http://evil.example")
+		}
+		if lines() != 3 {
+			t.Errorf("%d lines for three pairs: %s", lines(), out)
+		}
+		time.Sleep(time.Minute)
+		ask("GET", "/ws/stage/x", "b:1", "http://evil.example")
+		if lines() != 4 {
+			t.Errorf("%d lines a minute later", lines())
+		}
+		for i := range 1000 {
+			ask("GET", "/ws/stage/x", "d:1", "http://evil.example:"+strings.Repeat("1", i%4+1)+string(rune('0'+i%10))+string(rune('0'+i/10%10))+string(rune('0'+i/100)))
+		}
+		if lines() > 4+64 {
+			t.Errorf("%d lines for a thousand pairs", lines())
+		}
+		if got := h.guard.Refused()["origin"]; got < 1000 {
+			t.Errorf("counted %d", got)
+		}
+	})
+}
+
+// TestReach: a page learns why its sockets do not open.
+func TestReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, out := trusting(t, guard.Limits{})
+		why := func(origin string) string {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", "http://10.0.0.2:8080/api/v1/reach?origin="+origin, nil))
+			var answer struct{ Why string }
+			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK {
+				t.Errorf("got %d, %s", w.Code, w.Body)
+			}
+			return answer.Why
+		}
+		if got := why("http://10.0.0.2:8080"); got != "" {
+			t.Errorf("got %q", got)
+		}
+		const foreign = "This server does not let pages of https://live.example.org connect: its operator has to set --public-http or --origins."
+		if got := why("https://live.example.org"); got != foreign {
+			t.Errorf("got %q", got)
+		}
+		r := httptest.NewRequest("GET", "http://10.0.0.2:8080/ws/lobby", nil) // as nginx makes it of a handshake
+		r.Header.Set("Sec-WebSocket-Key", "x")
+		for range 3 {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != http.StatusUpgradeRequired || !strings.Contains(w.Body.String(), clippedHandshake) {
+				t.Errorf("got %d, %s", w.Code, w.Body)
+			}
+		}
+		if got := strings.Count(out.String(), "came without Upgrade"); got != 1 {
+			t.Errorf("%d warnings", got)
+		}
+		if got := why("http://10.0.0.2:8080"); got != clippedHandshake {
+			t.Errorf("got %q", got)
+		}
+		if got := why("https://live.example.org"); got != foreign+" "+clippedHandshake {
+			t.Errorf("got %q", got)
+		}
+		time.Sleep(clippedFor)
+		if got := why("http://10.0.0.2:8080"); got != "" {
+			t.Errorf("later: got %q", got)
+		}
+		var c clipped
+		for i := range 3 * maxClipped {
+			c.note(fromNumber(i))
+		}
+		if len(c.last) > maxClipped {
+			t.Errorf("remembers %d", len(c.last))
+		}
+	})
+}
+
+// TestAllowedHosts: a server that says by which names it may be asked answers
+// for no others, but to health checks.
+func TestAllowedHosts(t *testing.T) {
+	h, out := trusting(t, guard.Limits{})
+	h.SetAccess(Access{Hosts: []string{"live.example.org", "admin.example.org:8443", "[::1]", "10.0.0.2"}})
+	for _, tt := range []struct {
+		host, path string
+		status     int
+	}{
+		{"live.example.org", "/healthz", 200}, {"LIVE.example.org:8080", "/healthz", 200}, {"live.example.org.", "/healthz", 200}, {"[::1]:8080", "/api/v1/rooms", 404}, {"10.0.0.2:80", "/api/v1/rooms", 404},
+		{"admin.example.org:8443", "/healthz", 200}, {"admin.example.org", "/healthz", 421}, {"evil.example", "/healthz", 421}, {"evil.example", "/", 421}, {"evil.example", "/ws/stage/x", 421},
+		{"localhost:8080", "/readyz", 200}, {"127.0.0.1:8080", "/healthz", 200}, {"", "/readyz", 200}, {"[::2]:8080", "/readyz", 200},
+		{"localhost:8080", "/", 421}, {"127.0.0.1", "/api/v1/rooms", 421}, {"", "/", 421},
+	} {
+		r := httptest.NewRequest("GET", tt.path, nil)
+		r.Host = tt.host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != tt.status {
+			t.Errorf("%s%s: got %d, want %d", tt.host, tt.path, w.Code, tt.status)
+		}
+	}
+	if !strings.Contains(out.String(), "limit=host") || !strings.Contains(out.String(), "host=evil.example") {
+		t.Errorf("logged %s", out)
+	}
+}
+
+func fromNumber(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{203, byte(i >> 16), byte(i >> 8), byte(i)})
+}
