@@ -63,6 +63,11 @@ type MissingPage struct {
 	Title, Detail string
 }
 
+// AwayPage is what away.html shows of a room on a server that is none of ours.
+type AwayPage struct {
+	Name, HTTP, Host string
+}
+
 // ElsewherePage is what elsewhere.html shows on a server without a lobby.
 type ElsewherePage struct {
 	Lobby, Node string
@@ -95,7 +100,7 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 	}
 	page.RTMP = h.roomAddress(r, "blue")
 	for _, e := range rooms {
-		page.Rooms = append(page.Rooms, newCard(e, h.href(e), trends, now))
+		page.Rooms = append(page.Rooms, newCard(e, h.href(r, e), trends, now))
 	}
 	h.render(w, http.StatusOK, "lobby.html", page)
 }
@@ -127,9 +132,9 @@ func (q Query) value() amf.Object {
 	}
 }
 
-// href is where a room's page is.
-func (h *Handler) href(e lobby.Entry) string {
-	if h.isElsewhere(e) {
+// href is where a room's page is: here, or at a server of this site.
+func (h *Handler) href(r *http.Request, e lobby.Entry) string {
+	if h.isElsewhere(e) && h.isOfSite(r, e.HTTP) {
 		return e.HTTP
 	}
 	return "/room/" + url.PathEscape(e.Name)
@@ -139,6 +144,18 @@ func (h *Handler) href(e lobby.Entry) string {
 // whose pages are known.
 func (h *Handler) isElsewhere(e lobby.Entry) bool {
 	return !h.cfg.Everywhere && e.HTTP != "" && e.Node != "" && e.Node != h.cfg.Node
+}
+
+// isOfSite reports whether an address that a room has reported is of this site:
+// of the host that the visitor has asked, whatever the port, or of an origin
+// that the settings name. A room may report any.
+func (h *Handler) isOfSite(r *http.Request, address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	asked := url.URL{Host: r.Host}
+	return strings.EqualFold(u.Hostname(), asked.Hostname()) || h.isNamed(address)
 }
 
 // roomPage is /room/NAME, also for a room that is not running: joining starts
@@ -157,7 +174,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	page := RoomPage{Name: name, RTMP: h.roomAddress(r, name), Node: h.cfg.Node}
 	if entry != nil {
 		if h.isElsewhere(*entry) {
-			http.Redirect(w, r, entry.HTTP, http.StatusSeeOther)
+			h.awayPage(w, r, *entry)
 			return
 		}
 		page.Name, page.Entry, page.Running = entry.Name, *entry, true
@@ -167,6 +184,20 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.render(w, http.StatusOK, "room.html", page)
+}
+
+// awayPage is for a room on another server: to one of this site visitors are
+// sent; of any other they are told where it is.
+func (h *Handler) awayPage(w http.ResponseWriter, r *http.Request, e lobby.Entry) {
+	if h.isOfSite(r, e.HTTP) || h.cfg.RunsOn != nil && h.cfg.RunsOn(r.Context(), e.Name, e.Node) {
+		http.Redirect(w, r, e.HTTP, http.StatusSeeOther)
+		return
+	}
+	page := AwayPage{Name: e.Name, HTTP: e.HTTP}
+	if u, err := url.Parse(e.HTTP); err == nil {
+		page.Host = u.Host
+	}
+	h.render(w, http.StatusOK, "away.html", page)
 }
 
 // toLobby is for an address of rooms without the name of one.

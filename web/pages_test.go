@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -105,12 +106,13 @@ func TestOtherNode(t *testing.T) {
 		{entry("n2", ""), "/room/red"},
 		{entry("", "http://n2.example/room/red"), "/room/red"},
 	} {
-		if got := h.handler.href(tt.entry); got != tt.want {
+		h.handler.SetAccess(Access{Origins: []string{"http://n2.example"}})
+		if got := h.handler.href(httptest.NewRequest("GET", "/", nil), tt.entry); got != tt.want {
 			t.Errorf("%+v: got %s, want %s", tt.entry, got, tt.want)
 		}
 	}
 	h = newHouse(t, "red")
-	elsewhere := New(Config{Host: h.host, Node: "n2"}) // which red is not on
+	elsewhere := New(Config{Host: h.host, Node: "n2", Access: Access{Origins: []string{"http://n1.example"}}}) // which red is not on
 	w := httptest.NewRecorder()
 	elsewhere.ServeHTTP(w, httptest.NewRequest("GET", "/room/red", nil))
 	if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != "http://n1.example/room/red" {
@@ -123,7 +125,7 @@ func TestOtherNode(t *testing.T) {
 	if w.Code != http.StatusOK {
 		t.Errorf("got %d, %q", w.Code, w.Header().Get("Location"))
 	}
-	if got := oneOfSeveral.href(entry("n2", "http://n2.example/room/red")); got != "/room/red" {
+	if got := oneOfSeveral.href(httptest.NewRequest("GET", "/", nil), entry("n2", "http://n2.example/room/red")); got != "/room/red" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -240,5 +242,36 @@ func TestAssetsDirectory(t *testing.T) {
 	write("elsewhere.html", "{{.Nothing}}")
 	if code, _ := get(h, "/"); code != 500 {
 		t.Errorf("got %d for a template that fails", code)
+	}
+}
+
+// TestAway: a room that says to be at a host of nobody's is shown as a link, and
+// nobody is sent there.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red") // at http://n1.example
+	ask := func(h *Handler, host string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/room/red", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	elsewhere := New(Config{Host: h.host, Node: "n2"})
+	defer elsewhere.Close()
+	w := ask(elsewhere, "n2.example")
+	if w.Code != http.StatusOK || w.Header().Get("Location") != "" || !strings.Contains(w.Body.String(), `href="http://n1.example/room/red"`) {
+		t.Errorf("got %d, %v, %s", w.Code, w.Header(), w.Body)
+	}
+	if w := ask(elsewhere, "n1.example:8080"); w.Code != http.StatusSeeOther {
+		t.Errorf("of the host that was asked, at another port: got %d", w.Code)
+	}
+	if got := elsewhere.href(httptest.NewRequest("GET", "http://n2.example/", nil), lobby.Entry{Name: "red", Status: lobby.Status{Node: "n1", HTTP: "http://n1.example/room/red"}}); got != "/room/red" {
+		t.Errorf("the lobby links to %s", got)
+	}
+	of := New(Config{Host: h.host, Node: "n2", RunsOn: func(_ context.Context, room, node string) bool { return room == "red" && node == "n1" }})
+	defer of.Close()
+	if w := ask(of, "n2.example"); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "http://n1.example/room/red" {
+		t.Errorf("of a node of the site: got %d, %v", w.Code, w.Header())
 	}
 }
