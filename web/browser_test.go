@@ -61,6 +61,7 @@ func TestBrowser(t *testing.T) {
 		{"room goes on", testRoomGoesOn},
 		{"moved", testMoved},
 		{"connection breaks", testConnectionBreaks},
+		{"behind nginx", testBehindNginx},
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},
 		{"narrow", testNarrow},

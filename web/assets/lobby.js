@@ -207,9 +207,9 @@ function tellState() {
   const age = Math.max(0, Math.round((Date.now() - (lostAt || blindSince + ahead)) / 1000));
   linkState.className = `link-state ${up && !blindSince ? "up" : lostAt || up ? "down" : ""}`;
   if (up) linkState.textContent = blindSince ? `Other servers are out of reach: their rooms are as of ${age} s ago` : "Live";
-  else linkState.textContent = lostAt ? `${restarting ? "The server restarts" : "Connection lost"}: this list is ${age} s old` : "Connecting";
+  else linkState.textContent = !lostAt ? "Connecting" : link.why || `${restarting ? "The server restarts" : "Connection lost"}: this list is ${age} s old`;
   // A count of seconds is not read out; that the connection is lost, is.
-  linkState.setAttribute("aria-live", (lostAt || blindSince) && age > 0 ? "off" : "polite");
+  linkState.setAttribute("aria-live", (lostAt || blindSince) && age > 0 && !link.why ? "off" : "polite");
 }
 
 /** Takes up what the form says, and keeps it in the address. */

@@ -2,6 +2,7 @@
 // A connection that comes back by itself. Knows no page.
 
 import { NO_CONNECTION, NetConnection, RECONNECT, StatusError } from "./netconnection.js";
+import { whyUnreachable } from "./reach.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -57,7 +58,11 @@ export class Link {
   /** It is over, since the server said no or sent us away: nothing is tried any more. @type {(info: Info) => void} */
   onEnd = () => {};
 
+  /** Why no connection has ever come about, in words for people; "" when that is not known. */
+  why = "";
+
   #backoff = new Backoff();
+  #wasUp = false;
   #retry = /** @type {any} */ (0);
   #check = /** @type {any} */ (0);
   /** @type {any[]} */ #args = [];
@@ -147,6 +152,8 @@ export class Link {
   /** @param {NetConnection} nc */
   #adopt(nc) {
     this.nc = nc;
+    this.#wasUp = true;
+    this.why = "";
     nc.onStatus = (info) => {
       if (nc === this.nc && (info.code === RECONNECT || !nc.connected)) this.#lost(info);
     };
@@ -173,6 +180,15 @@ export class Link {
     if (info.code === RECONNECT) hint *= 1 + Math.random(); // all are asked at once
     const wait = this.#backoff.down(hint);
     this.#retry = setTimeout(() => this.#attempt(), wait);
+    if (this.#wasUp) this.onDown(info, wait);
+    else this.#explain(info, wait);
+  }
+
+  /** @param {Info} info @param {number} wait */
+  async #explain(info, wait) {
+    const why = await whyUnreachable();
+    if (this.#wasUp) return;
+    this.why = why;
     this.onDown(info, wait);
   }
 

@@ -42,7 +42,7 @@ const state = SharedObject.getRemote("room", uri);
 
 /** Who we are; nick "" while we only look on. */
 const me = { nick: "", credential: "", id: "", moderator: false };
-let lostAt = 0, nextTry = 0;
+let lostAt = 0, nextTry = 0, refused = "";
 /** Whether the server said that it restarts; whether we have yet to come in under the name of an earlier page. */
 let restarting = false, returning = false;
 
@@ -62,13 +62,14 @@ link.onUp = (nc) => {
   state.connect(nc);
   log.catchUp(nc);
   composer.forgive(NO_CONNECTION);
-  entrance.forgive(NO_CONNECTION);
+  for (const why of [NO_CONNECTION, refused]) entrance.forgive(why);
   if (panel.error.textContent === NO_CONNECTION) panel.error.textContent = "";
   show();
 };
 link.onDown = (info, wait) => {
   lostAt ||= Date.now();
   nextTry = Date.now() + wait;
+  refused = link.why;
   restarting ||= restarts(info);
   show();
 };
@@ -82,7 +83,7 @@ link.onEnd = (info) => {
 };
 
 /** @param {Info} info */
-const reason = (info) => info.code === "NetConnection.Connect.Failed" ? NO_CONNECTION : info.description || info.code;
+const reason = (info) => info.code === "NetConnection.Connect.Failed" ? link.why || NO_CONNECTION : info.description || info.code;
 
 /** @param {string} title @param {string} why */
 function leave(title, why) {
@@ -237,8 +238,8 @@ function show() {
 
 function showLink() {
   const left = Math.ceil((nextTry - Date.now()) / 1000);
-  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? (restarting ? "The server restarts, coming back" : "Connection lost, trying again") : "Connecting";
-  showLinkState(linkState, words, link.up ? "up" : lostAt ? "down" : "", lostAt && !link.up && gone.hidden ? left : 0);
+  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? link.why || (restarting ? "The server restarts, coming back" : "Connection lost, trying again") : "Connecting";
+  showLinkState(linkState, words, link.up ? "up" : lostAt ? "down" : "", lostAt && !link.up && !link.why && gone.hidden ? left : 0);
 }
 
 for (const button of document.querySelectorAll(".views button")) {
