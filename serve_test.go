@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +34,18 @@ import (
 type running struct {
 	addr map[string]string // by protocol, as its log says
 	stop func() int        // ends it; the exit status
+
+	mu  sync.Mutex // guards log
+	log []string   // its lines
+}
+
+// logged reports whether a line of the log has all of these parts.
+func (r *running) logged(parts ...string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.log, func(line string) bool {
+		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
+	})
 }
 
 // startServer runs "foyer serve" on free ports with those flags.
@@ -56,6 +69,9 @@ func startServer(t *testing.T, flags ...string) *running {
 		for scan := bufio.NewScanner(logged); scan.Scan(); {
 			var record struct{ Msg, Proto, Addr string }
 			json.Unmarshal(scan.Bytes(), &record)
+			r.mu.Lock()
+			r.log = append(r.log, scan.Text())
+			r.mu.Unlock()
 			switch record.Msg {
 			case "listening":
 				r.addr[record.Proto] = record.Addr
