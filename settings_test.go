@@ -85,6 +85,7 @@ func TestDefaults(t *testing.T) {
 		Drain: 10 * time.Second, Grace: 30 * time.Second, Idle: 30 * time.Second, StaleAfter: 15 * time.Second, GoneAfter: 30 * time.Second, Data: "foyer-data", Node: hostName(),
 		History: 2000, HistoryAge: 720 * time.Hour,
 		People: peopleSettings{ReservedNicks: []string{"admin", "administrator", "moderator", "mod", "operator", "owner", "system", "server", "foyer"}},
+		Store:  storeSettings{DiskReserve: 64 << 20, MaxObjects: 1 << 30}, Publishing: publishingSettings{MaxBitrate: 50e6},
 		Limits: limitSettings{
 			AddressConnections: 100, AddressRate: 300, AddressRooms: 5, OpenRooms: "everybody", MaxRooms: 10000,
 			Exempt: networks{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
