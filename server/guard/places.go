@@ -156,10 +156,11 @@ type addresses struct {
 // An address is what is known of one. With its place in the map it takes some
 // hundred bytes.
 type address struct {
-	of      *addresses
-	has     [ofNobody]int32
-	entered pace // new connections
-	refused pace // those of them that were refused with an answer
+	of       *addresses
+	has      [ofNobody]int32
+	entered  pace // new connections
+	refused  pace // those of them that were refused with an answer
+	answered pace // bytes of answers by HTTP
 }
 
 // nothing reports whether an address has nothing.
@@ -211,7 +212,7 @@ func (t *addresses) getLocked(addr netip.Addr, now moment) *address {
 // that they may do again all they may.
 func (t *addresses) forgetLocked(now moment) {
 	for key, a := range t.known {
-		if a.nothing() && a.entered.full(now) && a.refused.full(now) {
+		if a.nothing() && a.entered.full(now) && a.refused.full(now) && a.answered.full(now) {
 			delete(t.known, key)
 		}
 	}
