@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +99,7 @@ func newTrio(t *testing.T) *trio {
 		o.Host, o.Port, o.HTTPPort = host, ports[i], 0
 		o.Cluster.Host, o.Cluster.Port, o.Routes = host, ports[3+i], routes
 		o.StoreDir, o.NoLog, o.NoSigs = filepath.Join(t.TempDir(), name), true, true
+		o.Users = append(o.Users, &server.User{Username: "test", Password: "n12e4"})
 		tr.options = append(tr.options, o)
 	}
 	return tr
@@ -156,10 +158,13 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// node opens a node of which only Backup and RestoreAll work.
+// node opens a node of which only Backup and RestoreAll work. Its login may have
+// streams that no node has.
 func (tr *trio) node(t *testing.T, name string) *Cluster {
 	t.Helper()
-	return tr.open(t, Config{Node: name, Bare: true})
+	of := *tr
+	of.login.URL = regexp.MustCompile(`node1:\w+@`).ReplaceAllString(tr.login.URL, "test:n12e4@")
+	return of.open(t, Config{Node: name, Bare: true})
 }
 
 func (tr *trio) open(t *testing.T, cfg Config) *Cluster {
