@@ -68,7 +68,7 @@ func start(t *testing.T, flags ...string) *site {
 		t.Fatal(err)
 	}
 	s := &site{t: t, data: t.TempDir(), ended: make(chan struct{}), records: make(map[string]int)}
-	s.cmd = exec.Command(path, append([]string{"serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0",
+	s.cmd = exec.Command(path, append([]string{"serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0", "--exempt=",
 		"--data=" + s.data, "--node=target", "--log-format=json", "--idle=1s", "--grace=1s"}, flags...)...)
 	s.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	out, err := s.cmd.StderrPipe()
