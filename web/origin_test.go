@@ -67,28 +67,28 @@ func TestOrigins(t *testing.T) {
 			}
 		}
 		out.Reset()
-		lines := func() int { return strings.Count(out.String(), "\n") }
+		logged := func() int { return strings.Count(out.String(), "\n") }
 		ask("GET", "/ws/stage/x", "a:1", "http://evil.example\x00\n"+strings.Repeat("x", 1000))
-		if !strings.Contains(out.String(), "origin=http://evil.examplexxx") || !strings.Contains(out.String(), "host=a:1") || out.Len() > 1000 {
+		if !strings.Contains(out.String(), "origin=http://evil.examplexxx") || !strings.Contains(out.String(), "host=a:1") || len(out.String()) > 1000 {
 			t.Errorf("logged %s", out)
 		}
 		for range 5 {
 			ask("GET", "/ws/stage/x", "b:1", "http://evil.example")
 			ask("GET", "/ws/stage/x", "c:1", "http://evil.example")
 		}
-		if lines() != 3 {
-			t.Errorf("%d lines for three pairs: %s", lines(), out)
+		if logged() != 3 {
+			t.Errorf("%d lines for three pairs: %s", logged(), out)
 		}
 		time.Sleep(time.Minute)
 		ask("GET", "/ws/stage/x", "b:1", "http://evil.example")
-		if lines() != 4 {
-			t.Errorf("%d lines a minute later", lines())
+		if logged() != 4 {
+			t.Errorf("%d lines a minute later", logged())
 		}
 		for i := range 1000 {
 			ask("GET", "/ws/stage/x", "d:1", "http://evil.example:"+strings.Repeat("1", i%4+1)+string(rune('0'+i%10))+string(rune('0'+i/10%10))+string(rune('0'+i/100)))
 		}
-		if lines() > 4+64 {
-			t.Errorf("%d lines for a thousand pairs", lines())
+		if logged() > 4+64 {
+			t.Errorf("%d lines for a thousand pairs", logged())
 		}
 		if got := h.guard.Refused()["origin"]; got < 1000 {
 			t.Errorf("counted %d", got)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"foyer/server"
@@ -15,10 +16,34 @@ import (
 	"foyer/server/guard"
 )
 
+// lines are what a log has got.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder // guarded by mu
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *lines) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
 // trusting is a Handler with those limits, and what it logs.
-func trusting(t *testing.T, limits guard.Limits) (*Handler, *strings.Builder) {
+func trusting(t *testing.T, limits guard.Limits) (*Handler, *lines) {
 	t.Helper()
-	out := new(strings.Builder)
+	out := new(lines)
 	log := slog.New(slog.NewTextHandler(out, nil))
 	host := &server.Host{Log: log, Guard: &guard.Guard{Log: log}}
 	host.Handle("stage", func() server.Application { return &stage{left: make(chan error, 100)} })
@@ -96,9 +121,9 @@ func TestProxyNoticed(t *testing.T) {
 // TestVisitorIsTheClient: limits, the room and the log know a socket by the
 // address that the proxy said.
 func TestVisitorIsTheClient(t *testing.T) {
-	var from netip.Addr
+	from := make(chan netip.Addr, 9) // more than who comes
 	h, out := trusting(t, guard.Limits{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AddressConnections: 1})
-	h.cfg.Host.Handle("hall", func() server.Application { return &hall{func(c *server.Client) { from = c.IP() }} })
+	h.cfg.Host.Handle("hall", func() server.Application { return &hall{func(c *server.Client) { from <- c.IP() }} })
 	web := httptest.NewServer(h)
 	defer web.Close()
 	of := func(addr string) http.Header { return http.Header{"X-Forwarded-For": {addr}} }
@@ -110,8 +135,11 @@ func TestVisitorIsTheClient(t *testing.T) {
 	if err := first.conn.WriteJSON(map[string]any{"type": "connect", "args": []any{}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := first.conn.ReadMessage(); err != nil || from.String() != "203.0.113.7" {
-		t.Errorf("%v: the instance knows %v", err, from)
+	if got := <-from; got.String() != "203.0.113.7" {
+		t.Errorf("the instance knows %v", got)
+	}
+	if _, _, err := first.conn.ReadMessage(); err != nil {
+		t.Error(err)
 	}
 	_, resp, _ := dial(t, web, "/ws/hall", of("203.0.113.7"))
 	if resp == nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" || resp.Header.Get("Content-Type") != "application/problem+json" {
@@ -123,9 +151,9 @@ func TestVisitorIsTheClient(t *testing.T) {
 	} else {
 		second.conn.Close()
 	}
-	if !strings.Contains(out.String(), "remote=203.0.113.7:0") || !strings.Contains(out.String(), "addr=203.0.113.7 ") {
-		t.Errorf("logged %s", out)
-	}
+	wait(t, func() bool {
+		return strings.Contains(out.String(), "remote=203.0.113.7:0") && strings.Contains(out.String(), "addr=203.0.113.7 ")
+	})
 }
 
 // hall lets everybody in and tells about it.
