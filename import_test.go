@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"foyer/certs":          {"github.com/caddyserver/certmagic", "go.uber.org/zap/..."},
 	"foyer/deploy/secrets": {},
 	"foyer/demo":           {"foyer/netconnection", "foyer/server/amf", "foyer/server/sharedobject", "github.com/yutopp/go-rtmp/...", "github.com/yutopp/go-amf0"},
+	"foyer/tests/hostile":  {},
 	"foyer/bench":          {"foyer/server/amf", "foyer/server/rtmp", "github.com/gorilla/websocket"},
 }
 

@@ -47,10 +47,6 @@ var reloadables = []reloadable{
 		s.Store.apply(n)
 		return nil
 	}},
-	{[]string{"disk-reserve", "max-objects"}, func(n *node, s *settings) error {
-		s.Store.apply(n)
-		return nil
-	}},
 	{[]string{"max-connections", "address-connections", "address-rate", "address-rooms", "exempt", "open-rooms", "max-rooms"}, func(n *node, s *settings) error {
 		s.Limits.apply(n)
 		return nil

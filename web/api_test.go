@@ -368,7 +368,7 @@ func TestMethods(t *testing.T) {
 	h := newHouse(t)
 	for path, allow := range map[string]string{
 		"/": "GET, HEAD", "/room/x": "GET, HEAD", "/api/v1/rooms": "GET, HEAD", "/api/v1/rooms/x": "GET, HEAD",
-		"/api/v1/rooms/x/messages": "GET, HEAD", "/api/v1/rooms/x/ingest": "GET, HEAD", "/api/v1/rooms/x/key": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD",
+		"/api/v1/rooms/x/messages": "GET, HEAD", "/api/v1/rooms/x/ingest": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD",
 	} {
 		for _, method := range []string{"POST", "DELETE", "OPTIONS"} {
 			resp, body := h.ask(t, method, path, "")
@@ -376,6 +376,13 @@ func TestMethods(t *testing.T) {
 			if got := resp.Header.Get("Allow"); got != allow {
 				t.Errorf("%s %s: allow %q, want %q", method, path, got, allow)
 			}
+		}
+	}
+	for _, method := range []string{"DELETE", "OPTIONS"} {
+		resp, body := h.ask(t, method, "/api/v1/rooms/x/key", "")
+		wantProblem(t, resp, body, http.StatusMethodNotAllowed)
+		if got := resp.Header.Get("Allow"); got != "GET, HEAD, POST" {
+			t.Errorf("%s of a key: allow %q", method, got)
 		}
 	}
 	resp, body := h.ask(t, "GET", "/api/v1/announce", "")

@@ -4,7 +4,7 @@
 // people must not notice, the process must stay small, and the store must hold
 // nothing of the stranger afterwards.
 //
-// Each attack lasts 3 seconds, with FOYER_SLOW=1 ten. The figures are printed by
+// It runs in CI, and where FOYER_TEST_HOSTILE=1. Each attack lasts 3 seconds, with FOYER_SLOW=1 ten. The figures are printed by
 // go test -v. How long people wait is held against its limit with FOYER_SLOW=1
 // only, on a quiet machine: the stranger, the people and the server share its
 // cores.
