@@ -113,7 +113,7 @@ func TestNamesWithoutCase(t *testing.T) {
 		n := new(nodes)
 		a, _ := n.newNode(t)
 		b, _ := n.newNode(t)
-		one := mustRoom(t, a, "Blue", "n1")
+		mustRoom(t, a, "Blue", "n1")
 		if _, err := connect(t, a, amf.String("bLUE"), amf.String(secret)); err == nil {
 			t.Error("two rooms of one name")
 		}

@@ -254,12 +254,12 @@ func TestReservedNicks(t *testing.T) {
 			}
 		}
 		mod.must("nick", amf.String("admin"))
-		p, err := connect(t, h, amf.String("mod"), amf.Null{}, amf.String(resume))
-		if err == nil {
+		if _, err := connect(t, h, amf.String("mod"), amf.Null{}, amf.String(resume)); err == nil {
 			t.Error("mod came in without the token")
 		}
 		cfg.Reserved.Set(nil) // while it runs
-		if p, err = connect(t, h, amf.String("mod"), amf.Null{}, amf.String(resume)); err != nil {
+		p, err := connect(t, h, amf.String("mod"), amf.Null{}, amf.String(resume))
+		if err != nil {
 			t.Fatal(err)
 		}
 		cfg.Reserved.Set([]string{"mod"})

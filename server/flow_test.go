@@ -325,10 +325,8 @@ func TestObjectAllowance(t *testing.T) {
 				time.Sleep(pause)
 			}
 		}
-		var clients []*Client
 		for i := range greedy + 1 {
 			c, _ := join(t, h)
-			clients = append(clients, c)
 			c.ServeSharedObject(use("public/x", false))
 			pause := time.Duration(0)
 			if i == greedy { // the modest one
