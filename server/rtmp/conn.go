@@ -264,15 +264,13 @@ func (c *Conn) writePatiently(o backlog.Owner, packed []byte) error {
 	return normalize(err)
 }
 
-// writeNow writes as much of packed as there is room for and never waits.
+// writeNow writes as much of packed as there is room for and never waits: the
+// deadline of an earlier write does not matter.
 func (c *Conn) writeNow(packed []byte) (n int, err error) {
 	if c.src.raw == nil {
 		return 0, nil
 	}
-	werr := c.src.raw.Write(func(fd uintptr) bool {
-		n, err = pollWrite(fd, packed)
-		return true
-	})
+	werr := c.src.raw.Control(func(fd uintptr) { n, err = pollWrite(fd, packed) })
 	if n = max(n, 0); errors.Is(err, errWouldBlock) {
 		err = nil
 	}

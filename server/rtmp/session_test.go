@@ -217,6 +217,22 @@ func TestAnswerInParts(t *testing.T) {
 	<-s.Done()
 }
 
+// What is written at once has nothing to do with the deadline of an earlier
+// write, which passes while nothing is written.
+func TestCallAfterPause(t *testing.T) {
+	cnc, snc := loopback(t)
+	client, _ := pairOver(t, cnc, snc, nil, nil, handler(echo))
+	if _, err := client.Call(t.Context(), "echo", amf.Number(1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, nc := range []net.Conn{cnc, snc} {
+		nc.SetWriteDeadline(time.Unix(1, 0))
+	}
+	if v, err := client.Call(t.Context(), "echo", amf.Number(2)); err != nil || v != amf.Number(2) {
+		t.Errorf("after a pause: %v, %v", v, err)
+	}
+}
+
 func TestDialTLS(t *testing.T) {
 	web := httptest.NewUnstartedServer(nil) // has a certificate
 	web.StartTLS()
