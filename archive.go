@@ -183,7 +183,7 @@ func readArchive(r io.Reader, file func(head *tar.Header, r io.Reader) error) (*
 	for {
 		head, err := in.Next()
 		switch {
-		case note == nil && err != nil:
+		case note == nil && (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, tar.ErrHeader)):
 			return nil, fmt.Errorf("this is not a backup of foyer: %w", err)
 		case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, errIncomplete

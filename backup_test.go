@@ -178,6 +178,20 @@ func TestBackupFails(t *testing.T) {
 	}
 }
 
+// Where there is nothing to back up, the command says that, and nothing of what
+// it did not get.
+func TestBackupOfNothing(t *testing.T) {
+	file, out := filepath.Join(t.TempDir(), "backup.tar"), new(strings.Builder)
+	args := []string{"backup", file, "--data=" + t.TempDir()}
+	status := run(t.Context(), args, func(string) string { return "" }, strings.NewReader(""), out, out)
+	if said := out.String(); status != exitFailed || !strings.Contains(said, "nothing is kept there") || strings.Contains(said, "not a backup") {
+		t.Errorf("status %d: %s", status, said)
+	}
+	if files := filesOf(t, filepath.Dir(file)); len(files) > 0 {
+		t.Errorf("it left %v", files)
+	}
+}
+
 // The store goes through an archive too, and starts again.
 func TestRestoreStore(t *testing.T) {
 	c, err := cluster.Open(t.Context(), cluster.Config{Dir: filepath.Join(t.TempDir(), "store"), Node: "one"})
