@@ -16,8 +16,8 @@ const (
 	ReportInterval  = 5 * time.Second        // how often a room with nothing to tell should report
 	PublishInterval = 500 * time.Millisecond // how soon after one change of the shared object the next may come
 	MaxRooms        = 10000
-	// MaxShown is how many rooms the shared object holds: with more, the
-	// liveliest, chosen again every ChooseInterval. A shared object has no more slots.
+	// MaxShown is how many rooms the shared object holds: with more, pinned ones
+	// and the liveliest, chosen again every ChooseInterval. A shared object has no more slots.
 	MaxShown       = sharedobject.MaxSlots
 	ChooseInterval = 5 * time.Second
 )

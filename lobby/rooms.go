@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,13 +23,16 @@ const MaxAnswer = 500
 // query says which rooms are wanted, and in which order.
 type query struct {
 	text, tag, sort string
+	language        string // BCP 47: it or one that begins with it
 	name            string // this one alone
 	after           string // those that come behind it
 	live, unlisted  bool
+	open            bool // those that anybody may enter now
 	limit           float64
 }
 
-// orders are the values of query.sort. Rooms that are equal come by name.
+// orders are the values of query.sort. Pinned rooms come first in each, and
+// rooms that are equal by name.
 var orders = map[string]func(a, b *room) int{
 	"activity": func(a, b *room) int {
 		return cmp.Or(cmp.Compare(b.status.Activity, a.status.Activity), cmp.Compare(b.status.Users, a.status.Users))
@@ -71,19 +75,35 @@ func (l *Lobby) find(q query, unlisted bool) (found []*room) {
 		}
 	}
 	order := orders[q.sort]
-	slices.SortFunc(found, func(a, b *room) int { return cmp.Or(order(a, b), cmp.Compare(a.name, b.name)) })
+	compare := func(a, b *room) int {
+		return cmp.Or(pinnedFirst(a, b), order(a, b), cmp.Compare(a.name, b.name))
+	}
+	slices.SortFunc(found, compare)
 	if q.after == "" {
 		return found
 	}
-	if i := slices.IndexFunc(found, func(r *room) bool { return strings.EqualFold(r.name, q.after) }); i >= 0 {
-		return found[i+1:]
+	last := l.shown(fold(q.after)) // it has a place even if it no longer matches
+	if last == nil || last.status.Unlisted && !unlisted {
+		if q.sort != "name" {
+			return found // it is gone, and with it its place
+		}
+		last = &room{name: q.after}
 	}
-	if q.sort != "name" {
-		return found // it is gone, and with it its place
+	i, same := slices.BinarySearchFunc(found, last, compare)
+	if same {
+		i++
 	}
-	gone := &room{name: q.after}
-	i, _ := slices.BinarySearchFunc(found, gone, order)
 	return found[i:]
+}
+
+func pinnedFirst(a, b *room) int {
+	switch {
+	case a.status.Pinned == b.status.Pinned:
+		return 0
+	case a.status.Pinned:
+		return -1
+	}
+	return 1
 }
 
 func parseQuery(v amf.Value) (query, error) {
@@ -93,7 +113,7 @@ func parseQuery(v amf.Value) (query, error) {
 	}
 	err := parse("query", v, []member{
 		{"text", &q.text}, {"tag", &q.tag}, {"live", &q.live}, {"sort", &q.sort}, {"limit", &q.limit}, {"unlisted", &q.unlisted},
-		{"name", &q.name}, {"after", &q.after},
+		{"name", &q.name}, {"after", &q.after}, {"language", &q.language}, {"open", &q.open},
 	})
 	if err != nil {
 		return query{}, err
@@ -112,7 +132,7 @@ func (q query) matches(r *room) bool {
 	if q.name != "" && !strings.EqualFold(r.name, q.name) {
 		return false
 	}
-	if q.live && !r.status.Live {
+	if q.live && !r.status.Live || q.open && !r.status.isOpen(time.Now()) || !r.status.speaks(q.language) {
 		return false
 	}
 	if q.tag != "" && !slices.ContainsFunc(r.status.Tags, func(tag string) bool { return strings.EqualFold(tag, q.tag) }) {
@@ -120,6 +140,20 @@ func (q query) matches(r *room) bool {
 	}
 	texts := append([]string{r.name, r.status.Title, r.status.Topic}, r.status.Tags...)
 	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), q.text) })
+}
+
+// isOpen reports whether anybody may enter the room then.
+func (s Status) isOpen(now time.Time) bool {
+	at := float64(now.UnixMilli())
+	full := s.Capacity > 0 && s.Users >= s.Capacity
+	return !s.Locked && !full && s.Access != "pass" && at >= s.Opens && (s.Closes == 0 || at < s.Closes)
+}
+
+// speaks reports whether the room's language is the wanted one or begins with
+// it, subtag by subtag: RFC 4647 §3.3.1. Without one wanted, any is.
+func (s Status) speaks(wanted string) bool {
+	has, want := strings.ToLower(s.Language), strings.ToLower(wanted)
+	return want == "" || has == want || strings.HasPrefix(has, want+"-")
 }
 
 // announce tells every room something that its users should know, and answers

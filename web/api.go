@@ -32,7 +32,7 @@ const (
 )
 
 // apiRooms is /api/v1/rooms: the lobby's list, or the part of it that is
-// wanted (text, tag, live, sort, limit, after).
+// wanted (text, tag, language, live, open, sort, limit, after).
 func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 	query, err := listQuery(r.URL.Query())
 	if err != nil {
@@ -73,17 +73,21 @@ func (h *Handler) view(ctx context.Context) *lobby.View {
 // listQuery is the argument of the lobby's method rooms.
 func listQuery(params url.Values) (amf.Object, error) {
 	var query amf.Object
-	for _, name := range []string{"text", "tag", "sort", "after"} {
+	for _, name := range []string{"text", "tag", "language", "sort", "after"} {
 		if v := params.Get(name); v != "" {
 			query = append(query, amf.Field{Name: name, Value: amf.String(v)})
 		}
 	}
-	if v := params.Get("live"); v != "" {
-		live, err := strconv.ParseBool(v)
-		if err != nil {
-			return nil, errors.New("live: want true or false")
+	for _, name := range []string{"live", "open"} {
+		v := params.Get(name)
+		if v == "" {
+			continue
 		}
-		query = append(query, amf.Field{Name: "live", Value: amf.Bool(live)})
+		yes, err := strconv.ParseBool(v)
+		if err != nil {
+			return nil, errors.New(name + ": want true or false")
+		}
+		query = append(query, amf.Field{Name: name, Value: amf.Bool(yes)})
 	}
 	limit, err := wholeParams(params, "limit")
 	return append(query, limit...), err

@@ -175,6 +175,8 @@ func TestAPIRooms(t *testing.T) {
 		{"?tag=music", ""},
 		{"?live=true", ""},
 		{"?live=0&sort=name", "blue red"},
+		{"?open=true&sort=name", "blue red"},
+		{"?language=de", ""},
 	} {
 		resp, body := h.ask(t, "GET", "/api/v1/rooms"+tt.query, "")
 		var list struct {
@@ -204,7 +206,7 @@ func TestAPIRooms(t *testing.T) {
 			t.Errorf("%s: null in %s", tt.query, body)
 		}
 	}
-	for _, query := range []string{"?limit=x", "?limit=-1", "?limit=1e3", "?live=maybe", "?sort=worst"} {
+	for _, query := range []string{"?limit=x", "?limit=-1", "?limit=1e3", "?live=maybe", "?open=maybe", "?sort=worst"} {
 		resp, body := h.ask(t, "GET", "/api/v1/rooms"+query, "")
 		wantProblem(t, resp, body, http.StatusBadRequest)
 	}

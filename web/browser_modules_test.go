@@ -202,6 +202,7 @@ func testRooms(t *testing.T, browser context.Context) {
 	} {
 		b.same("find "+c.search, load+`return names("`+c.search+`");`, `"`+c.want+`"`)
 	}
+	b.same("pinned", load+`return m.find([...all, m.entry({pinned: true}, "z")], m.parseQuery("?sort=users"))[0].name;`, `"z"`)
 	b.same("address", load+`return ["?q=a+b&tag=x&sort=name&live=1", "", "?sort=users"].filter((s) => m.formatQuery(m.parseQuery(s)) !== s);`, `[]`)
 	b.same("ten minutes", load+`const past = new m.Past(); for (let s = 0; s <= 1200; s += 10) past.note("a", 0.5, s * 1000);
 		const points = past.points("a", 1, 1200000); return [points.length, points[0], points.at(-1)];`, `[62,[0,0.5],[1,1]]`)

@@ -7,7 +7,7 @@
  * @typedef {{name: string, title: string, topic: string, tags: string[], users: number, spectators: number,
  *   viewers: number, publishers: number, messagesPerMinute: number, activity: number, lastActive: number,
  *   live: boolean, streams: string[], capacity: number, locked: boolean, restarting?: boolean, state: "live"|"stale", since: number,
- *   node: string, http: string}} Entry
+ *   node: string, http: string, pinned?: boolean}} Entry
  *
  * @typedef {{text: string, tag: string, sort: string, live: boolean}} Query
  */
@@ -58,7 +58,7 @@ export function find(entries, { text, tag, sort, live }) {
     .filter((entry) => !live || entry.live)
     .filter((entry) => !chosen || entry.tags.some((t) => t.toLowerCase() === chosen))
     .filter((entry) => !wanted || [entry.name, entry.title, entry.topic, ...entry.tags].some((s) => s.toLowerCase().includes(wanted)))
-    .sort((a, b) => order(a, b) || (a.name < b.name ? -1 : 1));
+    .sort((a, b) => Number(b.pinned ?? false) - Number(a.pinned ?? false) || order(a, b) || (a.name < b.name ? -1 : 1));
 }
 
 /** @param {any} slot the value of a slot of "rooms" @param {string} name @returns {Entry} */
