@@ -191,7 +191,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.liveSocket(w, r)
 	case strings.HasPrefix(path, "/ws/"):
 		h.bridge.ServeHTTP(w, r)
-	case doorOf(r) == control, strings.HasPrefix(path, "/live/") && strings.HasSuffix(path, ".flv"): // which counts as a connection
+	case doorOf(r) == control:
 		h.mux.ServeHTTP(w, r)
 	default:
 		h.request(w, r)
@@ -204,15 +204,20 @@ func (h *Handler) turnedAway(w http.ResponseWriter, r *http.Request) bool {
 	return !h.isAsked(w, r) || strings.HasPrefix(r.URL.Path, "/api/") && h.cors(w, r)
 }
 
-// request serves a request that counts for its address while it runs.
+// request serves a request that counts for its address: by what it is answered,
+// and while it runs. HTTP-FLV counts as a connection instead.
 func (h *Handler) request(w http.ResponseWriter, r *http.Request) {
-	place, no := h.guard.Request(clientAddr(r))
+	var place guard.Place
+	no := h.charge(r)
+	if no == nil && !(strings.HasPrefix(r.URL.Path, "/live/") && strings.HasSuffix(r.URL.Path, ".flv")) {
+		place, no = h.guard.Request(clientAddr(r))
+	}
 	if no != nil {
 		tooMany(w, h.guard.Refuse(clientAddr(r), no))
 		return
 	}
 	defer place.Leave()
-	h.mux.ServeHTTP(w, r)
+	h.answer(w, r)
 }
 
 // answerNodes lets other nodes ask.

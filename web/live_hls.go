@@ -145,6 +145,9 @@ func (c *counting) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// Unwrap is for an [http.ResponseController].
+func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
 // count is how many streams are muxed, and for how many viewers whom the room
 // has let in.
 func (l *liveStreams) count() (streams, viewers int) {

@@ -1,0 +1,95 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/server/guard"
+)
+
+// asking makes a request as somebody at that address.
+func asking(h http.Handler, from, path string) *httptest.ResponseRecorder {
+	r, w := httptest.NewRequest("GET", path, nil), httptest.NewRecorder()
+	r.RemoteAddr = from + ":7"
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestAnswersCharged: each kind of request has its price, and over the allowance
+// of its address it is refused.
+func TestAnswersCharged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := trusting(t, guard.Limits{Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+		const big = 100 << 10
+		h.handle("GET", "/big", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, big)) })
+		h.handle("GET", "/assets/big", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, big)) })
+		refused := uint64(0)
+		for i, tt := range []struct {
+			path string
+			cost int
+		}{
+			{"/room/blue", 4 << 10}, {"/api/v1/rooms/blue", 4 << 10}, {"/nothing", 4 << 10}, {"/metrics", 4 << 10},
+			{"/big", big}, {"/assets/big", 256}, {"/assets/foyer.css", 256}, {"/healthz", 256},
+			{"/live/blue/live.flv", 256}, {"/live/blue/live.m3u8", 256}, {"/live/blue/live/part.mp4", 256}, {"/recordings/blue/x.flv", 256},
+		} {
+			const left = 200 << 10
+			from := "192.0.2." + strconv.Itoa(i+1)
+			h.guard.Answered(netip.MustParseAddr(from), guard.AnswerBurst-left)
+			asked := 0
+			for asking(h, from, tt.path).Code != http.StatusTooManyRequests {
+				asked++
+			}
+			refused++
+			if want := left / tt.cost; asked < want || asked > want+2 {
+				t.Errorf("%s: %d requests, want %d", tt.path, asked, want)
+			}
+			w := asking(h, from, tt.path)
+			refused++
+			wantProblem(t, w.Result(), w.Body.String(), http.StatusTooManyRequests)
+			seconds, err := strconv.Atoi(w.Header().Get("Retry-After"))
+			if err != nil || seconds < 1 {
+				t.Errorf("%s: Retry-After %q", tt.path, w.Header().Get("Retry-After"))
+			}
+			for name, free := range map[string]http.Handler{"operators' listener": h.Admin(), "control socket": h.Control()} {
+				if w := asking(free, from, tt.path); w.Code == http.StatusTooManyRequests {
+					t.Errorf("%s: %s answers %d", tt.path, name, w.Code)
+				}
+			}
+			time.Sleep(time.Duration(seconds) * time.Second)
+			if w := asking(h, from, tt.path); w.Code == http.StatusTooManyRequests {
+				t.Errorf("%s: refused after %d s", tt.path, seconds)
+			}
+		}
+		if got := h.guard.Refused()["answers"]; got != refused {
+			t.Errorf("%d refusals counted, want %d", got, refused)
+		}
+		for range 2 * guard.AnswerBurst / big {
+			if w := asking(h, "127.0.0.1", "/big"); w.Code != http.StatusOK {
+				t.Fatalf("an exempt address is answered %d", w.Code)
+			}
+		}
+	})
+}
+
+// TestManyViewers: hundreds behind one address may watch by HLS, each ten
+// requests a second, for ever.
+func TestManyViewers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := trusting(t, guard.Limits{})
+		const viewers, from = 400, "192.0.2.1"
+		h.guard.Answered(netip.MustParseAddr(from), guard.AnswerBurst-viewers*fileCost) // they have watched for long
+		for range 30 {
+			for range viewers {
+				if w := asking(h, from, "/live/blue/live/part.mp4"); w.Code == http.StatusTooManyRequests {
+					t.Fatal("a viewer was refused")
+				}
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
