@@ -1,9 +1,12 @@
 package web
 
 import (
+	"compress/gzip"
 	"net/http"
 	"strings"
 	"sync/atomic"
+
+	"github.com/klauspost/compress/gzhttp"
 
 	"foyer/server/guard"
 )
@@ -46,8 +49,8 @@ func (h *Handler) charge(r *http.Request) *guard.Refusal {
 	return h.guard.Ask(clientAddr(r), cost)
 }
 
-// answer serves a request. What is made for it is charged for its bytes when
-// they are known.
+// answer serves a request. What is made for it is compressed, and charged for
+// its bytes when they are known.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	if !isMade(r.URL.Path) {
 		h.mux.ServeHTTP(w, r)
@@ -59,5 +62,18 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 			h.guard.Answered(clientAddr(r), int(sent.Load())-madeCost)
 		}
 	}()
-	h.mux.ServeHTTP(&counting{w, &sent}, r)
+	h.packed(&counting{w, &sent}, r)
+}
+
+// packing compresses what f answers with JSON or HTML of more than 1 KiB, for
+// those who ask for it. It is done for each answer, so it has to be fast.
+func packing(f http.Handler) http.HandlerFunc {
+	wrap, err := gzhttp.NewWrapper(
+		gzhttp.ContentTypes([]string{"application/json", "application/problem+json", "text/html"}),
+		gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.EnableZstd(false),
+	)
+	if err != nil {
+		panic(err)
+	}
+	return wrap(f)
 }

@@ -1,10 +1,13 @@
 package web
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,4 +95,40 @@ func TestManyViewers(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 	})
+}
+
+// TestCompressed: JSON and HTML are compressed for those who ask for it, when
+// that is worth it, and nothing else is.
+func TestCompressed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "blue", "red", "amber")
+	const gzipped = "Accept-Encoding: gzip"
+	for path, want := range map[string]bool{
+		"/": true, "/room/blue": true, "/api/v1/rooms": true,
+		"/api/v1/rooms/nothing": false, "/api/v1/rooms/blue/messages": false, "/healthz": false, // small
+		"/assets/foyer.css": false, "/live/blue/live.m3u8": false,
+	} {
+		resp, body := h.ask(t, "GET", path, "", gzipped)
+		if got := resp.Header.Get("Content-Encoding") == "gzip"; got != want {
+			t.Errorf("%s: compressed is %v", path, got)
+		}
+		if isMade(path) && !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "Accept-Encoding") {
+			t.Errorf("%s: Vary is %q", path, resp.Header.Values("Vary"))
+		}
+		if !want {
+			continue
+		}
+		unpacker, err := gzip.NewReader(strings.NewReader(body))
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if plain, err := io.ReadAll(unpacker); err != nil || len(plain) < 1024 || len(plain) < len(body) {
+			t.Errorf("%s: %d bytes of %d, %v", path, len(body), len(plain), err)
+		}
+		for _, other := range []string{"Accept-Encoding: identity", "Accept-Encoding: zstd", "Accept-Encoding: gzip;q=0"} {
+			if resp, _ := h.ask(t, "GET", path, "", other); resp.Header.Get("Content-Encoding") != "" {
+				t.Errorf("%s with %s is %s", path, other, resp.Header.Get("Content-Encoding"))
+			}
+		}
+	}
 }

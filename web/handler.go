@@ -71,6 +71,7 @@ type Handler struct {
 	live   *liveStreams
 	assets *assets
 	mux    *http.ServeMux
+	packed http.HandlerFunc // mux, with its answers compressed
 
 	access atomic.Pointer[Access]
 
@@ -102,6 +103,7 @@ func New(cfg Config) *Handler {
 	h.answerNodes()
 	h.assets = newAssets(cfg.Assets)
 	h.routes()
+	h.packed = packing(h.mux)
 	return h
 }
 
