@@ -2,12 +2,15 @@ package web
 
 import (
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"foyer/server/amf"
 	"foyer/server/guard"
 )
 
@@ -76,4 +79,32 @@ func packing(f http.Handler) http.HandlerFunc {
 		panic(err)
 	}
 	return wrap(f)
+}
+
+// writeKept is [writeJSON] for what a client may keep and ask for again: it is
+// told when what it has is still right. The answer is as it was when news is:
+// that leaves out what changes without telling anything.
+func writeKept(w http.ResponseWriter, r *http.Request, answer, news amf.Value) {
+	sum := sha256.Sum256(appendValue(nil, news))
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	w.Header().Set("ETag", "W/"+tag)
+	w.Header().Set("Cache-Control", "no-cache")
+	if isKept(r, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(append(appendValue(nil, answer), '\n'))
+}
+
+// isKept reports whether a client has what is tagged so: RFC 9110 §13.1.2.
+func isKept(r *http.Request, tag string) bool {
+	for _, line := range r.Header.Values("If-None-Match") {
+		for has := range strings.SplitSeq(line, ",") {
+			if has = strings.TrimSpace(has); has == "*" || strings.TrimPrefix(has, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"foyer/lobby"
+	"foyer/server/amf"
 	"foyer/server/guard"
 )
 
@@ -130,5 +133,60 @@ func TestCompressed(t *testing.T) {
 				t.Errorf("%s with %s is %s", path, other, resp.Header.Get("Content-Encoding"))
 			}
 		}
+	}
+}
+
+// TestKept: a client that has an answer is told that it is still right.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red", "blue")
+	for _, path := range []string{"/api/v1/rooms", "/api/v1/rooms?limit=1", "/api/v1/rooms/red", "/api/v1/rooms/red/messages", "/api/v1/rooms/red/recordings"} {
+		resp, _ := h.ask(t, "GET", path, "")
+		tag := resp.Header.Get("ETag")
+		if resp.StatusCode != 200 || !strings.HasPrefix(tag, `W/"`) || resp.Header.Get("Cache-Control") != "no-cache" {
+			t.Fatalf("%s: %d, %v", path, resp.StatusCode, resp.Header)
+		}
+		for has, want := range map[string]int{
+			tag: 304, `"other", ` + tag: 304, strings.TrimPrefix(tag, "W/"): 304, "*": 304, `W/"other"`: 200, `""`: 200,
+		} {
+			for _, coding := range []string{"gzip", "identity"} {
+				resp, body := h.ask(t, "GET", path, "", "If-None-Match: "+has, "Accept-Encoding: "+coding)
+				if resp.StatusCode != want || resp.Header.Get("ETag") != tag || (body == "") != (want == 304) || resp.Header.Get("Cache-Control") != "no-cache" {
+					t.Errorf("%s, %s: %d, %v, %d bytes", path, has, resp.StatusCode, resp.Header, len(body))
+				}
+			}
+		}
+	}
+	few, _ := h.ask(t, "GET", "/api/v1/rooms?limit=1&sort=name", "")
+	many, _ := h.ask(t, "GET", "/api/v1/rooms?sort=name", "")
+	if few.Header.Get("ETag") == many.Header.Get("ETag") {
+		t.Error("two lists have one tag")
+	}
+}
+
+// TestKeptNews: a tag changes with what a room tells, not when it only says
+// that it is there.
+func TestKeptNews(t *testing.T) {
+	t.Parallel()
+	told := lobby.Entry{Name: "blue", Status: lobby.Status{Epoch: 1, Seq: 1, Users: 3}}
+	again, news := told, told
+	again.Seq, news.Users = 2, 4
+	tag := func(e lobby.Entry) string {
+		w := httptest.NewRecorder()
+		writeKept(w, httptest.NewRequest("GET", "/", nil), e.Value(), newsOf(e))
+		var got lobby.Entry
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Seq != e.Seq {
+			t.Errorf("got %s, %v", w.Body, err)
+		}
+		return w.Header().Get("ETag")
+	}
+	if tag(told) != tag(again) || tag(told) == tag(news) {
+		t.Errorf("tags %s, %s with nothing new, %s with news", tag(told), tag(again), tag(news))
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("HEAD", "/", nil)
+	r.Header.Set("If-None-Match", tag(told))
+	if writeKept(w, r, amf.Null{}, newsOf(again)); w.Code != http.StatusNotModified || w.Header().Get("ETag") != tag(told) {
+		t.Errorf("got %d, %v", w.Code, w.Header())
 	}
 }

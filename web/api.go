@@ -47,18 +47,26 @@ func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 		h.callProblem(w, err, h.elsewhere())
 		return
 	}
-	list := make(amf.StrictArray, len(rooms))
+	list, news := make(amf.StrictArray, len(rooms)), make(amf.StrictArray, len(rooms), len(rooms)+2)
 	for i, e := range rooms {
-		list[i] = e.Value()
+		list[i], news[i] = e.Value(), newsOf(e)
 	}
 	answer := amf.Object{{Name: "at", Value: now()}}
 	if view := h.view(r.Context()); view != nil {
 		answer = append(answer, amf.Field{Name: "view", Value: view.Value()})
+		news = append(news, amf.Bool(view.Fresh))
 	}
 	if more {
 		answer = append(answer, amf.Field{Name: "more", Value: amf.Bool(true)})
+		news = append(news, amf.String("more"))
 	}
-	writeJSON(w, append(answer, amf.Field{Name: "rooms", Value: list}))
+	writeKept(w, r, append(answer, amf.Field{Name: "rooms", Value: list}), news)
+}
+
+// newsOf is what an entry tells: a room with nothing to tell only counts on.
+func newsOf(e lobby.Entry) amf.Value {
+	e.Seq = 0
+	return e.Value()
 }
 
 // view is how old the lobby's view of other nodes is; nil when there are none.
@@ -122,7 +130,7 @@ func (h *Handler) apiRoom(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "No room of this name is running.")
 		return
 	}
-	writeJSON(w, entry.Value())
+	writeKept(w, r, entry.Value(), newsOf(*entry))
 }
 
 // apiMessages is /api/v1/rooms/NAME/messages: what the room's method history
@@ -143,7 +151,7 @@ func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
 		h.callProblem(w, err, notRunningHere)
 		return
 	}
-	writeJSON(w, history)
+	writeKept(w, r, history, history)
 }
 
 // notRunningHere is what is wrong with a room that cannot be asked.

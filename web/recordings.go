@@ -35,7 +35,7 @@ func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
 			list = append(list, recordingValue(k))
 		}
 	}
-	writeJSON(w, amf.Object{{Name: "at", Value: now()}, {Name: "recordings", Value: list}})
+	writeKept(w, r, amf.Object{{Name: "at", Value: now()}, {Name: "recordings", Value: list}}, list)
 }
 
 func recordingValue(k media.Recording) amf.Object {
