@@ -52,6 +52,23 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// TestReadmeSettings: the file of settings that the README shows can be used,
+// with the lines in it that are left out as well.
+func TestReadmeSettings(t *testing.T) {
+	text := readFile(t, "README.md")
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(text, -1)
+	if len(blocks) == 0 {
+		t.Fatal("there is none")
+	}
+	for _, m := range blocks {
+		file := filepath.Join(t.TempDir(), "foyer.yaml")
+		writeFile(t, file, strings.ReplaceAll("\n"+m[1], "\n#", "\n"))
+		if _, err := serveSettings(t, []string{"serve", "--config=" + file}, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestReadmeShowsNoSecret: every user of a machine sees its command lines. The
 // one password that stands there is good for the room of the example only.
 func TestReadmeShowsNoSecret(t *testing.T) {
