@@ -21,11 +21,11 @@ type chunkReader struct {
 	streams []chunkStream // in order of appearance
 	cur     int           // index of the one that the chunk being read belongs to
 	evict   int           // index of the last one that had to give way
-	inChunk bool          // its header has been read
 	left    int           // bytes of its payload still to come
 	taken   int           // capacity of all unfinished payloads
 	offset  uint64        // bytes read so far
 
+	inChunk   bool  // the header of the one being read has been
 	trust     trust // which limits hold
 	begun     uint8 // how many messages are unfinished, at most MaxChunkStreams
 	published int8  // of the peer's message streams, at most MaxStreams

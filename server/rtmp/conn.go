@@ -34,9 +34,9 @@ type Conn struct {
 	unread   []byte      // arrived and not yet looked at; part of src's buffer
 	share    guard.Share // of Config.Partial
 	window   uint32      // acknowledge each time so many bytes have come
-	answered bool        // Set Peer Bandwidth was
 	filled   uint32      // when bytes came last: since begun, in ms
 	acked    uint64
+	answered bool    // Set Peer Bandwidth was
 	server   bool    // the peer has connected to us; set by NewServerConn
 	nonces   *Nonces // until connect is there
 
@@ -147,7 +147,7 @@ func (c *Conn) fill() error {
 		}
 	}
 	c.reading.Store(true)
-	c.unread, err = c.src.read(c.unread)
+	c.unread, err = c.src.read(c.nc, c.unread)
 	c.reading.Store(false)
 	if err != nil {
 		return c.readFailed(err)
@@ -335,7 +335,7 @@ func (c *Conn) finish() (linger bool) {
 func (c *Conn) drain() {
 	for {
 		var err error
-		if c.unread, err = c.src.read(nil); err != nil {
+		if c.unread, err = c.src.read(c.nc, nil); err != nil {
 			return
 		}
 	}
@@ -359,11 +359,10 @@ var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 // That is possible where the system says that bytes are there (a socket);
 // elsewhere (TLS, a pipe) it keeps a small one.
 type source struct {
-	nc    net.Conn
 	raw   syscall.RawConn // nil: no socket
 	ready func(fd uintptr) bool
 	buf   *[readBuffer]byte // borrowed, or nil
-	small []byte
+	small *[smallBuffer]byte
 	tail  [maxHeader]byte // the beginning of a header, kept while there is no buffer
 	kept  int16
 	n     int32
@@ -371,7 +370,6 @@ type source struct {
 }
 
 func (s *source) init(nc net.Conn) {
-	s.nc = nc
 	sc, ok := nc.(syscall.Conn)
 	if !ok || !canPoll {
 		return
@@ -381,11 +379,11 @@ func (s *source) init(nc net.Conn) {
 	}
 }
 
-// read waits for bytes and returns them behind rest, which is at most
+// read waits for bytes of nc and returns them behind rest, which is at most
 // maxHeader bytes of what it returned last.
-func (s *source) read(rest []byte) ([]byte, error) {
+func (s *source) read(nc net.Conn, rest []byte) ([]byte, error) {
 	if s.raw == nil {
-		return s.readSmall(rest)
+		return s.readSmall(nc, rest)
 	}
 	s.kept = int16(copy(s.tail[:], rest))
 	s.release()
@@ -423,12 +421,12 @@ func (s *source) release() {
 	}
 }
 
-func (s *source) readSmall(rest []byte) ([]byte, error) {
+func (s *source) readSmall(nc net.Conn, rest []byte) ([]byte, error) {
 	if s.small == nil {
-		s.small = make([]byte, smallBuffer)
+		s.small = new([smallBuffer]byte)
 	}
-	k := copy(s.small, rest)
-	n, err := s.nc.Read(s.small[k:])
+	k := copy(s.small[:], rest)
+	n, err := nc.Read(s.small[k:])
 	if n > 0 {
 		err = nil // it comes again
 	}

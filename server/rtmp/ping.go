@@ -7,8 +7,8 @@ import "time"
 // the session's mu.
 type ping struct {
 	timer *time.Timer
-	token uint32    // of the ping under way
-	sent  time.Time // zero: none under way
+	token uint32        // of the ping under way
+	sent  time.Duration // when, since the connection has begun; 0: none is under way
 }
 
 // startPingLocked starts the timer.
@@ -53,7 +53,7 @@ func (s *Session) tick() {
 		s.mu.Unlock()
 		return
 	}
-	s.ping.token, s.ping.sent = uint32(now.Milliseconds()), time.Now()
+	s.ping.token, s.ping.sent = uint32(now.Milliseconds()), now
 	s.addLocked(laneControl, Pack(userControl(eventPingRequest, s.ping.token)), nil)
 	s.ping.timer.Reset(min(cfg.PingInterval, cfg.PingTimeout-idle, patience))
 	write := s.startWriterLocked()
@@ -78,8 +78,8 @@ func (c *Conn) patience() (left time.Duration, ok bool) {
 func (s *Session) pong(token uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if token == s.ping.token && !s.ping.sent.IsZero() {
-		s.rtt.Store(int64(max(1, time.Since(s.ping.sent))))
-		s.ping.sent = time.Time{}
+	if token == s.ping.token && s.ping.sent != 0 {
+		s.rtt.Store(int64(max(1, time.Since(s.c.begun)-s.ping.sent)))
+		s.ping.sent = 0
 	}
 }
