@@ -360,7 +360,11 @@ func (k *call) tryServe(last bool) (wait time.Duration) {
 		return 0
 	}
 	now := time.Now()
-	if wait := c.calls.charge(pendingCost, now); wait > 0 {
+	wait = c.in.Guard().Charge(c.IP(), callCost) // a hundred clients of one address ask no more than some
+	if wait == 0 {
+		wait = c.calls.charge(pendingCost, now)
+	}
+	if wait > 0 {
 		if c.calls.first() {
 			c.refused("answers", "You are asking for too much.", wait)
 		}
@@ -378,6 +382,9 @@ func (k *call) tryServe(last bool) (wait time.Duration) {
 func (c *Client) Answered(bytes int) {
 	if bytes > callCost {
 		c.calls.pay(float32(bytes-callCost), time.Now())
+		if !c.free {
+			c.in.Guard().Answered(c.IP(), bytes-callCost)
+		}
 	}
 }
 

@@ -497,3 +497,37 @@ func TestSlowReaderAtAnotherNode(t *testing.T) {
 		}
 	})
 }
+
+// TestCallsOfAnAddressCost: however many clients an address has, they ask no
+// more than the address may.
+func TestCallsOfAnAddressCost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const clients, calls = 30, 4000 // fewer than each of them may ask at once
+		a := newSharingApp()
+		served := 0
+		a.methods = map[string]Method{"n": func(*Client, amf.Args) (amf.Value, error) { served++; return nil, nil }}
+		h := newHost(t, func() Application { return a })
+		h.Guard = new(guard.Guard)
+		h.Guard.Set(guard.Limits{})
+		began := time.Now()
+		var asking sync.WaitGroup
+		for range clients {
+			c, _ := join(t, h)
+			asking.Go(func() {
+				for range calls {
+					c.ServeCall("n", nil, func(amf.Value, error) {})
+				}
+			})
+		}
+		asking.Wait()
+		synctest.Wait()
+		want := time.Duration(clients*calls*callCost-guard.AnswerBurst) * time.Second / guard.AnswerRate
+		if d := time.Since(began); d < want*9/10 || d > want*11/10 {
+			t.Errorf("%d calls took %v, want %v", clients*calls, d, want)
+		}
+		stopHost(h)
+		if served != clients*calls {
+			t.Errorf("%d calls were served, want %d", served, clients*calls)
+		}
+	})
+}

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// What an address may be answered by HTTP. A request is charged for its answer,
-// and for at least the cost that its kind names: it is work even when there is
-// little to answer.
+// What an address may be answered, by HTTP and by calls of all its clients. A
+// request is charged for its answer, and for at least the cost that its kind
+// names: it is work even when there is little to answer.
 const (
 	AnswerBurst = 16 << 20 // bytes at once
 	AnswerRate  = 1 << 20  // and bytes a second
@@ -24,6 +24,12 @@ func (g *Guard) Ask(addr netip.Addr, least int) *Refusal {
 		return nil
 	}
 	return &Refusal{Limit: "answers", Reason: tooManyAnswers, RetryAfter: max(wait, time.Second)}
+}
+
+// Charge is Ask for those who wait: it takes bytes from the allowance of addr, or
+// returns how long there is none.
+func (g *Guard) Charge(addr netip.Addr, bytes int) (wait time.Duration) {
+	return g.charge(addr, bytes, false)
 }
 
 // Answered charges addr for what an answer took beyond that.
