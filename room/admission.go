@@ -53,20 +53,13 @@ func none(v amf.Value) bool {
 // reject is why somebody may not come in, and when it makes sense to try again.
 func reject(reason string, retryAfter time.Duration) *rtmp.StatusError {
 	e := server.Reject(reason)
-	e.Application = because(reason, retryAfter)
+	e.Application = server.Because(reason, retryAfter)
 	return e
 }
 
 // fail is why a method did nothing, and when it makes sense to try again.
 func fail(reason string, retryAfter time.Duration) *rtmp.StatusError {
 	e := server.Fail(reason)
-	e.Application = because(reason, retryAfter)
+	e.Application = server.Because(reason, retryAfter)
 	return e
-}
-
-func because(reason string, retryAfter time.Duration) amf.Object {
-	return amf.Object{
-		{Name: "reason", Value: amf.String(reason)},
-		{Name: "retryAfter", Value: amf.Number((retryAfter + time.Millisecond - 1).Milliseconds())},
-	}
 }

@@ -103,7 +103,7 @@ func (r *Room) open() error {
 	if err != nil {
 		r.log.Error("room not opened", "err", err)
 		e := &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectFailed, Description: "The room cannot be opened at the moment."}
-		e.Application = because(e.Description, SaveRetry)
+		e.Application = server.Because(e.Description, SaveRetry)
 		return e
 	}
 	k, err := readKnowledge(kept.State())

@@ -311,7 +311,7 @@ func (s sentence) refuse(now time.Time) *rtmp.StatusError {
 	until := "You are banned until " + s.Until.UTC().Format("2006-01-02 15:04:05 UTC")
 	e := reject(withReason(until, s.Reason), s.Until.Sub(now))
 	if s.Reason != "" {
-		e.Application = because(s.Reason, s.Until.Sub(now))
+		e.Application = server.Because(s.Reason, s.Until.Sub(now))
 	}
 	return e
 }

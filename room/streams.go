@@ -153,7 +153,7 @@ func (r *Room) tooManyStreams(client *server.Client) error {
 
 // refusedFor adds to a refusal what a program can use.
 func refusedFor(e *rtmp.StatusError, retryAfter time.Duration) *rtmp.StatusError {
-	e.Application = because(e.Description, retryAfter)
+	e.Application = server.Because(e.Description, retryAfter)
 	return e
 }
 

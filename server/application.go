@@ -96,6 +96,15 @@ func Fail(description string) *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeCallFailed, Description: description}
 }
 
+// Because is the Application of a refusal: the reason for people, and for
+// programs how long to wait before they try again; 0: that does not help.
+func Because(reason string, retryAfter time.Duration) amf.Object {
+	return amf.Object{
+		{Name: "reason", Value: amf.String(reason)},
+		{Name: "retryAfter", Value: amf.Number((retryAfter + time.Millisecond - 1).Milliseconds())},
+	}
+}
+
 // appShutdown is what clients of a stopping instance are told.
 func appShutdown() *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectShutdown, Description: "The application instance is shutting down."}

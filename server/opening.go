@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"foyer/server/amf"
 	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
@@ -122,10 +121,7 @@ func (h *Host) forget(in *Instance) {
 func (h *Host) refuse(addr netip.Addr, no *guard.Refusal, attrs ...any) error {
 	h.guard().Refuse(addr, no, attrs...)
 	status := Reject(no.Reason)
-	status.Application = amf.Object{
-		{Name: "reason", Value: amf.String(no.Reason)},
-		{Name: "retryAfter", Value: amf.Number((no.RetryAfter + time.Millisecond - 1).Milliseconds())},
-	}
+	status.Application = Because(no.Reason, no.RetryAfter)
 	return &refused{status, no}
 }
 

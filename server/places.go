@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
 
@@ -111,9 +110,6 @@ func unplaced() *rtmp.StatusError {
 // comeBack gives a status its words, for programs too, and when to try again.
 func comeBack(e *rtmp.StatusError, why string) *rtmp.StatusError {
 	e.Description = why
-	e.Application = amf.Object{
-		{Name: "reason", Value: amf.String(why)},
-		{Name: "retryAfter", Value: amf.Number(RetryAfter.Milliseconds())},
-	}
+	e.Application = Because(why, RetryAfter)
 	return e
 }

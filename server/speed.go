@@ -70,5 +70,7 @@ func (in *Instance) slowDown(p *publication) {
 	}
 	no := in.host.guard().Refuse(p.client.IP(), &guard.Refusal{Limit: "bitrate", Reason: reason},
 		"instance", in.name, "stream", p.stream.name, "client", p.client.ID())
-	in.EndStream(p.stream.name, badName(no.Reason))
+	status := badName(no.Reason)
+	status.Application = Because(no.Reason, no.RetryAfter)
+	in.EndStream(p.stream.name, status)
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"foyer/server/amf"
 	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
@@ -38,6 +39,14 @@ func TestSpeed(t *testing.T) {
 	}
 }
 
+// lastStatus keeps the last status of a stream.
+type lastStatus struct {
+	sink
+	info amf.Object
+}
+
+func (l *lastStatus) ServeStatus(info amf.Object) { l.info = info }
+
 // TestMaxBitrate: a publication is as fast as it may be on average, and is
 // ended with the reason when it is faster.
 func TestMaxBitrate(t *testing.T) {
@@ -66,7 +75,8 @@ func TestMaxBitrate(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := st.Publish(t.Context(), "live?key=secret", "live"); err != nil {
+				var told lastStatus
+				if err := st.PublishTo(t.Context(), "live?key=secret", "live", &told); err != nil {
 					t.Fatal(err)
 				}
 				begun := time.Now()
@@ -86,6 +96,11 @@ func TestMaxBitrate(t *testing.T) {
 					t.Errorf("ended after %v, want %v", took, c.ended)
 				case c.ended != 0 && h.Stream("app/x", "live") != nil:
 					t.Error("the stream is still there")
+				}
+				description := amf.Lookup(told.info, "description")
+				application := amf.Lookup(told.info, "application")
+				if c.ended != 0 && (amf.Lookup(application, "reason") != description || amf.Lookup(application, "retryAfter") != amf.Number(0)) {
+					t.Errorf("the publisher was told %v", told.info)
 				}
 				want := uint64(min(c.ended, 1))
 				if got := h.Guard.Refused()["bitrate"]; got != want {
