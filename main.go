@@ -64,14 +64,15 @@ type commands struct {
 	Forget  forgetCommand  `cmd:"" help:"Have a room whose state cannot be read start as new."`
 	Verify  verifyCommand  `cmd:"" help:"Kill a server of this program again and again while people talk, and see whether anything is lost."`
 	Check   checkCommand   `cmd:"" help:"Exit with 0 when the server is ready; for health checks."`
-	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`
+	Version versionCommand `cmd:"" help:"Print version, commit and Go version; also --version."`
 
-	Help helpFlag `short:"h" help:"Show this help; after a command, the help of that command."`
+	Help helpFlag `short:"h" help:"Show this help; after a command, the help of that command. The same is help, or help COMMAND."`
 }
 
 // run is the whole program. It returns the exit status when everything it
 // started has ended. Ending ctx stops it gracefully.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	args = customary(args)
 	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, args: args}
 	cmd, err := parse(p, args)
 	switch {
@@ -91,6 +92,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		return exitFailed
 	}
 	return exitFine
+}
+
+// customary has 'foyer help COMMAND' and 'foyer --version', which people know
+// from other programs, in our words.
+func customary(args []string) []string {
+	switch {
+	case len(args) > 0 && args[0] == "help":
+		return slices.Concat(args[1:], []string{"--help"})
+	case len(args) > 0 && args[0] == "--version":
+		return slices.Concat([]string{"version"}, args[1:])
+	}
+	return args
 }
 
 // parse reads the command line, the environment and the configuration file.
