@@ -121,22 +121,22 @@ func testLobbyWithoutScript(t *testing.T, browser context.Context) {
 		}
 	}
 	b.open("/")
-	shows("/room/amber", "/room/blue")
+	shows("./room/amber", "./room/blue")
 	for selector, want := range map[string]string{".headline": "10 people in 2 rooms", ".card-life": "buzzing"} {
 		if got, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(selector))); err != nil || got != want {
 			t.Errorf("%s: got %q, %v, want %q", selector, got, err, want)
 		}
 	}
 	b.open("/?sort=users")
-	shows("/room/blue", "/room/amber")
+	shows("./room/blue", "./room/amber")
 	b.open("/?tag=jazz")
-	shows("/room/amber")
+	shows("./room/amber")
 	b.open("/")
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "blue"))
 	if _, err := chromedp.RunResponse(b.ctx, chromedp.Click(chromedp.CSS(".finder button"))); err != nil {
 		t.Fatal(err)
 	}
-	shows("/room/blue")
+	shows("./room/blue")
 	says := func(selector, want string) {
 		t.Helper()
 		got, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(selector)))

@@ -13,7 +13,7 @@ import (
 // card.js makes of it.
 type Card struct {
 	lobby.Entry
-	Href  string // "/room/NAME", or the address of the room on another server
+	Href  string // "./room/NAME", or the address of the room on another server
 	Trend string // how active it has been, as the lobby's method trends answers it
 	Line  string // the same as a path, "" where nothing is known
 	Area  string // what is under the line

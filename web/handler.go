@@ -112,7 +112,7 @@ func (h *Handler) routes() {
 	h.handle(get, "/{$}", h.lobbyPage)
 	h.handle(get, "/room/{name}", h.roomPage)
 	h.handle(get, "/room/{name}/{$}", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "/room/"+url.PathEscape(r.PathValue("name")), http.StatusPermanentRedirect)
+		redirect(w, toRoot(r)+"room/"+url.PathEscape(r.PathValue("name")), http.StatusPermanentRedirect)
 	})
 	h.handle(get, "/room", toLobby)
 	h.handle(get, "/room/{$}", toLobby)

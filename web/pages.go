@@ -61,6 +61,7 @@ func (p RoomPage) People() string {
 type MissingPage struct {
 	Status        int
 	Title, Detail string
+	Base          string // where / is from here, whatever path a proxy has before it
 }
 
 // AwayPage is what away.html shows of a room on a server that is none of ours.
@@ -83,7 +84,7 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 	rooms, err := h.rooms(r.Context(), q.value())
 	if err != nil {
 		h.log.Warn("lobby did not answer", "err", err)
-		h.errorPage(w, http.StatusServiceUnavailable, "The lobby does not answer", "Try again in a moment.")
+		h.errorPage(w, r, http.StatusServiceUnavailable, "The lobby does not answer", "Try again in a moment.")
 		return
 	}
 	sums, err := h.sums(r.Context(), false) // the headline counts those that are not looked for, too
@@ -137,7 +138,7 @@ func (h *Handler) href(r *http.Request, e lobby.Entry) string {
 	if h.isElsewhere(e) && h.isOfSite(r, e.HTTP) {
 		return e.HTTP
 	}
-	return "/room/" + url.PathEscape(e.Name)
+	return "./room/" + url.PathEscape(e.Name)
 }
 
 // isElsewhere reports whether the room can only be entered at another server,
@@ -163,7 +164,7 @@ func (h *Handler) isOfSite(r *http.Request, address string) bool {
 func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	if !lobby.ValidName(name) {
-		h.errorPage(w, http.StatusNotFound, "No such room",
+		h.errorPage(w, r, http.StatusNotFound, "No such room",
 			"A room's name has 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first.")
 		return
 	}
@@ -180,7 +181,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 		page.Name, page.Entry, page.Running = entry.Name, *entry, true
 	}
 	if app, _, _ := h.cfg.Host.Resolve(roomInstances + name); app != "room" {
-		h.errorPage(w, http.StatusNotFound, "No rooms here", "This server has a lobby, but no rooms.")
+		h.errorPage(w, r, http.StatusNotFound, "No rooms here", "This server has a lobby, but no rooms.")
 		return
 	}
 	h.render(w, http.StatusOK, "room.html", page)
@@ -202,7 +203,7 @@ func (h *Handler) awayPage(w http.ResponseWriter, r *http.Request, e lobby.Entry
 
 // toLobby is for an address of rooms without the name of one.
 func toLobby(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	redirect(w, toRoot(r), http.StatusSeeOther)
 }
 
 // roomAddress is what to type into an encoder: when nobody said what this
@@ -225,12 +226,25 @@ func joinPort(host, port string) string {
 }
 
 // missingPage is everything that is not there.
-func (h *Handler) missingPage(w http.ResponseWriter, _ *http.Request) {
-	h.errorPage(w, http.StatusNotFound, "Nothing here", "There is nothing at this address.")
+func (h *Handler) missingPage(w http.ResponseWriter, r *http.Request) {
+	h.errorPage(w, r, http.StatusNotFound, "Nothing here", "There is nothing at this address.")
 }
 
-func (h *Handler) errorPage(w http.ResponseWriter, status int, title, detail string) {
-	h.render(w, status, "missing.html", MissingPage{status, title, detail})
+func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
+	h.render(w, status, "missing.html", MissingPage{status, title, detail, toRoot(r)})
+}
+
+// toRoot leads from the address of a request to /, also when a proxy has more
+// before it than this server knows of.
+func toRoot(r *http.Request) string {
+	return "./" + strings.Repeat("../", max(strings.Count(r.URL.EscapedPath(), "/")-1, 0))
+}
+
+// redirect sends a browser to an address that is relative to the one it asked
+// for. http.Redirect would make it one of this server's root.
+func redirect(w http.ResponseWriter, location string, status int) {
+	w.Header().Set("Location", location)
+	w.WriteHeader(status)
 }
 
 // render fills in the template as a whole before anything is sent.

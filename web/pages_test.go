@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,14 +24,14 @@ func TestLobbyPage(t *testing.T) {
 	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("got %d, %v", resp.StatusCode, resp.Header)
 	}
-	blue, red := strings.Index(body, `href="/room/blue"`), strings.Index(body, `href="/room/red"`)
+	blue, red := strings.Index(body, `href="./room/blue"`), strings.Index(body, `href="./room/red"`)
 	if blue < 0 || red < blue {
 		t.Errorf("blue at %d, red at %d", blue, red)
 	}
-	if _, body := h.ask(t, "GET", "/?q=RE", ""); strings.Contains(body, `href="/room/blue"`) || !strings.Contains(body, `href="/room/red"`) {
+	if _, body := h.ask(t, "GET", "/?q=RE", ""); strings.Contains(body, `href="./room/blue"`) || !strings.Contains(body, `href="./room/red"`) {
 		t.Error("the search does not search")
 	}
-	if _, body := h.ask(t, "GET", "/?live=1", ""); strings.Contains(body, `href="/room/red"`) {
+	if _, body := h.ask(t, "GET", "/?live=1", ""); strings.Contains(body, `href="./room/red"`) {
 		t.Error("a room that is not live is shown")
 	}
 	if resp, body := h.ask(t, "GET", `/?q=%22%3E%3Cscript%3E&sort=worst&tag=%3Cb%3E`, ""); resp.StatusCode != 200 ||
@@ -64,8 +65,45 @@ func TestRoomRedirects(t *testing.T) {
 	for path, want := range map[string]string{"/room/red/": "/room/red", "/room/a%20b/": "/room/a%20b", "/room": "/", "/room/": "/"} {
 		w := httptest.NewRecorder()
 		h.handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-		if got := w.Header().Get("Location"); w.Code/100 != 3 || got != want {
+		got := w.Header().Get("Location")
+		if w.Code/100 != 3 || resolve(t, path, got) != want {
 			t.Errorf("%s: got %d, %q, want %q", path, w.Code, got, want)
+		}
+		if got := resolve(t, "/below"+path, got); got != "/below"+want {
+			t.Errorf("%s behind a proxy: got %q", path, got)
+		}
+	}
+}
+
+// resolve is where a reference on the page of that path leads.
+func resolve(t *testing.T, path, ref string) string {
+	t.Helper()
+	u, err := url.Parse(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err = u.Parse(ref); err != nil {
+		t.Fatal(err)
+	}
+	return u.EscapedPath()
+}
+
+// A proxy may have the pages under a path that this server does not know: no
+// reference begins at the root.
+func TestPagesUnderPath(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "red")
+	ref := regexp.MustCompile(`(?:href|src|action)="([^"#?][^"]*)"`)
+	for _, path := range []string{"/", "/room/red", "/room/..x", "/no/such/page", "/none", "/a%2Fb"} {
+		_, body := h.ask(t, "GET", path, "")
+		found := ref.FindAllStringSubmatch(body, -1)
+		for _, m := range found {
+			if to := resolve(t, "/below"+path, m[1]); strings.HasPrefix(m[1], "/") || !strings.HasPrefix(to, "/below/") {
+				t.Errorf("%s has %s, which leads to %s", path, m[1], to)
+			}
+		}
+		if len(found) == 0 {
+			t.Errorf("%s: nothing found in %s", path, body)
 		}
 	}
 }
@@ -101,10 +139,10 @@ func TestOtherNode(t *testing.T) {
 		entry lobby.Entry
 		want  string
 	}{
-		{entry("n1", "http://n1.example/room/red"), "/room/red"},
+		{entry("n1", "http://n1.example/room/red"), "./room/red"},
 		{entry("n2", "http://n2.example/room/red"), "http://n2.example/room/red"},
-		{entry("n2", ""), "/room/red"},
-		{entry("", "http://n2.example/room/red"), "/room/red"},
+		{entry("n2", ""), "./room/red"},
+		{entry("", "http://n2.example/room/red"), "./room/red"},
 	} {
 		h.handler.SetAccess(Access{Origins: []string{"http://n2.example"}})
 		if got := h.handler.href(httptest.NewRequest("GET", "/", nil), tt.entry); got != tt.want {
@@ -125,7 +163,7 @@ func TestOtherNode(t *testing.T) {
 	if w.Code != http.StatusOK {
 		t.Errorf("got %d, %q", w.Code, w.Header().Get("Location"))
 	}
-	if got := oneOfSeveral.href(httptest.NewRequest("GET", "/", nil), entry("n2", "http://n2.example/room/red")); got != "/room/red" {
+	if got := oneOfSeveral.href(httptest.NewRequest("GET", "/", nil), entry("n2", "http://n2.example/room/red")); got != "./room/red" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -266,7 +304,7 @@ func TestAway(t *testing.T) {
 	if w := ask(elsewhere, "n1.example:8080"); w.Code != http.StatusSeeOther {
 		t.Errorf("of the host that was asked, at another port: got %d", w.Code)
 	}
-	if got := elsewhere.href(httptest.NewRequest("GET", "http://n2.example/", nil), lobby.Entry{Name: "red", Status: lobby.Status{Node: "n1", HTTP: "http://n1.example/room/red"}}); got != "/room/red" {
+	if got := elsewhere.href(httptest.NewRequest("GET", "http://n2.example/", nil), lobby.Entry{Name: "red", Status: lobby.Status{Node: "n1", HTTP: "http://n1.example/room/red"}}); got != "./room/red" {
 		t.Errorf("the lobby links to %s", got)
 	}
 	of := New(Config{Host: h.host, Node: "n2", RunsOn: func(_ context.Context, room, node string) bool { return room == "red" && node == "n1" }})
