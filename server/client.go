@@ -35,22 +35,22 @@ type Client struct {
 	peer  Peer
 	req   *Request // without Args
 	id    uint64
-	since time.Time
+	since time.Duration // since the process came up
 
 	// owned by the instance goroutine
-	state   clientState
 	settled chan<- error // nil once it was told
 	objects []*object    // in use by this client
 	streams []*publication
 	playing []*playback
 	parked  *parked // nil: nothing has to wait
-	asked   bool    // to leave
-	free    bool    // of limits on calls
-	late    bool    // is told when it is in step again
+	state   clientState
+	asked   bool // to leave
+	free    bool // of limits on calls
+	late    bool // is told when it is in step again
 
+	left  atomic.Bool
 	calls credits
 	quota debt // of requests; owned by who serves the client
-	left  atomic.Bool
 
 	opened atomic.Bool // held is empty and stays so
 	mu     sync.Mutex  // guards held
@@ -71,8 +71,11 @@ const (
 
 var lastClientID atomic.Uint64
 
+// cameUp is about when the process did.
+var cameUp = time.Now()
+
 func newClient(in *Instance, p Peer, r *Request) *Client {
-	c := &Client{in: in, peer: p, req: r, id: lastClientID.Add(1), since: time.Now()}
+	c := &Client{in: in, peer: p, req: r, id: lastClientID.Add(1), since: time.Since(cameUp)}
 	c.calls.limit = MaxCalls
 	c.free = r.node != fromVisitor || in.Guard().Exempt(c.IP())
 	return c

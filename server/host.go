@@ -234,6 +234,11 @@ func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, 
 // peer. On success the caller passes on what the peer asks (Client.ServeCall
 // and so on) and must end with Client.Leave.
 func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) {
+	return h.connect(ctx, p, &r)
+}
+
+// connect is Connect. What r points to is the client's from then on.
+func (h *Host) connect(ctx context.Context, p Peer, r *Request) (*Client, error) {
 	args := r.Args
 	r.tidy()
 	if r.node == forPull && h.owned(r.Path) == nil {
@@ -241,7 +246,7 @@ func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) 
 	}
 	patience := time.Now().Add(reachTimeout)
 	for {
-		in, err := h.instance(ctx, r.Path, &r)
+		in, err := h.instance(ctx, r.Path, r)
 		if err != nil {
 			if _, told := errors.AsType[*guard.Refusal](err); !told {
 				h.log().Info("client rejected", "remote", r.Addr, "err", err)
@@ -249,7 +254,7 @@ func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) 
 			return nil, err
 		}
 		r.Args = nil // not kept for the life of the client
-		c := newClient(in, p, &r)
+		c := newClient(in, p, r)
 		switch err := in.admit(ctx, c, args); {
 		case err == nil:
 			h.connected(c)
@@ -300,7 +305,7 @@ func (h *Host) disconnected(c *Client, reason error) {
 		level = slog.LevelWarn
 	}
 	c.in.log.Log(context.Background(), level, "client disconnected", "client", c.ID(),
-		"remote", c.req.Addr, "dur", time.Since(c.since), "err", reason)
+		"remote", c.req.Addr, "dur", time.Since(cameUp)-c.since, "err", reason)
 	h.limited(c.req.Addr.Addr(), reason)
 }
 

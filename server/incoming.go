@@ -23,16 +23,33 @@ type incoming struct {
 }
 
 // serveConn is the life of one RTMP connection: handshake, connect, admission,
-// then its session until it ends. An address with too many connections hears
-// that in answer to connect.
+// then its session until it ends. Thousands of goroutines wait in it: what comes
+// before the session is elsewhere, for its stack.
 func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
-	defer func() { nc.Close() }() // whoever counts it hears of its end
-	awaitAddr(ctx, nc)
 	p := new(incoming)
+	h.meet(ctx, nc, p)
+	nc = guard.Counted(nc) // not more of it is kept for the life of the client
+	defer nc.Close()       // whoever counts it hears of its end
+	defer p.place.Leave()
+	if p.client == nil {
+		return
+	}
+	h.sessions.begin(ctx, p)
+	// Run does not see the end of ctx: sessions.shutdown ends it with a word
+	// to the peer.
+	p.client.Leave(p.session.Run(context.Background()))
+	h.sessions.end(p)
+}
+
+// meet does what comes before the session: p has a client then, if it was let
+// in. An address with too many connections hears that in answer to connect.
+//
+//go:noinline
+func (h *Host) meet(ctx context.Context, nc net.Conn, p *incoming) {
+	awaitAddr(ctx, nc)
 	addr := guard.AddrPort(nc.RemoteAddr()).Addr()
 	var no *guard.Refusal
 	p.place, no = h.guard().Enter(addr)
-	defer p.place.Leave()
 	if no != nil && no.Drop {
 		h.guard().Refuse(addr, no)
 		return
@@ -43,8 +60,7 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 		return
 	}
 	r := request(nc, req)
-	nc = guard.Counted(nc) // not more of it is kept for the life of the client
-	answer, err := h.vouch(ctx, &r, req)
+	answer, err := h.vouch(ctx, r, req)
 	switch {
 	case err != nil:
 		req.Reject(vouched(err, answer)) // if that fails, there is nobody to be told
@@ -59,16 +75,15 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 		h.serveControl(ctx, conn, req, r.Addr, answer)
 		return
 	}
-	h.serveClient(ctx, p, conn, req, r, answer)
+	h.welcome(ctx, p, conn, req, r, answer)
 }
 
-// serveClient is the life of a connection that asks for admission. answer is
-// what goes with ours.
-func (h *Host) serveClient(ctx context.Context, p *incoming, conn *rtmp.Conn, req *rtmp.ConnectRequest, r Request, answer []amf.Field) {
+// welcome asks for the admission of a connection. answer is what goes with ours.
+func (h *Host) welcome(ctx context.Context, p *incoming, conn *rtmp.Conn, req *rtmp.ConnectRequest, r *Request, answer []amf.Field) {
 	// The session is there before the decision, to keep what the application
 	// says in OnConnect until connect was answered.
 	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
-	c, err := h.Connect(ctx, p, r)
+	c, err := h.connect(ctx, p, r)
 	if err != nil {
 		req.Reject(vouched(err, answer))
 		return
@@ -77,11 +92,6 @@ func (h *Host) serveClient(ctx context.Context, p *incoming, conn *rtmp.Conn, re
 	if err := req.Accept(answer...); err != nil {
 		conn.Close() // Run says why
 	}
-	h.sessions.begin(ctx, p)
-	// Run does not see the end of ctx: sessions.shutdown ends it with a word
-	// to the peer.
-	c.Leave(p.session.Run(context.Background()))
-	h.sessions.end(p)
 }
 
 // Vouch is Voucher.
@@ -118,12 +128,12 @@ func (h *Host) greetingFailed(remote net.Addr, err error) {
 }
 
 // request is what an RTMP peer said, as any other peer would say it.
-func request(nc net.Conn, r *rtmp.ConnectRequest) Request {
+func request(nc net.Conn, r *rtmp.ConnectRequest) *Request {
 	protocol := "rtmp"
 	if _, ok := nc.(*tls.Conn); ok {
 		protocol = "rtmps"
 	}
-	return Request{
+	return &Request{
 		Path: r.App, Args: r.Args, Addr: guard.AddrPort(nc.RemoteAddr()), Named: guard.Named(nc),
 		Agent: r.FlashVer, Referrer: r.SWFURL, PageURL: r.PageURL, URI: r.TCURL,
 		Protocol: protocol, AMF3: r.ObjectEncoding == 3, Reconnects: r.Reconnects(),

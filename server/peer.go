@@ -44,12 +44,12 @@ type Request struct {
 	Path     string // "room/blue", query allowed
 	Args     amf.Args
 	Addr     netip.AddrPort
-	Named    bool // Addr is what a trusted proxy has named
 	Agent    string
 	Referrer string
 	PageURL  string
 	URI      string
 	Protocol string // "rtmp", "rtmps", "ws", "wss"
+	Named    bool   // Addr is what a trusted proxy has named
 	AMF3     bool
 	// Reconnects says that the peer understands ReconnectRequest.
 	Reconnects bool

@@ -122,6 +122,11 @@ func (h *Host) vouch(ctx context.Context, r *Request, req *rtmp.ConnectRequest) 
 	if _, ok := said.(amf.Undefined); ok {
 		return nil, nil
 	}
+	return h.judge(ctx, r, req, said)
+}
+
+// judge is vouch of a peer that says something about itself.
+func (h *Host) judge(ctx context.Context, r *Request, req *rtmp.ConnectRequest, said amf.Value) (answer []amf.Field, err error) {
 	text := func(name string) string { s, _ := amf.AsString(amf.Lookup(said, name)); return s }
 	v := voucher{text("to"), text("kind"), text("addr"), text("protocol")}
 	if !h.believes(v, text("proof"), req) {
