@@ -100,6 +100,9 @@ func (p *incoming) Vouch() { p.place.Vouch() }
 // awaitAddr waits until it is known where a connection comes from: a proxy in
 // front says it before anything else. Nobody has to be told when ctx ends.
 func awaitAddr(ctx context.Context, nc net.Conn) {
+	if !guard.Awaited(nc) {
+		return
+	}
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	nc.RemoteAddr()

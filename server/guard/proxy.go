@@ -172,14 +172,29 @@ func (c *proxyConn) Plain() net.Conn {
 // Named reports whether RemoteAddr of a connection, which may be one of TLS, is
 // what a trusted proxy has named. It may wait for that as RemoteAddr does.
 func Named(nc net.Conn) bool {
+	c := proxyOf(nc)
+	if c == nil {
+		return false
+	}
+	c.meet()
+	return c.named
+}
+
+// Awaited reports whether RemoteAddr of a connection, which may be one of TLS,
+// may wait for what a trusted proxy says; of one that is not of ListenProxied
+// nobody knows.
+func Awaited(nc net.Conn) bool {
+	c := proxyOf(nc)
+	return c == nil || c.g.Trusted(AddrPort(c.Conn.RemoteAddr()).Addr())
+}
+
+// proxyOf is what ListenProxied has made of a connection, or nil.
+func proxyOf(nc net.Conn) *proxyConn {
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc = over.NetConn()
 	}
-	c, ok := nc.(*proxyConn)
-	if ok {
-		c.meet()
-	}
-	return ok && c.named
+	c, _ := nc.(*proxyConn)
+	return c
 }
 
 // AddrPort is the address and port of a network address in the one form in
@@ -189,10 +204,10 @@ func AddrPort(a net.Addr) netip.AddrPort {
 	if a == nil {
 		return netip.AddrPort{}
 	}
-	ap, _ := netip.ParseAddrPort(a.String())
 	if tcp, ok := a.(*net.TCPAddr); ok {
-		ap = tcp.AddrPort()
+		return plain(tcp.AddrPort())
 	}
+	ap, _ := netip.ParseAddrPort(a.String())
 	return plain(ap)
 }
 
