@@ -72,7 +72,12 @@ func brief(s string, most int) string {
 }
 
 // hidden reports whether a rune is one that shows nothing but may do something.
-func hidden(r rune) bool { return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029' }
+func hidden(r rune) bool {
+	if r < utf8.RuneSelf { // nearly all that peers say: it need not be looked up
+		return r < ' ' || r == 0x7f
+	}
+	return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029'
+}
 
 // tidy bounds what a peer says about itself.
 func (r *Request) tidy() {
