@@ -310,6 +310,16 @@ func (c *credits) pay(bytes float32, now time.Time) {
 	c.owes.take(answers, bytes, now)
 }
 
+// giveBack is give, with bytes of the allowance for answers. It comes to the same
+// whenever that was, so it needs no clock.
+func (c *credits) giveBack(bytes float32) {
+	c.mu.Lock()
+	c.owes.bytes = max(0, c.owes.bytes-bytes)
+	c.used--
+	c.wakeLocked()
+	c.mu.Unlock()
+}
+
 // first reports whether nobody has been told of the debt.
 func (c *credits) first() bool {
 	c.mu.Lock()
@@ -405,10 +415,11 @@ func (k *call) answer(v amf.Value, err error) {
 
 // done gives back what the call has taken until here.
 func (k *call) done() {
-	k.from.calls.give()
 	if k.charged {
-		k.from.calls.pay(callCost-pendingCost, time.Now())
+		k.from.calls.giveBack(pendingCost - callCost)
+		return
 	}
+	k.from.calls.give()
 }
 
 // public is what a caller is told of an error: only a *rtmp.StatusError in its
