@@ -29,12 +29,9 @@ func isOperator(c *server.Client) bool {
 // room, in upper or lower case, and for no other.
 func Password(secret, room string) string {
 	m := hmac.New(sha256.New, []byte(secret))
-	m.Write([]byte("room:" + fold(room)))
+	m.Write([]byte("room:" + server.Fold(room)))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(m.Sum(nil)[:20]))
 }
-
-// fold is what rooms are told apart by: their names, but for upper and lower case.
-func fold(name string) string { return strings.ToLower(name) }
 
 // newcomer is what an authenticated room says of itself as it connects.
 type newcomer struct {

@@ -77,7 +77,7 @@ func (l *Lobby) link() error {
 // remoteEntry reads what another node says of a room; nil: nothing (any more).
 func remoteEntry(name string, entry []byte) *Entry {
 	var e Entry
-	if entry == nil || json.Unmarshal(entry, &e) != nil || !ValidName(e.Name) || fold(e.Name) != fold(name) {
+	if entry == nil || json.Unmarshal(entry, &e) != nil || !ValidName(e.Name) || server.Fold(e.Name) != server.Fold(name) {
 		return nil
 	}
 	if e.Since = whole(e.Since, MaxWhole); e.State != StateLive {
@@ -90,7 +90,7 @@ func remoteEntry(name string, entry []byte) *Entry {
 // hear takes what another node says of a room. One that does not come again is
 // stale after the usual time, and then gone.
 func (l *Lobby) hear(name string, e *Entry) {
-	key := fold(name)
+	key := server.Fold(name)
 	r := l.elsewhere[key]
 	switch {
 	case e == nil && r == nil, r == nil && len(l.elsewhere) >= MaxElsewhere:

@@ -24,7 +24,7 @@ const (
 
 // room is a room on the list. It outlives the links that the room makes.
 type room struct {
-	key    string // fold of its name
+	key    string // server.Fold of its name
 	name   string // as it was first opened
 	remote bool   // it is another node's: what follows is as that said
 	node   string // as it said when it connected

@@ -30,7 +30,7 @@ type Lobby struct {
 	in  *server.Instance
 	log *slog.Logger
 
-	// Rooms are kept by fold of their names.
+	// Rooms are kept by server.Fold of their names.
 	roomList map[string]*server.Client // the live client of every authenticated room
 	listed   map[string]*room          // who is on the list, with a link or for a while without
 
@@ -88,7 +88,7 @@ func (l *Lobby) OnConnect(client *server.Client, args amf.Args) error {
 // join puts an authenticated room into roomList. A link that is live gives way
 // only to the room that it is of.
 func (l *Lobby) join(client *server.Client, n newcomer) error {
-	key := fold(n.name)
+	key := server.Fold(n.name)
 	r, old := l.listed[key], l.roomList[key]
 	if r == nil && len(l.listed) >= MaxRooms {
 		return server.Reject("The lobby is full.")

@@ -82,7 +82,7 @@ func (l *Lobby) find(q query, unlisted bool) (found []*room) {
 	if q.after == "" {
 		return found
 	}
-	last := l.shown(fold(q.after)) // it has a place even if it no longer matches
+	last := l.shown(server.Fold(q.after)) // it has a place even if it no longer matches
 	if last == nil || last.status.Unlisted && !unlisted {
 		if q.sort != "name" {
 			return found // it is gone, and with it its place
