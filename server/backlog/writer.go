@@ -42,8 +42,50 @@ type writing struct {
 }
 
 // Write writes p to nc, for o. The error is ErrStuck when the peer takes nothing.
+//
+// A goroutine that is made for one write has a stack of 2 KiB. What is done
+// before and after the system call keeps nothing on it meanwhile.
 func (w *Writer) Write(nc net.Conn, p []byte, o Owner) (n int, err error) {
-	g := w.begin(nc, o)
+	began := w.ready(nc)
+	if began == 0 {
+		return w.writeRest(nc, p, 0, nil, o, 0)
+	}
+	n, err = nc.Write(p)
+	if err == nil {
+		return n, nil
+	}
+	return w.writeRest(nc, p, n, err, o, began)
+}
+
+// ready sets the deadline where that is due, and returns the time of now. It is 0
+// for TLS: that writes in parts.
+//
+//go:noinline
+func (w *Writer) ready(nc net.Conn) int64 {
+	if _, secure := nc.(*tls.Conn); secure {
+		return 0
+	}
+	now := time.Now()
+	if d := now.UnixNano() - w.set; d < 0 || d >= int64(fresh) || w.final.Load() != 0 {
+		g := writing{w: w, nc: nc}
+		g.arm(now)
+	}
+	return now.UnixNano()
+}
+
+// writeRest writes what a first write, which failed after n bytes, has left.
+//
+//go:noinline
+func (w *Writer) writeRest(nc net.Conn, p []byte, n int, err error, o Owner, began int64) (int, error) {
+	var g writing
+	if began == 0 {
+		g = w.begin(nc, o)
+	} else {
+		g = writing{w: w, nc: nc, moved: time.Unix(0, began), owner: o}
+		if err = g.goOn(n, err); err != nil {
+			return n, err
+		}
+	}
 	for {
 		part := p[n:]
 		if g.whole {
