@@ -212,5 +212,8 @@ func AddrPort(a net.Addr) netip.AddrPort {
 }
 
 func plain(ap netip.AddrPort) netip.AddrPort {
+	if ap.Addr().Is4() {
+		return ap // the usual one, which asks for no stack
+	}
 	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
