@@ -91,7 +91,8 @@ func startSite(t *testing.T) *site {
 	s := &site{t: t, net: newNetwork(t, 3)}
 	store := s.net.startNATS()
 	for i := range s.net.hosts {
-		v, err := runVictim(s.net.command(i, "foyer"), t.TempDir(), append(store[i], fmt.Sprintf("--node=node%d", i+1),
+		// All people are a crowd of one address.
+		v, err := runVictim(s.net.command(i, "foyer"), t.TempDir(), append(store[i], "--exempt=0.0.0.0/0", fmt.Sprintf("--node=node%d", i+1),
 			"--rtmp="+s.net.addr(i)+":1935", "--http="+s.net.addr(i)+":8080", "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"))
 		if err != nil {
 			t.Fatal(err)

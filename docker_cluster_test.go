@@ -14,12 +14,12 @@ import (
 
 // clusterOverride lets the test reach each node, and keeps every message, so
 // that one that is missing is lost. The crowd of the test comes from one
-// address, the gateway, which therefore is exempt here as it is not elsewhere.
+// address, which therefore is exempt here as it is not elsewhere.
 const clusterOverride = `
 services:
-  node1: {ports: ["127.0.0.1:8081:8080", "127.0.0.1:1936:1935"], environment: {FOYER_HISTORY: 10000000, FOYER_EXEMPT: "127.0.0.0/8,10.86.86.1"}}
-  node2: {ports: ["127.0.0.1:8082:8080", "127.0.0.1:1937:1935"], environment: {FOYER_HISTORY: 10000000, FOYER_EXEMPT: "127.0.0.0/8,10.86.86.1"}}
-  node3: {ports: ["127.0.0.1:8083:8080", "127.0.0.1:1938:1935"], environment: {FOYER_HISTORY: 10000000, FOYER_EXEMPT: "127.0.0.0/8,10.86.86.1"}}
+  node1: {ports: ["127.0.0.1:8081:8080", "127.0.0.1:1936:1935"], environment: {FOYER_HISTORY: 10000000, FOYER_EXEMPT: "0.0.0.0/0"}}
+  node2: {ports: ["127.0.0.1:8082:8080", "127.0.0.1:1937:1935"], environment: {FOYER_HISTORY: 10000000, FOYER_EXEMPT: "0.0.0.0/0"}}
+  node3: {ports: ["127.0.0.1:8083:8080", "127.0.0.1:1938:1935"], environment: {FOYER_HISTORY: 10000000, FOYER_EXEMPT: "0.0.0.0/0"}}
 `
 
 // A clusterNode is a node, with where the override has it.

@@ -133,13 +133,22 @@ func readmeScript(t *testing.T, text string) string {
 	s := "set -eu; ip link set lo up\nserver=\n" +
 		"halt() { [ -z \"$server\" ] || { kill -INT -- -$server; wait $server || true; server=; }; }\n" +
 		"ready() { for i in $(seq 200); do go run . check 2>/dev/null && return; sleep 0.1; done; return 1; }\n" +
+		"listens() { for i in $(seq 600); do (exec 3<>/dev/tcp/127.0.0.1/$1) 2>/dev/null && return; sleep 0.1; done; return 1; }\n" +
 		"until_rooms() { for i in $(seq 200); do go run . rooms | tee rooms.txt | grep -q \"$1\" && { cat rooms.txt; return; }; sleep 0.3; done; return 1; }\n"
+	server := "" // starts the one that the commands ask
 	for _, c := range commands {
 		s += "echo '$' " + shellQuote(c) + "\n"
 		switch {
 		case strings.HasPrefix(c, "docker compose"): // TestCompose
 		case strings.HasPrefix(c, "go run . demo"), strings.HasPrefix(c, "go run . serve --rooms"):
-			s += "halt; set -m; " + c + " & server=$!; set +m; ready\n"
+			server = "set -m; " + c + " & server=$!; set +m; ready\n"
+			s += "halt; " + server
+		case strings.HasPrefix(c, "go run . serve") && !strings.HasSuffix(c, "--help"): // a way to start one, in between
+			up := "ready"
+			if strings.Contains(c, "--http :443") {
+				up = "listens 443" // that is all, for there is no authority for a certificate
+			}
+			s += "halt; set -m; " + c + " & server=$!; set +m; " + up + "; halt; " + server
 		case strings.HasPrefix(c, "ffmpeg"):
 			s += "timeout 300 " + c + " -loglevel error </dev/null & broadcast=$!; until_rooms Studio; kill $broadcast || true; wait $broadcast || true\n"
 		default:
