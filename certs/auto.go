@@ -105,8 +105,8 @@ func (a *Auto) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return a.magic.GetCertificate(hello)
 }
 
-// Run gets certificates and renews them until ctx ends. What fails is tried
-// again, later and later, and is logged.
+// Run gets certificates and renews them until ctx ends. A failed attempt is
+// logged, and repeated after growing delays.
 func (a *Auto) Run(ctx context.Context) error {
 	defer a.Close()
 	if err := a.magic.ManageAsync(ctx, a.hosts); err != nil && !errors.Is(err, context.Canceled) {

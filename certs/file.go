@@ -40,7 +40,7 @@ func (f *File) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.cu
 func (f *File) Expires() time.Time { return f.current.Load().Leaf.NotAfter }
 
 // Look reads the certificate again if what is in the files is no longer what it
-// was, and reports whether there is a new one. What is wrong is an error once.
+// was, and reports whether there is a new one. A fault is returned as an error once.
 // It compares what is in them, because a name may be a link, or one of a folder
 // that is a link, and times can be older than those of what was there before.
 func (f *File) Look() (fresh bool, err error) {

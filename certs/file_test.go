@@ -85,7 +85,7 @@ func TestFileLooksAgain(t *testing.T) {
 	}
 }
 
-// What is broken is said once, and what there was before stays.
+// A broken certificate is reported once, and the one before it stays.
 func TestFileBroken(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := write(t, dir, "first")

@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// A teller writes what certmagic has to say into our log: what goes wrong as it
-// is, and how it gets along only for who wants to know everything.
+// A teller writes certmagic's records into our log: errors and warnings at their
+// level, and progress at level debug.
 type teller struct{ log *slog.Logger }
 
 // Enabled implements zapcore.Core.

@@ -172,7 +172,7 @@ func (d *Directory) write() {
 			if up, _ := d.o.link(); up {
 				d.deleteAll()
 				d.flush()
-				d.c.nc().FlushTimeout(tryTimeout) // who does not hear of it sees it expire
+				d.c.nc().FlushTimeout(tryTimeout) // a node that does not hear of it sees it expire
 			}
 			return
 		case <-changed:

@@ -47,7 +47,7 @@ func (q *quota) look(bytes int64) {
 	q.stored, q.before, q.now = bytes, q.now, 0
 }
 
-// SetLimits sets Config.Reserve and Config.Objects anew, of what runs.
+// SetLimits changes Config.Reserve and Config.Objects of a store that runs.
 func (c *Cluster) SetLimits(reserve, objects int64) {
 	c.reserve.Store(max(cmp.Or(reserve, DefaultReserve), 0))
 	c.objects.mu.Lock()

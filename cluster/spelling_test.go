@@ -138,7 +138,7 @@ func TestNothingLeft(t *testing.T) {
 	}
 	visit(b, "chat", func(r *Room) { checkPage(t, r, 0, -1, 50, []uint64{1, 2}, true, false) })
 
-	// What is purged is only this node's: one that came meanwhile stays.
+	// Only this node's message is purged: one that came meanwhile stays.
 	release, err := a.Claim(within(t, hang), "room/quiet", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ type Status struct {
 	HTTP              string   `json:"http"`
 	Restarting        bool     `json:"restarting,omitempty"` // its server is about to stop; left out when it is not
 
-	// What follows is left out when it is not said.
+	// The fields below are left out when they are empty.
 	Language    string  `json:"language,omitempty"` // a tag of BCP 47
 	Description string  `json:"description,omitempty"`
 	Access      string  `json:"access,omitempty"` // one of accesses

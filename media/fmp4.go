@@ -9,8 +9,8 @@ import (
 )
 
 // MaxBacklog is how many bytes of messages may wait for a remux. Over it,
-// frames are left out up to a key frame. What the stream has at hand when the
-// remux begins is taken whole: the stream keeps it anyway.
+// frames are left out up to a key frame. The messages that the stream has at
+// hand when the remux begins are all taken: the stream keeps them anyway.
 const MaxBacklog = 3 << 20
 
 // FMP4 is the remux of a stream that is being published or will be. It is a

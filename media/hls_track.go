@@ -20,8 +20,8 @@ import (
 // second track: some encoders begin sound and pictures one after the other.
 const hlsGather = 500
 
-// What is held meanwhile is so many frames at most, and so many bytes but for
-// the last frame.
+// Meanwhile at most so many frames are held, and so many bytes without the last
+// frame.
 const (
 	hlsHeld      = 512
 	hlsHeldBytes = 3 << 20
