@@ -361,6 +361,7 @@ func TestOwnStreams(t *testing.T) {
 		if err := in.Play(ctx, "x", rtmp.StartAny, tp); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // the answer leaves before the station has noted its player
 		second := open(publisher)
 		if info, ok := errors.AsType[*rtmp.StatusError](second.Publish(ctx, "x", "live")); !ok || info.Code != rtmp.CodePublishBadName {
 			t.Errorf("publishing twice: %v", info)
