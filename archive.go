@@ -55,8 +55,8 @@ type archiveNotes struct {
 	secrets int // how many files of secrets there were; set by readArchive
 }
 
-// A store is what can be backed up besides files.
-type store interface {
+// backedUp is what can be backed up besides files.
+type backedUp interface {
 	// Backup calls add for each part, with a file that it makes in spool.
 	Backup(ctx context.Context, spool string, add func(name string, size int64, r io.Reader) error) error
 }
@@ -66,9 +66,9 @@ type archiver struct {
 	// set by the maker
 	data       string
 	node       string
-	store      store // nil: none
-	recordings bool  // with the recordings
-	secrets    bool  // with the secrets of the folder
+	store      backedUp // nil: none
+	recordings bool     // with the recordings
+	secrets    bool     // with the secrets of the folder
 
 	// owned by write
 	ctx  context.Context

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"foyer/cluster"
+	"foyer/store"
 )
 
 // An entry is a file of an archive that somebody made by hand.
@@ -151,7 +151,7 @@ func TestArchiveBombs(t *testing.T) {
 			if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("it left something: %v", err)
 			}
-			if _, err := restoreNATS(t.Context(), cluster.Config{URL: "nats://127.0.0.1:1"}, "nowhere", bytes.NewReader(tt.archive)); err == nil {
+			if _, err := restoreNATS(t.Context(), store.Config{URL: "nats://127.0.0.1:1"}, "nowhere", bytes.NewReader(tt.archive)); err == nil {
 				t.Error("it may go into a NATS")
 			}
 		})

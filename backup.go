@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"foyer/cluster"
+	"foyer/store"
 	"foyer/web"
 )
 
@@ -89,7 +89,7 @@ func (cmd *backupCommand) archive(ctx context.Context, p *program) (io.ReadClose
 	made := make(chan struct{})
 	go func() { // ends with the archive, or when it is closed, which waits for it
 		defer close(made)
-		w.CloseWithError(cmd.files(ctx, func(c *cluster.Cluster) error {
+		w.CloseWithError(cmd.files(ctx, func(c *store.Store) error {
 			a := &archiver{data: cmd.Data, node: hostName(), store: c, recordings: cmd.Recordings, secrets: true}
 			return a.write(ctx, w)
 		}))

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"foyer/cluster"
+	"foyer/store"
 )
 
 // A fakeStore has parts that are not the engine's.
@@ -30,7 +30,7 @@ func (s *fakeStore) Backup(_ context.Context, _ string, add func(string, int64, 
 }
 
 // archiveOf is a backup of a folder with a secret and a recording.
-func archiveOf(t *testing.T, s store) []byte {
+func archiveOf(t *testing.T, s backedUp) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, adminTokenFile), "a token\n")
@@ -194,7 +194,7 @@ func TestBackupOfNothing(t *testing.T) {
 
 // The store goes through an archive too, and starts again.
 func TestRestoreStore(t *testing.T) {
-	c, err := cluster.Open(t.Context(), cluster.Config{Dir: filepath.Join(t.TempDir(), "store"), Node: "one"})
+	c, err := store.Open(t.Context(), store.Config{Dir: filepath.Join(t.TempDir(), "store"), Node: "one"})
 	if err != nil {
 		t.Fatal(err)
 	}

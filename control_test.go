@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"foyer/cluster"
+	"foyer/store"
 )
 
 // Only its user can open the control socket, and a file that is no socket, or a
@@ -75,7 +75,7 @@ func TestControlSocketTooDeep(t *testing.T) {
 // A state that cannot be read is dropped in the files when no server runs.
 func TestForgetInFiles(t *testing.T) {
 	data := t.TempDir()
-	putState(t, cluster.Config{Dir: filepath.Join(data, storeFolder), Node: "a"}, "blue", `{"locked":tru`)
+	putState(t, store.Config{Dir: filepath.Join(data, storeFolder), Node: "a"}, "blue", `{"locked":tru`)
 	forget := func() (int, string) {
 		var out strings.Builder
 		status := run(t.Context(), []string{"forget", "blue", "--data=" + data}, func(string) string { return "" }, strings.NewReader(""), &out, &out)

@@ -7,10 +7,10 @@ import (
 
 	nats "github.com/nats-io/nats-server/v2/server"
 
-	"foyer/cluster"
 	"foyer/netconnection"
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
+	"foyer/store"
 )
 
 // TestNATSCameBackEmpty: what is in the persistent objects of rooms that run is
@@ -48,7 +48,7 @@ func TestNATSCameBackEmpty(t *testing.T) {
 	}
 	stopNATS(first)
 	eventually(t, "NATS is away", func() bool { status, _ := nodes[0].ask(t, "/readyz"); return status != 200 })
-	look, err := cluster.Open(t.Context(), cluster.Config{URL: startNATSAt(t, host, port), Node: "look", Bare: true})
+	look, err := store.Open(t.Context(), store.Config{URL: startNATSAt(t, host, port), Node: "look", Bare: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"foyer/cluster"
 	"foyer/room"
 	"foyer/server"
+	"foyer/store"
 )
 
 // damagedFolder is where what could not be read is put aside, in the data folder.
@@ -49,7 +49,7 @@ func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
 func (cmd *forgetCommand) drop(ctx context.Context, p *program) (aside string, err error) {
 	resp, err := cmd.ask(ctx, p, http.MethodDelete, "/api/v1/rooms/"+cmd.Room+"/state")
 	if errors.Is(err, errNotRunning) {
-		err = cmd.files(ctx, func(c *cluster.Cluster) (err error) {
+		err = cmd.files(ctx, func(c *store.Store) (err error) {
 			aside, err = dropState(ctx, c, cmd.Data, cmd.Room)
 			if err == nil && aside == "" {
 				return errReadable
@@ -77,7 +77,7 @@ func (n *node) forget(ctx context.Context, name string) (aside string, err error
 
 // dropState drops the state of a room that cannot be read, when a copy of it is
 // on disk, and returns where that is; "" when it can be read.
-func dropState(ctx context.Context, store *cluster.Cluster, data, name string) (aside string, err error) {
+func dropState(ctx context.Context, store *store.Store, data, name string) (aside string, err error) {
 	name = server.Fold(name)
 	err = store.DropState(ctx, name, func(state []byte) error {
 		if room.Readable(state) == nil {

@@ -8,15 +8,15 @@ import (
 	"strings"
 	"testing"
 
-	"foyer/cluster"
 	"foyer/netconnection"
 	"foyer/server/amf"
+	"foyer/store"
 )
 
 // putState stores the state of a room, as it is.
-func putState(t *testing.T, cfg cluster.Config, name, state string) {
+func putState(t *testing.T, cfg store.Config, name, state string) {
 	t.Helper()
-	c, err := cluster.Open(t.Context(), cfg)
+	c, err := store.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func putState(t *testing.T, cfg cluster.Config, name, state string) {
 func TestForget(t *testing.T) {
 	for _, several := range []bool{false, true} {
 		data := t.TempDir()
-		cfg := cluster.Config{Dir: filepath.Join(data, storeFolder), Node: "a"}
+		cfg := store.Config{Dir: filepath.Join(data, storeFolder), Node: "a"}
 		flags := []string{"--data=" + data, "--rooms=blue,red"}
 		if several {
 			cfg.URL = startNATS(t)

@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"foyer/media":                {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/relay", "github.com/Eyevinn/mp4ff/...", "github.com/bluenviron/..."},
 	"foyer/web": {"foyer/server/...", "foyer/media", "foyer/lobby", "foyer/room", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/...",
 		"github.com/klauspost/compress/gzhttp"},
-	"foyer/cluster": {"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",
+	"foyer/store": {"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",
 		"github.com/minio/highwayhash"},
 	"foyer/certs":          {"github.com/caddyserver/certmagic", "go.uber.org/zap/..."},
 	"foyer/deploy/secrets": {},

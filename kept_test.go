@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"foyer/cluster"
 	"foyer/room"
+	"foyer/store"
 )
 
 // TestStoreIsAsMemory does the same things at random to a room in the store and
@@ -17,8 +17,8 @@ import (
 func TestStoreIsAsMemory(t *testing.T) {
 	for seed, history := range []int{20, 1000} {
 		t.Run(fmt.Sprint(history), func(t *testing.T) {
-			c, err := cluster.Open(t.Context(), cluster.Config{
-				Dir: t.TempDir(), Node: "test", Sync: cluster.Second, History: history, HistoryAge: 1 << 50, Log: slog.New(slog.DiscardHandler),
+			c, err := store.Open(t.Context(), store.Config{
+				Dir: t.TempDir(), Node: "test", Sync: store.Second, History: history, HistoryAge: 1 << 50, Log: slog.New(slog.DiscardHandler),
 			})
 			if err != nil {
 				t.Fatal(err)

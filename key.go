@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"foyer/cluster"
 	"foyer/lobby"
 	"foyer/room"
+	"foyer/store"
 )
 
 // keyCommand prints what to type into OBS.
@@ -98,7 +98,7 @@ func (o *operator) keyOf(ctx context.Context, p *program, given secret, name str
 		return streamKey(stream, name, 0), nil // no server has been here yet
 	}
 	var generation int64
-	err = o.files(ctx, func(c *cluster.Cluster) (err error) {
+	err = o.files(ctx, func(c *store.Store) (err error) {
 		generation, err = keyGeneration(ctx, c, name)
 		return err
 	})
@@ -126,7 +126,7 @@ func (o *operator) renewKey(ctx context.Context, p *program, given secret, name 
 	if _, err := givenSecret(given, o.Data, streamSecretFile); err != nil {
 		return "", err
 	}
-	err = o.files(ctx, func(c *cluster.Cluster) error {
+	err = o.files(ctx, func(c *store.Store) error {
 		return c.ChangeRoomState(ctx, strings.ToLower(name), room.RenewKey)
 	})
 	if err != nil {
@@ -154,7 +154,7 @@ func readKey(resp *http.Response, given secret, name string) (string, error) {
 }
 
 // keyGeneration is how often the key of a room was replaced, more or less.
-func keyGeneration(ctx context.Context, c *cluster.Cluster, name string) (int64, error) {
+func keyGeneration(ctx context.Context, c *store.Store, name string) (int64, error) {
 	state, err := c.RoomState(ctx, strings.ToLower(name))
 	if err != nil {
 		return 0, err

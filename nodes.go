@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"foyer/cluster"
 	"foyer/lobby"
 	"foyer/server"
+	"foyer/store"
 )
 
 // several reports whether other nodes share the store: then a room runs on one
@@ -110,7 +110,7 @@ func (n *node) sweepObjects(ctx context.Context) {
 // roomObjects keeps the shared objects of rooms. Every node has a lobby of its
 // own of the same name: theirs would overwrite each other, and a lobby starts
 // without the store.
-type roomObjects struct{ store *cluster.Cluster }
+type roomObjects struct{ store *store.Store }
 
 // errLobbyObjects is why an object of a lobby is not kept.
 var errLobbyObjects = errors.New("lobbies of several nodes keep no shared objects")
@@ -136,12 +136,12 @@ func (o roomObjects) SaveObject(instance, object string, data []byte, done func(
 }
 
 // places is what the cluster knows of who runs what, in the words of the server.
-type places struct{ store *cluster.Cluster }
+type places struct{ store *store.Store }
 
 // Claim is server.Places.
 func (p places) Claim(ctx context.Context, instance string, lost func()) (release func(), err error) {
 	release, err = p.store.Claim(ctx, instance, lost)
-	if owned, ok := errors.AsType[*cluster.OwnedError](err); ok {
+	if owned, ok := errors.AsType[*store.OwnedError](err); ok {
 		return nil, &server.ElsewhereError{Node: owned.Node, RTMP: owned.RTMP}
 	}
 	return release, err

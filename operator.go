@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"foyer/cluster"
+	"foyer/store"
 )
 
 // operator is how a command asks a server for what only its operators may ask:
@@ -85,7 +85,7 @@ func (o *operator) token(ctx context.Context, p *program) (secret, error) {
 }
 
 // files has use look at what is kept, while no server does.
-func (o *operator) files(ctx context.Context, use func(*cluster.Cluster) error) error {
+func (o *operator) files(ctx context.Context, use func(*store.Store) error) error {
 	dir := filepath.Join(o.Data, storeFolder)
 	if _, err := os.Stat(dir); o.NATS == "" && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("no server runs with the data folder %s, and nothing is kept there: name another one with --data, or the server with --url", o.Data)
@@ -93,7 +93,7 @@ func (o *operator) files(ctx context.Context, use func(*cluster.Cluster) error) 
 	if err := whole(o.Data); err != nil {
 		return err
 	}
-	c, err := cluster.Open(ctx, cluster.Config{Dir: dir, URL: string(o.NATS), CA: o.NATSCA, Node: "command", Bare: true})
+	c, err := store.Open(ctx, store.Config{Dir: dir, URL: string(o.NATS), CA: o.NATSCA, Node: "command", Bare: true})
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}

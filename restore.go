@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"foyer/cluster"
+	"foyer/store"
 )
 
 // storeFolder is where the embedded engine has its files, in the data folder.
@@ -59,7 +59,7 @@ func (cmd *restoreCommand) Run(ctx context.Context, p *program) error {
 	var note *archiveNotes
 	var err error
 	if cmd.NATS != "" {
-		note, err = restoreNATS(ctx, cluster.Config{URL: string(cmd.NATS), CA: cmd.CA}, cmd.Data, io.TeeReader(in, show))
+		note, err = restoreNATS(ctx, store.Config{URL: string(cmd.NATS), CA: cmd.CA}, cmd.Data, io.TeeReader(in, show))
 	} else {
 		note, err = restoreFolder(ctx, cmd.Data, io.TeeReader(in, show))
 	}
@@ -167,11 +167,11 @@ func restoreStore(ctx context.Context, parts, dir string) error {
 	if _, err := os.Stat(parts); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return restoreParts(ctx, parts, cluster.Config{Dir: dir})
+	return restoreParts(ctx, parts, store.Config{Dir: dir})
 }
 
 // restoreParts puts the parts in a folder into a store.
-func restoreParts(ctx context.Context, parts string, cfg cluster.Config) error {
+func restoreParts(ctx context.Context, parts string, cfg store.Config) error {
 	entries, err := os.ReadDir(parts)
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func restoreParts(ctx context.Context, parts string, cfg cluster.Config) error {
 		return errors.New("the backup has nothing of a store")
 	}
 	cfg.Node, cfg.Bare = "restore", true
-	c, err := cluster.Open(ctx, cfg)
+	c, err := store.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func restoreParts(ctx context.Context, parts string, cfg cluster.Config) error {
 
 // restoreNATS puts the store of a backup into an external NATS. Until that is
 // done it is in the data folder, if there is one, or where temporary files are.
-func restoreNATS(ctx context.Context, into cluster.Config, data string, r io.Reader) (note *archiveNotes, err error) {
+func restoreNATS(ctx context.Context, into store.Config, data string, r io.Reader) (note *archiveNotes, err error) {
 	if info, err := os.Stat(data); err != nil || !info.IsDir() {
 		data = ""
 	}
@@ -223,7 +223,7 @@ func restoreNATS(ctx context.Context, into cluster.Config, data string, r io.Rea
 const leaveFree = 64 << 20
 
 // free is how much of the disk of a folder may be filled; changed by tests.
-var free = cluster.Free
+var free = store.Free
 
 // A space is what a restore may still write to a disk. What it has taken counts
 // before it is written.

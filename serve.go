@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"foyer/certs"
-	"foyer/cluster"
 	"foyer/lobby"
 	"foyer/media"
 	"foyer/room"
@@ -26,6 +25,7 @@ import (
 	"foyer/server"
 	"foyer/server/guard"
 	"foyer/server/rtmp"
+	"foyer/store"
 	"foyer/web"
 )
 
@@ -84,7 +84,7 @@ type node struct {
 	host     *server.Host
 	pages    *web.Handler
 	web      map[string]*http.Server // of the pages, by what is spoken at its listener
-	store    *cluster.Cluster
+	store    *store.Store
 	recorder *media.Recorder // nil when nothing can be recorded
 	cert     *certs.File     // nil without files of one
 	auto     *certs.Auto     // nil without names to get some for
@@ -151,7 +151,7 @@ func (n *node) record() (err error) {
 // openStore opens what chat, settings and shared objects are kept in.
 func (n *node) openStore(ctx context.Context) (err error) {
 	s := n.settings
-	n.store, err = cluster.Open(ctx, cluster.Config{
+	n.store, err = store.Open(ctx, store.Config{
 		Dir: filepath.Join(s.Data, storeFolder), URL: string(s.NATS), CA: s.NATSCA, Node: s.Node, RTMP: n.nodeRTMP(),
 		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
 		Reserve: s.Store.reserve(), Objects: int64(s.Store.MaxObjects),

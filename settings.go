@@ -17,8 +17,8 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
-	"foyer/cluster"
 	"foyer/room"
+	"foyer/store"
 )
 
 // settings are what a server can be told. A flag is stronger than the
@@ -69,7 +69,7 @@ type settings struct {
 
 	NATS       natsURL       `name:"nats" group:"secrets" placeholder:"URL" help:"A NATS with JetStream to keep things in and to be one site with other servers, as in nats://a:4222,nats://b:4222. Default: one in this process, its files in the folder store of --data."`
 	NATSCA     string        `name:"nats-ca" group:"secrets" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats, for tls:// addresses. Default: the system's."`
-	Sync       cluster.Sync  `group:"secrets" default:"auto" placeholder:"WHEN" help:"When what is stored is safe from a power loss: always before it is answered, or at most a second later. With --nats, that is set there. Default: auto, which is always on a disk that can do 300 a second."`
+	Sync       store.Sync    `group:"secrets" default:"auto" placeholder:"WHEN" help:"When what is stored is safe from a power loss: always before it is answered, or at most a second later. With --nats, that is set there. Default: auto, which is always on a disk that can do 300 a second."`
 	History    int           `group:"secrets" default:"2000" placeholder:"N" help:"How many messages of a room's chat are kept. Default: ${default}."`
 	HistoryAge time.Duration `group:"secrets" default:"720h" placeholder:"TIME" help:"How long they are kept. Default: ${default}."`
 
@@ -243,7 +243,7 @@ func (u natsURL) String() string {
 	if u == "" {
 		return ""
 	}
-	return cluster.Redacted(string(u))
+	return store.Redacted(string(u))
 }
 
 // A size is a number of bytes, written with a unit.

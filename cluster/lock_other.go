@@ -1,8 +1,0 @@
-//go:build !unix
-
-package cluster
-
-import "os"
-
-// lock does nothing where there is no such lock in the standard library.
-func lock(*os.File) error { return nil }

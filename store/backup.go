@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// snapshotChunk is how much of a stream travels in one message, and
+	// snapshotWindow how much is on its way. Memory use follows from them.
+	snapshotChunk, snapshotWindow = 128 << 10, 1 << 20
+	// chunkTimeout is how long the engine may take for one chunk.
+	chunkTimeout = 30 * time.Second
+	// maxSnapshotHead bounds the line a stream's file begins with.
+	maxSnapshotHead = 64 << 10
+)
+
+// A snapshotHead is the first line of a stream's file. What the engine calls a
+// snapshot of the stream follows it: messages with their sequences and times,
+// and the gaps between them.
+type snapshotHead struct {
+	Foyer  string             `json:"foyer"` // snapshotFormat
+	Config json.RawMessage    `json:"config"`
+	State  server.StreamState `json:"state"`
+}
+
+// snapshotFormat tells our files from others'.
+const snapshotFormat = "stream 1"
+
+// Backup gives add a file for each stream that is on disk; key-value buckets
+// are streams too. What is only in memory, as leases are, is left out: it is
+// nobody's after a restore. Each stream is as it was at one moment, with all
+// that was acknowledged before Backup was called. Nothing waits for it. A file
+// is made in the folder spool before add reads it, so that a slow reader does
+// not hold the engine up.
+func (s *Store) Backup(ctx context.Context, spool string, add func(name string, size int64, r io.Reader) error) error {
+	names, err := s.onDisk(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := s.backUp(ctx, name, spool, add); err != nil {
+			return fmt.Errorf("backing up stream %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// onDisk are the names of the streams that are on disk.
+func (s *Store) onDisk(ctx context.Context) (names []string, err error) {
+	list := s.js().ListStreams(ctx)
+	for info := range list.Info() {
+		if info.Config.Storage == jetstream.FileStorage {
+			names = append(names, info.Config.Name)
+		}
+	}
+	if err := list.Err(); err != nil {
+		return nil, fmt.Errorf("listing what is kept: %w", err)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// backUp gives add the file of one stream.
+func (s *Store) backUp(ctx context.Context, name, spool string, add func(string, int64, io.Reader) error) error {
+	f, err := os.CreateTemp(spool, ".backup-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if err := s.snapshot(ctx, name, f); err != nil {
+		return err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return add(name, size, f)
+}
+
+// snapshot writes the file of one stream to w.
+func (s *Store) snapshot(ctx context.Context, name string, w io.Writer) error {
+	sub, err := s.nc().SubscribeSync(s.nc().NewInbox())
+	if err != nil {
+		return err
+	}
+	defer sub.Unsubscribe()
+	var head server.JSApiStreamSnapshotResponse
+	err = s.ask(ctx, fmt.Sprintf(server.JSApiStreamSnapshotT, name), server.JSApiStreamSnapshotRequest{
+		DeliverSubject: sub.Subject, NoConsumers: true, ChunkSize: snapshotChunk, WindowSize: snapshotWindow,
+	}, &head)
+	if err == nil && head.Error != nil {
+		err = head.Error
+	}
+	if err != nil {
+		return err
+	}
+	config, err := json.Marshal(head.Config)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(w).Encode(snapshotHead{snapshotFormat, config, *head.State}); err != nil {
+		return err
+	}
+	for {
+		m, err := nextChunk(ctx, sub)
+		switch {
+		case err != nil:
+			return err
+		case len(m.Data) > 0:
+			if _, err := w.Write(m.Data); err != nil {
+				return err
+			}
+			if m.Reply != "" {
+				err = m.Respond(nil)
+			}
+		case m.Header.Get("Status") >= "400":
+			return errors.New(m.Header.Get("Description"))
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// nextChunk waits for the next chunk of a snapshot.
+func nextChunk(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, chunkTimeout)
+	defer cancel()
+	return sub.NextMsgWithContext(ctx)
+}
+
+// ask makes a request of JetStream's API that the client library does not have.
+func (s *Store) ask(ctx context.Context, subject string, request, response any) error {
+	b, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, chunkTimeout)
+	defer cancel()
+	m, err := s.nc().RequestWithContext(ctx, subject, b)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(m.Data, response)
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// openFile is in the folder of the embedded engine. While that is open, it is
+// locked, and says which run of the machine that is, and how the files are
+// flushed.
+const openFile = "open"
+
+// bootID names this run of the machine, where there is a name for it.
+func bootID() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return cmp.Or(strings.TrimSpace(string(id)), "unknown")
+}
+
+// lockDir makes the folder this process's own. lost reports whether the store was
+// open when the machine stopped, and may miss its last second: then ids above
+// the last that is there were given.
+func (s *Store) lockDir() (lost bool, err error) {
+	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
+		return false, err
+	}
+	s.locked, err = os.OpenFile(filepath.Join(s.cfg.Dir, openFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, err
+	}
+	if err := lock(s.locked); err != nil {
+		err = fmt.Errorf("the folder %s is in use by another process: each needs its own (--data): %w", s.cfg.Dir, err)
+		err = errors.Join(err, s.locked.Close())
+		s.locked = nil
+		return false, err
+	}
+	data, err := io.ReadAll(s.locked)
+	boot, sync, noted := strings.Cut(string(data), " ")
+	return noted && boot != bootID() && sync != Always.String(), err
+}
+
+// noteOpen writes into the openFile.
+func (s *Store) noteOpen(sync Sync) error {
+	if err := s.locked.Truncate(0); err != nil {
+		return err
+	}
+	_, err := s.locked.WriteAt([]byte(bootID()+" "+sync.String()), 0)
+	return errors.Join(err, s.locked.Sync())
+}
+
+// unlockDir empties the openFile, when the store has been closed as it should
+// be, and gives the folder free.
+func (s *Store) unlockDir(closed bool) (err error) {
+	if s.locked == nil {
+		return nil
+	}
+	if closed {
+		err = s.locked.Truncate(0)
+	}
+	err = errors.Join(err, s.locked.Close())
+	s.locked = nil
+	return err
+}
+
+// missingFile is in the folder of the embedded engine once messages may have
+// been lost, and says since when. It stays: a room may be opened only much later.
+const missingFile = "missing"
+
+// noteMissing notes that messages of before may be missing, the newest ones, too.
+func (s *Store) noteMissing() error {
+	now := time.Now().UnixNano()
+	s.missing.Store(now)
+	return os.WriteFile(filepath.Join(s.cfg.Dir, missingFile), strconv.AppendInt(nil, now, 10), 0o600)
+}
+
+// missingSince returns what noteMissing noted last.
+func missingSince(dir string) int64 {
+	data, _ := os.ReadFile(filepath.Join(dir, missingFile))
+	at, _ := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	return at
+}

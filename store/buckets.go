@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// replicasOf is how many copies an external NATS keeps, if it has the servers.
+const replicasOf = 3
+
+// copyEvery is how often a NATS that had too few servers is asked for more copies.
+const copyEvery = 10 * time.Second
+
+// errNoPeers is what a cluster says that has too few servers.
+var errNoPeers = &jetstream.APIError{ErrorCode: 10005}
+
+// timed gives one request its own time: a NATS without a leader does not
+// answer, and when several nodes make the same thing at once only one of them is
+// answered. Who asks again gets to know.
+func timed[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	return ask(ctx)
+}
+
+// copies is how many copies of everything there are to be.
+func (s *Store) copies() int {
+	if s.embedded() || s.nc().ConnectedClusterName() == "" {
+		return 1
+	}
+	return replicasOf
+}
+
+// withCopies has make make something with all the copies, or with one while
+// NATS has too few servers.
+func (s *Store) withCopies(name string, make func(copies int) error) error {
+	copies := s.copies()
+	err := make(copies)
+	if copies > 1 && errors.Is(err, errNoPeers) {
+		s.log.Warn("store has fewer than three servers: one copy is kept until it has", "url", s.where(), "name", name)
+		err = make(1)
+	}
+	return err
+}
+
+// wantCopies reports whether more copies of something should be asked for now.
+func (s *Store) wantCopies(name string, has int) bool {
+	if has >= s.copies() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.copied[name]) > s.cfg.copying {
+		s.copied[name] = now
+		return true
+	}
+	return false
+}
+
+// ensureBucket makes a bucket when it is not there, or makes it what it should
+// be today: one that was made when NATS had too few servers gets its copies.
+func (c *Store) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) error {
+	cfg.History = 1
+	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().Stream(ctx, "KV_"+cfg.Bucket) })
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = c.withCopies(cfg.Bucket, func(copies int) error {
+			cfg.Replicas = copies
+			_, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js().CreateOrUpdateKeyValue(ctx, cfg) })
+			return err
+		})
+	} else if err == nil {
+		if cfg.Bucket == objectsBucket {
+			c.objects.look(int64(s.CachedInfo().State.Bytes))
+		}
+		err = c.mendBucket(ctx, s.CachedInfo().Config, cfg)
+	}
+	if err != nil {
+		return fmt.Errorf("making the bucket %s: %w", cfg.Bucket, err)
+	}
+	return nil
+}
+
+// mendBucket makes a bucket what it should be today, as far as NATS can.
+func (s *Store) mendBucket(ctx context.Context, is jetstream.StreamConfig, cfg jetstream.KeyValueConfig) error {
+	copies := s.wantCopies(cfg.Bucket, is.Replicas)
+	if is.MaxAge == cfg.TTL && !copies {
+		return nil
+	}
+	if cfg.Replicas = is.Replicas; copies {
+		cfg.Replicas = s.copies()
+	}
+	_, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return s.js().UpdateKeyValue(ctx, cfg) })
+	if err == nil {
+		s.log.Info("bucket changed", "bucket", cfg.Bucket, "copies", cfg.Replicas)
+	}
+	if is.MaxAge == cfg.TTL {
+		return nil
+	}
+	return err
+}
+
+// noBucket reports whether err says that a bucket is not there, or not served.
+func noBucket(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNotFound)
+}

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// lostAfter is how long the store may be impossible to open again before it
+// counts as lost for good.
+const lostAfter = 30 * time.Second
+
+// maxShown is how much of a node's name NATS is told: it sends that line, too.
+const maxShown = 64
+
+// oldestNATS is the first version that has what is used here: many messages of
+// a subject for one request, and markers for what has expired in a bucket.
+const oldestNATS = "2.11"
+
+// A line is one connection to NATS. The client library mends one that breaks,
+// but at some errors of the server it closes it for good; then there is another
+// line.
+type line struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+// nc is the connection of now. It may be closed a moment later.
+func (s *Store) nc() *nats.Conn { return s.line.Load().nc }
+
+// js is JetStream over the connection of now.
+func (s *Store) js() jetstream.JetStream { return s.line.Load().js }
+
+// options are those of every connection.
+func (s *Store) options() []nats.Option {
+	options := []nats.Option{
+		nats.Name("foyer " + s.shown()), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
+		nats.ReconnectBufSize(-1), // a publisher must hear that NATS is away
+		nats.ReconnectHandler(func(*nats.Conn) { s.wake() }),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { s.wake() }),
+		nats.ClosedHandler(func(*nats.Conn) { s.wake() }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.log.Warn("NATS complained", "err", err) }),
+	}
+	if s.embedded() {
+		return append(options, nats.InProcessServer(s))
+	}
+	if s.cfg.CA != "" {
+		options = append(options, nats.RootCAs(s.cfg.CA))
+	}
+	// A password may be set right there while we keep trying.
+	return append(options, nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort())
+}
+
+// shown is the node's name for the eyes of NATS.
+func (s *Store) shown() string {
+	name := string(key(s.cfg.Node))
+	return name[:min(len(name), maxShown)]
+}
+
+// dial opens a connection.
+func (s *Store) dial() error {
+	nc, err := nats.Connect(s.cfg.URL, s.options()...)
+	if err != nil {
+		return fmt.Errorf("connecting to NATS at %s: %w", s.where(), err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return err
+	}
+	s.line.Store(&line{nc, js})
+	return nil
+}
+
+// redial opens another connection in place of one that was closed for good,
+// and listens there to what the old one listened to. Only watch calls it.
+func (s *Store) redial() error {
+	s.log.Error("connection to NATS was closed for good: another is opened", "err", s.nc().LastError())
+	s.hearings.Lock() // Subscribe does not wait for NATS
+	defer s.hearings.Unlock()
+	if err := s.dial(); err != nil {
+		return err
+	}
+	if s.others != nil {
+		s.others.attend(s)
+	}
+	for h := range s.hears {
+		sub, err := s.nc().Subscribe(h.subject, h.f)
+		if err != nil {
+			return fmt.Errorf("subscribing again: %w", err)
+		}
+		h.sub = sub
+	}
+	return nil
+}
+
+// revive opens again what has ended: the embedded engine, the connection.
+func (s *Store) revive(ctx context.Context) error {
+	s.mu.Lock()
+	dead := s.broken || s.engine != nil && !s.engine.JetStreamEnabled() || s.engine == nil && s.embedded()
+	s.mu.Unlock()
+	if dead {
+		if err := s.repair(ctx); err != nil {
+			return err
+		}
+	}
+	if s.nc().IsClosed() {
+		return s.redial()
+	}
+	return nil
+}
+
+// mourn notes how long the store could not be opened again. A full disk is not
+// counted: that ends when there is room.
+func (s *Store) mourn(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil || errors.Is(err, syscall.ENOSPC):
+		s.dead, s.lost = time.Time{}, nil
+	case s.dead.IsZero():
+		s.dead = time.Now()
+	case time.Since(s.dead) >= s.cfg.lost:
+		s.lost = fmt.Errorf("the store is lost: it could not be opened again for %v: %w", s.cfg.lost, err)
+	}
+}
+
+// Lost says why the store will not come back in this process, or nil: it could
+// not be opened again for half a minute, which starting the process again may
+// mend. A disk that is full or a NATS that is away is not lost.
+func (s *Store) Lost() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
+}
+
+// recent checks that the NATS that is connected has what is used here.
+func (s *Store) recent() error {
+	if has := s.nc().ConnectedServerVersion(); has != "" && older(has, oldestNATS) {
+		return fmt.Errorf("NATS at %s is version %s: foyer needs %s or newer", s.where(), has, oldestNATS)
+	}
+	return nil
+}
+
+// older compares versions by their first two numbers. One that cannot be read
+// is not older.
+func older(has, than string) bool {
+	a, b := strings.SplitN(has, ".", 3), strings.SplitN(than, ".", 3)
+	for i := range 2 {
+		if i >= len(a) {
+			return false
+		}
+		x, err := strconv.Atoi(strings.TrimPrefix(a[i], "v"))
+		y, _ := strconv.Atoi(b[i])
+		if err != nil || x != y {
+			return err == nil && x < y
+		}
+	}
+	return false
+}
+
+// noJetStream explains the error of a NATS that keeps nothing.
+func (s *Store) noJetStream(err error) error {
+	switch apiCode(err) {
+	case jetstream.JSErrCodeJetStreamNotEnabled, jetstream.JSErrCodeJetStreamNotEnabledForAccount:
+	default:
+		if !errors.Is(err, nats.ErrNoResponders) {
+			return err
+		}
+	}
+	return fmt.Errorf("it has no JetStream, which foyer needs: start it with --jetstream, in version %s or newer: %w", oldestNATS, err)
+}

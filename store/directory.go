@@ -1,0 +1,551 @@
+package store
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// liveBucket has an entry for each node and room, and one for each node that
+// only says that it is there. It is in memory: everything in it is renewed.
+const liveBucket = "ROOMS_LIVE"
+
+// maxPending bounds the entries that NATS has not answered yet.
+const maxPending = 16384
+
+// A Directory tells the nodes which rooms the others have. What it tells is a
+// copy: a node knows its own rooms without it.
+type Directory struct {
+	// set by newDirectory
+	c      *Store
+	o      *others
+	prefix string        // of this node's keys
+	wake   chan struct{} // the queue has something earlier; 1: once is enough
+
+	// owned by write
+	on *nats.Conn // the connection of js
+	js jetstream.JetStream
+
+	mu       sync.Mutex
+	own      map[string]*listing          // guarded by mu: of this node, by room
+	queue    queue                        // guarded by mu: the same, by when they are put next
+	theirs   map[string]map[string]theirs // guarded by mu: by room, then node
+	fresh    bool                         // guarded by mu: theirs is whole
+	heard    time.Time                    // guarded by mu: this node's own sign of life, last
+	watchers map[*watcher]bool            // guarded by mu
+}
+
+// listing is an entry of this node.
+type listing struct {
+	room  string
+	entry []byte    // nil: gone
+	news  bool      // entry was not put yet
+	paid  time.Time // until when the news that were put are enough: one may be ahead, a renewal is none
+	due   time.Time // when it is put next
+	index int       // in the queue
+}
+
+// theirs is an entry of another node.
+type theirs struct {
+	entry []byte
+	Epoch float64 // of the entry: it changes when the room starts
+	since uint64  // the revision by which this node knew of that start first
+	heard time.Time
+}
+
+func newDirectory(c *Store, o *others) (*Directory, error) {
+	d := &Directory{
+		c: c, o: o, prefix: kv(liveBucket, key(c.cfg.Node)), wake: make(chan struct{}, 1),
+		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
+	}
+	if err := d.ready(); err != nil {
+		return nil, err
+	}
+	hello, err := json.Marshal(owner{Node: c.cfg.Node, RTMP: c.cfg.RTMP})
+	if err != nil {
+		return nil, err
+	}
+	d.Put("", hello)
+	o.running.Go(d.write)
+	o.running.Go(d.read)
+	return d, nil
+}
+
+// ready makes js for the connection of now.
+func (d *Directory) ready() (err error) {
+	nc := d.c.nc()
+	if d.on == nc {
+		return nil
+	}
+	d.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(tryTimeout),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { d.refused(m, err) }))
+	if err == nil {
+		d.on = nc
+	}
+	return err
+}
+
+// Directory is what the nodes know of each other's rooms; nil with the
+// embedded engine, which has no other nodes.
+func (s *Store) Directory() *Directory {
+	if s.others == nil {
+		return nil
+	}
+	return s.others.directory
+}
+
+// Put tells the others how a room of this node is: a JSON object whose number
+// epoch changes when the room starts. It is told within half a second, after a
+// quiet one at once, the newest only, and renewed until Delete. It does not
+// block.
+func (d *Directory) Put(room string, entry []byte) { d.set(room, entry) }
+
+// Delete tells the others that a room is gone from this node. It does not block.
+func (d *Directory) Delete(room string) { d.set(room, nil) }
+
+func (d *Directory) set(room string, entry []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l, now := d.own[room], time.Now()
+	switch {
+	case l == nil && entry == nil:
+		return
+	case l == nil:
+		l = &listing{room: room, entry: entry, news: true, due: now}
+		d.own[room] = l
+		heap.Push(&d.queue, l)
+	case bytes.Equal(entry, l.entry):
+		return
+	default:
+		l.entry, l.news = entry, true
+		d.hasten(l, l.paid.Add(-d.o.pace.gap))
+	}
+	if entry == nil {
+		d.hasten(l, now)
+	}
+	d.rouse()
+}
+
+// hasten puts l not later than due. The caller has mu.
+func (d *Directory) hasten(l *listing, due time.Time) {
+	if due.Before(l.due) {
+		l.due = due
+		heap.Fix(&d.queue, l.index)
+	}
+}
+
+func (d *Directory) rouse() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write puts what is due, until leave.
+func (d *Directory) write() {
+	for made := false; ; {
+		up, changed := d.o.link()
+		if !up {
+			made = false
+		} else if !made {
+			if made = d.make(); made {
+				d.again()
+			}
+		}
+		wait := d.o.pace.refresh / 10
+		if made {
+			wait = d.flush()
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-d.o.ctx.Done():
+			timer.Stop()
+			if up, _ := d.o.link(); up {
+				d.deleteAll()
+				d.flush()
+				d.c.nc().FlushTimeout(tryTimeout) // a node that does not hear of it sees it expire
+			}
+			return
+		case <-changed:
+			made = false
+		case <-d.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// make makes the bucket. What it has lost is put again. Read says in the log
+// when it cannot be had.
+func (d *Directory) make() bool { return d.ready() == nil && d.ensure(d.o.ctx) == nil }
+
+func (d *Directory) ensure(ctx context.Context) error {
+	ctx, cancel := d.o.linkedTo(ctx)
+	defer cancel()
+	return d.c.ensureBucket(ctx, jetstream.KeyValueConfig{
+		Bucket: liveBucket, TTL: d.o.pace.live, LimitMarkerTTL: max(d.o.pace.live, time.Second), Storage: jetstream.MemoryStorage,
+		Description: "which rooms the nodes have",
+	})
+}
+
+// again puts everything again, spread over a while.
+func (d *Directory) again() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.queue {
+		if l.room != "" {
+			l.due = time.Now().Add(rand.N(d.o.pace.refresh * 2 / 5))
+		} else {
+			l.due = time.Now()
+		}
+	}
+	heap.Init(&d.queue)
+}
+
+// deleteAll makes everything gone.
+func (d *Directory) deleteAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.queue {
+		l.entry, l.due = nil, time.Now()
+	}
+	heap.Init(&d.queue)
+}
+
+// flush puts what is due and returns how long nothing will be.
+func (d *Directory) flush() time.Duration {
+	d.mu.Lock()
+	now := time.Now()
+	var due []*nats.Msg
+	for len(d.queue) > 0 && !d.queue[0].due.After(now) {
+		l := d.queue[0]
+		m := &nats.Msg{Subject: d.prefix, Data: l.entry}
+		if l.room != "" {
+			m.Subject = subject(d.prefix, token(l.room))
+		}
+		if due = append(due, m); l.entry == nil {
+			m.Header = nats.Header{"KV-Operation": {"DEL"}}
+			heap.Pop(&d.queue)
+			delete(d.own, l.room)
+			continue
+		}
+		if l.due = now.Add(jitter(d.o.pace.refresh)); l.news {
+			if l.news = false; l.paid.Before(now) {
+				l.paid = now
+			}
+			l.paid = l.paid.Add(d.o.pace.gap)
+		}
+		heap.Fix(&d.queue, 0)
+	}
+	wait := d.o.pace.refresh
+	if len(d.queue) > 0 {
+		wait = d.queue[0].due.Sub(now)
+	}
+	d.mu.Unlock()
+	for _, m := range due {
+		if _, err := d.js.PublishMsgAsync(m); err != nil {
+			d.refused(m, err)
+		}
+	}
+	return wait
+}
+
+// refused tries once more what NATS did not take.
+func (d *Directory) refused(m *nats.Msg, err error) {
+	d.c.log.Debug("directory entry not stored", "subject", m.Subject, "err", err)
+	room := untoken(part(strings.TrimPrefix(strings.TrimPrefix(m.Subject, d.prefix), ".")))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	due := time.Now().Add(jitter(2 * d.o.pace.gap))
+	if l := d.own[room]; l != nil {
+		d.hasten(l, due)
+	} else if m.Data == nil {
+		l = &listing{room: room, due: due}
+		d.own[room] = l
+		heap.Push(&d.queue, l)
+	}
+	d.rouse()
+}
+
+// queue is a heap of listings: the next one first.
+type queue []*listing
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i]; q[i].index, q[j].index = i, j }
+func (q *queue) Push(l any)        { l.(*listing).index = len(*q); *q = append(*q, l.(*listing)) }
+func (q *queue) Pop() any {
+	old := *q
+	l := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return l
+}
+
+// errUnheard is why a watch is begun anew whose own news do not come back.
+var errUnheard = errors.New("nothing comes back")
+
+// read follows the entries of the other nodes, until leave.
+func (d *Directory) read() {
+	for told := false; d.o.ctx.Err() == nil; {
+		up, changed := d.o.link()
+		if !up {
+			select {
+			case <-changed:
+			case <-d.o.ctx.Done():
+			}
+			continue
+		}
+		err := d.follow(changed)
+		was := d.setFresh(false)
+		if d.o.ctx.Err() == nil {
+			if was || !told { // once for each time that it goes away
+				d.c.log.Warn("directory of rooms not followed", "err", err)
+			}
+			told = true
+			_ = pause(d.o.ctx, jitter(d.o.pace.refresh/10))
+		}
+	}
+}
+
+// follow takes a whole picture and then changes, until the connection changes
+// or this node's own sign of life stays away three times.
+func (d *Directory) follow(changed <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(d.o.ctx)
+	defer cancel()
+	if err := d.ensure(ctx); err != nil {
+		return err
+	}
+	kv, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return d.c.js().KeyValue(ctx, liveBucket) })
+	if err != nil {
+		return err
+	}
+	w, err := kv.WatchAll(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	begun := time.Now()
+	beat, whole := begun, time.Time{}
+	sweep := time.NewTicker(d.o.pace.refresh)
+	defer sweep.Stop()
+	for {
+		select {
+		case e, ok := <-w.Updates():
+			switch {
+			case !ok:
+				return errUnheard
+			case e == nil:
+				whole = time.Now()
+				d.setFresh(true)
+			case d.take(e.Key(), e.Value(), e.Revision(), e.Operation()):
+				beat = time.Now()
+				d.mu.Lock()
+				d.heard = beat
+				d.mu.Unlock()
+			}
+		case <-sweep.C:
+			if time.Since(beat) > 3*d.o.pace.refresh {
+				return errUnheard
+			}
+			d.sweep(begun, whole)
+		case <-changed:
+			return nats.ErrDisconnected
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take takes an entry. It reports whether that was this node's sign of life.
+func (d *Directory) take(key string, entry []byte, revision uint64, op jetstream.KeyValueOp) (own bool) {
+	node, name, ok := strings.Cut(key, ".")
+	if own := d.prefix == kv(liveBucket, part(node)); own || !ok {
+		return own && !ok
+	}
+	room := untoken(part(name))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if op != jetstream.KeyValuePut {
+		d.forget(room, node, op == jetstream.KeyValueDelete)
+		return false
+	}
+	t := theirs{entry: entry, since: revision, heard: time.Now()}
+	if json.Unmarshal(entry, &t) != nil {
+		return false // of a node that is not like us
+	}
+	if old, ok := d.theirs[room][node]; ok && old.Epoch == t.Epoch {
+		t.since = old.since
+	}
+	if d.theirs[room] == nil {
+		d.theirs[room] = make(map[string]theirs)
+	}
+	d.theirs[room][node] = t
+	if n, best := d.newest(room); n == node {
+		d.tell(room, best.entry)
+	}
+	return false
+}
+
+// forget drops an entry. The room is told as gone when that is known: of one
+// whose node just fell silent nobody knows. The caller has mu.
+func (d *Directory) forget(room, node string, gone bool) {
+	if _, ok := d.theirs[room][node]; !ok {
+		return
+	}
+	delete(d.theirs[room], node)
+	_, best := d.newest(room)
+	if best.entry == nil {
+		delete(d.theirs, room)
+	}
+	if best.entry != nil || gone {
+		d.tell(room, best.entry)
+	}
+}
+
+// newest is the entry of the node that started a room last, or none: by NATS's
+// order, since epochs are by the clocks of nodes, which may be wrong. The
+// caller has mu.
+func (d *Directory) newest(room string) (node string, best theirs) {
+	for n, t := range d.theirs[room] {
+		if best.entry == nil || best.since < t.since {
+			node, best = n, t
+		}
+	}
+	return node, best
+}
+
+// sweep forgets what was not in a picture begun then and whole since, when its
+// node has had the time to put it again; and what expired without a word.
+func (d *Directory) sweep(begun, whole time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for room, nodes := range d.theirs {
+		for node, t := range nodes {
+			missing := t.heard.Before(begun) && !whole.IsZero() && time.Since(whole) > 2*d.o.pace.refresh
+			if missing || time.Since(t.heard) > d.o.pace.live+2*d.o.pace.refresh {
+				d.forget(room, node, missing)
+			}
+		}
+	}
+}
+
+// tell gives all watchers the news. The caller has mu.
+func (d *Directory) tell(room string, entry []byte) {
+	for w := range d.watchers {
+		w.tell(room, entry)
+	}
+}
+
+// setFresh reports whether it was.
+func (d *Directory) setFresh(fresh bool) (was bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was, d.fresh = d.fresh, fresh
+	for w := range d.watchers {
+		w.setFresh(fresh)
+	}
+	return was
+}
+
+// age is how long ago this node heard its own sign of life: what it knows of
+// the others may be as old.
+func (d *Directory) age() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Since(d.heard)
+}
+
+// A watcher passes news on, on a goroutine of its own: of each room only the
+// newest waits.
+type watcher struct {
+	wake chan struct{} // 1: once is enough
+
+	mu    sync.Mutex
+	rooms map[string][]byte // guarded by mu: news
+	fresh *bool             // guarded by mu: news
+}
+
+// Watch tells the entries of other nodes from now on, on any goroutine, one
+// after the other: first all there are, then changes, and that they were
+// renewed. A room that several nodes have is told as the newest says. A nil
+// entry: gone. An entry whose node falls silent is not told as gone; it is just
+// not renewed. Fresh(true) is called when everything has been told, fresh(false)
+// when NATS is away or its news do not come through. Stop ends it: when it
+// returns nothing is being told.
+func (d *Directory) Watch(changed func(room string, entry []byte), fresh func(bool)) (stop func()) {
+	w := &watcher{wake: make(chan struct{}, 1), rooms: make(map[string][]byte)}
+	d.mu.Lock()
+	for room := range d.theirs {
+		_, best := d.newest(room)
+		w.tell(room, best.entry)
+	}
+	w.setFresh(d.fresh)
+	d.watchers[w] = true
+	d.mu.Unlock()
+	ctx, cancel := context.WithCancel(d.o.ctx)
+	ended := make(chan struct{})
+	d.o.running.Go(func() {
+		defer close(ended)
+		w.run(ctx, changed, fresh)
+	})
+	return func() {
+		d.mu.Lock()
+		delete(d.watchers, w)
+		d.mu.Unlock()
+		cancel()
+		<-ended
+	}
+}
+
+func (w *watcher) tell(room string, entry []byte) {
+	w.mu.Lock()
+	w.rooms[room] = entry
+	w.mu.Unlock()
+	w.rouse()
+}
+
+func (w *watcher) setFresh(fresh bool) {
+	w.mu.Lock()
+	w.fresh = &fresh
+	w.mu.Unlock()
+	w.rouse()
+}
+
+func (w *watcher) rouse() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watcher) run(ctx context.Context, changed func(string, []byte), fresh func(bool)) {
+	for {
+		select {
+		case <-w.wake:
+		case <-ctx.Done():
+			return
+		}
+		w.mu.Lock()
+		rooms, whole := w.rooms, w.fresh
+		w.rooms, w.fresh = make(map[string][]byte), nil
+		w.mu.Unlock()
+		for room, entry := range rooms {
+			if ctx.Err() != nil {
+				return
+			}
+			changed(room, entry)
+		}
+		if whole != nil {
+			fresh(*whole)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A fence lets one node write under the keys of one instance: who passed it
+// last. Every write says which was the last one under any of these keys, and
+// leaves its own behind; a former owner is refused, however late it comes.
+type fence struct {
+	// set by pass
+	c      *Store
+	bucket string
+	filter string // all the subjects
+	by     string // this writer
+
+	turn chan struct{} // 1: who has put something in may write, one at a time
+
+	// owned by who has the turn
+	expect    uint64 // sequence of the last write
+	elsewhere error  // another node has passed
+}
+
+// pass makes sure that no other node writes under the subjects of filter any
+// more. mark is one of them, where nothing is kept. It blocks.
+func (s *Store) pass(ctx context.Context, bucket, filter, mark string) (*fence, error) {
+	f := &fence{c: s, bucket: bucket, filter: filter, by: rand.Text()[:12], turn: make(chan struct{}, 1)}
+	for {
+		last, err := s.lastOf(ctx, "KV_"+bucket, filter)
+		if err != nil {
+			return nil, err
+		}
+		if f.expect = 0; last != nil {
+			f.expect = last.seq
+		}
+		err = f.write(ctx, nats.NewMsg(mark))
+		if !wrongSequence(err) {
+			return f, err
+		}
+		if err := pause(ctx, refusedPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// refusedPause is how long who was refused waits for a write that is being
+// done at the same moment.
+const refusedPause = 5 * time.Millisecond
+
+// put stores m unless another node has passed.
+func (f *fence) put(ctx context.Context, m *nats.Msg) error {
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for f.elsewhere == nil {
+		err := f.write(ctx, m)
+		if !wrongSequence(err) {
+			return err
+		}
+		if err := f.settle(ctx); err != nil {
+			return err
+		}
+	}
+	return f.elsewhere
+}
+
+// write stores m if nobody has written since.
+func (f *fence) write(ctx context.Context, m *nats.Msg) error {
+	m.Header.Set(headerBy, f.by)
+	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(f.expect, 10))
+	m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, f.filter)
+	seq, err := f.c.publish(ctx, m)
+	if err == nil {
+		f.expect = seq
+	}
+	return err
+}
+
+// settle finds out what was written last, when it is not what we think:
+// something whose answer was lost, nothing any more, or what another node wrote.
+func (f *fence) settle(ctx context.Context) error {
+	last, err := f.c.lastOf(ctx, "KV_"+f.bucket, f.filter)
+	switch {
+	case err != nil:
+		return err
+	case last == nil: // the store came back empty
+		f.expect = 0
+	case last.seq == f.expect: // what we wrote before is being stored
+		return pause(ctx, refusedPause)
+	case last.header.Get(headerBy) == f.by:
+		f.expect = last.seq
+	default:
+		f.elsewhere = ErrElsewhere
+		f.c.log.Warn("another node has written: nothing is saved any more", "subjects", f.filter)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Names that differ by case only are one name, and come here in lower case. An
+// older version kept each spelling by itself. What it kept under a name with
+// capital letters stays where it is, and is found there by the name in lower
+// case, as long as nothing is kept under that name itself. Of several
+// spellings the one that was written last is taken; the others stay in the
+// store, where nobody finds them.
+//
+// spellings are such parts, by the part of the name in lower case. They are
+// read once: nothing makes new ones.
+type spellings struct{ rooms, objects map[part]part }
+
+// spelled reads the spellings, if that has not been done.
+func (c *Store) spelled(ctx context.Context) (*spellings, error) {
+	if s := c.spellings.Load(); s != nil {
+		return s, nil
+	}
+	rooms, err := c.capitals(ctx, roomsBucket, func(parts []string) (is, lower part) {
+		if len(parts) != 2 || parts[0] == "owner" {
+			return "", "" // the fence says nothing of what is kept
+		}
+		return part(parts[1]), part(strings.ToLower(parts[1]))
+	}, func(is part) string { return kv(roomsBucket, "*", is) })
+	if err != nil {
+		return nil, err
+	}
+	objects, err := c.capitals(ctx, objectsBucket, func(parts []string) (is, lower part) {
+		if len(parts) != 2 || part(parts[1]) == ownerKey || isHashed(part(parts[0])) {
+			return "", ""
+		}
+		return part(parts[0]), key(strings.ToLower(unkey(part(parts[0]))))
+	}, func(is part) string { return kv(objectsBucket, is, "*") })
+	if err != nil {
+		return nil, err
+	}
+	c.spellings.CompareAndSwap(nil, &spellings{rooms, objects})
+	if n := len(rooms) + len(objects); n > 0 {
+		c.log.Info("names with capital letters found", "rooms", len(rooms), "instances", len(objects))
+	}
+	return c.spellings.Load(), nil
+}
+
+// capitals are the spellings of a bucket. names finds in a key the part of a
+// name, and that of its lower case; all are the subjects of a part.
+func (s *Store) capitals(ctx context.Context, bucket string, names func([]string) (is, lower part), all func(part) string) (map[part]part, error) {
+	stream, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return s.js().Stream(ctx, "KV_"+bucket) })
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the names in %s: %w", bucket, err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(">"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the names in %s: %w", bucket, err)
+	}
+	there, found := make(map[part]bool), make(map[part]map[part]bool)
+	for subject := range info.State.Subjects {
+		is, lower := names(strings.Split(strings.TrimPrefix(subject, "$KV."+bucket+"."), "."))
+		if is == lower {
+			there[is] = true
+			continue
+		}
+		if found[lower] == nil {
+			found[lower] = make(map[part]bool)
+		}
+		found[lower][is] = true
+	}
+	newest := make(map[part]part)
+	for lower, these := range found {
+		if there[lower] {
+			continue
+		}
+		var last uint64
+		for is := range these {
+			m, err := s.lastOf(ctx, "KV_"+bucket, all(is))
+			if err != nil {
+				return nil, fmt.Errorf("reading what was kept as %s: %w", is, err)
+			}
+			if m != nil && m.seq > last {
+				last, newest[lower] = m.seq, is
+			}
+		}
+	}
+	return newest, nil
+}
+
+// roomPart is the part under which a room is kept.
+func (c *Store) roomPart(ctx context.Context, name string) (part, error) {
+	s, err := c.spelled(ctx)
+	if err != nil {
+		return "", err
+	}
+	return as(s.rooms, token(name)), nil
+}
+
+// objectsPart is the part under which the objects of an instance are kept.
+func (c *Store) objectsPart(instance string) part {
+	if s := c.spellings.Load(); s != nil {
+		return as(s.objects, key(instance))
+	}
+	return key(instance)
+}
+
+// as is the old spelling of a part, or itself.
+func as(old map[part]part, p part) part {
+	if is, ok := old[p]; ok {
+		return is
+	}
+	return p
+}

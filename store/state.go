@@ -1,0 +1,321 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A saver stores values under keys, each as a whole: while one is being stored
+// only the newest waits.
+type saver struct {
+	// set by Open
+	c      *Store
+	ctx    context.Context // of all that is being stored; ends when close has no more patience
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	keys   map[string]*saving
+	closed bool
+}
+
+// saving is a key that is being stored.
+type saving struct {
+	data    []byte // nil: forget it
+	done    []func(error)
+	waiting bool
+	idle    chan struct{} // closed when nothing waits any more
+	fence   *fence        // of who saved last; nil: there are no other nodes
+}
+
+// save stores data under the subject of a key, if the fence lets it through.
+func (s *saver) save(f *fence, subject string, data []byte, done func(error)) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		done(ErrClosed)
+		return
+	}
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = make(map[string]*saving)
+	}
+	k := s.keys[subject]
+	if k == nil {
+		k = &saving{idle: make(chan struct{})}
+		s.keys[subject] = k
+		s.c.wg.Go(func() { s.run(subject, k) })
+	}
+	k.data, k.waiting, k.fence = data, true, f
+	k.done = append(k.done, done)
+}
+
+// run stores what waits for a key, and ends when nothing does. save starts it,
+// close waits for it.
+func (s *saver) run(subject string, k *saving) {
+	for {
+		s.mu.Lock()
+		if !k.waiting {
+			delete(s.keys, subject)
+			close(k.idle)
+			s.mu.Unlock()
+			return
+		}
+		data, done, f := k.data, k.done, k.fence
+		k.done, k.waiting = nil, false
+		s.mu.Unlock()
+		ctx, cancel := context.WithTimeout(s.ctx, s.c.cfg.patience)
+		err := s.c.put(ctx, f, subject, data)
+		cancel()
+		finish := func(err error) {
+			for _, f := range done {
+				f(err)
+			}
+		}
+		if err != nil {
+			finish(err)
+			continue
+		}
+		s.c.flushed(finish)
+	}
+}
+
+// settled waits until nothing is being stored under that key.
+func (s *saver) settled(subject string) {
+	s.mu.Lock()
+	k := s.keys[subject]
+	s.mu.Unlock()
+	if k != nil {
+		select {
+		case <-k.idle:
+		case <-time.After(closeTimeout):
+		}
+	}
+	s.c.settled()
+}
+
+// close refuses more, and waits for what is being stored, but not for long.
+func (s *saver) close() {
+	defer time.AfterFunc(closeTimeout, s.cancel).Stop()
+	s.mu.Lock()
+	s.closed = true
+	var keys []string
+	for key := range s.keys {
+		keys = append(keys, key)
+	}
+	s.mu.Unlock()
+	for _, key := range keys {
+		s.settled(key)
+	}
+}
+
+// put stores data under the subject of a key; nil forgets it.
+func (s *Store) put(ctx context.Context, f *fence, subject string, data []byte) error {
+	m := nats.NewMsg(subject)
+	m.Data = data
+	if f == nil {
+		if data == nil {
+			return s.purge(ctx, subject, 0)
+		}
+		_, err := s.publish(ctx, m)
+		return err
+	}
+	if data == nil { // what is purged leaves no trace for who comes too late
+		m.Header.Set("KV-Operation", "DEL")
+	}
+	return f.put(ctx, m)
+}
+
+// purge takes what is under the subject of a key out of its bucket, but for
+// what came at the sequence keep or after it, if that is not 0.
+func (s *Store) purge(ctx context.Context, subject string, keep uint64) error {
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(subject, "$KV."), ".")
+	request := map[string]any{"filter": subject}
+	if keep != 0 {
+		request["seq"] = keep
+	}
+	var answer struct{}
+	return s.api(ctx, "STREAM.PURGE.KV_"+bucket, request, &answer)
+}
+
+// DropState takes the state of a room that is not open out of what is kept, if
+// look, which is given it, returns nil; its chat stays. It blocks.
+func (s *Store) DropState(ctx context.Context, room string, look func(state []byte) error) error {
+	p, err := s.roomPart(ctx, room)
+	if err != nil {
+		return err
+	}
+	subject := kv(roomsBucket, "state", p)
+	m, err := s.lastOf(ctx, "KV_"+roomsBucket, subject)
+	if err != nil {
+		return fmt.Errorf("reading the state of room %s: %w", room, err)
+	}
+	if m == nil {
+		return look(nil)
+	}
+	if err := look(m.data); err != nil {
+		return err
+	}
+	if err := s.purge(ctx, subject, m.seq+1); err != nil {
+		return fmt.Errorf("dropping the state of room %s: %w", room, err)
+	}
+	s.settled()
+	return nil
+}
+
+// RoomState is what is kept of what a room knows, open or not; nil for a new
+// room. It blocks.
+func (s *Store) RoomState(ctx context.Context, room string) ([]byte, error) {
+	p, err := s.roomPart(ctx, room)
+	if err != nil {
+		return nil, err
+	}
+	state, err := s.value(ctx, roomsBucket, "state", p)
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of room %s: %w", room, err)
+	}
+	return state, nil
+}
+
+// ChangeRoomState has change make another state of the one of a room that is
+// not open anywhere. It returns when that is stored.
+func (s *Store) ChangeRoomState(ctx context.Context, room string, change func(state []byte) ([]byte, error)) error {
+	p, err := s.roomPart(ctx, room)
+	if err != nil {
+		return err
+	}
+	state, err := s.RoomState(ctx, room)
+	if err == nil {
+		state, err = change(state)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.put(ctx, nil, kv(roomsBucket, "state", p), state); err != nil {
+		return fmt.Errorf("storing the state of room %s: %w", room, err)
+	}
+	s.settled()
+	return nil
+}
+
+// ownerKey is where the fence of an instance's objects stands: key gives it to
+// no object.
+const ownerKey part = "=owner"
+
+// LoadObjects returns the objects that are kept of an instance, by name, and
+// since when. If this node has claimed it, from now on no other node can save
+// them. It blocks.
+func (s *Store) LoadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	objects, since, err = s.loadObjects(ctx, instance)
+	for err != nil && s.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+		if again, at, retried := s.loadObjects(ctx, instance); ctx.Err() == nil {
+			objects, since, err = again, at, retried
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("loading the objects of %s: %w", instance, err)
+	}
+	return objects, since, nil
+}
+
+// loadObjects tries once.
+func (s *Store) loadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error) {
+	if _, err := s.spelled(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := s.passObjects(ctx, instance); err != nil {
+		return nil, nil, err
+	}
+	bucket, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return s.js().KeyValue(ctx, objectsBucket) })
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := bucket.Watch(ctx, string(s.objectsPart(instance))+".*")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer all.Stop()
+	objects, since = make(map[string][]byte), make(map[string]time.Time)
+	for {
+		select {
+		case e := <-all.Updates():
+			if e == nil { // that was all
+				if len(objects) > 0 {
+					s.others.keeps(instance)
+				}
+				return objects, since, nil
+			}
+			_, object, _ := strings.Cut(e.Key(), ".")
+			switch {
+			case part(object) == ownerKey:
+			case e.Operation() == jetstream.KeyValuePut:
+				objects[unkey(part(object))], since[unkey(part(object))] = e.Value(), e.Created()
+			default: // it has been forgotten: now without a trace
+				if err := s.purge(ctx, "$KV."+objectsBucket+"."+e.Key(), e.Revision()+1); err != nil {
+					return nil, nil, err
+				}
+			}
+		case <-time.After(tryTimeout):
+			return nil, nil, errors.New("NATS does not answer")
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// passObjects fences the objects of an instance, if it is claimed.
+func (s *Store) passObjects(ctx context.Context, instance string) error {
+	if s.others == nil {
+		return nil
+	}
+	l := s.others.holding(instance)
+	if l == nil {
+		return nil
+	}
+	f, err := s.pass(ctx, objectsBucket, kv(objectsBucket, s.objectsPart(instance), "*"), kv(objectsBucket, s.objectsPart(instance), ownerKey))
+	if err == nil {
+		l.objects.Store(f)
+	}
+	return err
+}
+
+// SaveObject keeps an object of an instance; nil data forgets it. It does not
+// block. While one is being saved only the newest waits; every done is called.
+// Where there are other nodes, only who claimed an instance saves its objects.
+func (s *Store) SaveObject(instance, object string, data []byte, done func(error)) {
+	k := key(object)
+	if isHashed(k) { // its name could not be read again
+		done(fmt.Errorf("store: the name of an object of %d bytes is too long to be kept", len(object)))
+		return
+	}
+	var f *fence
+	if s.others != nil {
+		if l := s.others.holding(instance); l != nil {
+			f = l.objects.Load()
+		}
+		if f == nil {
+			done(ErrElsewhere)
+			return
+		}
+		s.others.keeps(instance)
+	}
+	s.saves.save(f, kv(objectsBucket, s.objectsPart(instance), k), data, done)
+}
+
+// settled waits until what was stored so far has been flushed.
+func (s *Store) settled() {
+	done := make(chan struct{})
+	s.flushed(func(error) { close(done) })
+	select {
+	case <-done:
+	case <-time.After(closeTimeout):
+	}
+}

@@ -1,0 +1,303 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// How long things may take, and how much of the chat is kept when nothing else is said.
+const (
+	startTimeout = 10 * time.Second // an engine to start; what is kept of a room to be read
+	reachTimeout = 3 * time.Second  // an external NATS to be ready, before the rest starts without it
+	patience     = 8 * time.Second  // to store a message, with all retries
+	tryTimeout   = 2 * time.Second  // one try of it
+	watchEvery   = time.Second      // between two looks whether the store is well
+	closeTimeout = 5 * time.Second  // for what is still on its way when a room closes
+
+	DefaultHistory    = 2000 // messages a room
+	DefaultHistoryAge = 30 * 24 * time.Hour
+	DefaultReserve    = 64 << 20
+	DefaultObjects    = 1 << 30
+)
+
+// Why something is not stored. The error of a full disk or a store that does
+// not answer says more.
+var (
+	ErrClosed    = errors.New("store: closed")
+	ErrBusy      = errors.New("store: too much waits to be stored")
+	ErrElsewhere = errors.New("store: another node has written for this room: it is its own now")
+)
+
+// Config says where things are kept. Its zero value does not work: Dir or URL
+// must be set.
+type Config struct {
+	Dir        string        // folder of the embedded engine's files; unused with URL
+	URL        string        // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
+	CA         string        // with URL: a file (PEM) of who signs its certificates; "": the system's
+	Node       string        // this process's name
+	RTMP       string        // with URL: "rtmp://host:port", where other nodes reach this one
+	Sync       Sync          // when the embedded engine's files are safe from a power loss
+	History    int           // how many messages of a room are kept; 0: DefaultHistory
+	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
+	Log        *slog.Logger  // nil: nothing is logged
+	Reserve    int64         // bytes of its disk that the embedded engine leaves free; 0: DefaultReserve, less than 0: none
+	Objects    int64         // bytes of all objects in the store, above which no client may store more; 0: DefaultObjects
+	Bare       bool          // only Backup and RestoreAll work: nothing is made, nor watched
+
+	// for tests
+	fsync    func(*os.File) error // nil: (*os.File).Sync
+	patience time.Duration        // 0: patience
+	pace     *pace                // nil: defaultPace
+	reach    time.Duration        // 0: reachTimeout
+	copying  time.Duration        // 0: copyEvery
+	lost     time.Duration        // 0: lostAfter
+}
+
+// A Store is this process's connection to where things are kept: an engine
+// in the process, or an external NATS.
+type Store struct {
+	// set by Open
+	cfg    Config
+	log    *slog.Logger
+	locked *os.File // the openFile; nil: external
+	others *others  // what is shared with other nodes; nil: embedded, there are none
+	flush  *flusher // nil when nobody waits for a flush
+
+	line     atomic.Pointer[line] // the connection; nil: none yet
+	hearings sync.Mutex           // held while watch opens another connection
+	hears    map[*hearing]bool    // guarded by hearings
+
+	spellings atomic.Pointer[spellings] // nil: not read yet
+
+	missing atomic.Int64 // when it was last found that messages may be missing (Unix ns); 0: never
+	holes   atomic.Bool  // and between others, too
+
+	objects quota
+	reserve atomic.Int64 // Config.Reserve
+	saves   saver
+	stop    context.CancelFunc
+	wg      sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
+
+	stats   counters
+	look    chan struct{} // wakes watch; 1: one look sees all
+	emptied chan struct{} // 1: to save everything once is enough
+
+	// owned by Open, then by watch
+	made time.Time // when the stream of the chat was made, as it was seen last
+
+	mu      sync.Mutex
+	engine  *server.Server       // nil: external
+	unwell  error                // why nothing can be stored; nil when it can
+	broken  bool                 // the embedded engine must be started again
+	low     error                // its disk has less free than the reserve; nil: it has more
+	reached bool                 // the store was well once
+	dead    time.Time            // since when it could not be opened again; zero: it is open
+	lost    error                // why that is for good; nil: it is not
+	copied  map[string]time.Time // when more copies were asked for last, by name
+	rooms   map[*Room]bool
+	closed  bool
+}
+
+// Open starts the embedded engine, or connects to the external one. Close ends it.
+//
+// An external NATS that is not there, or not ready, is no error: Open waits for
+// it a little, and what needs it then fails until it is; see [Store.Ready].
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg.History = cmp.Or(cfg.History, DefaultHistory)
+	cfg.patience = cmp.Or(cfg.patience, patience)
+	cfg.reach, cfg.copying = cmp.Or(cfg.reach, reachTimeout), cmp.Or(cfg.copying, copyEvery)
+	cfg.lost = cmp.Or(cfg.lost, lostAfter)
+	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
+	c := &Store{
+		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
+		look: make(chan struct{}, 1), emptied: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
+	}
+	c.SetLimits(cfg.Reserve, cfg.Objects)
+	c.saves.c = c
+	c.saves.ctx, c.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := c.open(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	if s.cfg.URL == "" {
+		lost, err := s.lockDir()
+		if err != nil {
+			return err
+		}
+		if lost {
+			s.log.Warn("store was open when the machine stopped: its last second may be missing", "dir", s.cfg.Dir)
+			if err := s.noteMissing(); err != nil {
+				return err
+			}
+		}
+		if err := s.embed(); err != nil {
+			return err
+		}
+	}
+	if err := s.dial(); err != nil || s.cfg.Bare {
+		return err
+	}
+	if err := s.await(ctx); err != nil {
+		return fmt.Errorf("NATS at %s: %w", s.where(), err)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.startFlush(running); err != nil {
+		stop()
+		return err
+	}
+	s.stop = stop
+	if !s.embedded() {
+		if err = s.join(); err != nil {
+			return err
+		}
+	}
+	s.wg.Go(func() { s.watch(running) })
+	return nil
+}
+
+// await waits until everything that things are kept in is there. For an
+// external NATS it does not wait long: watch goes on.
+func (s *Store) await(ctx context.Context) (err error) {
+	if s.embedded() {
+		s.made, err = s.ensure(ctx)
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.reach)
+	defer cancel()
+	for {
+		err := s.examine(ctx)
+		if err == nil {
+			s.judge(nil)
+			return nil
+		}
+		if pause(ctx, jitter(retryAfter)) != nil {
+			s.mu.Lock()
+			s.unwell = err
+			s.mu.Unlock()
+			s.log.Error("store not there yet: trying on", "err", err)
+			return nil
+		}
+	}
+}
+
+// Close ends the connection, and the embedded engine when its files are whole.
+// Rooms are closed before.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	for _, r := range s.opened() {
+		r.Close()
+	}
+	s.saves.close()
+	s.saves.cancel()
+	if s.others != nil {
+		s.others.leave()
+	}
+	if s.stop != nil {
+		s.stop()
+	}
+	s.hangUp() // what waits for NATS ends
+	s.wg.Wait()
+	s.hangUp() // and what watch may have opened meanwhile
+	err := s.shutdown()
+	return errors.Join(err, s.unlockDir(err == nil && s.stop != nil))
+}
+
+// hangUp closes the connection.
+func (s *Store) hangUp() {
+	if l := s.line.Load(); l != nil {
+		l.nc.Close()
+	}
+}
+
+// opened are the rooms that are open.
+func (s *Store) opened() []*Room {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.rooms))
+}
+
+// Ready says why nothing can be stored, or nil.
+func (s *Store) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unwell
+}
+
+// embedded reports whether the engine is in this process: then there are no
+// other nodes.
+func (s *Store) embedded() bool { return s.cfg.URL == "" }
+
+// where is the address of the store, without the secrets in it.
+func (s *Store) where() string {
+	if s.embedded() {
+		return "this process"
+	}
+	return Redacted(s.cfg.URL)
+}
+
+// Redacted is the address of a NATS, or several, without the secrets in it.
+func Redacted(addresses string) string {
+	all := strings.Split(addresses, ",")
+	for i, address := range all {
+		u, err := url.Parse(strings.TrimSpace(address))
+		switch {
+		case err != nil:
+			all[i] = "(no address)"
+		case u.User != nil: // without a password it is a token
+			u.User = url.User("redacted")
+			fallthrough
+		default:
+			all[i] = u.String()
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// Stats are what a store has done so far.
+type Stats struct {
+	Stored, Failed uint64        // messages
+	Flushes        uint64        // to disk, each for many messages
+	FlushTime      time.Duration // how long they took together
+	LastFlush      time.Duration // how long the last one took
+	// BusAge is how old what this node knows of the others may be; 0: there are
+	// none. It grows while NATS is away.
+	BusAge time.Duration
+}
+
+// counters are the Stats while they grow.
+type counters struct {
+	stored, failed, flushes atomic.Uint64
+	flushTime, lastFlush    atomic.Int64
+}
+
+// Stats returns what the store has done so far.
+func (s *Store) Stats() Stats {
+	stats := Stats{
+		Stored: s.stats.stored.Load(), Failed: s.stats.failed.Load(), Flushes: s.stats.flushes.Load(),
+		FlushTime: time.Duration(s.stats.flushTime.Load()), LastFlush: time.Duration(s.stats.lastFlush.Load()),
+	}
+	if s.others != nil {
+		stats.BusAge = s.others.directory.age()
+	}
+	return stats
+}

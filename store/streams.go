@@ -1,0 +1,328 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Where things are kept. The buckets are for the nats tool, too.
+const (
+	chatStream    = "CHAT" // the subject chat.<room> of each room
+	chatSubject   = "chat"
+	roomsBucket   = "ROOMS"   // keys state.<room>, ids.<room>, and owner.<room> for the fence
+	objectsBucket = "OBJECTS" // keys <instance>.<object>, both escaped, and <instance>.=owner
+)
+
+// ensure makes what things are kept in, and returns when the chat was made.
+func (s *Store) ensure(ctx context.Context) (made time.Time, err error) {
+	if err := s.beingRestored(ctx); err != nil {
+		return made, err
+	}
+	if made, err = s.ensureChat(ctx); err != nil {
+		return made, fmt.Errorf("making the stream %s: %w", chatStream, err)
+	}
+	buckets := []jetstream.KeyValueConfig{
+		{Bucket: roomsBucket, Storage: jetstream.FileStorage, Description: "what rooms know"},
+		{Bucket: objectsBucket, Storage: jetstream.FileStorage, Description: "persistent shared objects"},
+	}
+	if !s.embedded() {
+		buckets = append(buckets, s.claimBuckets()...)
+	}
+	for _, cfg := range buckets {
+		if err := s.ensureBucket(ctx, cfg); err != nil {
+			return made, err
+		}
+	}
+	return made, nil
+}
+
+// ensureChat makes the stream of the chat, or gives it the limits of today.
+func (c *Store) ensureChat(ctx context.Context) (made time.Time, err error) {
+	cfg := jetstream.StreamConfig{
+		Name: chatStream, Subjects: []string{subject(chatSubject, "*")}, Storage: jetstream.FileStorage,
+		MaxMsgsPerSubject: int64(c.cfg.History), MaxAge: c.cfg.HistoryAge, AllowDirect: true,
+		// Every room's newest message is told by its own sequence; doubles are found by that.
+		Duplicates: min(time.Second, c.cfg.HistoryAge),
+	}
+	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().Stream(ctx, chatStream) })
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = c.withCopies(chatStream, func(copies int) error {
+			cfg.Replicas = copies
+			s, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().CreateStream(ctx, cfg) })
+			return err
+		})
+	}
+	if err != nil {
+		return made, err
+	}
+	made = s.CachedInfo().Created
+	if err := majority(s.CachedInfo().Cluster); err != nil {
+		return made, err
+	}
+	is := s.CachedInfo().Config
+	limits := is.MaxMsgsPerSubject == cfg.MaxMsgsPerSubject && is.MaxAge == cfg.MaxAge
+	copies := c.wantCopies(chatStream, is.Replicas)
+	if limits && !copies {
+		return made, nil
+	}
+	if cfg.Replicas = is.Replicas; copies {
+		cfg.Replicas = c.copies()
+	}
+	_, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().UpdateStream(ctx, cfg) })
+	if err == nil {
+		c.log.Info("stream changed", "stream", chatStream, "copies", cfg.Replicas)
+	}
+	if limits {
+		return made, nil // as good as it can be
+	}
+	return made, err
+}
+
+// unheard is how long the NATS server that leads may hear nothing of another.
+// They speak every second.
+const unheard = 5 * time.Second
+
+// majority checks that the server that leads hears of so many others that it can
+// store something. One that is cut off from them goes on leading for a while,
+// and says that all is well.
+func majority(g *jetstream.ClusterInfo) error {
+	if g == nil {
+		return nil // it is one server only
+	}
+	silent := 0
+	for _, r := range g.Replicas {
+		if r.Active > unheard {
+			silent++
+		}
+	}
+	if 2*silent > len(g.Replicas) {
+		return fmt.Errorf("%s has heard nothing of the others for %v", g.Leader, unheard)
+	}
+	return nil
+}
+
+// blink is how long there may be no connection before the store is away.
+const blink = 300 * time.Millisecond
+
+// wake makes watch look at once.
+func (s *Store) wake() {
+	select {
+	case s.look <- struct{}{}:
+	default:
+	}
+}
+
+// watch looks whether the store is well until ctx ends, and puts right what it
+// can. Open starts it, Close waits for it.
+func (s *Store) watch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(watchEvery):
+		case <-s.look:
+		}
+		err := s.examine(ctx)
+		if ctx.Err() == nil {
+			s.judge(err)
+		}
+	}
+}
+
+// examine returns why nothing can be stored, or nil.
+func (s *Store) examine(ctx context.Context) error {
+	err := s.revive(ctx)
+	if s.mourn(err); err != nil {
+		return err
+	}
+	if err := s.measureDisk(); err != nil {
+		return err
+	}
+	if !s.nc().IsConnected() && !s.embedded() && s.Ready() == nil {
+		_ = pause(ctx, blink) // another server of the same NATS may be there at once
+	}
+	if !s.nc().IsConnected() {
+		return s.away()
+	}
+	if err := s.recent(); err != nil {
+		return err
+	}
+	made, err := s.ensure(ctx)
+	if err != nil {
+		return fmt.Errorf("NATS at %s: %w", s.where(), s.noJetStream(err))
+	}
+	before := s.made
+	if s.made = made; before.IsZero() || before.Equal(made) {
+		return nil
+	}
+	s.log.Warn("store came back empty", "url", s.where())
+	for _, r := range s.opened() {
+		r.rescue()
+	}
+	select {
+	case s.emptied <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Emptied has a value when the store came back empty: rooms that are open have
+// stored their state again then, and objects want to be saved again.
+func (s *Store) Emptied() <-chan struct{} { return s.emptied }
+
+// away is the error while there is no connection.
+func (s *Store) away() error {
+	if err := s.nc().LastError(); err != nil && !s.embedded() {
+		return fmt.Errorf("NATS at %s is away: %w", s.where(), err)
+	}
+	return fmt.Errorf("NATS at %s is away", s.where())
+}
+
+// judge keeps what examine said. When the store is well again, the rooms find
+// out what became of what they did not hear of.
+func (s *Store) judge(err error) {
+	s.mu.Lock()
+	was, began := s.unwell, s.reached
+	s.unwell, s.reached = err, began || err == nil
+	s.mu.Unlock()
+	switch {
+	case err == nil && !began:
+		s.log.Info("store opened", "url", s.where(), "cluster", s.nc().ConnectedClusterName(), "sync", "as NATS is set there")
+	case was == nil && err != nil:
+		s.log.Error("store went away", "err", err)
+	case was != nil && err == nil:
+		s.log.Info("store came back", "url", s.where())
+		for _, r := range s.opened() {
+			r.check()
+		}
+	}
+}
+
+// publish stores m and returns its sequence. It tries again while ctx allows,
+// so m may be refused although a try before has stored it.
+func (s *Store) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if err := s.isBroken(); err != nil {
+			return 0, err
+		}
+		seq, err := s.publishOnce(ctx, m)
+		if err == nil {
+			return seq, nil
+		}
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.Code != 503 {
+			return 0, err
+		}
+		if err := s.isBroken(); err != nil {
+			return 0, err
+		}
+		s.wake()
+		if pause(ctx, wait) != nil {
+			if !s.nc().IsConnected() {
+				return 0, fmt.Errorf("cannot store: %w", s.away())
+			}
+			return 0, fmt.Errorf("cannot store: NATS at %s does not answer: %w", s.where(), err)
+		}
+	}
+}
+
+// try is a context for one request. What is asked before the connection breaks
+// is never answered.
+func (s *Store) try(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.others != nil {
+		return s.others.try(ctx)
+	}
+	return context.WithTimeout(ctx, tryTimeout)
+}
+
+// isBroken says why the embedded engine can or may write nothing, or nil.
+func (s *Store) isBroken() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.broken:
+		return fmt.Errorf("cannot store: %w", s.unwell)
+	case s.low != nil:
+		return fmt.Errorf("cannot store: %w", s.low)
+	}
+	return nil
+}
+
+// storeFailed is the error code of JetStream when it could not write.
+const storeFailed = 10077
+
+func (s *Store) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
+	ctx, cancel := s.try(ctx)
+	defer cancel()
+	answer, err := s.nc().RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return 0, err
+	}
+	var ack struct {
+		Seq   uint64              `json:"seq"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return 0, fmt.Errorf("reading the answer of NATS: %w", err)
+	}
+	if ack.Error != nil {
+		if ack.Error.ErrorCode == storeFailed {
+			s.broke(errors.New(ack.Error.Description))
+		}
+		return 0, ack.Error
+	}
+	return ack.Seq, nil
+}
+
+// mayCome reports whether what failed with err may succeed when NATS is ready:
+// an external one that is away, or ours when it has waited for a slow disk.
+func (s *Store) mayCome(err error) bool {
+	if s.embedded() {
+		return !s.ending() && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrConnectionClosed))
+	}
+	return !s.ending() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
+}
+
+// ending reports whether Close was called.
+func (s *Store) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// api asks JetStream.
+func (s *Store) api(ctx context.Context, method string, request, answer any) error {
+	ctx, cancel := s.try(ctx)
+	defer cancel()
+	data, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	m, err := s.nc().RequestWithContext(ctx, "$JS.API."+method, data)
+	if err != nil {
+		return fmt.Errorf("asking NATS: %w", err)
+	}
+	var failed struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := errors.Join(json.Unmarshal(m.Data, &failed), json.Unmarshal(m.Data, answer)); err != nil {
+		return fmt.Errorf("reading the answer of NATS: %w", err)
+	}
+	if failed.Error != nil {
+		return failed.Error
+	}
+	return nil
+}
+
+// apiCode is the code of JetStream's error, or 0.
+func apiCode(err error) jetstream.ErrorCode {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return api.ErrorCode
+	}
+	return 0
+}

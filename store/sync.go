@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Sync says when what is stored in the embedded engine's files is safe from a
+// power loss. A process that is killed loses nothing with any of them.
+type Sync int
+
+const (
+	Auto   Sync = iota // Always when the disk is quick enough, else Second
+	Always             // before it is answered
+	Second             // at most a second later
+)
+
+// String returns the name of the setting.
+func (s Sync) String() string {
+	switch s {
+	case Auto:
+		return "auto"
+	case Always:
+		return "always"
+	case Second:
+		return "second"
+	}
+	return fmt.Sprintf("Sync(%d)", int(s))
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Sync) UnmarshalText(text []byte) error {
+	for _, sync := range []Sync{Auto, Always, Second} {
+		if sync.String() == string(text) {
+			*s = sync
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not auto, always or second", text)
+}
+
+// How Auto decides.
+const (
+	measureFor   = 100 * time.Millisecond
+	measureBlock = 4096
+	measureMost  = 256 // blocks: a quick disk may be a small one
+	quickEnough  = 300 // flushes a second
+)
+
+// measure returns how many small flushes the disk of a folder does in a second.
+func measure(dir string) (float64, error) {
+	f, err := os.CreateTemp(dir, "measure")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	block := make([]byte, measureBlock)
+	start, n := time.Now(), 0
+	for ; n < measureMost && time.Since(start) < measureFor; n++ {
+		if _, err := f.Write(block); err != nil {
+			return 0, err
+		}
+		if err := f.Sync(); err != nil {
+			return 0, err
+		}
+	}
+	return float64(n) / time.Since(start).Seconds(), nil
+}
+
+// auto is what Auto is for a disk that does so many flushes a second.
+func auto(rate float64) Sync {
+	if rate >= quickEnough {
+		return Always
+	}
+	return Second
+}
+
+// startFlush starts the flusher if the settings, or the disk, ask for it.
+func (s *Store) startFlush(ctx context.Context) error {
+	if !s.embedded() {
+		return nil // the flush is NATS's
+	}
+	sync := s.cfg.Sync
+	attrs := []any{"dir", s.cfg.Dir}
+	if sync == Auto {
+		rate, err := measure(s.cfg.Dir)
+		if err != nil {
+			return fmt.Errorf("measuring the disk of %s: %w", s.cfg.Dir, err)
+		}
+		sync = auto(rate)
+		attrs = append(attrs, "flushes_per_second", int(rate))
+	}
+	if err := s.noteOpen(sync); err != nil {
+		return err
+	}
+	s.log.Info("store opened", append(attrs, "sync", sync.String())...)
+	if sync == Always {
+		f := newFlusher(s)
+		if err := f.sync(); err != nil { // what the engine made when it started, and folders
+			return err
+		}
+		s.flush = f
+		s.wg.Go(func() { f.run(ctx) })
+	}
+	return nil
+}
+
+// flushed calls done when everything that is stored now is as safe as the
+// settings ask for.
+func (s *Store) flushed(done func(error)) {
+	if s.flush == nil {
+		done(nil)
+		return
+	}
+	s.flush.add(done)
+}
+
+// A flusher makes what the engine has written safe from a power loss, for many
+// messages at once: while one flush is on, the next messages gather.
+//
+// The engine writes into its files before it answers, but flushes them seldom:
+// its own flush for each message would be as many flushes as messages. A flush
+// of a file works whoever has written it, so the flusher looks which files are
+// not as they were flushed last, and flushes those.
+type flusher struct {
+	c     *Store
+	fsync func(*os.File) error // (*os.File).Sync, but in tests
+
+	// owned by run
+	clean map[string]os.FileInfo // files and folders as they were when last flushed
+
+	wake chan struct{} // 1: one wake-up is for all that wait
+
+	mu      sync.Mutex
+	waiting []func(error)
+	ended   bool
+}
+
+func newFlusher(c *Store) *flusher {
+	f := &flusher{c: c, fsync: c.cfg.fsync, clean: make(map[string]os.FileInfo), wake: make(chan struct{}, 1)}
+	if f.fsync == nil {
+		f.fsync = (*os.File).Sync
+	}
+	return f
+}
+
+// add calls done when everything that is stored now is flushed.
+func (f *flusher) add(done func(error)) {
+	f.mu.Lock()
+	ended := f.ended
+	if !ended {
+		f.waiting = append(f.waiting, done)
+	}
+	f.mu.Unlock()
+	if ended {
+		done(ErrClosed)
+		return
+	}
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run flushes until ctx ends, and once more then. startFlush starts it, Close waits for it.
+func (f *flusher) run(ctx context.Context) {
+	for ended := false; !ended; {
+		select {
+		case <-f.wake:
+		case <-ctx.Done():
+			ended = true
+		}
+		f.mu.Lock()
+		waiting := f.waiting
+		f.waiting, f.ended = nil, ended
+		f.mu.Unlock()
+		if len(waiting) == 0 {
+			continue
+		}
+		start := time.Now()
+		err := f.sync()
+		took := int64(time.Since(start))
+		f.c.stats.flushes.Add(1)
+		f.c.stats.flushTime.Add(took)
+		f.c.stats.lastFlush.Store(took)
+		if err != nil {
+			f.c.broke(fmt.Errorf("flushing: %w", err))
+		}
+		for _, done := range waiting {
+			done(err)
+		}
+	}
+}
+
+// sync flushes what has changed since it was flushed last.
+func (f *flusher) sync() error {
+	root := filepath.Join(f.c.cfg.Dir, "jetstream")
+	now := make(map[string]os.FileInfo, len(f.clean))
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return ignoreGone(err)
+		}
+		if !d.IsDir() && !isBlock(path) && f.clean[path] != nil {
+			now[path] = f.clean[path]
+			return nil // what the engine can make again from the blocks
+		}
+		info, err := d.Info()
+		if err != nil {
+			return ignoreGone(err)
+		}
+		now[path] = info
+		if was := f.clean[path]; was != nil && os.SameFile(was, info) && was.Size() == info.Size() && was.ModTime().Equal(info.ModTime()) {
+			return nil
+		}
+		return f.one(path)
+	})
+	if err != nil {
+		f.clean = make(map[string]os.FileInfo) // nothing is sure
+		return err
+	}
+	f.clean = now
+	return nil
+}
+
+// isBlock reports whether a file has messages in it.
+func isBlock(path string) bool { return strings.HasSuffix(path, ".blk") }
+
+// one flushes a file or a folder.
+func (f *flusher) one(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return ignoreGone(err)
+	}
+	return errors.Join(f.fsync(file), file.Close())
+}
+
+// ignoreGone is err but for a file that the engine has removed meanwhile.
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
