@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"foyer/client"
 	"foyer/demo"
-	"foyer/netconnection"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
@@ -228,9 +228,9 @@ type talker struct {
 func (k *talker) talk(ctx context.Context) (unanswered int) {
 	for ctx.Err() == nil {
 		wait := comeBack
-		asked := make(chan netconnection.Reconnect, 1)
+		asked := make(chan client.Reconnect, 1)
 		dial, cancel := context.WithTimeout(ctx, 2*takeover)
-		nc, err := netconnection.Dial(dial, k.uri, netconnection.Options{OnReconnect: func(r netconnection.Reconnect) { asked <- r }}, amf.String(k.nick))
+		nc, err := client.Dial(dial, k.uri, client.Options{OnReconnect: func(r client.Reconnect) { asked <- r }}, amf.String(k.nick))
 		cancel()
 		if err == nil {
 			var lost bool
@@ -253,7 +253,7 @@ func (k *talker) talk(ctx context.Context) (unanswered int) {
 func linger(ctx context.Context, uri string) {
 	for ctx.Err() == nil {
 		dial, cancel := context.WithTimeout(ctx, 2*takeover)
-		nc, err := netconnection.Dial(dial, uri, netconnection.Options{OnReconnect: func(netconnection.Reconnect) {}}, amf.String("stubborn"))
+		nc, err := client.Dial(dial, uri, client.Options{OnReconnect: func(client.Reconnect) {}}, amf.String("stubborn"))
 		cancel()
 		if err == nil {
 			select {
@@ -274,7 +274,7 @@ const sayPause = 1200 * time.Millisecond
 
 // stay is one connection. It returns when to come back, and whether something
 // that was said had no answer.
-func (k *talker) stay(ctx context.Context, nc *netconnection.NetConnection, asked chan netconnection.Reconnect) (wait time.Duration, lost bool) {
+func (k *talker) stay(ctx context.Context, nc *client.NetConnection, asked chan client.Reconnect) (wait time.Duration, lost bool) {
 	for {
 		text := k.ledger.ask(k.person)
 		answer, err := nc.Call(context.WithoutCancel(ctx), "say", amf.String(text))

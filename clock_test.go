@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/room"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -250,8 +250,8 @@ func testSetBack(t *testing.T, program string) {
 // may go on, by whatever clock.
 func recognised(t *testing.T, first, then string) {
 	t.Helper()
-	come := func(uri string) *netconnection.NetConnection {
-		nc, err := netconnection.Dial(t.Context(), uri, netconnection.Options{}, amf.String("traveller"), amf.Null{}, amf.String(strings.Repeat("m", room.MinResume)))
+	come := func(uri string) *client.NetConnection {
+		nc, err := client.Dial(t.Context(), uri, client.Options{}, amf.String("traveller"), amf.Null{}, amf.String(strings.Repeat("m", room.MinResume)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +279,7 @@ func ends(t *testing.T, nodes []*victim) {
 	t.Helper()
 	for i, n := range nodes {
 		name := fmt.Sprintf("brief%d", i+1)
-		nc, err := netconnection.Dial(t.Context(), n.rtmp+"/room/"+name, netconnection.Options{}, amf.String("ann"))
+		nc, err := client.Dial(t.Context(), n.rtmp+"/room/"+name, client.Options{}, amf.String("ann"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/room"
 	"foyer/server/amf"
 )
@@ -133,7 +133,7 @@ func (c *crowd) visit(ctx context.Context, at int, l *ledger, person int) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	nick := amf.String(fmt.Sprintf("visitor%d", c.visitor.Add(1)))
-	nc, err := netconnection.Dial(ctx, alive[at%len(alive)]+"/room/"+l.room, netconnection.Options{}, nick)
+	nc, err := client.Dial(ctx, alive[at%len(alive)]+"/room/"+l.room, client.Options{}, nick)
 	if err != nil {
 		<-time.After(20 * time.Millisecond) // and again
 		return

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
@@ -54,20 +54,20 @@ type conversation struct {
 	people   map[string]person
 	title    string
 	topic    string
-	caught   bool                     // the history of this connection has come
-	pending  []event                  // messages that came before it
-	expelled error                    // why the room threw us out, if it did
-	resume   string                   // by which the room knows us again
-	follow   *netconnection.Reconnect // what the server asks for; nil when it does not
-	shown    []float64                // ids of the last messages that were shown, in order
+	caught   bool              // the history of this connection has come
+	pending  []event           // messages that came before it
+	expelled error             // why the room threw us out, if it did
+	resume   string            // by which the room knows us again
+	follow   *client.Reconnect // what the server asks for; nil when it does not
+	shown    []float64         // ids of the last messages that were shown, in order
 
 	// guarded by mu; every change closes changed
 	mu      sync.Mutex
 	changed chan struct{}
 	nick    string
-	nc      *netconnection.NetConnection // nil while away or still catching up
-	last    float64                      // highest message id shown
-	own     event                        // the last message of our own
+	nc      *client.NetConnection // nil while away or still catching up
+	last    float64               // highest message id shown
+	own     event                 // the last message of our own
 }
 
 // errRefused is the reason why something was not done: the room said no.
@@ -113,7 +113,7 @@ func (c *conversation) run(ctx context.Context) error {
 // take prepares to go where the server wants us, or back to where we are. It
 // returns how long to wait: people spread over at least the time that the
 // server named.
-func (c *conversation) take(r netconnection.Reconnect, jitter time.Duration) time.Duration {
+func (c *conversation) take(r client.Reconnect, jitter time.Duration) time.Duration {
 	c.follow = nil
 	wait := r.RetryAfter + max(jitter, time.Duration(rand.Float64()*float64(r.RetryAfter))).Round(time.Millisecond)
 	c.emit(event{Type: "status", Level: rtmp.LevelStatus, Code: rtmp.CodeReconnectRequest, Text: r.Description, RetryAfter: max(1, float64(wait.Milliseconds()))})
@@ -190,14 +190,14 @@ func (c *conversation) visit(ctx context.Context) error {
 }
 
 // dial comes in: the room accepts or says no.
-func (c *conversation) dial(ctx context.Context, post func(func())) (*netconnection.NetConnection, error) {
+func (c *conversation) dial(ctx context.Context, post func(func())) (*client.NetConnection, error) {
 	method := func(f func(amf.Args)) func(amf.Args) (amf.Value, error) {
 		return func(args amf.Args) (amf.Value, error) {
 			post(func() { f(args) })
 			return amf.Undefined{}, nil
 		}
 	}
-	o := netconnection.Options{
+	o := client.Options{
 		Methods: map[string]func(amf.Args) (amf.Value, error){
 			"message": method(func(a amf.Args) { c.message(parseMessage(a.At(0))) }),
 			"removed": method(func(a amf.Args) {
@@ -207,7 +207,7 @@ func (c *conversation) dial(ctx context.Context, post func(func())) (*netconnect
 			"notice": method(func(a amf.Args) { c.emit(event{Type: "notice", Text: text(a.At(0), "text")}) }),
 		},
 		OnStatus:    func(s *rtmp.StatusError) { post(func() { c.status(s) }) },
-		OnReconnect: func(r netconnection.Reconnect) { post(func() { c.follow = &r }) },
+		OnReconnect: func(r client.Reconnect) { post(func() { c.follow = &r }) },
 		Dial:        c.dialer,
 	}
 	c.mu.Lock()
@@ -215,7 +215,7 @@ func (c *conversation) dial(ctx context.Context, post func(func())) (*netconnect
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	return netconnection.Dial(ctx, c.uri, o, args...)
+	return client.Dial(ctx, c.uri, o, args...)
 }
 
 // status takes a status of the connection: the room may have thrown us out.
@@ -228,10 +228,10 @@ func (c *conversation) status(s *rtmp.StatusError) {
 }
 
 // enter tells that we are in, and follows the room's shared objects.
-func (c *conversation) enter(nc *netconnection.NetConnection, post func(func())) {
+func (c *conversation) enter(nc *client.NetConnection, post func(func())) {
 	c.wasIn, c.caught, c.pending = true, false, nil
 	c.emit(event{Type: "status", Level: "status", Code: rtmp.CodeConnectSuccess, Text: "connected to " + c.uri, URL: c.uri})
-	var users, room *netconnection.SharedObject
+	var users, room *client.SharedObject
 	c.people = nil // so that the first list is told as a whole
 	users, _ = nc.SharedObject("users", false, func([]sharedobject.Sync) { post(func() { c.syncUsers(users.Slots()) }) })
 	room, _ = nc.SharedObject("room", false, func([]sharedobject.Sync) { post(func() { c.syncRoom(room.Slots()) }) })
@@ -333,7 +333,7 @@ func (c *conversation) from() float64 {
 
 // fetch asks for what was said after an id, or, the first time (epoch 0) and
 // when the room has lost its history, for the newest.
-func (c *conversation) fetch(ctx context.Context, nc *netconnection.NetConnection, epoch, after float64) (pages, error) {
+func (c *conversation) fetch(ctx context.Context, nc *client.NetConnection, epoch, after float64) (pages, error) {
 	if epoch == 0 {
 		p, _, err := c.page(ctx, nc, amf.Object{{Name: "limit", Value: amf.Number(max(1, c.history))}})
 		p.complete = true
@@ -364,7 +364,7 @@ func (c *conversation) fetch(ctx context.Context, nc *netconnection.NetConnectio
 }
 
 // page is one call of history.
-func (c *conversation) page(ctx context.Context, nc *netconnection.NetConnection, query amf.Object) (p pages, more bool, err error) {
+func (c *conversation) page(ctx context.Context, nc *client.NetConnection, query amf.Object) (p pages, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	v, err := nc.Call(ctx, "history", query)
@@ -386,7 +386,7 @@ func (c *conversation) page(ctx context.Context, nc *netconnection.NetConnection
 
 // catchUp shows what fetch got, then what came meanwhile. From now on others
 // may speak through nc.
-func (c *conversation) catchUp(nc *netconnection.NetConnection, p pages, err error) {
+func (c *conversation) catchUp(nc *client.NetConnection, p pages, err error) {
 	first := c.epoch == 0
 	if err == nil {
 		c.compare(p)
@@ -488,7 +488,7 @@ func (c *conversation) await(ctx context.Context, cond func() bool) error {
 func (c *conversation) call(ctx context.Context, method string, args ...amf.Value) (amf.Value, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var nc *netconnection.NetConnection
+	var nc *client.NetConnection
 	if err := c.await(ctx, func() bool { nc = c.nc; return nc != nil }); err != nil {
 		return nil, err
 	}

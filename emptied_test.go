@@ -7,7 +7,7 @@ import (
 
 	nats "github.com/nats-io/nats-server/v2/server"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
 	"foyer/store"
@@ -24,8 +24,8 @@ func TestNATSCameBackEmpty(t *testing.T) {
 	flags := []string{"--nats=" + first.ClientURL(), "--lobby-secret=secretPassword6", "--node-secret=among nodes"}
 	nodes := []*running{startServer(t, append(flags, "--node=a")...), startServer(t, append(flags, "--node=b")...)}
 	rooms := []string{"blue", "red"}
-	score := func(i int, nick string) (*netconnection.NetConnection, *netconnection.SharedObject) {
-		nc, err := netconnection.Dial(t.Context(), "rtmp://"+nodes[i].addr["rtmp"]+"/room/"+rooms[i], netconnection.Options{}, amf.String(nick))
+	score := func(i int, nick string) (*client.NetConnection, *client.SharedObject) {
+		nc, err := client.Dial(t.Context(), "rtmp://"+nodes[i].addr["rtmp"]+"/room/"+rooms[i], client.Options{}, amf.String(nick))
 		if err != nil {
 			t.Fatal(err)
 		}

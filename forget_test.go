@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/store"
 )
@@ -47,7 +47,7 @@ func TestForget(t *testing.T) {
 		putState(t, cfg, "blue", `{"locked":tru`)
 		r := startServer(t, flags...)
 		come := func(name string) error {
-			nc, err := netconnection.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/"+name, netconnection.Options{}, amf.String("ann"))
+			nc, err := client.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/"+name, client.Options{}, amf.String("ann"))
 			if err == nil {
 				nc.Close()
 			}

@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"foyer/server/relay":         {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/guard":         {"github.com/pires/go-proxyproto"},
 	"foyer/server":               {"foyer/server/guard", "foyer/server/backlog", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay"},
-	"foyer/netconnection":        {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
+	"foyer/client":               {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
 	"foyer/lobby":                {"foyer/server/guard", "foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},
 	"foyer/room":                 {"foyer/server/guard", "foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay", "foyer/lobby", "foyer/room/nick"},
 	"foyer/room/nick":            {"github.com/mtibben/confusables", "golang.org/x/text/secure/precis", "golang.org/x/text/unicode/norm"},
@@ -35,9 +35,9 @@ var mayImport = map[string][]string{
 		"github.com/minio/highwayhash"},
 	"foyer/certs":          {"github.com/caddyserver/certmagic", "go.uber.org/zap/..."},
 	"foyer/deploy/secrets": {},
-	"foyer/demo":           {"foyer/netconnection", "foyer/server/amf", "foyer/server/sharedobject", "github.com/yutopp/go-rtmp/...", "github.com/yutopp/go-amf0"},
+	"foyer/demo":           {"foyer/client", "foyer/server/amf", "foyer/server/sharedobject", "github.com/yutopp/go-rtmp/...", "github.com/yutopp/go-amf0"},
 	"foyer/tests/hostile":  {},
-	"foyer/bench":          {"foyer/server/amf", "foyer/server/rtmp", "github.com/gorilla/websocket"},
+	"foyer/tests/bench":    {"foyer/server/amf", "foyer/server/rtmp", "github.com/gorilla/websocket"},
 }
 
 // TestImports keeps the arrows pointing down: a package imports what the table

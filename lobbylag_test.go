@@ -12,8 +12,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"golang.org/x/sync/errgroup"
 
+	"foyer/client"
 	"foyer/lobby"
-	"foyer/netconnection"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
@@ -49,9 +49,9 @@ func TestLobbyLag(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var reals []*netconnection.NetConnection
+	var reals []*client.NetConnection
 	for i := range lagReal {
-		nc, err := netconnection.Dial(t.Context(), fmt.Sprintf("%s/room/real%d", nodes[0].rtmp, i), netconnection.Options{}, amf.String("ann"), amf.String("a"))
+		nc, err := client.Dial(t.Context(), fmt.Sprintf("%s/room/real%d", nodes[0].rtmp, i), client.Options{}, amf.String("ann"), amf.String("a"))
 		if err != nil {
 			t.Fatal(err)
 		}

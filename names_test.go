@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
@@ -49,7 +49,7 @@ func TestOddNames(t *testing.T) {
 			if left := kept(t, engine); len(left) > 0 {
 				t.Errorf("left in the store: %.100q", left)
 			}
-			nc, err := netconnection.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", netconnection.Options{}, amf.String("ann"))
+			nc, err := client.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", client.Options{}, amf.String("ann"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func kept(t *testing.T, engine *server.Server) (entries []string) {
 // knockRTMP is how a name is refused over RTMP, where it is as sent.
 func knockRTMP(t *testing.T, r *running, app, name string) (said string) {
 	t.Helper()
-	nc, err := netconnection.Dial(t.Context(), (&url.URL{Scheme: "rtmp", Host: r.addr["rtmp"], Path: "/" + app + "/" + name}).String(), netconnection.Options{})
+	nc, err := client.Dial(t.Context(), (&url.URL{Scheme: "rtmp", Host: r.addr["rtmp"], Path: "/" + app + "/" + name}).String(), client.Options{})
 	if err == nil {
 		nc.Close()
 		return "welcome"

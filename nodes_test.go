@@ -12,8 +12,8 @@ import (
 
 	nats "github.com/nats-io/nats-server/v2/server"
 
+	"foyer/client"
 	"foyer/lobby"
-	"foyer/netconnection"
 	"foyer/server/amf"
 )
 
@@ -142,7 +142,7 @@ func TestTwoNodes(t *testing.T) {
 
 	// Who comes to b for blue is with those who came to a.
 	for _, at := range []*running{a, b} {
-		nc, err := netconnection.Dial(t.Context(), "rtmp://"+at.addr["rtmp"]+"/room/blue", netconnection.Options{}, amf.String("ann-"+at.addr["rtmp"][10:]))
+		nc, err := client.Dial(t.Context(), "rtmp://"+at.addr["rtmp"]+"/room/blue", client.Options{}, amf.String("ann-"+at.addr["rtmp"][10:]))
 		if err != nil {
 			t.Fatal(err)
 		}

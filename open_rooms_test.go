@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -21,9 +21,9 @@ func TestOpenRooms(t *testing.T) {
 		r = startServer(t, append(flags, "--data="+data, "--exempt=")...)
 	}
 	const no = "There is no room of this name."
-	want := func(path, refused string, args ...amf.Value) *netconnection.NetConnection {
+	want := func(path, refused string, args ...amf.Value) *client.NetConnection {
 		t.Helper()
-		nc, err := netconnection.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/"+path, netconnection.Options{}, args...)
+		nc, err := client.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/"+path, client.Options{}, args...)
 		switch {
 		case err == nil && refused == "":
 			t.Cleanup(func() { nc.Close() })

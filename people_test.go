@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
@@ -13,15 +13,15 @@ import (
 // TestPeople: a running server knows whose allowance to talk is whose, which
 // nicks are reserved and which look alike.
 func TestPeople(t *testing.T) {
-	comes := func(r *running, args ...amf.Value) (*netconnection.NetConnection, string) {
-		nc, err := netconnection.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", netconnection.Options{}, args...)
+	comes := func(r *running, args ...amf.Value) (*client.NetConnection, string) {
+		nc, err := client.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", client.Options{}, args...)
 		if err != nil {
 			return nil, wordsOf(err)
 		}
 		t.Cleanup(func() { nc.Close() })
 		return nc, ""
 	}
-	says := func(nc *netconnection.NetConnection) string {
+	says := func(nc *client.NetConnection) string {
 		_, err := nc.Call(t.Context(), "say", amf.String("x"))
 		return wordsOf(err)
 	}

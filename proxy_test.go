@@ -17,7 +17,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -61,7 +61,7 @@ func TestHAProxy(t *testing.T) {
 		return resp.StatusCode == http.StatusOK
 	})
 
-	nc, err := netconnection.Dial(t.Context(), "rtmp://"+rtmp+"/room/blue", netconnection.Options{Dial: fromAddr.DialContext}, amf.String("ann"))
+	nc, err := client.Dial(t.Context(), "rtmp://"+rtmp+"/room/blue", client.Options{Dial: fromAddr.DialContext}, amf.String("ann"))
 	if err != nil {
 		t.Fatalf("by RTMP: %v", err)
 	}
@@ -99,7 +99,7 @@ func TestProxyProtocol(t *testing.T) {
 		s := startServer(t, "--trusted-proxies="+map[bool]string{true: "127.0.0.0/8", false: "192.0.2.0/24"}[trusted],
 			"--rtmps=127.0.0.1:0", "--tls-cert="+cert, "--tls-key="+key)
 		for i, proto := range []string{"rtmp", "rtmps", "http"} {
-			client := fmt.Sprintf("203.0.113.%d:4660", i+1)
+			peer := fmt.Sprintf("203.0.113.%d:4660", i+1)
 			dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 				nc, err := new(net.Dialer).DialContext(ctx, network, s.addr[proto])
 				if err != nil {
@@ -121,8 +121,8 @@ func TestProxyProtocol(t *testing.T) {
 					ws.WriteJSON(map[string]any{"type": "connect", "args": []string{proto}})
 				}
 			} else {
-				var nc *netconnection.NetConnection
-				if nc, err = netconnection.Dial(t.Context(), "rtmp://localhost/room/blue", netconnection.Options{Dial: dial}, amf.String(proto)); err == nil {
+				var nc *client.NetConnection
+				if nc, err = client.Dial(t.Context(), "rtmp://localhost/room/blue", client.Options{Dial: dial}, amf.String(proto)); err == nil {
 					defer nc.Close()
 				}
 			}
@@ -130,7 +130,7 @@ func TestProxyProtocol(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", proto, err)
 				}
-				until(t, proto+" comes from "+client, func() bool { return s.logged(`"msg":"client connected"`, `"remote":"`+client+`"`) })
+				until(t, proto+" comes from "+peer, func() bool { return s.logged(`"msg":"client connected"`, `"remote":"`+peer+`"`) })
 			} else if err == nil {
 				t.Errorf("%s: a stranger's header did not end the connection", proto)
 			}

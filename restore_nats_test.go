@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -33,7 +33,7 @@ func TestRestoreNATS(t *testing.T) {
 		}
 		r := startServer(t, flags...)
 		if round == 0 {
-			nc, err := netconnection.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", netconnection.Options{}, amf.String("ann"), amf.String(token))
+			nc, err := client.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", client.Options{}, amf.String("ann"), amf.String(token))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,8 +14,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"foyer/client"
 	"foyer/lobby"
-	"foyer/netconnection"
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
 )
@@ -32,7 +32,7 @@ type roomsCommand struct {
 func (cmd *roomsCommand) Run(ctx context.Context, p *program) error {
 	dialling, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	nc, err := netconnection.Dial(dialling, cmd.URL, netconnection.Options{})
+	nc, err := client.Dial(dialling, cmd.URL, client.Options{})
 	if err != nil {
 		return fmt.Errorf("asking the lobby: %w", advice(err))
 	}
@@ -58,7 +58,7 @@ const shortList = 100
 
 // follow prints what the lobby's shared object says, with Watch again whenever
 // it changes.
-func (cmd *roomsCommand) follow(ctx context.Context, p *program, nc *netconnection.NetConnection) error {
+func (cmd *roomsCommand) follow(ctx context.Context, p *program, nc *client.NetConnection) error {
 	changed := make(chan struct{}, 1) // one is enough: the list is printed as it is then
 	rooms, err := nc.SharedObject(lobby.ObjectRooms, false, func([]sharedobject.Sync) {
 		select {

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"foyer/client"
 	"foyer/lobby"
-	"foyer/netconnection"
 	"foyer/server"
 	"foyer/server/amf"
 )
@@ -30,7 +30,7 @@ func TestLongList(t *testing.T) {
 	url := "rtmp://" + ln.Addr().String() + "/lobby"
 	const rooms = 700
 	for i := range rooms {
-		nc, err := netconnection.Dial(ctx, url, netconnection.Options{}, amf.String(fmt.Sprint("room", i)), amf.String("open"))
+		nc, err := client.Dial(ctx, url, client.Options{}, amf.String(fmt.Sprint("room", i)), amf.String("open"))
 		if err != nil {
 			t.Fatal(err)
 		}

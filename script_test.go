@@ -22,7 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -330,7 +330,7 @@ func scriptModerate(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	nc, err := netconnection.Dial(ctx, "rtmp://"+ts.Getenv(args[0]+"_rtmp")+"/room/"+args[1], netconnection.Options{},
+	nc, err := client.Dial(ctx, "rtmp://"+ts.Getenv(args[0]+"_rtmp")+"/room/"+args[1], client.Options{},
 		amf.String("to-"+args[2]), amf.String(strings.TrimSpace(string(token))))
 	ts.Check(err)
 	defer nc.Close()

@@ -26,7 +26,7 @@ import (
 	"testing"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -121,7 +121,7 @@ func certificate(t *testing.T) (certFile, keyFile string, trust *tls.Config) {
 func TestServeTLS(t *testing.T) {
 	certFile, keyFile, trust := certificate(t)
 	r := startServer(t, "--rtmps=127.0.0.1:0", "--tls-cert="+certFile, "--tls-key="+keyFile)
-	nc, err := netconnection.Dial(t.Context(), "rtmps://"+r.addr["rtmps"]+"/room/blue", netconnection.Options{TLS: trust}, amf.String("ann"))
+	nc, err := client.Dial(t.Context(), "rtmps://"+r.addr["rtmps"]+"/room/blue", client.Options{TLS: trust}, amf.String("ann"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestServeTLS(t *testing.T) {
 func TestServeCertificateAgain(t *testing.T) {
 	certFile, keyFile, trust := certificate(t)
 	r := startServer(t, "--rtmps=127.0.0.1:0", "--tls-cert="+certFile, "--tls-key="+keyFile)
-	nc, err := netconnection.Dial(t.Context(), "rtmps://"+r.addr["rtmps"]+"/room/blue", netconnection.Options{TLS: trust}, amf.String("ann"))
+	nc, err := client.Dial(t.Context(), "rtmps://"+r.addr["rtmps"]+"/room/blue", client.Options{TLS: trust}, amf.String("ann"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestServeCertificateAgain(t *testing.T) {
 // A graceful stop ends rooms and connections, and closes what listens.
 func TestServeStops(t *testing.T) {
 	r := startServer(t, "--rooms=blue")
-	nc, err := netconnection.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", netconnection.Options{})
+	nc, err := client.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/miekg/dns"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -95,7 +95,7 @@ func TestServeTLSAuto(t *testing.T) {
 		}
 		return err == nil
 	})
-	nc, err := netconnection.Dial(t.Context(), "rtmps://"+r.addr["rtmps"]+"/room/blue", netconnection.Options{TLS: trust}, amf.String("ann"))
+	nc, err := client.Dial(t.Context(), "rtmps://"+r.addr["rtmps"]+"/room/blue", client.Options{TLS: trust}, amf.String("ann"))
 	if err != nil {
 		t.Fatal(err)
 	}

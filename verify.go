@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/room"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -189,7 +189,7 @@ func (v *verification) talk(ctx context.Context, server *victim, length time.Dur
 func (v *verification) chatter(ctx context.Context, uri string, l *ledger, person int) error {
 	for {
 		nick := fmt.Sprintf("visitor%d", v.visitor.Add(1))
-		nc, err := netconnection.Dial(ctx, uri, netconnection.Options{}, amf.String(nick))
+		nc, err := client.Dial(ctx, uri, client.Options{}, amf.String(nick))
 		if status, no := errors.AsType[*rtmp.StatusError](err); no {
 			return fmt.Errorf("%s let nobody in: %w", l.room, status)
 		}
@@ -233,7 +233,7 @@ func (v *verification) check(ctx context.Context, rtmp string, all bool) (*tally
 func readHistory(ctx context.Context, uri string, from int) (history []said, epoch float64, complete bool, err error) {
 	dial, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	nc, err := netconnection.Dial(dial, uri, netconnection.Options{})
+	nc, err := client.Dial(dial, uri, client.Options{})
 	if err != nil {
 		return nil, 0, false, err
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"foyer/netconnection"
+	"foyer/client"
 )
 
 // Config says where the demo plays.
@@ -66,6 +66,6 @@ func newStage(cfg Config, i int, name string) (*stage, error) {
 	return &stage{
 		url: strings.TrimRight(server, "/") + "/room/" + name, token: cfg.Token, log: cfg.Log, dial: cfg.dial,
 		scene: scene, director: newDirector(scene, cfg.Seed, i),
-		people: make(map[string]*netconnection.NetConnection),
+		people: make(map[string]*client.NetConnection),
 	}, nil
 }

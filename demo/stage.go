@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -37,8 +37,8 @@ type stage struct {
 	log      *slog.Logger
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	host   *netconnection.NetConnection // nil while it has to come (back)
-	people map[string]*netconnection.NetConnection
+	host   *client.NetConnection // nil while it has to come (back)
+	people map[string]*client.NetConnection
 	failed int // attempts in a row
 }
 
@@ -142,11 +142,11 @@ func (s *stage) open(ctx context.Context) error {
 }
 
 // enter connects somebody to the room.
-func (s *stage) enter(ctx context.Context, nick string, credential ...amf.Value) (*netconnection.NetConnection, error) {
+func (s *stage) enter(ctx context.Context, nick string, credential ...amf.Value) (*client.NetConnection, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	args := append([]amf.Value{amf.String(nick)}, credential...)
-	return netconnection.Dial(ctx, s.url, netconnection.Options{Dial: s.dial}, args...)
+	return client.Dial(ctx, s.url, client.Options{Dial: s.dial}, args...)
 }
 
 // perform carries out an action.
@@ -188,7 +188,7 @@ func (s *stage) close() {
 }
 
 // call calls a method that a person calls, and waits for its answer.
-func call(ctx context.Context, nc *netconnection.NetConnection, method string, args ...amf.Value) error {
+func call(ctx context.Context, nc *client.NetConnection, method string, args ...amf.Value) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if _, err := nc.Call(ctx, method, args...); err != nil {

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
 )
@@ -95,7 +95,7 @@ func (s *station) untilFree(ctx context.Context) error {
 func (s *station) taken(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errLost)
 	defer cancel()
-	nc, err := netconnection.Dial(ctx, s.url, netconnection.Options{Dial: s.dial})
+	nc, err := client.Dial(ctx, s.url, client.Options{Dial: s.dial})
 	if err != nil {
 		return false, err
 	}

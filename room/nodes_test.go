@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"foyer/client"
 	"foyer/lobby"
-	"foyer/netconnection"
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
@@ -151,7 +151,7 @@ func BenchmarkCall(b *testing.B) {
 }
 
 func benchmarkCall(b *testing.B, uri string) (took []time.Duration) {
-	nc, err := netconnection.Dial(b.Context(), uri, netconnection.Options{})
+	nc, err := client.Dial(b.Context(), uri, client.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func BenchmarkIdleClient(b *testing.B) {
 				}
 				before := inUse()
 				for range clients {
-					nc, err := netconnection.Dial(b.Context(), addresses[i]+"/room/blue", netconnection.Options{})
+					nc, err := client.Dial(b.Context(), addresses[i]+"/room/blue", client.Options{})
 					if err != nil {
 						b.Fatal(err)
 					}

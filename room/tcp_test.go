@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"foyer/client"
 	"foyer/lobby"
-	"foyer/netconnection"
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
@@ -49,7 +49,7 @@ func eveningOf(t *testing.T, cfg room.Config) (address string) {
 }
 
 // dial connects; every call of the server comes to calls as text.
-func dial(t *testing.T, uri string, args ...amf.Value) (nc *netconnection.NetConnection, calls chan string) {
+func dial(t *testing.T, uri string, args ...amf.Value) (nc *client.NetConnection, calls chan string) {
 	t.Helper()
 	calls = make(chan string, 64) // more than any test provokes
 	methods := make(map[string]func(amf.Args) (amf.Value, error))
@@ -59,7 +59,7 @@ func dial(t *testing.T, uri string, args ...amf.Value) (nc *netconnection.NetCon
 			return nil, nil
 		}
 	}
-	nc, err := netconnection.Dial(t.Context(), uri, netconnection.Options{Methods: methods}, args...)
+	nc, err := client.Dial(t.Context(), uri, client.Options{Methods: methods}, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,10 +68,10 @@ func dial(t *testing.T, uri string, args ...amf.Value) (nc *netconnection.NetCon
 }
 
 // watch hands out what stands in a slot each time the object changes.
-func watch(t *testing.T, nc *netconnection.NetConnection, object, slot string) chan amf.Value {
+func watch(t *testing.T, nc *client.NetConnection, object, slot string) chan amf.Value {
 	t.Helper()
 	values := make(chan amf.Value, 256) // more than any test provokes
-	got := make(chan *netconnection.SharedObject, 1)
+	got := make(chan *client.SharedObject, 1)
 	so, err := nc.SharedObject(object, false, func([]sharedobject.Sync) {
 		so := <-got
 		got <- so

@@ -18,7 +18,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -111,7 +111,7 @@ func oddNames(ctx context.Context, t *testing.T, s *site) string {
 	n := many(ctx, 4, func(ctx context.Context, i int) error {
 		b := make([]byte, 1+i*700)
 		rand.Read(b)
-		nc, err := s.connect(ctx, stranger, []string{"lobby/", "room/"}[i%2]+strings.ToValidUTF8(string(b), "*"), netconnection.Options{})
+		nc, err := s.connect(ctx, stranger, []string{"lobby/", "room/"}[i%2]+strings.ToValidUTF8(string(b), "*"), client.Options{})
 		if err != nil {
 			return nil
 		}
@@ -127,7 +127,7 @@ func flood(ctx context.Context, t *testing.T, s *site) string {
 	var stored atomic.Int64
 	began := time.Now()
 	many(ctx, 20, func(ctx context.Context, i int) error {
-		nc, err := s.connect(ctx, stranger, "room/flooded", netconnection.Options{}, amf.String(fmt.Sprintf("n%d-%d", i, time.Now().UnixNano())))
+		nc, err := s.connect(ctx, stranger, "room/flooded", client.Options{}, amf.String(fmt.Sprintf("n%d-%d", i, time.Now().UnixNano())))
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func flood(ctx context.Context, t *testing.T, s *site) string {
 // nicks comes in and leaves again under ever other names.
 func nicks(ctx context.Context, t *testing.T, s *site) string {
 	n := many(ctx, 8, func(ctx context.Context, i int) error {
-		nc, err := s.connect(ctx, stranger, "room/calm0", netconnection.Options{}, amf.String(fmt.Sprintf("troll %d %d", i, time.Now().UnixNano())))
+		nc, err := s.connect(ctx, stranger, "room/calm0", client.Options{}, amf.String(fmt.Sprintf("troll %d %d", i, time.Now().UnixNano())))
 		if err == nil {
 			nc.Close()
 		}
@@ -162,7 +162,7 @@ func manyRooms(ctx context.Context, t *testing.T, s *site) string {
 	var opened atomic.Int64
 	var hold sync.Map
 	many(ctx, 8, func(ctx context.Context, i int) error {
-		nc, err := s.connect(ctx, stranger, fmt.Sprintf("room/r%d-%d", i, opened.Add(1)), netconnection.Options{}, amf.String("ann"))
+		nc, err := s.connect(ctx, stranger, fmt.Sprintf("room/r%d-%d", i, opened.Add(1)), client.Options{}, amf.String("ann"))
 		if err != nil {
 			opened.Add(-1)
 			return err
@@ -182,7 +182,7 @@ func manyLobbies(ctx context.Context, t *testing.T, s *site) string {
 	var opened atomic.Int64
 	var hold sync.Map
 	many(ctx, 8, func(ctx context.Context, i int) error {
-		nc, err := s.connect(ctx, stranger, fmt.Sprintf("lobby/l%d-%d", i, time.Now().UnixNano()), netconnection.Options{})
+		nc, err := s.connect(ctx, stranger, fmt.Sprintf("lobby/l%d-%d", i, time.Now().UnixNano()), client.Options{})
 		if err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func manyLobbies(ctx context.Context, t *testing.T, s *site) string {
 		return nil
 	})
 	hold.Range(func(k, _ any) bool { k.(io.Closer).Close(); return true })
-	nc, err := s.connect(t.Context(), "127.0.8.2", "lobby", netconnection.Options{})
+	nc, err := s.connect(t.Context(), "127.0.8.2", "lobby", client.Options{})
 	if err != nil {
 		t.Errorf("the lobby is shut: %v", err)
 	} else {
@@ -201,8 +201,8 @@ func manyLobbies(ctx context.Context, t *testing.T, s *site) string {
 }
 
 // tapped returns options that keep the transport of a connection.
-func tapped(conn *net.Conn) netconnection.Options {
-	return netconnection.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+func tapped(conn *net.Conn) client.Options {
+	return client.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dialer(stranger).DialContext(ctx, network, addr)
 		*conn = c
 		return c, err
@@ -282,7 +282,7 @@ func objects(ctx context.Context, t *testing.T, s *site) string {
 	began := time.Now()
 	var changes atomic.Int64
 	many(ctx, 8, func(ctx context.Context, i int) error {
-		nc, err := s.connect(ctx, stranger, "room/heavy", netconnection.Options{}, amf.String(fmt.Sprintf("heavy %d", i)))
+		nc, err := s.connect(ctx, stranger, "room/heavy", client.Options{}, amf.String(fmt.Sprintf("heavy %d", i)))
 		if err != nil {
 			return pause(ctx)
 		}
@@ -443,7 +443,7 @@ func answers(ctx context.Context, t *testing.T, s *site) string {
 	cpu := s.processor()
 	began := time.Now()
 	many(ctx, 8, func(ctx context.Context, i int) error {
-		nc, err := s.connect(ctx, stranger, "room/calm0", netconnection.Options{})
+		nc, err := s.connect(ctx, stranger, "room/calm0", client.Options{})
 		if err != nil {
 			return pause(ctx)
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -36,7 +36,7 @@ func invite(t *testing.T, s *site) *people {
 	for i := range couples {
 		for j, nick := range []string{"ann", "bob"} {
 			from := fmt.Sprintf("127.0.9.%d", 1+2*i+j)
-			nc, err := s.connect(ctx, from, fmt.Sprintf("room/calm%d", i), netconnection.Options{
+			nc, err := s.connect(ctx, from, fmt.Sprintf("room/calm%d", i), client.Options{
 				Methods: map[string]func(amf.Args) (amf.Value, error){"message": p.hear(nick)},
 			}, amf.String(nick))
 			if err != nil {
@@ -64,7 +64,7 @@ func (p *people) hear(nick string) func(amf.Args) (amf.Value, error) {
 }
 
 // talk says something again and again.
-func (p *people) talk(ctx context.Context, nc *netconnection.NetConnection, who string) {
+func (p *people) talk(ctx context.Context, nc *client.NetConnection, who string) {
 	defer nc.Close()
 	for i := 0; ; i++ {
 		select {

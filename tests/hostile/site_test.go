@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 )
 
@@ -204,11 +204,11 @@ func web(from string) *http.Client {
 }
 
 // connect connects to an instance by RTMP.
-func (s *site) connect(ctx context.Context, from, instance string, o netconnection.Options, args ...amf.Value) (*netconnection.NetConnection, error) {
+func (s *site) connect(ctx context.Context, from, instance string, o client.Options, args ...amf.Value) (*client.NetConnection, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if o.Dial == nil {
 		o.Dial = dialer(from).DialContext
 	}
-	return netconnection.Dial(ctx, "rtmp://"+s.rtmp+"/"+instance, o, args...)
+	return client.Dial(ctx, "rtmp://"+s.rtmp+"/"+instance, o, args...)
 }

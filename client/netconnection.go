@@ -1,4 +1,4 @@
-package netconnection
+package client
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 const DefaultAgent = "foyer/1 (netconnection)"
 
 // ErrInUse means that the connection has this shared object already.
-var ErrInUse = errors.New("netconnection: shared object is in use")
+var ErrInUse = errors.New("client: shared object is in use")
 
 // Options are optional; the zero value is usable.
 type Options struct {

@@ -1,4 +1,4 @@
-package netconnection_test
+package client_test
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
@@ -43,7 +43,7 @@ func (d *diary) expect(t *testing.T, want ...string) {
 	*d = nil
 }
 
-func use(t *testing.T, nc *netconnection.NetConnection, name string, d *diary) *netconnection.SharedObject {
+func use(t *testing.T, nc *client.NetConnection, name string, d *diary) *client.SharedObject {
 	t.Helper()
 	so, err := nc.SharedObject(name, false, d.sync)
 	if err != nil {
@@ -54,11 +54,11 @@ func use(t *testing.T, nc *netconnection.NetConnection, name string, d *diary) *
 
 func TestSharedObject(t *testing.T) {
 	for _, encoding := range []int{0, 3} {
-		synctest.Test(t, func(t *testing.T) { testSharedObject(t, netconnection.Options{ObjectEncoding: encoding}) })
+		synctest.Test(t, func(t *testing.T) { testSharedObject(t, client.Options{ObjectEncoding: encoding}) })
 	}
 }
 
-func testSharedObject(t *testing.T, o netconnection.Options) {
+func testSharedObject(t *testing.T, o client.Options) {
 	s := newServer()
 	s.own("rooms", func(o *sharedobject.Object[*peer]) { o.Set("blue", amf.Number(1)) })
 	ann, bob := s.connect(t, o), s.connect(t, o)
@@ -67,7 +67,7 @@ func testSharedObject(t *testing.T, o netconnection.Options) {
 	da.expect(t, "clear", "change:blue")
 	sb := use(t, bob, "rooms", &db)
 	db.expect(t, "clear", "change:blue")
-	if _, err := ann.SharedObject("rooms", false, nil); err != netconnection.ErrInUse {
+	if _, err := ann.SharedObject("rooms", false, nil); err != client.ErrInUse {
 		t.Errorf("used twice: %v", err)
 	}
 
@@ -83,7 +83,7 @@ func testSharedObject(t *testing.T, o netconnection.Options) {
 	must(sb.Set("blue", amf.Null{}))
 	da.expect(t, "success:red", "reject:readonly:SharedObject.NoWriteAccess", "delete:blue")
 	db.expect(t, "change:red", "delete:blue")
-	for _, so := range []*netconnection.SharedObject{sa, sb} {
+	for _, so := range []*client.SharedObject{sa, sb} {
 		want := map[string]amf.Value{"red": amf.Object{{Name: "users", Value: amf.Number(3)}}}
 		if diff := cmp.Diff(want, so.Slots()); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
@@ -99,7 +99,7 @@ func testSharedObject(t *testing.T, o netconnection.Options) {
 
 	var mu sync.Mutex
 	var sent []string
-	for i, so := range []*netconnection.SharedObject{sa, sb} {
+	for i, so := range []*client.SharedObject{sa, sb} {
 		so.OnSend(func(method string, args amf.Args) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -141,7 +141,7 @@ func testSharedObject(t *testing.T, o netconnection.Options) {
 func TestNoReadAccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		nc := s.connect(t, netconnection.Options{})
+		nc := s.connect(t, client.Options{})
 		var d diary
 		so := use(t, nc, "secret", &d)
 		d.expect(t, "status:SharedObject.NoReadAccess")
@@ -157,7 +157,7 @@ func TestNoReadAccess(t *testing.T) {
 func TestPersistence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		nc := s.connect(t, netconnection.Options{})
+		nc := s.connect(t, client.Options{})
 		var dt, dp diary
 		temporary := use(t, nc, "x", &dt)
 		persistent, err := nc.SharedObject("x", true, dp.sync)
@@ -181,7 +181,7 @@ func TestPersistence(t *testing.T) {
 func TestConcurrentSets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		nc := s.connect(t, netconnection.Options{})
+		nc := s.connect(t, client.Options{})
 		var d diary
 		so := use(t, nc, "x", &d)
 		var wg sync.WaitGroup

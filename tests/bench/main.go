@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string) error {
 		return floor(args[1], args[2:]...)
 	}
 	if len(args) == 0 || len(args) > 1 && args[0] != "relay" || commands[args[0]] == nil {
-		return fmt.Errorf("usage: go run ./bench connects|calls|idle|chat|lobby|start|live|relay [players|xpublishers …]")
+		return fmt.Errorf("usage: go run ./tests/bench connects|calls|idle|chat|lobby|start|live|relay [players|xpublishers …]")
 	}
 	if err := raiseFileLimit(); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package netconnection
+package client
 
 import (
 	"maps"

@@ -1,4 +1,4 @@
-package netconnection_test
+package client_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 	"foyer/server/rtmp/rtmptest"
@@ -79,7 +79,7 @@ func (s *server) serve(nc net.Conn) error {
 }
 
 // dial connects to the server in memory.
-func (s *server) dial(t *testing.T, o netconnection.Options, args ...amf.Value) (*netconnection.NetConnection, error) {
+func (s *server) dial(t *testing.T, o client.Options, args ...amf.Value) (*client.NetConnection, error) {
 	o.Dial = func(context.Context, string, string) (net.Conn, error) {
 		cnc, snc := rtmptest.Pipe()
 		s.wg.Go(func() {
@@ -89,11 +89,11 @@ func (s *server) dial(t *testing.T, o netconnection.Options, args ...amf.Value) 
 		})
 		return cnc, nil
 	}
-	return netconnection.Dial(t.Context(), "rtmp://test/room/blue", o, args...)
+	return client.Dial(t.Context(), "rtmp://test/room/blue", o, args...)
 }
 
 // connect dials and closes when the test is over.
-func (s *server) connect(t *testing.T, o netconnection.Options) *netconnection.NetConnection {
+func (s *server) connect(t *testing.T, o client.Options) *client.NetConnection {
 	t.Helper()
 	nc, err := s.dial(t, o)
 	if err != nil {

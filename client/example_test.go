@@ -1,4 +1,4 @@
-package netconnection_test
+package client_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"net"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
 )
@@ -28,7 +28,7 @@ func Example() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	nc, err := netconnection.Dial(ctx, "rtmp://"+ln.Addr().String()+"/room/blue", netconnection.Options{
+	nc, err := client.Dial(ctx, "rtmp://"+ln.Addr().String()+"/room/blue", client.Options{
 		Methods: map[string]func(amf.Args) (amf.Value, error){
 			"message": func(args amf.Args) (amf.Value, error) {
 				var text string

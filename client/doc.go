@@ -1,4 +1,4 @@
-// Package netconnection is the RTMP client for programs: what Flash
+// Package client is the RTMP client for programs: what Flash
 // programmers know as NetConnection and SharedObject, in Go. The terminal
 // client, the bots of the demo and tests use it.
 //
@@ -12,4 +12,4 @@
 // goroutine is the one that reads: while such a function runs nothing else
 // arrives, so it must not wait for the connection, neither with Call nor with
 // Close. Notify and everything of SharedObject but Close never wait.
-package netconnection
+package client

@@ -1,4 +1,4 @@
-package netconnection_test
+package client_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"foyer/netconnection"
+	"foyer/client"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 	"foyer/server/rtmp/rtmptest"
@@ -20,7 +20,7 @@ import (
 func TestConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		nc, err := s.dial(t, netconnection.Options{}, amf.String("ann"), amf.Null{})
+		nc, err := s.dial(t, client.Options{}, amf.String("ann"), amf.Null{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestConnect(t *testing.T) {
 			t.Errorf("the server heard no goodbye but %v", err)
 		}
 		r := s.seen[0]
-		if r.App != "room/blue" || r.FlashVer != netconnection.DefaultAgent || r.TCURL != "rtmp://test/room/blue" {
+		if r.App != "room/blue" || r.FlashVer != client.DefaultAgent || r.TCURL != "rtmp://test/room/blue" {
 			t.Errorf("the server saw %+v", r)
 		}
 		if name, _ := amf.AsString(r.Args.At(0)); len(r.Args) != 2 || name != "ann" {
@@ -50,7 +50,7 @@ func TestConnect(t *testing.T) {
 func TestAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		nc := s.connect(t, netconnection.Options{Agent: "bot/2", ObjectEncoding: 3})
+		nc := s.connect(t, client.Options{Agent: "bot/2", ObjectEncoding: 3})
 		nc.Close()
 		s.left(t)
 		if r := s.seen[0]; r.FlashVer != "bot/2" || r.ObjectEncoding != 3 {
@@ -62,7 +62,7 @@ func TestAgent(t *testing.T) {
 func TestRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		_, err := s.dial(t, netconnection.Options{}, amf.String("Room"), amf.String("wrong"))
+		_, err := s.dial(t, client.Options{}, amf.String("Room"), amf.String("wrong"))
 		info, ok := errors.AsType[*rtmp.StatusError](err)
 		if !ok || info.Code != rtmp.CodeConnectRejected || info.Description != "Invalid room connection attempt." {
 			t.Errorf("got %v", err)
@@ -74,7 +74,7 @@ func TestRejected(t *testing.T) {
 // A server may send the connection to another one, but not round and round.
 func TestRedirected(t *testing.T) {
 	s := newServer()
-	nc, err := s.dial(t, netconnection.Options{}, amf.String("ann"), amf.Null{}, amf.String("rtmp://other/chapter4/room/blue?x=1"))
+	nc, err := s.dial(t, client.Options{}, amf.String("ann"), amf.Null{}, amf.String("rtmp://other/chapter4/room/blue?x=1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestRedirected(t *testing.T) {
 		t.Errorf("came to %q, %q", r.App, r.TCURL)
 	}
 	for _, to := range []string{"farther", "nonsense://x/y", "://"} {
-		if _, err := s.dial(t, netconnection.Options{}, amf.String("ann"), amf.Null{}, amf.String(to)); err == nil {
+		if _, err := s.dial(t, client.Options{}, amf.String("ann"), amf.Null{}, amf.String(to)); err == nil {
 			t.Errorf("redirected to %q: connected", to)
 		}
 	}
@@ -93,7 +93,7 @@ func TestRedirected(t *testing.T) {
 
 func TestBadAddress(t *testing.T) {
 	for _, uri := range []string{"", "rtmp:/room", "http://host/room", "room/blue", "rtmpt://host/room"} {
-		_, err := netconnection.Dial(t.Context(), uri, netconnection.Options{})
+		_, err := client.Dial(t.Context(), uri, client.Options{})
 		if _, ok := errors.AsType[*rtmp.AddressError](err); !ok {
 			t.Errorf("%q: %v", uri, err)
 		}
@@ -108,7 +108,7 @@ func TestDialContext(t *testing.T) {
 		cnc, snc := net.Pipe()
 		go io.Copy(io.Discard, snc)
 		dial := func(context.Context, string, string) (net.Conn, error) { return cnc, nil }
-		_, err := netconnection.Dial(ctx, "rtmp://test/room", netconnection.Options{Dial: dial})
+		_, err := client.Dial(ctx, "rtmp://test/room", client.Options{Dial: dial})
 		if !errors.Is(err, errOwn) {
 			t.Errorf("a server that says nothing: %v", err)
 		}
@@ -120,7 +120,7 @@ func TestDialContext(t *testing.T) {
 		cnc, snc := rtmptest.Pipe()
 		s.wg.Go(func() { s.serve(snc) })
 		dial := func(context.Context, string, string) (net.Conn, error) { return cnc, nil }
-		nc, err := netconnection.Dial(ctx, "rtmp://test/room", netconnection.Options{Dial: dial})
+		nc, err := client.Dial(ctx, "rtmp://test/room", client.Options{Dial: dial})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestDialContext(t *testing.T) {
 func TestCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		nc := s.connect(t, netconnection.Options{})
+		nc := s.connect(t, client.Options{})
 		if v, err := nc.Call(t.Context(), "echo", amf.String("hi")); err != nil || v != amf.String("hi") {
 			t.Errorf("echo: %v, %v", v, err)
 		}
@@ -180,7 +180,7 @@ func TestMethods(t *testing.T) {
 			order = append(order, word)
 			return amf.Number(len(order)), nil
 		}
-		nc := s.connect(t, netconnection.Options{Methods: map[string]func(amf.Args) (amf.Value, error){
+		nc := s.connect(t, client.Options{Methods: map[string]func(amf.Args) (amf.Value, error){
 			"note":   note,
 			"refuse": func(amf.Args) (amf.Value, error) { return nil, &rtmp.StatusError{Code: "X.Y", Description: "told"} },
 			"fail":   func(amf.Args) (amf.Value, error) { return nil, errOwn },
@@ -231,7 +231,7 @@ func TestServerEnds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer()
 			var status string
-			nc := s.connect(t, netconnection.Options{OnStatus: func(info *rtmp.StatusError) { status = info.Code }})
+			nc := s.connect(t, client.Options{OnStatus: func(info *rtmp.StatusError) { status = info.Code }})
 			if err := nc.Notify(tt.method); err != nil {
 				t.Error(err)
 			}
@@ -251,7 +251,7 @@ func TestServerEnds(t *testing.T) {
 func TestBadSharedObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		nc := s.connect(t, netconnection.Options{})
+		nc := s.connect(t, client.Options{})
 		nc.Notify("garble")
 		<-nc.Done()
 		if err := nc.Close(); err == nil || !strings.Contains(err.Error(), "sharedobject: message is cut short") {
@@ -265,26 +265,26 @@ func TestReconnectRequest(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		info rtmp.StatusError
-		want netconnection.Reconnect
+		want client.Reconnect
 	}{
 		{"here", rtmp.StatusError{Description: "Back soon.", Application: amf.Object{{Name: "retryAfter", Value: amf.Number(1500)}}},
-			netconnection.Reconnect{URI: "rtmp://test/room/blue", RetryAfter: 1500 * time.Millisecond, Description: "Back soon."}},
+			client.Reconnect{URI: "rtmp://test/room/blue", RetryAfter: 1500 * time.Millisecond, Description: "Back soon."}},
 		{"elsewhere", rtmp.StatusError{Extra: []amf.Field{{Name: "tcUrl", Value: amf.String("rtmp://other:1936/room/red")}}},
-			netconnection.Reconnect{URI: "rtmp://other:1936/room/red"}},
+			client.Reconnect{URI: "rtmp://other:1936/room/red"}},
 		{"a path", rtmp.StatusError{Extra: []amf.Field{{Name: "tcUrl", Value: amf.String("/room/red")}}},
-			netconnection.Reconnect{URI: "rtmp://test/room/red"}},
+			client.Reconnect{URI: "rtmp://test/room/red"}},
 		{"a host", rtmp.StatusError{Extra: []amf.Field{{Name: "tcUrl", Value: amf.String("//other/room/red")}}},
-			netconnection.Reconnect{URI: "rtmp://other/room/red"}},
+			client.Reconnect{URI: "rtmp://other/room/red"}},
 		{"nonsense", rtmp.StatusError{Extra: []amf.Field{{Name: "tcUrl", Value: amf.String("http://x/y")}}, Application: amf.String("x")},
-			netconnection.Reconnect{URI: "rtmp://test/room/blue"}},
+			client.Reconnect{URI: "rtmp://test/room/blue"}},
 		{"for ever", rtmp.StatusError{Application: amf.Object{{Name: "retryAfter", Value: amf.Number(1e300)}}},
-			netconnection.Reconnect{URI: "rtmp://test/room/blue", RetryAfter: netconnection.MaxRetryAfter}},
+			client.Reconnect{URI: "rtmp://test/room/blue", RetryAfter: client.MaxRetryAfter}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer()
-			told := make(chan netconnection.Reconnect, 1)
-			nc := s.connect(t, netconnection.Options{
-				OnReconnect: func(r netconnection.Reconnect) { told <- r },
+			told := make(chan client.Reconnect, 1)
+			nc := s.connect(t, client.Options{
+				OnReconnect: func(r client.Reconnect) { told <- r },
 				OnStatus:    func(info *rtmp.StatusError) { t.Errorf("%s: OnStatus hears %v, too", tt.name, info) },
 			})
 			synctest.Wait()
@@ -306,7 +306,7 @@ func TestReconnectRequest(t *testing.T) {
 func TestNoReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		s.connect(t, netconnection.Options{}).Close()
+		s.connect(t, client.Options{}).Close()
 		s.left(t)
 		if s.seen[0].Reconnects() {
 			t.Error("the server takes us for one that reconnects")
@@ -319,7 +319,7 @@ func TestFollowKeepsEncryption(t *testing.T) {
 		"rtmp://test/room/red": "rtmps://test/room/blue", "rtmps://other/room/red": "rtmps://other/room/red",
 		"//other/room/red": "rtmps://other/room/red", "rtmps://other": "rtmps://test/room/blue", "": "rtmps://test/room/blue",
 	} {
-		if got := netconnection.Follow("rtmps://test/room/blue", tcURL); got != want {
+		if got := client.Follow("rtmps://test/room/blue", tcURL); got != want {
 			t.Errorf("%q leads to %q, want %q", tcURL, got, want)
 		}
 	}

@@ -1,3 +1,0 @@
-package netconnection
-
-var Follow = follow
