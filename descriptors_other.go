@@ -1,6 +1,0 @@
-//go:build !unix
-
-package main
-
-// descriptors is how many this process may have open, 0 when that is not known.
-func descriptors() uint64 { return 0 }

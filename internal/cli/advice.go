@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"foyer/server/rtmp"
+)
+
+// hints are what to do about a refusal, by a part of its description.
+var hints = []struct{ part, hint string }{
+	{"Nickname is ", "choose another one with --nick"},
+	{"Credential is not valid.", "--token-file takes the file admin-token of the server's data folder"},
+	{"Invalid room connection attempt.", "this is a lobby: the address of a room is rtmp://HOST/room/NAME"},
+	{"Room name is not valid.", "the address of a room is rtmp://HOST/room/NAME, the name 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first"},
+	{" is not defined.", "the address of a room is rtmp://HOST/room/NAME, that of a lobby rtmp://HOST/lobby"},
+	{"Method not found (rooms).", "the address of a lobby is rtmp://HOST/lobby"},
+}
+
+// advice adds what to do to the reason why there was no way in.
+func advice(err error) error {
+	if _, ok := errors.AsType[*rtmp.AddressError](err); ok {
+		return &usageError{err}
+	}
+	if hint := hintFor(err); hint != "" {
+		return fmt.Errorf("%w (%s)", err, hint)
+	}
+	return err
+}
+
+func hintFor(err error) string {
+	if status, ok := errors.AsType[*rtmp.StatusError](err); ok {
+		for _, h := range hints {
+			if strings.Contains(status.Description, h.part) {
+				return h.hint
+			}
+		}
+		return ""
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return "is the server running there?"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "use the name that the certificate is for; SSL_CERT_FILE names one that is not publicly known"
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, rtmp.ErrClosed) || errors.Is(err, rtmp.ErrTimeout) {
+		return "is this the server's RTMP port, rtmps:// with TLS and rtmp:// without?"
+	}
+	return ""
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// checkTimeout bounds one check: the health check of the image has 3 s.
+const checkTimeout = 2 * time.Second
+
+// checkCommand asks a server whether it is ready.
+type checkCommand struct {
+	URL string `arg:"" optional:"" help:"What to ask. Default: /readyz of this machine, at the port of --http."`
+
+	HTTP    string   `name:"http" default:":8080" placeholder:"ADDR" help:"Where the server listens for browsers. Default: ${default}."`
+	TLSCert string   `placeholder:"FILE" help:"The server's certificate, when it speaks https."`
+	TLSAuto []string `name:"tls-auto" placeholder:"HOST" help:"The hosts that the server gets certificates for: then it speaks https."`
+	Config  string   `placeholder:"FILE" help:"The server's YAML file."`
+}
+
+// Run fails unless the server answers that it is ready.
+func (cmd *checkCommand) Run(ctx context.Context, p *program) error {
+	url, client, err := webOf(cmd.URL, cmd.HTTP, cmd.TLSCert != "" || len(cmd.TLSAuto) > 0)
+	if err != nil {
+		return err
+	}
+	if _, rest, _ := strings.Cut(url, "://"); !strings.Contains(strings.TrimSuffix(rest, "/"), "/") {
+		url = strings.TrimSuffix(url, "/") + "/readyz"
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("not ready: %w (is the server running?)", err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s answers %s: %s", url, resp.Status, firstLine(string(body)))
+	}
+	_, err = fmt.Fprintln(p.stdout, "ready")
+	return err
+}
+
+// webOf is where a server's web side is, and what to ask it with: the URL that
+// was given, or else this machine's at the port of --http, with or without TLS.
+func webOf(url, listen string, secure bool) (string, *http.Client, error) {
+	if scheme, _, whole := strings.Cut(url, "://"); whole {
+		if scheme != "http" && scheme != "https" {
+			return "", nil, usagef("%q is not a web address such as http://host:8080", url)
+		}
+		return url, http.DefaultClient, nil
+	}
+	if url != "" {
+		return "http://" + url, http.DefaultClient, nil
+	}
+	port, err := portOf(listen)
+	if err != nil {
+		return "", nil, usagef("--http: %w", err)
+	}
+	if !secure {
+		return "http://" + loopback(listen, port), http.DefaultClient, nil
+	}
+	// This machine asks itself: who answers is not in doubt, and the
+	// certificate is for another name.
+	insecure := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	return "https://" + loopback(listen, port), &http.Client{Transport: insecure}, nil
+}
+
+// firstLine is s up to its first line break.
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return line
+}
+
+// portOf is the port of a listen address, which must be a fixed one.
+func portOf(listen string) (string, error) {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if port == "0" || port == "" {
+		return "", fmt.Errorf("%q has no fixed port: give the URL", listen)
+	}
+	return port, nil
+}
+
+// loopback is how this machine reaches something of its own that listens at
+// that address: an address for everybody is also the loopback's.
+func loopback(listen, port string) string {
+	host, _, _ := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

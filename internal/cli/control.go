@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+)
+
+// controlFile is the socket in the data folder at which a server listens for
+// the commands of its operators: whoever can open it is one.
+const controlFile = "control.sock"
+
+// protoControl is what is spoken there.
+const protoControl = "control"
+
+// maxSocketPath is how long the path of a socket may be, in bytes: what fits
+// everywhere (108 with a zero on Linux, 104 elsewhere), less the name that it
+// has while it is made.
+const maxSocketPath = 100
+
+// errNotRunning says that no server has that data folder.
+var errNotRunning = errors.New("no server runs there")
+
+// listenControl opens the control socket. A server can do without one.
+func (n *node) listenControl() error {
+	name := filepath.Join(n.settings.Data, controlFile)
+	if len(name) > maxSocketPath {
+		n.log.Warn("no control socket: the path of the data folder is too long for one; backup and forget need --url and the admin token", "file", name, "max", maxSocketPath)
+		return nil
+	}
+	if c, err := net.Dial("unix", name); err == nil {
+		c.Close()
+		return fmt.Errorf("the folder %s is in use by another process: each needs its own (--data)", n.settings.Data)
+	}
+	ln, err := openControl(name)
+	if err != nil {
+		n.log.Warn("no control socket: backup and forget need --url and the admin token", "err", err)
+		return nil
+	}
+	n.control = ln
+	return nil
+}
+
+// A controlListener takes the file of its socket away when it is closed.
+type controlListener struct {
+	net.Listener
+	name string
+	file fs.FileInfo
+}
+
+// openControl listens at a socket of that name, which only this user can open
+// from its first moment. One that is there already is replaced.
+func openControl(name string) (net.Listener, error) {
+	private, err := os.MkdirTemp(filepath.Dir(name), ".c") // mode 0700
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(private)
+	fresh := filepath.Join(private, "s")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	ln.SetUnlinkOnClose(false) // it gets another name
+	if err = os.Chmod(fresh, 0o600); err == nil {
+		err = os.Rename(fresh, name)
+	}
+	file, statErr := os.Lstat(name)
+	if err = errors.Join(err, statErr); err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	return &controlListener{ln, name, file}, nil
+}
+
+// Close closes the socket.
+func (l *controlListener) Close() error {
+	if now, err := os.Lstat(l.name); err == nil && os.SameFile(now, l.file) {
+		os.Remove(l.name)
+	}
+	return l.Listener.Close()
+}
+
+// controlOf is the client of the server that has the data folder, and where it
+// is for that client. A request fails with errNotRunning when there is none.
+func controlOf(data string) (url string, client *http.Client) {
+	name := filepath.Join(data, controlFile)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "unix", name)
+		switch {
+		case len(name) > maxSocketPath:
+			return nil, fmt.Errorf("the path %s is too long for a control socket: name the server with --url", name)
+		case errors.Is(err, fs.ErrPermission):
+			return nil, fmt.Errorf("%w: be the user who runs the server, or name it with --url", err)
+		case err != nil && ctx.Err() == nil:
+			return nil, errNotRunning
+		}
+		return c, err
+	}
+	return "http://" + protoControl, &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+}

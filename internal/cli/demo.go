@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+
+	"foyer/demo"
+)
+
+// demoCommand serves, with bots in six rooms and pictures in some; or sends
+// bots and pictures elsewhere.
+type demoCommand struct {
+	At        []string `group:"demo" placeholder:"URL" help:"Serve nothing, only send the bots to these room servers: rtmp://host. They need the servers' admin token, and to broadcast, their stream secret."`
+	TokenFile string   `group:"demo" placeholder:"FILE" typed:"" help:"For --at: file with that token. Default: --admin-token (- asks for it at the terminal), or the one in the data folder."`
+	Seed      uint64   `group:"demo" placeholder:"N" help:"The same number, the same evening. Default: another each time."`
+
+	Settings settings `embed:""`
+}
+
+// Run plays until ctx ends.
+func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
+	level := slog.LevelInfo
+	if isTerminal(p.stderr) {
+		level = slog.LevelWarn // so that the first lines are not lost
+	}
+	log := p.logger(&cmd.Settings, level)
+	if cmd.Seed == 0 {
+		cmd.Seed = rand.Uint64()
+	}
+	cfg := demo.Config{Servers: cmd.At, Seed: cmd.Seed, Log: log}
+	if len(cmd.At) > 0 {
+		return cmd.visit(ctx, p, cfg)
+	}
+	if !cmd.Settings.hosts("room") {
+		return usagef("the demo needs the application room: add it to --apps, or name room servers with --at")
+	}
+	defer p.catchHangups()()
+	n, err := newNode(ctx, p, &cmd.Settings, log)
+	if err != nil {
+		return err
+	}
+	cfg.Servers = []string{"rtmp://" + loopback(n.rtmp.Addr().String(), portNumber(n.rtmp))}
+	cfg.Token = string(n.secrets.admin)
+	cfg.StreamKey = func(ctx context.Context, room string) (string, error) {
+		key, _, err := n.keyOf(ctx, room)
+		return key, err
+	}
+	return n.run(ctx, func(ctx context.Context) error { return demo.Run(ctx, cfg) })
+}
+
+// visit sends the bots to other servers.
+func (cmd *demoCommand) visit(ctx context.Context, p *program, cfg demo.Config) error {
+	token, err := p.givenToken(ctx, cmd.Settings.AdminToken, cmd.TokenFile)
+	if err == nil && token == "" {
+		token, err = readSecret(filepath.Join(cmd.Settings.Data, adminTokenFile))
+	}
+	if errors.Is(err, fs.ErrNotExist) && cmd.TokenFile == "" {
+		return fmt.Errorf("the bots need the servers' admin token: give --token-file, FOYER_ADMIN_TOKEN or FOYER_ADMIN_TOKEN_FILE")
+	}
+	if err != nil {
+		return err
+	}
+	cfg.Token = string(token)
+	stream, err := givenSecret(cmd.Settings.StreamSecret, cmd.Settings.Data, streamSecretFile)
+	if err == nil {
+		cfg.StreamKey = func(_ context.Context, room string) (string, error) { return streamKey(stream, room, 0), nil }
+	} else {
+		cfg.Log.Warn("no broadcasts: give --stream-secret, FOYER_STREAM_SECRET or FOYER_STREAM_SECRET_FILE", "err", err)
+	}
+	cfg.Log.Info("demo started", "at", cfg.Servers, "seed", cfg.Seed)
+	return demo.Run(ctx, cfg)
+}

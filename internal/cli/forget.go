@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"foyer/room"
+	"foyer/server"
+	"foyer/store"
+)
+
+// damagedFolder is where what could not be read is put aside, in the data folder.
+const damagedFolder = "damaged"
+
+// forgetCommand has a room start as new whose state cannot be read.
+type forgetCommand struct {
+	Room string `arg:"" help:"The room's name."`
+
+	operator `embed:""`
+}
+
+// Help is shown by forget --help.
+func (forgetCommand) Help() string {
+	return `A room whose state cannot be read does not start, because its bans and its lock would be lost. This drops that state, with a copy in the folder damaged of the server's data folder: the room starts with its chat and another stream key, and otherwise as new. A state that can be read is left alone. Other rooms run on.
+
+The server that is asked is the one that has the data folder, if --url names no other; no token is needed then. When none runs, it is done in the files.`
+}
+
+// Run asks the server to drop the state.
+func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
+	if !room.ValidName(cmd.Room) {
+		return usagef("the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first")
+	}
+	aside, err := cmd.drop(ctx, p)
+	if err != nil {
+		return fmt.Errorf("dropping the state of %s: %w", cmd.Room, err)
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s: starts as new, with its chat and another stream key; what could not be read is in %s\n", cmd.Room, aside)
+	return err
+}
+
+// drop drops the state and returns where a copy is.
+func (cmd *forgetCommand) drop(ctx context.Context, p *program) (aside string, err error) {
+	resp, err := cmd.ask(ctx, p, http.MethodDelete, "/api/v1/rooms/"+cmd.Room+"/state")
+	if errors.Is(err, errNotRunning) {
+		err = cmd.files(ctx, func(c *store.Store) (err error) {
+			aside, err = dropState(ctx, c, cmd.Data, cmd.Room)
+			if err == nil && aside == "" {
+				return errReadable
+			}
+			return err
+		})
+		return aside, err
+	}
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var answer struct{ Copy string }
+	err = json.NewDecoder(resp.Body).Decode(&answer)
+	return answer.Copy, err
+}
+
+// errReadable says that there is nothing to drop.
+var errReadable = errors.New("what is kept of this room can be read, or there is nothing: nothing was done")
+
+// forget is dropState for this node's store.
+func (n *node) forget(ctx context.Context, name string) (aside string, err error) {
+	return dropState(ctx, n.store, n.settings.Data, name)
+}
+
+// dropState drops the state of a room that cannot be read, when a copy of it is
+// on disk, and returns where that is; "" when it can be read.
+func dropState(ctx context.Context, store *store.Store, data, name string) (aside string, err error) {
+	name = server.Fold(name)
+	err = store.DropState(ctx, name, func(state []byte) error {
+		if room.Readable(state) == nil {
+			return errReadable
+		}
+		dir, file := filepath.Join(data, damagedFolder), "room-"+name+"-"+time.Now().UTC().Format("20060102T150405Z")+".json"
+		aside = filepath.Join(dir, file)
+		if err := writeNew(dir, file, bytes.NewReader(state)); err != nil {
+			return err
+		}
+		return errors.Join(syncFile(aside), syncFile(dir))
+	})
+	if errors.Is(err, errReadable) {
+		return "", nil
+	}
+	if err == nil { // nobody knows which keys were void: now all are
+		err = store.ChangeRoomState(ctx, name, room.RenewKey)
+	}
+	return aside, err
+}

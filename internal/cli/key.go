@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"foyer/lobby"
+	"foyer/room"
+	"foyer/store"
+)
+
+// keyCommand prints what to type into OBS.
+type keyCommand struct {
+	Room  string `arg:"" help:"The room to broadcast into."`
+	Lobby bool   `typed:"" help:"Print the room's own password of the lobby instead: whatever connects to the lobby with this name and password is the room. It is good for no other name."`
+
+	New bool `help:"Make another key. The old one is void at once, and a broadcast with it ends."`
+
+	RTMP         string `default:":1935" placeholder:"ADDR" help:"Where the server listens for RTMP. Default: ${default}."`
+	PublicRTMP   string `placeholder:"URL" help:"Where others reach it by RTMP. Default: a guess."`
+	StreamSecret secret `placeholder:"SECRET" help:"The server's stream secret. Default: from the data folder."`
+	LobbySecret  secret `placeholder:"SECRET" help:"The server's lobby secret, for --lobby. Default: from the data folder."`
+
+	operator `embed:""`
+}
+
+// Help is shown by key --help.
+func (keyCommand) Help() string {
+	return `A room has one key at a time. Whoever knows it may broadcast there; when the wrong people do, --new makes another one.
+
+The server that is asked is the one that has the data folder, if --url names no other. When none runs, it is done in the files.`
+}
+
+// Run prints the server and the key of a room, a line each.
+func (cmd *keyCommand) Run(ctx context.Context, p *program) error {
+	if !room.ValidName(cmd.Room) {
+		return usagef("%q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first", cmd.Room)
+	}
+	if cmd.Lobby {
+		return cmd.printPassword(p)
+	}
+	public := strings.TrimRight(cmd.PublicRTMP, "/")
+	if public != "" && !isRTMP(public) {
+		return usagef("--public-rtmp: %q is not an address such as rtmp://live.example.org", cmd.PublicRTMP)
+	}
+	if public == "" {
+		port, err := portOf(cmd.RTMP)
+		if err != nil {
+			return usagef("--rtmp: %w", err)
+		}
+		public = guessPublic("rtmp", cmd.RTMP, port)
+	}
+	find := cmd.operator.keyOf
+	if cmd.New {
+		find = cmd.operator.renewKey
+	}
+	key, err := find(ctx, p, cmd.StreamSecret, cmd.Room)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "server %s/room/%s\nkey live?key=%s\n", public, cmd.Room, key)
+	return err
+}
+
+// printPassword prints the room's own password of the lobby.
+func (cmd *keyCommand) printPassword(p *program) error {
+	secret, err := givenSecret(cmd.LobbySecret, cmd.Data, lobbySecretFile)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, lobby.Password(string(secret), cmd.Room))
+	return err
+}
+
+// keyOf is the stream key of a room as it is now. With a stream secret that is
+// given the key is made of that, whatever the secret of the server is.
+func (o *operator) keyOf(ctx context.Context, p *program, given secret, name string) (string, error) {
+	resp, err := o.ask(ctx, p, http.MethodGet, "/api/v1/rooms/"+name+"/key")
+	if err == nil {
+		return readKey(resp, given, name)
+	}
+	if !errors.Is(err, errNotRunning) && !o.hasNoSocket() {
+		return "", fmt.Errorf("asking for the key of %s: %w", name, err)
+	}
+	stream, err := givenSecret(given, o.Data, streamSecretFile)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(o.Data, storeFolder)); o.NATS == "" && errors.Is(err, fs.ErrNotExist) {
+		return streamKey(stream, name, 0), nil // no server has been here yet
+	}
+	var generation int64
+	err = o.files(ctx, func(c *store.Store) (err error) {
+		generation, err = keyGeneration(ctx, c, name)
+		return err
+	})
+	return streamKey(stream, name, generation), err
+}
+
+// hasNoSocket reports whether a server of the data folder can only be asked by
+// its address, which is not given. Whether it runs shows when its files are
+// opened.
+func (o *operator) hasNoSocket() bool {
+	return o.URL == "" && o.HTTP == "" && len(filepath.Join(o.Data, controlFile)) > maxSocketPath
+}
+
+// renewKey makes another stream key of a room.
+func (o *operator) renewKey(ctx context.Context, p *program, given secret, name string) (string, error) {
+	resp, err := o.ask(ctx, p, http.MethodPost, "/api/v1/rooms/"+name+"/key")
+	switch {
+	case err == nil:
+		return readKey(resp, given, name)
+	case !errors.Is(err, errNotRunning) && !o.hasNoSocket():
+		return "", fmt.Errorf("replacing the key of %s: %w", name, err)
+	case o.NATS != "":
+		return "", errors.New("no server runs with this data folder: name one of the site with --url, for the room may run on another one")
+	}
+	if _, err := givenSecret(given, o.Data, streamSecretFile); err != nil {
+		return "", err
+	}
+	err = o.files(ctx, func(c *store.Store) error {
+		return c.ChangeRoomState(ctx, strings.ToLower(name), room.RenewKey)
+	})
+	if err != nil {
+		return "", fmt.Errorf("replacing the key of %s: %w", name, err)
+	}
+	return o.keyOf(ctx, p, given, name)
+}
+
+// readKey is the key in a server's answer, or the one of that generation that a
+// secret makes.
+func readKey(resp *http.Response, given secret, name string) (string, error) {
+	defer resp.Body.Close()
+	var answer struct {
+		Key        string
+		Generation int64
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return "", fmt.Errorf("reading the key of %s: %w", name, err)
+	}
+	if given != "" {
+		return streamKey(given, name, answer.Generation), nil
+	}
+	_, key, _ := strings.Cut(answer.Key, "key=")
+	return cmp.Or(key, answer.Key), nil
+}
+
+// keyGeneration is how often the key of a room was replaced, more or less.
+func keyGeneration(ctx context.Context, c *store.Store, name string) (int64, error) {
+	state, err := c.RoomState(ctx, strings.ToLower(name))
+	if err != nil {
+		return 0, err
+	}
+	return room.KeyGeneration(state)
+}
+
+// keyOf is the stream key of a room, and its generation.
+func (n *node) keyOf(ctx context.Context, name string) (key string, generation int64, err error) {
+	generation, err = keyGeneration(ctx, n.store, name)
+	return streamKey(n.secrets.stream, name, generation), generation, err
+}
+
+// givenSecret is a secret as given, else that of a server's data folder.
+func givenSecret(given secret, data, file string) (secret, error) {
+	if given != "" {
+		return given, nil
+	}
+	found, err := readSecret(filepath.Join(data, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("no %s in %s: start 'foyer serve' once, or name its folder with --data", strings.ReplaceAll(file, "-", " "), data)
+	}
+	return found, err
+}

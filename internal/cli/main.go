@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses.
+const (
+	exitFine   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// A program is what a command may use of the world outside.
+type program struct {
+	getenv func(string) string
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+
+	// set by Main
+	args  []string
+	given map[string]any // values of the flags, by name; then owned by the node
+
+	// of the log of a server
+	level slog.LevelVar
+	unset slog.Level // the level where the settings name none
+
+	hangups <-chan os.Signal // nil: SIGHUP has its usual effect
+}
+
+// commands is the command line.
+type commands struct {
+	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the lobby and rooms: RTMP, web pages and API in one process. This is what foyer does without a command."`
+	Demo    demoCommand    `cmd:"" help:"Serve, and fill six rooms with bots that come, chat and go, some with moving pictures."`
+	Join    joinCommand    `cmd:"" help:"Be in a room from this terminal, or pipe lines into it."`
+	Rooms   roomsCommand   `cmd:"" help:"List the rooms of a lobby."`
+	Publish publishCommand `cmd:"" help:"Broadcast an FLV file, or a test card with a clock, into a room."`
+	Key     keyCommand     `cmd:"" help:"Print what to type into OBS to broadcast into a room."`
+	Backup  backupCommand  `cmd:"" help:"Copy what a running server keeps into a file."`
+	Restore restoreCommand `cmd:"" help:"Make a data folder again out of such a file."`
+	Forget  forgetCommand  `cmd:"" help:"Have a room whose state cannot be read start as new."`
+	Verify  verifyCommand  `cmd:"" help:"Kill a server of this program again and again while people talk, and see whether anything is lost."`
+	Check   checkCommand   `cmd:"" help:"Exit with 0 when the server is ready; for health checks."`
+	Version versionCommand `cmd:"" help:"Print version, commit and Go version; also --version."`
+
+	Help helpFlag `short:"h" help:"Show this help; after a command, the help of that command. The same is help, or help COMMAND."`
+}
+
+// Main is the whole program. It returns the exit status when everything that it
+// started has ended. Ending ctx stops it gracefully.
+func Main(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	args = customary(args)
+	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, args: args}
+	cmd, err := parse(p, args)
+	switch {
+	case errors.Is(err, errHelp):
+		return exitFine
+	case err != nil:
+		fmt.Fprintf(stderr, "foyer: %v\nfoyer: see 'foyer --help', or 'foyer COMMAND --help'\n", err)
+		return exitUsage
+	}
+	p.given = given(cmd)
+	cmd.BindTo(ctx, (*context.Context)(nil))
+	if err := cmd.Run(p); err != nil {
+		fmt.Fprintf(stderr, "foyer: %v\n", err)
+		if _, ok := errors.AsType[*usageError](err); ok {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return exitFine
+}
+
+// customary has 'foyer help COMMAND' and 'foyer --version', which people know
+// from other programs, in our words.
+func customary(args []string) []string {
+	switch {
+	case len(args) > 0 && args[0] == "help":
+		return slices.Concat(args[1:], []string{"--help"})
+	case len(args) > 0 && args[0] == "--version":
+		return slices.Concat([]string{"version"}, args[1:])
+	}
+	return args
+}
+
+// parse reads the command line, the environment and the configuration file.
+func parse(p *program, args []string) (*kong.Context, error) {
+	var c commands
+	k, err := kong.New(&c,
+		kong.Name("foyer"),
+		kong.Description("Live rooms, and the lobby in front of them."),
+		kong.Writers(p.stdout, p.stderr),
+		kong.NoDefaultHelp(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, ValueFormatter: helpText}),
+		kong.ExplicitGroups(helpGroups),
+		kong.Resolvers(&resolver{getenv: p.getenv}),
+		kong.Vars{"node": hostName()},
+		kong.Exit(func(int) {}),
+	)
+	if err != nil {
+		panic(err) // the struct tags are wrong
+	}
+	cmd, err := k.Parse(args)
+	if wrong, ok := errors.AsType[*configError](err); ok {
+		return nil, wrong
+	}
+	return cmd, err
+}
+
+// errHelp ends parsing after help was printed.
+var errHelp = errors.New("help was asked for")
+
+type helpFlag bool
+
+// BeforeReset is kong's hook for a flag that acts at once. Serve is what foyer
+// does without a command, but its help is for those who name it.
+func (helpFlag) BeforeReset(c *kong.Context) error {
+	show := *c
+	if cmd := c.Selected(); cmd != nil && !slices.Contains(c.Args, cmd.Name) {
+		show.Path = c.Path[:1]
+	}
+	if err := show.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelp
+}
+
+// A usageError is a setting or an argument that cannot work.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "foyer"
+	}
+	return name
+}

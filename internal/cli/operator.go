@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"foyer/store"
+)
+
+// operator is how a command asks a server for what only its operators may ask:
+// the one that it names, with the admin token, or else the one that has the data
+// folder, by its control socket. When none has it, the command uses the files.
+type operator struct {
+	URL        string  `name:"url" placeholder:"URL" help:"The server's web address. Default: the server that has the data folder."`
+	HTTP       string  `name:"http" placeholder:"ADDR" typed:"" help:"The same for a server on this machine: where it listens for browsers."`
+	TLSCert    string  `placeholder:"FILE" help:"The server's certificate, when --http speaks https."`
+	AdminToken secret  `placeholder:"SECRET" help:"The server's admin token, for --url and --http; - asks for it at the terminal, as does none when the data folder has none. Default: from the data folder."`
+	TokenFile  string  `placeholder:"FILE" typed:"" help:"File with that token."`
+	Data       string  `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
+	NATS       natsURL `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
+	NATSCA     string  `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
+	Config     string  `placeholder:"FILE" help:"The server's YAML file."`
+}
+
+// ask makes a request; any answer but 200 is an error, and errNotRunning says
+// that no server has the data folder.
+func (o *operator) ask(ctx context.Context, p *program, method, path string) (*http.Response, error) {
+	url, client := controlOf(o.Data)
+	var token secret
+	if o.URL != "" || o.HTTP != "" {
+		var err error
+		if url, client, err = webOf(o.URL, o.HTTP, o.TLSCert != ""); err != nil {
+			return nil, err
+		}
+		if token, err = o.token(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(url, "/")+path, nil)
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+string(token))
+	}
+	resp, err := client.Do(req)
+	switch {
+	case errors.Is(err, errNotRunning):
+		return nil, errNotRunning
+	case err != nil && token != "":
+		return nil, fmt.Errorf("%w (is the server running?)", err)
+	case err != nil:
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return nil, fmt.Errorf("%s: %s", resp.Status, problemText(body))
+	}
+	return resp, nil
+}
+
+// token is the admin token, for a server that asks for it: as given, else the
+// one in the data folder, else as somebody types it.
+func (o *operator) token(ctx context.Context, p *program) (secret, error) {
+	if token, err := p.givenToken(ctx, o.AdminToken, o.TokenFile); token != "" || err != nil {
+		return token, err
+	}
+	token, err := readSecret(filepath.Join(o.Data, adminTokenFile))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return token, err
+	}
+	if isTerminal(p.stdin) {
+		return p.ask(ctx, "Admin token: ")
+	}
+	return "", fmt.Errorf("no admin token in %s: name the server's folder with --data, or a file that has the token with --token-file", o.Data)
+}
+
+// files has use look at what is kept, while no server does.
+func (o *operator) files(ctx context.Context, use func(*store.Store) error) error {
+	dir := filepath.Join(o.Data, storeFolder)
+	if _, err := os.Stat(dir); o.NATS == "" && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no server runs with the data folder %s, and nothing is kept there: name another one with --data, or the server with --url", o.Data)
+	}
+	if err := whole(o.Data); err != nil {
+		return err
+	}
+	c, err := store.Open(ctx, store.Config{Dir: dir, URL: string(o.NATS), CA: o.NATSCA, Node: "command", Bare: true})
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	return errors.Join(use(c), c.Close())
+}
+
+// problemText is what an answer that is not the right one says.
+func problemText(body []byte) string {
+	var problem struct{ Detail string }
+	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
+		return problem.Detail
+	}
+	return firstLine(string(body))
+}

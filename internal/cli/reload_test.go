@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"foyer/certs"
+)
+
+// TestCertificateWatched: a changed file is taken within a minute, a broken one
+// is an error in the log once, and the one of before stays.
+func TestCertificateWatched(t *testing.T) {
+	certFile, keyFile, _ := certificate(t)
+	newCert, newKey, _ := certificate(t)
+	old := readFile(t, certFile)
+	synctest.Test(t, func(t *testing.T) {
+		cert, err := certs.Open(certFile, keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		n := &node{p: new(program), settings: new(settings), cert: cert, log: slog.New(slog.NewTextHandler(&log, nil))}
+		first, _ := cert.Get(nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go n.upkeep(ctx) // ends with ctx; the test waits for it
+		after := func(change func(), line string, times int) {
+			t.Helper()
+			change()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if got := strings.Count(log.String(), line); got != times {
+				t.Errorf("%d times %q in the log, want %d:\n%s", got, line, times, log.String())
+			}
+		}
+		again := "certificate read again"
+		after(func() {}, again, 0)
+		after(func() { writeFile(t, certFile, readFile(t, newCert)) }, "certificate not read again", 1) // its key is missing
+		after(func() { writeFile(t, certFile, old[:len(old)/2]) }, "certificate not read again", 2)
+		if now, _ := cert.Get(nil); now != first {
+			t.Error("the certificate of before is gone")
+		}
+		after(func() { writeFile(t, certFile, readFile(t, newCert)); writeFile(t, keyFile, readFile(t, newKey)) }, "msg=\""+again, 1)
+		if now, _ := cert.Get(nil); now == first {
+			t.Error("the new certificate is not there")
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// What is taken over is a setting, and is so once.
+func TestReloadables(t *testing.T) {
+	cmd, err := parse(&program{getenv: func(string) string { return "" }, stdout: t.Output(), stderr: t.Output()}, []string{"serve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := given(cmd)
+	for _, r := range reloadables {
+		for _, name := range r.flags {
+			if _, ok := known[name]; !ok {
+				t.Errorf("%s is no setting, or is there twice", name)
+			}
+			delete(known, name)
+		}
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// A resolver finds the values of flags that are not on the command line: in
+// the environment, then in the configuration file. It implements
+// [kong.Resolver]. Kong's own env tag is not used, because kong would ask the
+// file first, and the process's environment instead of run's.
+type resolver struct {
+	getenv func(string) string
+
+	// set by the first question
+	loaded bool
+	file   map[string]string // the configuration file, by flag name
+}
+
+// Validate implements [kong.Resolver]; the file is checked when it is read.
+func (r *resolver) Validate(*kong.Application) error { return nil }
+
+// Resolve implements [kong.Resolver].
+func (r *resolver) Resolve(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if flag.Name == "help" || flag.Tag.Has("typed") { // the file and the environment mean the server's own
+		return nil, nil
+	}
+	if !r.loaded {
+		if err := r.load(c); err != nil {
+			return nil, err
+		}
+		r.loaded = true
+	}
+	name := envName(flag.Name)
+	if v := r.getenv(name); v != "" {
+		return v, nil
+	}
+	if file := r.getenv(name + "_FILE"); file != "" && isSecret(flag.Value) {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s_FILE: %w", name, err)
+		}
+		return strings.TrimSpace(string(b)), nil
+	}
+	if v, ok := r.file[flag.Name]; ok && (v != "" || flag.Value.Target.Kind() == reflect.Slice) { // no list is one with nothing in it
+		return v, nil
+	}
+	return nil, nil
+}
+
+// load reads the file named by --config or FOYER_CONFIG, if one is, for a
+// command that has the flag.
+func (r *resolver) load(c *kong.Context) error {
+	has, name := false, r.getenv(envName("config"))
+	for _, path := range c.Path {
+		for _, flag := range path.Flags {
+			has = has || flag.Name == "config"
+		}
+		if path.Flag != nil && path.Flag.Name == "config" {
+			name = c.FlagValue(path.Flag).(string)
+		}
+	}
+	if !has || name == "" {
+		return nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return &configError{err}
+	}
+	r.file, err = parseSettings(b, settingNames(c.Model))
+	if err != nil {
+		return &configError{fmt.Errorf("%s: %w", name, err)}
+	}
+	return nil
+}
+
+// A configError is about the configuration file. kong takes it for one about
+// the flag that asked first; parse takes it out again.
+type configError struct{ err error }
+
+func (e *configError) Error() string {
+	text, _, _ := strings.Cut(e.err.Error(), "\n") // the parser goes on with a picture of the file
+	return "--config: " + text
+}
+
+func (e *configError) Unwrap() error { return e.err }
+
+// settingNames are the flags of serve, which a file may set.
+func settingNames(app *kong.Application) map[string]bool {
+	names := make(map[string]bool)
+	for _, cmd := range app.Children {
+		if cmd.Name != "serve" {
+			continue
+		}
+		for _, flag := range cmd.Flags {
+			names[flag.Name] = flag.Name != "config"
+		}
+	}
+	return names
+}
+
+// parseSettings reads a YAML mapping of setting names to values. A list is the
+// same as its items with commas between them.
+func parseSettings(b []byte, known map[string]bool) (map[string]string, error) {
+	f, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]string)
+	for _, doc := range f.Docs {
+		var entries []*ast.MappingValueNode
+		switch body := doc.Body.(type) {
+		case nil, *ast.NullNode, *ast.CommentGroupNode:
+		case *ast.MappingNode:
+			entries = body.Values
+		case *ast.MappingValueNode:
+			entries = []*ast.MappingValueNode{body}
+		default:
+			return nil, fmt.Errorf("line %d: want settings such as 'rtmp: :1935'", body.GetToken().Position.Line)
+		}
+		for _, e := range entries {
+			key, line := e.Key.GetToken().Value, e.Key.GetToken().Position.Line
+			if !known[key] {
+				return nil, fmt.Errorf("line %d: unknown key %q; the keys are the names of the flags of 'foyer serve --help'", line, key)
+			}
+			value, ok := scalar(e.Value)
+			if !ok {
+				return nil, fmt.Errorf("line %d: %s must be a plain value or a list of them", line, key)
+			}
+			if _, unset := e.Value.(*ast.NullNode); !unset {
+				values[key] = value
+			}
+		}
+	}
+	return values, nil
+}
+
+// scalar is the text of a plain value, or of a list of plain values.
+func scalar(n ast.Node) (text string, ok bool) {
+	switch n := n.(type) {
+	case *ast.SequenceNode:
+		items := make([]string, len(n.Values))
+		for i, item := range n.Values {
+			if _, list := item.(*ast.SequenceNode); list {
+				return "", false
+			}
+			if items[i], ok = scalar(item); !ok {
+				return "", false
+			}
+		}
+		return strings.Join(items, ","), true
+	case *ast.NullNode:
+		return "", true
+	case *ast.LiteralNode:
+		return strings.TrimSpace(n.Value.Value), true
+	case ast.ScalarNode:
+		return n.GetToken().Value, true // as written: 0123 is no octal number here
+	}
+	return "", false
+}
+
+// envName is the environment variable behind a flag: FOYER_STALE_AFTER.
+func envName(flag string) string {
+	return "FOYER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// isSecret reports whether a flag can have a secret in it: an address of NATS
+// has a password.
+func isSecret(v *kong.Value) bool {
+	switch v.Target.Interface().(type) {
+	case secret, natsURL:
+		return true
+	}
+	return false
+}
+
+// helpText shows a flag's environment variable where it is not the obvious one.
+func helpText(v *kong.Value) string {
+	if v.Flag != nil && isSecret(v) {
+		return strings.TrimSuffix(v.Help, ".") + " (" + envName(v.Name) + ", or a file named by " + envName(v.Name) + "_FILE)."
+	}
+	return v.Help
+}
