@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"foyer/internal/folder"
 )
 
 // Names in an archive. It is a tar: a note of what it is, the secrets, the
@@ -41,9 +43,6 @@ const (
 	maxArchiveName   = 512      // bytes of a file's name
 	maxArchiveDepth  = 3        // elements of it: recordings/ROOM/FILE
 )
-
-// secretFiles are the secrets in a data folder.
-var secretFiles = []string{lobbySecretFile, adminTokenFile, streamSecretFile, nodeSecretFile}
 
 // An archiveNotes is the first file of an archive.
 type archiveNotes struct {
@@ -87,7 +86,7 @@ func (a *archiver) write(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	if a.secrets {
-		for _, name := range secretFiles {
+		for _, name := range folder.SecretFiles {
 			if err := a.addFile(name); err != nil {
 				return err
 			}
@@ -209,7 +208,7 @@ func readArchive(r io.Reader, file func(head *tar.Header, r io.Reader) error) (*
 		} else if file != nil {
 			err = file(head, io.TeeReader(in, sum))
 		}
-		if slices.Contains(secretFiles, head.Name) {
+		if slices.Contains(folder.SecretFiles, head.Name) {
 			note.secrets++
 		}
 		if err == nil {
@@ -251,7 +250,7 @@ func foreign(head *tar.Header, first bool) string {
 		return "leads out of the folder"
 	case first || name == archiveSums:
 		return tooLong(head, maxArchiveText)
-	case slices.Contains(secretFiles, name):
+	case slices.Contains(folder.SecretFiles, name):
 		return tooLong(head, maxArchiveSecret)
 	case strings.HasPrefix(name, archiveStore) && strings.Count(name, "/") == 1, strings.HasPrefix(name, archiveRecords):
 		return ""

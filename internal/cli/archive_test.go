@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"foyer/internal/folder"
 	"foyer/store"
 )
 
@@ -121,7 +122,7 @@ func bombs(t testing.TB) map[string]struct {
 	}{
 		"a sparse recording":      {sparse(t, "1.0", archiveRecords+"blue/x.flv", terabytes), "is sparse"},
 		"an older sparse stream":  {sparse(t, "0.1", archiveStore+"CHAT", terabytes), "is sparse"},
-		"a sparse secret":         {sparse(t, "1.0", adminTokenFile, terabytes), "is sparse"},
+		"a sparse secret":         {sparse(t, "1.0", folder.AdminToken, terabytes), "is sparse"},
 		"a link":                  {link(tar.TypeSymlink), "is a link"},
 		"a hard link":             {link(tar.TypeLink), "is a link"},
 		"a folder":                {link(tar.TypeDir), "is a link, a folder"},
@@ -131,7 +132,7 @@ func bombs(t testing.TB) map[string]struct {
 		"a deep path":             {named(archiveRecords + strings.Repeat("a/", 10) + "x"), "too long a name"},
 		"a very long name":        {named(archiveRecords + strings.Repeat("a", 5000)), "too long a name"},
 		"a folder in the store":   {named(archiveStore + "a/b"), "nothing that foyer keeps"},
-		"a secret that is a book": {sized(adminTokenFile, 1<<20), "has 1048576 bytes"},
+		"a secret that is a book": {sized(folder.AdminToken, 1<<20), "has 1048576 bytes"},
 		"a stream of terabytes":   {sized(archiveStore+"CHAT", terabytes), "is too small"},
 		"a film of terabytes":     {sized(archiveRecords+"blue/x.flv", terabytes), "is too small"},
 		"more than can be":        {sized(archiveStore+"CHAT", math.MaxInt64), "is too small"},
@@ -194,7 +195,7 @@ func FuzzArchive(f *testing.F) {
 	for _, b := range bombs(f) {
 		f.Add(b.archive)
 	}
-	f.Add(forge(f, entry{tar.Header{Name: adminTokenFile}, "a token\n"}, entry{tar.Header{Name: archiveRecords + "blue/x.flv"}, "film"}))
+	f.Add(forge(f, entry{tar.Header{Name: folder.AdminToken}, "a token\n"}, entry{tar.Header{Name: archiveRecords + "blue/x.flv"}, "film"}))
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		above := t.TempDir()
 		var read int64

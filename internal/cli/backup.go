@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"foyer/internal/folder"
 	"foyer/store"
 	"foyer/web"
 )
@@ -138,5 +139,5 @@ func replaceFile(name string, write func(io.Writer) error) error {
 	if err := os.Rename(f.Name(), name); err != nil {
 		return err
 	}
-	return syncFile(filepath.Dir(name))
+	return folder.Sync(filepath.Dir(name))
 }

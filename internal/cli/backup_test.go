@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"foyer/internal/folder"
 	"foyer/store"
 )
 
@@ -33,7 +34,7 @@ func (s *fakeStore) Backup(_ context.Context, _ string, add func(string, int64, 
 func archiveOf(t *testing.T, s backedUp) []byte {
 	t.Helper()
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, adminTokenFile), "a token\n")
+	writeFile(t, filepath.Join(dir, folder.AdminToken), "a token\n")
 	writeFile(t, filepath.Join(dir, "notes.txt"), "nobody's business")
 	if err := os.MkdirAll(filepath.Join(dir, "recordings/blue"), 0o700); err != nil {
 		t.Fatal(err)
@@ -77,10 +78,10 @@ func TestRestoreFolder(t *testing.T) {
 		t.Errorf("note %+v", note)
 	}
 	files := filesOf(t, dir)
-	if len(files) != 2 || files[adminTokenFile] != "a token\n" || len(files["recordings/blue/live.flv"]) != 40000 {
+	if len(files) != 2 || files[folder.AdminToken] != "a token\n" || len(files["recordings/blue/live.flv"]) != 40000 {
 		t.Errorf("restored %d files", len(files))
 	}
-	if info, err := os.Stat(filepath.Join(dir, adminTokenFile)); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(filepath.Join(dir, folder.AdminToken)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the token's file: %v, %v", info.Mode(), err)
 	}
 	if err := emptyFolder(dir); err == nil || !strings.Contains(err.Error(), "not empty") {

@@ -9,13 +9,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+
+	"foyer/internal/folder"
 )
 
-// controlFile is the socket in the data folder at which a server listens for
-// the commands of its operators: whoever can open it is one.
-const controlFile = "control.sock"
-
-// protoControl is what is spoken there.
+// protoControl is what is spoken at the control socket.
 const protoControl = "control"
 
 // maxSocketPath is how long the path of a socket may be, in bytes: what fits
@@ -28,7 +26,7 @@ var errNotRunning = errors.New("no server runs there")
 
 // listenControl opens the control socket. A server can do without one.
 func (n *node) listenControl() error {
-	name := filepath.Join(n.settings.Data, controlFile)
+	name := filepath.Join(n.settings.Data, folder.Control)
 	if len(name) > maxSocketPath {
 		n.log.Warn("no control socket: the path of the data folder is too long for one; backup and forget need --url and the admin token", "file", name, "max", maxSocketPath)
 		return nil
@@ -88,7 +86,7 @@ func (l *controlListener) Close() error {
 // controlOf is the client of the server that has the data folder, and where it
 // is for that client. A request fails with errNotRunning when there is none.
 func controlOf(data string) (url string, client *http.Client) {
-	name := filepath.Join(data, controlFile)
+	name := filepath.Join(data, folder.Control)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "unix", name)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"foyer/internal/folder"
 	"foyer/store"
 )
 
@@ -14,7 +15,7 @@ import (
 // dead one, is no hindrance.
 func TestControlSocket(t *testing.T) {
 	data := t.TempDir()
-	name := filepath.Join(data, controlFile)
+	name := filepath.Join(data, folder.Control)
 	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func TestControlSocket(t *testing.T) {
 func TestControlSocketTooDeep(t *testing.T) {
 	data := filepath.Join(t.TempDir(), strings.Repeat("d", maxSocketPath))
 	r := startServer(t, "--data="+data)
-	if _, err := os.Lstat(filepath.Join(data, controlFile)); err == nil {
+	if _, err := os.Lstat(filepath.Join(data, folder.Control)); err == nil {
 		t.Error("there is a socket")
 	}
 	o, p := &operator{Data: data}, &program{stdin: strings.NewReader("")}
@@ -75,7 +76,7 @@ func TestControlSocketTooDeep(t *testing.T) {
 // A state that cannot be read is dropped in the files when no server runs.
 func TestForgetInFiles(t *testing.T) {
 	data := t.TempDir()
-	putState(t, store.Config{Dir: filepath.Join(data, storeFolder), Node: "a"}, "blue", `{"locked":tru`)
+	putState(t, store.Config{Dir: filepath.Join(data, folder.Store), Node: "a"}, "blue", `{"locked":tru`)
 	forget := func() (int, string) {
 		var out strings.Builder
 		status := Main(t.Context(), []string{"forget", "blue", "--data=" + data}, func(string) string { return "" }, strings.NewReader(""), &out, &out)
@@ -84,7 +85,7 @@ func TestForgetInFiles(t *testing.T) {
 	if status, said := forget(); status != exitFine || !strings.Contains(said, "blue: starts as new") {
 		t.Fatalf("%d %s", status, said)
 	}
-	if copies := filesOf(t, filepath.Join(data, damagedFolder)); len(copies) != 1 {
+	if copies := filesOf(t, filepath.Join(data, folder.Damaged)); len(copies) != 1 {
 		t.Errorf("%d copies", len(copies))
 	}
 	if status, said := forget(); status != exitFailed || !strings.Contains(said, "nothing was done") {

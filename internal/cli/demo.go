@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"foyer/demo"
+	"foyer/internal/folder"
 )
 
 // demoCommand serves, with bots in six rooms and pictures in some; or sends
@@ -45,7 +46,7 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	cfg.Servers = []string{"rtmp://" + loopback(n.rtmp.Addr().String(), portNumber(n.rtmp))}
-	cfg.Token = string(n.secrets.admin)
+	cfg.Token = string(n.secrets.Admin)
 	cfg.StreamKey = func(ctx context.Context, room string) (string, error) {
 		key, _, err := n.keyOf(ctx, room)
 		return key, err
@@ -57,7 +58,7 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 func (cmd *demoCommand) visit(ctx context.Context, p *program, cfg demo.Config) error {
 	token, err := p.givenToken(ctx, cmd.Settings.AdminToken, cmd.TokenFile)
 	if err == nil && token == "" {
-		token, err = readSecret(filepath.Join(cmd.Settings.Data, adminTokenFile))
+		token, err = folder.ReadSecret(filepath.Join(cmd.Settings.Data, folder.AdminToken))
 	}
 	if errors.Is(err, fs.ErrNotExist) && cmd.TokenFile == "" {
 		return fmt.Errorf("the bots need the servers' admin token: give --token-file, FOYER_ADMIN_TOKEN or FOYER_ADMIN_TOKEN_FILE")
@@ -66,9 +67,9 @@ func (cmd *demoCommand) visit(ctx context.Context, p *program, cfg demo.Config) 
 		return err
 	}
 	cfg.Token = string(token)
-	stream, err := givenSecret(cmd.Settings.StreamSecret, cmd.Settings.Data, streamSecretFile)
+	stream, err := givenSecret(cmd.Settings.StreamSecret, cmd.Settings.Data, folder.StreamSecret)
 	if err == nil {
-		cfg.StreamKey = func(_ context.Context, room string) (string, error) { return streamKey(stream, room, 0), nil }
+		cfg.StreamKey = func(_ context.Context, room string) (string, error) { return folder.StreamKey(stream, room, 0), nil }
 	} else {
 		cfg.Log.Warn("no broadcasts: give --stream-secret, FOYER_STREAM_SECRET or FOYER_STREAM_SECRET_FILE", "err", err)
 	}

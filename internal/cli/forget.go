@@ -10,13 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"foyer/internal/folder"
 	"foyer/room"
 	"foyer/server"
 	"foyer/store"
 )
-
-// damagedFolder is where what could not be read is put aside, in the data folder.
-const damagedFolder = "damaged"
 
 // forgetCommand has a room start as new whose state cannot be read.
 type forgetCommand struct {
@@ -83,12 +81,12 @@ func dropState(ctx context.Context, store *store.Store, data, name string) (asid
 		if room.Readable(state) == nil {
 			return errReadable
 		}
-		dir, file := filepath.Join(data, damagedFolder), "room-"+name+"-"+time.Now().UTC().Format("20060102T150405Z")+".json"
+		dir, file := filepath.Join(data, folder.Damaged), "room-"+name+"-"+time.Now().UTC().Format("20060102T150405Z")+".json"
 		aside = filepath.Join(dir, file)
-		if err := writeNew(dir, file, bytes.NewReader(state)); err != nil {
+		if err := folder.WriteNew(dir, file, bytes.NewReader(state)); err != nil {
 			return err
 		}
-		return errors.Join(syncFile(aside), syncFile(dir))
+		return errors.Join(folder.Sync(aside), folder.Sync(dir))
 	})
 	if errors.Is(err, errReadable) {
 		return "", nil

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"foyer/client"
+	"foyer/internal/folder"
 	"foyer/server/amf"
 	"foyer/store"
 )
@@ -38,7 +39,7 @@ func putState(t *testing.T, cfg store.Config, name, state string) {
 func TestForget(t *testing.T) {
 	for _, several := range []bool{false, true} {
 		data := t.TempDir()
-		cfg := store.Config{Dir: filepath.Join(data, storeFolder), Node: "a"}
+		cfg := store.Config{Dir: filepath.Join(data, folder.Store), Node: "a"}
 		flags := []string{"--data=" + data, "--rooms=blue,red"}
 		if several {
 			cfg.URL = startNATS(t)
@@ -77,7 +78,7 @@ func TestForget(t *testing.T) {
 		if status, said := forget("blue"); status != exitFine || !strings.Contains(said, "starts as new") {
 			t.Errorf("blue: %d %s", status, said)
 		}
-		copies := filesOf(t, filepath.Join(data, damagedFolder))
+		copies := filesOf(t, filepath.Join(data, folder.Damaged))
 		for name, state := range copies {
 			if state != `{"locked":tru` || !strings.HasPrefix(name, "room-blue-") {
 				t.Errorf("the copy %s has %q", name, state)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"foyer/internal/folder"
 	"foyer/room"
 	"foyer/room/nick"
 )
@@ -36,11 +37,11 @@ const (
 type joinCommand struct {
 	URL string `arg:"" help:"The room: rtmp://host/room/NAME, or just NAME for one on this machine."`
 
-	Nick    string `placeholder:"NAME" help:"Who to be. Default: your user name."`
-	Token   secret `placeholder:"SECRET" help:"The admin token, to be a moderator; - asks for it at the terminal. Other users of this machine see what is on a command line."`
-	File    string `name:"token-file" placeholder:"FILE" typed:"" help:"File with the token."`
-	JSON    bool   `name:"json" help:"Print every event as a JSON object; no screen."`
-	History *int   `placeholder:"N" help:"Begin with that many of the newest messages. Default: 50 on a screen, else none."`
+	Nick    string        `placeholder:"NAME" help:"Who to be. Default: your user name."`
+	Token   folder.Secret `placeholder:"SECRET" help:"The admin token, to be a moderator; - asks for it at the terminal. Other users of this machine see what is on a command line."`
+	File    string        `name:"token-file" placeholder:"FILE" typed:"" help:"File with the token."`
+	JSON    bool          `name:"json" help:"Print every event as a JSON object; no screen."`
+	History *int          `placeholder:"N" help:"Begin with that many of the newest messages. Default: 50 on a screen, else none."`
 }
 
 // Help is shown by join --help.

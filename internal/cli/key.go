@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"foyer/internal/folder"
 	"foyer/lobby"
 	"foyer/room"
 	"foyer/store"
@@ -24,10 +25,10 @@ type keyCommand struct {
 
 	New bool `help:"Make another key. The old one is void at once, and a broadcast with it ends."`
 
-	RTMP         string `default:":1935" placeholder:"ADDR" help:"Where the server listens for RTMP. Default: ${default}."`
-	PublicRTMP   string `placeholder:"URL" help:"Where others reach it by RTMP. Default: a guess."`
-	StreamSecret secret `placeholder:"SECRET" help:"The server's stream secret. Default: from the data folder."`
-	LobbySecret  secret `placeholder:"SECRET" help:"The server's lobby secret, for --lobby. Default: from the data folder."`
+	RTMP         string        `default:":1935" placeholder:"ADDR" help:"Where the server listens for RTMP. Default: ${default}."`
+	PublicRTMP   string        `placeholder:"URL" help:"Where others reach it by RTMP. Default: a guess."`
+	StreamSecret folder.Secret `placeholder:"SECRET" help:"The server's stream secret. Default: from the data folder."`
+	LobbySecret  folder.Secret `placeholder:"SECRET" help:"The server's lobby secret, for --lobby. Default: from the data folder."`
 
 	operator `embed:""`
 }
@@ -72,17 +73,17 @@ func (cmd *keyCommand) Run(ctx context.Context, p *program) error {
 
 // printPassword prints the room's own password of the lobby.
 func (cmd *keyCommand) printPassword(p *program) error {
-	secret, err := givenSecret(cmd.LobbySecret, cmd.Data, lobbySecretFile)
+	password, err := givenSecret(cmd.LobbySecret, cmd.Data, folder.LobbySecret)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(p.stdout, lobby.Password(string(secret), cmd.Room))
+	_, err = fmt.Fprintln(p.stdout, lobby.Password(string(password), cmd.Room))
 	return err
 }
 
 // keyOf is the stream key of a room as it is now. With a stream secret that is
 // given the key is made of that, whatever the secret of the server is.
-func (o *operator) keyOf(ctx context.Context, p *program, given secret, name string) (string, error) {
+func (o *operator) keyOf(ctx context.Context, p *program, given folder.Secret, name string) (string, error) {
 	resp, err := o.ask(ctx, p, http.MethodGet, "/api/v1/rooms/"+name+"/key")
 	if err == nil {
 		return readKey(resp, given, name)
@@ -90,30 +91,30 @@ func (o *operator) keyOf(ctx context.Context, p *program, given secret, name str
 	if !errors.Is(err, errNotRunning) && !o.hasNoSocket() {
 		return "", fmt.Errorf("asking for the key of %s: %w", name, err)
 	}
-	stream, err := givenSecret(given, o.Data, streamSecretFile)
+	stream, err := givenSecret(given, o.Data, folder.StreamSecret)
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(filepath.Join(o.Data, storeFolder)); o.NATS == "" && errors.Is(err, fs.ErrNotExist) {
-		return streamKey(stream, name, 0), nil // no server has been here yet
+	if _, err := os.Stat(filepath.Join(o.Data, folder.Store)); o.NATS == "" && errors.Is(err, fs.ErrNotExist) {
+		return folder.StreamKey(stream, name, 0), nil // no server has been here yet
 	}
 	var generation int64
 	err = o.files(ctx, func(c *store.Store) (err error) {
 		generation, err = keyGeneration(ctx, c, name)
 		return err
 	})
-	return streamKey(stream, name, generation), err
+	return folder.StreamKey(stream, name, generation), err
 }
 
 // hasNoSocket reports whether a server of the data folder can only be asked by
 // its address, which is not given. Whether it runs shows when its files are
 // opened.
 func (o *operator) hasNoSocket() bool {
-	return o.URL == "" && o.HTTP == "" && len(filepath.Join(o.Data, controlFile)) > maxSocketPath
+	return o.URL == "" && o.HTTP == "" && len(filepath.Join(o.Data, folder.Control)) > maxSocketPath
 }
 
 // renewKey makes another stream key of a room.
-func (o *operator) renewKey(ctx context.Context, p *program, given secret, name string) (string, error) {
+func (o *operator) renewKey(ctx context.Context, p *program, given folder.Secret, name string) (string, error) {
 	resp, err := o.ask(ctx, p, http.MethodPost, "/api/v1/rooms/"+name+"/key")
 	switch {
 	case err == nil:
@@ -123,7 +124,7 @@ func (o *operator) renewKey(ctx context.Context, p *program, given secret, name 
 	case o.NATS != "":
 		return "", errors.New("no server runs with this data folder: name one of the site with --url, for the room may run on another one")
 	}
-	if _, err := givenSecret(given, o.Data, streamSecretFile); err != nil {
+	if _, err := givenSecret(given, o.Data, folder.StreamSecret); err != nil {
 		return "", err
 	}
 	err = o.files(ctx, func(c *store.Store) error {
@@ -137,7 +138,7 @@ func (o *operator) renewKey(ctx context.Context, p *program, given secret, name 
 
 // readKey is the key in a server's answer, or the one of that generation that a
 // secret makes.
-func readKey(resp *http.Response, given secret, name string) (string, error) {
+func readKey(resp *http.Response, given folder.Secret, name string) (string, error) {
 	defer resp.Body.Close()
 	var answer struct {
 		Key        string
@@ -147,7 +148,7 @@ func readKey(resp *http.Response, given secret, name string) (string, error) {
 		return "", fmt.Errorf("reading the key of %s: %w", name, err)
 	}
 	if given != "" {
-		return streamKey(given, name, answer.Generation), nil
+		return folder.StreamKey(given, name, answer.Generation), nil
 	}
 	_, key, _ := strings.Cut(answer.Key, "key=")
 	return cmp.Or(key, answer.Key), nil
@@ -165,15 +166,15 @@ func keyGeneration(ctx context.Context, c *store.Store, name string) (int64, err
 // keyOf is the stream key of a room, and its generation.
 func (n *node) keyOf(ctx context.Context, name string) (key string, generation int64, err error) {
 	generation, err = keyGeneration(ctx, n.store, name)
-	return streamKey(n.secrets.stream, name, generation), generation, err
+	return folder.StreamKey(n.secrets.Stream, name, generation), generation, err
 }
 
 // givenSecret is a secret as given, else that of a server's data folder.
-func givenSecret(given secret, data, file string) (secret, error) {
+func givenSecret(given folder.Secret, data, file string) (folder.Secret, error) {
 	if given != "" {
 		return given, nil
 	}
-	found, err := readSecret(filepath.Join(data, file))
+	found, err := folder.ReadSecret(filepath.Join(data, file))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("no %s in %s: start 'foyer serve' once, or name its folder with --data", strings.ReplaceAll(file, "-", " "), data)
 	}

@@ -34,7 +34,7 @@ func (n *node) nodeRTMP() string {
 // joinNodes has the host ask the other nodes where a room runs.
 func (n *node) joinNodes() {
 	if n.several() {
-		n.host.Places, n.host.NodeSecret = places{n.store}, string(n.secrets.node)
+		n.host.Places, n.host.NodeSecret = places{n.store}, string(n.secrets.Node)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"foyer/client"
+	"foyer/internal/folder"
 	"foyer/server/amf"
 )
 
@@ -48,7 +49,7 @@ func TestOpenRooms(t *testing.T) {
 	want("lobby", "")
 
 	start("--open-rooms=nobody", "--rooms=Blue")
-	token, err := os.ReadFile(filepath.Join(data, adminTokenFile))
+	token, err := os.ReadFile(filepath.Join(data, folder.AdminToken))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"foyer/internal/folder"
 	"foyer/store"
 )
 
@@ -19,22 +20,22 @@ import (
 // the one that it names, with the admin token, or else the one that has the data
 // folder, by its control socket. When none has it, the command uses the files.
 type operator struct {
-	URL        string  `name:"url" placeholder:"URL" help:"The server's web address. Default: the server that has the data folder."`
-	HTTP       string  `name:"http" placeholder:"ADDR" typed:"" help:"The same for a server on this machine: where it listens for browsers."`
-	TLSCert    string  `placeholder:"FILE" help:"The server's certificate, when --http speaks https."`
-	AdminToken secret  `placeholder:"SECRET" help:"The server's admin token, for --url and --http; - asks for it at the terminal, as does none when the data folder has none. Default: from the data folder."`
-	TokenFile  string  `placeholder:"FILE" typed:"" help:"File with that token."`
-	Data       string  `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
-	NATS       natsURL `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
-	NATSCA     string  `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
-	Config     string  `placeholder:"FILE" help:"The server's YAML file."`
+	URL        string        `name:"url" placeholder:"URL" help:"The server's web address. Default: the server that has the data folder."`
+	HTTP       string        `name:"http" placeholder:"ADDR" typed:"" help:"The same for a server on this machine: where it listens for browsers."`
+	TLSCert    string        `placeholder:"FILE" help:"The server's certificate, when --http speaks https."`
+	AdminToken folder.Secret `placeholder:"SECRET" help:"The server's admin token, for --url and --http; - asks for it at the terminal, as does none when the data folder has none. Default: from the data folder."`
+	TokenFile  string        `placeholder:"FILE" typed:"" help:"File with that token."`
+	Data       string        `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
+	NATS       natsURL       `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
+	NATSCA     string        `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
+	Config     string        `placeholder:"FILE" help:"The server's YAML file."`
 }
 
 // ask makes a request; any answer but 200 is an error, and errNotRunning says
 // that no server has the data folder.
 func (o *operator) ask(ctx context.Context, p *program, method, path string) (*http.Response, error) {
 	url, client := controlOf(o.Data)
-	var token secret
+	var token folder.Secret
 	if o.URL != "" || o.HTTP != "" {
 		var err error
 		if url, client, err = webOf(o.URL, o.HTTP, o.TLSCert != ""); err != nil {
@@ -70,11 +71,11 @@ func (o *operator) ask(ctx context.Context, p *program, method, path string) (*h
 
 // token is the admin token, for a server that asks for it: as given, else the
 // one in the data folder, else as somebody types it.
-func (o *operator) token(ctx context.Context, p *program) (secret, error) {
+func (o *operator) token(ctx context.Context, p *program) (folder.Secret, error) {
 	if token, err := p.givenToken(ctx, o.AdminToken, o.TokenFile); token != "" || err != nil {
 		return token, err
 	}
-	token, err := readSecret(filepath.Join(o.Data, adminTokenFile))
+	token, err := folder.ReadSecret(filepath.Join(o.Data, folder.AdminToken))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return token, err
 	}
@@ -86,11 +87,11 @@ func (o *operator) token(ctx context.Context, p *program) (secret, error) {
 
 // files has use look at what is kept, while no server does.
 func (o *operator) files(ctx context.Context, use func(*store.Store) error) error {
-	dir := filepath.Join(o.Data, storeFolder)
+	dir := filepath.Join(o.Data, folder.Store)
 	if _, err := os.Stat(dir); o.NATS == "" && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("no server runs with the data folder %s, and nothing is kept there: name another one with --data, or the server with --url", o.Data)
 	}
-	if err := whole(o.Data); err != nil {
+	if err := folder.Whole(o.Data); err != nil {
 		return err
 	}
 	c, err := store.Open(ctx, store.Config{Dir: dir, URL: string(o.NATS), CA: o.NATSCA, Node: "command", Bare: true})

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"foyer/internal/folder"
 )
 
 // picture asks a server for the picture of room blue.
@@ -24,7 +26,7 @@ func TestPictureOfOtherNode(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { // until stop; the test waits
 		defer close(ended)
-		broadcast(ctx, t, "rtmp://"+a.addr["rtmp"]+"/room/blue", "live?key="+streamKey("k", "blue", 0))
+		broadcast(ctx, t, "rtmp://"+a.addr["rtmp"]+"/room/blue", "live?key="+folder.StreamKey("k", "blue", 0))
 	}()
 	eventually(t, "both have the same picture", func() bool {
 		status, there := a.picture(t)

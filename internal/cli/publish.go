@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"foyer/demo"
+	"foyer/internal/folder"
 	"foyer/room"
 )
 
@@ -22,11 +23,11 @@ type publishCommand struct {
 	URL  string `arg:"" help:"Where to: rtmp://host/room/NAME/live?key=KEY, or just NAME for a room on this machine, whose key is taken from --data."`
 	File string `arg:"" optional:"" help:"An FLV file. Default: a test card with a moving clock."`
 
-	Once         bool   `help:"Play it once. Default: in a loop."`
-	Stream       string `placeholder:"NAME" help:"The stream, when the URL names only the room. Default: live."`
-	Key          secret `placeholder:"KEY" help:"The key of the room, when the URL does not have it."`
-	Data         string `default:"foyer-data" placeholder:"DIR" help:"The server's data folder, for a room on this machine. Default: ${default}."`
-	StreamSecret secret `placeholder:"SECRET" help:"The server's stream secret, instead of the one in the data folder."`
+	Once         bool          `help:"Play it once. Default: in a loop."`
+	Stream       string        `placeholder:"NAME" help:"The stream, when the URL names only the room. Default: live."`
+	Key          folder.Secret `placeholder:"KEY" help:"The key of the room, when the URL does not have it."`
+	Data         string        `default:"foyer-data" placeholder:"DIR" help:"The server's data folder, for a room on this machine. Default: ${default}."`
+	StreamSecret folder.Secret `placeholder:"SECRET" help:"The server's stream secret, instead of the one in the data folder."`
 }
 
 // Help is shown by publish --help.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"foyer/demo"
+	"foyer/internal/folder"
 )
 
 func TestPublishTarget(t *testing.T) {
@@ -25,7 +26,7 @@ func TestPublishTarget(t *testing.T) {
 		{"the room with its key", publishCommand{URL: "rtmp://h/room/blue?key=k"}, "rtmp://h/room/blue", "live?key=k", ""},
 		{"a room called room", publishCommand{URL: "rtmp://h/room/room/live?key=k"}, "rtmp://h/room/room", "live?key=k", ""},
 		{"another server", publishCommand{URL: "rtmp://h/app/stream"}, "rtmp://h/app", "stream", ""},
-		{"a room of this machine", publishCommand{URL: "blue", StreamSecret: "secret"}, "rtmp://localhost/room/blue", "live?key=" + streamKey("secret", "blue", 0), ""},
+		{"a room of this machine", publishCommand{URL: "blue", StreamSecret: "secret"}, "rtmp://localhost/room/blue", "live?key=" + folder.StreamKey("secret", "blue", 0), ""},
 		{"the same with a key", publishCommand{URL: "blue", Key: "k", Stream: "cam"}, "rtmp://localhost/room/blue", "cam?key=k", ""},
 		{"no key", publishCommand{URL: "rtmp://h/room/blue"}, "", "", "names a room, but no key"},
 		{"no stream", publishCommand{URL: "rtmp://h/app"}, "", "", "names no stream"},

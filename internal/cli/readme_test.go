@@ -80,9 +80,9 @@ func TestReadmeShowsNoSecret(t *testing.T) {
 	if !strings.Contains(script, "$(go run . key Studio --lobby)") {
 		t.Error("the room of the example does not use its own password")
 	}
-	for _, secret := range []string{"$(cat", "`cat", "--token ", "--token=", "--admin-token", "-secret ", "-secret=", "Bearer"} {
+	for _, way := range []string{"$(cat", "`cat", "--token ", "--token=", "--admin-token", "-secret ", "-secret=", "Bearer"} {
 		for line := range strings.Lines(script) {
-			if strings.Contains(line, secret) {
+			if strings.Contains(line, way) {
 				t.Errorf("a secret stands on a command line: %s", line)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 
+	"foyer/internal/folder"
+
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -174,7 +176,7 @@ func envName(flag string) string {
 // has a password.
 func isSecret(v *kong.Value) bool {
 	switch v.Target.Interface().(type) {
-	case secret, natsURL:
+	case folder.Secret, natsURL:
 		return true
 	}
 	return false

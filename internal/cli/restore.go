@@ -15,15 +15,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"foyer/internal/folder"
 	"foyer/store"
 )
-
-// storeFolder is where the embedded engine has its files, in the data folder.
-const storeFolder = "store"
-
-// restoringFolder is in a data folder while it is being restored. A server
-// does not start from such a folder.
-const restoringFolder = ".restoring"
 
 // restoreCommand makes a data folder out of a backup.
 type restoreCommand struct {
@@ -83,7 +77,7 @@ func emptyFolder(data string) error {
 	if err != nil {
 		return err
 	}
-	if len(entries) == 1 && entries[0].Name() == restoringFolder {
+	if len(entries) == 1 && entries[0].Name() == folder.Restoring {
 		return fmt.Errorf("%s is of a restore that did not end: empty it first", data)
 	}
 	if len(entries) > 0 {
@@ -95,7 +89,7 @@ func emptyFolder(data string) error {
 // restoreFolder makes the data folder. On an error nothing of it stays.
 func restoreFolder(ctx context.Context, data string, r io.Reader) (note *archiveNotes, err error) {
 	_, statErr := os.Lstat(data)
-	temp := filepath.Join(data, restoringFolder)
+	temp := filepath.Join(data, folder.Restoring)
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return nil, err
 	}
@@ -118,16 +112,16 @@ func restoreFolder(ctx context.Context, data string, r io.Reader) (note *archive
 			if err := disk.take(2 * min(head.Size, 1<<61)); err != nil { // here and in the store that is made of it
 				return err
 			}
-			return writeNew(parts, part, r)
+			return folder.WriteNew(parts, part, r)
 		}
 		if err := disk.take(head.Size); err != nil {
 			return err
 		}
-		return writeNew(whole, head.Name, r)
+		return folder.WriteNew(whole, head.Name, r)
 	}); err != nil {
 		return nil, err
 	}
-	if err := restoreStore(ctx, parts, filepath.Join(whole, storeFolder)); err != nil {
+	if err := restoreStore(ctx, parts, filepath.Join(whole, folder.Store)); err != nil {
 		return nil, err
 	}
 	if err := os.RemoveAll(parts); err != nil {
@@ -153,13 +147,13 @@ func putInPlace(whole, data, temp string) error {
 			return err
 		}
 	}
-	if err := syncFile(data); err != nil {
+	if err := folder.Sync(data); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(temp); err != nil {
 		return err
 	}
-	return syncFile(data)
+	return folder.Sync(data)
 }
 
 // restoreStore makes the engine's files out of the parts in a folder.
@@ -211,7 +205,7 @@ func restoreNATS(ctx context.Context, into store.Config, data string, r io.Reade
 		if err := disk.take(head.Size); err != nil {
 			return err
 		}
-		return writeNew(temp, part, r)
+		return folder.WriteNew(temp, part, r)
 	})
 	if err != nil {
 		return nil, err
@@ -250,38 +244,15 @@ func (s *space) take(bytes int64) error {
 	return nil
 }
 
-// writeNew writes a file that is not there yet, in a folder that may not be.
-func writeNew(dir, name string, r io.Reader) error {
-	name = filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, r)
-	return errors.Join(err, f.Close())
-}
-
 // syncTree sees to it that everything below dir is on disk.
 func syncTree(dir string) error {
 	g := new(errgroup.Group)
 	g.SetLimit(8) // the disk can have several at once
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err == nil {
-			g.Go(func() error { return syncFile(name) })
+			g.Go(func() error { return folder.Sync(name) })
 		}
 		return err
 	})
 	return cmp.Or(err, g.Wait())
-}
-
-// syncFile sees to it that a file, or the list of a folder, is on disk.
-func syncFile(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"foyer/internal/folder"
 )
 
 // dark is how long a viewer may be without pictures while a node restarts.
@@ -49,7 +51,7 @@ func TestRollingRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := startAudience(t, front.rtmp, c.ledgers, func(room string) string { return streamKey("k", room, 0) })
+	a := startAudience(t, front.rtmp, c.ledgers, func(room string) string { return folder.StreamKey("k", room, 0) })
 	a.watching("everybody watches")
 	c.heard("everybody talks", c.ledgers)
 	for i, n := range nodes {

@@ -24,6 +24,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"foyer/client"
+	"foyer/internal/folder"
 	"foyer/server/amf"
 )
 
@@ -329,9 +330,9 @@ func scriptQuiet(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func scriptKey(ts *testscript.TestScript, _ bool, args []string) {
-	stream, err := readSecret(filepath.Join(ts.Getenv(args[1]+"_data"), streamSecretFile))
+	stream, err := folder.ReadSecret(filepath.Join(ts.Getenv(args[1]+"_data"), folder.StreamSecret))
 	ts.Check(err)
-	ts.Setenv(args[0], streamKey(stream, args[2], 0))
+	ts.Setenv(args[0], folder.StreamKey(stream, args[2], 0))
 }
 
 // scriptModerate calls a method of a room as a moderator, once each:
@@ -383,13 +384,13 @@ func scriptFilm(ts *testscript.TestScript, _ bool, args []string) {
 // that connects to the lobby with nothing but its own options.
 func scriptStranger(ts *testscript.TestScript, _ bool, args []string) {
 	name, program, url, room := args[0], args[1], "rtmp://"+args[2]+"/chapter4/lobby", args[4]
-	secret := strings.TrimSpace(ts.ReadFile(args[3]))
+	password := strings.TrimSpace(ts.ReadFile(args[3]))
 	switch program {
 	case "ffmpeg":
 		launchProgram(ts, name, "ffmpeg", "-v", "warning", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=5", "-c:v", "flv1",
-			"-f", "flv", "-rtmp_conn", "S:"+room+" S:"+secret, url+"/x")
+			"-f", "flv", "-rtmp_conn", "S:"+room+" S:"+password, url+"/x")
 	case "rtmpdump":
-		launchProgram(ts, name, "rtmpdump", "-r", url+"/x", "-V", "-C", "S:"+room, "-C", "S:"+secret, "-o", os.DevNull)
+		launchProgram(ts, name, "rtmpdump", "-r", url+"/x", "-V", "-C", "S:"+room, "-C", "S:"+password, "-o", os.DevNull)
 	default:
 		ts.Fatalf("unknown stranger %s", program)
 	}

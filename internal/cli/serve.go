@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"foyer/certs"
+	"foyer/internal/folder"
 	"foyer/lobby"
 	"foyer/media"
 	"foyer/room"
@@ -48,9 +49,6 @@ const (
 // startAgain is between two tries to start what could not start yet.
 const startAgain = time.Second
 
-// acmeFolder is where certificates of --tls-auto are, in the data folder.
-const acmeFolder = "acme"
-
 // errStopping is what /readyz says once the stop has begun.
 var errStopping = errors.New("stopping")
 
@@ -78,7 +76,7 @@ type node struct {
 	// set by newNode
 	p        *program
 	settings *settings
-	secrets  *secrets
+	secrets  *folder.Secrets
 	log      *slog.Logger
 	guard    *guard.Guard
 	host     *server.Host
@@ -106,7 +104,7 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	sec, err := loadSecrets(s)
+	sec, err := folder.Load(s.Data, folder.Secrets{Lobby: s.LobbySecret, Admin: s.AdminToken, Stream: s.StreamSecret, Node: s.NodeSecret})
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +131,7 @@ func newNode(ctx context.Context, p *program, s *settings, log *slog.Logger) (*n
 // record opens the recordings. Where nothing is to be recorded unless a
 // moderator says so, a folder that cannot be had is no reason not to start.
 func (n *node) record() (err error) {
-	s, dir := n.settings, filepath.Join(n.settings.Data, "recordings")
+	s, dir := n.settings, filepath.Join(n.settings.Data, folder.Recordings)
 	if _, err := os.Stat(dir); !s.hosts("room") && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -152,7 +150,7 @@ func (n *node) record() (err error) {
 func (n *node) openStore(ctx context.Context) (err error) {
 	s := n.settings
 	n.store, err = store.Open(ctx, store.Config{
-		Dir: filepath.Join(s.Data, storeFolder), URL: string(s.NATS), CA: s.NATSCA, Node: s.Node, RTMP: n.nodeRTMP(),
+		Dir: filepath.Join(s.Data, folder.Store), URL: string(s.NATS), CA: s.NATSCA, Node: s.Node, RTMP: n.nodeRTMP(),
 		Sync: s.Sync, History: s.History, HistoryAge: s.HistoryAge, Log: n.log,
 		Reserve: s.Store.reserve(), Objects: int64(s.Store.MaxObjects),
 	})
@@ -216,7 +214,7 @@ func (n *node) secure() (err error) {
 		get = n.cert.Get
 	case len(s.TLSAuto) > 0:
 		n.auto, err = certs.NewAuto(certs.AutoConfig{
-			Hosts: s.TLSAuto, Dir: filepath.Join(s.Data, acmeFolder), Directory: s.ACMEDirectory, Roots: s.ACMECA,
+			Hosts: s.TLSAuto, Dir: filepath.Join(s.Data, folder.ACME), Directory: s.ACMEDirectory, Roots: s.ACMECA,
 			Listener: n.http.Addr(), Log: n.log,
 		})
 		if err != nil {
@@ -256,7 +254,7 @@ func (n *node) build() {
 	}
 	if s.hosts("lobby") {
 		cfg := lobby.Config{
-			Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
+			Secret: string(n.secrets.Lobby), AdminToken: string(n.secrets.Admin),
 			StaleAfter: s.StaleAfter, GoneAfter: s.GoneAfter, Log: n.log,
 		}
 		n.joinLobbies(&cfg)
@@ -264,11 +262,13 @@ func (n *node) build() {
 	}
 	if s.hosts("room") {
 		cfg := room.Config{
-			Lobby: n.lobby, Secret: string(n.secrets.lobby), AdminToken: string(n.secrets.admin),
-			Resume: func(room string) string { return resume(n.secrets.node, room) },
+			Lobby: n.lobby, Secret: string(n.secrets.Lobby), AdminToken: string(n.secrets.Admin),
+			Resume: func(room string) string { return folder.Resume(n.secrets.Node, room) },
 			Node:   s.Node, PublicRTMP: n.publicRTMP(), PublicHTTP: n.publicHTTP(),
-			StreamKey: func(name string, generation int64) string { return streamKey(n.secrets.stream, name, generation) },
-			Takeover:  s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers, Reserved: &n.reserved,
+			StreamKey: func(name string, generation int64) string {
+				return folder.StreamKey(n.secrets.Stream, name, generation)
+			},
+			Takeover: s.Publish == "takeover", Grace: s.Grace, MaxUsers: s.MaxUsers, Reserved: &n.reserved,
 			Open: n.openRoom, History: s.History, HistoryAge: s.HistoryAge,
 		}
 		if n.recorder != nil {
@@ -280,7 +280,7 @@ func (n *node) build() {
 		n.handleRooms(func() server.Application { return room.New(cfg) })
 	}
 	pages := web.Config{
-		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.admin),
+		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.hosts("room"), AdminToken: string(n.secrets.Admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: n.keyOf,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready, Lost: n.store.Lost,
 		Apart: s.Admin != "", MetricsFrom: s.MetricsFrom,
@@ -389,10 +389,10 @@ func (n *node) listeners() []listener {
 // start starts the rooms that never stop and opens for business. What cannot
 // start yet, because other nodes share a store that is not there, comes later.
 func (n *node) start() (later []string, err error) {
-	if len(n.secrets.made) > 0 {
-		n.log.Info("secrets made", "data", n.settings.Data, "files", n.secrets.made)
+	if len(n.secrets.Made) > 0 {
+		n.log.Info("secrets made", "data", n.settings.Data, "files", n.secrets.Made)
 	}
-	n.secrets.warn(n.log)
+	n.secrets.Warn(n.log)
 	if n.lobby == "" {
 		n.log.Warn("rooms report to nobody: no lobby here, and none named by --lobby")
 	}
@@ -594,12 +594,12 @@ func (n *node) greet() {
 		fmt.Fprintf(w, "  Join a room  foyer join %s/room/blue --nick YOU\n", n.publicRTMP())
 	}
 	fmt.Fprintf(w, "  Secrets      in %s, readable by you only\n", n.settings.Data)
-	for _, name := range n.secrets.made {
+	for _, name := range n.secrets.Made {
 		switch name {
-		case lobbySecretFile:
-			fmt.Fprintf(w, "               lobby secret  %s\n", string(n.secrets.lobby))
-		case adminTokenFile:
-			fmt.Fprintf(w, "               admin token   %s  (made now, shown this once)\n", string(n.secrets.admin))
+		case folder.LobbySecret:
+			fmt.Fprintf(w, "               lobby secret  %s\n", string(n.secrets.Lobby))
+		case folder.AdminToken:
+			fmt.Fprintf(w, "               admin token   %s  (made now, shown this once)\n", string(n.secrets.Admin))
 		}
 	}
 	fmt.Fprint(w, "  To stop      Ctrl-C\n\n")

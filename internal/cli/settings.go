@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"foyer/internal/folder"
 	"foyer/room"
 	"foyer/store"
 )
@@ -59,10 +60,10 @@ type settings struct {
 	Drain      time.Duration `group:"rooms" default:"10s" placeholder:"TIME" help:"How long stopping may take. People are asked to come back in a moment; who has not left by then is cut off. With nobody in, it takes no time. Default: ${default}."`
 	Grace      time.Duration `group:"rooms" default:"30s" placeholder:"TIME" help:"How long viewers wait for a broadcast whose connection broke, before it is over. 0s: not at all. Default: ${default}."`
 
-	LobbySecret secret `group:"secrets" placeholder:"SECRET" help:"Password between rooms and lobby. Default: made at first start."`
-	AdminToken  secret `group:"secrets" placeholder:"SECRET" help:"Makes moderators and operators. Default: made at first start."`
+	LobbySecret folder.Secret `group:"secrets" placeholder:"SECRET" help:"Password between rooms and lobby. Default: made at first start."`
+	AdminToken  folder.Secret `group:"secrets" placeholder:"SECRET" help:"Makes moderators and operators. Default: made at first start."`
 	// The keys to publish with follow from it.
-	StreamSecret secret `group:"secrets" placeholder:"SECRET" help:"The rooms' publishing keys are made of it; servers that share it have the same. Default: made at first start."`
+	StreamSecret folder.Secret `group:"secrets" placeholder:"SECRET" help:"The rooms' publishing keys are made of it; servers that share it have the same. Default: made at first start."`
 	proofSettings
 	Publishing publishingSettings `embed:""`
 	Data       string             `group:"secrets" default:"foyer-data" placeholder:"DIR" help:"Folder of the secrets and of all that is kept. Default: ${default}."`
@@ -281,21 +282,4 @@ func cutSuffixFold(s, suffix string) (before string, ok bool) {
 		return s, false
 	}
 	return s[:i], true
-}
-
-// A secret never shows itself in a log.
-type secret string
-
-// LogValue implements slog.LogValuer.
-func (secret) LogValue() slog.Value { return slog.StringValue("redacted") }
-
-// MarshalText keeps it out of JSON, inside a struct too.
-func (secret) MarshalText() ([]byte, error) { return []byte("redacted"), nil }
-
-// String keeps the secret out of %v; convert to string for its value.
-func (s secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "redacted"
 }

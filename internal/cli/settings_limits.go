@@ -99,7 +99,7 @@ func (n *node) opens(ctx context.Context, instance string, r *server.Request) bo
 		return false
 	}
 	addr := r.Addr.Addr()
-	wait, right := n.guard.Wait(addr), guard.Same(credential, string(n.secrets.admin))
+	wait, right := n.guard.Wait(addr), guard.Same(credential, string(n.secrets.Admin))
 	if !right {
 		n.guard.Failed(addr)
 		n.log.Warn("room not opened", "instance", instance, slog.Any("remote", addr), "err", "wrong credential")

@@ -1,8 +1,10 @@
 package cli
 
+import "foyer/internal/folder"
+
 // proofSettings are how the nodes of one site know each other.
 type proofSettings struct {
-	NodeSecret secret `group:"secrets" placeholder:"SECRET" help:"What servers of --nats prove to each other that they know; needed with it. Default: made at first start."`
+	NodeSecret folder.Secret `group:"secrets" placeholder:"SECRET" help:"What servers of --nats prove to each other that they know; needed with it. Default: made at first start."`
 }
 
 // check refuses a site of several nodes that have nothing in common.

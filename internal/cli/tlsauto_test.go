@@ -21,6 +21,7 @@ import (
 	"github.com/miekg/dns"
 
 	"foyer/client"
+	"foyer/internal/folder"
 	"foyer/server/amf"
 )
 
@@ -116,7 +117,7 @@ func TestServeTLSAuto(t *testing.T) {
 	if status := r.stop(); status != exitFine {
 		t.Errorf("exit status %d", status)
 	}
-	filepath.WalkDir(filepath.Join(data, acmeFolder), func(name string, d os.DirEntry, err error) error {
+	filepath.WalkDir(filepath.Join(data, folder.ACME), func(name string, d os.DirEntry, err error) error {
 		if err != nil {
 			t.Error(err)
 		} else if info, err := d.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {

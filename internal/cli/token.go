@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"foyer/internal/folder"
+
 	"golang.org/x/term"
 )
 
@@ -19,10 +21,10 @@ const terminalDevice = "/dev/tty"
 
 // givenToken is a token as the command line gives it: in a file, typed when it
 // is "-", or as it is. An empty one is none.
-func (p *program) givenToken(ctx context.Context, token secret, file string) (secret, error) {
+func (p *program) givenToken(ctx context.Context, token folder.Secret, file string) (folder.Secret, error) {
 	switch {
 	case file != "":
-		return readSecret(file)
+		return folder.ReadSecret(file)
 	case token == askToken:
 		return p.ask(ctx, "Token: ")
 	}
@@ -30,7 +32,7 @@ func (p *program) givenToken(ctx context.Context, token secret, file string) (se
 }
 
 // ask asks for a secret at the terminal, which does not show it.
-func (p *program) ask(ctx context.Context, prompt string) (secret, error) {
+func (p *program) ask(ctx context.Context, prompt string) (folder.Secret, error) {
 	in, ok := p.stdin.(*os.File)
 	if !isTerminal(p.stdin) {
 		tty, err := os.OpenFile(terminalDevice, os.O_RDWR, 0)
@@ -48,7 +50,7 @@ func (p *program) ask(ctx context.Context, prompt string) (secret, error) {
 
 // readHidden reads a line of a terminal. When ctx ends first, the terminal is
 // left as it was.
-func readHidden(ctx context.Context, in *os.File, out io.Writer, prompt string) (secret, error) {
+func readHidden(ctx context.Context, in *os.File, out io.Writer, prompt string) (folder.Secret, error) {
 	fd := int(in.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -69,7 +71,7 @@ func readHidden(ctx context.Context, in *os.File, out io.Writer, prompt string) 
 	select {
 	case l := <-read:
 		fmt.Fprintln(out)
-		token := secret(strings.TrimSpace(string(l.text)))
+		token := folder.Secret(strings.TrimSpace(string(l.text)))
 		if err := l.err; err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("asking for a token: %w", err)
 		}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"unsafe"
+
+	"foyer/internal/folder"
 )
 
 func TestGivenToken(t *testing.T) {
@@ -17,9 +19,9 @@ func TestGivenToken(t *testing.T) {
 	writeFile(t, empty, "\n")
 	p := &program{stdin: strings.NewReader(""), stderr: t.Output()}
 	for _, c := range []struct {
-		token secret
+		token folder.Secret
 		file  string
-		want  secret
+		want  folder.Secret
 		err   string
 	}{
 		{"", "", "", ""},
@@ -75,7 +77,7 @@ func TestTypedToken(t *testing.T) {
 	var out strings.Builder
 	p := &program{stdin: slave, stderr: &out}
 	type answer struct {
-		token secret
+		token folder.Secret
 		err   error
 	}
 	got := make(chan answer, 1)
@@ -86,7 +88,7 @@ func TestTypedToken(t *testing.T) {
 	hidden := func() { eventually(t, "the terminal hides what is typed", func() bool { return !echoes(t, slave) }) }
 	for _, c := range []struct {
 		typed string
-		want  secret
+		want  folder.Secret
 		err   bool
 	}{{"let me in \n", "let me in", false}, {"\n", "", true}} {
 		go ask(t.Context())

@@ -1,11 +1,10 @@
-package cli
+package folder
 
 import (
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,13 +13,13 @@ import (
 
 func TestLoadSecrets(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "made", "here")
-	first, err := loadSecrets(&settings{Data: data})
+	first, err := Load(data, Secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	lengths := []int{len(first.lobby), len(first.admin), len(first.stream), len(first.node)}
-	if len(first.made) != 4 || slices.Min(lengths) < 20 || first.lobby == first.admin || first.lobby == first.node {
-		t.Errorf("made %v, of lengths %d", first.made, lengths)
+	lengths := []int{len(first.Lobby), len(first.Admin), len(first.Stream), len(first.Node)}
+	if len(first.Made) != 4 || slices.Min(lengths) < 20 || first.Lobby == first.Admin || first.Lobby == first.Node {
+		t.Errorf("made %v, of lengths %d", first.Made, lengths)
 	}
 	files, err := os.ReadDir(data)
 	if err != nil || len(files) != 4 {
@@ -32,30 +31,30 @@ func TestLoadSecrets(t *testing.T) {
 		}
 	}
 
-	again, err := loadSecrets(&settings{Data: data, AdminToken: "given"})
+	again, err := Load(data, Secrets{Admin: "given"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again.lobby != first.lobby || again.stream != first.stream || again.admin != "given" || len(again.made) != 0 {
+	if again.Lobby != first.Lobby || again.Stream != first.Stream || again.Admin != "given" || len(again.Made) != 0 {
 		t.Error("a second start has other secrets")
 	}
 
-	writeFile(t, filepath.Join(data, lobbySecretFile), "\n")
-	if _, err := loadSecrets(&settings{Data: data}); err == nil || !strings.Contains(err.Error(), "is empty") {
+	if err := os.WriteFile(filepath.Join(data, LobbySecret), []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(data, Secrets{}); err == nil || !strings.Contains(err.Error(), "is empty") {
 		t.Errorf("got %v for an empty secret, want an error that says so", err)
 	}
 }
 
 // A secret that can be guessed is named at the start; one that was made is not.
 func TestShortSecrets(t *testing.T) {
-	s := &settings{Data: t.TempDir(), AdminToken: "0123456789abcde", StreamSecret: "0123456789abcdef"}
-	s.NodeSecret = "n"
-	sec, err := loadSecrets(s)
+	sec, err := Load(t.TempDir(), Secrets{Admin: "0123456789abcde", Stream: "0123456789abcdef", Node: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	sec.warn(slog.New(slog.NewTextHandler(&log, nil)))
+	sec.Warn(slog.New(slog.NewTextHandler(&log, nil)))
 	if got := strings.Join(sec.short, " "); got != "--admin-token --node-secret" || strings.Count(log.String(), "\n") != 2 {
 		t.Errorf("short are %q, and the log says\n%s", got, log.String())
 	}
@@ -71,8 +70,8 @@ func TestShortSecrets(t *testing.T) {
 
 // Servers that start at once with one folder have one secret.
 func TestLoadSecretRace(t *testing.T) {
-	name := filepath.Join(t.TempDir(), lobbySecretFile)
-	var got [8]secret
+	name := filepath.Join(t.TempDir(), LobbySecret)
+	var got [8]Secret
 	var made [8]bool
 	var all sync.WaitGroup
 	for i := range got {
@@ -95,18 +94,5 @@ func TestLoadSecretRace(t *testing.T) {
 	}
 	if makers != 1 {
 		t.Errorf("%d of them say that they made it", makers)
-	}
-}
-
-func TestStreamKey(t *testing.T) {
-	blue := streamKey("secret", "blue", 0)
-	if !regexp.MustCompile(`^[a-z2-7]{24}$`).MatchString(blue) {
-		t.Errorf("key %q is not easy to paste", blue)
-	}
-	if blue != streamKey("secret", "blue", 0) || blue == streamKey("secret", "jazz", 0) || blue == streamKey("other", "blue", 0) {
-		t.Error("a key must follow from the secret and the room, and from nothing else")
-	}
-	if want := "howazf5edmjcwvo4a4qnqwsx"; blue != want {
-		t.Errorf("key of blue is %s, want %s: keys that people have typed in must stay valid", blue, want)
 	}
 }
