@@ -54,23 +54,23 @@ func parseNewcomer(name string, v amf.Value) newcomer {
 	return n
 }
 
-// authenticate checks who the client is and returns what lets it in or says no.
-func (l *Lobby) authenticate(client *server.Client, args amf.Args) (admit func() error) {
+// authenticate checks who the client is. It returns what lets it in or says no,
+// and whether the credential was right.
+func (l *Lobby) authenticate(client *server.Client, args amf.Args) (admit func() error, right bool) {
 	userName, _ := amf.AsString(args.At(0))
 	password, _ := amf.AsString(args.At(1))
 	own := l.cfg.Secret != "" && ValidName(userName) && guard.Same(password, Password(l.cfg.Secret, userName))
 	switch {
 	case userName == "admin" && guard.Same(password, l.cfg.AdminToken):
-		return func() error { client.Data = operator{}; return nil }
+		return func() error { client.Data = operator{}; return nil }, true
 	case !own && !guard.Same(password, l.cfg.Secret):
-		l.in.Guard().Failed(client.IP(), "for", "lobby")
 		l.log.Warn("room connection refused", "client", client.ID(), "remote", client.IP(), "agent", client.Agent(),
 			"room", text(userName, MaxName), "err", "Invalid room connection attempt.")
-		return func() error { return server.Reject("Invalid room connection attempt.") }
+		return func() error { return server.Reject("Invalid room connection attempt.") }, false
 	case !ValidName(userName):
-		return func() error { return server.Reject("Room name is not valid.") }
+		return func() error { return server.Reject("Room name is not valid.") }, true
 	}
 	n := parseNewcomer(userName, args.At(2))
 	n.own = own
-	return func() error { return l.join(client, n) }
+	return func() error { return l.join(client, n) }, true
 }

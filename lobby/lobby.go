@@ -80,8 +80,8 @@ func (l *Lobby) OnConnect(client *server.Client, args amf.Args) error {
 	if none(args.At(0)) {
 		return nil
 	}
-	wait := l.in.Guard().Wait(client.IP())
-	admit := l.authenticate(client, args)
+	admit, right := l.authenticate(client, args)
+	wait := l.in.Guard().Shown(client.IP(), right, "for", "lobby")
 	return l.in.AdmitAfter(client, wait, admit)
 }
 

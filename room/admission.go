@@ -31,13 +31,14 @@ func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now ti
 // address from where wrong ones came wait, the right ones too.
 func (r *Room) moderatorComes(client *server.Client, n newcomer, credential amf.Value) error {
 	n.role = roleModerator
-	wait := r.in.Guard().Wait(client.IP())
 	admit := func() error { return r.join(client, n) }
-	if token, _ := amf.AsString(credential); !guard.Same(token, r.cfg.AdminToken) {
-		r.in.Guard().Failed(client.IP(), "for", "moderator")
+	token, _ := amf.AsString(credential)
+	right := guard.Same(token, r.cfg.AdminToken)
+	if !right {
 		r.log.Warn("moderator refused", "client", client.ID(), "remote", client.IP(), "err", "wrong credential")
 		admit = func() error { return reject("Credential is not valid.", 0) }
 	}
+	wait := r.in.Guard().Shown(client.IP(), right, "for", "moderator")
 	return r.in.AdmitAfter(client, wait, admit)
 }
 

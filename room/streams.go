@@ -35,11 +35,8 @@ func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, e
 	case values.Get("key") == "":
 		return "", false, badName(fmt.Sprintf("The stream key is missing: publish as %s?key=KEY.", streamName(public)))
 	}
-	wait := r.in.Guard().Wait(client.IP())
 	right := guard.Same(values.Get("key"), r.streamKey())
-	if !right {
-		r.in.Guard().Failed(client.IP(), "for", "stream", "room", r.name)
-	}
+	wait := r.in.Guard().Shown(client.IP(), right, "for", "stream", "room", r.name)
 	generation := r.keyGeneration
 	return r.in.PublishAfter(wait, func() (string, bool, error) {
 		return r.admitStream(client, public, right && generation == r.keyGeneration)

@@ -130,9 +130,7 @@ func (h *Host) judge(ctx context.Context, r *Request, req *rtmp.ConnectRequest, 
 	text := func(name string) string { s, _ := amf.AsString(amf.Lookup(said, name)); return s }
 	v := voucher{text("to"), text("kind"), text("addr"), text("protocol")}
 	if !h.believes(v, text("proof"), req) {
-		ip := r.Addr.Addr()
-		wait := h.guard().Wait(ip)
-		h.guard().Failed(ip, "for", "node")
+		wait := h.guard().Shown(r.Addr.Addr(), false, "for", "node")
 		h.log().Warn("node not believed", "remote", r.Addr, "err", "no proof with the nodes' secret")
 		select {
 		case <-time.After(wait):

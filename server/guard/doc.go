@@ -4,7 +4,7 @@
 // really comes from, counts what each address has and does, and says no with a
 // [Refusal] that names the limit and when to try again. It also has the two
 // things that exist only once: the comparison of secrets ([Same]) and the
-// count of wrong credentials ([Guard.Failed], [Guard.Wait]).
+// count of wrong credentials ([Guard.Shown]).
 //
 // What an address has are places: [Guard.Enter] for a connection,
 // [Guard.Request] for a request while it runs, [Guard.OpenRoom] for a room.

@@ -49,8 +49,19 @@ func (g *Guard) Exempt(addr netip.Addr) bool {
 // LimitCredentials is the label of wrong credentials.
 const LimitCredentials = "credentials"
 
-// Failed counts a wrong credential of addr, whatever it was for and however it
-// came. attrs say in the log what it was for, and never hold the credential.
+// Shown is for a credential that addr has shown, right or wrong, of any kind and
+// by any way: it returns how long the answer has to wait, and counts a wrong one,
+// for the answers after that. attrs say in the log what the credential was for,
+// and never hold it.
+func (g *Guard) Shown(addr netip.Addr, right bool, attrs ...any) (wait time.Duration) {
+	wait = g.Wait(addr)
+	if !right {
+		g.Failed(addr, attrs...)
+	}
+	return wait
+}
+
+// Failed counts a wrong credential of addr. attrs are as for Shown.
 func (g *Guard) Failed(addr netip.Addr, attrs ...any) {
 	g.failures.failed(addr, time.Now())
 	g.Refuse(addr, &Refusal{Limit: LimitCredentials, Reason: "Wrong credential.", RetryAfter: g.Wait(addr)}, attrs...)
