@@ -163,7 +163,7 @@ func (in *Instance) depart(c *Client, reason error) {
 func (in *Instance) drop(c *Client, reason error) {
 	c.unpark()
 	in.dropStreams(c)
-	in.releaseAll(c)
+	in.objects.releaseAll(c)
 	in.remove(c)
 	in.settle(c, reason)
 	c.calls.lift()

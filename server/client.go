@@ -222,7 +222,7 @@ func (c *Client) ServeSharedObject(m *sharedobject.Message) {
 		<-time.After(wait)
 	}
 	c.calls.take()
-	if !c.in.post(func() { c.in.takeObject(c, m) }) {
+	if !c.in.post(func() { c.in.objects.take(c, m) }) {
 		c.calls.give()
 	}
 }

@@ -53,8 +53,8 @@ func TestStoreCameBackEmpty(t *testing.T) {
 			t.Errorf("%d saves: %q\nwant %q", s.saves, s.data, want)
 		}
 		a.in.Post(func() {
-			if a.in.objects[objectKey{"public/idle", true}] != nil || a.in.created != 4 || a.in.bytes != 10+10+len("what?") {
-				t.Errorf("%d objects, %d created, %d bytes", len(a.in.objects), a.in.created, a.in.bytes)
+			if a.in.objects.byKey[objectKey{"public/idle", true}] != nil || a.in.objects.created != 4 || a.in.objects.bytes != 10+10+len("what?") {
+				t.Errorf("%d objects, %d created, %d bytes", len(a.in.objects.byKey), a.in.objects.created, a.in.objects.bytes)
 			}
 		})
 		synctest.Wait()

@@ -173,8 +173,8 @@ func TestHostileClient(t *testing.T) {
 				}
 				for _, in := range h.instances {
 					in.Post(func() {
-						if len(in.clients) != 2 || in.created != 0 {
-							t.Errorf("left behind: %d clients, %d objects", len(in.clients), in.created)
+						if len(in.clients) != 2 || in.objects.created != 0 {
+							t.Errorf("left behind: %d clients, %d objects", len(in.clients), in.objects.created)
 						}
 					})
 				}

@@ -44,8 +44,7 @@ type Instance struct {
 	code       Application
 	tunnel     *tunnel // the code, when another node runs the instance; fixed when started is closed
 	methods    map[string]Method
-	sharer     Sharer    // nil when the application is none
-	publisher  Publisher // the same
+	publisher  Publisher // nil when the application is none
 	player     Player    // the same
 	clients    []*Client // accepted, in order of arrival
 	pending    map[*Client]bool
@@ -69,14 +68,7 @@ type Instance struct {
 	batch      []func()         // what is run now
 	next       int              // the first of batch that has not run
 	links      map[*link]bool
-	objects    map[objectKey]*object
-	held       []*object          // those the application holds
-	touched    []*object          // those clients changed in this turn
-	records    map[string]*record // what is stored of persistent ones
-	noted      []byte             // what is stored as versionObject
-	created    int                // how many objects clients made
-	bytes      int                // what clients wrote into objects
-	version    uint32             // above every version of an object that is gone
+	objects    objects
 	streams    map[string]*stream
 	turns      map[*Client]time.Time // of those that have published: see turnToPublish
 }
@@ -90,6 +82,7 @@ func newInstance(h *Host, a *application, short string) *Instance {
 
 		dismissed: make(chan struct{}),
 	}
+	in.objects.in = in
 	in.log = h.log().With("app", a.name, "instance", in.name)
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.starting, in.giveUp = context.WithCancel(in.ctx)

@@ -33,7 +33,7 @@ func (in *Instance) start() {
 	in.startErr = errors.New("application panicked")
 	err := in.place()
 	if err == nil && in.tunnel == nil {
-		err = in.loadObjects()
+		err = in.objects.load()
 	}
 	if err == nil {
 		err = in.code.OnAppStart(in)
@@ -51,12 +51,12 @@ func (in *Instance) start() {
 	if c, ok := in.code.(Caller); ok {
 		in.methods = c.Methods()
 	}
-	in.sharer, _ = in.code.(Sharer)
+	in.objects.sharer, _ = in.code.(Sharer)
 	in.publisher, _ = in.code.(Publisher)
 	in.player, _ = in.code.(Player)
 	in.log.Info("instance started")
 	in.emptied()
-	in.flush()
+	in.objects.flush()
 }
 
 // turn runs what was posted since the last one.
@@ -80,7 +80,7 @@ func (in *Instance) step(end int) {
 			in.next++
 			f()
 		}
-		in.flush()
+		in.objects.flush()
 	})
 }
 
@@ -162,7 +162,7 @@ func (in *Instance) end() {
 	in.cancel()
 	in.wg.Wait() // for saves, too
 	if in.startErr == nil && !in.broken && !in.lost {
-		in.saveRest()
+		in.objects.saveRest()
 		in.wg.Wait()
 	}
 	if in.disclaim != nil {

@@ -75,72 +75,72 @@ type waiting struct {
 	allowed []bool // by event
 }
 
-// loadObjects reads what is stored of the instance. It blocks, so it runs
+// load reads what is stored of the instance. It blocks, so it runs
 // before anybody is in.
-func (in *Instance) loadObjects() error {
-	if in.host.Objects == nil {
+func (s *objects) load() error {
+	if s.in.host.Objects == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(in.starting, loadTimeout)
+	ctx, cancel := context.WithTimeout(s.in.starting, loadTimeout)
 	defer cancel()
-	all, since, err := in.host.Objects.LoadObjects(ctx, in.name)
+	all, since, err := s.in.host.Objects.LoadObjects(ctx, s.in.name)
 	if err != nil {
 		return fmt.Errorf("loading shared objects: %w: %w", errUnreachable, err)
 	}
-	in.records = make(map[string]*record, len(all))
+	s.records = make(map[string]*record, len(all))
 	for name, data := range all {
 		if name == versionObject {
 			if len(data) == 4 {
-				in.version = binary.BigEndian.Uint32(data)
+				s.version = binary.BigEndian.Uint32(data)
 			}
-			in.noted = data
+			s.noted = data
 			continue
 		}
 		rec := &record{data: data, since: since[name], bytes: len(data)}
 		if o, err := sharedobject.Restore[*Client](name, data); err != nil {
-			in.log.Error("stored shared object cannot be read", "object", name, "err", err)
+			s.in.log.Error("stored shared object cannot be read", "object", name, "err", err)
 			rec.bad = true
 		} else {
 			rec.bytes = o.Bytes()
 		}
-		in.records[name] = rec
-		in.created++
-		in.bytes += rec.bytes
+		s.records[name] = rec
+		s.created++
+		s.bytes += rec.bytes
 	}
 	return nil
 }
 
 // recall returns what is stored of an object; nil when nothing is.
-func (in *Instance) recall(key objectKey) *record {
+func (s *objects) recall(key objectKey) *record {
 	if !key.persistent {
 		return nil
 	}
-	return in.records[key.name]
+	return s.records[key.name]
 }
 
-// keepObject makes a persistent object durable.
-func (in *Instance) keepObject(o *object, rec *record) {
+// keep makes a persistent object durable.
+func (s *objects) keep(o *object, rec *record) {
 	switch {
-	case in.host.Objects == nil:
-		in.log.Info("persistent shared object is kept in memory only", "object", o.Name())
+	case s.in.host.Objects == nil:
+		s.in.log.Info("persistent shared object is kept in memory only", "object", o.Name())
 		return
 	case rec != nil && rec.bad:
 		return // said when it was loaded
 	}
 	o.Store()
 	o.durable = &durable{stored: o.Snapshot()}
-	in.used(o)
+	s.refresh(o)
 }
 
-// used stores an object that is in use again, as it is stored, when that was
+// refresh stores an object that is in use again, as it is stored, when that was
 // long ago. What is stored of it may be gone already.
-func (in *Instance) used(o *object) {
-	rec := in.records[o.Name()]
+func (s *objects) refresh(o *object) {
+	rec := s.records[o.Name()]
 	if rec == nil || rec.bad || o.busy() || time.Since(rec.since) < keepUsed {
 		return
 	}
 	rec.since = time.Now()
-	in.storeRaw(o.Name(), rec.data)
+	s.storeRaw(o.Name(), rec.data)
 }
 
 // KeepUsed has all instances store again what is in use and was stored long
@@ -150,13 +150,15 @@ func (h *Host) KeepUsed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, in := range h.instances {
-		in.post(func() {
-			for _, o := range in.objects {
-				if o.durable != nil && !in.lost {
-					in.used(o)
-				}
-			}
-		})
+		in.post(in.objects.keepUsed)
+	}
+}
+
+func (s *objects) keepUsed() {
+	for _, o := range s.byKey {
+		if o.durable != nil && !s.in.lost {
+			s.refresh(o)
+		}
 	}
 }
 
@@ -171,62 +173,62 @@ func (o *object) busy() bool {
 
 // enqueue lets a message wait until the save is done. What the client may do is
 // decided now.
-func (in *Instance) enqueue(o *object, c *Client, m *sharedobject.Message) {
+func (s *objects) enqueue(o *object, c *Client, m *sharedobject.Message) {
 	allowed := make([]bool, len(m.Events))
 	for i, e := range m.Events {
-		allowed[i] = e.Type != sharedobject.Use && e.Type != sharedobject.Release && in.canWrite(c, m, e)
+		allowed[i] = e.Type != sharedobject.Use && e.Type != sharedobject.Release && s.canWrite(c, m, e)
 	}
 	o.durable.queue = append(o.durable.queue, waiting{c, m, allowed})
 }
 
 // flushDurable tells what needs no store, and begins to store what does.
-func (in *Instance) flushDurable(o *object) {
+func (s *objects) flushDurable(o *object) {
 	d := o.durable
 	switch {
 	case d.saving:
 	case !o.Changed():
 		o.flush()
 	case !d.postponed:
-		in.save(o)
+		s.save(o)
 	}
 }
 
 // save stores an object as it is now.
-func (in *Instance) save(o *object) {
+func (s *objects) save(o *object) {
 	data := o.Hold()
 	empty := o.Len() == 0
 	o.durable.saving = true
-	in.store(o, data, empty, func(err error) {
-		in.post(func() { in.saved(o, data, empty, err) })
+	s.store(o, data, empty, func(err error) {
+		s.in.post(func() { s.saved(o, data, empty, err) })
 	})
 }
 
 // store hands a snapshot to the store. The instance ends no sooner than done.
-func (in *Instance) store(o *object, data []byte, empty bool, done func(error)) {
-	in.wg.Add(1)
+func (s *objects) store(o *object, data []byte, empty bool, done func(error)) {
+	s.in.wg.Add(1)
 	finish := func(err error) {
-		defer in.wg.Done()
+		defer s.in.wg.Done()
 		done(err)
 	}
-	save := in.host.Objects.SaveObject
+	save := s.in.host.Objects.SaveObject
 	switch name := o.Name(); {
 	case len(data) > sharedobject.MaxSnapshot:
 		finish(errSnapshotTooLarge)
 	case !empty:
-		save(in.name, name, data, finish)
-	case in.records[name] == nil && !o.durable.unsure:
+		save(s.in.name, name, data, finish)
+	case s.records[name] == nil && !o.durable.unsure:
 		finish(nil) // it was not there
 	default:
 		// What is forgotten leaves its version, so that the next object of
 		// that name is not taken for it.
-		in.version = max(in.version, o.Version())
-		in.noted = binary.BigEndian.AppendUint32(nil, in.version)
-		save(in.name, versionObject, in.noted, func(err error) {
+		s.version = max(s.version, o.Version())
+		s.noted = binary.BigEndian.AppendUint32(nil, s.version)
+		save(s.in.name, versionObject, s.noted, func(err error) {
 			if err != nil {
 				finish(err)
 				return
 			}
-			save(in.name, name, nil, finish)
+			save(s.in.name, name, nil, finish)
 		})
 	}
 }
@@ -235,24 +237,24 @@ func (in *Instance) store(o *object, data []byte, empty bool, done func(error)) 
 // memory is what is stored, and whoever asked for it hears
 // SharedObject.Flush.Failed; what the application changed is made and stored
 // again until that succeeds. Then what has been waiting is done.
-func (in *Instance) saved(o *object, data []byte, empty bool, err error) {
+func (s *objects) saved(o *object, data []byte, empty bool, err error) {
 	d := o.durable
 	d.saving = false
 	if err != nil {
-		in.takeBack(o, err)
+		s.takeBack(o, err)
 	} else {
 		if d.unsure {
-			in.log.Info("shared object is stored again", "object", o.Name())
+			s.in.log.Info("shared object is stored again", "object", o.Name())
 		}
 		d.stored, d.unsure = data, false
 		d.postpone(nil)
-		if delete(in.records, o.Name()); !empty {
-			in.records[o.Name()] = &record{data: data, since: time.Now()}
+		if delete(s.records, o.Name()); !empty {
+			s.records[o.Name()] = &record{data: data, since: time.Now()}
 		}
 		o.flush()
 		if d.emptied { // that may have gone into what is lost
 			d.emptied = false
-			in.save(o)
+			s.save(o)
 			return
 		}
 	}
@@ -264,18 +266,18 @@ func (in *Instance) saved(o *object, data []byte, empty bool, err error) {
 			o.Release(w.c)
 			continue
 		}
-		in.obey(w.c, w.m, w.allowed)
+		s.obey(w.c, w.m, w.allowed)
 		w.c.calls.give()
 	}
-	in.touch(o)
-	in.discard(o)
+	s.touch(o)
+	s.discard(o)
 }
 
 // takeBack is what follows a save that failed.
-func (in *Instance) takeBack(o *object, err error) {
+func (s *objects) takeBack(o *object, err error) {
 	d := o.durable
 	if !d.unsure {
-		in.log.Error("shared object is not stored", "object", o.Name(), "err", err)
+		s.in.log.Error("shared object is not stored", "object", o.Name(), "err", err)
 	}
 	d.unsure = true
 	if err := o.Rollback(d.stored, sharedobject.CodeFlushFailed); err != nil {
@@ -283,8 +285,8 @@ func (in *Instance) takeBack(o *object, err error) {
 	}
 	o.flush()
 	o.Redo()
-	in.resize(o)
-	d.postpone(in.After(retrySave, func() { in.retry(o) }))
+	s.resize(o)
+	d.postpone(s.in.After(retrySave, func() { s.retry(o) }))
 }
 
 // postpone lets an object wait for retry, or with nil no longer.
@@ -296,10 +298,10 @@ func (d *durable) postpone(retry *time.Timer) {
 }
 
 // retry stores an object again: the store may have what was taken back.
-func (in *Instance) retry(o *object) {
+func (s *objects) retry(o *object) {
 	d := o.durable
 	if d.postponed = false; d.unsure && !d.saving {
-		in.save(o)
+		s.save(o)
 	}
 }
 
@@ -309,61 +311,61 @@ func (h *Host) StoreAgain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, in := range h.instances {
-		in.post(in.storeAgain)
+		in.post(in.objects.storeAgain)
 	}
 }
 
 // storeAgain stores what the store should have. Requests wait as for any save,
 // and what fails is tried again as any save is.
-func (in *Instance) storeAgain() {
-	if in.lost {
+func (s *objects) storeAgain() {
+	if s.in.lost {
 		return // they are another's
 	}
-	for _, o := range in.objects {
+	for _, o := range s.byKey {
 		if o.saving() {
 			o.durable.emptied = true
 		}
 	}
-	if in.noted != nil {
-		in.storeRaw(versionObject, in.noted)
+	if s.noted != nil {
+		s.storeRaw(versionObject, s.noted)
 	}
-	for name, rec := range in.records {
+	for name, rec := range s.records {
 		if rec.bad {
-			in.storeRaw(name, rec.data)
+			s.storeRaw(name, rec.data)
 			continue
 		}
 		key := objectKey{name, true}
-		o := in.objects[key]
+		o := s.byKey[key]
 		if o == nil {
-			o = in.makeObject(key)
+			o = s.make(key)
 		}
 		if !o.saving() {
-			in.save(o)
+			s.save(o)
 		}
 	}
 }
 
 // storeRaw stores what no object stands for.
-func (in *Instance) storeRaw(name string, data []byte) {
-	in.wg.Add(1)
-	in.host.Objects.SaveObject(in.name, name, data, func(err error) {
-		defer in.wg.Done()
+func (s *objects) storeRaw(name string, data []byte) {
+	s.in.wg.Add(1)
+	s.in.host.Objects.SaveObject(s.in.name, name, data, func(err error) {
+		defer s.in.wg.Done()
 		if err != nil {
-			in.log.Error("shared object is not stored", "object", name, "err", err)
+			s.in.log.Error("shared object is not stored", "object", name, "err", err)
 		}
 	})
 }
 
 // saveRest is the last chance of what is not known to be stored when the
 // instance ends. No save is on.
-func (in *Instance) saveRest() {
-	for _, o := range in.objects {
+func (s *objects) saveRest() {
+	for _, o := range s.byKey {
 		if !o.busy() {
 			continue
 		}
-		in.store(o, o.Snapshot(), o.Len() == 0, func(err error) {
+		s.store(o, o.Snapshot(), o.Len() == 0, func(err error) {
 			if err != nil {
-				in.log.Error("shared object is not stored", "object", o.Name(), "err", err)
+				s.in.log.Error("shared object is not stored", "object", o.Name(), "err", err)
 			}
 		})
 	}

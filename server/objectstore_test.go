@@ -254,7 +254,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		}()
 		synctest.Wait()
 		a.in.Post(func() {
-			if n := len(a.in.objects[objectKey{"public/x", true}].durable.queue); n > MaxCalls {
+			if n := len(a.in.objects.byKey[objectKey{"public/x", true}].durable.queue); n > MaxCalls {
 				t.Errorf("%d wait", n)
 			}
 		})
@@ -296,9 +296,9 @@ func TestSaveFails(t *testing.T) {
 		ann.ServeSharedObject(askKept("public/x", sharedobject.Event{Type: sharedobject.RequestClear}))
 		expect(t, "ann", annPeer, "public/x, status SharedObject.Flush.Failed")
 		a.in.Post(func() {
-			o := a.in.objects[objectKey{"public/x", true}]
-			if v, _ := o.Value("a"); v != amf.Number(1) || o.Len() != 1 || o.Version() != before || a.in.bytes != o.Bytes() {
-				t.Errorf("a is %v of %d slots at version %d, %d bytes counted, %d there", v, o.Len(), o.Version(), a.in.bytes, o.Bytes())
+			o := a.in.objects.byKey[objectKey{"public/x", true}]
+			if v, _ := o.Value("a"); v != amf.Number(1) || o.Len() != 1 || o.Version() != before || a.in.objects.bytes != o.Bytes() {
+				t.Errorf("a is %v of %d slots at version %d, %d bytes counted, %d there", v, o.Len(), o.Version(), a.in.objects.bytes, o.Bytes())
 			}
 		})
 		synctest.Wait()
@@ -341,8 +341,8 @@ func TestRefusedIsNotStored(t *testing.T) {
 			t.Errorf("%q are stored", all)
 		}
 		a.in.Post(func() {
-			if len(a.in.objects) != 1 || a.in.created != 0 {
-				t.Errorf("%d objects, %d created", len(a.in.objects), a.in.created)
+			if len(a.in.objects.byKey) != 1 || a.in.objects.created != 0 {
+				t.Errorf("%d objects, %d created", len(a.in.objects.byKey), a.in.objects.created)
 			}
 		})
 		synctest.Wait()
@@ -419,8 +419,8 @@ func TestIdleObjectComesBack(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			a.in.Post(func() {
-				if len(a.in.objects) != objects || a.in.created != created || a.in.bytes != bytes {
-					t.Errorf("%d objects, %d created, %d bytes, want %d, %d, %d", len(a.in.objects), a.in.created, a.in.bytes, objects, created, bytes)
+				if len(a.in.objects.byKey) != objects || a.in.objects.created != created || a.in.objects.bytes != bytes {
+					t.Errorf("%d objects, %d created, %d bytes, want %d, %d, %d", len(a.in.objects.byKey), a.in.objects.created, a.in.objects.bytes, objects, created, bytes)
 				}
 			})
 			synctest.Wait()
@@ -467,8 +467,8 @@ func TestForgottenObject(t *testing.T) {
 		}
 		expect(t, "the client", p, "public/x, useSuccess, clear")
 		a.in.Post(func() {
-			if a.in.created != 1 {
-				t.Errorf("%d created", a.in.created)
+			if a.in.objects.created != 1 {
+				t.Errorf("%d created", a.in.objects.created)
 			}
 		})
 		synctest.Wait()
@@ -487,8 +487,8 @@ func TestStoredObjectsCount(t *testing.T) {
 		}
 		h, a := storing(t, s)
 		a.start = func(in *Instance) error {
-			if in.bytes != MaxCreatedObjects*10 {
-				t.Errorf("%d bytes", in.bytes)
+			if in.objects.bytes != MaxCreatedObjects*10 {
+				t.Errorf("%d bytes", in.objects.bytes)
 			}
 			return nil
 		}

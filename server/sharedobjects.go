@@ -30,12 +30,27 @@ type objectKey struct {
 	persistent bool
 }
 
-// object is a shared object of an instance.
+// objects are the shared objects of an instance, and belong to its goroutine.
+type objects struct {
+	in     *Instance
+	sharer Sharer // nil: the application is none
+
+	byKey   map[objectKey]*object
+	held    []*object          // those that the application holds
+	touched []*object          // those that clients changed in this turn
+	records map[string]*record // what is stored of persistent ones
+	noted   []byte             // what is stored as versionObject
+	created int                // how many of them clients made
+	bytes   int                // how much clients wrote into those
+	version uint32             // above every version of an object that is gone
+}
+
+// object is one of them.
 type object struct {
 	*sharedobject.Object[*Client]
 	held    bool     // by the application, for the life of the instance
-	touched bool     // in Instance.touched
-	counted bool     // in Instance.created, and bytes in Instance.bytes
+	touched bool     // in objects.touched
+	counted bool     // in objects.created, and bytes in objects.bytes
 	bytes   int      // in the slots
 	durable *durable // nil: it is not stored
 
@@ -50,25 +65,29 @@ type object struct {
 // a persistent object once it is stored, however long that takes.
 // Instance goroutine only.
 func (in *Instance) SharedObject(name string, persistent bool) *sharedobject.Object[*Client] {
-	key := objectKey{name, persistent}
-	o := in.objects[key]
-	if o == nil {
-		o = in.makeObject(key)
-	}
-	if !o.held {
-		in.uncount(o)
-		o.held = true
-		in.held = append(in.held, o)
-	}
-	return o.Object
+	return in.objects.hold(objectKey{name, persistent}).Object
 }
 
-// makeObject makes an object as it was stored; otherwise one whose first version
+// hold returns an object that the application holds, made if need be.
+func (s *objects) hold(key objectKey) *object {
+	o := s.byKey[key]
+	if o == nil {
+		o = s.make(key)
+	}
+	if !o.held {
+		s.uncount(o)
+		o.held = true
+		s.held = append(s.held, o)
+	}
+	return o
+}
+
+// make makes an object as it was stored; otherwise one whose first version
 // is above that of any earlier life of it, so that nobody takes it for the old
 // one: within this instance by counting, across restarts by lot.
-func (in *Instance) makeObject(key objectKey) *object {
+func (s *objects) make(key objectKey) *object {
 	o := new(object)
-	rec := in.recall(key)
+	rec := s.recall(key)
 	if rec != nil {
 		o.counted, o.bytes = true, rec.bytes
 		o.Object, _ = sharedobject.Restore[*Client](key.name, rec.data) // nil when it is bad
@@ -76,71 +95,71 @@ func (in *Instance) makeObject(key objectKey) *object {
 	if o.Object == nil {
 		// Any number will do but one near those of an earlier life: a client that
 		// comes back with an old version would be taken to have missed only a little.
-		first := max(rand.Uint32()>>1, in.version+1)
+		first := max(rand.Uint32()>>1, s.version+1)
 		o.Object = sharedobject.New[*Client](key.name, key.persistent, first)
 	}
-	if in.objects == nil {
-		in.objects = make(map[objectKey]*object)
+	if s.byKey == nil {
+		s.byKey = make(map[objectKey]*object)
 	}
-	in.objects[key] = o
+	s.byKey[key] = o
 	if key.persistent {
-		in.keepObject(o, rec)
+		s.keep(o, rec)
 	}
 	return o
 }
 
 // count makes an object one of those that clients made.
-func (in *Instance) count(o *object) {
+func (s *objects) count(o *object) {
 	if !o.counted {
 		o.counted = true
-		in.created++
+		s.created++
 	}
 }
 
-func (in *Instance) uncount(o *object) {
+func (s *objects) uncount(o *object) {
 	if o.counted {
 		o.counted = false
-		in.created--
-		in.bytes -= o.bytes
+		s.created--
+		s.bytes -= o.bytes
 		o.bytes = 0
 	}
 }
 
-// takeObject takes what a client asks for, now or when it is its turn.
-func (in *Instance) takeObject(c *Client, m *sharedobject.Message) {
-	if c.parked == nil && in.mayWrite(c, m) == 0 {
-		in.doObject(c, m)
+// take takes what a client asks for, now or when it is its turn.
+func (s *objects) take(c *Client, m *sharedobject.Message) {
+	if c.parked == nil && s.mayWrite(c, m) == 0 {
+		s.do(c, m)
 		return
 	}
 	c.park(func(last bool) time.Duration {
-		if wait := in.mayWrite(c, m); wait != 0 {
+		if wait := s.mayWrite(c, m); wait != 0 {
 			if last { // as if it had not been read
 				c.calls.give()
 				return 0
 			}
 			return wait
 		}
-		in.doObject(c, m)
+		s.do(c, m)
 		return 0
 	})
 }
 
-// doObject does what a client asks for, and gives back its credit then or when
+// do does what a client asks for, and gives back its credit then or when
 // that is stored.
-func (in *Instance) doObject(c *Client, m *sharedobject.Message) {
+func (s *objects) do(c *Client, m *sharedobject.Message) {
 	waits := false
 	defer func() {
 		if !waits {
 			c.calls.give()
 		}
 	}()
-	waits = in.serveSharedObject(c, m)
+	waits = s.serve(c, m)
 }
 
 // mayWrite returns 0 if a client may write to the object of m now, or byTurn. Then it
 // stands in line: what each writes is taken in turns.
-func (in *Instance) mayWrite(c *Client, m *sharedobject.Message) time.Duration {
-	o := in.objects[objectKey{m.Name, m.Persistent}]
+func (s *objects) mayWrite(c *Client, m *sharedobject.Message) time.Duration {
+	o := s.byKey[objectKey{m.Name, m.Persistent}]
 	if o == nil || !writes(m) {
 		return 0
 	}
@@ -154,7 +173,7 @@ func (in *Instance) mayWrite(c *Client, m *sharedobject.Message) time.Duration {
 		return 0
 	case len(o.line) == 0:
 		c.slowed(&o.owes, "objects-object", "This shared object is being written to too fast.", wait)
-		in.advanceAfter(wait, o)
+		s.advanceAfter(wait, o)
 	}
 	if !slices.Contains(o.line, c) {
 		o.line = append(o.line, c)
@@ -163,22 +182,22 @@ func (in *Instance) mayWrite(c *Client, m *sharedobject.Message) time.Duration {
 }
 
 // advanceAfter lets those who stand in line write after a while.
-func (in *Instance) advanceAfter(wait time.Duration, o *object) {
+func (s *objects) advanceAfter(wait time.Duration, o *object) {
 	if o.timed {
 		return
 	}
 	o.timed = true
-	in.After(wait, func() {
+	s.in.After(wait, func() {
 		o.timed = false
-		in.advance(o)
+		s.advance(o)
 	})
 }
 
 // advance lets those who stand in line write, one message each.
-func (in *Instance) advance(o *object) {
+func (s *objects) advance(o *object) {
 	for len(o.line) > 0 {
 		if wait := o.owes.wait(requests, time.Now()); wait > 0 {
-			in.advanceAfter(wait, o)
+			s.advanceAfter(wait, o)
 			return
 		}
 		c := o.line[0]
@@ -200,59 +219,59 @@ func writes(m *sharedobject.Message) bool {
 	})
 }
 
-// serveSharedObject takes what a client asks for. It reports true when that has
+// serve takes what a client asks for. It reports true when that has
 // to wait, and the client's credit with it.
-func (in *Instance) serveSharedObject(c *Client, m *sharedobject.Message) (waits bool) {
-	if in.broken || c.state != clientAccepted || c.req.node == forPull {
+func (s *objects) serve(c *Client, m *sharedobject.Message) (waits bool) {
+	if s.in.broken || c.state != clientAccepted || c.req.node == forPull {
 		return false
 	}
-	if in.tunnel != nil {
-		in.tunnel.sharedObject(c, m)
+	if s.in.tunnel != nil {
+		s.in.tunnel.sharedObject(c, m)
 		return false
 	}
-	if o := in.objects[objectKey{m.Name, m.Persistent}]; o != nil && o.saving() {
-		in.enqueue(o, c, m)
+	if o := s.byKey[objectKey{m.Name, m.Persistent}]; o != nil && o.saving() {
+		s.enqueue(o, c, m)
 		return true
 	}
-	in.obey(c, m, nil)
+	s.obey(c, m, nil)
 	return false
 }
 
 // obey does what a client asks for; allowed is nil when that is still to be
 // decided. A client that has left meanwhile gets nothing more.
-func (in *Instance) obey(c *Client, m *sharedobject.Message, allowed []bool) {
-	if o := in.objects[objectKey{m.Name, m.Persistent}]; o != nil && o.durable != nil {
+func (s *objects) obey(c *Client, m *sharedobject.Message, allowed []bool) {
+	if o := s.byKey[objectKey{m.Name, m.Persistent}]; o != nil && o.durable != nil {
 		o.durable.postponed = false
 	}
 	for i, e := range m.Events {
 		switch {
 		case e.Type == sharedobject.Release:
-			in.release(c, objectKey{m.Name, m.Persistent})
+			s.release(c, objectKey{m.Name, m.Persistent})
 		case e.Type != sharedobject.Use:
-			in.change(c, m, e, allowed != nil && allowed[i] || allowed == nil && in.canWrite(c, m, e))
+			s.change(c, m, e, allowed != nil && allowed[i] || allowed == nil && s.canWrite(c, m, e))
 		case c.state == clientAccepted:
-			in.use(c, m)
+			s.use(c, m)
 		}
 	}
 }
 
-func (in *Instance) canWrite(c *Client, m *sharedobject.Message, e sharedobject.Event) bool {
-	return in.sharer != nil && in.sharer.CanWrite(c, m.Name, e.Slot)
+func (s *objects) canWrite(c *Client, m *sharedobject.Message, e sharedobject.Event) bool {
+	return s.sharer != nil && s.sharer.CanWrite(c, m.Name, e.Slot)
 }
 
 // use subscribes a client, unless one of the reasons below is against it.
-func (in *Instance) use(c *Client, m *sharedobject.Message) {
+func (s *objects) use(c *Client, m *sharedobject.Message) {
 	key := objectKey{m.Name, m.Persistent}
-	o, rec := in.objects[key], in.recall(key)
-	other := in.objects[objectKey{m.Name, !m.Persistent}]
+	o, rec := s.byKey[key], s.recall(key)
+	other := s.byKey[objectKey{m.Name, !m.Persistent}]
 	switch {
 	case other != nil && other.held && (o == nil || !o.held):
 		c.refuseObject(m, sharedobject.CodeBadPersistence)
-	case !in.canRead(c, o, m):
+	case !s.canRead(c, o, m):
 		c.refuseObject(m, sharedobject.CodeNoReadAccess)
 	case o == nil && rec == nil && !sharedobject.ValidName(m.Name), rec != nil && rec.bad && (o == nil || !o.held):
 		c.refuseObject(m, sharedobject.CodeObjectCreationFailed)
-	case o == nil && rec == nil && in.created >= MaxCreatedObjects:
+	case o == nil && rec == nil && s.created >= MaxCreatedObjects:
 		c.refused("objects-room", "There are too many shared objects here.", 0)
 		c.refuseObject(m, sharedobject.CodeObjectCreationFailed)
 	case len(c.objects) >= MaxObjects && !slices.Contains(c.objects, o):
@@ -260,45 +279,45 @@ func (in *Instance) use(c *Client, m *sharedobject.Message) {
 		c.refuseObject(m, sharedobject.CodeObjectCreationFailed)
 	default:
 		if o == nil {
-			o = in.makeObject(key)
-			in.count(o)
+			o = s.make(key)
+			s.count(o)
 		}
 		if !slices.Contains(c.objects, o) {
 			c.objects = append(c.objects, o)
 		}
 		o.Use(c, m.Version)
-		in.touch(o)
+		s.touch(o)
 	}
 }
 
-func (in *Instance) canRead(c *Client, o *object, m *sharedobject.Message) bool {
-	if in.sharer == nil {
+func (s *objects) canRead(c *Client, o *object, m *sharedobject.Message) bool {
+	if s.sharer == nil {
 		return o != nil && o.held
 	}
-	return in.sharer.CanRead(c, m.Name, m.Persistent)
+	return s.sharer.CanRead(c, m.Name, m.Persistent)
 }
 
 // change takes a request to change an object, which the client must be using.
-func (in *Instance) change(c *Client, m *sharedobject.Message, e sharedobject.Event, allowed bool) {
-	o := in.objects[objectKey{m.Name, m.Persistent}]
+func (s *objects) change(c *Client, m *sharedobject.Message, e sharedobject.Event, allowed bool) {
+	o := s.byKey[objectKey{m.Name, m.Persistent}]
 	if o == nil || !o.Subscribed(c) {
 		c.refuseObject(m, sharedobject.CodeNoWriteAccess)
 		return
 	}
-	in.touch(o)
+	s.touch(o)
 	if allowed {
-		if r := in.fits(o, e); r != nil {
-			in.Guard().Refuse(c.IP(), r, "instance", in.name)
+		if r := s.fits(o, e); r != nil {
+			s.in.Guard().Refuse(c.IP(), r, "instance", s.in.name)
 			o.Refuse(c, codeTooMuch)
 			return
 		}
 	}
 	if err := o.Request(c, e, allowed); err != nil {
-		in.log.Debug("shared object request refused", "client", c.ID(), "object", m.Name, "err", err)
+		s.in.log.Debug("shared object request refused", "client", c.ID(), "object", m.Name, "err", err)
 		return
 	}
 	o.owes.take(requests, float32(weighEvent(&e)), time.Now())
-	in.resize(o)
+	s.resize(o)
 }
 
 // weigh encodes what the requests of m write, once for all who will get it, and
@@ -341,16 +360,16 @@ var (
 )
 
 // fits says why there is no room for what e writes, or nil.
-func (in *Instance) fits(o *object, e sharedobject.Event) *guard.Refusal {
+func (s *objects) fits(o *object, e sharedobject.Event) *guard.Refusal {
 	if o.held || e.Type != sharedobject.RequestChange {
 		return nil
 	}
 	more := size(e) - o.SlotBytes(e.Slot)
-	quota, bounded := in.host.Objects.(Quota)
+	quota, bounded := s.in.host.Objects.(Quota)
 	switch {
 	case o.bytes+more > MaxObjectBytes:
 		return fullObject
-	case in.bytes+more > MaxCreatedBytes:
+	case s.bytes+more > MaxCreatedBytes:
 		return fullRoom
 	case o.durable != nil && more > 0 && bounded && !quota.TakesObjects(more):
 		return fullServer
@@ -364,9 +383,9 @@ func size(e sharedobject.Event) int {
 }
 
 // resize keeps count of what clients have written.
-func (in *Instance) resize(o *object) {
+func (s *objects) resize(o *object) {
 	if o.counted {
-		in.bytes += o.Bytes() - o.bytes
+		s.bytes += o.Bytes() - o.bytes
 		o.bytes = o.Bytes()
 	}
 }
@@ -409,7 +428,7 @@ func (c *Client) catchUp() {
 	o := c.objects[i]
 	c.objects = append(slices.Delete(c.objects, i, i+1), o) // the others come first next time
 	o.CatchUp(c)
-	c.in.touch(o)
+	c.in.objects.touch(o)
 	c.catchUpLater(c.peer.(Pacer)) // after this turn
 }
 
@@ -419,72 +438,72 @@ func (c *Client) refuseObject(m *sharedobject.Message, code string) {
 }
 
 // release ends a client's use of an object.
-func (in *Instance) release(c *Client, key objectKey) {
-	o := in.objects[key]
+func (s *objects) release(c *Client, key objectKey) {
+	o := s.byKey[key]
 	i := slices.Index(c.objects, o)
 	if i < 0 {
 		return
 	}
 	c.objects = slices.Delete(c.objects, i, i+1)
 	o.Release(c)
-	in.discard(o)
+	s.discard(o)
 }
 
-func (in *Instance) releaseAll(c *Client) {
+func (s *objects) releaseAll(c *Client) {
 	for _, o := range c.objects {
 		if o.saving() {
 			o.durable.queue = append(o.durable.queue, waiting{c: c}) // behind what it has asked for
 			continue
 		}
 		o.Release(c)
-		in.discard(o)
+		s.discard(o)
 	}
 	c.objects = nil
 }
 
 // discard ends an object with its last user, unless the application holds it.
 // One that is stored stays counted, and comes back when it is used.
-func (in *Instance) discard(o *object) {
+func (s *objects) discard(o *object) {
 	key := objectKey{o.Name(), o.Persistent()}
-	if o.held || o.Subscribers() > 0 || o.busy() || in.objects[key] != o {
+	if o.held || o.Subscribers() > 0 || o.busy() || s.byKey[key] != o {
 		return // the last case: it has ended before, and there is a new one
 	}
-	in.version = max(in.version, o.Version())
-	if rec := in.recall(key); rec != nil {
+	s.version = max(s.version, o.Version())
+	if rec := s.recall(key); rec != nil {
 		rec.bytes = o.bytes
 	} else {
-		in.uncount(o)
+		s.uncount(o)
 	}
-	delete(in.objects, key)
+	delete(s.byKey, key)
 }
 
 // touch remembers that a client may have changed an object.
-func (in *Instance) touch(o *object) {
+func (s *objects) touch(o *object) {
 	if !o.held && !o.touched {
 		o.touched = true
-		in.touched = append(in.touched, o)
+		s.touched = append(s.touched, o)
 	}
 }
 
 // flush tells subscribers what has changed since the last time. What several
 // are told alike is one Push, so that it is encoded once.
-func (in *Instance) flush() {
-	for _, o := range in.held {
-		in.flushObject(o)
+func (s *objects) flush() {
+	for _, o := range s.held {
+		s.flushOne(o)
 	}
-	for i, o := range in.touched {
+	for i, o := range s.touched {
 		o.touched = false
-		in.flushObject(o)
-		in.touched[i] = nil
+		s.flushOne(o)
+		s.touched[i] = nil
 	}
-	in.touched = in.touched[:0]
+	s.touched = s.touched[:0]
 }
 
-func (in *Instance) flushObject(o *object) {
+func (s *objects) flushOne(o *object) {
 	switch {
 	case !o.Dirty():
 	case o.durable != nil:
-		in.flushDurable(o)
+		s.flushDurable(o)
 	default:
 		o.flush()
 	}

@@ -181,10 +181,10 @@ func TestSharedObjectNamespaces(t *testing.T) {
 		synctest.Wait()
 		p.heard()
 		a.in.Post(func() {
-			if n := a.in.objects[objectKey{"public/x", true}].Len(); n != 0 {
+			if n := a.in.objects.byKey[objectKey{"public/x", true}].Len(); n != 0 {
 				t.Errorf("%d slots in the persistent one", n)
 			}
-			if n := a.in.objects[objectKey{"public/x", false}].Len(); n != 1 {
+			if n := a.in.objects.byKey[objectKey{"public/x", false}].Len(); n != 1 {
 				t.Errorf("%d slots in the temporary one", n)
 			}
 		})
@@ -207,13 +207,13 @@ func TestTemporaryObjectDies(t *testing.T) {
 			synctest.Wait()
 		}
 		var old uint32
-		a.in.Post(func() { old = a.in.objects[objectKey{"public/x", false}].Version() })
+		a.in.Post(func() { old = a.in.objects.byKey[objectKey{"public/x", false}].Version() })
 		synctest.Wait()
 		c.Leave(rtmp.ErrClosed)
 		synctest.Wait()
 		a.in.Post(func() {
-			if n := len(a.in.objects); n != 1 || a.in.created != 0 || a.in.bytes != 0 {
-				t.Errorf("%d objects, %d created, %d bytes", n, a.in.created, a.in.bytes)
+			if n := len(a.in.objects.byKey); n != 1 || a.in.objects.created != 0 || a.in.objects.bytes != 0 {
+				t.Errorf("%d objects, %d created, %d bytes", n, a.in.objects.created, a.in.objects.bytes)
 			}
 		})
 		c, p := join(t, h)
@@ -366,8 +366,8 @@ func TestMaxObjectBytes(t *testing.T) {
 		c.ServeSharedObject(ask("public/x", sharedobject.Event{Type: sharedobject.RequestClear}))
 		synctest.Wait()
 		a.in.Post(func() {
-			if a.in.bytes != 0 {
-				t.Errorf("%d bytes after clear", a.in.bytes)
+			if a.in.objects.bytes != 0 {
+				t.Errorf("%d bytes after clear", a.in.objects.bytes)
 			}
 		})
 		stopHost(h)
