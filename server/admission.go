@@ -50,7 +50,7 @@ func (in *Instance) arrive(c *Client, args amf.Args) {
 		return
 	}
 	if c.req.node == forPull {
-		in.attach(c)
+		in.streams.attach(c)
 		return
 	}
 	if in.draining {
@@ -162,7 +162,7 @@ func (in *Instance) depart(c *Client, reason error) {
 // played and used is over first.
 func (in *Instance) drop(c *Client, reason error) {
 	c.unpark()
-	in.dropStreams(c)
+	in.streams.drop(c)
 	in.objects.releaseAll(c)
 	in.remove(c)
 	in.settle(c, reason)
@@ -181,7 +181,7 @@ func (in *Instance) remove(c *Client) {
 		in.app.disconnected.Add(1)
 	}
 	delete(in.pending, c)
-	delete(in.pulls, c)
+	delete(in.streams.pulls, c)
 	c.state = clientGone
 	if c.asked {
 		c.asked = false

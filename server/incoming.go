@@ -208,7 +208,7 @@ func (p *incoming) ServeSharedObject(m rtmp.Message) {
 // ServePublish takes a publish command. It is an rtmp.StreamHandler's.
 func (p *incoming) ServePublish(k *rtmp.Publish) {
 	c := p.client
-	if !c.later(func() { c.in.publish(c, k.Name, k.Kind, k) }) {
+	if !c.later(func() { c.in.streams.publish(c, k.Name, k.Kind, k) }) {
 		k.Reject(appShutdown())
 	}
 }
@@ -216,7 +216,7 @@ func (p *incoming) ServePublish(k *rtmp.Publish) {
 // ServePlay takes a play command. It is an rtmp.StreamHandler's.
 func (p *incoming) ServePlay(k *rtmp.Play) {
 	c := p.client
-	if !c.later(func() { c.in.play(c, k.Name, player{k}) }) {
+	if !c.later(func() { c.in.streams.play(c, k.Name, player{k}) }) {
 		k.Reject(appShutdown())
 	}
 }

@@ -44,33 +44,29 @@ type Instance struct {
 	code       Application
 	tunnel     *tunnel // the code, when another node runs the instance; fixed when started is closed
 	methods    map[string]Method
-	publisher  Publisher // nil when the application is none
-	player     Player    // the same
 	clients    []*Client // accepted, in order of arrival
 	pending    map[*Client]bool
-	pulls      map[*Client]bool // other nodes that take pictures
-	guests     int              // accepted and pending ones, without the instance itself
-	welcomed   bool             // somebody was accepted once
-	refused    bool             // somebody was refused once
-	vacant     time.Time        // since when there are no guests
-	idle       *time.Timer      // runs while there are none
-	idled      bool             // it has run out
-	quit       bool             // the host wants it to stop
-	lost       bool             // another node runs it now
-	opened     guard.Place      // of who opened it
-	disclaim   func()           // gives the claim back; nil: there is none
-	broken     bool             // the application panicked: none of its code runs again
-	stopping   bool             // end has begun
-	draining   bool             // nobody new is let in
-	asked      int              // clients that were asked to leave and are still here
-	emptiedOut bool             // dismissed is closed
-	serving    *call            // whose answer Later takes
-	batch      []func()         // what is run now
-	next       int              // the first of batch that has not run
+	guests     int         // accepted and pending ones, without the instance itself
+	welcomed   bool        // somebody was accepted once
+	refused    bool        // somebody was refused once
+	vacant     time.Time   // since when there are no guests
+	idle       *time.Timer // runs while there are none
+	idled      bool        // it has run out
+	quit       bool        // the host wants it to stop
+	lost       bool        // another node runs it now
+	opened     guard.Place // of who opened it
+	disclaim   func()      // gives the claim back; nil: there is none
+	broken     bool        // the application panicked: none of its code runs again
+	stopping   bool        // end has begun
+	draining   bool        // nobody new is let in
+	asked      int         // clients that were asked to leave and are still here
+	emptiedOut bool        // dismissed is closed
+	serving    *call       // whose answer Later takes
+	batch      []func()    // what is run now
+	next       int         // the first of batch that has not run
 	links      map[*link]bool
 	objects    objects
-	streams    map[string]*stream
-	turns      map[*Client]time.Time // of those that have published: see turnToPublish
+	streams    streams
 }
 
 func newInstance(h *Host, a *application, short string) *Instance {
@@ -82,7 +78,7 @@ func newInstance(h *Host, a *application, short string) *Instance {
 
 		dismissed: make(chan struct{}),
 	}
-	in.objects.in = in
+	in.objects.in, in.streams.in = in, in
 	in.log = h.log().With("app", a.name, "instance", in.name)
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.starting, in.giveUp = context.WithCancel(in.ctx)

@@ -24,14 +24,14 @@ type (
 )
 
 // keep asks whether the players of a lost publisher are to wait.
-func (in *Instance) keep(p *publication, lost bool) bool {
-	k, ok := in.code.(Keeper)
-	return ok && lost && !p.over.Load() && !in.broken && !in.stopping && k.OnLost(p.client, p.stream.name)
+func (ss *streams) keep(p *publication, lost bool) bool {
+	k, ok := ss.in.code.(Keeper)
+	return ok && lost && !p.over.Load() && !ss.in.broken && !ss.in.stopping && k.OnLost(p.client, p.stream.name)
 }
 
 // watch asks who looks at what p sends.
-func (in *Instance) watch(p *publication) {
-	if w, ok := in.code.(Watcher); ok {
+func (ss *streams) watch(p *publication) {
+	if w, ok := ss.in.code.(Watcher); ok {
 		p.watch = w.OnPublished(p.client, p.stream.name)
 	}
 }
@@ -41,16 +41,20 @@ func (in *Instance) watch(p *publication) {
 // publisher is being waited for ends, too. It reports whether there was
 // something to end. Instance goroutine only.
 func (in *Instance) EndStream(name string, reason *rtmp.StatusError) bool {
-	s := in.streams[name]
+	return in.streams.end(name, reason)
+}
+
+func (ss *streams) end(name string, reason *rtmp.StatusError) bool {
+	s := ss.byName[name]
 	if s == nil || s.publisher == nil && !s.kept {
 		return false
 	}
 	if p := s.publisher; p != nil {
-		in.endPublication(p)
+		ss.endPublication(p)
 		p.handle.End(reason)
 	}
 	s.publisher, s.kept = nil, false
 	s.relay.Unpublish()
-	in.forgetStream(s)
+	ss.forget(s)
 	return true
 }

@@ -189,7 +189,7 @@ func TestEndStreamOfTheLost(t *testing.T) {
 		player.Close(nil)
 		<-player.ended
 		synctest.Wait()
-		if k := len(a.in.streams); k != 0 {
+		if k := len(a.in.streams.byName); k != 0 {
 			t.Errorf("%d streams are left", k)
 		}
 		stop()

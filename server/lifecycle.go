@@ -52,8 +52,8 @@ func (in *Instance) start() {
 		in.methods = c.Methods()
 	}
 	in.objects.sharer, _ = in.code.(Sharer)
-	in.publisher, _ = in.code.(Publisher)
-	in.player, _ = in.code.(Player)
+	in.streams.publisher, _ = in.code.(Publisher)
+	in.streams.player, _ = in.code.(Player)
 	in.log.Info("instance started")
 	in.emptied()
 	in.objects.flush()
@@ -141,7 +141,7 @@ func (in *Instance) end() {
 	for c := range in.pending {
 		in.protect(func() { in.drop(c, in.unsettled()) })
 	}
-	for c := range in.pulls {
+	for c := range in.streams.pulls {
 		c.Close(in.farewell())
 		in.protect(func() { in.drop(c, in.farewell()) })
 	}

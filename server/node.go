@@ -90,20 +90,20 @@ func (n control) ServeCall(k *rtmp.Call) {
 
 // attach lets a node in that pulls a stream. The application is not asked, and
 // does not know: it counts the players themselves.
-func (in *Instance) attach(c *Client) {
-	if in.tunnel != nil {
-		in.settle(c, notHere())
+func (ss *streams) attach(c *Client) {
+	if ss.in.tunnel != nil {
+		ss.in.settle(c, notHere())
 		return
 	}
-	if in.pulls == nil {
-		in.pulls = make(map[*Client]bool)
+	if ss.pulls == nil {
+		ss.pulls = make(map[*Client]bool)
 	}
-	in.pulls[c] = true
-	in.guests++
-	in.occupied()
+	ss.pulls[c] = true
+	ss.in.guests++
+	ss.in.occupied()
 	c.state = clientAccepted
 	c.open()
-	in.settle(c, nil)
+	ss.in.settle(c, nil)
 }
 
 // tellLive says to a node that has begun to pull whether somebody publishes:

@@ -42,7 +42,7 @@ type pull struct {
 
 // pullable reports whether there may be one more, unless there is one already.
 func (t *tunnel) pullable(name string) bool {
-	s := t.in.streams[name]
+	s := t.in.streams.byName[name]
 	return t.pulls < MaxPulls || s != nil && s.pull != nil
 }
 
@@ -77,7 +77,7 @@ func (t *tunnel) look(p *pull) {
 		p.cancel()
 		p.s.pull = nil
 		t.pulls--
-		t.in.forgetStream(p.s)
+		t.in.streams.forget(p.s)
 	}
 }
 
@@ -91,7 +91,7 @@ func (t *tunnel) bring(name string) *pull {
 			found <- nil
 			return
 		}
-		p := t.pull(t.in.stream(name))
+		p := t.pull(t.in.streams.get(name))
 		t.linger(p)
 		found <- p
 	}) {
@@ -113,7 +113,7 @@ func (t *tunnel) bring(name string) *pull {
 
 // stream is Host.Stream for an instance that another node runs.
 func (t *tunnel) stream(name string) *relay.Stream {
-	if t.in.checkStreamName(name) != "" {
+	if t.in.streams.check(name) != "" {
 		return nil
 	}
 	p := t.bring(name)

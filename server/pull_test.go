@@ -76,7 +76,7 @@ func show(st *rtmp.Stream, at uint32) string {
 }
 
 func (s *site) pulls(node string) (n int) {
-	s.do(node, func() { n = len(s.apps[node].in.pulls) })
+	s.do(node, func() { n = len(s.apps[node].in.streams.pulls) })
 	return n
 }
 

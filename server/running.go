@@ -82,7 +82,7 @@ func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.
 	if in.startErr != nil {
 		return nil, ""
 	}
-	if s = in.published(name); s == nil && in.tunnel != nil {
+	if s = in.streams.published(name); s == nil && in.tunnel != nil {
 		node = in.tunnel.owner.Node
 	}
 	return s, node

@@ -59,18 +59,18 @@ func (p *publication) tooFast(now time.Time, m *rtmp.Message) bool {
 }
 
 // slowDown ends a publication that is too fast.
-func (in *Instance) slowDown(p *publication) {
+func (ss *streams) slowDown(p *publication) {
 	if p.over.Load() {
 		return
 	}
 	reason := fmt.Sprintf("The broadcast is faster than %v Mbit/s, averaged over %d seconds: set a lower bitrate in the encoder, and begin again.",
-		float64(in.host.maxBitrate.Load())/1e6, speedWindow)
+		float64(ss.in.host.maxBitrate.Load())/1e6, speedWindow)
 	if p.messages.sum > MaxMessageRate*speedWindow { // its reader changes it no more
 		reason = fmt.Sprintf("The broadcast has more than %d messages a second, averaged over %d seconds.", MaxMessageRate, speedWindow)
 	}
-	no := in.host.guard().Refuse(p.client.IP(), &guard.Refusal{Limit: "bitrate", Reason: reason},
-		"instance", in.name, "stream", p.stream.name, "client", p.client.ID())
+	no := ss.in.host.guard().Refuse(p.client.IP(), &guard.Refusal{Limit: "bitrate", Reason: reason},
+		"instance", ss.in.name, "stream", p.stream.name, "client", p.client.ID())
 	status := badName(no.Reason)
 	status.Application = Because(no.Reason, no.RetryAfter)
-	in.EndStream(p.stream.name, status)
+	ss.end(p.stream.name, status)
 }

@@ -24,7 +24,18 @@ const (
 	publishPause = time.Second
 )
 
-// stream is a stream of the instance: the relay, and who publishes to it.
+// streams are those of an instance, and belong to its goroutine.
+type streams struct {
+	in        *Instance
+	publisher Publisher // nil: the application is none
+	player    Player    // the same
+
+	byName map[string]*stream
+	turns  map[*Client]time.Time // of those that have published: see turnToPublish
+	pulls  map[*Client]bool      // other nodes that take pictures
+}
+
+// stream is one of them: the relay, and who publishes to it.
 type stream struct {
 	name      string
 	relay     *relay.Stream
@@ -40,28 +51,28 @@ type stream struct {
 // relay.Stream are safe for any goroutine. Stream is for the instance
 // goroutine only.
 func (in *Instance) Stream(name string) *relay.Stream {
-	s := in.stream(name)
+	s := in.streams.get(name)
 	s.held = true
 	return s.relay
 }
 
-func (in *Instance) stream(name string) *stream {
-	s := in.streams[name]
+func (ss *streams) get(name string) *stream {
+	s := ss.byName[name]
 	if s == nil {
-		if in.streams == nil {
-			in.streams = make(map[string]*stream)
+		if ss.byName == nil {
+			ss.byName = make(map[string]*stream)
 		}
 		s = &stream{name: name, relay: relay.New(name)}
-		s.audiences = in.host.fan.audiences(s.relay)
-		in.streams[name] = s
+		s.audiences = ss.in.host.fan.audiences(s.relay)
+		ss.byName[name] = s
 	}
 	return s
 }
 
-// forgetStream drops a stream that nobody needs.
-func (in *Instance) forgetStream(s *stream) {
+// forget drops a stream that nobody needs.
+func (ss *streams) forget(s *stream) {
 	if s.publisher == nil && s.playing == 0 && !s.held && !s.kept && s.pull == nil {
-		delete(in.streams, s.name)
+		delete(ss.byName, s.name)
 	}
 }
 
@@ -70,12 +81,12 @@ func badName(description string) *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodePublishBadName, Description: description}
 }
 
-// checkStreamName refuses what no application needs to see. A slash in a
+// check refuses what no application needs to see. A slash in a
 // stream of the default instance comes from a tool that splits addresses
 // elsewhere than we do: ffmpeg takes rtmp://h/chapter4/room/blue/live for the
 // application chapter4/room and the stream blue/live. The client has been
 // admitted to the wrong instance by then, so all that can be done is to say so.
-func (in *Instance) checkStreamName(name string) string {
+func (ss *streams) check(name string) string {
 	public, _, _ := strings.Cut(name, "?")
 	switch {
 	case public == "":
@@ -84,10 +95,10 @@ func (in *Instance) checkStreamName(name string) string {
 		return "The name of the stream is too long."
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, hidden):
 		return "The name of the stream has characters that cannot be seen."
-	case in.short == defaultInstance && strings.Contains(public, "/"):
+	case ss.in.short == defaultInstance && strings.Contains(public, "/"):
 		i := strings.LastIndex(public, "/")
-		return "Stream " + public + " names an instance: connect to " + in.app.name + "/" + public[:i] +
-			" and use " + public[i+1:] + " (ffmpeg: -rtmp_app " + in.app.name + "/" + public[:i] +
+		return "Stream " + public + " names an instance: connect to " + ss.in.app.name + "/" + public[:i] +
+			" and use " + public[i+1:] + " (ffmpeg: -rtmp_app " + ss.in.app.name + "/" + public[:i] +
 			" -rtmp_playpath " + public[i+1:] + ")."
 	}
 	return ""
@@ -126,7 +137,7 @@ func (p *publication) WriteMessage(m rtmp.Message) {
 	p.seen.Store(now.UnixNano())
 	if p.tooFast(now, &m) {
 		p.fast = true
-		p.client.in.post(func() { p.client.in.slowDown(p) })
+		p.client.in.post(func() { p.client.in.streams.slowDown(p) })
 		return
 	}
 	if p.watch != nil {
@@ -139,7 +150,7 @@ func (p *publication) WriteMessage(m rtmp.Message) {
 // that it stops.
 func (p *publication) Close(err error) {
 	in := p.client.in
-	in.post(func() { in.unpublish(p, err != nil && !errors.Is(err, rtmp.ErrGoodbye)) })
+	in.post(func() { in.streams.unpublish(p, err != nil && !errors.Is(err, rtmp.ErrGoodbye)) })
 }
 
 func (p *publication) silent() bool {
@@ -147,85 +158,85 @@ func (p *publication) silent() bool {
 }
 
 // publish answers a client that wants to publish.
-func (in *Instance) publish(c *Client, name, kind string, h publishing) {
-	if in.broken || in.publisher == nil && in.tunnel == nil || c.state != clientAccepted {
+func (ss *streams) publish(c *Client, name, kind string, h publishing) {
+	if ss.in.broken || ss.publisher == nil && ss.in.tunnel == nil || c.state != clientAccepted {
 		h.Reject(badName("Publishing is not allowed here."))
 		return
 	}
-	if reason := in.checkStreamName(name); reason != "" {
-		in.log.Warn("publish refused", "client", c.ID(), "err", reason)
+	if reason := ss.check(name); reason != "" {
+		ss.in.log.Warn("publish refused", "client", c.ID(), "err", reason)
 		h.Reject(badName(reason))
 		return
 	}
-	if in.tunnel != nil {
-		in.tunnel.publish(c, name, kind, h)
+	if ss.in.tunnel != nil {
+		ss.in.tunnel.publish(c, name, kind, h)
 		return
 	}
-	if wait := in.turnToPublish(c, time.Now()); wait > 0 {
-		in.After(wait, func() { in.askToPublish(c, name, kind, h) })
+	if wait := ss.turnToPublish(c, time.Now()); wait > 0 {
+		ss.in.After(wait, func() { ss.askToPublish(c, name, kind, h) })
 		return
 	}
-	in.askToPublish(c, name, kind, h)
+	ss.askToPublish(c, name, kind, h)
 }
 
 // turnToPublish is how long a client has to wait that wants to publish: after
 // publishBurst times, one publishPause for each. It, and nobody else, is not
 // read meanwhile, for each beginning is told to everybody.
-func (in *Instance) turnToPublish(c *Client, now time.Time) time.Duration {
-	if in.turns == nil {
-		in.turns = make(map[*Client]time.Time)
+func (ss *streams) turnToPublish(c *Client, now time.Time) time.Duration {
+	if ss.turns == nil {
+		ss.turns = make(map[*Client]time.Time)
 	}
-	due := in.turns[c]
+	due := ss.turns[c]
 	if due.Before(now) {
 		due = now
 	}
 	due = due.Add(publishPause)
-	in.turns[c] = due
+	ss.turns[c] = due
 	return due.Sub(now) - publishBurst*publishPause
 }
 
 // askToPublish asks the application.
-func (in *Instance) askToPublish(c *Client, name, kind string, h publishing) {
-	if in.broken || c.state != clientAccepted {
+func (ss *streams) askToPublish(c *Client, name, kind string, h publishing) {
+	if ss.in.broken || c.state != clientAccepted {
 		return // there is nobody to be told
 	}
-	public, takeover, err := in.publisher.OnPublish(c, name, kind)
+	public, takeover, err := ss.publisher.OnPublish(c, name, kind)
 	if wait, ok := errors.AsType[*later](err); ok {
-		in.After(wait.wait, func() {
+		ss.in.After(wait.wait, func() {
 			if c.state == clientAccepted { // otherwise there is nobody to be told
 				public, takeover, err := wait.decide()
-				in.publishAs(c, public, takeover, err, h)
+				ss.publishAs(c, public, takeover, err, h)
 			}
 		})
 		return
 	}
-	in.publishAs(c, public, takeover, err, h)
+	ss.publishAs(c, public, takeover, err, h)
 }
 
 // publishAs does what the application has decided.
-func (in *Instance) publishAs(c *Client, public string, takeover bool, err error, h publishing) {
+func (ss *streams) publishAs(c *Client, public string, takeover bool, err error, h publishing) {
 	if err != nil {
-		in.log.Info("publish refused", "client", c.ID(), "err", err)
+		ss.in.log.Info("publish refused", "client", c.ID(), "err", err)
 		h.Reject(err)
 		return
 	}
-	s := in.stream(public)
+	s := ss.get(public)
 	if old := s.publisher; old != nil {
 		if old.client == c || !takeover && !old.silent() {
 			h.Reject(badName("Stream " + public + " is already published."))
 			return
 		}
-		in.endPublication(old)
+		ss.endPublication(old)
 		old.handle.End(badName("Taken over by a newer publisher."))
 	}
 	p := &publication{client: c, stream: s, handle: h, begun: time.Now()}
 	p.seen.Store(time.Now().UnixNano())
-	in.watch(p)
+	ss.watch(p)
 	s.publisher, s.kept = p, false
 	c.streams = append(c.streams, p)
-	in.log.Info("stream published", "client", c.ID(), "stream", public)
-	if in.host.OnStream != nil {
-		in.host.OnStream(in.app.name+"/"+in.short, public, s.relay)
+	ss.in.log.Info("stream published", "client", c.ID(), "stream", public)
+	if ss.in.host.OnStream != nil {
+		ss.in.host.OnStream(ss.in.app.name+"/"+ss.in.short, public, s.relay)
 	}
 	s.relay.Publish()
 	h.Accept(p)
@@ -233,9 +244,9 @@ func (in *Instance) publishAs(c *Client, public string, takeover bool, err error
 
 // unpublish ends a publication, unless it was taken over before. The players
 // may be left to wait for one that was lost.
-func (in *Instance) unpublish(p *publication, lost bool) {
-	kept := in.keep(p, lost)
-	if !in.endPublication(p) {
+func (ss *streams) unpublish(p *publication, lost bool) {
+	kept := ss.keep(p, lost)
+	if !ss.endPublication(p) {
 		return
 	}
 	p.stream.publisher, p.stream.kept = nil, kept
@@ -243,20 +254,20 @@ func (in *Instance) unpublish(p *publication, lost bool) {
 		return
 	}
 	p.stream.relay.Unpublish()
-	in.forgetStream(p.stream)
+	ss.forget(p.stream)
 }
 
 // endPublication tells the application, once, and reports whether it did. The
 // players are not told: somebody else may follow.
-func (in *Instance) endPublication(p *publication) bool {
+func (ss *streams) endPublication(p *publication) bool {
 	if p.over.Swap(true) {
 		return false
 	}
 	c := p.client
 	c.streams = slices.DeleteFunc(c.streams, func(q *publication) bool { return q == p })
-	in.log.Info("stream unpublished", "client", c.ID(), "stream", p.stream.name)
-	if !in.broken {
-		in.publisher.OnUnpublish(c, p.stream.name)
+	ss.in.log.Info("stream unpublished", "client", c.ID(), "stream", p.stream.name)
+	if !ss.in.broken {
+		ss.publisher.OnUnpublish(c, p.stream.name)
 	}
 	return true
 }
@@ -277,40 +288,40 @@ type playing interface {
 }
 
 // play answers a client that wants to play. It may come before the publisher.
-func (in *Instance) play(c *Client, name string, h playing) {
+func (ss *streams) play(c *Client, name string, h playing) {
 	failed := func(description string) error {
 		return &rtmp.StatusError{Level: "error", Code: rtmp.CodePlayFailed, Description: description}
 	}
-	if in.broken || c.state != clientAccepted {
+	if ss.in.broken || c.state != clientAccepted {
 		h.reject(failed("The instance is shutting down."))
 		return
 	}
-	if reason := in.checkStreamName(name); reason != "" {
-		in.log.Warn("play refused", "client", c.ID(), "err", reason)
+	if reason := ss.check(name); reason != "" {
+		ss.in.log.Warn("play refused", "client", c.ID(), "err", reason)
 		h.reject(failed(reason))
 		return
 	}
-	if in.tunnel != nil {
-		in.tunnel.play(c, name, h)
+	if ss.in.tunnel != nil {
+		ss.in.tunnel.play(c, name, h)
 		return
 	}
 	public, _, _ := strings.Cut(name, "?")
-	if in.player != nil && c.req.node != forPull {
+	if ss.player != nil && c.req.node != forPull {
 		var err error
-		if public, err = in.player.OnPlay(c, name); err != nil {
+		if public, err = ss.player.OnPlay(c, name); err != nil {
 			h.reject(err)
 			return
 		}
 	}
-	in.begin(&playback{client: c, stream: in.stream(public)}, h)
+	ss.begin(&playback{client: c, stream: ss.get(public)}, h)
 }
 
 // begin lets a client play that may.
-func (in *Instance) begin(p *playback, h playing) {
+func (ss *streams) begin(p *playback, h playing) {
 	c, s := p.client, p.stream
 	s.playing++
 	c.playing = append(c.playing, p)
-	player := h.accept(func() { in.post(func() { in.stopPlay(p) }) })
+	player := h.accept(func() { ss.in.post(func() { ss.stopPlay(p) }) })
 	switch c.req.node {
 	case forClient: // it is only counted: the pictures go by a pull
 		return
@@ -320,7 +331,7 @@ func (in *Instance) begin(p *playback, h playing) {
 	switch player := player.(type) {
 	case nil:
 	case relay.Follower:
-		p.leave = in.host.fan.follow(s.audiences, s.relay, player)
+		p.leave = ss.in.host.fan.follow(s.audiences, s.relay, player)
 	default:
 		s.relay.Join(player)
 		p.leave = func() { s.relay.Leave(player) }
@@ -333,7 +344,7 @@ func (in *Instance) begin(p *playback, h playing) {
 // share, and is only counted. Not for the instance goroutine.
 func (c *Client) Play(name string, player relay.Player) (stop func(), err error) {
 	k := &peerPlay{player: player, decided: make(chan error, 1)}
-	if !c.in.post(func() { c.in.play(c, name, k) }) {
+	if !c.in.post(func() { c.in.streams.play(c, name, k) }) {
 		return nil, appShutdown()
 	}
 	if err := <-k.decided; err != nil {
@@ -368,15 +379,15 @@ func (h *Host) Stream(instance, name string) *relay.Stream {
 	if in.tunnel != nil {
 		return in.tunnel.stream(name)
 	}
-	return in.published(name)
+	return in.streams.published(name)
 }
 
 // published is the stream of that name that somebody publishes now, and whose
 // pictures are at this node; or nil. Not for the instance goroutine.
-func (in *Instance) published(name string) *relay.Stream {
+func (ss *streams) published(name string) *relay.Stream {
 	found := make(chan *relay.Stream, 1)
-	if !in.post(func() {
-		s := in.streams[name]
+	if !ss.in.post(func() {
+		s := ss.byName[name]
 		if s != nil && (s.publisher != nil || s.pull != nil && s.relay.Live()) {
 			found <- s.relay
 			return
@@ -389,7 +400,7 @@ func (in *Instance) published(name string) *relay.Stream {
 }
 
 // stopPlay ends a playback, once.
-func (in *Instance) stopPlay(p *playback) {
+func (ss *streams) stopPlay(p *playback) {
 	if p.over {
 		return
 	}
@@ -400,22 +411,22 @@ func (in *Instance) stopPlay(p *playback) {
 		p.leave()
 	}
 	s.playing--
-	if in.tunnel != nil {
-		in.tunnel.stopped(p)
+	if ss.in.tunnel != nil {
+		ss.in.tunnel.stopped(p)
 	}
-	in.forgetStream(s)
-	if in.player != nil && !in.broken && c.req.node != forPull {
-		in.player.OnStop(c, s.name)
+	ss.forget(s)
+	if ss.player != nil && !ss.in.broken && c.req.node != forPull {
+		ss.player.OnStop(c, s.name)
 	}
 }
 
-// dropStreams ends what a client publishes and plays.
-func (in *Instance) dropStreams(c *Client) {
-	delete(in.turns, c)
+// drop ends what a client publishes and plays.
+func (ss *streams) drop(c *Client) {
+	delete(ss.turns, c)
 	for len(c.streams) > 0 {
-		in.unpublish(c.streams[0], true)
+		ss.unpublish(c.streams[0], true)
 	}
 	for len(c.playing) > 0 {
-		in.stopPlay(c.playing[0])
+		ss.stopPlay(c.playing[0])
 	}
 }

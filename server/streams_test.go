@@ -242,13 +242,13 @@ func TestStreamsAreForgotten(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if k := len(a.in.streams); k != 1 {
+		if k := len(a.in.streams.byName); k != 1 {
 			t.Errorf("%d streams", k)
 		}
 		c.Close(nil)
 		<-c.ended
 		synctest.Wait()
-		if k := len(a.in.streams); k != 0 {
+		if k := len(a.in.streams.byName); k != 0 {
 			t.Errorf("%d streams", k)
 		}
 		stop()
@@ -296,8 +296,8 @@ func TestPublishLoop(t *testing.T) {
 		synctest.Wait()
 		for _, in := range h.instances {
 			in.Post(func() {
-				if len(in.turns) > 0 {
-					t.Errorf("%d clients are remembered", len(in.turns))
+				if len(in.streams.turns) > 0 {
+					t.Errorf("%d clients are remembered", len(in.streams.turns))
 				}
 			})
 		}

@@ -197,9 +197,9 @@ func (t *tunnel) played(c *Client, public string, st *rtmp.Stream, err error, h 
 		closeStream(st)
 		return
 	}
-	s := t.in.stream(public)
+	s := t.in.streams.get(public)
 	t.pull(s) // it may have ended meanwhile
-	t.in.begin(&playback{client: c, stream: s, up: st}, h)
+	t.in.streams.begin(&playback{client: c, stream: s, up: st}, h)
 }
 
 // stopped hears that a player has gone.
