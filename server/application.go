@@ -67,6 +67,24 @@ type (
 		// OnStop runs once for every play that began.
 		OnStop(c *Client, public string)
 	}
+
+	// Keeper decides what becomes of the players of a stream whose publisher
+	// was lost: its connection ended without a word. Without it they are told
+	// NetStream.Play.UnpublishNotify at once.
+	Keeper interface {
+		// OnLost runs before OnUnpublish. True lets the players wait: they are
+		// told nothing until Instance.EndStream, and a publisher that comes
+		// before goes on for them.
+		OnLost(c *Client, public string) bool
+	}
+
+	// Watcher looks at what publishers send.
+	Watcher interface {
+		// OnPublished runs when a publication has begun. What it returns sees
+		// every message on the publisher's goroutine before the players do: it
+		// must be quick, and must not change the message. nil: nobody looks.
+		OnPublished(c *Client, public string) func(rtmp.Message)
+	}
 )
 
 // A Method serves one remote method, on the instance's goroutine. A
