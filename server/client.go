@@ -357,7 +357,7 @@ type call struct {
 func (k *call) begin() {
 	c := k.from
 	if c.free && c.parked == nil {
-		c.in.serve(k)
+		c.in.turn.serve(k)
 		return
 	}
 	if c.parked != nil || k.tryServe(false) > 0 {
@@ -369,7 +369,7 @@ func (k *call) begin() {
 func (k *call) tryServe(last bool) (wait time.Duration) {
 	c := k.from
 	if c.free || last {
-		c.in.serve(k)
+		c.in.turn.serve(k)
 		return 0
 	}
 	now := time.Now()
@@ -384,7 +384,7 @@ func (k *call) tryServe(last bool) (wait time.Duration) {
 		return wait
 	}
 	k.charged = true
-	c.in.serve(k)
+	c.in.turn.serve(k)
 	end := time.Now()
 	c.calls.pay(float32(end.Sub(now).Seconds())*busyCost, end)
 	return 0

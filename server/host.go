@@ -221,7 +221,7 @@ func (h *Host) CallOrStart(ctx context.Context, instance, method string, args ..
 func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, error)) bool {
 	k := &call{from: in.local, method: method, args: args, reply: reply}
 	in.local.calls.take()
-	if !in.post(func() { in.serve(k) }) {
+	if !in.post(func() { in.turn.serve(k) }) {
 		in.local.calls.give()
 		return false
 	}

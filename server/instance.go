@@ -10,7 +10,6 @@ import (
 
 	"foyer/server/amf"
 	"foyer/server/guard"
-	"foyer/server/rtmp"
 )
 
 // An Instance is one running, named copy of an application. One goroutine runs
@@ -23,8 +22,7 @@ type Instance struct {
 	short    string // "Blue", as who opened it wrote it
 	ref      string // the referrer of its NetConnections
 	log      *slog.Logger
-	local    *Client // from of Host.Call
-	mailbox  mailbox
+	local    *Client         // from of Host.Call
 	ctx      context.Context // ends when the instance stops
 	cancel   context.CancelFunc
 	counted  bool            // Host.MaxInstances is about it
@@ -42,8 +40,7 @@ type Instance struct {
 
 	// owned by the instance goroutine
 	code       Application
-	tunnel     *tunnel // the code, when another node runs the instance; fixed when started is closed
-	methods    map[string]Method
+	tunnel     *tunnel   // the code, when another node runs the instance; fixed when started is closed
 	clients    []*Client // accepted, in order of arrival
 	pending    map[*Client]bool
 	guests     int         // accepted and pending ones, without the instance itself
@@ -61,9 +58,7 @@ type Instance struct {
 	draining   bool        // nobody new is let in
 	asked      int         // clients that were asked to leave and are still here
 	emptiedOut bool        // dismissed is closed
-	serving    *call       // whose answer Later takes
-	batch      []func()    // what is run now
-	next       int         // the first of batch that has not run
+	turn       turn
 	links      map[*link]bool
 	objects    objects
 	streams    streams
@@ -72,13 +67,13 @@ type Instance struct {
 func newInstance(h *Host, a *application, short string) *Instance {
 	in := &Instance{
 		host: h, app: a, name: a.full(short), short: short,
-		mailbox: mailbox{wake: make(chan struct{}, 1)},
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
 
 		dismissed: make(chan struct{}),
 	}
-	in.objects.in, in.streams.in = in, in
+	in.objects.in, in.streams.in, in.turn.in = in, in, in
+	in.turn.mailbox.wake = make(chan struct{}, 1)
 	in.log = h.log().With("app", a.name, "instance", in.name)
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.starting, in.giveUp = context.WithCancel(in.ctx)
@@ -121,7 +116,7 @@ func (in *Instance) Post(f func()) bool {
 }
 
 // post is Post for the package itself, whose functions run to the very end.
-func (in *Instance) post(f func()) bool { return in.mailbox.put(f) }
+func (in *Instance) post(f func()) bool { return in.turn.mailbox.put(f) }
 
 // After posts f after d. Stop it as any timer; it dies with the instance.
 func (in *Instance) After(d time.Duration, f func()) *time.Timer {
@@ -152,40 +147,4 @@ func (in *Instance) BroadcastMsg(method string, args ...amf.Value) {
 // Later is for a Method that returns ErrPending: the function it returns
 // answers the call. That function must be called, may be called from any
 // goroutine, and does nothing the second time.
-func (in *Instance) Later() func(amf.Value, error) {
-	k := in.serving
-	in.serving = nil
-	var once sync.Once
-	return func(v amf.Value, err error) { once.Do(func() { k.answer(v, err) }) }
-}
-
-// serve runs one remote method.
-func (in *Instance) serve(k *call) {
-	m := in.methods[k.method]
-	switch {
-	case in.broken || k.from.state != clientAccepted:
-		k.answer(nil, appShutdown())
-		return
-	case in.tunnel != nil:
-		in.tunnel.call(k)
-		return
-	case m == nil || reserved[k.method] || k.from.req.node == forPull:
-		k.answer(nil, rtmp.MethodNotFound(k.method))
-		return
-	}
-	in.serving = k
-	defer func() { // also when the method panics: its caller gets an answer
-		if in.serving == k {
-			in.serving = nil
-			k.answer(nil, errStopped)
-		}
-	}()
-	v, err := m(k.from, k.args)
-	if err == ErrPending && in.serving == nil {
-		return // the method has taken Later
-	}
-	if in.serving == k {
-		in.serving = nil
-		k.answer(v, err)
-	}
-}
+func (in *Instance) Later() func(amf.Value, error) { return in.turn.later() }

@@ -9,21 +9,14 @@ import (
 	"foyer/server/rtmp"
 )
 
-// maxTurn is how many posts one turn handles before what they changed in
-// shared objects goes out.
-const maxTurn = 1024
-
-// maxSpare is the largest queue that is kept for the next turn.
-const maxSpare = 4096
-
 // run is the instance goroutine. Host starts it and waits for done.
 func (in *Instance) run() {
 	defer close(in.done)
 	in.protect(in.start)
 	close(in.started)
 	for !in.over() {
-		<-in.mailbox.wake
-		in.turn()
+		<-in.turn.mailbox.wake
+		in.turn.run()
 	}
 	in.end()
 }
@@ -49,7 +42,7 @@ func (in *Instance) start() {
 		return
 	}
 	if c, ok := in.code.(Caller); ok {
-		in.methods = c.Methods()
+		in.turn.methods = c.Methods()
 	}
 	in.objects.sharer, _ = in.code.(Sharer)
 	in.streams.publisher, _ = in.code.(Publisher)
@@ -57,31 +50,6 @@ func (in *Instance) start() {
 	in.log.Info("instance started")
 	in.emptied()
 	in.objects.flush()
-}
-
-// turn runs what was posted since the last one.
-func (in *Instance) turn() {
-	spare := in.batch
-	if cap(spare) > maxSpare {
-		spare = nil
-	}
-	in.batch, in.next = in.mailbox.take(spare), 0
-	for in.next < len(in.batch) && !in.broken {
-		in.step(min(in.next+maxTurn, len(in.batch)))
-	}
-}
-
-// step runs the batch up to end, then tells subscribers what has changed.
-func (in *Instance) step(end int) {
-	in.protect(func() {
-		for in.next < end {
-			f := in.batch[in.next]
-			in.batch[in.next] = nil
-			in.next++
-			f()
-		}
-		in.objects.flush()
-	})
 }
 
 // protect is the one place where a panic of an application ends.
@@ -103,11 +71,11 @@ func (in *Instance) recover(then func()) {
 func (in *Instance) over() bool {
 	switch {
 	case in.quit || in.broken || in.startErr != nil:
-		return in.mailbox.close(false)
+		return in.turn.mailbox.close(false)
 	case in.guests > 0 || in.pinned.Load():
 		return false
 	case in.idled || in.refused && !in.welcomed:
-		return in.mailbox.close(true)
+		return in.turn.mailbox.close(true)
 	}
 	return false
 }
@@ -137,7 +105,7 @@ func (in *Instance) occupied() {
 // ended. The mailbox is closed.
 func (in *Instance) end() {
 	in.stopping = true
-	in.drain()
+	in.turn.drain()
 	for c := range in.pending {
 		in.protect(func() { in.drop(c, in.unsettled()) })
 	}
@@ -172,18 +140,5 @@ func (in *Instance) end() {
 	in.opened.Leave()
 	if in.startErr == nil {
 		in.log.Info("instance stopped")
-	}
-}
-
-// drain runs all that was posted before the mailbox was closed: who arrived is
-// told, calls are answered, departures keep their reasons.
-func (in *Instance) drain() {
-	for {
-		for in.next < len(in.batch) {
-			in.step(len(in.batch))
-		}
-		if in.batch, in.next = in.mailbox.take(nil), 0; len(in.batch) == 0 {
-			return
-		}
 	}
 }
