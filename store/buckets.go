@@ -64,20 +64,20 @@ func (s *Store) wantCopies(name string, has int) bool {
 
 // ensureBucket makes a bucket when it is not there, or makes it what it should
 // be today: one that was made when NATS had too few servers gets its copies.
-func (c *Store) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) error {
+func (s *Store) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) error {
 	cfg.History = 1
-	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().Stream(ctx, "KV_"+cfg.Bucket) })
+	stream, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return s.js().Stream(ctx, "KV_"+cfg.Bucket) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		err = c.withCopies(cfg.Bucket, func(copies int) error {
+		err = s.withCopies(cfg.Bucket, func(copies int) error {
 			cfg.Replicas = copies
-			_, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return c.js().CreateOrUpdateKeyValue(ctx, cfg) })
+			_, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return s.js().CreateOrUpdateKeyValue(ctx, cfg) })
 			return err
 		})
 	} else if err == nil {
 		if cfg.Bucket == objectsBucket {
-			c.objects.look(int64(s.CachedInfo().State.Bytes))
+			s.objects.look(int64(stream.CachedInfo().State.Bytes))
 		}
-		err = c.mendBucket(ctx, s.CachedInfo().Config, cfg)
+		err = s.mendBucket(ctx, stream.CachedInfo().Config, cfg)
 	}
 	if err != nil {
 		return fmt.Errorf("making the bucket %s: %w", cfg.Bucket, err)

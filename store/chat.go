@@ -39,7 +39,7 @@ const maxUnsure = 1000
 // state, as a whole. Its methods may be called from any goroutine.
 type Room struct {
 	// set by OpenRoom
-	c       *Store
+	store   *Store
 	name    string
 	part    part   // of the keys of what is kept beside the chat
 	subject string // of the chat
@@ -66,7 +66,7 @@ type Room struct {
 	idle    chan struct{} // closed when a closed room has nothing to do
 	index   index
 	saved   []byte // the newest state
-	count   int    // limits; 0: as the cluster's
+	count   int    // limits; 0: as the store's
 	age     time.Duration
 
 	ctx    context.Context // of the work; ends when Close has no more patience
@@ -128,7 +128,7 @@ func (s *Store) openRoom(ctx context.Context, name string, found func([]byte)) (
 		return nil, err
 	}
 	r := &Room{
-		c: s, name: name, part: p, subject: subject(chatSubject, p), by: rand.Text()[:12],
+		store: s, name: name, part: p, subject: subject(chatSubject, p), by: rand.Text()[:12],
 		found: found, idle: make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -140,20 +140,20 @@ func (s *Store) openRoom(ctx context.Context, name string, found func([]byte)) (
 }
 
 func (r *Room) open(ctx context.Context) (err error) {
-	if !r.c.embedded() {
-		if r.keys, err = r.c.pass(ctx, roomsBucket, kv(roomsBucket, "*", r.part), kv(roomsBucket, "owner", r.part)); err != nil {
+	if !r.store.embedded() {
+		if r.keys, err = r.store.pass(ctx, roomsBucket, kv(roomsBucket, "*", r.part), kv(roomsBucket, "owner", r.part)); err != nil {
 			return err
 		}
 	}
-	if r.state, err = r.c.value(ctx, roomsBucket, "state", r.part); err != nil {
+	if r.state, err = r.store.value(ctx, roomsBucket, "state", r.part); err != nil {
 		return err
 	}
 	var known ids
-	if data, err := r.c.value(ctx, roomsBucket, "ids", r.part); err != nil {
+	if data, err := r.store.value(ctx, roomsBucket, "ids", r.part); err != nil {
 		return err
 	} else if data != nil {
 		if err := json.Unmarshal(data, &known); err != nil {
-			r.c.log.Warn("ids unreadable", "room", r.name, "err", err)
+			r.store.log.Warn("ids unreadable", "room", r.name, "err", err)
 		}
 	}
 	r.reserved, r.skipped = known.Reserved, known.Skipped
@@ -171,7 +171,7 @@ func (r *Room) open(ctx context.Context) (err error) {
 // the end of its chat.
 func (r *Room) fence(ctx context.Context) error {
 	for {
-		last, err := r.c.lastOf(ctx, chatStream, r.subject)
+		last, err := r.store.lastOf(ctx, chatStream, r.subject)
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (r *Room) fence(ctx context.Context) error {
 		if last != nil {
 			r.expect, id = last.seq, last.id()
 		}
-		if r.c.embedded() {
+		if r.store.embedded() {
 			return nil
 		}
 		seq, err := r.mark(ctx, id) // in an empty chat, too: another may be about to begin it
@@ -197,23 +197,23 @@ func (r *Room) mark(ctx context.Context, last uint64) (seq uint64, err error) {
 	m.Header.Set(headerMark, strconv.FormatUint(last, 10))
 	m.Header.Set(headerBy, r.by)
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(r.expect, 10))
-	return r.c.publish(ctx, m)
+	return r.store.publish(ctx, m)
 }
 
 // load reads the chat: where each message is, and the newest ones.
 func (r *Room) load(ctx context.Context, known ids) error {
 	var marks []uint64
 	var marked, hole uint64
-	missing := max(r.c.missing.Load(), known.Skipped)
+	missing := max(r.store.missing.Load(), known.Skipped)
 	for next, tries := uint64(1), 0; next <= r.expect; tries++ {
 		before := next
-		err := r.c.read(ctx, r.subject, next, r.c.cfg.History+1, func(m stored) {
+		err := r.store.read(ctx, r.subject, next, r.store.cfg.History+1, func(m stored) {
 			if next = m.seq + 1; m.header.Get(headerID) == "" {
 				marks, marked = append(marks, m.seq), max(marked, m.id())
 				return
 			}
 			if id := m.id(); id > r.index.last {
-				if n := len(r.index.entries); r.c.holes.Load() && n > 0 && id > r.index.last+1 && r.index.entries[n-1].at < missing {
+				if n := len(r.index.entries); r.store.holes.Load() && n > 0 && id > r.index.last+1 && r.index.entries[n-1].at < missing {
 					hole, r.newest = id-1, nil // lost or removed: who knows
 				}
 				r.index.add(entry{id: id, seq: m.seq, at: m.at})
@@ -224,7 +224,7 @@ func (r *Room) load(ctx context.Context, known ids) error {
 			return err
 		}
 		if next == before { // damaged, or a copy that is behind
-			if r.c.embedded() || tries > 20 {
+			if r.store.embedded() || tries > 20 {
 				break
 			}
 			if err := pause(ctx, 50*time.Millisecond); err != nil {
@@ -244,7 +244,7 @@ func (r *Room) load(ctx context.Context, known ids) error {
 		if seq == r.expect {
 			break
 		}
-		if err := r.c.delete(ctx, seq); err != nil {
+		if err := r.store.delete(ctx, seq); err != nil {
 			return err
 		}
 	}
@@ -261,7 +261,7 @@ func (r *Room) Save(state []byte, done func(error)) {
 	r.mu.Lock()
 	r.saved = state
 	r.mu.Unlock()
-	r.c.saves.save(r.keys, kv(roomsBucket, "state", r.part), state, done)
+	r.store.saves.save(r.keys, kv(roomsBucket, "state", r.part), state, done)
 }
 
 // Newest are the newest messages as they were found by OpenRoom, oldest first, at most 200.
@@ -276,11 +276,11 @@ func (r *Room) Last() uint64 { return r.atOpen }
 func (r *Room) Append(message func(id uint64) []byte, done func(id uint64, err error)) {
 	answer := func(id uint64, err error) {
 		if err != nil {
-			r.c.stats.failed.Add(1)
+			r.store.stats.failed.Add(1)
 			done(0, err)
 			return
 		}
-		r.c.stats.stored.Add(1)
+		r.store.stats.stored.Add(1)
 		done(id, nil)
 	}
 	r.enqueue(func(ctx context.Context) { r.append(ctx, message, answer) }, func(err error) { answer(0, err) })
@@ -299,7 +299,7 @@ func (r *Room) enqueue(do func(context.Context), fail func(error)) {
 		r.queue = append(r.queue, work{time.Now(), do})
 		if !r.running {
 			r.running = true
-			r.c.wg.Go(r.run)
+			r.store.wg.Go(r.run)
 		}
 	}
 	r.mu.Unlock()
@@ -324,7 +324,7 @@ func (r *Room) run() {
 		w := r.queue[0]
 		r.queue = r.queue[1:]
 		r.mu.Unlock()
-		ctx, cancel := context.WithDeadline(r.ctx, w.since.Add(r.c.cfg.patience))
+		ctx, cancel := context.WithDeadline(r.ctx, w.since.Add(r.store.cfg.patience))
 		w.do(ctx)
 		cancel()
 	}
@@ -346,7 +346,7 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 		m.Header.Set(headerID, strconv.FormatUint(id, 10))
 		m.Header.Set(headerBy, by)
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(r.expect, 10))
-		seq, err := r.c.publish(ctx, m)
+		seq, err := r.store.publish(ctx, m)
 		if wrongSequence(err) {
 			// Of what was tried before, this message too, something is stored.
 			var mine bool
@@ -362,7 +362,7 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 			return
 		}
 		r.keep(id, seq)
-		r.c.flushed(func(err error) {
+		r.store.flushed(func(err error) {
 			if err != nil {
 				done(0, fmt.Errorf("storing safely: %w", err))
 				r.found(data)
@@ -390,7 +390,7 @@ func (r *Room) keep(id, seq uint64) {
 	front, forgotten := r.index.front(), r.index.forgotten
 	r.mu.Unlock()
 	if id > r.reserved {
-		r.reserved, r.skipped = id+reserve-1, max(r.skipped, r.c.missing.Load())
+		r.reserved, r.skipped = id+reserve-1, max(r.skipped, r.store.missing.Load())
 		r.saveIDs(front, forgotten)
 	}
 	if trimmed && r.strict && id%16 == 0 {
@@ -400,7 +400,7 @@ func (r *Room) keep(id, seq uint64) {
 
 // limits are how many messages are kept, and since when. mu is held.
 func (r *Room) limits(now time.Time) (count int, oldest time.Time) {
-	return cmp.Or(r.count, r.c.cfg.History), now.Add(-cmp.Or(r.age, r.c.cfg.HistoryAge))
+	return cmp.Or(r.count, r.store.cfg.History), now.Add(-cmp.Or(r.age, r.store.cfg.HistoryAge))
 }
 
 func (r *Room) lastID() uint64 {
@@ -413,7 +413,7 @@ func (r *Room) lastID() uint64 {
 // think: the message by that is being stored, one that had seemed to have
 // failed, nothing at all, or one that another owner wrote.
 func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, err error) {
-	last, err := r.c.lastOf(ctx, chatStream, r.subject)
+	last, err := r.store.lastOf(ctx, chatStream, r.subject)
 	switch {
 	case err != nil:
 		return 0, false, err
@@ -433,7 +433,7 @@ func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, er
 	i := slices.IndexFunc(r.unsure, func(t try) bool { return t.by == last.header.Get(headerBy) })
 	if i < 0 {
 		r.elsewhere = ErrElsewhere
-		r.c.log.Warn("room is written by another node", "room", r.name)
+		r.store.log.Warn("room is written by another node", "room", r.name)
 		if seq, mine = r.salvage(ctx, by); mine {
 			return seq, true, nil
 		}
@@ -450,7 +450,7 @@ func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, er
 func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
 	for {
 		var late [][]byte
-		err := r.c.read(ctx, r.subject, r.expect+1, maxUnsure, func(m stored) {
+		err := r.store.read(ctx, r.subject, r.expect+1, maxUnsure, func(m stored) {
 			switch i := slices.IndexFunc(r.unsure, func(t try) bool { return t.by == m.header.Get(headerBy) }); {
 			case m.header.Get(headerID) == "": // a mark
 			case m.header.Get(headerBy) == by:
@@ -459,11 +459,11 @@ func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
 				late = append(late, r.unsure[i].data)
 			}
 		})
-		if err != nil && r.c.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+		if err != nil && r.store.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
 			continue
 		}
 		if err != nil {
-			r.c.log.Warn("last messages not found out about", "room", r.name, "err", err)
+			r.store.log.Warn("last messages not found out about", "room", r.name, "err", err)
 		}
 		for _, data := range late {
 			r.found(data)
@@ -489,7 +489,7 @@ func (r *Room) Remove(id uint64, done func(found bool, err error)) {
 			done(found && err == nil, err)
 			return
 		}
-		r.c.flushed(func(err error) { done(err == nil, err) })
+		r.store.flushed(func(err error) { done(err == nil, err) })
 	}, func(err error) { done(false, err) })
 }
 
@@ -521,7 +521,7 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 		}
 		r.expect = seq
 	}
-	if err := r.c.delete(ctx, e.seq); err != nil {
+	if err := r.store.delete(ctx, e.seq); err != nil {
 		return false, err
 	}
 	r.mu.Lock()
@@ -537,9 +537,9 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 // saveIDs keeps what the stream does not say of the ids.
 func (r *Room) saveIDs(front, forgotten uint64) {
 	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten, Skipped: r.skipped})
-	r.c.saves.save(r.keys, kv(roomsBucket, "ids", r.part), data, func(err error) {
+	r.store.saves.save(r.keys, kv(roomsBucket, "ids", r.part), data, func(err error) {
 		if err != nil {
-			r.c.log.Warn("ids not saved", "room", r.name, "err", err)
+			r.store.log.Warn("ids not saved", "room", r.name, "err", err)
 		}
 	})
 }
@@ -555,7 +555,7 @@ func (r *Room) rescue() {
 	}
 	r.Save(state, func(err error) {
 		if err != nil {
-			r.c.log.Warn("state not saved", "room", r.name, "err", err)
+			r.store.log.Warn("state not saved", "room", r.name, "err", err)
 		}
 	})
 }
@@ -577,12 +577,12 @@ func (r *Room) Close() {
 	<-r.idle
 	impatient.Stop()
 	r.cancel()
-	r.c.settled()
-	r.c.saves.settled(kv(roomsBucket, "state", r.part))
+	r.store.settled()
+	r.store.saves.settled(kv(roomsBucket, "state", r.part))
 	r.vanish()
-	r.c.mu.Lock()
-	delete(r.c.rooms, r)
-	r.c.mu.Unlock()
+	r.store.mu.Lock()
+	delete(r.store.rooms, r)
+	r.store.mu.Unlock()
 }
 
 // vanish leaves nothing of a room of which nothing is kept: only the marks of
@@ -592,22 +592,22 @@ func (r *Room) vanish() {
 	r.mu.Lock()
 	kept := r.saved != nil || r.index.last > 0
 	r.mu.Unlock()
-	if r.c.embedded() || r.elsewhere != nil {
+	if r.store.embedded() || r.elsewhere != nil {
 		return // nobody has marked anything; it is not ours
 	}
 	if kept || r.reserved > 0 || r.sent > 0 {
-		r.c.others.keeps(roomInstances + r.name)
+		r.store.others.keeps(roomInstances + r.name)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
 	defer cancel()
 	var answer struct{}
 	err := errors.Join(
-		r.c.purge(ctx, kv(roomsBucket, "*", r.part), r.keys.expect+1),
-		r.c.api(ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": r.expect + 1}, &answer),
+		r.store.purge(ctx, kv(roomsBucket, "*", r.part), r.keys.expect+1),
+		r.store.api(ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": r.expect + 1}, &answer),
 	)
 	if err != nil {
-		r.c.log.Warn("marks of a room without anything not removed", "room", r.name, "err", err)
+		r.store.log.Warn("marks of a room without anything not removed", "room", r.name, "err", err)
 	}
 }
 

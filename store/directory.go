@@ -26,7 +26,7 @@ const maxPending = 16384
 // copy: a node knows its own rooms without it.
 type Directory struct {
 	// set by newDirectory
-	c      *Store
+	store  *Store
 	o      *others
 	prefix string        // of this node's keys
 	wake   chan struct{} // the queue has something earlier; 1: once is enough
@@ -62,15 +62,15 @@ type theirs struct {
 	heard time.Time
 }
 
-func newDirectory(c *Store, o *others) (*Directory, error) {
+func newDirectory(s *Store, o *others) (*Directory, error) {
 	d := &Directory{
-		c: c, o: o, prefix: kv(liveBucket, key(c.cfg.Node)), wake: make(chan struct{}, 1),
+		store: s, o: o, prefix: kv(liveBucket, key(s.cfg.Node)), wake: make(chan struct{}, 1),
 		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
 	}
 	if err := d.ready(); err != nil {
 		return nil, err
 	}
-	hello, err := json.Marshal(owner{Node: c.cfg.Node, RTMP: c.cfg.RTMP})
+	hello, err := json.Marshal(owner{Node: s.cfg.Node, RTMP: s.cfg.RTMP})
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func newDirectory(c *Store, o *others) (*Directory, error) {
 
 // ready makes js for the connection of now.
 func (d *Directory) ready() (err error) {
-	nc := d.c.nc()
+	nc := d.store.nc()
 	if d.on == nc {
 		return nil
 	}
@@ -172,7 +172,7 @@ func (d *Directory) write() {
 			if up, _ := d.o.link(); up {
 				d.deleteAll()
 				d.flush()
-				d.c.nc().FlushTimeout(tryTimeout) // a node that does not hear of it sees it expire
+				d.store.nc().FlushTimeout(tryTimeout) // a node that does not hear of it sees it expire
 			}
 			return
 		case <-changed:
@@ -191,7 +191,7 @@ func (d *Directory) make() bool { return d.ready() == nil && d.ensure(d.o.ctx) =
 func (d *Directory) ensure(ctx context.Context) error {
 	ctx, cancel := d.o.linkedTo(ctx)
 	defer cancel()
-	return d.c.ensureBucket(ctx, jetstream.KeyValueConfig{
+	return d.store.ensureBucket(ctx, jetstream.KeyValueConfig{
 		Bucket: liveBucket, TTL: d.o.pace.live, LimitMarkerTTL: max(d.o.pace.live, time.Second), Storage: jetstream.MemoryStorage,
 		Description: "which rooms the nodes have",
 	})
@@ -261,7 +261,7 @@ func (d *Directory) flush() time.Duration {
 
 // refused tries once more what NATS did not take.
 func (d *Directory) refused(m *nats.Msg, err error) {
-	d.c.log.Debug("directory entry not stored", "subject", m.Subject, "err", err)
+	d.store.log.Debug("directory entry not stored", "subject", m.Subject, "err", err)
 	room := untoken(part(strings.TrimPrefix(strings.TrimPrefix(m.Subject, d.prefix), ".")))
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -308,7 +308,7 @@ func (d *Directory) read() {
 		was := d.setFresh(false)
 		if d.o.ctx.Err() == nil {
 			if was || !told { // once for each time that it goes away
-				d.c.log.Warn("directory of rooms not followed", "err", err)
+				d.store.log.Warn("directory of rooms not followed", "err", err)
 			}
 			told = true
 			_ = pause(d.o.ctx, jitter(d.o.pace.refresh/10))
@@ -324,7 +324,7 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 	if err := d.ensure(ctx); err != nil {
 		return err
 	}
-	kv, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return d.c.js().KeyValue(ctx, liveBucket) })
+	kv, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return d.store.js().KeyValue(ctx, liveBucket) })
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // leaves its own behind; a former owner is refused, however late it comes.
 type fence struct {
 	// set by pass
-	c      *Store
+	store  *Store
 	bucket string
 	filter string // all the subjects
 	by     string // this writer
@@ -30,7 +30,7 @@ type fence struct {
 // pass makes sure that no other node writes under the subjects of filter any
 // more. mark is one of them, where nothing is kept. It blocks.
 func (s *Store) pass(ctx context.Context, bucket, filter, mark string) (*fence, error) {
-	f := &fence{c: s, bucket: bucket, filter: filter, by: rand.Text()[:12], turn: make(chan struct{}, 1)}
+	f := &fence{store: s, bucket: bucket, filter: filter, by: rand.Text()[:12], turn: make(chan struct{}, 1)}
 	for {
 		last, err := s.lastOf(ctx, "KV_"+bucket, filter)
 		if err != nil {
@@ -78,7 +78,7 @@ func (f *fence) write(ctx context.Context, m *nats.Msg) error {
 	m.Header.Set(headerBy, f.by)
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(f.expect, 10))
 	m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, f.filter)
-	seq, err := f.c.publish(ctx, m)
+	seq, err := f.store.publish(ctx, m)
 	if err == nil {
 		f.expect = seq
 	}
@@ -88,7 +88,7 @@ func (f *fence) write(ctx context.Context, m *nats.Msg) error {
 // settle finds out what was written last, when it is not what we think:
 // something whose answer was lost, nothing any more, or what another node wrote.
 func (f *fence) settle(ctx context.Context) error {
-	last, err := f.c.lastOf(ctx, "KV_"+f.bucket, f.filter)
+	last, err := f.store.lastOf(ctx, "KV_"+f.bucket, f.filter)
 	switch {
 	case err != nil:
 		return err
@@ -100,7 +100,7 @@ func (f *fence) settle(ctx context.Context) error {
 		f.expect = last.seq
 	default:
 		f.elsewhere = ErrElsewhere
-		f.c.log.Warn("another node has written: nothing is saved any more", "subjects", f.filter)
+		f.store.log.Warn("another node has written: nothing is saved any more", "subjects", f.filter)
 	}
 	return nil
 }

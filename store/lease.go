@@ -26,7 +26,7 @@ var errNoLease = errors.New("this node has no lease")
 // has ended for ever, since others may have seen that: the next has a new ID.
 type lease struct {
 	// set by join
-	c     *Store
+	store *Store
 	o     *others
 	value []byte
 
@@ -38,10 +38,10 @@ type lease struct {
 }
 
 // newLease takes the first lease, if NATS is there.
-func newLease(c *Store, o *others) (*lease, error) {
-	value, err := json.Marshal(owner{Node: c.cfg.Node, RTMP: c.cfg.RTMP})
-	n := &lease{c: c, o: o, value: value, id: rand.Text()}
-	if err == nil && c.Ready() == nil {
+func newLease(s *Store, o *others) (*lease, error) {
+	value, err := json.Marshal(owner{Node: s.cfg.Node, RTMP: s.cfg.RTMP})
+	n := &lease{store: s, o: o, value: value, id: rand.Text()}
+	if err == nil && s.Ready() == nil {
 		_ = n.renew() // keep tries on
 	}
 	return n, err
@@ -76,7 +76,7 @@ func (n *lease) keep() {
 			continue
 		}
 		if err := n.renew(); err != nil {
-			n.c.log.Warn("lease not renewed", "err", err)
+			n.store.log.Warn("lease not renewed", "err", err)
 			wait = jitter(retryAfter)
 			continue
 		}
@@ -101,7 +101,7 @@ func (n *lease) renew() error {
 // look finds out why the lease could not be renewed: an answer was lost, or it
 // has ended.
 func (n *lease) look() error {
-	m, err := n.c.entry(n.o.ctx, leasesBucket, token(n.id))
+	m, err := n.store.entry(n.o.ctx, leasesBucket, token(n.id))
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (n *lease) look() error {
 		return nil
 	}
 	if n.revision != 0 {
-		n.c.log.Warn("lease has ended: another begins")
+		n.store.log.Warn("lease has ended: another begins")
 	}
 	n.revision = 0
 	n.mu.Lock()
@@ -123,7 +123,7 @@ func (n *lease) look() error {
 // answered, it lasts.
 func (n *lease) write() error {
 	sent := time.Now()
-	revision, err := n.c.swap(n.o.ctx, leasesBucket, token(n.id), n.value, n.revision)
+	revision, err := n.store.swap(n.o.ctx, leasesBucket, token(n.id), n.value, n.revision)
 	if err != nil {
 		return err
 	}
@@ -144,9 +144,9 @@ func (n *lease) end() {
 	}
 	gone := nats.NewMsg(kv(leasesBucket, token(n.id)))
 	gone.Header.Set("KV-Operation", "DEL")
-	_, err := timed(context.Background(), func(ctx context.Context) (*nats.Msg, error) { return n.c.nc().RequestMsgWithContext(ctx, gone) })
+	_, err := timed(context.Background(), func(ctx context.Context) (*nats.Msg, error) { return n.store.nc().RequestMsgWithContext(ctx, gone) })
 	if err != nil {
-		n.c.log.Warn("lease not ended: it ends by itself", "err", err)
+		n.store.log.Warn("lease not ended: it ends by itself", "err", err)
 	}
 }
 

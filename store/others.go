@@ -87,13 +87,13 @@ func (o *others) leave() {
 }
 
 // attend begins to keep track of the connection of now. Close waits for it.
-func (o *others) attend(c *Store) {
-	nc := c.nc()
+func (o *others) attend(s *Store) {
+	nc := s.nc()
 	status := nc.StatusChanged()
 	if nc.IsConnected() {
 		o.note(true)
 	}
-	c.wg.Go(func() { o.follow(nc, status) })
+	s.wg.Go(func() { o.follow(nc, status) })
 }
 
 // follow keeps track of one connection until it is closed, or until leave.

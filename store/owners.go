@@ -54,7 +54,7 @@ type owner struct {
 // A holding is an instance that is ours, or about to be.
 type holding struct {
 	// set by Claim
-	c        *Store
+	store    *Store
 	instance string
 	key      part
 	id       string
@@ -85,7 +85,7 @@ func (s *Store) Claim(ctx context.Context, instance string, lost func()) (releas
 		return func() {}, nil
 	}
 	l := &holding{
-		c: s, instance: instance, key: token(instance), id: rand.Text(), lost: lost,
+		store: s, instance: instance, key: token(instance), id: rand.Text(), lost: lost,
 		ended: make(chan struct{}), turn: make(chan struct{}, 1),
 	}
 	l.giving, l.give = context.WithCancel(s.others.ctx)
@@ -180,7 +180,7 @@ func (l *holding) claim(ctx context.Context) error {
 	defer context.AfterFunc(l.giving, cancel)() // the node is closed
 	var why error                               // it is not ours yet
 	for {
-		if err := l.c.others.settle(ctx); err != nil {
+		if err := l.store.others.settle(ctx); err != nil {
 			return err
 		}
 		err := l.try(ctx, false)
@@ -202,13 +202,13 @@ func (l *holding) claim(ctx context.Context) error {
 // try claims once. Again says that it was ours before: then nobody else must
 // have had it.
 func (l *holding) try(ctx context.Context, again bool) error {
-	ctx, cancel := l.c.others.linkedTo(ctx)
+	ctx, cancel := l.store.others.linkedTo(ctx)
 	defer cancel()
-	lease := l.c.others.lease.sure()
+	lease := l.store.others.lease.sure()
 	if lease == "" {
 		return errNoLease
 	}
-	now, revision, err := l.c.claimNow(ctx, l.key)
+	now, revision, err := l.store.claimNow(ctx, l.key)
 	switch {
 	case err != nil:
 		return err
@@ -217,11 +217,11 @@ func (l *holding) try(ctx context.Context, again bool) error {
 		return fmt.Errorf("node %s: %w", now.Node, errTaken)
 	case now.Lease == "" || now.Lease == lease: // given back; left over
 	default:
-		ended, err := l.c.ended(ctx, now.Lease)
+		ended, err := l.store.ended(ctx, now.Lease)
 		switch {
 		case err != nil:
 			return err
-		case !ended && now.Node == l.c.cfg.Node:
+		case !ended && now.Node == l.store.cfg.Node:
 			return errEarlier
 		case !ended:
 			return &OwnedError{now.Node, now.RTMP}
@@ -231,19 +231,19 @@ func (l *holding) try(ctx context.Context, again bool) error {
 	if _, err := l.write(ctx, lease, revision); err != nil {
 		return err
 	}
-	l.c.others.mu.Lock()
-	defer l.c.others.mu.Unlock()
+	l.store.others.mu.Lock()
+	defer l.store.others.mu.Unlock()
 	l.lease = lease
 	return nil
 }
 
 // write stores that the claim names a lease, or none.
 func (l *holding) write(ctx context.Context, lease string, revision uint64) (uint64, error) {
-	value, err := json.Marshal(owner{l.c.cfg.Node, l.c.cfg.RTMP, l.id, lease})
+	value, err := json.Marshal(owner{l.store.cfg.Node, l.store.cfg.RTMP, l.id, lease})
 	if err != nil {
 		return 0, err
 	}
-	return l.c.swap(ctx, claimsBucket, l.key, value, revision)
+	return l.store.swap(ctx, claimsBucket, l.key, value, revision)
 }
 
 // claimNow reads the claim of an instance. A revision of 0 says that there is
@@ -261,9 +261,9 @@ func (s *Store) claimNow(ctx context.Context, key part) (now owner, revision uin
 
 // sure reports whether l is surely ours.
 func (l *holding) sure() bool {
-	lease := l.c.others.lease.sure()
-	l.c.others.mu.Lock()
-	defer l.c.others.mu.Unlock()
+	lease := l.store.others.lease.sure()
+	l.store.others.mu.Lock()
+	defer l.store.others.mu.Unlock()
 	return lease != "" && lease == l.lease && l.giving.Err() == nil
 }
 
@@ -272,7 +272,7 @@ func (l *holding) release() {
 	l.give()
 	l.turn <- struct{}{} // who has it hears of give
 	if err := l.mend(); err != nil {
-		l.c.log.Warn("claim not given back yet", "instance", l.instance, "err", err)
+		l.store.log.Warn("claim not given back yet", "instance", l.instance, "err", err)
 	}
 }
 
@@ -280,7 +280,7 @@ func (l *holding) release() {
 // back, else ours under the lease of now. The caller has the turn, and mend
 // lets it go.
 func (l *holding) mend() (err error) {
-	o := l.c.others
+	o := l.store.others
 	lost := false
 	switch {
 	case o.holding(l.instance) != l: // it has ended
@@ -291,7 +291,7 @@ func (l *holding) mend() (err error) {
 	case l.sure(): // it was claimed meanwhile
 	default:
 		if err = l.try(l.giving, true); errors.Is(err, errTaken) {
-			l.c.log.Warn("instance lost to another node", "instance", l.instance, "err", err)
+			l.store.log.Warn("instance lost to another node", "instance", l.instance, "err", err)
 			o.drop(l)
 			lost, err = true, nil
 		}
@@ -305,13 +305,13 @@ func (l *holding) mend() (err error) {
 
 // free gives back what NATS has of l.
 func (l *holding) free() error {
-	o := l.c.others
+	o := l.store.others
 	if o.ctx.Err() != nil {
 		return nil // the lease ends
 	}
 	ctx, cancel := o.try(o.ctx)
 	defer cancel()
-	now, revision, err := l.c.claimNow(ctx, l.key)
+	now, revision, err := l.store.claimNow(ctx, l.key)
 	if err != nil || now.ID != l.id || now.Lease == "" {
 		return err
 	}
@@ -329,10 +329,10 @@ func (l *holding) free() error {
 func (l *holding) vanish(ctx context.Context, revision uint64) {
 	var err error
 	if f := l.objects.Load(); f != nil {
-		err = l.c.purge(ctx, f.filter, f.expect+1)
+		err = l.store.purge(ctx, f.filter, f.expect+1)
 	}
-	if err = errors.Join(err, l.c.purge(ctx, kv(claimsBucket, l.key), revision+1)); err != nil {
-		l.c.log.Warn("claim of an instance without anything not removed", "instance", l.instance, "err", err)
+	if err = errors.Join(err, l.store.purge(ctx, kv(claimsBucket, l.key), revision+1)); err != nil {
+		l.store.log.Warn("claim of an instance without anything not removed", "instance", l.instance, "err", err)
 	}
 }
 
@@ -370,7 +370,7 @@ func (o *others) mend() {
 			if err == nil {
 				break
 			}
-			o.lease.c.log.Warn("claims not written yet", "err", err)
+			o.lease.store.log.Warn("claims not written yet", "err", err)
 			_ = pause(o.ctx, jitter(retryAfter))
 		}
 	}

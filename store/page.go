@@ -38,7 +38,7 @@ func (r *Room) lost(id uint64) {
 		r.index.forget(id)
 		return
 	}
-	r.c.log.Error("message lost", "room", r.name, "id", id)
+	r.store.log.Error("message lost", "room", r.name, "id", id)
 	r.index.remove(id)
 	r.index.forgotten = max(r.index.forgotten, id)
 }
@@ -52,7 +52,7 @@ func (r *Room) fetch(ctx context.Context, entries []entry) (messages [][]byte, g
 	next, last := entries[0].seq, entries[len(entries)-1].seq
 	for next <= last {
 		before := next
-		err := r.c.read(ctx, r.subject, next, len(entries), func(m stored) {
+		err := r.store.read(ctx, r.subject, next, len(entries), func(m stored) {
 			next, data[m.seq] = m.seq+1, m.data
 		})
 		if err != nil {
@@ -64,7 +64,7 @@ func (r *Room) fetch(ctx context.Context, entries []entry) (messages [][]byte, g
 	}
 	for _, e := range entries {
 		if _, ok := data[e.seq]; !ok { // a copy may be behind; the first one knows
-			m, err := r.c.get(ctx, chatStream, map[string]any{"seq": e.seq})
+			m, err := r.store.get(ctx, chatStream, map[string]any{"seq": e.seq})
 			if err != nil || m == nil {
 				return nil, e.id, err
 			}
@@ -79,7 +79,7 @@ func (r *Room) fetch(ctx context.Context, entries []entry) (messages [][]byte, g
 func (r *Room) Limit(count int, age time.Duration) {
 	r.enqueue(func(context.Context) {
 		r.mu.Lock()
-		r.count, r.age = min(count, r.c.cfg.History), min(age, r.c.cfg.HistoryAge)
+		r.count, r.age = min(count, r.store.cfg.History), min(age, r.store.cfg.HistoryAge)
 		r.strict = r.count != 0 || r.age != 0
 		trimmed := r.index.trim(r.limits(time.Now()))
 		r.mu.Unlock()
@@ -98,7 +98,7 @@ func (r *Room) purge() {
 	}
 	r.mu.Unlock()
 	var answer struct{}
-	if err := r.c.api(r.ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": keep}, &answer); err != nil {
-		r.c.log.Warn("old messages not removed", "room", r.name, "err", err)
+	if err := r.store.api(r.ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": keep}, &answer); err != nil {
+		r.store.log.Warn("old messages not removed", "room", r.name, "err", err)
 	}
 }

@@ -21,11 +21,11 @@ import (
 type spellings struct{ rooms, objects map[part]part }
 
 // spelled reads the spellings, if that has not been done.
-func (c *Store) spelled(ctx context.Context) (*spellings, error) {
-	if s := c.spellings.Load(); s != nil {
-		return s, nil
+func (s *Store) spelled(ctx context.Context) (*spellings, error) {
+	if read := s.spellings.Load(); read != nil {
+		return read, nil
 	}
-	rooms, err := c.capitals(ctx, roomsBucket, func(parts []string) (is, lower part) {
+	rooms, err := s.capitals(ctx, roomsBucket, func(parts []string) (is, lower part) {
 		if len(parts) != 2 || parts[0] == "owner" {
 			return "", "" // the fence says nothing of what is kept
 		}
@@ -34,7 +34,7 @@ func (c *Store) spelled(ctx context.Context) (*spellings, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := c.capitals(ctx, objectsBucket, func(parts []string) (is, lower part) {
+	objects, err := s.capitals(ctx, objectsBucket, func(parts []string) (is, lower part) {
 		if len(parts) != 2 || part(parts[1]) == ownerKey || isHashed(part(parts[0])) {
 			return "", ""
 		}
@@ -43,11 +43,11 @@ func (c *Store) spelled(ctx context.Context) (*spellings, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.spellings.CompareAndSwap(nil, &spellings{rooms, objects})
+	s.spellings.CompareAndSwap(nil, &spellings{rooms, objects})
 	if n := len(rooms) + len(objects); n > 0 {
-		c.log.Info("names with capital letters found", "rooms", len(rooms), "instances", len(objects))
+		s.log.Info("names with capital letters found", "rooms", len(rooms), "instances", len(objects))
 	}
-	return c.spellings.Load(), nil
+	return s.spellings.Load(), nil
 }
 
 // capitals are the spellings of a bucket. names finds in a key the part of a
@@ -96,18 +96,18 @@ func (s *Store) capitals(ctx context.Context, bucket string, names func([]string
 }
 
 // roomPart is the part under which a room is kept.
-func (c *Store) roomPart(ctx context.Context, name string) (part, error) {
-	s, err := c.spelled(ctx)
+func (s *Store) roomPart(ctx context.Context, name string) (part, error) {
+	old, err := s.spelled(ctx)
 	if err != nil {
 		return "", err
 	}
-	return as(s.rooms, token(name)), nil
+	return as(old.rooms, token(name)), nil
 }
 
 // objectsPart is the part under which the objects of an instance are kept.
-func (c *Store) objectsPart(instance string) part {
-	if s := c.spellings.Load(); s != nil {
-		return as(s.objects, key(instance))
+func (s *Store) objectsPart(instance string) part {
+	if old := s.spellings.Load(); old != nil {
+		return as(old.objects, key(instance))
 	}
 	return key(instance)
 }

@@ -16,7 +16,7 @@ import (
 // only the newest waits.
 type saver struct {
 	// set by Open
-	c      *Store
+	store  *Store
 	ctx    context.Context // of all that is being stored; ends when close has no more patience
 	cancel context.CancelFunc
 
@@ -50,7 +50,7 @@ func (s *saver) save(f *fence, subject string, data []byte, done func(error)) {
 	if k == nil {
 		k = &saving{idle: make(chan struct{})}
 		s.keys[subject] = k
-		s.c.wg.Go(func() { s.run(subject, k) })
+		s.store.wg.Go(func() { s.run(subject, k) })
 	}
 	k.data, k.waiting, k.fence = data, true, f
 	k.done = append(k.done, done)
@@ -70,8 +70,8 @@ func (s *saver) run(subject string, k *saving) {
 		data, done, f := k.data, k.done, k.fence
 		k.done, k.waiting = nil, false
 		s.mu.Unlock()
-		ctx, cancel := context.WithTimeout(s.ctx, s.c.cfg.patience)
-		err := s.c.put(ctx, f, subject, data)
+		ctx, cancel := context.WithTimeout(s.ctx, s.store.cfg.patience)
+		err := s.store.put(ctx, f, subject, data)
 		cancel()
 		finish := func(err error) {
 			for _, f := range done {
@@ -82,7 +82,7 @@ func (s *saver) run(subject string, k *saving) {
 			finish(err)
 			continue
 		}
-		s.c.flushed(finish)
+		s.store.flushed(finish)
 	}
 }
 
@@ -97,7 +97,7 @@ func (s *saver) settled(subject string) {
 		case <-time.After(closeTimeout):
 		}
 	}
-	s.c.settled()
+	s.store.settled()
 }
 
 // close refuses more, and waits for what is being stored, but not for long.

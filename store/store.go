@@ -121,19 +121,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg.reach, cfg.copying = cmp.Or(cfg.reach, reachTimeout), cmp.Or(cfg.copying, copyEvery)
 	cfg.lost = cmp.Or(cfg.lost, lostAfter)
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
-	c := &Store{
+	s := &Store{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		look: make(chan struct{}, 1), emptied: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
 	}
-	c.SetLimits(cfg.Reserve, cfg.Objects)
-	c.saves.c = c
-	c.saves.ctx, c.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.SetLimits(cfg.Reserve, cfg.Objects)
+	s.saves.store = s
+	s.saves.ctx, s.saves.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := c.open(ctx); err != nil {
-		return nil, errors.Join(err, c.Close())
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	return c, nil
+	return s, nil
 }
 
 func (s *Store) open(ctx context.Context) (err error) {

@@ -43,40 +43,40 @@ func (s *Store) ensure(ctx context.Context) (made time.Time, err error) {
 }
 
 // ensureChat makes the stream of the chat, or gives it the limits of today.
-func (c *Store) ensureChat(ctx context.Context) (made time.Time, err error) {
+func (s *Store) ensureChat(ctx context.Context) (made time.Time, err error) {
 	cfg := jetstream.StreamConfig{
 		Name: chatStream, Subjects: []string{subject(chatSubject, "*")}, Storage: jetstream.FileStorage,
-		MaxMsgsPerSubject: int64(c.cfg.History), MaxAge: c.cfg.HistoryAge, AllowDirect: true,
+		MaxMsgsPerSubject: int64(s.cfg.History), MaxAge: s.cfg.HistoryAge, AllowDirect: true,
 		// Every room's newest message is told by its own sequence; doubles are found by that.
-		Duplicates: min(time.Second, c.cfg.HistoryAge),
+		Duplicates: min(time.Second, s.cfg.HistoryAge),
 	}
-	s, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().Stream(ctx, chatStream) })
+	stream, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return s.js().Stream(ctx, chatStream) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		err = c.withCopies(chatStream, func(copies int) error {
+		err = s.withCopies(chatStream, func(copies int) error {
 			cfg.Replicas = copies
-			s, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().CreateStream(ctx, cfg) })
+			stream, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return s.js().CreateStream(ctx, cfg) })
 			return err
 		})
 	}
 	if err != nil {
 		return made, err
 	}
-	made = s.CachedInfo().Created
-	if err := majority(s.CachedInfo().Cluster); err != nil {
+	made = stream.CachedInfo().Created
+	if err := majority(stream.CachedInfo().Cluster); err != nil {
 		return made, err
 	}
-	is := s.CachedInfo().Config
+	is := stream.CachedInfo().Config
 	limits := is.MaxMsgsPerSubject == cfg.MaxMsgsPerSubject && is.MaxAge == cfg.MaxAge
-	copies := c.wantCopies(chatStream, is.Replicas)
+	copies := s.wantCopies(chatStream, is.Replicas)
 	if limits && !copies {
 		return made, nil
 	}
 	if cfg.Replicas = is.Replicas; copies {
-		cfg.Replicas = c.copies()
+		cfg.Replicas = s.copies()
 	}
-	_, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js().UpdateStream(ctx, cfg) })
+	_, err = timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return s.js().UpdateStream(ctx, cfg) })
 	if err == nil {
-		c.log.Info("stream changed", "stream", chatStream, "copies", cfg.Replicas)
+		s.log.Info("stream changed", "stream", chatStream, "copies", cfg.Replicas)
 	}
 	if limits {
 		return made, nil // as good as it can be

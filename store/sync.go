@@ -131,7 +131,7 @@ func (s *Store) flushed(done func(error)) {
 // of a file works whoever has written it, so the flusher looks which files are
 // not as they were flushed last, and flushes those.
 type flusher struct {
-	c     *Store
+	store *Store
 	fsync func(*os.File) error // (*os.File).Sync, but in tests
 
 	// owned by run
@@ -144,8 +144,8 @@ type flusher struct {
 	ended   bool
 }
 
-func newFlusher(c *Store) *flusher {
-	f := &flusher{c: c, fsync: c.cfg.fsync, clean: make(map[string]os.FileInfo), wake: make(chan struct{}, 1)}
+func newFlusher(s *Store) *flusher {
+	f := &flusher{store: s, fsync: s.cfg.fsync, clean: make(map[string]os.FileInfo), wake: make(chan struct{}, 1)}
 	if f.fsync == nil {
 		f.fsync = (*os.File).Sync
 	}
@@ -188,11 +188,11 @@ func (f *flusher) run(ctx context.Context) {
 		start := time.Now()
 		err := f.sync()
 		took := int64(time.Since(start))
-		f.c.stats.flushes.Add(1)
-		f.c.stats.flushTime.Add(took)
-		f.c.stats.lastFlush.Store(took)
+		f.store.stats.flushes.Add(1)
+		f.store.stats.flushTime.Add(took)
+		f.store.stats.lastFlush.Store(took)
 		if err != nil {
-			f.c.broke(fmt.Errorf("flushing: %w", err))
+			f.store.broke(fmt.Errorf("flushing: %w", err))
 		}
 		for _, done := range waiting {
 			done(err)
@@ -202,7 +202,7 @@ func (f *flusher) run(ctx context.Context) {
 
 // sync flushes what has changed since it was flushed last.
 func (f *flusher) sync() error {
-	root := filepath.Join(f.c.cfg.Dir, "jetstream")
+	root := filepath.Join(f.store.cfg.Dir, "jetstream")
 	now := make(map[string]os.FileInfo, len(f.clean))
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
