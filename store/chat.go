@@ -596,7 +596,7 @@ func (r *Room) vanish() {
 		return // nobody has marked anything; it is not ours
 	}
 	if kept || r.reserved > 0 || r.sent > 0 {
-		r.store.others.keeps(roomInstances + r.name)
+		r.store.cluster.noteKept(roomInstances + r.name)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)

@@ -90,8 +90,8 @@ func (s *Store) redial() error {
 	if err := s.dial(); err != nil {
 		return err
 	}
-	if s.others != nil {
-		s.others.attend(s)
+	if s.cluster != nil {
+		s.cluster.watchLink(s)
 	}
 	for h := range s.hears {
 		sub, err := s.nc().Subscribe(h.subject, h.f)

@@ -85,7 +85,7 @@ func checkRevival(t *testing.T, c *Store, end func(*testing.T, *Store)) {
 			t.Errorf("heard %q", got)
 		}
 	}
-	if c.others == nil {
+	if c.cluster == nil {
 		return
 	}
 	eventually(t, "it can claim", func() bool {

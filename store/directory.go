@@ -26,10 +26,10 @@ const maxPending = 16384
 // copy: a node knows its own rooms without it.
 type Directory struct {
 	// set by newDirectory
-	store  *Store
-	o      *others
-	prefix string        // of this node's keys
-	wake   chan struct{} // the queue has something earlier; 1: once is enough
+	store   *Store
+	cluster *cluster
+	prefix  string        // of this node's keys
+	wake    chan struct{} // the queue has something earlier; 1: once is enough
 
 	// owned by write
 	on *nats.Conn // the connection of js
@@ -62,9 +62,9 @@ type theirs struct {
 	heard time.Time
 }
 
-func newDirectory(s *Store, o *others) (*Directory, error) {
+func newDirectory(s *Store, c *cluster) (*Directory, error) {
 	d := &Directory{
-		store: s, o: o, prefix: kv(liveBucket, key(s.cfg.Node)), wake: make(chan struct{}, 1),
+		store: s, cluster: c, prefix: kv(liveBucket, key(s.cfg.Node)), wake: make(chan struct{}, 1),
 		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
 	}
 	if err := d.ready(); err != nil {
@@ -75,8 +75,8 @@ func newDirectory(s *Store, o *others) (*Directory, error) {
 		return nil, err
 	}
 	d.Put("", hello)
-	o.running.Go(d.write)
-	o.running.Go(d.read)
+	c.running.Go(d.write)
+	c.running.Go(d.read)
 	return d, nil
 }
 
@@ -97,10 +97,10 @@ func (d *Directory) ready() (err error) {
 // Directory is what the nodes know of each other's rooms; nil with the
 // embedded engine, which has no other nodes.
 func (s *Store) Directory() *Directory {
-	if s.others == nil {
+	if s.cluster == nil {
 		return nil
 	}
-	return s.others.directory
+	return s.cluster.directory
 }
 
 // Put tells the others how a room of this node is: a JSON object whose number
@@ -127,7 +127,7 @@ func (d *Directory) set(room string, entry []byte) {
 		return
 	default:
 		l.entry, l.news = entry, true
-		d.hasten(l, l.paid.Add(-d.o.pace.gap))
+		d.hasten(l, l.paid.Add(-d.cluster.pace.gap))
 	}
 	if entry == nil {
 		d.hasten(l, now)
@@ -153,7 +153,7 @@ func (d *Directory) rouse() {
 // write puts what is due, until leave.
 func (d *Directory) write() {
 	for made := false; ; {
-		up, changed := d.o.link()
+		up, changed := d.cluster.link()
 		if !up {
 			made = false
 		} else if !made {
@@ -161,15 +161,15 @@ func (d *Directory) write() {
 				d.again()
 			}
 		}
-		wait := d.o.pace.refresh / 10
+		wait := d.cluster.pace.refresh / 10
 		if made {
 			wait = d.flush()
 		}
 		timer := time.NewTimer(wait)
 		select {
-		case <-d.o.ctx.Done():
+		case <-d.cluster.ctx.Done():
 			timer.Stop()
-			if up, _ := d.o.link(); up {
+			if up, _ := d.cluster.link(); up {
 				d.deleteAll()
 				d.flush()
 				d.store.nc().FlushTimeout(tryTimeout) // a node that does not hear of it sees it expire
@@ -186,13 +186,13 @@ func (d *Directory) write() {
 
 // make makes the bucket. What it has lost is put again. Read says in the log
 // when it cannot be had.
-func (d *Directory) make() bool { return d.ready() == nil && d.ensure(d.o.ctx) == nil }
+func (d *Directory) make() bool { return d.ready() == nil && d.ensure(d.cluster.ctx) == nil }
 
 func (d *Directory) ensure(ctx context.Context) error {
-	ctx, cancel := d.o.linkedTo(ctx)
+	ctx, cancel := d.cluster.linkedTo(ctx)
 	defer cancel()
 	return d.store.ensureBucket(ctx, jetstream.KeyValueConfig{
-		Bucket: liveBucket, TTL: d.o.pace.live, LimitMarkerTTL: max(d.o.pace.live, time.Second), Storage: jetstream.MemoryStorage,
+		Bucket: liveBucket, TTL: d.cluster.pace.live, LimitMarkerTTL: max(d.cluster.pace.live, time.Second), Storage: jetstream.MemoryStorage,
 		Description: "which rooms the nodes have",
 	})
 }
@@ -203,7 +203,7 @@ func (d *Directory) again() {
 	defer d.mu.Unlock()
 	for _, l := range d.queue {
 		if l.room != "" {
-			l.due = time.Now().Add(rand.N(d.o.pace.refresh * 2 / 5))
+			l.due = time.Now().Add(rand.N(d.cluster.pace.refresh * 2 / 5))
 		} else {
 			l.due = time.Now()
 		}
@@ -238,15 +238,15 @@ func (d *Directory) flush() time.Duration {
 			delete(d.own, l.room)
 			continue
 		}
-		if l.due = now.Add(jitter(d.o.pace.refresh)); l.news {
+		if l.due = now.Add(jitter(d.cluster.pace.refresh)); l.news {
 			if l.news = false; l.paid.Before(now) {
 				l.paid = now
 			}
-			l.paid = l.paid.Add(d.o.pace.gap)
+			l.paid = l.paid.Add(d.cluster.pace.gap)
 		}
 		heap.Fix(&d.queue, 0)
 	}
-	wait := d.o.pace.refresh
+	wait := d.cluster.pace.refresh
 	if len(d.queue) > 0 {
 		wait = d.queue[0].due.Sub(now)
 	}
@@ -265,7 +265,7 @@ func (d *Directory) refused(m *nats.Msg, err error) {
 	room := untoken(part(strings.TrimPrefix(strings.TrimPrefix(m.Subject, d.prefix), ".")))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	due := time.Now().Add(jitter(2 * d.o.pace.gap))
+	due := time.Now().Add(jitter(2 * d.cluster.pace.gap))
 	if l := d.own[room]; l != nil {
 		d.hasten(l, due)
 	} else if m.Data == nil {
@@ -295,23 +295,23 @@ var errUnheard = errors.New("nothing comes back")
 
 // read follows the entries of the other nodes, until leave.
 func (d *Directory) read() {
-	for told := false; d.o.ctx.Err() == nil; {
-		up, changed := d.o.link()
+	for told := false; d.cluster.ctx.Err() == nil; {
+		up, changed := d.cluster.link()
 		if !up {
 			select {
 			case <-changed:
-			case <-d.o.ctx.Done():
+			case <-d.cluster.ctx.Done():
 			}
 			continue
 		}
 		err := d.follow(changed)
 		was := d.setFresh(false)
-		if d.o.ctx.Err() == nil {
+		if d.cluster.ctx.Err() == nil {
 			if was || !told { // once for each time that it goes away
 				d.store.log.Warn("directory of rooms not followed", "err", err)
 			}
 			told = true
-			_ = pause(d.o.ctx, jitter(d.o.pace.refresh/10))
+			_ = pause(d.cluster.ctx, jitter(d.cluster.pace.refresh/10))
 		}
 	}
 }
@@ -319,7 +319,7 @@ func (d *Directory) read() {
 // follow takes a whole picture and then changes, until the connection changes
 // or this node's own sign of life stays away three times.
 func (d *Directory) follow(changed <-chan struct{}) error {
-	ctx, cancel := context.WithCancel(d.o.ctx)
+	ctx, cancel := context.WithCancel(d.cluster.ctx)
 	defer cancel()
 	if err := d.ensure(ctx); err != nil {
 		return err
@@ -335,7 +335,7 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 	defer w.Stop()
 	begun := time.Now()
 	beat, whole := begun, time.Time{}
-	sweep := time.NewTicker(d.o.pace.refresh)
+	sweep := time.NewTicker(d.cluster.pace.refresh)
 	defer sweep.Stop()
 	for {
 		select {
@@ -353,7 +353,7 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 				d.mu.Unlock()
 			}
 		case <-sweep.C:
-			if time.Since(beat) > 3*d.o.pace.refresh {
+			if time.Since(beat) > 3*d.cluster.pace.refresh {
 				return errUnheard
 			}
 			d.sweep(begun, whole)
@@ -430,8 +430,8 @@ func (d *Directory) sweep(begun, whole time.Time) {
 	defer d.mu.Unlock()
 	for room, nodes := range d.theirs {
 		for node, t := range nodes {
-			missing := t.heard.Before(begun) && !whole.IsZero() && time.Since(whole) > 2*d.o.pace.refresh
-			if missing || time.Since(t.heard) > d.o.pace.live+2*d.o.pace.refresh {
+			missing := t.heard.Before(begun) && !whole.IsZero() && time.Since(whole) > 2*d.cluster.pace.refresh
+			if missing || time.Since(t.heard) > d.cluster.pace.live+2*d.cluster.pace.refresh {
 				d.forget(room, node, missing)
 			}
 		}
@@ -491,9 +491,9 @@ func (d *Directory) Watch(changed func(room string, entry []byte), fresh func(bo
 	w.setFresh(d.fresh)
 	d.watchers[w] = true
 	d.mu.Unlock()
-	ctx, cancel := context.WithCancel(d.o.ctx)
+	ctx, cancel := context.WithCancel(d.cluster.ctx)
 	ended := make(chan struct{})
-	d.o.running.Go(func() {
+	d.cluster.running.Go(func() {
 		defer close(ended)
 		w.run(ctx, changed, fresh)
 	})

@@ -26,9 +26,9 @@ var errNoLease = errors.New("this node has no lease")
 // has ended for ever, since others may have seen that: the next has a new ID.
 type lease struct {
 	// set by join
-	store *Store
-	o     *others
-	value []byte
+	store   *Store
+	cluster *cluster
+	value   []byte
 
 	revision uint64 // owned by join, then by keep
 
@@ -38,61 +38,61 @@ type lease struct {
 }
 
 // newLease takes the first lease, if NATS is there.
-func newLease(s *Store, o *others) (*lease, error) {
+func newLease(s *Store, c *cluster) (*lease, error) {
 	value, err := json.Marshal(owner{Node: s.cfg.Node, RTMP: s.cfg.RTMP})
-	n := &lease{store: s, o: o, value: value, id: rand.Text()}
+	l := &lease{store: s, cluster: c, value: value, id: rand.Text()}
 	if err == nil && s.Ready() == nil {
-		_ = n.renew() // keep tries on
+		_ = l.renew() // keep tries on
 	}
-	return n, err
+	return l, err
 }
 
 // sure is the ID of the lease when it is surely alive, or "".
-func (n *lease) sure() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if time.Now().Before(n.until) {
-		return n.id
+func (l *lease) sure() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Now().Before(l.until) {
+		return l.id
 	}
 	return ""
 }
 
 // keep renews the lease until leave, and ends it then.
-func (n *lease) keep() {
-	for wait := jitter(n.o.pace.renew); ; {
-		_, changed := n.o.link()
+func (l *lease) keep() {
+	for wait := jitter(l.cluster.pace.renew); ; {
+		_, changed := l.cluster.link()
 		timer := time.NewTimer(wait)
 		select {
-		case <-n.o.ctx.Done():
+		case <-l.cluster.ctx.Done():
 			timer.Stop()
-			n.end()
+			l.end()
 			return
 		case <-timer.C:
 		case <-changed:
 		}
 		timer.Stop()
-		wait = jitter(n.o.pace.renew)
-		if up, _ := n.o.link(); !up {
+		wait = jitter(l.cluster.pace.renew)
+		if up, _ := l.cluster.link(); !up {
 			continue
 		}
-		if err := n.renew(); err != nil {
-			n.store.log.Warn("lease not renewed", "err", err)
+		if err := l.renew(); err != nil {
+			l.store.log.Warn("lease not renewed", "err", err)
 			wait = jitter(retryAfter)
 			continue
 		}
-		n.o.rouse()
+		l.cluster.rouse()
 	}
 }
 
 // renew renews the lease, or begins a new one when it has ended.
-func (n *lease) renew() error {
-	if gate := n.o.stalled.Load(); gate != nil {
+func (l *lease) renew() error {
+	if gate := l.cluster.stalled.Load(); gate != nil {
 		<-*gate
 	}
-	err := n.write()
+	err := l.write()
 	if wrongSequence(err) {
-		if err = n.look(); err == nil {
-			err = n.write()
+		if err = l.examine(); err == nil {
+			err = l.write()
 		}
 	}
 	return err
@@ -100,53 +100,53 @@ func (n *lease) renew() error {
 
 // look finds out why the lease could not be renewed: an answer was lost, or it
 // has ended.
-func (n *lease) look() error {
-	m, err := n.store.entry(n.o.ctx, leasesBucket, token(n.id))
+func (l *lease) examine() error {
+	m, err := l.store.entry(l.cluster.ctx, leasesBucket, token(l.id))
 	if err != nil {
 		return err
 	}
 	if m != nil && len(m.data) > 0 {
-		n.revision = m.seq
+		l.revision = m.seq
 		return nil
 	}
-	if n.revision != 0 {
-		n.store.log.Warn("lease has ended: another begins")
+	if l.revision != 0 {
+		l.store.log.Warn("lease has ended: another begins")
 	}
-	n.revision = 0
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.id, n.until = rand.Text(), time.Time{}
+	l.revision = 0
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.id, l.until = rand.Text(), time.Time{}
 	return nil
 }
 
 // write renews the lease, if it has not ended. From when it was sent, not
 // answered, it lasts.
-func (n *lease) write() error {
+func (l *lease) write() error {
 	sent := time.Now()
-	revision, err := n.store.swap(n.o.ctx, leasesBucket, token(n.id), n.value, n.revision)
+	revision, err := l.store.swap(l.cluster.ctx, leasesBucket, token(l.id), l.value, l.revision)
 	if err != nil {
 		return err
 	}
-	n.revision = revision
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.until = sent.Add(n.o.pace.lease)
+	l.revision = revision
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = sent.Add(l.cluster.pace.lease)
 	return nil
 }
 
 // end ends the lease, and with it all claims.
-func (n *lease) end() {
-	n.mu.Lock()
-	n.until = time.Time{}
-	n.mu.Unlock()
-	if up, _ := n.o.link(); !up {
+func (l *lease) end() {
+	l.mu.Lock()
+	l.until = time.Time{}
+	l.mu.Unlock()
+	if up, _ := l.cluster.link(); !up {
 		return
 	}
-	gone := nats.NewMsg(kv(leasesBucket, token(n.id)))
+	gone := nats.NewMsg(kv(leasesBucket, token(l.id)))
 	gone.Header.Set("KV-Operation", "DEL")
-	_, err := timed(context.Background(), func(ctx context.Context) (*nats.Msg, error) { return n.store.nc().RequestMsgWithContext(ctx, gone) })
+	_, err := timed(context.Background(), func(ctx context.Context) (*nats.Msg, error) { return l.store.nc().RequestMsgWithContext(ctx, gone) })
 	if err != nil {
-		n.store.log.Warn("lease not ended: it ends by itself", "err", err)
+		l.store.log.Warn("lease not ended: it ends by itself", "err", err)
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *Store) swap(ctx context.Context, bucket string, key part, value []byte,
 	if m.Data = value; value == nil {
 		m.Header.Set("KV-Operation", "DEL")
 	}
-	ctx, cancel := s.others.try(ctx)
+	ctx, cancel := s.cluster.try(ctx)
 	defer cancel()
 	now, err := s.publishOnce(ctx, m)
 	if !noBucket(err) {

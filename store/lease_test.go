@@ -41,7 +41,7 @@ func leases(t testing.TB, c *Store) jetstream.KeyValue {
 // leaseOf is the ID of a node's lease.
 func leaseOf(t testing.TB, c *Store) string {
 	t.Helper()
-	id := c.others.lease.sure()
+	id := c.cluster.lease.sure()
 	if id == "" {
 		t.Fatal("no lease")
 	}
@@ -143,12 +143,12 @@ func TestLeaseEnds(t *testing.T) {
 			endLease(t, b, id, gone)
 			claim(t, b, "room/taken")
 			release, _ := claim(t, b, "room/returned")
-			b.others.keeps("room/returned")
+			b.cluster.noteKept("room/returned")
 			release()
 			release, _ = claim(t, b, "room/unchanged") // and nothing was kept of it
 			release()
 			resume()
-			eventually(t, "a has another lease", func() bool { now := a.others.lease.sure(); return now != "" && now != id })
+			eventually(t, "a has another lease", func() bool { now := a.cluster.lease.sure(); return now != "" && now != id })
 			eventually(t, "a finds out", func() bool { return closed(taken) && closed(returned) })
 			eventually(t, "a has the rest again", func() bool { return a.Owns("room/kept") && a.Owns("room/unchanged") })
 			for _, instance := range []string{"room/taken", "room/returned"} {
@@ -211,7 +211,7 @@ func TestEndedForCertain(t *testing.T) {
 	if m, err := b.entry(t.Context(), leasesBucket, part(id)); m == nil || err != nil {
 		t.Errorf("nothing keeps it from being renewed: %v", err)
 	}
-	if err := a.others.lease.write(); !wrongSequence(err) {
+	if err := a.cluster.lease.write(); !wrongSequence(err) {
 		t.Errorf("it was renewed: %v", err)
 	}
 }

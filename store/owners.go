@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// claimsBucket says who claimed an instance last: it is theirs while the lease
-// that the claim names is alive (lease.go).
+// claimsBucket says which node claimed an instance last. The instance is that
+// node's while the lease that the claim names is alive (lease.go).
 const claimsBucket = "CLAIMS"
 
 // claimBuckets are the buckets of leases and claims.
@@ -27,23 +27,23 @@ func (s *Store) claimBuckets() []jetstream.KeyValueConfig {
 	}
 }
 
-// retryAfter is when something is tried again that NATS did not do.
+// retryAfter is the pause before another try of something that NATS did not do.
 const retryAfter = 200 * time.Millisecond
 
-// OwnedError says that another node runs an instance.
+// An OwnedError says which other node runs an instance.
 type OwnedError struct{ Node, RTMP string }
 
 func (e *OwnedError) Error() string { return "runs on node " + e.Node + ", " + e.RTMP }
 
-// errEarlier is returned for a claim of a process of this node's name: one
-// before this, most likely, which ends by itself.
+// errEarlier is returned when another process with this node's name has the
+// claim: most likely an earlier one, whose lease will end.
 var errEarlier = errors.New("an earlier process of this node still has it")
 
-// errTaken is returned for an instance that others have, or had and gave back,
-// since its owner was out of touch.
+// errTaken is returned for an instance that another node has claimed while its
+// owner was out of touch, whether it still has it or not.
 var errTaken = errors.New("another node has had it since")
 
-// owner is a claim as it is stored.
+// owner is a claim, and a lease, as they are stored.
 type owner struct {
 	Node  string `json:"node"`
 	RTMP  string `json:"rtmp"`
@@ -51,66 +51,67 @@ type owner struct {
 	Lease string `json:"lease,omitempty"` // "": it was given back
 }
 
-// A holding is an instance that is ours, or about to be.
-type holding struct {
+// An ownership is an instance that this node has claimed, or is claiming.
+type ownership struct {
 	// set by Claim
 	store    *Store
 	instance string
 	key      part
 	id       string
 	lost     func()
-	giving   context.Context // ends with release
-	give     context.CancelFunc
-	ended    chan struct{} // closed when it is not ours any more
+	held     context.Context // ends with release
+	letGo    context.CancelFunc
+	ended    chan struct{} // closed when the instance is no longer ours
 
-	turn  chan struct{} // 1: who has put something in may write
-	wrote bool          // owned by who has the turn: NATS may have it
-	lease string        // guarded by others.mu: which it names in NATS; "": none yet
+	turn  chan struct{} // 1: whoever has put something in may write
+	wrote bool          // owned by whoever has the turn: NATS may have the claim
+	lease string        // guarded by cluster.mu: the one that the claim names in NATS; "": none yet
 
-	kept    atomic.Bool           // something is kept of the instance, so the claim stays when it is given back
-	objects atomic.Pointer[fence] // for the instance's objects, since they were loaded
+	kept    atomic.Bool           // something is stored of the instance, so its claim stays when it is given back
+	objects atomic.Pointer[fence] // of the instance's objects, once they have been loaded
 }
 
-// Claim makes this node the owner of an instance until release, or answers
-// with an [*OwnedError] who is. It blocks at most until ctx ends: it waits for
-// a NATS that is away, for an earlier claim of this node to end, and for the
-// owners of before a break to come back first. The owner keeps its claim while
-// NATS is away; lost runs once, on any goroutine, when another node turns out
-// to have it. Release gives it back, so that another may claim it at once; it
-// blocks until that is done, at most 2 s, and does nothing the second time.
+// Claim makes this node the owner of an instance until release is called, or
+// returns an [*OwnedError] that names the owner. It blocks until ctx ends at
+// the latest: it waits while NATS is away, until an earlier claim of this node
+// has ended, and after a break until earlier owners have had the time to claim
+// again. The owner keeps its claim while NATS is away; lost runs once, on any
+// goroutine, when another node turns out to have taken the instance. release
+// gives the claim back, so that another node can take it at once. It blocks
+// until that is done, at most 2 s; a second call does nothing.
 //
-// With the embedded engine there are no other nodes and everything is ours.
+// With the embedded engine there are no other nodes: everything is ours.
 func (s *Store) Claim(ctx context.Context, instance string, lost func()) (release func(), err error) {
-	if s.others == nil {
+	if s.cluster == nil {
 		return func() {}, nil
 	}
-	l := &holding{
+	o := &ownership{
 		store: s, instance: instance, key: token(instance), id: rand.Text(), lost: lost,
 		ended: make(chan struct{}), turn: make(chan struct{}, 1),
 	}
-	l.giving, l.give = context.WithCancel(s.others.ctx)
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	if err = s.others.hold(ctx, l); err == nil {
-		err = l.claim(ctx)
+	o.held, o.letGo = context.WithCancel(s.cluster.ctx)
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
+	if err = s.cluster.add(ctx, o); err == nil {
+		err = o.claim(ctx)
 		switch {
 		case err == nil:
 			s.log.Info("instance claimed", "instance", instance)
-			return l.release, nil
-		case l.wrote:
-			defer s.others.rouse() // it is given back
+			return o.release, nil
+		case o.wrote:
+			defer s.cluster.rouse() // it is given back
 		default:
-			s.others.drop(l)
+			s.cluster.drop(o)
 		}
 	}
-	l.give()
+	o.letGo()
 	return nil, fmt.Errorf("claiming %s: %w", instance, err)
 }
 
-// Find says which other node runs an instance, without claiming it: nil when
-// that is this one, or none. It blocks at most until ctx ends.
+// Find returns which other node runs an instance, without claiming it: nil when
+// it is this node, or none. It blocks until ctx ends at the latest.
 func (s *Store) Find(ctx context.Context, instance string) (*OwnedError, error) {
-	if s.others == nil {
+	if s.cluster == nil {
 		return nil, nil
 	}
 	now, _, err := s.claimNow(ctx, token(instance))
@@ -126,38 +127,38 @@ func (s *Store) Find(ctx context.Context, instance string) (*OwnedError, error) 
 	return nil, nil
 }
 
-// Owns reports whether an instance is surely this node's at this moment. It is
-// not for a while when NATS is away, or when this process was stopped.
+// Owns reports whether this node certainly owns an instance at this moment. It
+// returns false for a while when NATS is away, or when this process was stopped.
 func (s *Store) Owns(instance string) bool {
-	if s.others == nil {
+	if s.cluster == nil {
 		return true
 	}
-	l := s.others.holding(instance)
-	return l != nil && l.sure()
+	o := s.cluster.ownership(instance)
+	return o != nil && o.sure()
 }
 
-// holding is what this node has of an instance, or nil.
-func (o *others) holding(instance string) *holding {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.held[instance]
+// ownership returns this node's ownership of an instance, or nil.
+func (c *cluster) ownership(instance string) *ownership {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owned[instance]
 }
 
-// hold notes l as the holding of its instance when that has no other here.
-func (o *others) hold(ctx context.Context, l *holding) error {
+// add waits until this node has no other ownership of the instance, and adds o.
+func (c *cluster) add(ctx context.Context, o *ownership) error {
 	for {
-		o.mu.Lock()
-		old := o.held[l.instance]
+		c.mu.Lock()
+		old := c.owned[o.instance]
 		if old == nil {
-			o.held[l.instance] = l
+			c.owned[o.instance] = o
 		}
-		o.mu.Unlock()
+		c.mu.Unlock()
 		if old == nil {
 			return nil
 		}
 		select {
 		case <-old.ended:
-		case <-o.ctx.Done():
+		case <-c.ctx.Done():
 			return errors.New("this node is closed")
 		case <-ctx.Done():
 			return errors.New("this node has it already")
@@ -165,26 +166,26 @@ func (o *others) hold(ctx context.Context, l *holding) error {
 	}
 }
 
-// drop ends l: its instance may be claimed here again.
-func (o *others) drop(l *holding) {
-	o.mu.Lock()
-	delete(o.held, l.instance)
-	o.mu.Unlock()
-	close(l.ended)
+// drop ends o: this node may claim the instance again.
+func (c *cluster) drop(o *ownership) {
+	c.mu.Lock()
+	delete(c.owned, o.instance)
+	c.mu.Unlock()
+	close(o.ended)
 }
 
-// claim tries until it is ours, another's, or ctx ends.
-func (l *holding) claim(ctx context.Context) error {
+// claim tries until the instance is ours or another's, or ctx ends.
+func (o *ownership) claim(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.giving, cancel)() // the node is closed
-	var why error                               // it is not ours yet
+	defer context.AfterFunc(o.held, cancel)() // the node is closed
+	var why error                             // the reason why it is not ours yet
 	for {
-		if err := l.store.others.settle(ctx); err != nil {
+		if err := o.store.cluster.awaitLink(ctx); err != nil {
 			return err
 		}
-		err := l.try(ctx, false)
-		if err == nil && l.sure() {
+		err := o.try(ctx, false)
+		if err == nil && o.sure() {
 			return nil
 		}
 		if _, owned := errors.AsType[*OwnedError](err); owned {
@@ -199,55 +200,55 @@ func (l *holding) claim(ctx context.Context) error {
 	}
 }
 
-// try claims once. Again says that it was ours before: then nobody else must
-// have had it.
-func (l *holding) try(ctx context.Context, again bool) error {
-	ctx, cancel := l.store.others.linkedTo(ctx)
+// try claims once. again says that the instance was ours before: then it fails
+// if another node has had it since.
+func (o *ownership) try(ctx context.Context, again bool) error {
+	ctx, cancel := o.store.cluster.linkedTo(ctx)
 	defer cancel()
-	lease := l.store.others.lease.sure()
+	lease := o.store.cluster.lease.sure()
 	if lease == "" {
 		return errNoLease
 	}
-	now, revision, err := l.store.claimNow(ctx, l.key)
+	now, revision, err := o.store.claimNow(ctx, o.key)
 	switch {
 	case err != nil:
 		return err
-	case revision == 0 || now.ID == l.id: // nobody's, or NATS came back empty; ours
+	case revision == 0 || now.ID == o.id: // nobody's, or NATS came back empty; ours
 	case again:
 		return fmt.Errorf("node %s: %w", now.Node, errTaken)
 	case now.Lease == "" || now.Lease == lease: // given back; left over
 	default:
-		ended, err := l.store.ended(ctx, now.Lease)
+		ended, err := o.store.ended(ctx, now.Lease)
 		switch {
 		case err != nil:
 			return err
-		case !ended && now.Node == l.store.cfg.Node:
+		case !ended && now.Node == o.store.cfg.Node:
 			return errEarlier
 		case !ended:
 			return &OwnedError{now.Node, now.RTMP}
 		}
 	}
-	l.wrote = true
-	if _, err := l.write(ctx, lease, revision); err != nil {
+	o.wrote = true
+	if _, err := o.write(ctx, lease, revision); err != nil {
 		return err
 	}
-	l.store.others.mu.Lock()
-	defer l.store.others.mu.Unlock()
-	l.lease = lease
+	o.store.cluster.mu.Lock()
+	defer o.store.cluster.mu.Unlock()
+	o.lease = lease
 	return nil
 }
 
-// write stores that the claim names a lease, or none.
-func (l *holding) write(ctx context.Context, lease string, revision uint64) (uint64, error) {
-	value, err := json.Marshal(owner{l.store.cfg.Node, l.store.cfg.RTMP, l.id, lease})
+// write stores the claim, naming a lease or none.
+func (o *ownership) write(ctx context.Context, lease string, revision uint64) (uint64, error) {
+	value, err := json.Marshal(owner{o.store.cfg.Node, o.store.cfg.RTMP, o.id, lease})
 	if err != nil {
 		return 0, err
 	}
-	return l.store.swap(ctx, claimsBucket, l.key, value, revision)
+	return o.store.swap(ctx, claimsBucket, o.key, value, revision)
 }
 
 // claimNow reads the claim of an instance. A revision of 0 says that there is
-// none. What cannot be read names no lease: it is nobody's.
+// none. A claim that cannot be decoded names no lease, so it is nobody's.
 func (s *Store) claimNow(ctx context.Context, key part) (now owner, revision uint64, err error) {
 	m, err := s.entry(ctx, claimsBucket, key)
 	if m == nil || err != nil {
@@ -259,119 +260,119 @@ func (s *Store) claimNow(ctx context.Context, key part) (now owner, revision uin
 	return now, m.seq, nil
 }
 
-// sure reports whether l is surely ours.
-func (l *holding) sure() bool {
-	lease := l.store.others.lease.sure()
-	l.store.others.mu.Lock()
-	defer l.store.others.mu.Unlock()
-	return lease != "" && lease == l.lease && l.giving.Err() == nil
+// sure reports whether the instance is certainly ours.
+func (o *ownership) sure() bool {
+	lease := o.store.cluster.lease.sure()
+	o.store.cluster.mu.Lock()
+	defer o.store.cluster.mu.Unlock()
+	return lease != "" && lease == o.lease && o.held.Err() == nil
 }
 
 // release is what Claim returns.
-func (l *holding) release() {
-	l.give()
-	l.turn <- struct{}{} // who has it hears of give
-	if err := l.mend(); err != nil {
-		l.store.log.Warn("claim not given back yet", "instance", l.instance, "err", err)
+func (o *ownership) release() {
+	o.letGo()
+	o.turn <- struct{}{} // whoever has it sees that held has ended
+	if err := o.mend(); err != nil {
+		o.store.log.Warn("claim not given back yet", "instance", o.instance, "err", err)
 	}
 }
 
-// mend makes what NATS has of l what it should be: nobody's when it was given
-// back, else ours under the lease of now. The caller has the turn, and mend
-// lets it go.
-func (l *holding) mend() (err error) {
-	o := l.store.others
+// mend brings the claim in NATS up to date: given back once it was released,
+// else under the lease that this node has now. The caller has the turn, and
+// mend passes it on.
+func (o *ownership) mend() (err error) {
+	c := o.store.cluster
 	lost := false
 	switch {
-	case o.holding(l.instance) != l: // it has ended
-	case l.giving.Err() != nil:
-		if err = l.free(); err == nil {
-			o.drop(l)
+	case c.ownership(o.instance) != o: // it has ended
+	case o.held.Err() != nil:
+		if err = o.free(); err == nil {
+			c.drop(o)
 		}
-	case l.sure(): // it was claimed meanwhile
+	case o.sure(): // it was claimed meanwhile
 	default:
-		if err = l.try(l.giving, true); errors.Is(err, errTaken) {
-			l.store.log.Warn("instance lost to another node", "instance", l.instance, "err", err)
-			o.drop(l)
+		if err = o.try(o.held, true); errors.Is(err, errTaken) {
+			o.store.log.Warn("instance lost to another node", "instance", o.instance, "err", err)
+			c.drop(o)
 			lost, err = true, nil
 		}
 	}
-	<-l.turn
+	<-o.turn
 	if lost {
-		l.lost()
+		o.lost()
 	}
 	return err
 }
 
-// free gives back what NATS has of l.
-func (l *holding) free() error {
-	o := l.store.others
-	if o.ctx.Err() != nil {
+// free gives the claim back.
+func (o *ownership) free() error {
+	c := o.store.cluster
+	if c.ctx.Err() != nil {
 		return nil // the lease ends
 	}
-	ctx, cancel := o.try(o.ctx)
+	ctx, cancel := c.try(c.ctx)
 	defer cancel()
-	now, revision, err := l.store.claimNow(ctx, l.key)
-	if err != nil || now.ID != l.id || now.Lease == "" {
+	now, revision, err := o.store.claimNow(ctx, o.key)
+	if err != nil || now.ID != o.id || now.Lease == "" {
 		return err
 	}
-	if revision, err = l.write(ctx, "", revision); err == nil && !l.kept.Load() {
-		l.vanish(ctx, revision)
+	if revision, err = o.write(ctx, "", revision); err == nil && !o.kept.Load() {
+		o.erase(ctx, revision)
 	}
 	return err
 }
 
-// vanish leaves nothing of an instance of which nothing is kept: not the mark
-// of its fence, nor its claim, unless another node has written there since.
+// erase removes every trace of an instance of which nothing is stored: the mark
+// of its fence and its claim, unless another node has written there since.
 //
-// Where something is kept the claim stays. It tells a former owner that was out
-// of touch that the instance was another's meanwhile.
-func (l *holding) vanish(ctx context.Context, revision uint64) {
+// Where something is stored the claim stays. It tells a former owner that was
+// out of touch that another node has had the instance meanwhile.
+func (o *ownership) erase(ctx context.Context, revision uint64) {
 	var err error
-	if f := l.objects.Load(); f != nil {
-		err = l.store.purge(ctx, f.filter, f.expect+1)
+	if f := o.objects.Load(); f != nil {
+		err = o.store.purge(ctx, f.filter, f.expect+1)
 	}
-	if err = errors.Join(err, l.store.purge(ctx, kv(claimsBucket, l.key), revision+1)); err != nil {
-		l.store.log.Warn("claim of an instance without anything not removed", "instance", l.instance, "err", err)
+	if err = errors.Join(err, o.store.purge(ctx, kv(claimsBucket, o.key), revision+1)); err != nil {
+		o.store.log.Warn("claim of an instance of which nothing is stored not removed", "instance", o.instance, "err", err)
 	}
 }
 
-// roomInstances is what the instances of rooms begin with.
+// roomInstances is the prefix of the instance names of rooms.
 const roomInstances = "room/"
 
-// keeps notes that something is kept of an instance of this node.
-func (o *others) keeps(instance string) {
-	if o == nil {
+// noteKept notes that something is stored of an instance of this node.
+func (c *cluster) noteKept(instance string) {
+	if c == nil {
 		return
 	}
-	if l := o.holding(instance); l != nil {
-		l.kept.Store(true)
+	if o := c.ownership(instance); o != nil {
+		o.kept.Store(true)
 	}
 }
 
-// rouse has mend look.
-func (o *others) rouse() {
+// rouse wakes mend.
+func (c *cluster) rouse() {
 	select {
-	case o.wake <- struct{}{}:
+	case c.wake <- struct{}{}:
 	default:
 	}
 }
 
-// mend mends what needs it after each renewal of the lease, until leave.
-func (o *others) mend() {
+// mend mends the claims that need it after each renewal of the lease, until leave.
+func (c *cluster) mend() {
 	for {
 		select {
-		case <-o.ctx.Done():
+		case <-c.ctx.Done():
 			return
-		case <-o.wake:
+		case <-c.wake:
 		}
-		for o.lease.sure() != "" {
-			err := o.mendAll()
+		for c.lease.sure() != "" {
+			err := c.mendAll()
 			if err == nil {
 				break
 			}
-			o.lease.store.log.Warn("claims not written yet", "err", err)
-			_ = pause(o.ctx, jitter(retryAfter))
+			c.lease.store.log.Warn("claims not written yet", "err", err)
+			_ = pause(c.ctx, jitter(retryAfter))
 		}
 	}
 }
@@ -379,21 +380,21 @@ func (o *others) mend() {
 // mendAtOnce is how many claims are written at a time.
 const mendAtOnce = 64
 
-// mendAll mends what names a lease that has ended, and what was given back in
-// vain. It returns one of the errors.
-func (o *others) mendAll() error {
+// mendAll mends the claims that name a lease that has ended, and those that
+// could not be given back. It returns one of the errors.
+func (c *cluster) mendAll() error {
 	var working sync.WaitGroup
 	slots, failed := make(chan struct{}, mendAtOnce), make(chan error, 1)
-	for _, l := range o.wrong() {
+	for _, o := range c.outdated() {
 		slots <- struct{}{}
 		working.Go(func() {
 			defer func() { <-slots }()
 			select {
-			case l.turn <- struct{}{}:
+			case o.turn <- struct{}{}:
 			default:
 				return // it is being claimed, or given back
 			}
-			if err := l.mend(); err != nil {
+			if err := o.mend(); err != nil {
 				select {
 				case failed <- err:
 				default:
@@ -406,15 +407,15 @@ func (o *others) mendAll() error {
 	return <-failed
 }
 
-// wrong is what mendAll mends.
-func (o *others) wrong() (wrong []*holding) {
-	lease := o.lease.sure()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, l := range o.held {
-		if l.lease != lease || l.giving.Err() != nil {
-			wrong = append(wrong, l)
+// outdated returns the ownerships whose claims in NATS are not as they should be.
+func (c *cluster) outdated() (found []*ownership) {
+	lease := c.lease.sure()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range c.owned {
+		if o.lease != lease || o.held.Err() != nil {
+			found = append(found, o)
 		}
 	}
-	return wrong
+	return found
 }

@@ -163,8 +163,8 @@ func TestEarlierProcess(t *testing.T) {
 // stall holds up the renewals of a node, as if its process were stopped.
 func stall(c *Store) (resume func()) {
 	gate := make(chan struct{})
-	c.others.stalled.Store(&gate)
-	return func() { c.others.stalled.Store(nil); close(gate) }
+	c.cluster.stalled.Store(&gate)
+	return func() { c.cluster.stalled.Store(nil); close(gate) }
 }
 
 func TestOwnerPaused(t *testing.T) {
@@ -196,10 +196,10 @@ func TestOwnerPausedForLong(t *testing.T) {
 		release = r
 		return err == nil
 	})
-	b.others.keeps("room/blue")
+	b.cluster.noteKept("room/blue")
 	release()
 	eventually(t, "a's lease is forgotten", func() bool {
-		m, err := b.entry(t.Context(), leasesBucket, part(a.others.lease.id))
+		m, err := b.entry(t.Context(), leasesBucket, part(a.cluster.lease.id))
 		return err == nil && m == nil
 	})
 	resume()

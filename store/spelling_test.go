@@ -143,7 +143,7 @@ func TestNothingLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := a.others.holding("room/quiet")
+	l := a.cluster.ownership("room/quiet")
 	_, revision, err := a.claimNow(t.Context(), l.key)
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestNothingLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again()
-	l.vanish(t.Context(), revision+1)
+	l.erase(t.Context(), revision+1)
 	if m, err := a.entry(context.Background(), claimsBucket, l.key); err != nil || m == nil {
 		t.Errorf("the claim of another node: %v, %v", m, err)
 	}

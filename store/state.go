@@ -249,7 +249,7 @@ func (s *Store) loadObjects(ctx context.Context, instance string) (objects map[s
 		case e := <-all.Updates():
 			if e == nil { // that was all
 				if len(objects) > 0 {
-					s.others.keeps(instance)
+					s.cluster.noteKept(instance)
 				}
 				return objects, since, nil
 			}
@@ -273,16 +273,16 @@ func (s *Store) loadObjects(ctx context.Context, instance string) (objects map[s
 
 // passObjects fences the objects of an instance, if it is claimed.
 func (s *Store) passObjects(ctx context.Context, instance string) error {
-	if s.others == nil {
+	if s.cluster == nil {
 		return nil
 	}
-	l := s.others.holding(instance)
-	if l == nil {
+	o := s.cluster.ownership(instance)
+	if o == nil {
 		return nil
 	}
 	f, err := s.pass(ctx, objectsBucket, kv(objectsBucket, s.objectsPart(instance), "*"), kv(objectsBucket, s.objectsPart(instance), ownerKey))
 	if err == nil {
-		l.objects.Store(f)
+		o.objects.Store(f)
 	}
 	return err
 }
@@ -297,15 +297,15 @@ func (s *Store) SaveObject(instance, object string, data []byte, done func(error
 		return
 	}
 	var f *fence
-	if s.others != nil {
-		if l := s.others.holding(instance); l != nil {
-			f = l.objects.Load()
+	if s.cluster != nil {
+		if o := s.cluster.ownership(instance); o != nil {
+			f = o.objects.Load()
 		}
 		if f == nil {
 			done(ErrElsewhere)
 			return
 		}
-		s.others.keeps(instance)
+		s.cluster.noteKept(instance)
 	}
 	s.saves.save(f, kv(objectsBucket, s.objectsPart(instance), k), data, done)
 }

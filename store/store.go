@@ -70,11 +70,11 @@ type Config struct {
 // in the process, or an external NATS.
 type Store struct {
 	// set by Open
-	cfg    Config
-	log    *slog.Logger
-	locked *os.File // the openFile; nil: external
-	others *others  // what is shared with other nodes; nil: embedded, there are none
-	flush  *flusher // nil when nobody waits for a flush
+	cfg     Config
+	log     *slog.Logger
+	locked  *os.File // the openFile; nil: external
+	cluster *cluster // what is shared with other nodes; nil: embedded, there are none
+	flush   *flusher // nil when nobody waits for a flush
 
 	line     atomic.Pointer[line] // the connection; nil: none yet
 	hearings sync.Mutex           // held while watch opens another connection
@@ -209,8 +209,8 @@ func (s *Store) Close() error {
 	}
 	s.saves.close()
 	s.saves.cancel()
-	if s.others != nil {
-		s.others.leave()
+	if s.cluster != nil {
+		s.cluster.leave()
 	}
 	if s.stop != nil {
 		s.stop()
@@ -296,8 +296,8 @@ func (s *Store) Stats() Stats {
 		Stored: s.stats.stored.Load(), Failed: s.stats.failed.Load(), Flushes: s.stats.flushes.Load(),
 		FlushTime: time.Duration(s.stats.flushTime.Load()), LastFlush: time.Duration(s.stats.lastFlush.Load()),
 	}
-	if s.others != nil {
-		stats.BusAge = s.others.directory.age()
+	if s.cluster != nil {
+		stats.BusAge = s.cluster.directory.age()
 	}
 	return stats
 }

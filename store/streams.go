@@ -234,8 +234,8 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 // try is a context for one request. What is asked before the connection breaks
 // is never answered.
 func (s *Store) try(ctx context.Context) (context.Context, context.CancelFunc) {
-	if s.others != nil {
-		return s.others.try(ctx)
+	if s.cluster != nil {
+		return s.cluster.try(ctx)
 	}
 	return context.WithTimeout(ctx, tryTimeout)
 }
