@@ -10,13 +10,13 @@ import (
 // busSpace keeps what nodes tell each other apart from what is kept.
 const busSpace = "foyer"
 
-// A hearing is a subscription that outlives its connection.
-type hearing struct {
-	// set by hear
+// A subscription is what this node listens to; it outlives its connection.
+type subscription struct {
+	// set by subscribe
 	subject string
 	f       nats.MsgHandler
 
-	sub *nats.Subscription // guarded by Store.hearings: with the connection of now
+	sub *nats.Subscription // guarded by Store.subscribing: over the present connection
 }
 
 // Publish tells every node that subscribes to topic, this one too. It is
@@ -32,7 +32,7 @@ func (s *Store) Publish(topic string, data []byte) error {
 // the other, until stop. What is published while this node is cut off from NATS
 // it never hears.
 func (s *Store) Subscribe(topic string, f func([]byte)) (stop func(), err error) {
-	if stop, err = s.hear(subject(busSpace, key(topic)), func(m *nats.Msg) { f(m.Data) }); err != nil {
+	if stop, err = s.subscribe(subject(busSpace, key(topic)), func(m *nats.Msg) { f(m.Data) }); err != nil {
 		return nil, fmt.Errorf("subscribing to %s: %w", topic, err)
 	}
 	return stop, nil
@@ -51,7 +51,7 @@ func (s *Store) Ask(ctx context.Context, node, topic string, question []byte) ([
 // Answer calls f with what other nodes ask this one, one after the other, until
 // stop. An answer longer than NATS takes becomes an empty one.
 func (s *Store) Answer(topic string, f func(question []byte) []byte) (stop func(), err error) {
-	stop, err = s.hear(subject(busSpace, key(topic), key(s.cfg.Node)), func(m *nats.Msg) {
+	stop, err = s.subscribe(subject(busSpace, key(topic), key(s.cfg.Node)), func(m *nats.Msg) {
 		answer := f(m.Data)
 		if int64(len(answer)) > s.nc().MaxPayload() {
 			answer = nil
@@ -66,24 +66,24 @@ func (s *Store) Answer(topic string, f func(question []byte) []byte) (stop func(
 	return stop, nil
 }
 
-// hear calls f with what comes at a subject until stop, over whichever
+// subscribe calls f with what comes at a subject until stop, over whichever
 // connection there is.
-func (s *Store) hear(subject string, f nats.MsgHandler) (stop func(), err error) {
-	h := &hearing{subject: subject, f: f}
-	s.hearings.Lock()
-	defer s.hearings.Unlock()
+func (s *Store) subscribe(subject string, f nats.MsgHandler) (stop func(), err error) {
+	h := &subscription{subject: subject, f: f}
+	s.subscribing.Lock()
+	defer s.subscribing.Unlock()
 	if h.sub, err = s.nc().Subscribe(subject, f); err != nil {
 		return nil, err
 	}
-	if s.hears == nil {
-		s.hears = make(map[*hearing]bool)
+	if s.subscriptions == nil {
+		s.subscriptions = make(map[*subscription]bool)
 	}
-	s.hears[h] = true
+	s.subscriptions[h] = true
 	return func() {
-		s.hearings.Lock()
-		delete(s.hears, h)
+		s.subscribing.Lock()
+		delete(s.subscriptions, h)
 		sub := h.sub
-		s.hearings.Unlock()
+		s.subscribing.Unlock()
 		sub.Unsubscribe()
 	}, nil
 }

@@ -104,7 +104,7 @@ func (s *Store) OpenRoom(ctx context.Context, name string, found func(message []
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	r, err := s.openRoom(ctx, name, found)
-	for err != nil && s.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+	for err != nil && s.worthRetrying(err) && pause(ctx, jitter(retryAfter)) == nil {
 		if again, retried := s.openRoom(ctx, name, found); ctx.Err() == nil {
 			r, err = again, retried
 		}
@@ -141,7 +141,7 @@ func (s *Store) openRoom(ctx context.Context, name string, found func([]byte)) (
 
 func (r *Room) open(ctx context.Context) (err error) {
 	if !r.store.embedded() {
-		if r.keys, err = r.store.pass(ctx, roomsBucket, kv(roomsBucket, "*", r.part), kv(roomsBucket, "owner", r.part)); err != nil {
+		if r.keys, err = r.store.newFence(ctx, roomsBucket, kv(roomsBucket, "*", r.part), kv(roomsBucket, "owner", r.part)); err != nil {
 			return err
 		}
 	}
@@ -157,7 +157,7 @@ func (r *Room) open(ctx context.Context) (err error) {
 		}
 	}
 	r.reserved, r.skipped = known.Reserved, known.Skipped
-	if err := r.fence(ctx); err != nil {
+	if err := r.fenceChat(ctx); err != nil {
 		return err
 	}
 	if err := r.load(ctx, known); err != nil {
@@ -167,9 +167,9 @@ func (r *Room) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// fence makes sure that no other node writes for the room any more, and finds
-// the end of its chat.
-func (r *Room) fence(ctx context.Context) error {
+// fenceChat makes sure that no other node writes for the room any more, and
+// finds the end of its chat.
+func (r *Room) fenceChat(ctx context.Context) error {
 	for {
 		last, err := r.store.lastOf(ctx, chatStream, r.subject)
 		if err != nil {
@@ -350,7 +350,7 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 		if wrongSequence(err) {
 			// Of what was tried before, this message too, something is stored.
 			var mine bool
-			if seq, mine, err = r.settle(ctx, by); err == nil && !mine {
+			if seq, mine, err = r.findEnd(ctx, by); err == nil && !mine {
 				continue
 			}
 		}
@@ -409,10 +409,10 @@ func (r *Room) lastID() uint64 {
 	return r.index.last
 }
 
-// settle finds out what is at the end of the chat, when it is not what we
-// think: the message by that is being stored, one that had seemed to have
+// findEnd finds out what is at the end of the chat when it is not what we
+// expected: the message by that is being stored, one that seemed to have
 // failed, nothing at all, or one that another owner wrote.
-func (r *Room) settle(ctx context.Context, by string) (seq uint64, mine bool, err error) {
+func (r *Room) findEnd(ctx context.Context, by string) (seq uint64, mine bool, err error) {
 	last, err := r.store.lastOf(ctx, chatStream, r.subject)
 	switch {
 	case err != nil:
@@ -459,7 +459,7 @@ func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
 				late = append(late, r.unsure[i].data)
 			}
 		})
-		if err != nil && r.store.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+		if err != nil && r.store.worthRetrying(err) && pause(ctx, jitter(retryAfter)) == nil {
 			continue
 		}
 		if err != nil {
@@ -476,7 +476,7 @@ func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
 func (r *Room) check() {
 	r.enqueue(func(ctx context.Context) {
 		if r.elsewhere == nil {
-			r.settle(ctx, "") // what it cannot find out now, the next message will
+			r.findEnd(ctx, "") // what it cannot find out now, the next message will
 		}
 	}, func(error) {})
 }
@@ -512,7 +512,7 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 		seq, err := r.mark(ctx, last)
 		if wrongSequence(err) {
 			var mine bool
-			if seq, mine, err = r.settle(ctx, r.by); err == nil && !mine {
+			if seq, mine, err = r.findEnd(ctx, r.by); err == nil && !mine {
 				return r.remove(ctx, id)
 			}
 		}
@@ -544,8 +544,8 @@ func (r *Room) saveIDs(front, forgotten uint64) {
 	})
 }
 
-// rescue stores the state again, in a store that came back empty.
-func (r *Room) rescue() {
+// saveAgain stores the state again, in a store that came back empty.
+func (r *Room) saveAgain() {
 	r.mu.Lock()
 	state := r.saved
 	r.mu.Unlock()
@@ -577,18 +577,18 @@ func (r *Room) Close() {
 	<-r.idle
 	impatient.Stop()
 	r.cancel()
-	r.store.settled()
-	r.store.saves.settled(kv(roomsBucket, "state", r.part))
-	r.vanish()
+	r.store.awaitFlush()
+	r.store.saves.awaitSaved(kv(roomsBucket, "state", r.part))
+	r.erase()
 	r.store.mu.Lock()
 	delete(r.store.rooms, r)
 	r.store.mu.Unlock()
 }
 
-// vanish leaves nothing of a room of which nothing is kept: only the marks of
-// this node, if no other node has written since. A room that keeps something
-// keeps its claim, too.
-func (r *Room) vanish() {
+// erase removes every trace of a room of which nothing is stored: the marks of
+// this node, unless another node has written since. Where something is stored
+// the claim stays, too.
+func (r *Room) erase() {
 	r.mu.Lock()
 	kept := r.saved != nil || r.index.last > 0
 	r.mu.Unlock()
@@ -607,7 +607,7 @@ func (r *Room) vanish() {
 		r.store.api(ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": r.expect + 1}, &answer),
 	)
 	if err != nil {
-		r.store.log.Warn("marks of a room without anything not removed", "room", r.name, "err", err)
+		r.store.log.Warn("marks of a room of which nothing is stored not removed", "room", r.name, "err", err)
 	}
 }
 

@@ -24,19 +24,19 @@ const maxShown = 64
 // a subject for one request, and markers for what has expired in a bucket.
 const oldestNATS = "2.11"
 
-// A line is one connection to NATS. The client library mends one that breaks,
-// but at some errors of the server it closes it for good; then there is another
-// line.
-type line struct {
+// A conn is one connection to NATS. The client library mends one that breaks,
+// but after some errors of the server it closes it for good; then another conn
+// takes its place.
+type conn struct {
 	nc *nats.Conn
 	js jetstream.JetStream
 }
 
 // nc is the connection of now. It may be closed a moment later.
-func (s *Store) nc() *nats.Conn { return s.line.Load().nc }
+func (s *Store) nc() *nats.Conn { return s.conn.Load().nc }
 
 // js is JetStream over the connection of now.
-func (s *Store) js() jetstream.JetStream { return s.line.Load().js }
+func (s *Store) js() jetstream.JetStream { return s.conn.Load().js }
 
 // options are those of every connection.
 func (s *Store) options() []nats.Option {
@@ -77,7 +77,7 @@ func (s *Store) dial() error {
 		nc.Close()
 		return err
 	}
-	s.line.Store(&line{nc, js})
+	s.conn.Store(&conn{nc, js})
 	return nil
 }
 
@@ -85,15 +85,15 @@ func (s *Store) dial() error {
 // and listens there to what the old one listened to. Only watch calls it.
 func (s *Store) redial() error {
 	s.log.Error("connection to NATS was closed for good: another is opened", "err", s.nc().LastError())
-	s.hearings.Lock() // Subscribe does not wait for NATS
-	defer s.hearings.Unlock()
+	s.subscribing.Lock() // Subscribe does not wait for NATS
+	defer s.subscribing.Unlock()
 	if err := s.dial(); err != nil {
 		return err
 	}
 	if s.cluster != nil {
 		s.cluster.watchLink(s)
 	}
-	for h := range s.hears {
+	for h := range s.subscriptions {
 		sub, err := s.nc().Subscribe(h.subject, h.f)
 		if err != nil {
 			return fmt.Errorf("subscribing again: %w", err)
@@ -119,17 +119,17 @@ func (s *Store) revive(ctx context.Context) error {
 	return nil
 }
 
-// mourn notes how long the store could not be opened again. A full disk is not
-// counted: that ends when there is room.
-func (s *Store) mourn(err error) {
+// noteDead notes since when the store could not be opened again. A full disk is
+// not counted: that ends when there is room.
+func (s *Store) noteDead(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case err == nil || errors.Is(err, syscall.ENOSPC):
-		s.dead, s.lost = time.Time{}, nil
-	case s.dead.IsZero():
-		s.dead = time.Now()
-	case time.Since(s.dead) >= s.cfg.lost:
+		s.deadSince, s.lost = time.Time{}, nil
+	case s.deadSince.IsZero():
+		s.deadSince = time.Now()
+	case time.Since(s.deadSince) >= s.cfg.lost:
 		s.lost = fmt.Errorf("the store is lost: it could not be opened again for %v: %w", s.cfg.lost, err)
 	}
 }
@@ -143,8 +143,8 @@ func (s *Store) Lost() error {
 	return s.lost
 }
 
-// recent checks that the NATS that is connected has what is used here.
-func (s *Store) recent() error {
+// checkVersion checks that the connected NATS has what is used here.
+func (s *Store) checkVersion() error {
 	if has := s.nc().ConnectedServerVersion(); has != "" && older(has, oldestNATS) {
 		return fmt.Errorf("NATS at %s is version %s: foyer needs %s or newer", s.where(), has, oldestNATS)
 	}

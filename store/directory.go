@@ -32,8 +32,8 @@ type Directory struct {
 	wake    chan struct{} // the queue has something earlier; 1: once is enough
 
 	// owned by write
-	on *nats.Conn // the connection of js
-	js jetstream.JetStream
+	conn *nats.Conn // the connection of js
+	js   jetstream.JetStream
 
 	mu       sync.Mutex
 	own      map[string]*listing          // guarded by mu: of this node, by room
@@ -83,13 +83,13 @@ func newDirectory(s *Store, c *cluster) (*Directory, error) {
 // ready makes js for the connection of now.
 func (d *Directory) ready() (err error) {
 	nc := d.store.nc()
-	if d.on == nc {
+	if d.conn == nc {
 		return nil
 	}
 	d.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(tryTimeout),
 		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { d.refused(m, err) }))
 	if err == nil {
-		d.on = nc
+		d.conn = nc
 	}
 	return err
 }

@@ -14,7 +14,7 @@ import (
 // last. Every write says which was the last one under any of these keys, and
 // leaves its own behind; a former owner is refused, however late it comes.
 type fence struct {
-	// set by pass
+	// set by newFence
 	store  *Store
 	bucket string
 	filter string // all the subjects
@@ -27,9 +27,9 @@ type fence struct {
 	elsewhere error  // another node has passed
 }
 
-// pass makes sure that no other node writes under the subjects of filter any
+// newFence makes sure that no other node writes under the subjects of filter any
 // more. mark is one of them, where nothing is kept. It blocks.
-func (s *Store) pass(ctx context.Context, bucket, filter, mark string) (*fence, error) {
+func (s *Store) newFence(ctx context.Context, bucket, filter, mark string) (*fence, error) {
 	f := &fence{store: s, bucket: bucket, filter: filter, by: rand.Text()[:12], turn: make(chan struct{}, 1)}
 	for {
 		last, err := s.lastOf(ctx, "KV_"+bucket, filter)
@@ -66,7 +66,7 @@ func (f *fence) put(ctx context.Context, m *nats.Msg) error {
 		if !wrongSequence(err) {
 			return err
 		}
-		if err := f.settle(ctx); err != nil {
+		if err := f.findEnd(ctx); err != nil {
 			return err
 		}
 	}
@@ -85,9 +85,9 @@ func (f *fence) write(ctx context.Context, m *nats.Msg) error {
 	return err
 }
 
-// settle finds out what was written last, when it is not what we think:
-// something whose answer was lost, nothing any more, or what another node wrote.
-func (f *fence) settle(ctx context.Context) error {
+// findEnd finds out what was written last when it is not what we expected:
+// a write whose answer was lost, nothing any more, or a write of another node.
+func (f *fence) findEnd(ctx context.Context) error {
 	last, err := f.store.lastOf(ctx, "KV_"+f.bucket, f.filter)
 	switch {
 	case err != nil:

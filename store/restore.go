@@ -90,7 +90,7 @@ func (s *Store) awaitAccount(ctx context.Context) error {
 	for {
 		_, err := timed(ctx, s.js().AccountInfo)
 		if err == nil {
-			return s.recent()
+			return s.checkVersion()
 		}
 		if pause(ctx, retryAfter) == nil {
 			continue
@@ -98,7 +98,7 @@ func (s *Store) awaitAccount(ctx context.Context) error {
 		if !s.nc().IsConnected() {
 			return s.away()
 		}
-		return fmt.Errorf("NATS at %s: %w", s.where(), cmp.Or(s.recent(), s.noJetStream(err)))
+		return fmt.Errorf("NATS at %s: %w", s.where(), cmp.Or(s.checkVersion(), s.noJetStream(err)))
 	}
 }
 

@@ -20,12 +20,12 @@ import (
 // read once: nothing makes new ones.
 type spellings struct{ rooms, objects map[part]part }
 
-// spelled reads the spellings, if that has not been done.
-func (s *Store) spelled(ctx context.Context) (*spellings, error) {
+// readSpellings reads the spellings, if that has not been done.
+func (s *Store) readSpellings(ctx context.Context) (*spellings, error) {
 	if read := s.spellings.Load(); read != nil {
 		return read, nil
 	}
-	rooms, err := s.capitals(ctx, roomsBucket, func(parts []string) (is, lower part) {
+	rooms, err := s.spellingsIn(ctx, roomsBucket, func(parts []string) (is, lower part) {
 		if len(parts) != 2 || parts[0] == "owner" {
 			return "", "" // the fence says nothing of what is kept
 		}
@@ -34,7 +34,7 @@ func (s *Store) spelled(ctx context.Context) (*spellings, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := s.capitals(ctx, objectsBucket, func(parts []string) (is, lower part) {
+	objects, err := s.spellingsIn(ctx, objectsBucket, func(parts []string) (is, lower part) {
 		if len(parts) != 2 || part(parts[1]) == ownerKey || isHashed(part(parts[0])) {
 			return "", ""
 		}
@@ -50,9 +50,9 @@ func (s *Store) spelled(ctx context.Context) (*spellings, error) {
 	return s.spellings.Load(), nil
 }
 
-// capitals are the spellings of a bucket. names finds in a key the part of a
-// name, and that of its lower case; all are the subjects of a part.
-func (s *Store) capitals(ctx context.Context, bucket string, names func([]string) (is, lower part), all func(part) string) (map[part]part, error) {
+// spellingsIn returns the spellings in a bucket. names returns the part of a key
+// that is a name, and its lower case; all returns the subjects of a part.
+func (s *Store) spellingsIn(ctx context.Context, bucket string, names func([]string) (is, lower part), all func(part) string) (map[part]part, error) {
 	stream, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return s.js().Stream(ctx, "KV_"+bucket) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil
@@ -97,23 +97,23 @@ func (s *Store) capitals(ctx context.Context, bucket string, names func([]string
 
 // roomPart is the part under which a room is kept.
 func (s *Store) roomPart(ctx context.Context, name string) (part, error) {
-	old, err := s.spelled(ctx)
+	old, err := s.readSpellings(ctx)
 	if err != nil {
 		return "", err
 	}
-	return as(old.rooms, token(name)), nil
+	return spelledAs(old.rooms, token(name)), nil
 }
 
 // objectsPart is the part under which the objects of an instance are kept.
 func (s *Store) objectsPart(instance string) part {
 	if old := s.spellings.Load(); old != nil {
-		return as(old.objects, key(instance))
+		return spelledAs(old.objects, key(instance))
 	}
 	return key(instance)
 }
 
-// as is the old spelling of a part, or itself.
-func as(old map[part]part, p part) part {
+// spelledAs returns the old spelling of a part, or the part itself.
+func spelledAs(old map[part]part, p part) part {
 	if is, ok := old[p]; ok {
 		return is
 	}

@@ -86,8 +86,8 @@ func (s *saver) run(subject string, k *saving) {
 	}
 }
 
-// settled waits until nothing is being stored under that key.
-func (s *saver) settled(subject string) {
+// awaitSaved waits until nothing is being stored under that key.
+func (s *saver) awaitSaved(subject string) {
 	s.mu.Lock()
 	k := s.keys[subject]
 	s.mu.Unlock()
@@ -97,7 +97,7 @@ func (s *saver) settled(subject string) {
 		case <-time.After(closeTimeout):
 		}
 	}
-	s.store.settled()
+	s.store.awaitFlush()
 }
 
 // close refuses more, and waits for what is being stored, but not for long.
@@ -111,7 +111,7 @@ func (s *saver) close() {
 	}
 	s.mu.Unlock()
 	for _, key := range keys {
-		s.settled(key)
+		s.awaitSaved(key)
 	}
 }
 
@@ -165,7 +165,7 @@ func (s *Store) DropState(ctx context.Context, room string, look func(state []by
 	if err := s.purge(ctx, subject, m.seq+1); err != nil {
 		return fmt.Errorf("dropping the state of room %s: %w", room, err)
 	}
-	s.settled()
+	s.awaitFlush()
 	return nil
 }
 
@@ -200,7 +200,7 @@ func (s *Store) ChangeRoomState(ctx context.Context, room string, change func(st
 	if err := s.put(ctx, nil, kv(roomsBucket, "state", p), state); err != nil {
 		return fmt.Errorf("storing the state of room %s: %w", room, err)
 	}
-	s.settled()
+	s.awaitFlush()
 	return nil
 }
 
@@ -215,7 +215,7 @@ func (s *Store) LoadObjects(ctx context.Context, instance string) (objects map[s
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	objects, since, err = s.loadObjects(ctx, instance)
-	for err != nil && s.mayCome(err) && pause(ctx, jitter(retryAfter)) == nil {
+	for err != nil && s.worthRetrying(err) && pause(ctx, jitter(retryAfter)) == nil {
 		if again, at, retried := s.loadObjects(ctx, instance); ctx.Err() == nil {
 			objects, since, err = again, at, retried
 		}
@@ -228,10 +228,10 @@ func (s *Store) LoadObjects(ctx context.Context, instance string) (objects map[s
 
 // loadObjects tries once.
 func (s *Store) loadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error) {
-	if _, err := s.spelled(ctx); err != nil {
+	if _, err := s.readSpellings(ctx); err != nil {
 		return nil, nil, err
 	}
-	if err := s.passObjects(ctx, instance); err != nil {
+	if err := s.fenceObjects(ctx, instance); err != nil {
 		return nil, nil, err
 	}
 	bucket, err := timed(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return s.js().KeyValue(ctx, objectsBucket) })
@@ -271,8 +271,8 @@ func (s *Store) loadObjects(ctx context.Context, instance string) (objects map[s
 	}
 }
 
-// passObjects fences the objects of an instance, if it is claimed.
-func (s *Store) passObjects(ctx context.Context, instance string) error {
+// fenceObjects fences the objects of an instance, if it is claimed.
+func (s *Store) fenceObjects(ctx context.Context, instance string) error {
 	if s.cluster == nil {
 		return nil
 	}
@@ -280,7 +280,7 @@ func (s *Store) passObjects(ctx context.Context, instance string) error {
 	if o == nil {
 		return nil
 	}
-	f, err := s.pass(ctx, objectsBucket, kv(objectsBucket, s.objectsPart(instance), "*"), kv(objectsBucket, s.objectsPart(instance), ownerKey))
+	f, err := s.newFence(ctx, objectsBucket, kv(objectsBucket, s.objectsPart(instance), "*"), kv(objectsBucket, s.objectsPart(instance), ownerKey))
 	if err == nil {
 		o.objects.Store(f)
 	}
@@ -310,8 +310,8 @@ func (s *Store) SaveObject(instance, object string, data []byte, done func(error
 	s.saves.save(f, kv(objectsBucket, s.objectsPart(instance), k), data, done)
 }
 
-// settled waits until what was stored so far has been flushed.
-func (s *Store) settled() {
+// awaitFlush waits until what was stored so far has been flushed.
+func (s *Store) awaitFlush() {
 	done := make(chan struct{})
 	s.flushed(func(error) { close(done) })
 	select {

@@ -76,9 +76,9 @@ type Store struct {
 	cluster *cluster // what is shared with other nodes; nil: embedded, there are none
 	flush   *flusher // nil when nobody waits for a flush
 
-	line     atomic.Pointer[line] // the connection; nil: none yet
-	hearings sync.Mutex           // held while watch opens another connection
-	hears    map[*hearing]bool    // guarded by hearings
+	conn          atomic.Pointer[conn]   // the connection; nil: none yet
+	subscribing   sync.Mutex             // held while watch opens another connection
+	subscriptions map[*subscription]bool // guarded by subscribing
 
 	spellings atomic.Pointer[spellings] // nil: not read yet
 
@@ -92,23 +92,23 @@ type Store struct {
 	wg      sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
 
 	stats   counters
-	look    chan struct{} // wakes watch; 1: one look sees all
+	woken   chan struct{} // wakes watch; 1: one look sees all
 	emptied chan struct{} // 1: to save everything once is enough
 
 	// owned by Open, then by watch
 	made time.Time // when the stream of the chat was made, as it was seen last
 
-	mu      sync.Mutex
-	engine  *server.Server       // nil: external
-	unwell  error                // why nothing can be stored; nil when it can
-	broken  bool                 // the embedded engine must be started again
-	low     error                // its disk has less free than the reserve; nil: it has more
-	reached bool                 // the store was well once
-	dead    time.Time            // since when it could not be opened again; zero: it is open
-	lost    error                // why that is for good; nil: it is not
-	copied  map[string]time.Time // when more copies were asked for last, by name
-	rooms   map[*Room]bool
-	closed  bool
+	mu        sync.Mutex
+	engine    *server.Server       // nil: external
+	unwell    error                // why nothing can be stored; nil when it can
+	broken    bool                 // the embedded engine must be started again
+	low       error                // its disk has less free than the reserve; nil: it has more
+	reached   bool                 // the store was well once
+	deadSince time.Time            // since when it could not be opened again; zero: it is open
+	lost      error                // why that is for good; nil: it is not
+	copied    map[string]time.Time // when more copies were asked for last, by name
+	rooms     map[*Room]bool
+	closed    bool
 }
 
 // Open starts the embedded engine, or connects to the external one. Close ends it.
@@ -123,7 +123,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	s := &Store{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
-		look: make(chan struct{}, 1), emptied: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
+		woken: make(chan struct{}, 1), emptied: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
 	}
 	s.SetLimits(cfg.Reserve, cfg.Objects)
 	s.saves.store = s
@@ -224,7 +224,7 @@ func (s *Store) Close() error {
 
 // hangUp closes the connection.
 func (s *Store) hangUp() {
-	if l := s.line.Load(); l != nil {
+	if l := s.conn.Load(); l != nil {
 		l.nc.Close()
 	}
 }

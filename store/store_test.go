@@ -29,7 +29,7 @@ func TestOpen(t *testing.T) {
 	if !c.embedded() || !c.nc().IsConnected() {
 		t.Error("not connected to an engine in the process")
 	}
-	if late := fmt.Errorf("asking NATS: %w", context.DeadlineExceeded); !c.mayCome(late) || c.mayCome(&jetstream.APIError{Code: 503}) {
+	if late := fmt.Errorf("asking NATS: %w", context.DeadlineExceeded); !c.worthRetrying(late) || c.worthRetrying(&jetstream.APIError{Code: 503}) {
 		t.Error("what a slow disk has held up is not tried again, or what is wrong is")
 	}
 	if err := c.Close(); err != nil {

@@ -113,7 +113,7 @@ const blink = 300 * time.Millisecond
 // wake makes watch look at once.
 func (s *Store) wake() {
 	select {
-	case s.look <- struct{}{}:
+	case s.woken <- struct{}{}:
 	default:
 	}
 }
@@ -126,7 +126,7 @@ func (s *Store) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(watchEvery):
-		case <-s.look:
+		case <-s.woken:
 		}
 		err := s.examine(ctx)
 		if ctx.Err() == nil {
@@ -138,7 +138,7 @@ func (s *Store) watch(ctx context.Context) {
 // examine returns why nothing can be stored, or nil.
 func (s *Store) examine(ctx context.Context) error {
 	err := s.revive(ctx)
-	if s.mourn(err); err != nil {
+	if s.noteDead(err); err != nil {
 		return err
 	}
 	if err := s.measureDisk(); err != nil {
@@ -150,7 +150,7 @@ func (s *Store) examine(ctx context.Context) error {
 	if !s.nc().IsConnected() {
 		return s.away()
 	}
-	if err := s.recent(); err != nil {
+	if err := s.checkVersion(); err != nil {
 		return err
 	}
 	made, err := s.ensure(ctx)
@@ -163,7 +163,7 @@ func (s *Store) examine(ctx context.Context) error {
 	}
 	s.log.Warn("store came back empty", "url", s.where())
 	for _, r := range s.opened() {
-		r.rescue()
+		r.saveAgain()
 	}
 	select {
 	case s.emptied <- struct{}{}:
@@ -279,9 +279,9 @@ func (s *Store) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return ack.Seq, nil
 }
 
-// mayCome reports whether what failed with err may succeed when NATS is ready:
-// an external one that is away, or ours when it has waited for a slow disk.
-func (s *Store) mayCome(err error) bool {
+// worthRetrying reports whether a request that failed with err may succeed later:
+// when an external NATS is back, or ours has waited for a slow disk.
+func (s *Store) worthRetrying(err error) bool {
 	if s.embedded() {
 		return !s.ending() && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrConnectionClosed))
 	}
