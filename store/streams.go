@@ -326,3 +326,19 @@ func apiCode(err error) jetstream.ErrorCode {
 	}
 	return 0
 }
+
+// wrongSequence reports whether something else is at the end of the chat.
+func wrongSequence(err error) bool {
+	code := apiCode(err)
+	return code == jetstream.JSErrCodeStreamWrongLastSequence || code == jetstream.JSErrCodeStreamWrongLastSequenceConstant
+}
+
+// pause waits, or returns why it must not.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,283 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Room is what is kept of one room: its chat, message by message, and its
+// state, as a whole. Its methods may be called from any goroutine.
+type Room struct {
+	// set by OpenRoom
+	store   *Store
+	name    string
+	part    part   // of the keys of what is kept beside the chat
+	subject string // of the chat
+	by      string // this writer
+	found   func([]byte)
+	state   []byte
+	newest  [][]byte
+	atOpen  uint64 // the last id
+	keys    *fence // for what is kept beside the chat; nil: there are no other nodes
+
+	// owned by run
+	expect    uint64 // sequence of the newest message in the stream, as far as we know
+	sent      uint64 // how many were sent
+	unsure    []try  // answered with an error, but perhaps stored
+	elsewhere error  // another owner has written
+	reserved  uint64 // highest id that the bucket knows of
+	skipped   int64  // for which loss ids were skipped, as the bucket knows
+	strict    bool   // this room keeps less than the others
+
+	mu      sync.Mutex
+	queue   []work
+	running bool
+	closed  bool
+	idle    chan struct{} // closed when a closed room has nothing to do
+	index   index
+	saved   []byte // the newest state
+	count   int    // limits; 0: as the store's
+	age     time.Duration
+
+	ctx    context.Context // of the work; ends when Close has no more patience
+	cancel context.CancelFunc
+}
+
+// maxNewest is how many messages a room is given when it is opened.
+const maxNewest = 200
+
+// maxWaiting is how much of one room may wait to be stored.
+const maxWaiting = 10_000
+
+// work is something that waits for its turn.
+type work struct {
+	since time.Time
+	do    func(context.Context)
+}
+
+// ids is what is kept of a room's ids beside the stream.
+type ids struct {
+	Reserved  uint64 `json:"reserved"`          // no id above was given
+	Front     uint64 `json:"front"`             // up to here nothing is left, and
+	Forgotten uint64 `json:"forgotten"`         // up to here because it was forgotten, not removed
+	Skipped   int64  `json:"skipped,omitempty"` // ids were skipped for this loss (Store.missing)
+}
+
+// reserve is how many ids are reserved at a time.
+const reserve = 1000
+
+// OpenRoom opens what is kept of a room. From now on no other node can write
+// for it. found gets a message that turned out to be stored after its done had
+// said that it was not. It blocks.
+func (s *Store) OpenRoom(ctx context.Context, name string, found func(message []byte)) (*Room, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	r, err := s.openRoom(ctx, name, found)
+	for err != nil && s.worthRetrying(err) && pause(ctx, jitter(retryAfter)) == nil {
+		if again, retried := s.openRoom(ctx, name, found); ctx.Err() == nil {
+			r, err = again, retried
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening what is kept of room %s: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	s.rooms[r] = true
+	return r, nil
+}
+
+// openRoom tries once.
+func (s *Store) openRoom(ctx context.Context, name string, found func([]byte)) (*Room, error) {
+	p, err := s.roomPart(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	r := &Room{
+		store: s, name: name, part: p, subject: subject(chatSubject, p), by: rand.Text()[:12],
+		found: found, idle: make(chan struct{}),
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if err := r.open(ctx); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Room) open(ctx context.Context) (err error) {
+	if !r.store.embedded() {
+		if r.keys, err = r.store.newFence(ctx, roomsBucket, kv(roomsBucket, "*", r.part), kv(roomsBucket, "owner", r.part)); err != nil {
+			return err
+		}
+	}
+	if r.state, err = r.store.value(ctx, roomsBucket, "state", r.part); err != nil {
+		return err
+	}
+	var known ids
+	if data, err := r.store.value(ctx, roomsBucket, "ids", r.part); err != nil {
+		return err
+	} else if data != nil {
+		if err := json.Unmarshal(data, &known); err != nil {
+			r.store.log.Warn("ids unreadable", "room", r.name, "err", err)
+		}
+	}
+	r.reserved, r.skipped = known.Reserved, known.Skipped
+	if err := r.fenceChat(ctx); err != nil {
+		return err
+	}
+	if err := r.load(ctx, known); err != nil {
+		return err
+	}
+	r.atOpen, r.saved = r.index.last, r.state
+	return nil
+}
+
+// State is what Save saved last, as it was found by OpenRoom; nil for a new room.
+func (r *Room) State() []byte { return r.state }
+
+// Save keeps the whole state. While one is being saved only the newest waits;
+// every done is called.
+func (r *Room) Save(state []byte, done func(error)) {
+	state = slices.Clone(state)
+	r.mu.Lock()
+	r.saved = state
+	r.mu.Unlock()
+	r.store.saves.save(r.keys, kv(roomsBucket, "state", r.part), state, done)
+}
+
+// Newest are the newest messages as they were found by OpenRoom, oldest first, at most 200.
+func (r *Room) Newest() [][]byte { return r.newest }
+
+// Last is the highest id that was ever given here, as it was found by OpenRoom.
+func (r *Room) Last() uint64 { return r.atOpen }
+
+// enqueue has do run when its turn comes, or calls fail.
+func (r *Room) enqueue(do func(context.Context), fail func(error)) {
+	r.mu.Lock()
+	var err error
+	switch {
+	case r.closed:
+		err = ErrClosed
+	case len(r.queue) >= maxWaiting:
+		err = ErrBusy
+	default:
+		r.queue = append(r.queue, work{time.Now(), do})
+		if !r.running {
+			r.running = true
+			r.store.wg.Go(r.run)
+		}
+	}
+	r.mu.Unlock()
+	if err != nil {
+		fail(err)
+	}
+}
+
+// run does what waits, one after the other, and ends when nothing does. The
+// first that comes starts it, Close waits for it.
+func (r *Room) run() {
+	for {
+		r.mu.Lock()
+		if len(r.queue) == 0 {
+			r.running = false
+			if r.closed {
+				close(r.idle)
+			}
+			r.mu.Unlock()
+			return
+		}
+		w := r.queue[0]
+		r.queue = r.queue[1:]
+		r.mu.Unlock()
+		ctx, cancel := context.WithDeadline(r.ctx, w.since.Add(r.store.cfg.patience))
+		w.do(ctx)
+		cancel()
+	}
+}
+
+// saveIDs keeps what the stream does not say of the ids.
+func (r *Room) saveIDs(front, forgotten uint64) {
+	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten, Skipped: r.skipped})
+	r.store.saves.save(r.keys, kv(roomsBucket, "ids", r.part), data, func(err error) {
+		if err != nil {
+			r.store.log.Warn("ids not saved", "room", r.name, "err", err)
+		}
+	})
+}
+
+// saveAgain stores the state again, in a store that came back empty.
+func (r *Room) saveAgain() {
+	r.mu.Lock()
+	state := r.saved
+	r.mu.Unlock()
+	r.enqueue(func(context.Context) { r.reserved = 0 }, func(error) {}) // to be saved again with the next message
+	if state == nil {
+		return
+	}
+	r.Save(state, func(err error) {
+		if err != nil {
+			r.store.log.Warn("state not saved", "room", r.name, "err", err)
+		}
+	})
+}
+
+// Close is the last call. What was asked for has been answered when it returns,
+// after at most 5 s.
+func (r *Room) Close() {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return
+	}
+	r.closed = true
+	if !r.running {
+		close(r.idle)
+	}
+	r.mu.Unlock()
+	impatient := time.AfterFunc(closeTimeout, r.cancel)
+	<-r.idle
+	impatient.Stop()
+	r.cancel()
+	r.store.awaitFlush()
+	r.store.saves.awaitSaved(kv(roomsBucket, "state", r.part))
+	r.erase()
+	r.store.mu.Lock()
+	delete(r.store.rooms, r)
+	r.store.mu.Unlock()
+}
+
+// erase removes every trace of a room of which nothing is stored: the marks of
+// this node, unless another node has written since. Where something is stored
+// the claim stays, too.
+func (r *Room) erase() {
+	r.mu.Lock()
+	kept := r.saved != nil || r.index.last > 0
+	r.mu.Unlock()
+	if r.store.embedded() || r.elsewhere != nil {
+		return // nobody has marked anything; it is not ours
+	}
+	if kept || r.reserved > 0 || r.sent > 0 {
+		r.store.cluster.noteKept(roomInstances + r.name)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
+	defer cancel()
+	var answer struct{}
+	err := errors.Join(
+		r.store.purge(ctx, kv(roomsBucket, "*", r.part), r.keys.expect+1),
+		r.store.api(ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": r.expect + 1}, &answer),
+	)
+	if err != nil {
+		r.store.log.Warn("marks of a room of which nothing is stored not removed", "room", r.name, "err", err)
+	}
+}
