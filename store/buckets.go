@@ -19,15 +19,6 @@ const copyEvery = 10 * time.Second
 // errNoPeers is what a cluster says that has too few servers.
 var errNoPeers = &jetstream.APIError{ErrorCode: 10005}
 
-// timed gives one request its own time: a NATS without a leader does not
-// answer, and when several nodes make the same thing at once only one of them is
-// answered. Who asks again gets to know.
-func timed[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
-	return ask(ctx)
-}
-
 // copies is how many copies of everything there are to be.
 func (s *Store) copies() int {
 	if s.embedded() || s.nc().ConnectedClusterName() == "" {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,7 +43,7 @@ type cluster struct {
 	directory *Directory
 
 	running sync.WaitGroup                // every goroutine of the cluster
-	wake    chan struct{}                 // wakes mend; 1: one look sees all
+	wake    bell                          // wakes mend
 	stalled atomic.Pointer[chan struct{}] // set by tests: renewals wait until it is closed
 
 	mu     sync.Mutex
@@ -59,7 +58,7 @@ type cluster struct {
 // join makes this node one of the cluster, until leave.
 func (s *Store) join() (err error) {
 	c := &cluster{
-		pace: *cmp.Or(s.cfg.pace, &defaultPace), wake: make(chan struct{}, 1), owned: make(map[string]*ownership),
+		pace: *cmp.Or(s.cfg.pace, &defaultPace), wake: newBell(), owned: make(map[string]*ownership),
 	}
 	s.cluster = c
 	c.ctx, c.end = context.WithCancel(context.Background())
@@ -177,10 +176,4 @@ func (c *cluster) awaitLink(ctx context.Context) error {
 			return fmt.Errorf("waiting for NATS: %w", context.Cause(ctx))
 		}
 	}
-}
-
-// jitter returns d, give or take a fifth, so that what began together does not
-// stay together.
-func jitter(d time.Duration) time.Duration {
-	return d*4/5 + time.Duration(rand.Int64N(int64(d)*2/5+1))
 }

@@ -45,9 +45,9 @@ func (s *Store) options() []nats.Option {
 		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.ReconnectBufSize(-1), // a publisher must hear that NATS is away
-		nats.ReconnectHandler(func(*nats.Conn) { s.wake() }),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) { s.wake() }),
-		nats.ClosedHandler(func(*nats.Conn) { s.wake() }),
+		nats.ReconnectHandler(func(*nats.Conn) { s.woken.ring() }),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { s.woken.ring() }),
+		nats.ClosedHandler(func(*nats.Conn) { s.woken.ring() }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.log.Warn("NATS complained", "err", err) }),
 	}
 	if s.embedded() {

@@ -28,8 +28,8 @@ type Directory struct {
 	// set by newDirectory
 	store   *Store
 	cluster *cluster
-	prefix  string        // of this node's keys
-	wake    chan struct{} // the queue has something earlier; 1: once is enough
+	prefix  string // of this node's keys
+	wake    bell   // the queue has something earlier
 
 	// owned by write
 	conn *nats.Conn // the connection of js
@@ -64,7 +64,7 @@ type theirs struct {
 
 func newDirectory(s *Store, c *cluster) (*Directory, error) {
 	d := &Directory{
-		store: s, cluster: c, prefix: kv(liveBucket, key(s.cfg.Node)), wake: make(chan struct{}, 1),
+		store: s, cluster: c, prefix: kv(liveBucket, key(s.cfg.Node)), wake: newBell(),
 		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
 	}
 	if err := d.ready(); err != nil {
@@ -132,7 +132,7 @@ func (d *Directory) set(room string, entry []byte) {
 	if entry == nil {
 		d.hasten(l, now)
 	}
-	d.rouse()
+	d.wake.ring()
 }
 
 // hasten puts l not later than due. The caller has mu.
@@ -140,13 +140,6 @@ func (d *Directory) hasten(l *listing, due time.Time) {
 	if due.Before(l.due) {
 		l.due = due
 		heap.Fix(&d.queue, l.index)
-	}
-}
-
-func (d *Directory) rouse() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
 	}
 }
 
@@ -273,7 +266,7 @@ func (d *Directory) refused(m *nats.Msg, err error) {
 		d.own[room] = l
 		heap.Push(&d.queue, l)
 	}
-	d.rouse()
+	d.wake.ring()
 }
 
 // queue is a heap of listings: the next one first.
@@ -467,7 +460,7 @@ func (d *Directory) age() time.Duration {
 // A watcher passes news on, on a goroutine of its own: of each room only the
 // newest waits.
 type watcher struct {
-	wake chan struct{} // 1: once is enough
+	wake bell
 
 	mu    sync.Mutex
 	rooms map[string][]byte // guarded by mu: news
@@ -482,7 +475,7 @@ type watcher struct {
 // when NATS is away or its news do not come through. Stop ends it: when it
 // returns nothing is being told.
 func (d *Directory) Watch(changed func(room string, entry []byte), fresh func(bool)) (stop func()) {
-	w := &watcher{wake: make(chan struct{}, 1), rooms: make(map[string][]byte)}
+	w := &watcher{wake: newBell(), rooms: make(map[string][]byte)}
 	d.mu.Lock()
 	for room := range d.theirs {
 		_, best := d.newest(room)
@@ -510,21 +503,14 @@ func (w *watcher) tell(room string, entry []byte) {
 	w.mu.Lock()
 	w.rooms[room] = entry
 	w.mu.Unlock()
-	w.rouse()
+	w.wake.ring()
 }
 
 func (w *watcher) setFresh(fresh bool) {
 	w.mu.Lock()
 	w.fresh = &fresh
 	w.mu.Unlock()
-	w.rouse()
-}
-
-func (w *watcher) rouse() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.wake.ring()
 }
 
 func (w *watcher) run(ctx context.Context, changed func(string, []byte), fresh func(bool)) {

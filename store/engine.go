@@ -114,7 +114,7 @@ func (s *Store) broke(err error) {
 	s.mu.Unlock()
 	if first {
 		s.log.Error("store could not write", "dir", s.cfg.Dir, "err", err)
-		s.wake()
+		s.woken.ring()
 	}
 }
 

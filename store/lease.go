@@ -80,7 +80,7 @@ func (l *lease) keep() {
 			wait = jitter(retryAfter)
 			continue
 		}
-		l.cluster.rouse()
+		l.cluster.wake.ring()
 	}
 }
 

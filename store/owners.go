@@ -99,7 +99,7 @@ func (s *Store) Claim(ctx context.Context, instance string, lost func()) (releas
 			s.log.Info("instance claimed", "instance", instance)
 			return o.release, nil
 		case o.wrote:
-			defer s.cluster.rouse() // it is given back
+			defer s.cluster.wake.ring() // it is given back
 		default:
 			s.cluster.drop(o)
 		}
@@ -347,14 +347,6 @@ func (c *cluster) noteKept(instance string) {
 	}
 	if o := c.ownership(instance); o != nil {
 		o.kept.Store(true)
-	}
-}
-
-// rouse wakes mend.
-func (c *cluster) rouse() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
 	}
 }
 

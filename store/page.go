@@ -97,8 +97,7 @@ func (r *Room) purge() {
 		keep = r.index.entries[0].seq
 	}
 	r.mu.Unlock()
-	var answer struct{}
-	if err := r.store.api(r.ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": keep}, &answer); err != nil {
+	if err := r.store.purge(r.ctx, r.subject, keep); err != nil {
 		r.store.log.Warn("old messages not removed", "room", r.name, "err", err)
 	}
 }

@@ -78,12 +78,11 @@ const reserve = 1000
 func (s *Store) OpenRoom(ctx context.Context, name string, found func(message []byte)) (*Room, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	r, err := s.openRoom(ctx, name, found)
-	for err != nil && s.worthRetrying(err) && pause(ctx, jitter(retryAfter)) == nil {
-		if again, retried := s.openRoom(ctx, name, found); ctx.Err() == nil {
-			r, err = again, retried
-		}
-	}
+	var r *Room
+	err := s.retried(ctx, func() (err error) {
+		r, err = s.openRoom(ctx, name, found)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("opening what is kept of room %s: %w", name, err)
 	}
@@ -272,10 +271,9 @@ func (r *Room) erase() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
 	defer cancel()
-	var answer struct{}
 	err := errors.Join(
 		r.store.purge(ctx, kv(roomsBucket, "*", r.part), r.keys.expect+1),
-		r.store.api(ctx, "STREAM.PURGE."+chatStream, map[string]any{"filter": r.subject, "seq": r.expect + 1}, &answer),
+		r.store.purge(ctx, r.subject, r.expect+1),
 	)
 	if err != nil {
 		r.store.log.Warn("marks of a room of which nothing is stored not removed", "room", r.name, "err", err)

@@ -132,16 +132,20 @@ func (s *Store) put(ctx context.Context, f *fence, subject string, data []byte) 
 	return f.put(ctx, m)
 }
 
-// purge takes what is under the subject of a key out of its bucket, but for
-// what came at the sequence keep or after it, if that is not 0.
+// purge removes what is stored under the subject of a key or of a room's chat,
+// but for what came at the sequence keep or after it, if that is not 0.
 func (s *Store) purge(ctx context.Context, subject string, keep uint64) error {
-	bucket, _, _ := strings.Cut(strings.TrimPrefix(subject, "$KV."), ".")
+	stream := chatStream
+	if key, ok := strings.CutPrefix(subject, "$KV."); ok {
+		bucket, _, _ := strings.Cut(key, ".")
+		stream = "KV_" + bucket
+	}
 	request := map[string]any{"filter": subject}
 	if keep != 0 {
 		request["seq"] = keep
 	}
 	var answer struct{}
-	return s.api(ctx, "STREAM.PURGE.KV_"+bucket, request, &answer)
+	return s.api(ctx, "STREAM.PURGE."+stream, request, &answer)
 }
 
 // DropState takes the state of a room that is not open out of what is kept, if
@@ -214,12 +218,10 @@ const ownerKey part = "=owner"
 func (s *Store) LoadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	objects, since, err = s.loadObjects(ctx, instance)
-	for err != nil && s.worthRetrying(err) && pause(ctx, jitter(retryAfter)) == nil {
-		if again, at, retried := s.loadObjects(ctx, instance); ctx.Err() == nil {
-			objects, since, err = again, at, retried
-		}
-	}
+	err = s.retried(ctx, func() (err error) {
+		objects, since, err = s.loadObjects(ctx, instance)
+		return err
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("loading the objects of %s: %w", instance, err)
 	}

@@ -92,8 +92,8 @@ type Store struct {
 	wg      sync.WaitGroup // watch, flush, and the goroutines of rooms and saves
 
 	stats   counters
-	woken   chan struct{} // wakes watch; 1: one look sees all
-	emptied chan struct{} // 1: to save everything once is enough
+	woken   bell // wakes watch
+	emptied bell // see Emptied
 
 	// owned by Open, then by watch
 	made time.Time // when the stream of the chat was made, as it was seen last
@@ -123,7 +123,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	s := &Store{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
-		woken: make(chan struct{}, 1), emptied: make(chan struct{}, 1), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
+		woken: newBell(), emptied: newBell(), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
 	}
 	s.SetLimits(cfg.Reserve, cfg.Objects)
 	s.saves.store = s

@@ -110,14 +110,6 @@ func majority(g *jetstream.ClusterInfo) error {
 // blink is how long there may be no connection before the store is away.
 const blink = 300 * time.Millisecond
 
-// wake makes watch look at once.
-func (s *Store) wake() {
-	select {
-	case s.woken <- struct{}{}:
-	default:
-	}
-}
-
 // watch looks whether the store is well until ctx ends, and puts right what it
 // can. Open starts it, Close waits for it.
 func (s *Store) watch(ctx context.Context) {
@@ -165,10 +157,7 @@ func (s *Store) examine(ctx context.Context) error {
 	for _, r := range s.opened() {
 		r.saveAgain()
 	}
-	select {
-	case s.emptied <- struct{}{}:
-	default:
-	}
+	s.emptied.ring()
 	return nil
 }
 
@@ -221,7 +210,7 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 		if err := s.isBroken(); err != nil {
 			return 0, err
 		}
-		s.wake()
+		s.woken.ring()
 		if pause(ctx, wait) != nil {
 			if !s.nc().IsConnected() {
 				return 0, fmt.Errorf("cannot store: %w", s.away())
@@ -331,14 +320,4 @@ func apiCode(err error) jetstream.ErrorCode {
 func wrongSequence(err error) bool {
 	code := apiCode(err)
 	return code == jetstream.JSErrCodeStreamWrongLastSequence || code == jetstream.JSErrCodeStreamWrongLastSequenceConstant
-}
-
-// pause waits, or returns why it must not.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }

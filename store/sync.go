@@ -137,7 +137,7 @@ type flusher struct {
 	// owned by run
 	clean map[string]os.FileInfo // files and folders as they were when last flushed
 
-	wake chan struct{} // 1: one wake-up is for all that wait
+	wake bell
 
 	mu      sync.Mutex
 	waiting []func(error)
@@ -145,7 +145,7 @@ type flusher struct {
 }
 
 func newFlusher(s *Store) *flusher {
-	f := &flusher{store: s, fsync: s.cfg.fsync, clean: make(map[string]os.FileInfo), wake: make(chan struct{}, 1)}
+	f := &flusher{store: s, fsync: s.cfg.fsync, clean: make(map[string]os.FileInfo), wake: newBell()}
 	if f.fsync == nil {
 		f.fsync = (*os.File).Sync
 	}
@@ -164,10 +164,7 @@ func (f *flusher) add(done func(error)) {
 		done(ErrClosed)
 		return
 	}
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
+	f.wake.ring()
 }
 
 // run flushes until ctx ends, and once more then. startFlush starts it, Close waits for it.
