@@ -97,6 +97,7 @@ func checkRevival(t *testing.T, c *Store, end func(*testing.T, *Store)) {
 // A store that cannot be opened again is lost, and says so; one that comes back
 // after all is not.
 func TestLost(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "store")
 	c, err := Open(t.Context(), Config{Dir: dir, Node: "test", Sync: Second, lost: time.Millisecond, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
@@ -128,12 +129,14 @@ func TestLost(t *testing.T) {
 
 // A NATS that cannot be used says which one can.
 func TestUnfitNATS(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]string{
 		"version 2.10.29: foyer needs 2.11": fakeNATS(t, "2.10.29"),
 		"version 1.4.1: foyer needs 2.11":   fakeNATS(t, "1.4.1"),
 		"has no JetStream":                  forgetfulNATS(t),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := join(t, url)
 			waitFor(t, name, func() bool { return c.Ready() != nil && strings.Contains(c.Ready().Error(), name) })
 			t.Log(c.Ready())

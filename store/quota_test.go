@@ -35,6 +35,7 @@ func TestObjectsQuota(t *testing.T) {
 
 // The store itself says how much its objects take.
 func TestObjectsAreMeasured(t *testing.T) {
+	t.Parallel()
 	c, err := Open(t.Context(), Config{Dir: t.TempDir(), Node: "test", Sync: Second, Objects: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +105,7 @@ func TestSweepObjects(t *testing.T) {
 // With less of its disk free than it must leave, the store takes nothing more
 // and says why, without its engine coming to harm; with more it continues.
 func TestReserve(t *testing.T) {
+	t.Parallel()
 	free, err := Free(t.TempDir())
 	if err != nil || free == 1<<62 {
 		if os.Getenv("CI") == "true" {

@@ -107,8 +107,11 @@ func TestRestoreAll(t *testing.T) {
 		t.Errorf("in the middle of another: %v", err)
 	}
 	c := join(t, nats.ClientURL())
-	if err := c.Ready(); err == nil || !strings.Contains(err.Error(), "being restored") || len(everything(t, into)) != 1 {
-		t.Errorf("a node is ready for it: %v", err)
+	waitFor(t, "the node to know that it is being restored", func() bool {
+		return c.Ready() != nil && strings.Contains(c.Ready().Error(), "being restored")
+	})
+	if made := everything(t, into); len(made) != 1 {
+		t.Errorf("a node has made %v there", made)
 	}
 	if err := into.js().DeleteStream(t.Context(), restoringStream); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +12,19 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// atOnce is how many tests may run at the same time. They wait for leases to end
+// and for servers that are away, and compute little: one for each processor, as
+// is usual, would take minutes.
+const atOnce = "12"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
+		p.Value.Set(atOnce)
+	}
+	os.Exit(m.Run())
+}
 
 // start opens a store of one node with the engine in this process.
 func start(t *testing.T, dir string) *Store {
