@@ -29,6 +29,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	path := filepath.Join(dir, "foyer")
 	if out, err := exec.Command("go", "build", "-o", path, "foyer").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the server: %w\n%s", err, out)
@@ -36,11 +37,14 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// TestMain removes what program made.
+// programDir is the folder that program has made; "": it was not called.
+var programDir string
+
+// TestMain removes the folder.
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if programDir != "" {
+		os.RemoveAll(programDir)
 	}
 	os.Exit(status)
 }
