@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,33 +17,29 @@ const DefaultMemory = 500
 type Memory struct {
 	History int // messages of a room; default DefaultMemory
 
-	mu    sync.Mutex
-	rooms map[string]*remembered
+	rooms sync.Map // of *memoryRoom, by name
 }
 
-// Open is for Config.Open. What it returns never finds a message later.
+// Open is for Config.Open. The room that it returns never finds a message later.
 func (m *Memory) Open(_ context.Context, room string, _ func([]byte)) (Kept, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.rooms[room]
-	if r == nil {
-		r = &remembered{most: cmp.Or(m.History, DefaultMemory)}
-		r.limit = r.most
-		if m.rooms == nil {
-			m.rooms = make(map[string]*remembered)
-		}
-		m.rooms[room] = r
-	}
-	return r, nil
+	r := &memoryRoom{most: cmp.Or(m.History, DefaultMemory)}
+	r.kept.Store(&memories{limit: r.most})
+	opened, _ := m.rooms.LoadOrStore(room, r)
+	return opened.(*memoryRoom), nil
 }
 
-// remembered is one room in a Memory.
-type remembered struct {
+// memoryRoom is one room in a Memory. What is kept of it is a value, and every
+// change puts another in its place, so pages can be read while the room appends
+// and removes messages.
+type memoryRoom struct {
 	most int // set by Open
+	kept atomic.Pointer[memories]
+}
 
-	mu        sync.Mutex // guards what follows
+// memories are what is kept of a room at one moment.
+type memories struct {
 	state     []byte
-	messages  []memo // oldest first
+	messages  []memo // oldest first; only Append writes behind its end
 	last      uint64 // newest id given
 	forgotten uint64 // newest id that was dropped for lack of room
 	limit     int
@@ -56,98 +53,102 @@ type memo struct {
 	data []byte
 }
 
-func (r *remembered) State() []byte {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state
+// change has f change what is kept. f runs again if another change was faster.
+func (r *memoryRoom) change(f func(*memories)) {
+	for {
+		now := r.kept.Load()
+		next := *now
+		f(&next)
+		next.forget()
+		if r.kept.CompareAndSwap(now, &next) {
+			return
+		}
+	}
 }
 
-func (r *remembered) Save(state []byte, done func(error)) {
-	r.mu.Lock()
-	r.state = state
-	r.mu.Unlock()
+// now is what is kept, without what is too old.
+func (r *memoryRoom) now() memories {
+	m := *r.kept.Load()
+	m.forget()
+	return m
+}
+
+func (r *memoryRoom) State() []byte { return r.now().state }
+
+func (r *memoryRoom) Save(state []byte, done func(error)) {
+	r.change(func(m *memories) { m.state = state })
 	done(nil)
 }
 
-func (r *remembered) Newest() [][]byte {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.forget()
-	return data(r.messages[max(0, len(r.messages)-MaxNewest):])
+func (r *memoryRoom) Newest() [][]byte {
+	messages := r.now().messages
+	return data(messages[max(0, len(messages)-MaxNewest):])
 }
 
-func (r *remembered) Last() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.last
-}
+func (r *memoryRoom) Last() uint64 { return r.now().last }
 
-func (r *remembered) Append(message func(id uint64) []byte, done func(id uint64, err error)) {
-	r.mu.Lock()
-	r.last++
-	id := r.last
-	r.messages = append(r.messages, memo{id, time.Now(), message(id)})
-	r.forget()
-	r.mu.Unlock()
+func (r *memoryRoom) Append(message func(id uint64) []byte, done func(id uint64, err error)) {
+	var id uint64
+	r.change(func(m *memories) {
+		m.last++
+		id = m.last
+		m.messages = append(m.messages, memo{id, time.Now(), message(id)})
+	})
 	done(id, nil)
 }
 
-func (r *remembered) Remove(id uint64, done func(found bool, err error)) {
-	r.mu.Lock()
-	r.forget()
-	i, found := r.find(id)
-	if found {
-		r.messages = slices.Delete(r.messages, i, i+1)
-	}
-	r.mu.Unlock()
+func (r *memoryRoom) Remove(id uint64, done func(found bool, err error)) {
+	var found bool
+	r.change(func(m *memories) {
+		m.forget()
+		var i int
+		if i, found = m.find(id); found {
+			m.messages = slices.Concat(m.messages[:i], m.messages[i+1:])
+		}
+	})
 	done(found, nil)
 }
 
-func (r *remembered) Page(_ context.Context, after, before int64, limit int) (messages [][]byte, complete, more bool, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.forget()
-	found := r.messages
+func (r *memoryRoom) Page(_ context.Context, after, before int64, limit int) (messages [][]byte, complete, more bool, err error) {
+	m := r.now()
+	found := m.messages
 	if before >= 0 {
-		i, _ := r.find(uint64(before))
+		i, _ := m.find(uint64(before))
 		found = found[:i]
 	}
 	if after >= 0 {
-		i, _ := r.find(uint64(after) + 1)
+		i, _ := m.find(uint64(after) + 1)
 		found = found[min(i, len(found)):]
-		complete = uint64(after) >= r.forgotten || 0 <= before && before <= after+1
+		complete = uint64(after) >= m.forgotten || 0 <= before && before <= after+1
 		more = len(found) > limit
 		return data(found[:min(len(found), limit)]), complete, more, nil
 	}
 	more = len(found) > limit
-	complete = more || r.forgotten == 0 || 0 <= before && before <= 1 // ids begin at 1
+	complete = more || m.forgotten == 0 || 0 <= before && before <= 1 // ids begin at 1
 	return data(found[max(0, len(found)-limit):]), complete, more, nil
 }
 
-func (r *remembered) Limit(count int, age time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.limit, r.age = min(cmp.Or(count, r.most), r.most), age
-	r.forget()
+func (r *memoryRoom) Limit(count int, age time.Duration) {
+	r.change(func(m *memories) { m.limit, m.age = min(cmp.Or(count, r.most), r.most), age })
 }
 
-func (r *remembered) Close() {}
+func (r *memoryRoom) Close() {}
 
-// forget drops what is too much or too old.
-func (r *remembered) forget() {
-	n := max(0, len(r.messages)-r.limit)
-	for r.age > 0 && n < len(r.messages) && time.Since(r.messages[n].at) >= r.age {
+// forget drops the messages that are too many or too old.
+func (m *memories) forget() {
+	n := max(0, len(m.messages)-m.limit)
+	for m.age > 0 && n < len(m.messages) && time.Since(m.messages[n].at) >= m.age {
 		n++
 	}
 	if n > 0 {
-		r.forgotten = r.messages[n-1].id
-		r.messages = slices.Delete(r.messages, 0, n)
+		m.forgotten = m.messages[n-1].id
+		m.messages = m.messages[n:]
 	}
 }
 
-// find returns where the message is, or the first one above its id.
-func (r *remembered) find(id uint64) (int, bool) {
-	return slices.BinarySearchFunc(r.messages, id, func(m memo, id uint64) int { return cmp.Compare(m.id, id) })
+// find returns the place of the message, or of the first one above its id.
+func (m *memories) find(id uint64) (int, bool) {
+	return slices.BinarySearchFunc(m.messages, id, func(m memo, id uint64) int { return cmp.Compare(m.id, id) })
 }
 
 func data(messages []memo) [][]byte {
