@@ -1,6 +1,7 @@
 package room
 
 import (
+	"slices"
 	"time"
 
 	"foyer/room/nick"
@@ -10,21 +11,10 @@ import (
 	"foyer/server/rtmp"
 )
 
-// refusal is why a newcomer who is no moderator may not come in.
-func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now time.Time) error {
-	if r.cfg.Reserved.Has(n.nick) {
-		return reject("Nickname is reserved.", 0)
-	}
-	if s, ok := r.bans.find(look, client.Person(), now); ok {
-		return s.refuse(now)
-	}
-	if r.locked && !r.wasIn(n.mark, now) {
-		return reject("Room is locked.", 0)
-	}
-	if r.seated >= r.cfg.MaxUsers {
-		return reject("Room is full.", 0)
-	}
-	return nil
+// newcomer is who wants to come in with a nick.
+type newcomer struct {
+	nick, role string
+	mark       mark
 }
 
 // moderatorComes checks the credential of somebody who has one. Answers to an
@@ -40,6 +30,115 @@ func (r *Room) moderatorComes(client *server.Client, n newcomer, credential amf.
 	}
 	wait := r.in.Guard().Shown(client.IP(), right, "for", "moderator")
 	return r.in.AdmitAfter(client, wait, admit)
+}
+
+// enter puts p into the table, a spectator as he is.
+func (r *Room) enter(client *server.Client, p *person) {
+	p.client = client
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
+	client.Data = p
+	r.people.list = append(r.people.list, p)
+	r.changed()
+}
+
+// join lets somebody with a nick in, if the room and the moderators allow it.
+func (r *Room) join(client *server.Client, n newcomer) error {
+	now, look := time.Now(), nick.LookOf(n.nick)
+	others, ghost := r.people.alike(look), (*person)(nil)
+	if i := slices.IndexFunc(others, n.mark.isOf); i >= 0 {
+		ghost = others[i]
+		others = slices.Delete(others, i, i+1)
+	}
+	if n.role != roleModerator && ghost == nil {
+		if err := r.refusal(n, look, client, now); err != nil {
+			return err
+		}
+	}
+	if len(others) > 0 {
+		return reject("Nickname is already in use.", 0)
+	}
+	p := &person{nick: n.nick, role: n.role, mark: n.mark}
+	if ghost != nil {
+		r.replace(ghost, p)
+	} else {
+		p.id = r.people.newID()
+	}
+	if s, ok := r.mutes.find(look, client.Person(), now); ok {
+		p.mutedUntil = s.Until
+	}
+	r.enter(client, p)
+	r.people.seat(p, look)
+	r.hasReturned(p.mark)
+	r.arrived(p, ghost != nil, now)
+	return nil
+}
+
+// refusal is why a newcomer who is no moderator may not come in.
+func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now time.Time) error {
+	if r.cfg.Reserved.Has(n.nick) {
+		return reject("Nickname is reserved.", 0)
+	}
+	if s, ok := r.bans.find(look, client.Person(), now); ok {
+		return s.refuse(now)
+	}
+	if r.locked && !r.wasIn(n.mark, now) {
+		return reject("Room is locked.", 0)
+	}
+	if r.people.users >= r.cfg.MaxUsers {
+		return reject("Room is full.", 0)
+	}
+	return nil
+}
+
+// leave takes p out of the table.
+func (r *Room) leave(p *person) {
+	r.readNoMore(p.client)
+	p.client.Data = nil
+	r.people.remove(p)
+	if p.nick != "" {
+		r.parted(p, time.Now())
+	}
+	if len(p.publishing) > 0 {
+		r.showStreams()
+		r.look()
+	}
+	r.changed()
+}
+
+// rename is the method nick.
+func (r *Room) rename(from *server.Client, args amf.Args) (amf.Value, error) {
+	p := personOf(from)
+	if p == nil || p.nick == "" {
+		return nil, fail("Not allowed. Join with a nick first.", 0)
+	}
+	name, wrong := parseNick(args.At(0))
+	if wrong != "" {
+		return nil, fail(wrong, 0)
+	}
+	now, look := time.Now(), nick.LookOf(name)
+	others := slices.DeleteFunc(r.people.alike(look), func(other *person) bool { return other == p })
+	switch free := p.role == roleModerator; {
+	case !free && r.cfg.Reserved.Has(name) && !look.Same(nick.LookOf(p.nick)):
+		return nil, fail("Nickname is reserved.", 0)
+	case len(others) > 0:
+		return nil, fail("Nickname is already in use.", 0)
+	case !free && r.bans.findNick(look, now):
+		return nil, fail("Nickname is banned.", 0)
+	}
+	renames := r.renaming(p, now)
+	if wait := renames.wait(now, talking); wait > 0 {
+		return nil, r.tooFast(from, limitTalk, "You change your nick too fast.", wait)
+	}
+	renames.take(now, talking)
+	r.people.rename(p, name, look)
+	return p.value(), nil
+}
+
+// listUsers is the method users.
+func (r *Room) listUsers(*server.Client, amf.Args) (amf.Value, error) {
+	return r.people.values(), nil
 }
 
 // none reports whether an argument stands for nothing.

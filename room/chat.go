@@ -93,7 +93,7 @@ func (r *Room) said(m message) {
 	}
 	r.trim()
 	r.activity.message(time.Now())
-	r.tell("message", m.value())
+	r.people.tell("message", m.value())
 	r.changed()
 }
 

@@ -44,7 +44,7 @@ func (r *Room) insiders(now time.Time) []insider {
 	}
 	r.dropLeft(now)
 	list := slices.Clone(r.left)
-	for _, p := range r.people {
+	for _, p := range r.people.list {
 		if p.role == roleUser && p.mark != (mark{}) { // moderators come in anyway
 			list = append(list, insider{Mark: p.mark})
 		}

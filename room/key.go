@@ -97,7 +97,7 @@ func (r *Room) publisherOf(client *server.Client) publisher {
 
 // publisherNamed returns who publishes a stream, or was lost and is waited for.
 func (r *Room) publisherNamed(stream string) (publisher, bool) {
-	for _, p := range r.people {
+	for _, p := range r.people.list {
 		if p.publishing[stream] != nil {
 			return r.publisherOf(p.client), true
 		}

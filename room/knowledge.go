@@ -134,7 +134,7 @@ func (r *Room) restore(k knowledge) {
 	if k.ChatEpoch == 0 || k.Users > 0 && r.chat.last == 0 {
 		k.ChatEpoch, r.certain = int64(r.epoch), 0
 	}
-	r.chatEpoch, r.speakers, r.lastUser = k.ChatEpoch, k.Users, k.Users
+	r.chatEpoch, r.speakers, r.people.last = k.ChatEpoch, k.Users, k.Users
 	r.title, r.topic, r.tags = k.Title, k.Topic, k.Tags
 	r.slow, r.locked, r.unlisted = time.Duration(k.Slow)*time.Second, k.Locked, k.Unlisted
 	r.bans, r.mutes, r.keeping = k.Bans.known(), k.Mutes.known(), k.Keep
@@ -243,15 +243,15 @@ func (r *Room) saveSoon() {
 // history of it. That is so at once but for the first time, and now and then
 // when there are new people. f gets an error when it could not be stored.
 func (r *Room) spoken(f func(error)) {
-	if r.lastUser <= r.certain && len(r.speaking) == 0 {
+	if r.people.last <= r.certain && len(r.speaking) == 0 {
 		f(nil)
 		return
 	}
 	if r.speaking = append(r.speaking, f); len(r.speaking) > 1 {
 		return // in order
 	}
-	if r.lastUser > r.speakers {
-		r.speakers = r.lastUser + idBlock
+	if r.people.last > r.speakers {
+		r.speakers = r.people.last + idBlock
 	}
 	n := r.speakers
 	r.save(func(err error) { r.in.Post(func() { r.begin(n, err) }) })

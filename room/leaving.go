@@ -16,7 +16,7 @@ func (r *Room) OnDrain(retryAfter time.Duration) {
 	push := &server.Push{Method: "restarting", Args: []amf.Value{
 		amf.Object{{Name: "retryAfter", Value: amf.Number(retryAfter.Milliseconds())}},
 	}}
-	for _, p := range r.people {
+	for _, p := range r.people.list {
 		if !p.client.Reconnects() {
 			p.client.Push(push)
 		}
@@ -43,7 +43,7 @@ func (r *Room) send(from *server.Client, args amf.Args) error {
 	}
 	text := by + " sends everybody to the room " + other + "."
 	r.notify(text)
-	for _, p := range r.people {
+	for _, p := range r.people.list {
 		if p.role == roleModerator || len(p.publishing) > 0 {
 			continue
 		}

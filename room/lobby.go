@@ -155,19 +155,7 @@ func (r *Room) status() lobby.Status {
 		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.locked, Unlisted: r.unlisted, Restarting: r.restarting,
 		Node: r.cfg.Node, RTMP: r.cfg.PublicRTMP + "/room/" + r.name, HTTP: r.cfg.PublicHTTP + "/room/" + r.name,
 	}
-	for _, p := range r.people {
-		if p.nick != "" {
-			s.Users++
-		} else if len(p.playing) == 0 && len(p.publishing) == 0 {
-			s.Spectators++
-		}
-		if len(p.playing) > 0 {
-			s.Viewers++
-		}
-		if len(p.publishing) > 0 {
-			s.Publishers++
-		}
-	}
+	r.people.count(&s)
 	s.Live = s.Publishers > 0
 	if s.Live {
 		r.activity.hold(heatPublish, now)

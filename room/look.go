@@ -20,7 +20,7 @@ const (
 // reports returns how the streams are doing, by name.
 func (r *Room) reports() []Report {
 	now, list := time.Now(), []Report{}
-	for _, p := range r.people {
+	for _, p := range r.people.list {
 		for public, in := range p.publishing {
 			list = append(list, in.report(public, now))
 		}

@@ -199,7 +199,7 @@ func (r *Room) removed(id int64, found bool, err error) (amf.Value, error) {
 	if r.reading.on > 0 {
 		r.reading.removed = append(r.reading.removed, id)
 	}
-	r.tell("removed", amf.Number(id))
+	r.people.tell("removed", amf.Number(id))
 	return amf.Null{}, nil
 }
 
@@ -207,7 +207,7 @@ func noMessage() error { return fail("There is no such message.", 0) }
 
 // kick is kick(nick, reason).
 func (r *Room) kick(args amf.Args) error {
-	p, err := r.named(args.At(0))
+	p, err := r.people.named(args.At(0))
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (r *Room) ban(args amf.Args) error {
 		return nil
 	}
 	s := sentence{Nick: name, Until: now.Add(d), Reason: line(args.At(2), MaxReason), look: look}
-	p := r.find(name)
+	p := r.people.find(name)
 	if p != nil {
 		s.Addr = personal(p.client.Person())
 	}
@@ -251,7 +251,7 @@ func (r *Room) ban(args amf.Args) error {
 
 // mute is mute(nick, seconds); 0 seconds end it.
 func (r *Room) mute(args amf.Args) error {
-	p, err := r.named(args.At(0))
+	p, err := r.people.named(args.At(0))
 	if err != nil {
 		return err
 	}
@@ -277,24 +277,6 @@ func (r *Room) mute(args amf.Args) error {
 func (r *Room) expel(p *person, why *rtmp.StatusError) {
 	r.leave(p)
 	p.client.Close(why)
-}
-
-// named returns the user of that nick.
-func (r *Room) named(v amf.Value) (*person, error) {
-	if name, wrong := parseNick(v); wrong == "" {
-		if p := r.find(name); p != nil {
-			return p, nil
-		}
-	}
-	return nil, fail("Nobody here has this nick.", 0)
-}
-
-// find returns the user of that nick, or the one who looks most like it.
-func (r *Room) find(name string) *person {
-	if those := r.alike(nick.LookOf(name)); len(those) > 0 {
-		return those[0]
-	}
-	return nil
 }
 
 // sentence is what moderators decided about somebody, for a time.

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"foyer/lobby"
 	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/sharedobject"
 )
 
 // MaxNick is the length of a nick, in code points.
@@ -38,122 +40,11 @@ type person struct {
 	publishing map[string]*ingest // streams he publishes, and how they are doing
 }
 
-// newcomer is who wants to come in with a nick.
-type newcomer struct {
-	nick, role string
-	mark       mark
-}
-
 // personOf returns who the client is in the room: nil for one who was thrown
 // out, and for the process itself.
 func personOf(c *server.Client) *person {
 	p, _ := c.Data.(*person)
 	return p
-}
-
-// enter puts p into the table, a spectator as he is.
-func (r *Room) enter(client *server.Client, p *person) {
-	p.client = client
-	if p.since.IsZero() {
-		p.since = time.Now()
-	}
-	client.Data = p
-	r.people = append(r.people, p)
-	r.changed()
-}
-
-// join lets somebody with a nick in, if the room and the moderators allow it.
-func (r *Room) join(client *server.Client, n newcomer) error {
-	now, look := time.Now(), nick.LookOf(n.nick)
-	others, ghost := r.alike(look), (*person)(nil)
-	if i := slices.IndexFunc(others, n.mark.isOf); i >= 0 {
-		ghost = others[i]
-		others = slices.Delete(others, i, i+1)
-	}
-	if n.role != roleModerator && ghost == nil {
-		if err := r.refusal(n, look, client, now); err != nil {
-			return err
-		}
-	}
-	if len(others) > 0 {
-		return reject("Nickname is already in use.", 0)
-	}
-	p := &person{nick: n.nick, role: n.role, mark: n.mark}
-	if ghost != nil {
-		r.replace(ghost, p)
-	} else {
-		r.lastUser++
-		p.id = "u" + strconv.Itoa(r.lastUser)
-	}
-	if s, ok := r.mutes.find(look, client.Person(), now); ok {
-		p.mutedUntil = s.Until
-	}
-	r.seat(p, look)
-	r.hasReturned(p.mark)
-	r.enter(client, p)
-	r.users.Set(p.id, p.slot())
-	r.arrived(p, ghost != nil, now)
-	return nil
-}
-
-// leave takes p out of the table.
-func (r *Room) leave(p *person) {
-	r.readNoMore(p.client)
-	p.client.Data = nil
-	r.people = slices.DeleteFunc(r.people, func(q *person) bool { return q == p })
-	if p.nick != "" {
-		r.unseat(p)
-		r.parted(p, time.Now())
-		r.users.Remove(p.id)
-	}
-	if len(p.publishing) > 0 {
-		r.showStreams()
-		r.look()
-	}
-	r.changed()
-}
-
-// rename is the method nick.
-func (r *Room) rename(from *server.Client, args amf.Args) (amf.Value, error) {
-	p := personOf(from)
-	if p == nil || p.nick == "" {
-		return nil, fail("Not allowed. Join with a nick first.", 0)
-	}
-	name, wrong := parseNick(args.At(0))
-	if wrong != "" {
-		return nil, fail(wrong, 0)
-	}
-	now, look := time.Now(), nick.LookOf(name)
-	others := slices.DeleteFunc(r.alike(look), func(other *person) bool { return other == p })
-	switch free := p.role == roleModerator; {
-	case !free && r.cfg.Reserved.Has(name) && !look.Same(nick.LookOf(p.nick)):
-		return nil, fail("Nickname is reserved.", 0)
-	case len(others) > 0:
-		return nil, fail("Nickname is already in use.", 0)
-	case !free && r.bans.findNick(look, now):
-		return nil, fail("Nickname is banned.", 0)
-	}
-	renames := r.renaming(p, now)
-	if wait := renames.wait(now, talking); wait > 0 {
-		return nil, r.tooFast(from, limitTalk, "You change your nick too fast.", wait)
-	}
-	renames.take(now, talking)
-	r.unseat(p)
-	p.nick = name
-	r.seat(p, look)
-	r.users.Set(p.id, p.slot())
-	return p.value(), nil
-}
-
-// listUsers is the method users.
-func (r *Room) listUsers(*server.Client, amf.Args) (amf.Value, error) {
-	list := amf.StrictArray{}
-	for _, p := range r.people {
-		if p.nick != "" {
-			list = append(list, p.value())
-		}
-	}
-	return list, nil
 }
 
 // slot is p in the shared object "users".
@@ -186,30 +77,118 @@ func parseNick(v amf.Value) (name, wrong string) {
 	return nick.Parse(name)
 }
 
-// alike returns the users who could be taken for somebody of that look: those
-// who have the nick itself first.
-func (r *Room) alike(look nick.Look) (those []*person) {
+// people is the table of everybody who is in.
+type people struct {
+	list   []*person                            // in order of arrival
+	nicks  map[string]*person                   // those who have a nick, by each reading of its look
+	users  int                                  // how many those are
+	last   int                                  // the number in the id of the newest user
+	object *sharedobject.Object[*server.Client] // "users"
+}
+
+func newPeople() people { return people{nicks: make(map[string]*person)} }
+
+// newID returns the id of one more user.
+func (ps *people) newID() string {
+	ps.last++
+	return "u" + strconv.Itoa(ps.last)
+}
+
+// seat gives p, whose nick looks so, a place among the users. Nobody else there
+// looks like it.
+func (ps *people) seat(p *person, look nick.Look) {
+	ps.users++
 	for _, reading := range look {
-		if p := r.nicks[reading]; p != nil && !slices.Contains(those, p) {
+		ps.nicks[reading] = p
+	}
+	ps.object.Set(p.id, p.slot())
+}
+
+// unseat takes the place away again.
+func (ps *people) unseat(p *person) {
+	ps.users--
+	for _, reading := range nick.LookOf(p.nick) {
+		delete(ps.nicks, reading)
+	}
+}
+
+// rename gives p another nick.
+func (ps *people) rename(p *person, name string, look nick.Look) {
+	ps.unseat(p)
+	p.nick = name
+	ps.seat(p, look)
+}
+
+// remove takes p out of the table.
+func (ps *people) remove(p *person) {
+	ps.list = slices.DeleteFunc(ps.list, func(q *person) bool { return q == p })
+	if p.nick != "" {
+		ps.unseat(p)
+		ps.object.Remove(p.id)
+	}
+}
+
+// alike returns the users who could be taken for somebody of that look, the one
+// who has the nick itself first.
+func (ps *people) alike(look nick.Look) (those []*person) {
+	for _, reading := range look {
+		if p := ps.nicks[reading]; p != nil && !slices.Contains(those, p) {
 			those = append(those, p)
 		}
 	}
 	return those
 }
 
-// seat puts p, whose nick looks so, into the table of nicks. Nobody else there
-// looks like it.
-func (r *Room) seat(p *person, look nick.Look) {
-	r.seated++
-	for _, reading := range look {
-		r.nicks[reading] = p
+// find returns the user of that nick, or the one whose nick looks most like it.
+func (ps *people) find(name string) *person {
+	if those := ps.alike(nick.LookOf(name)); len(those) > 0 {
+		return those[0]
+	}
+	return nil
+}
+
+// named returns the user of the nick that a caller gave.
+func (ps *people) named(v amf.Value) (*person, error) {
+	if name, wrong := parseNick(v); wrong == "" {
+		if p := ps.find(name); p != nil {
+			return p, nil
+		}
+	}
+	return nil, fail("Nobody here has this nick.", 0)
+}
+
+// values returns the users as the method users answers them.
+func (ps *people) values() amf.StrictArray {
+	list := amf.StrictArray{}
+	for _, p := range ps.list {
+		if p.nick != "" {
+			list = append(list, p.value())
+		}
+	}
+	return list
+}
+
+// count counts them for the lobby.
+func (ps *people) count(s *lobby.Status) {
+	for _, p := range ps.list {
+		if p.nick != "" {
+			s.Users++
+		} else if len(p.playing) == 0 && len(p.publishing) == 0 {
+			s.Spectators++
+		}
+		if len(p.playing) > 0 {
+			s.Viewers++
+		}
+		if len(p.publishing) > 0 {
+			s.Publishers++
+		}
 	}
 }
 
-// unseat takes p out again.
-func (r *Room) unseat(p *person) {
-	r.seated--
-	for _, reading := range nick.LookOf(p.nick) {
-		delete(r.nicks, reading)
+// tell calls a method of everybody who is in. It is encoded once for all.
+func (ps *people) tell(method string, args ...amf.Value) {
+	push := &server.Push{Method: method, Args: args}
+	for _, p := range ps.list {
+		p.client.Push(push)
 	}
 }

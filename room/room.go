@@ -2,63 +2,16 @@ package room
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"log/slog"
 	"time"
 
 	"foyer/lobby"
-	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
 )
-
-// Names of the shared objects of a room.
-const (
-	ObjectUsers = "users"   // a slot per user, by id: {nick, role, since, via}
-	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked, recording, keep
-	ObjectsOpen = "public/" // users may create and write objects whose names start so
-)
-
-// DefaultMaxUsers is how many people with a nick a room holds unless told otherwise.
-const DefaultMaxUsers = 1000
-
-// Config is what every room of this process needs to know.
-type Config struct {
-	Lobby      string                   // absolute RTMP address; "" for rooms that report to nobody
-	Secret     string                   // the password towards the lobby
-	Resume     func(room string) string // what shows the lobby that a restarted room is the same; nil: it waits until its old link is stale
-	AdminToken string                   // the moderators' credential; "" means that there are none
-	Node       string                   // this process's name
-	PublicRTMP string                   // "rtmp://host:1935": the room's address is PublicRTMP + "/room/" + name
-	PublicHTTP string                   // "http://host:8080"
-	Takeover   bool                     // a newer publisher of a stream takes over from the older one
-	Grace      time.Duration            // how long viewers wait for a publisher that was lost; 0: not at all
-	MaxUsers   int                      // default DefaultMaxUsers
-	Streams    int                      // published at a time; default DefaultStreams
-	Reserved   *nick.Reserved           // nicks for moderators only; nil: there are none
-	Recorder   Recorder                 // nil: moderators cannot have anything recorded
-	StaleAfter time.Duration            // when Lobby calls a silent room stale; 0: not known
-
-	// StreamKey is the publishing key of a room, of a generation: the first one
-	// is 0. nil or "" means that nobody publishes.
-	StreamKey func(room string, generation int64) string
-
-	// Open opens what is kept of a room; nil: a room keeps what it knows in
-	// memory, until it stops.
-	Open func(ctx context.Context, room string, found func(message []byte)) (Kept, error)
-	// How much of the chat Open's keeper keeps of a room; 0 is not known.
-	History    int
-	HistoryAge time.Duration
-}
-
-// A Recorder keeps the broadcasts of rooms. Its methods do not block.
-type Recorder interface {
-	Record(room string, on bool)
-	Recorded(room string) bool
-}
 
 // Room is the application. All of it belongs to the instance goroutine.
 type Room struct {
@@ -72,10 +25,7 @@ type Room struct {
 	lobbyNC *server.NetConnection
 	link    link // how that connection is doing
 
-	people   []*person          // everybody who is in, in order of arrival
-	nicks    map[string]*person // those who have a nick, by each reading of its look
-	seated   int                // how many those are
-	lastUser int
+	people people
 
 	kept      Kept
 	chatEpoch int64 // milliseconds: when the history began, which goes on when the room restarts
@@ -109,7 +59,6 @@ type Room struct {
 	away   map[string]*waiting // streams whose publisher was lost, by name
 	looker *time.Timer         // looks at the streams again; nil while there are none
 
-	users *sharedobject.Object[*server.Client]
 	state *sharedobject.Object[*server.Client]
 }
 
@@ -120,7 +69,7 @@ func New(cfg Config) server.Application {
 	if cfg.Open == nil {
 		cfg.Open = new(Memory).Open
 	}
-	return &Room{cfg: cfg, nicks: make(map[string]*person), away: make(map[string]*waiting)}
+	return &Room{cfg: cfg, people: newPeople(), away: make(map[string]*waiting)}
 }
 
 // ValidName reports whether name may be a room's, and a stream's.
@@ -136,7 +85,7 @@ func (r *Room) OnAppStart(in *server.Instance) error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	r.users, r.state = in.SharedObject(ObjectUsers, false), in.SharedObject(ObjectRoom, false)
+	r.people.object, r.state = in.SharedObject(ObjectUsers, false), in.SharedObject(ObjectRoom, false)
 	r.show()
 	r.connectLobby()
 	return nil
@@ -244,13 +193,5 @@ func (r *Room) Methods() map[string]server.Method {
 
 // notify tells everybody who is in something that no user said.
 func (r *Room) notify(text string) {
-	r.tell("notice", amf.Object{{Name: "text", Value: amf.String(text)}})
-}
-
-// tell calls a method of everybody who is in. It is encoded once for all.
-func (r *Room) tell(method string, args ...amf.Value) {
-	push := &server.Push{Method: method, Args: args}
-	for _, p := range r.people {
-		p.client.Push(push)
-	}
+	r.people.tell("notice", amf.Object{{Name: "text", Value: amf.String(text)}})
 }

@@ -126,7 +126,7 @@ func (r *Room) OnStop(client *server.Client, public string) {
 // streams returns what is being published, sorted by name; never nil.
 func (r *Room) streams() []string {
 	list := []string{}
-	for _, p := range r.people {
+	for _, p := range r.people.list {
 		list = slices.AppendSeq(list, maps.Keys(p.publishing))
 	}
 	slices.Sort(list)
