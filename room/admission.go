@@ -14,7 +14,7 @@ import (
 // newcomer is who wants to come in with a nick.
 type newcomer struct {
 	nick, role string
-	mark       mark
+	proof      proof
 }
 
 // moderatorComes checks the credential of somebody who has one. Answers to an
@@ -46,12 +46,12 @@ func (r *Room) enter(client *server.Client, p *person) {
 // join lets somebody with a nick in, if the room and the moderators allow it.
 func (r *Room) join(client *server.Client, n newcomer) error {
 	now, look := time.Now(), nick.LookOf(n.nick)
-	others, ghost := r.people.alike(look), (*person)(nil)
-	if i := slices.IndexFunc(others, n.mark.isOf); i >= 0 {
-		ghost = others[i]
+	others, old := r.people.alike(look), (*person)(nil)
+	if i := slices.IndexFunc(others, n.proof.isOf); i >= 0 {
+		old = others[i]
 		others = slices.Delete(others, i, i+1)
 	}
-	if n.role != roleModerator && ghost == nil {
+	if n.role != roleModerator && old == nil {
 		if err := r.refusal(n, look, client, now); err != nil {
 			return err
 		}
@@ -59,9 +59,9 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 	if len(others) > 0 {
 		return reject("Nickname is already in use.", 0)
 	}
-	p := &person{nick: n.nick, role: n.role, mark: n.mark}
-	if ghost != nil {
-		r.replace(ghost, p)
+	p := &person{nick: n.nick, role: n.role, proof: n.proof}
+	if old != nil {
+		r.replace(old, p)
 	} else {
 		p.id = r.people.newID()
 	}
@@ -70,8 +70,8 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 	}
 	r.enter(client, p)
 	r.people.seat(p, look)
-	r.hasReturned(p.mark)
-	r.arrived(p, ghost != nil, now)
+	r.memberReturned(p.proof)
+	r.arrived(p, old != nil, now)
 	return nil
 }
 
@@ -83,7 +83,7 @@ func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now ti
 	if s, ok := r.bans.find(look, client.Person(), now); ok {
 		return s.refuse(now)
 	}
-	if r.locked && !r.wasIn(n.mark, now) {
+	if r.locked && !r.isMember(n.proof, now) {
 		return reject("Room is locked.", 0)
 	}
 	if r.people.users >= r.cfg.MaxUsers {
@@ -94,7 +94,7 @@ func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now ti
 
 // leave takes p out of the table.
 func (r *Room) leave(p *person) {
-	r.readNoMore(p.client)
+	r.forgetPages(p.client)
 	p.client.Data = nil
 	r.people.remove(p)
 	if p.nick != "" {

@@ -40,7 +40,7 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 			answer(nil, notStored())
 			return
 		}
-		r.kept.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
+		r.store.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
 			heard := r.in.Post(func() {
 				if r.appended(m.as(id), err); err != nil {
 					r.takeBack(p, now, spoke)

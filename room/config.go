@@ -40,7 +40,7 @@ type Config struct {
 
 	// Open opens what is kept of a room; nil: a room keeps what it knows in
 	// memory, until it stops.
-	Open func(ctx context.Context, room string, found func(message []byte)) (Kept, error)
+	Open func(ctx context.Context, room string, found func(message []byte)) (Store, error)
 	// How much of the chat Open's keeper keeps of a room; 0 is not known.
 	History    int
 	HistoryAge time.Duration

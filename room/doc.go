@@ -2,13 +2,13 @@
 // for it, and streams they watch together.
 //
 // room.go is the page's room: it connects to the lobby when it starts, says
-// goodbye when it stops, and goes on when the lobby is away (lobby.go). Who is in
+// goodbye when it stops, and goes on when the lobby is away (link.go). Who is in
 // is one table (people.go, admission.go): users with a nick (package nick), and
 // spectators and encoders without one. What users say is stored, told to
-// everybody, and looked up again (chat.go, text.go, history.go, reading.go), as fast
-// as their addresses (pace.go) and moderators (moderation.go) let them. What else a room
+// everybody, and looked up again (chat.go, text.go, history.go, pages.go), as fast
+// as their addresses (ratelimit.go) and moderators (moderation.go) let them. What else a room
 // knows is stored as well, so that it is the same room when it starts again
-// (knowledge.go); where is a matter of who runs it (store.go), or it is memory
+// (state.go); where is a matter of who runs it (store.go), or it is memory
 // (memory.go). Encoders publish with the room's key,
 // anybody plays (streams.go); viewers wait for one whose connection broke
 // (grace.go). What encoders send is looked at (tag.go, avc.go, ingest.go), to say

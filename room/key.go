@@ -21,15 +21,15 @@ const ReleaseTime = time.Minute
 const maxReleased = 64
 
 // KeyGeneration is the generation of a room's stream key, out of what
-// Kept.Save was given; nil is a new room's.
+// Store.Save was given; nil is a new room's.
 func KeyGeneration(state []byte) (int64, error) {
-	k, err := readKnowledge(state)
+	k, err := parseState(state)
 	return k.Key, err
 }
 
 // RenewKey is state with another generation of the stream key.
 func RenewKey(state []byte) ([]byte, error) {
-	k, err := readKnowledge(state)
+	k, err := parseState(state)
 	if err != nil {
 		return nil, err
 	}

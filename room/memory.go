@@ -21,7 +21,7 @@ type Memory struct {
 }
 
 // Open is for Config.Open. The room that it returns never finds a message later.
-func (m *Memory) Open(_ context.Context, room string, _ func([]byte)) (Kept, error) {
+func (m *Memory) Open(_ context.Context, room string, _ func([]byte)) (Store, error) {
 	r := &memoryRoom{most: cmp.Or(m.History, DefaultMemory)}
 	r.kept.Store(&memories{limit: r.most})
 	opened, _ := m.rooms.LoadOrStore(room, r)

@@ -117,7 +117,7 @@ func (r *Room) setLock(args amf.Args) error {
 	if was == r.locked {
 		return nil
 	}
-	r.left = nil
+	r.members = nil
 	r.show()
 	if r.locked {
 		r.notify("The room is locked: newcomers can only watch.")
@@ -179,7 +179,7 @@ func (r *Room) remove(_ *server.Client, args amf.Args) (amf.Value, error) {
 		return nil, noMessage()
 	}
 	answer := r.in.Later()
-	r.kept.Remove(uint64(id), func(found bool, err error) {
+	r.store.Remove(uint64(id), func(found bool, err error) {
 		if !r.in.Post(func() { answer(r.removed(id, found, err)) }) {
 			answer(nil, errLeft)
 		}
@@ -196,8 +196,8 @@ func (r *Room) removed(id int64, found bool, err error) (amf.Value, error) {
 	if !r.chat.remove(id) && !found {
 		return nil, noMessage()
 	}
-	if r.reading.on > 0 {
-		r.reading.removed = append(r.reading.removed, id)
+	if r.pages.on > 0 {
+		r.pages.removed = append(r.pages.removed, id)
 	}
 	r.people.tell("removed", amf.Number(id))
 	return amf.Null{}, nil

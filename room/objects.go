@@ -14,17 +14,17 @@ const MaxObjectName = 128
 
 // show brings the shared object "room" up to date: only what changed travels.
 func (r *Room) show() {
-	r.state.Set("title", amf.String(r.title))
-	r.state.Set("topic", amf.String(r.topic))
-	r.state.Set("slow", amf.Number(r.slow.Seconds()))
-	r.state.Set("locked", amf.Bool(r.locked))
+	r.object.Set("title", amf.String(r.title))
+	r.object.Set("topic", amf.String(r.topic))
+	r.object.Set("slow", amf.Number(r.slow.Seconds()))
+	r.object.Set("locked", amf.Bool(r.locked))
 	if r.cfg.Recorder != nil {
-		r.state.Set("recording", amf.Bool(r.cfg.Recorder.Recorded(r.name)))
+		r.object.Set("recording", amf.Bool(r.cfg.Recorder.Recorded(r.name)))
 	}
-	if k := r.keeping; k != (keep{}) {
-		r.state.Set("keep", amf.Object{{Name: "count", Value: amf.Number(k.Count)}, {Name: "days", Value: amf.Number(k.Days)}})
+	if k := r.retention; k != (retention{}) {
+		r.object.Set("keep", amf.Object{{Name: "count", Value: amf.Number(k.Count)}, {Name: "days", Value: amf.Number(k.Days)}})
 	} else {
-		r.state.Remove("keep")
+		r.object.Remove("keep")
 	}
 	r.showStreams()
 }

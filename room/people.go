@@ -29,11 +29,11 @@ type person struct {
 	id     string // of a user: the slot in the shared object "users"
 	nick   string
 	role   string
-	mark   mark // by which he is known again
+	proof  proof // by which he is known again
 	since  time.Time
 
-	speech     pace      // how fast he may talk: while he is new, or when no limit for addresses holds for him
-	renames    pace      // and change his nick, in that case
+	speech     bucket    // how fast he may talk: while he is new, or when no limit for addresses holds for him
+	renames    bucket    // and change his nick, in that case
 	spoke      time.Time // last
 	mutedUntil time.Time
 	playing    map[string]int     // streams he plays, and how often

@@ -27,10 +27,10 @@ type Room struct {
 
 	people people
 
-	kept      Kept
+	store     Store
 	chatEpoch int64 // milliseconds: when the history began, which goes on when the room restarts
 	chat      history
-	reading   readings      // what is looked up of what is no longer in chat
+	pages     pageReads     // what is looked up of what is no longer in chat
 	unstored  bool          // the last message could not be stored
 	speakers  int           // no user with a higher number has said anything
 	certain   int           // the same, as it is stored together with chatEpoch; 0: it is not
@@ -38,19 +38,19 @@ type Room struct {
 	saves     saves
 
 	sources sources // what addresses have spent of their allowances
-	speech  pace    // what all together have
+	speech  bucket  // what all together have
 
 	activity activity
 	bans     sentences
 	mutes    sentences
-	left     []insider // the room while it is locked, and may come back
+	members  []member // the room while it is locked, and may come back
 
 	title, topic     string
 	tags             []string
 	slow             time.Duration
 	locked, unlisted bool
 	restarting       bool // the server is about to stop
-	keeping          keep
+	retention        retention
 	recording        *bool // what moderators said; nil: nothing
 
 	keyGeneration int64    // of the stream key
@@ -59,7 +59,7 @@ type Room struct {
 	away   map[string]*waiting // streams whose publisher was lost, by name
 	looker *time.Timer         // looks at the streams again; nil while there are none
 
-	state *sharedobject.Object[*server.Client]
+	object *sharedobject.Object[*server.Client]
 }
 
 // New makes the application of one room.
@@ -85,7 +85,7 @@ func (r *Room) OnAppStart(in *server.Instance) error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	r.people.object, r.state = in.SharedObject(ObjectUsers, false), in.SharedObject(ObjectRoom, false)
+	r.people.object, r.object = in.SharedObject(ObjectUsers, false), in.SharedObject(ObjectRoom, false)
 	r.show()
 	r.connectLobby()
 	return nil
@@ -137,7 +137,7 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 	if wrong != "" {
 		return reject(wrong, 0)
 	}
-	n := newcomer{nick: name, role: roleUser, mark: markOf(args.At(2))}
+	n := newcomer{nick: name, role: roleUser, proof: proofOf(args.At(2))}
 	if credential := args.At(1); !none(credential) && credential != amf.String("") {
 		return r.moderatorComes(client, n, credential)
 	}
@@ -148,7 +148,7 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 func (r *Room) OnDisconnect(client *server.Client, _ error) {
 	if p := personOf(client); p != nil {
 		r.leave(p)
-		r.hasLeft(p, time.Now())
+		r.memberLeft(p, time.Now())
 	}
 	client.Data = nil // nobody now, and no longer waiting to be somebody
 }
@@ -178,7 +178,7 @@ func (r *Room) Methods() map[string]server.Method {
 		"kick":    r.moderated(r.kick),
 		"ban":     r.decided(r.ban),
 		"mute":    r.decided(r.mute),
-		"keep":    r.decided(r.setKeep),
+		"keep":    r.decided(r.setRetention),
 		"remove":  r.moderators(r.remove),
 		"slow":    r.decided(r.setSlow),
 		"lock":    r.decided(r.setLock),

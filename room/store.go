@@ -8,12 +8,12 @@ import (
 // MaxNewest is how many messages a room wants to find when it starts.
 const MaxNewest = 200
 
-// Kept is what is kept of one room: its chat, message by message, and what else
-// it knows, as a whole. To whoever keeps it, both are bytes.
+// A Store keeps one room: its chat, message by message, and the rest of its state
+// as a whole. To the store, both are bytes.
 //
-// Its methods do not block but for Page. A done runs once, on any goroutine, and
-// also before its method has returned.
-type Kept interface {
+// Only Page blocks. Each done runs once, on any goroutine, and possibly before
+// its method has returned.
+type Store interface {
 	// State is what Save saved last; nil for a new room.
 	State() []byte
 	// Save keeps the whole state. While one is being saved only the newest

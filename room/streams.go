@@ -177,7 +177,7 @@ func (r *Room) showStreams() {
 			away = append(away, amf.Field{Name: name, Value: amf.Number(ms(w.since))})
 		}
 	}
-	r.state.Set("streams", list)
+	r.object.Set("streams", list)
 	r.showSome("away", away)
 	r.changed()
 }
@@ -185,8 +185,8 @@ func (r *Room) showStreams() {
 // showSome shows a slot that is there only while there is something in it.
 func (r *Room) showSome(slot string, o amf.Object) {
 	if len(o) == 0 {
-		r.state.Remove(slot)
+		r.object.Remove(slot)
 		return
 	}
-	r.state.Set(slot, o)
+	r.object.Set(slot, o)
 }

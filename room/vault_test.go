@@ -28,7 +28,7 @@ type vault struct {
 	broken  bool // something was asked of it after Close
 }
 
-func (v *vault) Open(ctx context.Context, name string, found func([]byte)) (room.Kept, error) {
+func (v *vault) Open(ctx context.Context, name string, found func([]byte)) (room.Store, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.away {
@@ -90,7 +90,7 @@ func (v *vault) work() {
 }
 
 type box struct {
-	room.Kept
+	room.Store
 	v *vault
 }
 
@@ -102,7 +102,7 @@ func (b *box) Save(state []byte, done func(error)) {
 			done(errAway)
 			return
 		}
-		b.Kept.Save(state, done)
+		b.Store.Save(state, done)
 	})
 }
 
@@ -112,7 +112,7 @@ func (b *box) Append(message func(uint64) []byte, done func(uint64, error)) {
 		b.v.set(func() { away, silent = b.v.away, b.v.silent })
 		switch {
 		case silent:
-			b.Kept.Append(func(id uint64) []byte {
+			b.Store.Append(func(id uint64) []byte {
 				data := message(id)
 				b.v.set(func() { b.v.lost = append(b.v.lost, data) })
 				return data
@@ -121,7 +121,7 @@ func (b *box) Append(message func(uint64) []byte, done func(uint64, error)) {
 		case away:
 			done(0, errAway)
 		default:
-			b.Kept.Append(message, done)
+			b.Store.Append(message, done)
 		}
 	})
 }
@@ -134,7 +134,7 @@ func (b *box) Remove(id uint64, done func(bool, error)) {
 			done(false, errAway)
 			return
 		}
-		b.Kept.Remove(id, done)
+		b.Store.Remove(id, done)
 	})
 }
 
@@ -149,7 +149,7 @@ func (b *box) Page(ctx context.Context, after, before int64, limit int) ([][]byt
 	if away {
 		return nil, false, false, errAway
 	}
-	list, complete, more, err := b.Kept.Page(ctx, after, before, limit)
+	list, complete, more, err := b.Store.Page(ctx, after, before, limit)
 	if gate != nil {
 		select {
 		case <-gate:
@@ -167,5 +167,5 @@ func (b *box) Close() {
 		b.v.set(func() { working = b.v.working })
 	}
 	b.v.set(func() { b.v.broken = b.v.broken || b.v.on > 0; b.v.closed++ })
-	b.Kept.Close()
+	b.Store.Close()
 }

@@ -482,7 +482,7 @@ func (deafPeer) Close(error)                                               {}
 
 // doubtful stores a message and does not know it until later.
 type doubtful struct {
-	room.Kept
+	room.Store
 	found func([]byte)
 	once  sync.Once
 }
@@ -490,13 +490,13 @@ type doubtful struct {
 func (d *doubtful) Append(message func(uint64) []byte, done func(uint64, error)) {
 	d.once.Do(func() {
 		var data []byte
-		d.Kept.Append(func(id uint64) []byte { data = message(id); return data }, func(uint64, error) {})
+		d.Store.Append(func(id uint64) []byte { data = message(id); return data }, func(uint64, error) {})
 		done(0, errors.New("the answer was lost"))
 		time.AfterFunc(perhapsWait-time.Millisecond, func() { d.found(data) })
 		done = nil
 	})
 	if done != nil {
-		d.Kept.Append(message, done)
+		d.Store.Append(message, done)
 	}
 }
 
@@ -504,9 +504,9 @@ func (d *doubtful) Append(message func(uint64) []byte, done func(uint64, error))
 func TestSayLineIsFoundLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := new(room.Memory)
-		w, stop := serveRooms(t, room.Config{Open: func(ctx context.Context, name string, found func([]byte)) (room.Kept, error) {
+		w, stop := serveRooms(t, room.Config{Open: func(ctx context.Context, name string, found func([]byte)) (room.Store, error) {
 			kept, err := memory.Open(ctx, name, found)
-			return &doubtful{Kept: kept, found: found}, err
+			return &doubtful{Store: kept, found: found}, err
 		}})
 		defer stop()
 		ann := come(t, w, "ann", "", 0)

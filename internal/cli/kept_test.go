@@ -49,12 +49,12 @@ func TestStoreIsAsMemory(t *testing.T) {
 type pair struct {
 	t     *testing.T
 	rnd   *rand.Rand
-	rooms []room.Kept
+	rooms []room.Store
 	last  uint64
 	full  bool // more is said than is kept
 }
 
-type opener = func(context.Context, string, func([]byte)) (room.Kept, error)
+type opener = func(context.Context, string, func([]byte)) (room.Store, error)
 
 func (p *pair) close() {
 	for _, r := range p.rooms {
@@ -74,8 +74,8 @@ func (p *pair) open(openers ...opener) {
 		}
 		p.rooms = append(p.rooms, r)
 	}
-	p.same("newest", func(r room.Kept) string { return fmt.Sprintf("%s last %d state %s", r.Newest(), r.Last(), r.State()) })
-	p.same("saving", func(r room.Kept) string {
+	p.same("newest", func(r room.Store) string { return fmt.Sprintf("%s last %d state %s", r.Newest(), r.Last(), r.State()) })
+	p.same("saving", func(r room.Store) string {
 		done := make(chan error, 1)
 		r.Save(fmt.Appendf(nil, `{"last":%d}`, p.last), func(err error) { done <- err })
 		return fmt.Sprint(<-done)
@@ -83,7 +83,7 @@ func (p *pair) open(openers ...opener) {
 }
 
 // same does something to both and compares what comes of it.
-func (p *pair) same(what string, do func(room.Kept) string) {
+func (p *pair) same(what string, do func(room.Store) string) {
 	p.t.Helper()
 	if got, want := do(p.rooms[0]), do(p.rooms[1]); got != want {
 		p.t.Fatalf("%s: the store says\n%s\nand the memory\n%s", what, got, want)
@@ -92,7 +92,7 @@ func (p *pair) same(what string, do func(room.Kept) string) {
 
 func (p *pair) append() {
 	p.last++
-	p.same("append", func(r room.Kept) string {
+	p.same("append", func(r room.Store) string {
 		done := make(chan string, 1)
 		r.Append(func(id uint64) []byte { return fmt.Appendf(nil, `{"id":%d}`, id) }, func(id uint64, err error) { done <- fmt.Sprint(id, err) })
 		return <-done
@@ -104,7 +104,7 @@ func (p *pair) remove() {
 	if p.full && id == p.last {
 		return // the store puts a mark in its place, which counts as one message
 	}
-	p.same(fmt.Sprint("removing ", id), func(r room.Kept) string {
+	p.same(fmt.Sprint("removing ", id), func(r room.Store) string {
 		done := make(chan string, 1)
 		r.Remove(id, func(found bool, err error) { done <- fmt.Sprint(found, err) })
 		return <-done
@@ -119,7 +119,7 @@ func (p *pair) page() {
 	if p.rnd.IntN(3) == 0 {
 		before = p.rnd.Int64N(int64(p.last) + 3)
 	}
-	p.same(fmt.Sprintf("page after %d before %d limit %d", after, before, limit), func(r room.Kept) string {
+	p.same(fmt.Sprintf("page after %d before %d limit %d", after, before, limit), func(r room.Store) string {
 		messages, complete, more, err := r.Page(p.t.Context(), after, before, limit)
 		return fmt.Sprintf("%s complete %v more %v, %v", messages, complete, more, err)
 	})

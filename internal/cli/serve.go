@@ -161,7 +161,7 @@ func (n *node) openStore(ctx context.Context) (err error) {
 }
 
 // openRoom opens what is kept of a room.
-func (n *node) openRoom(ctx context.Context, name string, found func(message []byte)) (room.Kept, error) {
+func (n *node) openRoom(ctx context.Context, name string, found func(message []byte)) (room.Store, error) {
 	kept, err := n.store.OpenRoom(ctx, name, found)
 	if err != nil {
 		return nil, err

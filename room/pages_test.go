@@ -42,16 +42,16 @@ func TestReadingIsBounded(t *testing.T) {
 			t.Errorf("what is at hand waits: %s", got)
 		}
 		var others []*peer
-		for range 2 * room.MaxReading {
+		for range 2 * room.MaxPages {
 			p := spectate(t, h)
 			others = append(others, p)
 			asked = append(asked, p.ask("history", q), p.ask("history", q))
 		}
-		for range 2 * room.MaxReading {
+		for range 2 * room.MaxPages {
 			go h.Call(t.Context(), "room/blue", "history", q)
 		}
 		synctest.Wait()
-		if v.on != room.MaxReading || v.most != room.MaxReading {
+		if v.on != room.MaxPages || v.most != room.MaxPages {
 			t.Errorf("%d pages are read", v.on)
 		}
 		others[len(others)-1].client.Leave(rtmp.ErrClosed)
@@ -64,7 +64,7 @@ func TestReadingIsBounded(t *testing.T) {
 				t.Errorf("%d: got %s", i, got)
 			}
 		}
-		if v.most != room.MaxReading || v.on != 0 {
+		if v.most != room.MaxPages || v.on != 0 {
 			t.Errorf("%d pages were read at a time", v.most)
 		}
 	})
@@ -76,11 +76,11 @@ func TestTooManyReadings(t *testing.T) {
 		h := newHost(t, keptIn(v))
 		long(t, h)
 		v.set(func() { v.pages = make(chan bool) })
-		for range room.MaxReadingLocal + room.MaxWaiting {
+		for range room.MaxPagesLocal + room.MaxWaiting {
 			go h.Call(t.Context(), "room/blue", "history", query("after", 1.0))
 		}
 		synctest.Wait()
-		if v.on != room.MaxReadingLocal {
+		if v.on != room.MaxPagesLocal {
 			t.Errorf("%d pages are read for the process itself", v.on)
 		}
 		if got := spectate(t, h).ask("history", query("after", 1.0)).String(); got != "Too many ask for old messages at the moment. (1000)" {

@@ -10,18 +10,18 @@ import (
 
 const resume = "0123456789abcdef"
 
-func TestGhostIsReplaced(t *testing.T) {
+func TestOldConnectionIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, config())
 		mod, bob := moderate(t, h), join(t, h, "bob")
 		bob.use(room.ObjectUsers, false)
-		ghost := join(t, h, "ann", amf.Null{}, amf.String(resume))
+		old := join(t, h, "ann", amf.Null{}, amf.String(resume))
 		mod.must("mute", amf.String("ann"), amf.Number(60))
 		mod.must("lock", amf.Bool(true))
 		before := bob.slot(room.ObjectUsers, "u3")
 		ann := join(t, h, "ANN", amf.String(""), amf.String(resume))
-		if ghost.closed == nil {
-			t.Error("the ghost is still there")
+		if old.closed == nil {
+			t.Error("the old is still there")
 		}
 		if got := bob.slot(room.ObjectUsers, "u3"); got != "{nick:ANN role:user via:rtmp}" || before != "{nick:ann role:user via:rtmp}" {
 			t.Errorf("others see %s, and saw %s", got, before)
@@ -29,7 +29,7 @@ func TestGhostIsReplaced(t *testing.T) {
 		if got := ann.refused("say", amf.String("x")).Description; got != "You are muted." {
 			t.Errorf("a mute was escaped: %s", got)
 		}
-		// The late end of the ghost changes nothing.
+		// The late end of the old changes nothing.
 		if got := brief(bob.must("users").(amf.StrictArray)...); got != "{id:u1 nick:mod role:moderator via:rtmp} {id:u2 nick:bob role:user via:rtmp} {id:u3 nick:ANN role:user via:rtmp}" {
 			t.Errorf("there are %s", got)
 		}

@@ -28,27 +28,27 @@ const (
 	MaxSources = 4096
 )
 
-// allowance is how fast something may be done: so often at once, then once
-// every refill.
-type allowance struct {
+// rate is how often something may be done: burst times at once, then once every
+// refill.
+type rate struct {
 	burst  float64
 	refill time.Duration
 }
 
 var (
-	talking     = allowance{Burst, Refill} // and changing the nick
-	roomTalking = allowance{RoomBurst, RoomRefill}
-	arriving    = allowance{Burst, ArrivalRefill}
+	talking     = rate{Burst, Refill} // and changing the nick
+	roomTalking = rate{RoomBurst, RoomRefill}
+	arriving    = rate{Burst, ArrivalRefill}
 )
 
-// pace is how fast somebody does something. The zero value is rested.
-type pace struct {
+// bucket is the allowance that somebody has left. The zero value is full.
+type bucket struct {
 	spent float64 // of the burst
 	at    time.Time
 }
 
 // wait returns how long the next one has to wait: zero when it may come now.
-func (p *pace) wait(now time.Time, a allowance) time.Duration {
+func (p *bucket) wait(now time.Time, a rate) time.Duration {
 	if p.spent > 0 {
 		p.spent = max(0, p.spent-now.Sub(p.at).Seconds()/a.refill.Seconds())
 	}
@@ -60,17 +60,17 @@ func (p *pace) wait(now time.Time, a allowance) time.Duration {
 }
 
 // take is for one that came.
-func (p *pace) take(now time.Time, a allowance) {
+func (p *bucket) take(now time.Time, a rate) {
 	p.wait(now, a)
 	p.spent++
 }
 
 // give takes one back: it has not come.
-func (p *pace) give() { p.spent = max(0, p.spent-1) }
+func (p *bucket) give() { p.spent = max(0, p.spent-1) }
 
 // source is what an address has spent in this room, whoever comes from there.
 type source struct {
-	speech, renames, arrivals pace
+	speech, renames, arrivals bucket
 	spoke                     time.Time // the last of those who have left
 }
 
@@ -130,7 +130,7 @@ func (r *Room) arrived(p *person, back bool, now time.Time) {
 	if !r.free(p.client) {
 		s := r.sourceOf(p.client, now)
 		if !back {
-			p.speech = pace{Burst - 1, now}
+			p.speech = bucket{Burst - 1, now}
 		}
 		if s.spoke.After(p.spoke) {
 			p.spoke = s.spoke
@@ -153,7 +153,7 @@ func (r *Room) parted(p *person, now time.Time) {
 }
 
 // renaming is how fast p changes his nick.
-func (r *Room) renaming(p *person, now time.Time) *pace {
+func (r *Room) renaming(p *person, now time.Time) *bucket {
 	if r.free(p.client) {
 		return &p.renames
 	}

@@ -77,18 +77,18 @@ func TestInsidersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vault)
 		cfg := keptIn(v)
-		cfg.MaxUsers = room.MaxInsiders + 2
+		cfg.MaxUsers = room.MaxMembers + 2
 		h := newHost(t, cfg)
 		mod := moderate(t, h)
 		people := []*peer{mod}
-		for i := range room.MaxInsiders + 1 {
+		for i := range room.MaxMembers + 1 {
 			p, _ := again(t, h, fmt.Sprint("p", i), fmt.Sprint("a long secret string ", i))
 			people = append(people, p)
 		}
 		mod.must("lock", amf.Bool(true))
 		restart(t, people...)
 		h = newHost(t, cfg)
-		for i, want := range map[int]string{0: "Room is locked.", 1: "in", room.MaxInsiders: "in"} { // 0 left first
+		for i, want := range map[int]string{0: "Room is locked.", 1: "in", room.MaxMembers: "in"} { // 0 left first
 			if _, got := again(t, h, fmt.Sprint("p", i), fmt.Sprint("a long secret string ", i)); got != want {
 				t.Errorf("number %d: %s, want %s", i, got, want)
 			}

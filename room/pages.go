@@ -11,32 +11,32 @@ import (
 	"foyer/server/amf"
 )
 
-// How many pages of what is kept are read at a time.
+// How many pages of the stored chat are read at a time.
 const (
-	MaxReading      = 8                // of a room; of each client one
-	MaxReadingLocal = 4                // of programs that ask by HTTP
-	MaxWaiting      = 1000             // and so many wait for their turn
-	ReadTimeout     = 10 * time.Second // for one page
+	MaxPages      = 8                // of a room; of each client one
+	MaxPagesLocal = 4                // of programs that ask by HTTP
+	MaxWaiting    = 1000             // and so many wait for their turn
+	ReadTimeout   = 10 * time.Second // for one page
 )
 
 // errLeft answers who left while he waited for a page.
 var errLeft = errors.New("room: client left")
 
-// reading is a page that somebody asked for, which has to be looked up.
-type reading struct {
+// pageRequest is a page that somebody asked for and that has to be looked up.
+type pageRequest struct {
 	client *server.Client
 	page   page
 	gap    bool // the page is not what was asked for: that is gone
 	answer func(amf.Value, error)
 }
 
-// readings are those of a room.
-type readings struct {
-	waiting []*reading
-	busy    map[*server.Client]int // how many are on
-	on      int                    // of all clients
-	removed []int64                // messages, while pages were on that may still have them
-	wg      sync.WaitGroup         // those that are on
+// pageReads are the requests for pages of a room.
+type pageReads struct {
+	waiting []*pageRequest
+	busy    map[*server.Client]int // how many are being read
+	on      int                    // how many, of all clients
+	removed []int64                // messages, while pages were being read that may still have them
+	wg      sync.WaitGroup         // pages that are being read
 }
 
 // historyOf is the method history.
@@ -54,11 +54,11 @@ func (r *Room) historyOf(from *server.Client, args amf.Args) (amf.Value, error) 
 	if found, more, ok := r.chat.page(p); ok {
 		return r.pageValue(found, !gap, more), nil
 	}
-	if len(r.reading.waiting) >= MaxWaiting {
+	if len(r.pages.waiting) >= MaxWaiting {
 		return nil, fail("Too many ask for old messages at the moment.", time.Second)
 	}
-	r.reading.waiting = append(r.reading.waiting, &reading{from, p, gap, r.in.Later()})
-	r.readNext()
+	r.pages.waiting = append(r.pages.waiting, &pageRequest{from, p, gap, r.in.Later()})
+	r.readNextPage()
 	return nil, server.ErrPending
 }
 
@@ -77,26 +77,26 @@ func (r *Room) pageValue(found []message, complete, more bool) amf.Value {
 	}
 }
 
-// readNext begins to read what may be read now.
-func (r *Room) readNext() {
-	w := &r.reading
-	for i := 0; i < len(w.waiting) && w.on < MaxReading; {
+// readNextPage begins to read what may be read now.
+func (r *Room) readNextPage() {
+	w := &r.pages
+	for i := 0; i < len(w.waiting) && w.on < MaxPages; {
 		next, share := w.waiting[i], 1
 		if next.client.Local() {
-			share = MaxReadingLocal
+			share = MaxPagesLocal
 		}
 		if w.busy[next.client] >= share {
 			i++
 			continue
 		}
 		w.waiting = slices.Delete(w.waiting, i, i+1)
-		r.read(next)
+		r.readPage(next)
 	}
 }
 
 // read looks up a page beside the room, which waits for it when it stops.
-func (r *Room) read(a *reading) {
-	w := &r.reading
+func (r *Room) readPage(a *pageRequest) {
+	w := &r.pages
 	if w.busy == nil {
 		w.busy = make(map[*server.Client]int)
 	}
@@ -107,18 +107,18 @@ func (r *Room) read(a *reading) {
 		defer w.wg.Done()
 		ctx, cancel := context.WithTimeout(ctx, ReadTimeout)
 		defer cancel()
-		list, complete, more, err := r.kept.Page(ctx, a.page.after, a.page.before, a.page.limit)
+		list, complete, more, err := r.store.Page(ctx, a.page.after, a.page.before, a.page.limit)
 		found := parseMessages(list)
-		if !r.in.Post(func() { r.wasRead(a, found, complete, more, err) }) {
+		if !r.in.Post(func() { r.pageRead(a, found, complete, more, err) }) {
 			a.answer(nil, errLeft)
 		}
 	})
 }
 
-// wasRead answers. What was removed meanwhile is left out, and what was stored
+// pageRead answers. What was removed meanwhile is left out, and what was stored
 // but not yet told: the message itself is on its way.
-func (r *Room) wasRead(a *reading, found []message, complete, more bool, err error) {
-	w := &r.reading
+func (r *Room) pageRead(a *pageRequest, found []message, complete, more bool, err error) {
+	w := &r.pages
 	if w.busy[a.client]--; w.busy[a.client] == 0 {
 		delete(w.busy, a.client)
 	}
@@ -133,12 +133,12 @@ func (r *Room) wasRead(a *reading, found []message, complete, more bool, err err
 	if w.on == 0 {
 		w.removed = nil
 	}
-	r.readNext()
+	r.readNextPage()
 }
 
-// readNoMore forgets what a client who leaves was waiting for.
-func (r *Room) readNoMore(c *server.Client) {
-	r.reading.waiting = slices.DeleteFunc(r.reading.waiting, func(a *reading) bool {
+// forgetPages forgets what a client who leaves was waiting for.
+func (r *Room) forgetPages(c *server.Client) {
+	r.pages.waiting = slices.DeleteFunc(r.pages.waiting, func(a *pageRequest) bool {
 		if a.client == c {
 			a.answer(nil, errLeft)
 		}

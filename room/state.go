@@ -23,18 +23,18 @@ const (
 	SaveSoon    = time.Second // what nobody waits for
 )
 
-// MaxState is what a room's knowledge may come to, in bytes: a NATS takes a
-// message of 1 MiB unless told otherwise.
+// MaxState bounds the state of a room, in bytes: NATS takes messages of 1 MiB
+// unless told otherwise.
 const MaxState = 768 << 10
 
 // idBlock is by how much the ids of users go on when a room starts again, so
 // that nobody is who said something before.
 const idBlock = 100
 
-// knowledge is what a room knows, as JSON: with it, a room that restarts is the
-// same room. The chat is kept message by message.
-type knowledge struct {
-	Format    int       `json:"format,omitempty"` // knowledgeFormat; one that is higher is of a program to come
+// state is everything a room knows but its chat, as JSON: with it, a room that
+// restarts is the same room. The chat is stored message by message.
+type state struct {
+	Format    int       `json:"format,omitempty"` // stateFormat; one that is higher is of a program to come
 	Name      string    `json:"name,omitempty"`   // as the room was first opened
 	ChatEpoch int64     `json:"chatEpoch"`        // when the history began, in ms since 1970
 	Users     int       `json:"users"`            // no user with a higher number has said anything; 0: nobody has
@@ -46,42 +46,42 @@ type knowledge struct {
 	Unlisted  bool      `json:"unlisted,omitempty"`
 	Bans      sentences `json:"bans,omitempty"`
 	Mutes     sentences `json:"mutes,omitempty"`
-	Keep      keep      `json:"keep,omitzero"`
+	Keep      retention `json:"keep,omitzero"`
 	Record    *bool     `json:"record,omitempty"`   // as moderators said
-	Insiders  []insider `json:"insiders,omitempty"` // of a locked room
+	Members   []member  `json:"insiders,omitempty"` // of a locked room
 	Key       int64     `json:"key,omitempty"`      // the generation of the stream key; 0: the first
 	Released  releases  `json:"released,omitempty"`
 }
 
-// knowledgeFormat is what this program writes. The next one is 1.
-const knowledgeFormat = 0
+// stateFormat is what this program writes. The next one is 1.
+const stateFormat = 0
 
 // ErrUnreadable is wrapped by the error of a room that does not start because
 // what is kept of it cannot be read: as a new room, it would have no bans and
 // no lock.
 var ErrUnreadable = errors.New("room: what is kept of it cannot be read")
 
-// Readable returns nil for what Kept.Save was given by a room of this program,
+// Readable returns nil for what Store.Save was given by a room of this program,
 // or an earlier one, and for nil; otherwise an error that wraps ErrUnreadable.
 func Readable(state []byte) error {
-	_, err := readKnowledge(state)
+	_, err := parseState(state)
 	return err
 }
 
-func readKnowledge(state []byte) (k knowledge, err error) {
+func parseState(state []byte) (k state, err error) {
 	if state == nil {
 		return k, nil
 	}
 	if err := json.Unmarshal(state, &k); err != nil {
 		return k, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	if k.Format > knowledgeFormat {
-		return k, fmt.Errorf("%w: it is of a newer program: format %d, not %d", ErrUnreadable, k.Format, knowledgeFormat)
+	if k.Format > stateFormat {
+		return k, fmt.Errorf("%w: it is of a newer program: format %d, not %d", ErrUnreadable, k.Format, stateFormat)
 	}
 	return k, nil
 }
 
-// saves is how the saving of what the room knows goes.
+// saves is how the saving of the state is going.
 type saves struct {
 	written []byte      // begun last
 	begun   int         // how many
@@ -95,7 +95,7 @@ type saves struct {
 func (r *Room) open() error {
 	ctx, cancel := context.WithTimeout(context.Background(), OpenTimeout)
 	defer cancel()
-	kept, err := r.cfg.Open(ctx, server.Fold(r.name), func(data []byte) {
+	store, err := r.cfg.Open(ctx, server.Fold(r.name), func(data []byte) {
 		for _, m := range parseMessages([][]byte{data}) {
 			r.in.Post(func() { r.said(m) })
 		}
@@ -106,27 +106,27 @@ func (r *Room) open() error {
 		e.Application = server.Because(e.Description, SaveRetry)
 		return e
 	}
-	k, err := readKnowledge(kept.State())
+	k, err := parseState(store.State())
 	if err != nil {
-		kept.Close()
+		store.Close()
 		r.log.Error("room state not read: the room does not start", "room", r.name, "err", err,
 			"advice", "restore a backup, use the newer program that wrote it, or begin anew with foyer forget "+r.name)
 		return errors.Join(reject("What is kept of this room cannot be read: it stays closed until its operators have seen to it.", 0), err)
 	}
-	r.kept = kept
+	r.store = store
 	r.in.Go(func(ctx context.Context) { // also when the room ends in a panic
 		<-ctx.Done()
-		r.reading.wg.Wait()
-		kept.Close()
+		r.pages.wg.Wait()
+		store.Close()
 	})
-	r.chat.fill(parseMessages(kept.Newest()), int64(kept.Last()))
+	r.chat.fill(parseMessages(store.Newest()), int64(store.Last()))
 	r.restore(k)
 	return nil
 }
 
 // restore makes the room what it was. A history begins when there is none of
 // before: the chat that somebody remembers is not there any more.
-func (r *Room) restore(k knowledge) {
+func (r *Room) restore(k state) {
 	if ValidName(k.Name) && server.Fold(k.Name) == server.Fold(r.name) {
 		r.name = k.Name
 	}
@@ -137,29 +137,29 @@ func (r *Room) restore(k knowledge) {
 	r.chatEpoch, r.speakers, r.people.last = k.ChatEpoch, k.Users, k.Users
 	r.title, r.topic, r.tags = k.Title, k.Topic, k.Tags
 	r.slow, r.locked, r.unlisted = time.Duration(k.Slow)*time.Second, k.Locked, k.Unlisted
-	r.bans, r.mutes, r.keeping = k.Bans.known(), k.Mutes.known(), k.Keep
+	r.bans, r.mutes, r.retention = k.Bans.known(), k.Mutes.known(), k.Keep
 	r.keyGeneration, r.released = k.Key, k.Released
-	if r.keeping != (keep{}) {
-		r.kept.Limit(r.keeping.Count, r.keeping.age())
+	if r.retention != (retention{}) {
+		r.store.Limit(r.retention.Count, r.retention.age())
 	}
 	if r.recording = k.Record; r.recording != nil && r.cfg.Recorder != nil {
 		r.cfg.Recorder.Record(r.name, *r.recording)
 	}
-	r.restoreInsiders(k.Insiders, time.Now())
-	r.saves.written = r.knowledge()
+	r.restoreMembers(k.Members, time.Now())
+	r.saves.written = r.snapshot()
 }
 
-// knowledge is what has to be saved. When it is too long, which takes a
-// thousand bans that are explained at length, it goes without their reasons.
-func (r *Room) knowledge() []byte {
+// snapshot returns the state to save. If it is too long, which takes a thousand
+// bans that are explained at length, the reasons of the bans are left out.
+func (r *Room) snapshot() []byte {
 	now := time.Now()
 	r.bans.drop(now)
 	r.mutes.drop(now)
 	r.released.drop(now)
-	k := knowledge{
+	k := state{
 		Name: r.name, ChatEpoch: r.chatEpoch, Users: r.speakers, Title: r.title, Topic: r.topic, Tags: r.tags,
-		Slow: int(r.slow.Seconds()), Locked: r.locked, Unlisted: r.unlisted, Bans: r.bans, Mutes: r.mutes, Keep: r.keeping,
-		Record: r.recording, Insiders: r.insiders(now), Key: r.keyGeneration, Released: r.released,
+		Slow: int(r.slow.Seconds()), Locked: r.locked, Unlisted: r.unlisted, Bans: r.bans, Mutes: r.mutes, Keep: r.retention,
+		Record: r.recording, Members: r.membersOf(now), Key: r.keyGeneration, Released: r.released,
 	}
 	data, _ := json.Marshal(k) // there is nothing in it that has no JSON
 	if len(data) > MaxState {
@@ -176,7 +176,7 @@ func (r *Room) knowledge() []byte {
 // stored.
 func (r *Room) saved() (amf.Value, error) {
 	s := &r.saves
-	if s.on == 0 && !s.failed && bytes.Equal(s.written, r.knowledge()) {
+	if s.on == 0 && !s.failed && bytes.Equal(s.written, r.snapshot()) {
 		return amf.Null{}, nil
 	}
 	answer := r.in.Later()
@@ -194,11 +194,11 @@ func (r *Room) saved() (amf.Value, error) {
 // anywhere, when the room has stopped.
 func (r *Room) save(done func(error)) {
 	s := &r.saves
-	s.written, s.soon = r.knowledge(), false
+	s.written, s.soon = r.snapshot(), false
 	s.begun++
 	s.on++
 	n := s.begun
-	r.kept.Save(s.written, func(err error) {
+	r.store.Save(s.written, func(err error) {
 		if !r.in.Post(func() { r.wasSaved(n, err); done(err) }) {
 			done(err)
 		}
@@ -270,13 +270,13 @@ func (r *Room) begin(n int, err error) {
 	}
 }
 
-// keep is how much of the chat is kept; 0 is as much as the server does.
-type keep struct {
+// retention is how much of the chat is kept; 0 is as much as the server keeps.
+type retention struct {
 	Count int     `json:"count,omitempty"`
 	Days  float64 `json:"days,omitempty"`
 }
 
-func (k keep) age() time.Duration { return time.Duration(k.Days * 24 * float64(time.Hour)) }
+func (k retention) age() time.Duration { return time.Duration(k.Days * 24 * float64(time.Hour)) }
 
 // Bounds of keep.
 const (
@@ -284,10 +284,10 @@ const (
 	MaxKeepDays  = 3650
 )
 
-// setKeep is keep(count, days): how much of the chat is kept here, if that is
+// setRetention is keep(count, days): how much of the chat is kept here, if that is
 // less than the server keeps; 0 is as much.
-func (r *Room) setKeep(args amf.Args) error {
-	k := keep{}
+func (r *Room) setRetention(args amf.Args) error {
+	k := retention{}
 	count, ok := amf.AsNumber(args.At(0))
 	if k.Count = int(clampNumber(count, MaxKeepCount)); !ok || float64(k.Count) != count {
 		return fail(fmt.Sprintf("The count must be a whole number from 0 to %d.", MaxKeepCount), 0)
@@ -296,11 +296,11 @@ func (r *Room) setKeep(args amf.Args) error {
 	if k.Days = clampNumber(days, MaxKeepDays); !ok || k.Days != days {
 		return fail(fmt.Sprintf("The days must be a number from 0 to %d.", MaxKeepDays), 0)
 	}
-	if k == r.keeping {
+	if k == r.retention {
 		return nil
 	}
-	r.keeping = k
-	r.kept.Limit(k.Count, k.age())
+	r.retention = k
+	r.store.Limit(k.Count, k.age())
 	r.show()
 	r.notify(k.String())
 	return nil
@@ -315,7 +315,7 @@ func clampNumber(n float64, most int) float64 {
 }
 
 // String is k as people are told.
-func (k keep) String() string {
+func (k retention) String() string {
 	switch {
 	case k.Count > 0 && k.Days > 0:
 		return fmt.Sprintf("What is said here is kept for %v days, at most %d messages.", k.Days, k.Count)
@@ -329,7 +329,7 @@ func (k keep) String() string {
 
 // trim forgets what is too much or too old to be shown.
 func (r *Room) trim() {
-	count, age := less(r.keeping.Count, r.cfg.History), less(r.keeping.age(), r.cfg.HistoryAge)
+	count, age := less(r.retention.Count, r.cfg.History), less(r.retention.age(), r.cfg.HistoryAge)
 	if count == 0 {
 		count = MaxCached
 	}

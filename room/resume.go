@@ -1,0 +1,39 @@
+package room
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+
+	"foyer/server/amf"
+)
+
+// MinResume is the shortest text, in bytes, that a returning program is known by.
+// A shorter one counts as none: it could be guessed.
+const MinResume = 16
+
+// A proof shows that a program is the one whose lost connection still holds its
+// nick. The room keeps only a hash of the text that the program gives. The zero
+// proof is nobody's.
+type proof [sha256.Size]byte
+
+// proofOf reads the argument resume of connect.
+func proofOf(v amf.Value) proof {
+	s, _ := amf.AsString(v)
+	if len(s) < MinResume {
+		return proof{}
+	}
+	return sha256.Sum256([]byte(s))
+}
+
+// isOf reports whether p, which may be nil, gave this proof.
+func (m proof) isOf(p *person) bool {
+	return p != nil && m != proof{} && subtle.ConstantTimeCompare(m[:], p.proof[:]) == 1
+}
+
+// replace gives p the place of an old connection of the same person: to the others
+// they were never away, and what they were not allowed to do is still not allowed.
+func (r *Room) replace(old, p *person) {
+	p.id, p.since = old.id, old.since
+	p.speech, p.renames, p.spoke, p.mutedUntil = old.speech, old.renames, old.spoke, old.mutedUntil
+	r.expel(old, reject("You came in again on another connection.", 0))
+}
