@@ -83,7 +83,7 @@ func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now ti
 	if s, ok := r.bans.find(look, client.Person(), now); ok {
 		return s.refuse(now)
 	}
-	if r.locked && !r.isMember(n.proof, now) {
+	if r.settings.Locked && !r.isMember(n.proof, now) {
 		return reject("Room is locked.", 0)
 	}
 	if r.people.users >= r.cfg.MaxUsers {

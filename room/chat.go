@@ -103,8 +103,8 @@ func (r *Room) silence(p *person, now time.Time) (reason string, wait time.Durat
 	if wait = p.mutedUntil.Sub(now); wait > 0 {
 		return "You are muted.", wait
 	}
-	if wait = p.spoke.Add(r.slow).Sub(now); r.slow > 0 && wait > 0 && p.role != roleModerator {
-		return "Slow mode: " + every(r.slow), wait
+	if wait = p.spoke.Add(r.settings.slow()).Sub(now); r.settings.slow() > 0 && wait > 0 && p.role != roleModerator {
+		return "Slow mode: " + every(r.settings.slow()), wait
 	}
 	return "", 0
 }

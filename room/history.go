@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"foyer/server/amf"
 )
@@ -185,4 +186,25 @@ func (h *history) page(p page) (found []message, more, ok bool) {
 	}
 	more = len(found) > p.limit
 	return found[max(0, len(found)-p.limit):], more, more || h.floor == 0 || nothing
+}
+
+// trim forgets what is too much or too old to be shown.
+func (r *Room) trim() {
+	count, age := less(r.settings.Retention.Count, r.cfg.History), less(r.settings.Retention.age(), r.cfg.HistoryAge)
+	if count == 0 {
+		count = MaxCached
+	}
+	var oldest int64
+	if age > 0 {
+		oldest = time.Now().Add(-age).UnixMilli()
+	}
+	r.chat.trim(count, oldest)
+}
+
+// less returns the smaller bound; 0 is none.
+func less[T int | time.Duration](a, b T) T {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }

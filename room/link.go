@@ -151,8 +151,8 @@ func (r *Room) status() lobby.Status {
 	now := time.Now()
 	s := lobby.Status{
 		Epoch: r.epoch, Seq: r.link.seq,
-		Title: r.title, Topic: r.topic, Tags: r.tags,
-		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.locked, Unlisted: r.unlisted, Restarting: r.restarting,
+		Title: r.settings.Title, Topic: r.settings.Topic, Tags: r.settings.Tags,
+		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.settings.Locked, Unlisted: r.settings.Unlisted, Restarting: r.restarting,
 		Node: r.cfg.Node, RTMP: r.cfg.PublicRTMP + "/room/" + r.name, HTTP: r.cfg.PublicHTTP + "/room/" + r.name,
 	}
 	r.people.count(&s)

@@ -39,7 +39,7 @@ func (m *proof) UnmarshalText(text []byte) error {
 // membersOf returns the people who left a locked room lately and those who are in:
 // a room that starts again finds nobody in it.
 func (r *Room) membersOf(now time.Time) []member {
-	if !r.locked {
+	if !r.settings.Locked {
 		return nil
 	}
 	r.dropMembers(now)
@@ -64,7 +64,7 @@ func (r *Room) restoreMembers(list []member, now time.Time) {
 
 // memberLeft remembers a user who left a locked room or lost the connection to it.
 func (r *Room) memberLeft(p *person, now time.Time) {
-	if !r.locked || p.role != roleUser || p.proof == (proof{}) {
+	if !r.settings.Locked || p.role != roleUser || p.proof == (proof{}) {
 		return
 	}
 	r.members = append(r.members, member{p.proof, now.Add(ReturnTime)})

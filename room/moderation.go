@@ -19,7 +19,6 @@ const (
 	MaxReason    = 200                  // code points
 	MaxSentence  = 365 * 24 * time.Hour // of a ban or a mute
 	MaxSentences = 1000                 // bans of a room, and mutes; the one that ends first goes first
-	MaxSlow      = time.Hour
 )
 
 // moderated is the method m for moderators, and for the process itself.
@@ -51,123 +50,6 @@ func (r *Room) moderators(m server.Method) server.Method {
 		}
 		return m(from, args)
 	}
-}
-
-// setTopic is topic(text).
-func (r *Room) setTopic(args amf.Args) error {
-	was := r.topic
-	if err := r.set(&r.topic, args, lobby.MaxTopic); err != nil {
-		return err
-	}
-	switch r.topic {
-	case was:
-	case "":
-		r.notify("The room has no topic now.")
-	default:
-		r.notify("The topic is now: " + r.topic)
-	}
-	return nil
-}
-
-// setTitle is title(text).
-func (r *Room) setTitle(args amf.Args) error { return r.set(&r.title, args, lobby.MaxTitle) }
-
-// set stores a text that the lobby lists.
-func (r *Room) set(dst *string, args amf.Args, max int) error {
-	if _, ok := amf.AsString(args.At(0)); !ok {
-		return fail("The text must be a string.", 0)
-	}
-	*dst = line(args.At(0), max)
-	r.show()
-	return nil
-}
-
-// setTags is tags(array).
-func (r *Room) setTags(args amf.Args) error {
-	list, ok := args.At(0).(amf.StrictArray)
-	if !ok || len(list) > lobby.MaxTags {
-		return fail(fmt.Sprintf("Tags must be an array of at most %d strings.", lobby.MaxTags), 0)
-	}
-	var tags []string
-	for _, v := range list {
-		if tag := line(v, lobby.MaxTag); tag != "" && !slices.Contains(tags, tag) {
-			tags = append(tags, tag)
-		}
-	}
-	r.tags = tags
-	r.changed()
-	return nil
-}
-
-// setUnlisted is unlist(on).
-func (r *Room) setUnlisted(args amf.Args) error {
-	if err := args.Scan(&r.unlisted); err != nil {
-		return fail("unlist: "+err.Error(), 0)
-	}
-	r.changed()
-	return nil
-}
-
-// setLock is lock(on): who comes to a locked room may watch, not talk.
-func (r *Room) setLock(args amf.Args) error {
-	was := r.locked
-	if err := args.Scan(&r.locked); err != nil {
-		return fail("lock: "+err.Error(), 0)
-	}
-	if was == r.locked {
-		return nil
-	}
-	r.members = nil
-	r.show()
-	if r.locked {
-		r.notify("The room is locked: newcomers can only watch.")
-	} else {
-		r.notify("The room is open again.")
-	}
-	return nil
-}
-
-// setRecord is record(on): whether what is broadcast here is kept, from now on.
-func (r *Room) setRecord(args amf.Args) error {
-	var on bool
-	if err := args.Scan(&on); err != nil {
-		return fail("record: "+err.Error(), 0)
-	}
-	keeper := r.cfg.Recorder
-	if keeper == nil {
-		return fail("This server does not record.", 0)
-	}
-	r.recording = &on
-	was := keeper.Recorded(r.name)
-	if keeper.Record(r.name, on); was == on {
-		return nil
-	}
-	r.show()
-	if on {
-		r.notify("Broadcasts in this room are being recorded.")
-	} else {
-		r.notify("Broadcasts in this room are not recorded any more.")
-	}
-	return nil
-}
-
-// setSlow is slow(seconds): how often each user may talk; 0 is as usual.
-func (r *Room) setSlow(args amf.Args) error {
-	d, err := seconds(args.At(0), MaxSlow)
-	if err != nil {
-		return err
-	}
-	if d = d.Truncate(time.Second); d == r.slow {
-		return nil
-	}
-	r.slow = d
-	r.show()
-	if d == 0 {
-		r.notify("Slow mode is off.")
-	} else {
-		r.notify("Slow mode: " + every(d))
-	}
-	return nil
 }
 
 // remove is remove(id): the message is gone for those who read it, too, as soon
@@ -214,7 +96,7 @@ func (r *Room) kick(args amf.Args) error {
 	reason := line(args.At(1), MaxReason)
 	r.expel(p, reject(withReason("You were kicked", reason), 0))
 	r.notify(withReason(p.nick+" was kicked", reason))
-	if r.locked {
+	if r.settings.Locked {
 		r.save(func(error) {}) // he may not come back
 	}
 	return nil
@@ -357,15 +239,6 @@ func personal(ip netip.Addr) netip.Prefix {
 	return guard.Source(ip)
 }
 
-// seconds reads a duration between 0 and max.
-func seconds(v amf.Value, max time.Duration) (time.Duration, error) {
-	n, ok := amf.AsNumber(v)
-	if !ok || !(n >= 0 && n <= max.Seconds()) {
-		return 0, fail(fmt.Sprintf("Seconds must be a number from 0 to %.0f.", max.Seconds()), 0)
-	}
-	return time.Duration(n * float64(time.Second)), nil
-}
-
 // withReason is a sentence for people with a reason, if there is one.
 func withReason(what, reason string) string {
 	if reason == "" {
@@ -373,5 +246,3 @@ func withReason(what, reason string) string {
 	}
 	return what + ": " + reason
 }
-
-func every(d time.Duration) string { return fmt.Sprintf("one message per person every %s.", d) }

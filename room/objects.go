@@ -14,14 +14,14 @@ const MaxObjectName = 128
 
 // show brings the shared object "room" up to date: only what changed travels.
 func (r *Room) show() {
-	r.object.Set("title", amf.String(r.title))
-	r.object.Set("topic", amf.String(r.topic))
-	r.object.Set("slow", amf.Number(r.slow.Seconds()))
-	r.object.Set("locked", amf.Bool(r.locked))
+	r.object.Set("title", amf.String(r.settings.Title))
+	r.object.Set("topic", amf.String(r.settings.Topic))
+	r.object.Set("slow", amf.Number(r.settings.slow().Seconds()))
+	r.object.Set("locked", amf.Bool(r.settings.Locked))
 	if r.cfg.Recorder != nil {
 		r.object.Set("recording", amf.Bool(r.cfg.Recorder.Recorded(r.name)))
 	}
-	if k := r.retention; k != (retention{}) {
+	if k := r.settings.Retention; k != (retention{}) {
 		r.object.Set("keep", amf.Object{{Name: "count", Value: amf.Number(k.Count)}, {Name: "days", Value: amf.Number(k.Days)}})
 	} else {
 		r.object.Remove("keep")

@@ -145,7 +145,7 @@ func (r *Room) arrived(p *person, back bool, now time.Time) {
 
 // parted keeps of p what holds for the next one from his address.
 func (r *Room) parted(p *person, now time.Time) {
-	if p.spoke.Add(r.slow).After(now) && !r.free(p.client) {
+	if p.spoke.Add(r.settings.slow()).After(now) && !r.free(p.client) {
 		if s := r.sourceOf(p.client, now); p.spoke.After(s.spoke) {
 			s.spoke = p.spoke
 		}
@@ -169,7 +169,7 @@ func (r *Room) free(c *server.Client) bool {
 
 // sourceOf is where a client comes from.
 func (r *Room) sourceOf(c *server.Client, now time.Time) *source {
-	return r.sources.of(c.IP(), now, r.slow)
+	return r.sources.of(c.IP(), now, r.settings.slow())
 }
 
 // talk spends what a message of p costs, or says which limit is in its way and

@@ -27,7 +27,7 @@ type Room struct {
 
 	people people
 
-	store     Store
+	store     storage
 	chatEpoch int64 // milliseconds: when the history began, which goes on when the room restarts
 	chat      history
 	pages     pageReads     // what is looked up of what is no longer in chat
@@ -35,7 +35,6 @@ type Room struct {
 	speakers  int           // no user with a higher number has said anything
 	certain   int           // the same, as it is stored together with chatEpoch; 0: it is not
 	speaking  []func(error) // what waits for that
-	saves     saves
 
 	sources sources // what addresses have spent of their allowances
 	speech  bucket  // what all together have
@@ -45,13 +44,8 @@ type Room struct {
 	mutes    sentences
 	members  []member // the room while it is locked, and may come back
 
-	title, topic     string
-	tags             []string
-	slow             time.Duration
-	locked, unlisted bool
-	restarting       bool // the server is about to stop
-	retention        retention
-	recording        *bool // what moderators said; nil: nothing
+	settings   settings
+	restarting bool // the server is about to stop
 
 	keyGeneration int64    // of the stream key
 	released      releases // who may not publish again yet
@@ -106,7 +100,7 @@ func (r *Room) connectLobby() {
 	nc.Methods = map[string]func(amf.Args) (amf.Value, error){lobby.MethodAnnounce: r.announced}
 	err := nc.Connect(r.cfg.Lobby, amf.String(r.name), amf.String(r.cfg.Secret), amf.Object{
 		{Name: "node", Value: amf.String(r.cfg.Node)}, {Name: "epoch", Value: amf.Number(r.epoch)},
-		{Name: "resume", Value: amf.String(r.resume)}, {Name: "unlisted", Value: amf.Bool(r.unlisted)},
+		{Name: "resume", Value: amf.String(r.resume)}, {Name: "unlisted", Value: amf.Bool(r.settings.Unlisted)},
 	})
 	if err != nil {
 		r.log.Error("lobby address refused", "err", err)
@@ -157,7 +151,7 @@ func (r *Room) OnDisconnect(client *server.Client, _ error) {
 // nothing uses it any more.
 func (r *Room) OnAppStop() {
 	r.begin(0, errLeft)
-	if r.saves.failed || r.saves.soon {
+	if r.store.failed || r.store.soon {
 		r.save(func(error) {}) // the last chance
 	}
 	if r.lobbyNC != nil {

@@ -34,23 +34,16 @@ const idBlock = 100
 // state is everything a room knows but its chat, as JSON: with it, a room that
 // restarts is the same room. The chat is stored message by message.
 type state struct {
-	Format    int       `json:"format,omitempty"` // stateFormat; one that is higher is of a program to come
-	Name      string    `json:"name,omitempty"`   // as the room was first opened
-	ChatEpoch int64     `json:"chatEpoch"`        // when the history began, in ms since 1970
-	Users     int       `json:"users"`            // no user with a higher number has said anything; 0: nobody has
-	Title     string    `json:"title,omitempty"`
-	Topic     string    `json:"topic,omitempty"`
-	Tags      []string  `json:"tags,omitempty"`
-	Slow      int       `json:"slow,omitempty"` // seconds
-	Locked    bool      `json:"locked,omitempty"`
-	Unlisted  bool      `json:"unlisted,omitempty"`
-	Bans      sentences `json:"bans,omitempty"`
-	Mutes     sentences `json:"mutes,omitempty"`
-	Keep      retention `json:"keep,omitzero"`
-	Record    *bool     `json:"record,omitempty"`   // as moderators said
-	Members   []member  `json:"insiders,omitempty"` // of a locked room
-	Key       int64     `json:"key,omitempty"`      // the generation of the stream key; 0: the first
-	Released  releases  `json:"released,omitempty"`
+	Format    int    `json:"format,omitempty"` // stateFormat; one that is higher is of a program to come
+	Name      string `json:"name,omitempty"`   // as the room was first opened
+	ChatEpoch int64  `json:"chatEpoch"`        // when the history began, in ms since 1970
+	Users     int    `json:"users"`            // no user with a higher number has said anything; 0: nobody has
+	settings
+	Bans     sentences `json:"bans,omitempty"`
+	Mutes    sentences `json:"mutes,omitempty"`
+	Members  []member  `json:"insiders,omitempty"` // of a locked room
+	Key      int64     `json:"key,omitempty"`      // the generation of the stream key; 0: the first
+	Released releases  `json:"released,omitempty"`
 }
 
 // stateFormat is what this program writes. The next one is 1.
@@ -68,11 +61,11 @@ func Readable(state []byte) error {
 	return err
 }
 
-func parseState(state []byte) (k state, err error) {
-	if state == nil {
+func parseState(data []byte) (k state, err error) {
+	if data == nil {
 		return k, nil
 	}
-	if err := json.Unmarshal(state, &k); err != nil {
+	if err := json.Unmarshal(data, &k); err != nil {
 		return k, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if k.Format > stateFormat {
@@ -81,14 +74,15 @@ func parseState(state []byte) (k state, err error) {
 	return k, nil
 }
 
-// saves is how the saving of the state is going.
-type saves struct {
-	written []byte      // begun last
-	begun   int         // how many
-	on      int         // how many of them have not ended
+// storage is the room's store, and how the saving of its state is going.
+type storage struct {
+	Store
+	written []byte      // by the save that began last
+	begun   int         // how many saves
+	running int         // how many of them have not ended
 	failed  bool        // the last one
-	again   *time.Timer // tries once more; nil when that is not due
-	soon    bool        // something is to be saved that nobody waits for
+	retry   *time.Timer // saves again; nil when that is not due
+	soon    bool        // something has changed that nobody waits for
 }
 
 // open finds what is kept of the room. It blocks; nobody is in yet.
@@ -113,7 +107,7 @@ func (r *Room) open() error {
 			"advice", "restore a backup, use the newer program that wrote it, or begin anew with foyer forget "+r.name)
 		return errors.Join(reject("What is kept of this room cannot be read: it stays closed until its operators have seen to it.", 0), err)
 	}
-	r.store = store
+	r.store.Store = store
 	r.in.Go(func(ctx context.Context) { // also when the room ends in a panic
 		<-ctx.Done()
 		r.pages.wg.Wait()
@@ -135,18 +129,17 @@ func (r *Room) restore(k state) {
 		k.ChatEpoch, r.certain = int64(r.epoch), 0
 	}
 	r.chatEpoch, r.speakers, r.people.last = k.ChatEpoch, k.Users, k.Users
-	r.title, r.topic, r.tags = k.Title, k.Topic, k.Tags
-	r.slow, r.locked, r.unlisted = time.Duration(k.Slow)*time.Second, k.Locked, k.Unlisted
-	r.bans, r.mutes, r.retention = k.Bans.known(), k.Mutes.known(), k.Keep
+	r.settings = k.settings
+	r.bans, r.mutes = k.Bans.known(), k.Mutes.known()
 	r.keyGeneration, r.released = k.Key, k.Released
-	if r.retention != (retention{}) {
-		r.store.Limit(r.retention.Count, r.retention.age())
+	if k.Retention != (retention{}) {
+		r.store.Limit(k.Retention.Count, k.Retention.age())
 	}
-	if r.recording = k.Record; r.recording != nil && r.cfg.Recorder != nil {
-		r.cfg.Recorder.Record(r.name, *r.recording)
+	if k.Record != nil && r.cfg.Recorder != nil {
+		r.cfg.Recorder.Record(r.name, *k.Record)
 	}
 	r.restoreMembers(k.Members, time.Now())
-	r.saves.written = r.snapshot()
+	r.store.written = r.snapshot()
 }
 
 // snapshot returns the state to save. If it is too long, which takes a thousand
@@ -157,9 +150,8 @@ func (r *Room) snapshot() []byte {
 	r.mutes.drop(now)
 	r.released.drop(now)
 	k := state{
-		Name: r.name, ChatEpoch: r.chatEpoch, Users: r.speakers, Title: r.title, Topic: r.topic, Tags: r.tags,
-		Slow: int(r.slow.Seconds()), Locked: r.locked, Unlisted: r.unlisted, Bans: r.bans, Mutes: r.mutes, Keep: r.retention,
-		Record: r.recording, Members: r.membersOf(now), Key: r.keyGeneration, Released: r.released,
+		Name: r.name, ChatEpoch: r.chatEpoch, Users: r.speakers, settings: r.settings, Bans: r.bans, Mutes: r.mutes,
+		Members: r.membersOf(now), Key: r.keyGeneration, Released: r.released,
 	}
 	data, _ := json.Marshal(k) // there is nothing in it that has no JSON
 	if len(data) > MaxState {
@@ -175,8 +167,8 @@ func (r *Room) snapshot() []byte {
 // saved answers the call that is being served when all that the room knows is
 // stored.
 func (r *Room) saved() (amf.Value, error) {
-	s := &r.saves
-	if s.on == 0 && !s.failed && bytes.Equal(s.written, r.snapshot()) {
+	s := &r.store
+	if s.running == 0 && !s.failed && bytes.Equal(s.written, r.snapshot()) {
 		return amf.Null{}, nil
 	}
 	answer := r.in.Later()
@@ -193,10 +185,10 @@ func (r *Room) saved() (amf.Value, error) {
 // save stores what the room knows, and tries again until it is. Done may run
 // anywhere, when the room has stopped.
 func (r *Room) save(done func(error)) {
-	s := &r.saves
+	s := &r.store
 	s.written, s.soon = r.snapshot(), false
 	s.begun++
-	s.on++
+	s.running++
 	n := s.begun
 	r.store.Save(s.written, func(err error) {
 		if !r.in.Post(func() { r.wasSaved(n, err); done(err) }) {
@@ -206,8 +198,8 @@ func (r *Room) save(done func(error)) {
 }
 
 func (r *Room) wasSaved(n int, err error) {
-	s := &r.saves
-	s.on--
+	s := &r.store
+	s.running--
 	if n < s.begun {
 		return // a later one says more
 	}
@@ -215,10 +207,10 @@ func (r *Room) wasSaved(n int, err error) {
 		r.log.Error("room state not stored", "err", err)
 	}
 	s.failed = err != nil
-	if s.failed && s.again == nil {
-		s.again = r.in.After(SaveRetry, func() {
-			s.again = nil
-			if s.failed && s.on == 0 {
+	if s.failed && s.retry == nil {
+		s.retry = r.in.After(SaveRetry, func() {
+			s.retry = nil
+			if s.failed && s.running == 0 {
 				r.save(func(error) {})
 			}
 		})
@@ -227,12 +219,12 @@ func (r *Room) wasSaved(n int, err error) {
 
 // saveSoon stores what nobody waits for, together with what changes meanwhile.
 func (r *Room) saveSoon() {
-	if r.saves.soon {
+	if r.store.soon {
 		return
 	}
-	r.saves.soon = true
+	r.store.soon = true
 	r.in.After(SaveSoon, func() {
-		if r.saves.soon {
+		if r.store.soon {
 			r.save(func(error) {})
 		}
 	})
@@ -268,82 +260,4 @@ func (r *Room) begin(n int, err error) {
 	for _, f := range waiting {
 		f(err)
 	}
-}
-
-// retention is how much of the chat is kept; 0 is as much as the server keeps.
-type retention struct {
-	Count int     `json:"count,omitempty"`
-	Days  float64 `json:"days,omitempty"`
-}
-
-func (k retention) age() time.Duration { return time.Duration(k.Days * 24 * float64(time.Hour)) }
-
-// Bounds of keep.
-const (
-	MaxKeepCount = 1_000_000
-	MaxKeepDays  = 3650
-)
-
-// setRetention is keep(count, days): how much of the chat is kept here, if that is
-// less than the server keeps; 0 is as much.
-func (r *Room) setRetention(args amf.Args) error {
-	k := retention{}
-	count, ok := amf.AsNumber(args.At(0))
-	if k.Count = int(clampNumber(count, MaxKeepCount)); !ok || float64(k.Count) != count {
-		return fail(fmt.Sprintf("The count must be a whole number from 0 to %d.", MaxKeepCount), 0)
-	}
-	days, ok := amf.AsNumber(args.At(1))
-	if k.Days = clampNumber(days, MaxKeepDays); !ok || k.Days != days {
-		return fail(fmt.Sprintf("The days must be a number from 0 to %d.", MaxKeepDays), 0)
-	}
-	if k == r.retention {
-		return nil
-	}
-	r.retention = k
-	r.store.Limit(k.Count, k.age())
-	r.show()
-	r.notify(k.String())
-	return nil
-}
-
-// clampNumber is n between 0 and most; 0 when it is no number.
-func clampNumber(n float64, most int) float64 {
-	if !(n > 0) {
-		return 0
-	}
-	return min(n, float64(most))
-}
-
-// String is k as people are told.
-func (k retention) String() string {
-	switch {
-	case k.Count > 0 && k.Days > 0:
-		return fmt.Sprintf("What is said here is kept for %v days, at most %d messages.", k.Days, k.Count)
-	case k.Count > 0:
-		return fmt.Sprintf("Of what is said here, at most %d messages are kept.", k.Count)
-	case k.Days > 0:
-		return fmt.Sprintf("What is said here is kept for %v days.", k.Days)
-	}
-	return "What is said here is kept as everywhere on this server."
-}
-
-// trim forgets what is too much or too old to be shown.
-func (r *Room) trim() {
-	count, age := less(r.retention.Count, r.cfg.History), less(r.retention.age(), r.cfg.HistoryAge)
-	if count == 0 {
-		count = MaxCached
-	}
-	var oldest int64
-	if age > 0 {
-		oldest = time.Now().Add(-age).UnixMilli()
-	}
-	r.chat.trim(count, oldest)
-}
-
-// less returns the smaller bound; 0 is none.
-func less[T int | time.Duration](a, b T) T {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
 }
