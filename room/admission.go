@@ -65,12 +65,14 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 	} else {
 		p.id = r.people.newID()
 	}
-	if s, ok := r.mutes.find(look, client.Person(), now); ok {
+	if s, ok := r.doors.Mutes.find(look, client.Person(), now); ok {
 		p.mutedUntil = s.Until
 	}
 	r.enter(client, p)
 	r.people.seat(p, look)
-	r.memberReturned(p.proof)
+	if r.doors.Members.remove(p.proof) {
+		r.saveSoon()
+	}
 	r.arrived(p, old != nil, now)
 	return nil
 }
@@ -80,10 +82,10 @@ func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now ti
 	if r.cfg.Reserved.Has(n.nick) {
 		return reject("Nickname is reserved.", 0)
 	}
-	if s, ok := r.bans.find(look, client.Person(), now); ok {
+	if s, ok := r.doors.Bans.find(look, client.Person(), now); ok {
 		return s.refuse(now)
 	}
-	if r.settings.Locked && !r.isMember(n.proof, now) {
+	if r.settings.Locked && !r.doors.Members.has(n.proof, now) {
 		return reject("Room is locked.", 0)
 	}
 	if r.people.users >= r.cfg.MaxUsers {
@@ -124,7 +126,7 @@ func (r *Room) rename(from *server.Client, args amf.Args) (amf.Value, error) {
 		return nil, fail("Nickname is reserved.", 0)
 	case len(others) > 0:
 		return nil, fail("Nickname is already in use.", 0)
-	case !free && r.bans.findNick(look, now):
+	case !free && r.doors.Bans.findNick(look, now):
 		return nil, fail("Nickname is banned.", 0)
 	}
 	renames := r.renaming(p, now)

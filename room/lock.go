@@ -21,6 +21,62 @@ type member struct {
 	Until time.Time `json:"until,omitzero"` // they may come back; zero while they are in
 }
 
+// members are those who may come back, in the order in which they left.
+type members []member
+
+// add remembers somebody who leaves.
+func (ms *members) add(m member) {
+	*ms = append(*ms, m)
+	*ms = slices.Delete(*ms, 0, max(0, len(*ms)-MaxMembers))
+}
+
+// has reports whether somebody with this proof left lately.
+func (ms *members) has(who proof, now time.Time) bool {
+	ms.drop(now)
+	return who != proof{} && slices.ContainsFunc(*ms, func(m member) bool { return m.Proof == who })
+}
+
+// remove forgets somebody who is in again, so that nobody else can use the place.
+// It reports whether there was one.
+func (ms *members) remove(who proof) bool {
+	i := slices.IndexFunc(*ms, func(m member) bool { return m.Proof == who })
+	if i < 0 {
+		return false
+	}
+	*ms = slices.Delete(*ms, i, i+1)
+	return true
+}
+
+// drop forgets members who stayed away too long.
+func (ms *members) drop(now time.Time) {
+	*ms = slices.DeleteFunc(*ms, func(m member) bool { return !m.Until.After(now) })
+}
+
+// with returns ms and the users who are in, as they are stored: a room that
+// starts again finds nobody in it.
+func (ms members) with(in []*person) members {
+	all := slices.Clone(ms)
+	for _, p := range in {
+		if p.remembered() {
+			all = append(all, member{Proof: p.proof})
+		}
+	}
+	return all[max(0, len(all)-MaxMembers):]
+}
+
+// remembered reports whether p may come back to a locked room by a proof.
+// Moderators need none.
+func (p *person) remembered() bool { return p.role == roleUser && p.proof != (proof{}) }
+
+// rememberMember lets a user come back who left the locked room, or lost the
+// connection to it.
+func (r *Room) rememberMember(p *person) {
+	if r.settings.Locked && p.remembered() {
+		r.doors.Members.add(member{p.proof, time.Now().Add(ReturnTime)})
+		r.saveSoon()
+	}
+}
+
 // MarshalText writes m as a short string of JSON.
 func (m proof) MarshalText() ([]byte, error) {
 	return base64.RawStdEncoding.AppendEncode(nil, m[:]), nil
@@ -34,58 +90,4 @@ func (m *proof) UnmarshalText(text []byte) error {
 	}
 	copy(m[:], data)
 	return nil
-}
-
-// membersOf returns the people who left a locked room lately and those who are in:
-// a room that starts again finds nobody in it.
-func (r *Room) membersOf(now time.Time) []member {
-	if !r.settings.Locked {
-		return nil
-	}
-	r.dropMembers(now)
-	list := slices.Clone(r.members)
-	for _, p := range r.people.list {
-		if p.role == roleUser && p.proof != (proof{}) { // moderators come in anyway
-			list = append(list, member{Proof: p.proof})
-		}
-	}
-	return list[max(0, len(list)-MaxMembers):]
-}
-
-// restoreMembers lets the people who were in come back.
-func (r *Room) restoreMembers(list []member, now time.Time) {
-	for _, i := range list {
-		if i.Until.IsZero() {
-			i.Until = now.Add(ReturnTime)
-		}
-		r.members = append(r.members, i)
-	}
-}
-
-// memberLeft remembers a user who left a locked room or lost the connection to it.
-func (r *Room) memberLeft(p *person, now time.Time) {
-	if !r.settings.Locked || p.role != roleUser || p.proof == (proof{}) {
-		return
-	}
-	r.members = append(r.members, member{p.proof, now.Add(ReturnTime)})
-	r.members = slices.Delete(r.members, 0, max(0, len(r.members)-MaxMembers))
-	r.saveSoon()
-}
-
-// isMember reports whether somebody with this proof left a locked room lately.
-func (r *Room) isMember(m proof, now time.Time) bool {
-	r.dropMembers(now)
-	return m != proof{} && slices.ContainsFunc(r.members, func(i member) bool { return i.Proof == m })
-}
-
-// memberReturned forgets a member who is in again: nobody else may use their place.
-func (r *Room) memberReturned(m proof) {
-	if i := slices.IndexFunc(r.members, func(i member) bool { return i.Proof == m }); i >= 0 {
-		r.members = slices.Delete(r.members, i, i+1)
-		r.saveSoon()
-	}
-}
-
-func (r *Room) dropMembers(now time.Time) {
-	r.members = slices.DeleteFunc(r.members, func(i member) bool { return !i.Until.After(now) })
 }

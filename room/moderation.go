@@ -3,14 +3,12 @@ package room
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"foyer/lobby"
 	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
-	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -114,7 +112,7 @@ func (r *Room) ban(args amf.Args) error {
 		return err
 	}
 	now, look := time.Now(), nick.LookOf(name)
-	r.bans.lift(look, netip.Prefix{})
+	r.doors.Bans.lift(look, netip.Prefix{})
 	if d == 0 {
 		return nil
 	}
@@ -123,7 +121,7 @@ func (r *Room) ban(args amf.Args) error {
 	if p != nil {
 		s.Addr = personal(p.client.Person())
 	}
-	r.bans.add(s, now)
+	r.doors.Bans.add(s, now)
 	if p != nil {
 		r.expel(p, s.refuse(now))
 		r.notify(withReason(p.nick+" was banned", s.Reason))
@@ -143,13 +141,13 @@ func (r *Room) mute(args amf.Args) error {
 	}
 	now, look := time.Now(), nick.LookOf(p.nick)
 	addr := personal(p.client.Person())
-	r.mutes.lift(look, addr) // also what was decided when he had another nick
+	r.doors.Mutes.lift(look, addr) // also what was decided when he had another nick
 	p.mutedUntil = now.Add(d)
 	if d == 0 {
 		r.notify(p.nick + " may talk again.")
 		return nil
 	}
-	r.mutes.add(sentence{Nick: p.nick, Addr: addr, Until: p.mutedUntil, look: look}, now)
+	r.doors.Mutes.add(sentence{Nick: p.nick, Addr: addr, Until: p.mutedUntil, look: look}, now)
 	r.notify(fmt.Sprintf("%s is muted for %s.", p.nick, d))
 	return nil
 }
@@ -159,84 +157,6 @@ func (r *Room) mute(args amf.Args) error {
 func (r *Room) expel(p *person, why *rtmp.StatusError) {
 	r.leave(p)
 	p.client.Close(why)
-}
-
-// sentence is what moderators decided about somebody, for a time.
-type sentence struct {
-	Nick   string       `json:"nick"`          // as it was; of an older program, in capitals
-	Addr   netip.Prefix `json:"addr,omitzero"` // not valid when it would meet others as well
-	Until  time.Time    `json:"until"`
-	Reason string       `json:"reason,omitempty"`
-	look   nick.Look    // of Nick
-}
-
-// refuse tells somebody who is banned why, and until when.
-func (s sentence) refuse(now time.Time) *rtmp.StatusError {
-	until := "You are banned until " + s.Until.UTC().Format("2006-01-02 15:04:05 UTC")
-	e := reject(withReason(until, s.Reason), s.Until.Sub(now))
-	if s.Reason != "" {
-		e.Application = server.Because(s.Reason, s.Until.Sub(now))
-	}
-	return e
-}
-
-// sentences is a list of them, bounded by MaxSentences.
-type sentences []sentence
-
-func (ss *sentences) add(s sentence, now time.Time) {
-	ss.drop(now)
-	if len(*ss) >= MaxSentences {
-		first := slices.MinFunc(*ss, func(a, b sentence) int { return a.Until.Compare(b.Until) })
-		ss.lift(first.look, first.Addr)
-	}
-	*ss = append(*ss, s)
-}
-
-// known are sentences that were read from what is kept.
-func (ss sentences) known() sentences {
-	for i := range ss {
-		ss[i].look = nick.LookOf(ss[i].Nick)
-	}
-	return ss
-}
-
-// lift ends what was decided about a nick, by its look, or about somebody's
-// address.
-func (ss *sentences) lift(look nick.Look, addr netip.Prefix) {
-	*ss = slices.DeleteFunc(*ss, func(s sentence) bool {
-		return s.look.Same(look) || s.Addr.IsValid() && s.Addr == addr
-	})
-}
-
-// drop forgets what is over.
-func (ss *sentences) drop(now time.Time) {
-	*ss = slices.DeleteFunc(*ss, func(s sentence) bool { return !s.Until.After(now) })
-}
-
-// find returns the sentence that meets a nick or an address.
-func (ss *sentences) find(look nick.Look, ip netip.Addr, now time.Time) (sentence, bool) {
-	ss.drop(now)
-	for _, s := range *ss {
-		if s.look.Same(look) || s.Addr.IsValid() && s.Addr.Contains(ip.Unmap().WithZone("")) {
-			return s, true
-		}
-	}
-	return sentence{}, false
-}
-
-// findNick reports whether a sentence meets the nick itself.
-func (ss *sentences) findNick(look nick.Look, now time.Time) bool {
-	_, ok := ss.find(look, netip.Addr{}, now)
-	return ok
-}
-
-// personal returns the addresses that are most likely one person's whose address
-// that is, if it is one (see server.Client.Person).
-func personal(ip netip.Addr) netip.Prefix {
-	if !ip.IsValid() || ip.IsMulticast() || ip.IsUnspecified() {
-		return netip.Prefix{}
-	}
-	return guard.Source(ip)
 }
 
 // withReason is a sentence for people with a reason, if there is one.

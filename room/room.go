@@ -40,9 +40,7 @@ type Room struct {
 	speech  bucket  // what all together have
 
 	activity activity
-	bans     sentences
-	mutes    sentences
-	members  []member // the room while it is locked, and may come back
+	doors    doors
 
 	settings   settings
 	restarting bool // the server is about to stop
@@ -142,7 +140,7 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 func (r *Room) OnDisconnect(client *server.Client, _ error) {
 	if p := personOf(client); p != nil {
 		r.leave(p)
-		r.memberLeft(p, time.Now())
+		r.rememberMember(p)
 	}
 	client.Data = nil // nobody now, and no longer waiting to be somebody
 }

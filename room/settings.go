@@ -117,7 +117,7 @@ func (r *Room) setLock(args amf.Args) error {
 	if was == r.settings.Locked {
 		return nil
 	}
-	r.members = nil
+	r.doors.Members = nil
 	r.show()
 	if r.settings.Locked {
 		r.notify("The room is locked: newcomers can only watch.")

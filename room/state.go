@@ -39,11 +39,9 @@ type state struct {
 	ChatEpoch int64  `json:"chatEpoch"`        // when the history began, in ms since 1970
 	Users     int    `json:"users"`            // no user with a higher number has said anything; 0: nobody has
 	settings
-	Bans     sentences `json:"bans,omitempty"`
-	Mutes    sentences `json:"mutes,omitempty"`
-	Members  []member  `json:"insiders,omitempty"` // of a locked room
-	Key      int64     `json:"key,omitempty"`      // the generation of the stream key; 0: the first
-	Released releases  `json:"released,omitempty"`
+	doors
+	Key      int64    `json:"key,omitempty"` // the generation of the stream key; 0: the first
+	Released releases `json:"released,omitempty"`
 }
 
 // stateFormat is what this program writes. The next one is 1.
@@ -130,7 +128,7 @@ func (r *Room) restore(k state) {
 	}
 	r.chatEpoch, r.speakers, r.people.last = k.ChatEpoch, k.Users, k.Users
 	r.settings = k.settings
-	r.bans, r.mutes = k.Bans.known(), k.Mutes.known()
+	r.doors.begin(k.doors, time.Now())
 	r.keyGeneration, r.released = k.Key, k.Released
 	if k.Retention != (retention{}) {
 		r.store.Limit(k.Retention.Count, k.Retention.age())
@@ -138,7 +136,6 @@ func (r *Room) restore(k state) {
 	if k.Record != nil && r.cfg.Recorder != nil {
 		r.cfg.Recorder.Record(r.name, *k.Record)
 	}
-	r.restoreMembers(k.Members, time.Now())
 	r.store.written = r.snapshot()
 }
 
@@ -146,12 +143,14 @@ func (r *Room) restore(k state) {
 // bans that are explained at length, the reasons of the bans are left out.
 func (r *Room) snapshot() []byte {
 	now := time.Now()
-	r.bans.drop(now)
-	r.mutes.drop(now)
+	r.doors.drop(now)
 	r.released.drop(now)
 	k := state{
-		Name: r.name, ChatEpoch: r.chatEpoch, Users: r.speakers, settings: r.settings, Bans: r.bans, Mutes: r.mutes,
-		Members: r.membersOf(now), Key: r.keyGeneration, Released: r.released,
+		Name: r.name, ChatEpoch: r.chatEpoch, Users: r.speakers, settings: r.settings, doors: r.doors,
+		Key: r.keyGeneration, Released: r.released,
+	}
+	if k.Locked {
+		k.Members = k.Members.with(r.people.list)
 	}
 	data, _ := json.Marshal(k) // there is nothing in it that has no JSON
 	if len(data) > MaxState {
