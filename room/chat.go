@@ -3,10 +3,41 @@ package room
 import (
 	"time"
 
+	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
+
+// chat is what is said in the room.
+type chat struct {
+	history            // what is at hand of it
+	epoch    int64     // milliseconds: when the history began, which a restart does not end
+	speakers speakers  // whose ids may be in it
+	pages    pageReads // what is being looked up in the rest
+	unstored bool      // the last message could not be stored
+}
+
+// idBlock is by how much the ids of users advance when a room starts again, so that
+// nobody gets the id of somebody who has spoken.
+const idBlock = 100
+
+// speakers are the ids that may be in the chat. That a user with a new id may speak
+// is stored before the first such user does: after a kill, nobody gets that id.
+type speakers struct {
+	most    int           // no user with a higher number has said anything
+	stored  int           // the same, as it is stored together with the epoch; 0: it is not
+	waiting []func(error) // messages that wait for that
+}
+
+// begin takes over the history that was here before. A new one begins when none is
+// left: the chat that somebody remembers is gone.
+func (c *chat) begin(epoch int64, users int, now float64) {
+	c.epoch, c.speakers = epoch, speakers{most: users, stored: users}
+	if epoch == 0 || users > 0 && c.last == 0 {
+		c.epoch, c.speakers.stored = int64(now), 0
+	}
+}
 
 // say stores what a user says and tells everybody who is in, him too. Nobody
 // hears what could not be stored.
@@ -34,7 +65,7 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 	p.spoke = now
 	m := message{At: now.UnixMilli(), User: speaker{p.id, p.nick, p.role}, Text: text}
 	answer := r.in.Later()
-	r.spoken(func(err error) {
+	r.admitSpeaker(func(err error) {
 		if err != nil {
 			r.takeBack(p, now, spoke)
 			answer(nil, notStored())
@@ -73,16 +104,16 @@ func notStored() *rtmp.StatusError {
 // appended hears what became of a message.
 func (r *Room) appended(m message, err error) {
 	if err != nil {
-		if !r.unstored {
+		if !r.chat.unstored {
 			r.log.Error("chat not stored", "err", err)
 		}
-		r.unstored = true
+		r.chat.unstored = true
 		return
 	}
-	if r.unstored {
+	if r.chat.unstored {
 		r.log.Info("chat stored again")
 	}
-	r.unstored = false
+	r.chat.unstored = false
 	r.said(m)
 }
 
@@ -107,4 +138,72 @@ func (r *Room) silence(p *person, now time.Time) (reason string, wait time.Durat
 		return "Slow mode: " + every(r.settings.slow()), wait
 	}
 	return "", 0
+}
+
+// remove is remove(id): the message is gone for those who read it, too, as soon
+// as it is gone from what is kept.
+func (r *Room) remove(_ *server.Client, args amf.Args) (amf.Value, error) {
+	n, ok := amf.AsNumber(args.At(0))
+	id := int64(clampNumber(n, lobby.MaxWhole))
+	if !ok || float64(id) != n || id < 1 || id > r.chat.last {
+		return nil, noMessage()
+	}
+	answer := r.in.Later()
+	r.store.Remove(uint64(id), func(found bool, err error) {
+		if !r.in.Post(func() { answer(r.removed(id, found, err)) }) {
+			answer(nil, errLeft)
+		}
+	})
+	return nil, server.ErrPending
+}
+
+// removed hears what became of a message that had to go.
+func (r *Room) removed(id int64, found bool, err error) (amf.Value, error) {
+	if err != nil {
+		r.log.Error("message not removed", "err", err)
+		return nil, fail("The message cannot be removed at the moment.", StoreRetry)
+	}
+	if !r.chat.remove(id) && !found {
+		return nil, noMessage()
+	}
+	if r.chat.pages.on > 0 {
+		r.chat.pages.removed = append(r.chat.pages.removed, id)
+	}
+	r.people.tell("removed", amf.Number(id))
+	return amf.Null{}, nil
+}
+
+func noMessage() error { return fail("There is no such message.", 0) }
+
+// admitSpeaker calls f when it is stored that there is a chat, since when, and
+// whose ids may be in it: a kill after the first message must not make another
+// history of it. f runs at once, except for the first message and now and then when
+// there are new people. It gets an error when that could not be stored.
+func (r *Room) admitSpeaker(f func(error)) {
+	s := &r.chat.speakers
+	if r.people.last <= s.stored && len(s.waiting) == 0 {
+		f(nil)
+		return
+	}
+	if s.waiting = append(s.waiting, f); len(s.waiting) > 1 {
+		return // in order
+	}
+	if r.people.last > s.most {
+		s.most = r.people.last + idBlock
+	}
+	most := s.most
+	r.save(func(err error) { r.in.Post(func() { s.wereStored(most, err) }) })
+}
+
+// wereStored lets those who waited speak, or not: users up to that number are
+// stored now.
+func (s *speakers) wereStored(most int, err error) {
+	if err == nil {
+		s.stored = most
+	}
+	waiting := s.waiting
+	s.waiting = nil
+	for _, f := range waiting {
+		f(err)
+	}
 }

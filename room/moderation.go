@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"foyer/lobby"
 	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
@@ -49,41 +48,6 @@ func (r *Room) moderators(m server.Method) server.Method {
 		return m(from, args)
 	}
 }
-
-// remove is remove(id): the message is gone for those who read it, too, as soon
-// as it is gone from what is kept.
-func (r *Room) remove(_ *server.Client, args amf.Args) (amf.Value, error) {
-	n, ok := amf.AsNumber(args.At(0))
-	id := int64(clampNumber(n, lobby.MaxWhole))
-	if !ok || float64(id) != n || id < 1 || id > r.chat.last {
-		return nil, noMessage()
-	}
-	answer := r.in.Later()
-	r.store.Remove(uint64(id), func(found bool, err error) {
-		if !r.in.Post(func() { answer(r.removed(id, found, err)) }) {
-			answer(nil, errLeft)
-		}
-	})
-	return nil, server.ErrPending
-}
-
-// removed hears what became of a message that had to go.
-func (r *Room) removed(id int64, found bool, err error) (amf.Value, error) {
-	if err != nil {
-		r.log.Error("message not removed", "err", err)
-		return nil, fail("The message cannot be removed at the moment.", StoreRetry)
-	}
-	if !r.chat.remove(id) && !found {
-		return nil, noMessage()
-	}
-	if r.pages.on > 0 {
-		r.pages.removed = append(r.pages.removed, id)
-	}
-	r.people.tell("removed", amf.Number(id))
-	return amf.Null{}, nil
-}
-
-func noMessage() error { return fail("There is no such message.", 0) }
 
 // kick is kick(nick, reason).
 func (r *Room) kick(args amf.Args) error {

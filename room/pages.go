@@ -47,17 +47,17 @@ func (r *Room) historyOf(from *server.Client, args amf.Args) (amf.Value, error) 
 	}
 	r.trim()
 	// Who has seen more than there is has seen what was lost with the power.
-	gap := p.epoch >= 0 && (p.epoch != r.chatEpoch || p.after > r.chat.last)
+	gap := p.epoch >= 0 && (p.epoch != r.chat.epoch || p.after > r.chat.last)
 	if gap {
 		p.after, p.before = -1, -1
 	}
 	if found, more, ok := r.chat.page(p); ok {
 		return r.pageValue(found, !gap, more), nil
 	}
-	if len(r.pages.waiting) >= MaxWaiting {
+	if len(r.chat.pages.waiting) >= MaxWaiting {
 		return nil, fail("Too many ask for old messages at the moment.", time.Second)
 	}
-	r.pages.waiting = append(r.pages.waiting, &pageRequest{from, p, gap, r.in.Later()})
+	r.chat.pages.waiting = append(r.chat.pages.waiting, &pageRequest{from, p, gap, r.in.Later()})
 	r.readNextPage()
 	return nil, server.ErrPending
 }
@@ -69,7 +69,7 @@ func (r *Room) pageValue(found []message, complete, more bool) amf.Value {
 		messages[i] = m.value()
 	}
 	return amf.Object{
-		{Name: "epoch", Value: amf.Number(r.chatEpoch)},
+		{Name: "epoch", Value: amf.Number(r.chat.epoch)},
 		{Name: "messages", Value: messages},
 		{Name: "complete", Value: amf.Bool(complete)},
 		{Name: "more", Value: amf.Bool(more)},
@@ -79,7 +79,7 @@ func (r *Room) pageValue(found []message, complete, more bool) amf.Value {
 
 // readNextPage begins to read what may be read now.
 func (r *Room) readNextPage() {
-	w := &r.pages
+	w := &r.chat.pages
 	for i := 0; i < len(w.waiting) && w.on < MaxPages; {
 		next, share := w.waiting[i], 1
 		if next.client.Local() {
@@ -96,7 +96,7 @@ func (r *Room) readNextPage() {
 
 // read looks up a page beside the room, which waits for it when it stops.
 func (r *Room) readPage(a *pageRequest) {
-	w := &r.pages
+	w := &r.chat.pages
 	if w.busy == nil {
 		w.busy = make(map[*server.Client]int)
 	}
@@ -118,7 +118,7 @@ func (r *Room) readPage(a *pageRequest) {
 // pageRead answers. What was removed meanwhile is left out, and what was stored
 // but not yet told: the message itself is on its way.
 func (r *Room) pageRead(a *pageRequest, found []message, complete, more bool, err error) {
-	w := &r.pages
+	w := &r.chat.pages
 	if w.busy[a.client]--; w.busy[a.client] == 0 {
 		delete(w.busy, a.client)
 	}
@@ -138,7 +138,7 @@ func (r *Room) pageRead(a *pageRequest, found []message, complete, more bool, er
 
 // forgetPages forgets what a client who leaves was waiting for.
 func (r *Room) forgetPages(c *server.Client) {
-	r.pages.waiting = slices.DeleteFunc(r.pages.waiting, func(a *pageRequest) bool {
+	r.chat.pages.waiting = slices.DeleteFunc(r.chat.pages.waiting, func(a *pageRequest) bool {
 		if a.client == c {
 			a.answer(nil, errLeft)
 		}

@@ -27,15 +27,8 @@ type Room struct {
 
 	people people
 
-	store     storage
-	chatEpoch int64 // milliseconds: when the history began, which goes on when the room restarts
-	chat      history
-	pages     pageReads     // what is looked up of what is no longer in chat
-	unstored  bool          // the last message could not be stored
-	speakers  int           // no user with a higher number has said anything
-	certain   int           // the same, as it is stored together with chatEpoch; 0: it is not
-	speaking  []func(error) // what waits for that
-
+	store   storage
+	chat    chat
 	sources sources // what addresses have spent of their allowances
 	speech  bucket  // what all together have
 
@@ -148,7 +141,7 @@ func (r *Room) OnDisconnect(client *server.Client, _ error) {
 // OnAppStop says goodbye to the lobby. What is kept of the room is closed when
 // nothing uses it any more.
 func (r *Room) OnAppStop() {
-	r.begin(0, errLeft)
+	r.chat.speakers.wereStored(0, errLeft)
 	if r.store.failed || r.store.soon {
 		r.save(func(error) {}) // the last chance
 	}

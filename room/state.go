@@ -27,10 +27,6 @@ const (
 // unless told otherwise.
 const MaxState = 768 << 10
 
-// idBlock is by how much the ids of users go on when a room starts again, so
-// that nobody is who said something before.
-const idBlock = 100
-
 // state is everything a room knows but its chat, as JSON: with it, a room that
 // restarts is the same room. The chat is stored message by message.
 type state struct {
@@ -108,7 +104,7 @@ func (r *Room) open() error {
 	r.store.Store = store
 	r.in.Go(func(ctx context.Context) { // also when the room ends in a panic
 		<-ctx.Done()
-		r.pages.wg.Wait()
+		r.chat.pages.wg.Wait()
 		store.Close()
 	})
 	r.chat.fill(parseMessages(store.Newest()), int64(store.Last()))
@@ -116,17 +112,13 @@ func (r *Room) open() error {
 	return nil
 }
 
-// restore makes the room what it was. A history begins when there is none of
-// before: the chat that somebody remembers is not there any more.
+// restore makes the room what it was.
 func (r *Room) restore(k state) {
 	if ValidName(k.Name) && server.Fold(k.Name) == server.Fold(r.name) {
 		r.name = k.Name
 	}
-	r.certain = k.Users
-	if k.ChatEpoch == 0 || k.Users > 0 && r.chat.last == 0 {
-		k.ChatEpoch, r.certain = int64(r.epoch), 0
-	}
-	r.chatEpoch, r.speakers, r.people.last = k.ChatEpoch, k.Users, k.Users
+	r.chat.begin(k.ChatEpoch, k.Users, r.epoch)
+	r.people.last = k.Users
 	r.settings = k.settings
 	r.doors.begin(k.doors, time.Now())
 	r.keyGeneration, r.released = k.Key, k.Released
@@ -146,7 +138,7 @@ func (r *Room) snapshot() []byte {
 	r.doors.drop(now)
 	r.released.drop(now)
 	k := state{
-		Name: r.name, ChatEpoch: r.chatEpoch, Users: r.speakers, settings: r.settings, doors: r.doors,
+		Name: r.name, ChatEpoch: r.chat.epoch, Users: r.chat.speakers.most, settings: r.settings, doors: r.doors,
 		Key: r.keyGeneration, Released: r.released,
 	}
 	if k.Locked {
@@ -227,36 +219,4 @@ func (r *Room) saveSoon() {
 			r.save(func(error) {})
 		}
 	})
-}
-
-// spoken calls f when it is stored that there is a chat, since when, and whose
-// ids may be in it: a kill after the first message must not make another
-// history of it. That is so at once but for the first time, and now and then
-// when there are new people. f gets an error when it could not be stored.
-func (r *Room) spoken(f func(error)) {
-	if r.people.last <= r.certain && len(r.speaking) == 0 {
-		f(nil)
-		return
-	}
-	if r.speaking = append(r.speaking, f); len(r.speaking) > 1 {
-		return // in order
-	}
-	if r.people.last > r.speakers {
-		r.speakers = r.people.last + idBlock
-	}
-	n := r.speakers
-	r.save(func(err error) { r.in.Post(func() { r.begin(n, err) }) })
-}
-
-// begin has those speak who waited for spoken, or not. Users up to number n are
-// certain.
-func (r *Room) begin(n int, err error) {
-	if err == nil {
-		r.certain = n
-	}
-	waiting := r.speaking
-	r.speaking = nil
-	for _, f := range waiting {
-		f(err)
-	}
 }
