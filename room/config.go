@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"foyer/lobby"
 	"foyer/room/nick"
 )
 
@@ -51,3 +52,6 @@ type Recorder interface {
 	Record(room string, on bool)
 	Recorded(room string) bool
 }
+
+// ValidName reports whether name may be a room's, and a stream's.
+func ValidName(name string) bool { return lobby.ValidName(name) }

@@ -8,11 +8,11 @@ import (
 	"foyer/server/amf"
 )
 
-// waiting is for a publisher that was lost, so that its viewers stay.
-type waiting struct {
+// An absence is that of a publisher that was lost: viewers wait for it.
+type absence struct {
 	since time.Time
 	timer *time.Timer // gives up
-	who   publisher   // was lost
+	who   publisher
 }
 
 // OnLost lets the viewers of a publisher whose connection broke wait for it:
@@ -21,29 +21,30 @@ func (r *Room) OnLost(client *server.Client, public string) bool {
 	if personOf(client) == nil || r.cfg.Grace <= 0 {
 		return false // thrown out
 	}
-	w := &waiting{since: time.Now(), who: r.publisherOf(client)}
+	w := &absence{since: time.Now(), who: r.publisherOf(client)}
 	w.timer = r.in.After(r.cfg.Grace, func() {
-		if r.away[public] == w {
+		if r.stage.away[public] == w {
 			r.giveUp(public)
 		}
 	})
-	r.away[public] = w
+	r.stage.away[public] = w
 	r.notify(fmt.Sprintf("The connection of %s broke. It may go on within %s: stay.", public, r.cfg.Grace))
 	return true // OnUnpublish follows, and shows it
 }
 
 // giveUp ends the wait for a stream: its viewers are told that it is over.
 func (r *Room) giveUp(public string) {
-	r.stopWaiting(public)
+	r.stage.stopWaiting(public)
 	r.in.EndStream(public, badName("The stream has ended."))
 	r.showStreams()
 	r.notify(public + " has ended.")
 }
 
-func (r *Room) stopWaiting(public string) {
-	if w := r.away[public]; w != nil {
+// stopWaiting forgets that the publisher of a stream is away.
+func (s *stage) stopWaiting(public string) {
+	if w := s.away[public]; w != nil {
 		w.timer.Stop()
-		delete(r.away, public)
+		delete(s.away, public)
 	}
 }
 
@@ -53,12 +54,12 @@ func (r *Room) stopWaiting(public string) {
 func (r *Room) release(args amf.Args) error {
 	name, _ := amf.AsString(args.At(0))
 	who, ok := r.publisherNamed(name)
-	r.stopWaiting(name)
+	r.stage.stopWaiting(name)
 	if !r.in.EndStream(name, refusedFor(badName("Released by a moderator."), ReleaseTime)) {
 		return fail("Nobody publishes a stream of this name.", 0)
 	}
 	if ok {
-		r.released.add(who, time.Now())
+		r.stage.Released.add(who, time.Now())
 		r.saveSoon()
 	}
 	r.showStreams()

@@ -24,7 +24,7 @@ const maxReleased = 64
 // Store.Save was given; nil is a new room's.
 func KeyGeneration(state []byte) (int64, error) {
 	k, err := parseState(state)
-	return k.Key, err
+	return k.Generation, err
 }
 
 // RenewKey is state with another generation of the stream key.
@@ -40,7 +40,7 @@ func RenewKey(state []byte) ([]byte, error) {
 	if err := json.Unmarshal(state, &all); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	all["key"], _ = json.Marshal(nextGeneration(k.Key))
+	all["key"], _ = json.Marshal(nextGeneration(k.Generation))
 	return json.Marshal(all)
 }
 
@@ -48,12 +48,19 @@ func RenewKey(state []byte) ([]byte, error) {
 // room has been forgotten meanwhile.
 func nextGeneration(last int64) int64 { return max(last+1, time.Now().Unix()) }
 
+// keys say with which key one may publish, and who may not although they have it. As
+// JSON they are part of the room's state.
+type keys struct {
+	Generation int64    `json:"key,omitempty"` // of the stream key; 0: the first
+	Released   releases `json:"released,omitempty"`
+}
+
 // streamKey is the key of the room; "" when nobody may publish.
 func (r *Room) streamKey() string {
 	if r.cfg.StreamKey == nil {
 		return ""
 	}
-	return r.cfg.StreamKey(r.name, r.keyGeneration)
+	return r.cfg.StreamKey(r.name, r.stage.Generation)
 }
 
 // renewKey is newKey(), for operators: the old key is void at once, and so is
@@ -66,10 +73,10 @@ func (r *Room) renewKey(from *server.Client, _ amf.Args) (amf.Value, error) {
 	case r.cfg.StreamKey == nil:
 		return nil, fail("Nobody may publish on this server.", 0)
 	}
-	r.keyGeneration = nextGeneration(r.keyGeneration)
+	r.stage.Generation = nextGeneration(r.stage.Generation)
 	r.log.Warn("stream key replaced")
 	for _, name := range r.names() {
-		r.stopWaiting(name)
+		r.stage.stopWaiting(name)
 		r.in.EndStream(name, badName("The stream key was replaced: the operator of the server has the new one."))
 		r.notify(name + " was ended: its stream key was replaced.")
 	}
@@ -92,7 +99,7 @@ type publisher struct {
 }
 
 func (r *Room) publisherOf(client *server.Client) publisher {
-	return publisher{guard.Source(client.IP()), r.keyGeneration}
+	return publisher{guard.Source(client.IP()), r.stage.Generation}
 }
 
 // publisherNamed returns who publishes a stream, or was lost and is waited for.
@@ -102,7 +109,7 @@ func (r *Room) publisherNamed(stream string) (publisher, bool) {
 			return r.publisherOf(p.client), true
 		}
 	}
-	if w := r.away[stream]; w != nil {
+	if w := r.stage.away[stream]; w != nil {
 		return w.who, true
 	}
 	return publisher{}, false

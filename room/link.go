@@ -21,9 +21,13 @@ const (
 	maxComplaint = 300 // characters that are logged of what a lobby says
 )
 
-// link is the state of the connection to the lobby.
+// link is what the lobby is told, and the state of the connection to it.
 type link struct {
-	seq       float64
+	epoch      float64 // milliseconds: grows when the room restarts
+	seq        float64 // of the last report
+	resume     string  // by which the lobby knows the room again; nobody else is told
+	restarting bool    // the server is about to stop
+
 	interval  time.Duration // what the lobby asked for
 	reported  time.Time     // when the last report went out
 	told      time.Time     // when the last one did that carried news
@@ -150,9 +154,9 @@ func (r *Room) announced(args amf.Args) (amf.Value, error) {
 func (r *Room) status() lobby.Status {
 	now := time.Now()
 	s := lobby.Status{
-		Epoch: r.epoch, Seq: r.link.seq,
+		Epoch: r.link.epoch, Seq: r.link.seq,
 		Title: r.settings.Title, Topic: r.settings.Topic, Tags: r.settings.Tags,
-		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.settings.Locked, Unlisted: r.settings.Unlisted, Restarting: r.restarting,
+		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.settings.Locked, Unlisted: r.settings.Unlisted, Restarting: r.link.restarting,
 		Node: r.cfg.Node, RTMP: r.cfg.PublicRTMP + "/room/" + r.name, HTTP: r.cfg.PublicHTTP + "/room/" + r.name,
 	}
 	r.people.count(&s)

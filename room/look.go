@@ -45,9 +45,9 @@ func (r *Room) ingestOf(_ *server.Client, args amf.Args) (amf.Value, error) {
 
 // look shows in short how the streams are doing, and looks again later.
 func (r *Room) look() {
-	if r.looker != nil {
-		r.looker.Stop()
-		r.looker = nil
+	if r.stage.looker != nil {
+		r.stage.looker.Stop()
+		r.stage.looker = nil
 	}
 	streams := amf.Object{}
 	for _, report := range r.reports() {
@@ -55,6 +55,6 @@ func (r *Room) look() {
 	}
 	r.showSome("ingest", streams)
 	if len(streams) > 0 {
-		r.looker = r.in.After(LookInterval, r.look)
+		r.stage.looker = r.in.After(LookInterval, r.look)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"foyer/room/nick"
-	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
@@ -17,37 +16,6 @@ const (
 	MaxSentence  = 365 * 24 * time.Hour // of a ban or a mute
 	MaxSentences = 1000                 // bans of a room, and mutes; the one that ends first goes first
 )
-
-// moderated is the method m for moderators, and for the process itself.
-func (r *Room) moderated(m func(amf.Args) error) server.Method {
-	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
-		if err := m(args); err != nil {
-			return nil, err
-		}
-		return amf.Null{}, nil
-	})
-}
-
-// decided is moderated for an m that changes what the room knows: it holds at
-// once, and is answered when it is stored.
-func (r *Room) decided(m func(amf.Args) error) server.Method {
-	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
-		if err := m(args); err != nil {
-			return nil, err
-		}
-		return r.saved()
-	})
-}
-
-// moderators lets moderators use m, and the process itself.
-func (r *Room) moderators(m server.Method) server.Method {
-	return func(from *server.Client, args amf.Args) (amf.Value, error) {
-		if p := personOf(from); !from.Local() && (p == nil || p.role != roleModerator) {
-			return nil, fail("Not allowed.", 0)
-		}
-		return m(from, args)
-	}
-}
 
 // kick is kick(nick, reason).
 func (r *Room) kick(args amf.Args) error {

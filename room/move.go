@@ -11,7 +11,7 @@ import (
 // OnDrain tells the lobby and the people that the server restarts: of them those whom the server
 // itself cannot ask to come back, in a call.
 func (r *Room) OnDrain(retryAfter time.Duration) {
-	r.restarting = true
+	r.link.restarting = true
 	r.report()
 	push := &server.Push{Method: "restarting", Args: []amf.Value{
 		amf.Object{{Name: "retryAfter", Value: amf.Number(retryAfter.Milliseconds())}},

@@ -192,3 +192,8 @@ func (ps *people) tell(method string, args ...amf.Value) {
 		p.client.Push(push)
 	}
 }
+
+// notify tells everybody who is in something that no user said.
+func (r *Room) notify(text string) {
+	r.people.tell("notice", amf.Object{{Name: "text", Value: amf.String(text)}})
+}

@@ -124,6 +124,12 @@ func (ss *sources) forget(now time.Time, slow time.Duration) {
 	ss.sweep = min(max(16, 2*len(ss.all)), MaxSources)
 }
 
+// limits are what of the allowances of the room is spent.
+type limits struct {
+	sources        // by addresses
+	room    bucket // by everybody together
+}
+
 // arrived begins the allowances of somebody with a nick who has come, or come
 // back to a place that he had.
 func (r *Room) arrived(p *person, back bool, now time.Time) {
@@ -169,7 +175,7 @@ func (r *Room) free(c *server.Client) bool {
 
 // sourceOf is where a client comes from.
 func (r *Room) sourceOf(c *server.Client, now time.Time) *source {
-	return r.sources.of(c.IP(), now, r.settings.slow())
+	return r.limits.of(c.IP(), now, r.settings.slow())
 }
 
 // talk spends what a message of p costs, or says which limit is in its way and
@@ -189,12 +195,12 @@ func (r *Room) talk(p *person, now time.Time) (limit string, wait time.Duration)
 	if wait > 0 {
 		return limitTalk, wait
 	}
-	if wait = r.speech.wait(now, roomTalking); wait > 0 {
+	if wait = r.limits.room.wait(now, roomTalking); wait > 0 {
 		return limitRoomTalk, wait
 	}
 	p.speech.take(now, talking)
 	s.speech.take(now, talking)
-	r.speech.take(now, roomTalking)
+	r.limits.room.take(now, roomTalking)
 	return "", 0
 }
 
@@ -204,7 +210,7 @@ func (r *Room) takeBack(p *person, now, spoke time.Time) {
 	p.speech.give()
 	if !r.free(p.client) {
 		r.sourceOf(p.client, now).speech.give()
-		r.speech.give()
+		r.limits.room.give()
 	}
 	if p.spoke.Equal(now) {
 		p.spoke = spoke

@@ -15,36 +15,24 @@ import (
 
 // Room is the application. All of it belongs to the instance goroutine.
 type Room struct {
-	cfg    Config
-	in     *server.Instance
-	log    *slog.Logger
-	name   string  // as it was first opened: upper and lower case make no difference
-	epoch  float64 // milliseconds: grows when the room restarts
-	resume string  // what only the lobby is told
+	cfg  Config
+	in   *server.Instance
+	log  *slog.Logger
+	name string // as it was first opened: upper and lower case make no difference
 
 	lobbyNC *server.NetConnection
-	link    link // how that connection is doing
+	link    link // what the lobby is told, and how that connection is doing
 
-	people people
-
-	store   storage
-	chat    chat
-	sources sources // what addresses have spent of their allowances
-	speech  bucket  // what all together have
-
-	activity activity
+	people   people
+	chat     chat
+	settings settings
 	doors    doors
+	stage    stage
+	limits   limits
+	activity activity
+	store    storage
 
-	settings   settings
-	restarting bool // the server is about to stop
-
-	keyGeneration int64    // of the stream key
-	released      releases // who may not publish again yet
-
-	away   map[string]*waiting // streams whose publisher was lost, by name
-	looker *time.Timer         // looks at the streams again; nil while there are none
-
-	object *sharedobject.Object[*server.Client]
+	object *sharedobject.Object[*server.Client] // "room"
 }
 
 // New makes the application of one room.
@@ -54,18 +42,15 @@ func New(cfg Config) server.Application {
 	if cfg.Open == nil {
 		cfg.Open = new(Memory).Open
 	}
-	return &Room{cfg: cfg, people: newPeople(), away: make(map[string]*waiting)}
+	return &Room{cfg: cfg, people: newPeople(), stage: stage{away: make(map[string]*absence)}}
 }
-
-// ValidName reports whether name may be a room's, and a stream's.
-func ValidName(name string) bool { return lobby.ValidName(name) }
 
 // OnAppStart opens what is kept of the room and connects it to its lobby.
 func (r *Room) OnAppStart(in *server.Instance) error {
-	r.in, r.log, r.name, r.epoch = in, in.Log(), in.ShortName(), ms(time.Now())
+	r.in, r.log, r.name, r.link.epoch = in, in.Log(), in.ShortName(), ms(time.Now())
 	r.activity.last = time.Now()
-	if r.resume = rand.Text(); r.cfg.Resume != nil {
-		r.resume = r.cfg.Resume(r.name)
+	if r.link.resume = rand.Text(); r.cfg.Resume != nil {
+		r.link.resume = r.cfg.Resume(r.name)
 	}
 	if err := r.open(); err != nil {
 		return err
@@ -90,8 +75,8 @@ func (r *Room) connectLobby() {
 	}
 	nc.Methods = map[string]func(amf.Args) (amf.Value, error){lobby.MethodAnnounce: r.announced}
 	err := nc.Connect(r.cfg.Lobby, amf.String(r.name), amf.String(r.cfg.Secret), amf.Object{
-		{Name: "node", Value: amf.String(r.cfg.Node)}, {Name: "epoch", Value: amf.Number(r.epoch)},
-		{Name: "resume", Value: amf.String(r.resume)}, {Name: "unlisted", Value: amf.Bool(r.settings.Unlisted)},
+		{Name: "node", Value: amf.String(r.cfg.Node)}, {Name: "epoch", Value: amf.Number(r.link.epoch)},
+		{Name: "resume", Value: amf.String(r.link.resume)}, {Name: "unlisted", Value: amf.Bool(r.settings.Unlisted)},
 	})
 	if err != nil {
 		r.log.Error("lobby address refused", "err", err)
@@ -148,35 +133,4 @@ func (r *Room) OnAppStop() {
 	if r.lobbyNC != nil {
 		r.lobbyNC.Close()
 	}
-}
-
-// Methods are what clients may call.
-func (r *Room) Methods() map[string]server.Method {
-	return map[string]server.Method{
-		"say":     r.say,
-		"history": r.historyOf,
-		"users":   r.listUsers,
-		"nick":    r.rename,
-		"ingest":  r.ingestOf,
-		"release": r.moderated(r.release),
-		"topic":   r.decided(r.setTopic),
-		"kick":    r.moderated(r.kick),
-		"ban":     r.decided(r.ban),
-		"mute":    r.decided(r.mute),
-		"keep":    r.decided(r.setRetention),
-		"remove":  r.moderators(r.remove),
-		"slow":    r.decided(r.setSlow),
-		"lock":    r.decided(r.setLock),
-		"record":  r.decided(r.setRecord),
-		"title":   r.decided(r.setTitle),
-		"tags":    r.decided(r.setTags),
-		"unlist":  r.decided(r.setUnlisted),
-		"move":    r.move,
-		"newKey":  r.renewKey,
-	}
-}
-
-// notify tells everybody who is in something that no user said.
-func (r *Room) notify(text string) {
-	r.people.tell("notice", amf.Object{{Name: "text", Value: amf.String(text)}})
 }

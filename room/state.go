@@ -36,8 +36,7 @@ type state struct {
 	Users     int    `json:"users"`            // no user with a higher number has said anything; 0: nobody has
 	settings
 	doors
-	Key      int64    `json:"key,omitempty"` // the generation of the stream key; 0: the first
-	Released releases `json:"released,omitempty"`
+	keys
 }
 
 // stateFormat is what this program writes. The next one is 1.
@@ -117,11 +116,11 @@ func (r *Room) restore(k state) {
 	if ValidName(k.Name) && server.Fold(k.Name) == server.Fold(r.name) {
 		r.name = k.Name
 	}
-	r.chat.begin(k.ChatEpoch, k.Users, r.epoch)
+	r.chat.begin(k.ChatEpoch, k.Users, r.link.epoch)
 	r.people.last = k.Users
 	r.settings = k.settings
 	r.doors.begin(k.doors, time.Now())
-	r.keyGeneration, r.released = k.Key, k.Released
+	r.stage.keys = k.keys
 	if k.Retention != (retention{}) {
 		r.store.Limit(k.Retention.Count, k.Retention.age())
 	}
@@ -136,10 +135,9 @@ func (r *Room) restore(k state) {
 func (r *Room) snapshot() []byte {
 	now := time.Now()
 	r.doors.drop(now)
-	r.released.drop(now)
+	r.stage.Released.drop(now)
 	k := state{
-		Name: r.name, ChatEpoch: r.chat.epoch, Users: r.chat.speakers.most, settings: r.settings, doors: r.doors,
-		Key: r.keyGeneration, Released: r.released,
+		Name: r.name, ChatEpoch: r.chat.epoch, Users: r.chat.speakers.most, settings: r.settings, doors: r.doors, keys: r.stage.keys,
 	}
 	if k.Locked {
 		k.Members = k.Members.with(r.people.list)

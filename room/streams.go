@@ -21,6 +21,13 @@ const (
 	MaxStreams     = lobby.MaxStreams
 )
 
+// stage is what is published in the room, and by whom it may be.
+type stage struct {
+	keys
+	away   map[string]*absence // streams whose publisher was lost, by name
+	looker *time.Timer         // looks at the streams again; nil while there are none
+}
+
 // OnPublish lets an encoder publish NAME?key=KEY. The reason why it may not is
 // what a person reads in OBS.
 func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, error) {
@@ -37,9 +44,9 @@ func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, e
 	}
 	right := guard.Same(values.Get("key"), r.streamKey())
 	wait := r.in.Guard().Shown(client.IP(), right, "for", "stream", "room", r.name)
-	generation := r.keyGeneration
+	generation := r.stage.Generation
 	return r.in.PublishAfter(wait, func() (string, bool, error) {
-		return r.admitStream(client, public, right && generation == r.keyGeneration)
+		return r.admitStream(client, public, right && generation == r.stage.Generation)
 	})
 }
 
@@ -54,7 +61,7 @@ func (r *Room) admitStream(client *server.Client, public string, right bool) (st
 	case !ValidName(public):
 		return "", false, badName("Stream name is not valid.")
 	}
-	if wait := r.released.wait(r.publisherOf(client), time.Now()); wait > 0 {
+	if wait := r.stage.Released.wait(r.publisherOf(client), time.Now()); wait > 0 {
 		reason := fmt.Sprintf("The broadcast was ended by a moderator: it may come back in %d s.", (wait+time.Second-1)/time.Second)
 		return "", false, refusedFor(badName(reason), wait)
 	}
@@ -77,13 +84,13 @@ func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Messa
 	}
 	p.publishing[public] = in
 	r.activity.warm(heatPublish, time.Now())
-	if _, back := r.away[public]; back {
-		r.stopWaiting(public)
+	if _, back := r.stage.away[public]; back {
+		r.stage.stopWaiting(public)
 		r.in.Post(func() { r.notify(public + " is back.") }) // the encoder hears its answer first
 	}
 	r.showStreams()
 	r.look()
-	r.looker.Reset(FirstLook)
+	r.stage.looker.Reset(FirstLook)
 	return in.WriteMessage
 }
 
@@ -135,7 +142,7 @@ func (r *Room) streams() []string {
 
 // names returns the streams of the room: those, and the ones that are waited for.
 func (r *Room) names() []string {
-	list := slices.AppendSeq(r.streams(), maps.Keys(r.away))
+	list := slices.AppendSeq(r.streams(), maps.Keys(r.stage.away))
 	slices.Sort(list)
 	return list
 }
@@ -173,7 +180,7 @@ func (r *Room) showStreams() {
 	list, away := amf.StrictArray{}, amf.Object{}
 	for _, name := range r.names() {
 		list = append(list, amf.String(name))
-		if w, waits := r.away[name]; waits {
+		if w, waits := r.stage.away[name]; waits {
 			away = append(away, amf.Field{Name: name, Value: amf.Number(ms(w.since))})
 		}
 	}

@@ -1,0 +1,63 @@
+package room
+
+import (
+	"foyer/server"
+	"foyer/server/amf"
+)
+
+// Methods are what clients may call.
+func (r *Room) Methods() map[string]server.Method {
+	return map[string]server.Method{
+		"say":     r.say,
+		"history": r.historyOf,
+		"users":   r.listUsers,
+		"nick":    r.rename,
+		"ingest":  r.ingestOf,
+		"release": r.moderated(r.release),
+		"topic":   r.decided(r.setTopic),
+		"kick":    r.moderated(r.kick),
+		"ban":     r.decided(r.ban),
+		"mute":    r.decided(r.mute),
+		"keep":    r.decided(r.setRetention),
+		"remove":  r.moderators(r.remove),
+		"slow":    r.decided(r.setSlow),
+		"lock":    r.decided(r.setLock),
+		"record":  r.decided(r.setRecord),
+		"title":   r.decided(r.setTitle),
+		"tags":    r.decided(r.setTags),
+		"unlist":  r.decided(r.setUnlisted),
+		"move":    r.move,
+		"newKey":  r.renewKey,
+	}
+}
+
+// moderated is the method m for moderators, and for the process itself.
+func (r *Room) moderated(m func(amf.Args) error) server.Method {
+	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
+		if err := m(args); err != nil {
+			return nil, err
+		}
+		return amf.Null{}, nil
+	})
+}
+
+// decided is moderated for an m that changes what the room knows: it holds at
+// once, and is answered when it is stored.
+func (r *Room) decided(m func(amf.Args) error) server.Method {
+	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
+		if err := m(args); err != nil {
+			return nil, err
+		}
+		return r.saved()
+	})
+}
+
+// moderators lets moderators use m, and the process itself.
+func (r *Room) moderators(m server.Method) server.Method {
+	return func(from *server.Client, args amf.Args) (amf.Value, error) {
+		if p := personOf(from); !from.Local() && (p == nil || p.role != roleModerator) {
+			return nil, fail("Not allowed.", 0)
+		}
+		return m(from, args)
+	}
+}
