@@ -20,11 +20,7 @@ const (
 )
 
 // advise says what hurts, and what to change in the encoder.
-func (in *ingest) advise(r Report, s sum, moved float64) []string {
-	age := r.Silent
-	if !in.last.IsZero() {
-		age += in.last.Sub(in.since)
-	}
+func (in *observed) advise(r Report, s sum, moved float64, age time.Duration) []string {
 	list := []string{}
 	say := func(wrong bool, format string, args ...any) {
 		if wrong {
@@ -49,7 +45,7 @@ func (in *ingest) advise(r Report, s sum, moved float64) []string {
 	return list
 }
 
-func (in *ingest) adviseVideo(r Report, s sum, age time.Duration, say func(bool, string, ...any)) {
+func (in *observed) adviseVideo(r Report, s sum, age time.Duration, say func(bool, string, ...any)) {
 	if r.VideoCodec == "" {
 		say(age >= settled, "There is no picture. If there should be one, add a video source in the encoder.")
 		return
@@ -79,7 +75,7 @@ func (in *ingest) adviseVideo(r Report, s sum, age time.Duration, say func(bool,
 		"Only %.0f frames come a second: choose 25 or 30, or a lighter encoder setting if the machine is too slow.", r.FPS)
 }
 
-func (in *ingest) adviseAudio(r Report, age time.Duration, say func(bool, string, ...any)) {
+func (in *observed) adviseAudio(r Report, age time.Duration, say func(bool, string, ...any)) {
 	switch in.audio.codec {
 	case "":
 		say(in.audio.frames == 0 && age >= settled, "There is no sound. If there should be some, add an audio source in the encoder.")

@@ -3,7 +3,7 @@ package room
 import (
 	"math"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"foyer/server/amf"
@@ -23,22 +23,29 @@ const (
 )
 
 // An ingest watches what one publisher sends. WriteMessage runs on the
-// publisher's goroutine and looks at a few bytes of each message; the instance
-// asks for a report now and then.
+// publisher's goroutine and looks at a few bytes of each message. For the
+// instance, which asks for a report now and then, it leaves a copy of what it has
+// seen, once a second.
 type ingest struct {
-	since time.Time // set by newIngest
+	observed                          // owned by the publisher's goroutine
+	shown    atomic.Pointer[observed] // the copy, into which nobody writes
+	heard    atomic.Int64             // when any sound or picture came last, in ns after since; -1: none has
 
-	mu                   sync.Mutex // guards the rest
+	// owned by the instance goroutine
+	first      float64 // by how many ms sound was ahead in the first window
+	firstKnown bool
+}
+
+// observed is what is known of a stream.
+type observed struct {
+	since                time.Time
 	video, audio         lane
-	last                 time.Time // of any sound or picture
 	seconds              [ingestWindow + 1]second
 	second               int   // the newest one of them, counted from since
 	tracks               int   // the highest number of a further track
 	keys                 int   // key frames
 	keyAt                int64 // when the last one was, in the video's own time
 	intervals            [4]int64
-	first                float64 // by how many ms sound was ahead in the first window
-	firstKnown           bool
 	picture              avcPicture
 	metaWidth            float64
 	metaHeight           float64
@@ -66,21 +73,33 @@ type second struct {
 	startSet, shifted bool
 }
 
-func newIngest(now time.Time) *ingest { return &ingest{since: now} }
+func newIngest(now time.Time) *ingest {
+	in := &ingest{observed: observed{since: now}}
+	in.heard.Store(-1)
+	in.show()
+	return in
+}
+
+// show leaves a copy of what is known.
+func (in *ingest) show() {
+	o := in.observed
+	in.shown.Store(&o)
+}
 
 // WriteMessage looks at a message.
 func (in *ingest) WriteMessage(m rtmp.Message) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	now := time.Now()
-	s := in.turn(now)
+	if in.turn(now) {
+		in.show() // the second before is whole
+	}
+	s := &in.seconds[in.second%len(in.seconds)]
 	switch m.Type {
 	case rtmp.TypeVideo:
-		in.last = now
+		in.heard.Store(int64(now.Sub(in.since)))
 		s.video += len(m.Payload)
 		in.see(s, parseTag(m), m.Timestamp)
 	case rtmp.TypeAudio:
-		in.last = now
+		in.heard.Store(int64(now.Sub(in.since)))
 		s.audio += len(m.Payload)
 		in.hear(s, parseTag(m), m.Timestamp)
 	case rtmp.TypeDataAMF0:
@@ -88,14 +107,16 @@ func (in *ingest) WriteMessage(m rtmp.Message) {
 	}
 }
 
-// turn returns the second that it is, and empties those between.
-func (in *ingest) turn(now time.Time) *second {
+// turn begins the second that it is, and empties those between. It reports whether
+// it is another one than before.
+func (in *observed) turn(now time.Time) bool {
 	n := int(now.Sub(in.since) / time.Second)
 	for i := max(in.second+1, n-ingestWindow); i <= n; i++ {
 		in.seconds[i%len(in.seconds)] = second{}
 	}
+	before := in.second
 	in.second = max(in.second, n)
-	return &in.seconds[in.second%len(in.seconds)]
+	return in.second > before
 }
 
 // see takes a tag of video.
@@ -107,6 +128,7 @@ func (in *ingest) see(s *second, t tag, at uint32) {
 		in.video.codec = t.codec
 	}
 	if t.header {
+		defer in.show()
 		in.video.header = true
 		if t.codec == codecAVC {
 			if p, ok := parseAVC(t.payload); ok {
@@ -151,6 +173,7 @@ func (in *ingest) hear(s *second, t tag, at uint32) {
 		in.audio.codec = t.codec
 	}
 	if t.header {
+		defer in.show()
 		in.audio.header = true
 		if t.codec == codecAAC {
 			in.sampleRate, in.channels = parseAAC(t.payload)
@@ -187,6 +210,7 @@ func (in *ingest) read(b []byte) {
 	o := args.At(1)
 	in.metaWidth, in.metaHeight = side(amf.Lookup(o, "width")), side(amf.Lookup(o, "height"))
 	in.encoder = line(amf.Lookup(o, "encoder"), maxEncoder)
+	in.show()
 }
 
 // maxEncoder is the length of an encoder's name, in code points.
@@ -236,53 +260,63 @@ type Report struct {
 	Advice []string // what to change, most important first; never nil
 }
 
-// report sums up.
+// report sums up what was known when the last second ended.
 func (in *ingest) report(stream string, now time.Time) Report {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.turn(now)
+	o := *in.shown.Load()
 	r := Report{
-		Stream: stream, Since: in.since, Encoder: in.encoder, Tracks: in.tracks + 1,
-		VideoCodec: in.name(&in.video), AudioCodec: in.name(&in.audio), Silent: now.Sub(in.last),
-		Width: int(in.metaWidth), Height: int(in.metaHeight), SampleRate: in.sampleRate, Channels: in.channels,
+		Stream: stream, Since: o.since, Encoder: o.encoder, Tracks: o.tracks + 1,
+		VideoCodec: o.name(&o.video), AudioCodec: o.name(&o.audio), Silent: now.Sub(o.since),
+		Width: int(o.metaWidth), Height: int(o.metaHeight), SampleRate: o.sampleRate, Channels: o.channels,
 	}
-	if in.last.IsZero() {
-		r.Silent = now.Sub(in.since)
+	if heard := in.heard.Load(); heard >= 0 {
+		r.Silent -= time.Duration(heard)
 	}
-	if in.picture.width > 0 {
-		r.Width, r.Height, r.Profile = in.picture.width, in.picture.height, in.picture.profile
+	if r.Silent >= stalled {
+		o.turn(now)
+	}
+	if o.picture.width > 0 {
+		r.Width, r.Height, r.Profile = o.picture.width, o.picture.height, o.picture.profile
 	}
 	if r.VideoCodec == "" {
 		r.Width, r.Height = 0, 0
 	}
-	sum := in.sum()
+	sum := o.sum()
 	if n := float64(sum.seconds); n > 0 {
 		r.FPS = math.Round(10*float64(sum.frames)/n) / 10
 		r.VideoBitrate, r.AudioBitrate = 8*float64(sum.video)/n, 8*float64(sum.audio)/n
 	}
 	r.BFrames = sum.shifted && sum.low != sum.high
-	if in.keys > 0 && in.video.frames > 0 {
-		longest := max(in.intervals[0], in.intervals[1], in.intervals[2], in.intervals[3], in.video.time-in.keyAt)
-		if ms := time.Duration(longest) * time.Millisecond; ms > 0 && ms < maxGap && (in.keys > 1 || ms > longKeyFrames) {
-			r.KeyFrames = ms
-		}
-	}
+	r.KeyFrames = o.keyFrames()
+	r.Speed = sum.speed()
 	ahead, known := sum.drift()
 	r.Drift = time.Duration(ahead) * time.Millisecond
 	if known && !in.firstKnown && sum.seconds == ingestWindow {
 		in.first, in.firstKnown = ahead, true
 	}
-	r.Speed = sum.speed()
 	moved := 0.0
 	if in.firstKnown && known {
 		moved = ahead - in.first
 	}
-	r.Advice = in.advise(r, sum, moved)
+	r.Advice = o.advise(r, sum, moved, now.Sub(o.since))
 	return r
 }
 
+// keyFrames is the longest time between the last key frames; 0 when it is not
+// known.
+func (in *observed) keyFrames() time.Duration {
+	if in.keys == 0 || in.video.frames == 0 {
+		return 0
+	}
+	ms := max(in.intervals[0], in.intervals[1], in.intervals[2], in.intervals[3], in.video.time-in.keyAt)
+	d := time.Duration(ms) * time.Millisecond
+	if d <= 0 || d >= maxGap || in.keys == 1 && d <= longKeyFrames {
+		return 0
+	}
+	return d
+}
+
 // name is the codec of a lane; "unknown" when it has one that nobody knows.
-func (in *ingest) name(l *lane) string {
+func (in *observed) name(l *lane) string {
 	if l.codec == "" && l.frames > 0 {
 		return "unknown"
 	}
@@ -297,7 +331,7 @@ type sum struct {
 	apart    int   // seconds between these two
 }
 
-func (in *ingest) sum() (all sum) {
+func (in *observed) sum() (all sum) {
 	oldest := -1
 	for i := max(1, in.second-ingestWindow); i < in.second; i++ { // the first second has a beginning, the newest no end
 		s := &in.seconds[i%len(in.seconds)]
