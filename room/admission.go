@@ -104,7 +104,7 @@ func (r *Room) leave(p *person) {
 	}
 	if len(p.publishing) > 0 {
 		r.showStreams()
-		r.look()
+		r.showHealth()
 	}
 	r.changed()
 }

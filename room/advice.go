@@ -20,43 +20,43 @@ const (
 )
 
 // advise says what hurts, and what to change in the encoder.
-func (in *observed) advise(r Report, s sum, moved float64, age time.Duration) []string {
+func (in *observed) advise(h Health, s sum, moved float64, age time.Duration) []string {
 	list := []string{}
 	say := func(wrong bool, format string, args ...any) {
 		if wrong {
 			list = append(list, fmt.Sprintf(format, args...))
 		}
 	}
-	if r.Silent >= stalled {
-		say(true, "Nothing has come from the encoder for %.0f seconds: check its connection.", math.Floor(r.Silent.Seconds()))
+	if h.Silent >= stalled {
+		say(true, "Nothing has come from the encoder for %.0f seconds: check its connection.", math.Floor(h.Silent.Seconds()))
 		return list
 	}
-	in.adviseVideo(r, s, age, say)
-	in.adviseAudio(r, age, say)
-	say(r.Speed > 0 && r.Speed < slowSpeed,
-		"The stream comes at %.0f %% of its speed: the upload is too slow. Lower the bitrate, or use a better connection.", 100*r.Speed)
-	say(r.Speed > fastSpeed, "The stream comes %.1f times as fast as it plays: send it in real time (ffmpeg: -re before -i).", r.Speed)
+	in.adviseVideo(h, s, age, say)
+	in.adviseAudio(h, age, say)
+	say(h.Speed > 0 && h.Speed < slowSpeed,
+		"The stream comes at %.0f %% of its speed: the upload is too slow. Lower the bitrate, or use a better connection.", 100*h.Speed)
+	say(h.Speed > fastSpeed, "The stream comes %.1f times as fast as it plays: send it in real time (ffmpeg: -re before -i).", h.Speed)
 	say(s.back > 0, "Timestamps run backwards: restart the encoder, and use one clock for sound and picture.")
-	both := r.VideoCodec != "" && r.AudioCodec != ""
-	say(both && r.Drift.Abs() > wideDrift,
-		"Sound comes %s its picture: set the audio delay (sync offset) in the encoder to 0.", apart(r.Drift))
-	say(both && math.Abs(moved) > movedDrift && r.Drift.Abs() <= wideDrift,
+	both := h.VideoCodec != "" && h.AudioCodec != ""
+	say(both && h.Drift.Abs() > wideDrift,
+		"Sound comes %s its picture: set the audio delay (sync offset) in the encoder to 0.", apart(h.Drift))
+	say(both && math.Abs(moved) > movedDrift && h.Drift.Abs() <= wideDrift,
 		"Sound and picture drift apart: use the same sample rate in the encoder and in the sound device.")
 	return list
 }
 
-func (in *observed) adviseVideo(r Report, s sum, age time.Duration, say func(bool, string, ...any)) {
-	if r.VideoCodec == "" {
+func (in *observed) adviseVideo(h Health, s sum, age time.Duration, say func(bool, string, ...any)) {
+	if h.VideoCodec == "" {
 		say(age >= settled, "There is no picture. If there should be one, add a video source in the encoder.")
 		return
 	}
 	configured := in.video.codec == codecAVC || in.video.codec == codecHEVC || in.video.codec == codecAV1
 	say(in.video.frames > 0 && configured && !in.video.header,
-		"The encoder does not send the %s sequence header: nobody can decode the picture. Stop and start the stream.", r.VideoCodec)
+		"The encoder does not send the %s sequence header: nobody can decode the picture. Stop and start the stream.", h.VideoCodec)
 	say(in.keys == 0 && in.video.frames > 0 && age >= settled,
 		"There are no key frames, so nobody can begin to watch: set the keyframe interval to 2 seconds.")
-	say(r.KeyFrames > longKeyFrames,
-		"Key frames come every %.0f seconds, and viewers wait for one: set the keyframe interval to 2 seconds.", math.Round(r.KeyFrames.Seconds()))
+	say(h.KeyFrames > longKeyFrames,
+		"Key frames come every %.0f seconds, and viewers wait for one: set the keyframe interval to 2 seconds.", math.Round(h.KeyFrames.Seconds()))
 	switch in.video.codec {
 	case codecAVC:
 		say(in.picture.width > 0 && !in.picture.common,
@@ -64,18 +64,18 @@ func (in *observed) adviseVideo(r Report, s sum, age time.Duration, say func(boo
 	case codecHEVC:
 		say(true, "Many browsers do not play H.265: choose H.264 if not everybody can watch.")
 	case codecAV1, "VP9":
-		say(true, "Some browsers, and most phones and televisions over HLS, do not play %s: choose H.264 if not everybody can watch.", r.VideoCodec)
+		say(true, "Some browsers, and most phones and televisions over HLS, do not play %s: choose H.264 if not everybody can watch.", h.VideoCodec)
 	default:
-		say(in.video.frames > 0, "Browsers do not play %s video: choose H.264.", r.VideoCodec)
+		say(in.video.frames > 0, "Browsers do not play %s video: choose H.264.", h.VideoCodec)
 	}
-	say(r.BFrames, "B-frames add delay, and some players stutter with them: set B-frames (bf) to 0, or tune to zerolatency.")
-	say(r.VideoBitrate > heavyBitrate,
-		"The picture takes %.0f Mbit/s, more than many viewers can receive: 2.5 to 6 Mbit/s are enough for up to 1080p.", r.VideoBitrate/1e6)
-	say(r.FPS > 0 && r.FPS < slowFrames && s.seconds >= int(settled/time.Second),
-		"Only %.0f frames come a second: choose 25 or 30, or a lighter encoder setting if the machine is too slow.", r.FPS)
+	say(h.BFrames, "B-frames add delay, and some players stutter with them: set B-frames (bf) to 0, or tune to zerolatency.")
+	say(h.VideoBitrate > heavyBitrate,
+		"The picture takes %.0f Mbit/s, more than many viewers can receive: 2.5 to 6 Mbit/s are enough for up to 1080p.", h.VideoBitrate/1e6)
+	say(h.FPS > 0 && h.FPS < slowFrames && s.seconds >= int(settled/time.Second),
+		"Only %.0f frames come a second: choose 25 or 30, or a lighter encoder setting if the machine is too slow.", h.FPS)
 }
 
-func (in *observed) adviseAudio(r Report, age time.Duration, say func(bool, string, ...any)) {
+func (in *observed) adviseAudio(h Health, age time.Duration, say func(bool, string, ...any)) {
 	switch in.audio.codec {
 	case "":
 		say(in.audio.frames == 0 && age >= settled, "There is no sound. If there should be some, add an audio source in the encoder.")
@@ -85,7 +85,7 @@ func (in *observed) adviseAudio(r Report, age time.Duration, say func(bool, stri
 			"The encoder does not send the AAC sequence header: nobody can decode the sound. Stop and start the stream.")
 	case codecOpus, codecMP3, "FLAC":
 	default:
-		say(true, "Browsers do not play %s sound: choose AAC.", r.AudioCodec)
+		say(true, "Browsers do not play %s sound: choose AAC.", h.AudioCodec)
 	}
 }
 

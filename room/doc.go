@@ -12,7 +12,7 @@
 // (memory.go). Encoders publish with the room's key,
 // anybody plays (streams.go); viewers wait for one whose connection broke
 // (grace.go). What encoders send is looked at (tag.go, avc.go, ingest.go), to say
-// what of it hurts viewers (advice.go, look.go). Two shared objects show who is
+// what of it hurts viewers (advice.go, health.go). Two shared objects show who is
 // there and how the room is; users may make others (objects.go). How much happens
 // in a room is a number between 0 and 1 (activity.go).
 //

@@ -22,11 +22,11 @@ const (
 	maxSpeed = 100
 )
 
-// An ingest watches what one publisher sends. WriteMessage runs on the
+// A monitor watches what one publisher sends. WriteMessage runs on the
 // publisher's goroutine and looks at a few bytes of each message. For the
-// instance, which asks for a report now and then, it leaves a copy of what it has
+// instance, which asks for its health now and then, it leaves a copy of what it has
 // seen, once a second.
-type ingest struct {
+type monitor struct {
 	observed                          // owned by the publisher's goroutine
 	shown    atomic.Pointer[observed] // the copy, into which nobody writes
 	heard    atomic.Int64             // when any sound or picture came last, in ns after since; -1: none has
@@ -73,21 +73,21 @@ type second struct {
 	startSet, shifted bool
 }
 
-func newIngest(now time.Time) *ingest {
-	in := &ingest{observed: observed{since: now}}
+func newMonitor(now time.Time) *monitor {
+	in := &monitor{observed: observed{since: now}}
 	in.heard.Store(-1)
 	in.show()
 	return in
 }
 
 // show leaves a copy of what is known.
-func (in *ingest) show() {
+func (in *monitor) show() {
 	o := in.observed
 	in.shown.Store(&o)
 }
 
 // WriteMessage looks at a message.
-func (in *ingest) WriteMessage(m rtmp.Message) {
+func (in *monitor) WriteMessage(m rtmp.Message) {
 	now := time.Now()
 	if in.turn(now) {
 		in.show() // the second before is whole
@@ -120,7 +120,7 @@ func (in *observed) turn(now time.Time) bool {
 }
 
 // see takes a tag of video.
-func (in *ingest) see(s *second, t tag, at uint32) {
+func (in *monitor) see(s *second, t tag, at uint32) {
 	if in.tracks = max(in.tracks, int(t.track)); t.track != 0 {
 		return
 	}
@@ -165,7 +165,7 @@ func (in *ingest) see(s *second, t tag, at uint32) {
 }
 
 // hear takes a tag of audio.
-func (in *ingest) hear(s *second, t tag, at uint32) {
+func (in *monitor) hear(s *second, t tag, at uint32) {
 	if in.tracks = max(in.tracks, int(t.track)); t.track != 0 {
 		return
 	}
@@ -199,7 +199,7 @@ func (l *lane) advance(at uint32, other *lane) (back bool) {
 }
 
 // read takes onMetaData, of which it believes what nothing else tells.
-func (in *ingest) read(b []byte) {
+func (in *monitor) read(b []byte) {
 	if len(b) > MaxMetaData {
 		return
 	}
@@ -235,8 +235,8 @@ func parseAAC(b []byte) (rate, channels int) {
 	return aacRates[b[0]&7<<1|b[1]>>7], int(b[1] >> 3 & 15)
 }
 
-// Report is how a stream is doing. Rates are those of the last seconds.
-type Report struct {
+// Health is how a stream is doing. Rates are those of the last seconds.
+type Health struct {
 	Stream  string
 	Since   time.Time
 	Encoder string // its name, as it says
@@ -260,36 +260,36 @@ type Report struct {
 	Advice []string // what to change, most important first; never nil
 }
 
-// report sums up what was known when the last second ended.
-func (in *ingest) report(stream string, now time.Time) Report {
+// health sums up what was known when the last second ended.
+func (in *monitor) health(stream string, now time.Time) Health {
 	o := *in.shown.Load()
-	r := Report{
+	h := Health{
 		Stream: stream, Since: o.since, Encoder: o.encoder, Tracks: o.tracks + 1,
 		VideoCodec: o.name(&o.video), AudioCodec: o.name(&o.audio), Silent: now.Sub(o.since),
 		Width: int(o.metaWidth), Height: int(o.metaHeight), SampleRate: o.sampleRate, Channels: o.channels,
 	}
 	if heard := in.heard.Load(); heard >= 0 {
-		r.Silent -= time.Duration(heard)
+		h.Silent -= time.Duration(heard)
 	}
-	if r.Silent >= stalled {
+	if h.Silent >= stalled {
 		o.turn(now)
 	}
 	if o.picture.width > 0 {
-		r.Width, r.Height, r.Profile = o.picture.width, o.picture.height, o.picture.profile
+		h.Width, h.Height, h.Profile = o.picture.width, o.picture.height, o.picture.profile
 	}
-	if r.VideoCodec == "" {
-		r.Width, r.Height = 0, 0
+	if h.VideoCodec == "" {
+		h.Width, h.Height = 0, 0
 	}
 	sum := o.sum()
 	if n := float64(sum.seconds); n > 0 {
-		r.FPS = math.Round(10*float64(sum.frames)/n) / 10
-		r.VideoBitrate, r.AudioBitrate = 8*float64(sum.video)/n, 8*float64(sum.audio)/n
+		h.FPS = math.Round(10*float64(sum.frames)/n) / 10
+		h.VideoBitrate, h.AudioBitrate = 8*float64(sum.video)/n, 8*float64(sum.audio)/n
 	}
-	r.BFrames = sum.shifted && sum.low != sum.high
-	r.KeyFrames = o.keyFrames()
-	r.Speed = sum.speed()
+	h.BFrames = sum.shifted && sum.low != sum.high
+	h.KeyFrames = o.keyFrames()
+	h.Speed = sum.speed()
 	ahead, known := sum.drift()
-	r.Drift = time.Duration(ahead) * time.Millisecond
+	h.Drift = time.Duration(ahead) * time.Millisecond
 	if known && !in.firstKnown && sum.seconds == ingestWindow {
 		in.first, in.firstKnown = ahead, true
 	}
@@ -297,8 +297,8 @@ func (in *ingest) report(stream string, now time.Time) Report {
 	if in.firstKnown && known {
 		moved = ahead - in.first
 	}
-	r.Advice = o.advise(r, sum, moved, now.Sub(o.since))
-	return r
+	h.Advice = o.advise(h, sum, moved, now.Sub(o.since))
+	return h
 }
 
 // keyFrames is the longest time between the last key frames; 0 when it is not
@@ -375,40 +375,40 @@ func (s *sum) speed() float64 {
 	return speed
 }
 
-// value is the report as it travels.
-func (r *Report) value() amf.Object {
+// value is h as it travels.
+func (h *Health) value() amf.Object {
 	o := amf.Object{
-		{Name: "stream", Value: amf.String(r.Stream)}, {Name: "since", Value: amf.Number(ms(r.Since))},
-		{Name: "encoder", Value: amf.String(r.Encoder)}, {Name: "video", Value: amf.Null{}}, {Name: "audio", Value: amf.Null{}},
-		{Name: "drift", Value: amf.Number(r.Drift.Milliseconds())}, {Name: "speed", Value: amf.Number(r.Speed)},
-		{Name: "silent", Value: amf.Number(r.Silent.Milliseconds())}, {Name: "tracks", Value: amf.Number(r.Tracks)},
-		{Name: "advice", Value: texts(r.Advice)},
+		{Name: "stream", Value: amf.String(h.Stream)}, {Name: "since", Value: amf.Number(ms(h.Since))},
+		{Name: "encoder", Value: amf.String(h.Encoder)}, {Name: "video", Value: amf.Null{}}, {Name: "audio", Value: amf.Null{}},
+		{Name: "drift", Value: amf.Number(h.Drift.Milliseconds())}, {Name: "speed", Value: amf.Number(h.Speed)},
+		{Name: "silent", Value: amf.Number(h.Silent.Milliseconds())}, {Name: "tracks", Value: amf.Number(h.Tracks)},
+		{Name: "advice", Value: texts(h.Advice)},
 	}
-	if r.VideoCodec != "" {
+	if h.VideoCodec != "" {
 		o[3].Value = amf.Object{
-			{Name: "codec", Value: amf.String(r.VideoCodec)}, {Name: "profile", Value: amf.String(r.Profile)},
-			{Name: "width", Value: amf.Number(r.Width)}, {Name: "height", Value: amf.Number(r.Height)},
-			{Name: "fps", Value: amf.Number(r.FPS)}, {Name: "bitrate", Value: amf.Number(math.Round(r.VideoBitrate))},
-			{Name: "keyFrames", Value: amf.Number(r.KeyFrames.Milliseconds())}, {Name: "bFrames", Value: amf.Bool(r.BFrames)},
+			{Name: "codec", Value: amf.String(h.VideoCodec)}, {Name: "profile", Value: amf.String(h.Profile)},
+			{Name: "width", Value: amf.Number(h.Width)}, {Name: "height", Value: amf.Number(h.Height)},
+			{Name: "fps", Value: amf.Number(h.FPS)}, {Name: "bitrate", Value: amf.Number(math.Round(h.VideoBitrate))},
+			{Name: "keyFrames", Value: amf.Number(h.KeyFrames.Milliseconds())}, {Name: "bFrames", Value: amf.Bool(h.BFrames)},
 		}
 	}
-	if r.AudioCodec != "" {
+	if h.AudioCodec != "" {
 		o[4].Value = amf.Object{
-			{Name: "codec", Value: amf.String(r.AudioCodec)}, {Name: "sampleRate", Value: amf.Number(r.SampleRate)},
-			{Name: "channels", Value: amf.Number(r.Channels)}, {Name: "bitrate", Value: amf.Number(math.Round(r.AudioBitrate))},
+			{Name: "codec", Value: amf.String(h.AudioCodec)}, {Name: "sampleRate", Value: amf.Number(h.SampleRate)},
+			{Name: "channels", Value: amf.Number(h.Channels)}, {Name: "bitrate", Value: amf.Number(math.Round(h.AudioBitrate))},
 		}
 	}
 	return o
 }
 
-// short is what of it stands in the shared object "room": rounded, so that it
+// summary is what of it stands in the shared object "room": rounded, so that it
 // changes when something has changed.
-func (r *Report) short() amf.Object {
+func (h *Health) summary() amf.Object {
 	return amf.Object{
-		{Name: "video", Value: amf.String(r.VideoCodec)}, {Name: "audio", Value: amf.String(r.AudioCodec)},
-		{Name: "width", Value: amf.Number(r.Width)}, {Name: "height", Value: amf.Number(r.Height)},
-		{Name: "fps", Value: amf.Number(math.Round(r.FPS))}, {Name: "bitrate", Value: amf.Number(roughly(r.VideoBitrate + r.AudioBitrate))},
-		{Name: "advice", Value: texts(r.Advice)},
+		{Name: "video", Value: amf.String(h.VideoCodec)}, {Name: "audio", Value: amf.String(h.AudioCodec)},
+		{Name: "width", Value: amf.Number(h.Width)}, {Name: "height", Value: amf.Number(h.Height)},
+		{Name: "fps", Value: amf.Number(math.Round(h.FPS))}, {Name: "bitrate", Value: amf.Number(roughly(h.VideoBitrate + h.AudioBitrate))},
+		{Name: "advice", Value: texts(h.Advice)},
 	}
 }
 

@@ -36,8 +36,8 @@ type person struct {
 	renames    bucket    // and change his nick, in that case
 	spoke      time.Time // last
 	mutedUntil time.Time
-	playing    map[string]int     // streams he plays, and how often
-	publishing map[string]*ingest // streams he publishes, and how they are doing
+	playing    map[string]int      // streams he plays, and how often
+	publishing map[string]*monitor // streams he publishes, and how they are doing
 }
 
 // personOf returns who the client is in the room: nil for one who was thrown

@@ -24,8 +24,8 @@ const (
 // stage is what is published in the room, and by whom it may be.
 type stage struct {
 	keys
-	away   map[string]*absence // streams whose publisher was lost, by name
-	looker *time.Timer         // looks at the streams again; nil while there are none
+	away        map[string]*absence // streams whose publisher was lost, by name
+	healthTimer *time.Timer         // looks at the streams again; nil while there are none
 }
 
 // OnPublish lets an encoder publish NAME?key=KEY. The reason why it may not is
@@ -78,9 +78,9 @@ func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Messa
 	if p == nil {
 		return nil // thrown out in this turn
 	}
-	in := newIngest(time.Now())
+	in := newMonitor(time.Now())
 	if p.publishing == nil {
-		p.publishing = make(map[string]*ingest)
+		p.publishing = make(map[string]*monitor)
 	}
 	p.publishing[public] = in
 	r.activity.warm(heatPublish, time.Now())
@@ -89,8 +89,8 @@ func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Messa
 		r.in.Post(func() { r.notify(public + " is back.") }) // the encoder hears its answer first
 	}
 	r.showStreams()
-	r.look()
-	r.stage.looker.Reset(FirstLook)
+	r.showHealth()
+	r.stage.healthTimer.Reset(FirstHealth)
 	return in.WriteMessage
 }
 
@@ -99,7 +99,7 @@ func (r *Room) OnUnpublish(client *server.Client, public string) {
 	if p := personOf(client); p != nil {
 		delete(p.publishing, public)
 		r.showStreams()
-		r.look()
+		r.showHealth()
 	}
 }
 

@@ -32,9 +32,9 @@ func (d *device) film(from, length time.Duration) {
 	synctest.Wait()
 }
 
-// TestLook: what a stream is like is in the shared object, and at length in
+// TestHealth: what a stream is like is in the shared object, and at length in
 // what the method answers.
-func TestLook(t *testing.T) {
+func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, config())
 		ann := join(t, s.host, "ann")
