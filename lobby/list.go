@@ -1,25 +1,17 @@
 package lobby
 
 import (
-	"maps"
 	"reflect"
-	"slices"
 	"time"
 
 	"foyer/server"
 	"foyer/server/amf"
-	"foyer/server/sharedobject"
 )
 
 // How the list is kept.
 const (
-	ReportInterval  = 5 * time.Second        // how often a room with nothing to tell should report
-	PublishInterval = 500 * time.Millisecond // how soon after one change of the shared object the next may come
-	MaxRooms        = 10000
-	// MaxShown is how many rooms the shared object holds: with more, pinned ones
-	// and the liveliest, chosen again every ChooseInterval. A shared object has no more slots.
-	MaxShown       = sharedobject.MaxSlots
-	ChooseInterval = 5 * time.Second
+	ReportInterval = 5 * time.Second // how often a room with nothing to tell should report
+	MaxRooms       = 10000
 )
 
 // room is a room on the list. It outlives the links that the room makes.
@@ -119,7 +111,7 @@ func (l *Lobby) remove(r *room) {
 	l.log.Info("room gone", "room", r.name, "elsewhere", r.remote)
 	r.timer.Stop()
 	if r.remote {
-		delete(l.elsewhere, r.key)
+		delete(l.nodes.rooms, r.key)
 	} else {
 		delete(l.listed, r.key)
 	}
@@ -156,78 +148,8 @@ func (l *Lobby) expire(r *room) {
 		l.watch(r)
 	case r.state == StateLive:
 		l.stale(r)
-	case r.remote && !l.fresh: // nobody knows; setFresh goes on
+	case r.remote && !l.nodes.fresh: // nobody knows; setFresh goes on
 	default:
 		l.remove(r)
 	}
-}
-
-// touch notes that r changed. The first change is published at once, what
-// follows within PublishInterval together after it. The lobbies of other nodes
-// publish by a clock of their own and do not wait for that of this one.
-func (l *Lobby) touch(r *room) {
-	l.dirty[r.key] = true
-	l.share(r.key)
-	if l.publisher == nil {
-		l.publish()
-	}
-}
-
-// choose decides which rooms the shared object holds. Those that come in or go
-// out are dirty.
-func (l *Lobby) choose() {
-	if len(l.listed)+len(l.elsewhere) <= MaxShown {
-		if l.chosen != nil {
-			l.chosen = nil
-			for key := range l.all() {
-				l.dirty[key] = true
-			}
-		}
-		return
-	}
-	if l.chosen != nil && time.Since(l.chose) < ChooseInterval {
-		return
-	}
-	before := l.chosen
-	l.chosen, l.chose = make(map[string]bool, MaxShown), time.Now()
-	found := l.find(query{sort: "activity"}, false)
-	for _, r := range found[:min(len(found), MaxShown)] {
-		l.chosen[r.key] = true
-		if before != nil && !before[r.key] {
-			l.dirty[r.key] = true
-		}
-	}
-	if before == nil { // until now it held all
-		for key := range l.all() {
-			l.dirty[key] = l.dirty[key] || !l.chosen[key]
-		}
-	}
-	for key := range before {
-		if !l.chosen[key] {
-			l.dirty[key] = true
-		}
-	}
-}
-
-// publish brings the shared object up to date, slot by slot.
-func (l *Lobby) publish() {
-	l.publisher = nil
-	if len(l.dirty) == 0 {
-		return
-	}
-	l.choose()
-	for _, key := range slices.Sorted(maps.Keys(l.dirty)) {
-		r, slot := l.shown(key), l.slots[key]
-		shows := r != nil && !r.status.Unlisted && (l.chosen == nil || l.chosen[key])
-		if slot != "" && (!shows || r.name != slot) {
-			l.object.Remove(slot)
-			delete(l.slots, key)
-		}
-		if shows {
-			l.object.Set(r.name, r.entry())
-			l.slots[key] = r.name
-		}
-	}
-	clear(l.dirty)
-	l.publisher = l.in.After(PublishInterval, l.publish)
 }

@@ -10,7 +10,6 @@ import (
 	"foyer/server/amf"
 	"foyer/server/guard"
 	"foyer/server/rtmp"
-	"foyer/server/sharedobject"
 )
 
 // Config is what a lobby needs to know.
@@ -34,22 +33,9 @@ type Lobby struct {
 	roomList map[string]*server.Client // the live client of every authenticated room
 	listed   map[string]*room          // who is on the list, with a link or for a while without
 
-	elsewhere map[string]*room // the rooms of other nodes, as these say
-	fresh     bool             // that is all there is now
-	turned    time.Time        // since when fresh is what it is
-	unlink    []func()         // end what link began
-	id        string           // of this lobby among all
-
-	object    *sharedobject.Object[*server.Client] // "rooms"
-	view      *sharedobject.Object[*server.Client] // "view"
-	dirty     map[string]bool                      // rooms that changed since the list was published
-	slots     map[string]string                    // the slots of "rooms", by the rooms they are of
-	chosen    map[string]bool                      // the rooms that the object holds; nil: all
-	chose     time.Time                            // when they were last chosen
-	publisher *time.Timer                          // when the list may be published again; nil: now
-
-	sampler *time.Timer // when activity is noted next; nil while no room is listed
-	sampled time.Time   // when that was last done
+	nodes   nodes   // the rooms of other nodes
+	board   board   // what visitors see of all
+	samples samples // how active rooms have been
 }
 
 // New makes the application of one lobby.
@@ -57,20 +43,19 @@ func New(cfg Config) server.Application {
 	cfg.StaleAfter = cmp.Or(cfg.StaleAfter, 15*time.Second)
 	cfg.GoneAfter = cmp.Or(cfg.GoneAfter, 30*time.Second)
 	return &Lobby{
-		cfg:       cfg,
-		roomList:  make(map[string]*server.Client),
-		listed:    make(map[string]*room),
-		elsewhere: make(map[string]*room),
-		dirty:     make(map[string]bool),
-		slots:     make(map[string]string),
+		cfg:      cfg,
+		roomList: make(map[string]*server.Client),
+		listed:   make(map[string]*room),
+		nodes:    nodes{rooms: make(map[string]*room)},
+		board:    board{dirty: make(map[string]bool), slots: make(map[string]string)},
 	}
 }
 
 // OnAppStart opens the shared objects that visitors watch, and joins the other nodes.
 func (l *Lobby) OnAppStart(in *server.Instance) error {
 	l.in, l.log = in, cmp.Or(l.cfg.Log, in.Log())
-	l.object, l.view = in.SharedObject(ObjectRooms, false), in.SharedObject(ObjectView, false)
-	return l.link()
+	l.board.object = in.SharedObject(ObjectRooms, false)
+	return l.joinNodes()
 }
 
 // OnConnect handles instances before anybody else: a room says its userName
@@ -137,14 +122,7 @@ func (l *Lobby) OnDisconnect(client *server.Client, reason error) {
 
 // OnAppStop leaves the other nodes. Timers and shared objects go with the instance.
 func (l *Lobby) OnAppStop() {
-	for _, stop := range l.unlink {
-		stop()
-	}
-	if l.cfg.Directory != nil {
-		for key := range l.listed {
-			l.cfg.Directory.Delete(key)
-		}
-	}
+	l.leaveNodes()
 }
 
 // Methods are what clients may call.

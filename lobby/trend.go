@@ -65,26 +65,32 @@ func level(sample byte) int {
 	return -1
 }
 
+// samples says when the activity of rooms is noted.
+type samples struct {
+	timer *time.Timer // of the next; nil while no room is listed
+	last  time.Time
+}
+
 // startSampling begins to note activities, if that is not done already.
 func (l *Lobby) startSampling() {
-	if l.sampler == nil {
-		l.sampler = l.in.After(TrendStep, l.sample)
+	if l.samples.timer == nil {
+		l.samples.timer = l.in.After(TrendStep, l.sample)
 	}
 }
 
 // sample notes how active all rooms are and does so again a step later, as
 // long as there is one. A stale room is as active as it said last.
 func (l *Lobby) sample() {
-	l.sampler = nil
-	if len(l.listed)+len(l.elsewhere) == 0 {
+	l.samples.timer = nil
+	if len(l.listed)+len(l.nodes.rooms) == 0 {
 		return
 	}
-	l.sampled = time.Now()
+	l.samples.last = time.Now()
 	for _, r := range l.all() {
 		r.trend += string(levels[int(math.Round(r.status.Activity*float64(len(levels)-1)))])
 		r.trend = r.trend[max(0, len(r.trend)-TrendLength):]
 	}
-	l.sampler = l.in.After(TrendStep, l.sample)
+	l.samples.timer = l.in.After(TrendStep, l.sample)
 }
 
 // trends answers how active the rooms have been that the method rooms answers
@@ -100,8 +106,8 @@ func (l *Lobby) trends(from *server.Client, _ amf.Args) (amf.Value, error) {
 		}
 	}
 	var at amf.Number
-	if !l.sampled.IsZero() {
-		at = amf.Number(l.sampled.UnixMilli())
+	if !l.samples.last.IsZero() {
+		at = amf.Number(l.samples.last.UnixMilli())
 	}
 	return amf.Object{
 		{Name: "at", Value: at}, {Name: "step", Value: amf.Number(TrendStep.Milliseconds())}, {Name: "rooms", Value: rooms},

@@ -9,6 +9,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/sharedobject"
 )
 
 // Directory is how lobbies of several nodes know each other's rooms.
@@ -45,13 +46,23 @@ type announcement struct {
 	Text string `json:"text"`
 }
 
-// link joins the other nodes, if there are any. Only the lobby that rooms
+// nodes are the other nodes, as they say.
+type nodes struct {
+	rooms map[string]*room // theirs, by server.Fold of their names
+	fresh bool             // that is all there is now
+	since time.Time        // since when fresh is what it is
+	id    string           // of this lobby among all
+	leave []func()         // end what joinNodes began
+	view  *sharedobject.Object[*server.Client]
+}
+
+// joinNodes joins the other nodes, if there are any. Only the lobby that rooms
 // report to by themselves has a part in that: others are of this node alone.
-func (l *Lobby) link() error {
+func (l *Lobby) joinNodes() error {
 	if l.in.ShortName() != "_definst_" {
 		l.cfg.Directory, l.cfg.Bus = nil, nil
 	}
-	l.id = rand.Text()
+	l.nodes.id, l.nodes.view = rand.Text(), l.in.SharedObject(ObjectView, false)
 	l.setFresh(l.cfg.Directory == nil)
 	if l.cfg.Bus != nil {
 		stop, err := l.cfg.Bus.Subscribe(busAnnounce, func(data []byte) {
@@ -60,10 +71,10 @@ func (l *Lobby) link() error {
 		if err != nil {
 			return err
 		}
-		l.unlink = append(l.unlink, stop)
+		l.nodes.leave = append(l.nodes.leave, stop)
 	}
 	if l.cfg.Directory != nil {
-		l.unlink = append(l.unlink, l.cfg.Directory.Watch(
+		l.nodes.leave = append(l.nodes.leave, l.cfg.Directory.Watch(
 			func(name string, entry []byte) {
 				e := remoteEntry(name, entry)
 				l.in.Post(func() { l.hear(name, e) })
@@ -72,6 +83,18 @@ func (l *Lobby) link() error {
 		))
 	}
 	return nil
+}
+
+// leaveNodes takes the rooms of this node away from the others.
+func (l *Lobby) leaveNodes() {
+	for _, stop := range l.nodes.leave {
+		stop()
+	}
+	if l.cfg.Directory != nil {
+		for key := range l.listed {
+			l.cfg.Directory.Delete(key)
+		}
+	}
 }
 
 // remoteEntry reads what another node says of a room; nil: nothing (any more).
@@ -91,16 +114,16 @@ func remoteEntry(name string, entry []byte) *Entry {
 // stale after the usual time, and then gone.
 func (l *Lobby) hear(name string, e *Entry) {
 	key := server.Fold(name)
-	r := l.elsewhere[key]
+	r := l.nodes.rooms[key]
 	switch {
-	case e == nil && r == nil, r == nil && len(l.elsewhere) >= MaxElsewhere:
+	case e == nil && r == nil, r == nil && len(l.nodes.rooms) >= MaxElsewhere:
 		return
 	case e == nil:
 		l.remove(r)
 		return
 	case r == nil:
 		r = &room{key: key, name: e.Name, remote: true}
-		l.elsewhere[key] = r
+		l.nodes.rooms[key] = r
 		l.startSampling()
 		l.log.Debug("room listed", "room", name, "node", e.Node)
 	}
@@ -116,13 +139,13 @@ func (l *Lobby) hear(name string, e *Entry) {
 // setFresh notes whether other nodes are heard. While they are not, their rooms
 // stay on the list, stale: they may well be there.
 func (l *Lobby) setFresh(fresh bool) {
-	l.fresh, l.turned = fresh, time.Now()
-	l.view.Set("fresh", amf.Bool(fresh))
-	l.view.Set("at", amf.Number(l.turned.UnixMilli()))
+	l.nodes.fresh, l.nodes.since = fresh, time.Now()
+	l.nodes.view.Set("fresh", amf.Bool(fresh))
+	l.nodes.view.Set("at", amf.Number(l.nodes.since.UnixMilli()))
 	if !fresh {
 		return
 	}
-	for _, r := range l.elsewhere {
+	for _, r := range l.nodes.rooms {
 		if r.state == StateStale {
 			r.heard = time.Now()
 			l.watch(r)
@@ -157,7 +180,7 @@ func (l *Lobby) viewOf(*server.Client, amf.Args) (amf.Value, error) {
 	if l.cfg.Directory == nil {
 		return amf.Null{}, nil
 	}
-	return (&View{l.fresh, l.turned.UnixMilli()}).Value(), nil
+	return (&View{l.nodes.fresh, l.nodes.since.UnixMilli()}).Value(), nil
 }
 
 // share tells the other nodes how a room of this one is.
@@ -183,7 +206,7 @@ func (l *Lobby) share(key string) {
 // shown is the room of that name as it is listed, or nil. What a link says goes
 // before what others say, as long as there is one.
 func (l *Lobby) shown(key string) *room {
-	here, there := l.listed[key], l.elsewhere[key]
+	here, there := l.listed[key], l.nodes.rooms[key]
 	if here == nil || there != nil && here.state != StateLive && there.state == StateLive {
 		return there
 	}
@@ -198,7 +221,7 @@ func (l *Lobby) all() iter.Seq2[string, *room] {
 				return
 			}
 		}
-		for key, r := range l.elsewhere {
+		for key, r := range l.nodes.rooms {
 			if l.listed[key] == nil && !yield(key, r) {
 				return
 			}
@@ -209,7 +232,7 @@ func (l *Lobby) all() iter.Seq2[string, *room] {
 // known reports whether r is on a list still.
 func (l *Lobby) known(r *room) bool {
 	if r.remote {
-		return l.elsewhere[r.key] == r
+		return l.nodes.rooms[r.key] == r
 	}
 	return l.listed[r.key] == r
 }
@@ -220,7 +243,7 @@ func (l *Lobby) spread(said string) (rooms int) {
 	if l.cfg.Bus == nil {
 		return 0
 	}
-	data, err := json.Marshal(announcement{l.id, said})
+	data, err := json.Marshal(announcement{l.nodes.id, said})
 	if err == nil {
 		err = l.cfg.Bus.Publish(busAnnounce, data)
 	}
@@ -228,7 +251,7 @@ func (l *Lobby) spread(said string) (rooms int) {
 		l.log.Warn("announcement not made on other nodes", "err", err)
 		return 0
 	}
-	for key, r := range l.elsewhere {
+	for key, r := range l.nodes.rooms {
 		if r.state == StateLive && l.roomList[key] == nil {
 			rooms++
 		}
@@ -239,7 +262,7 @@ func (l *Lobby) spread(said string) (rooms int) {
 // relay announces what another lobby was asked to.
 func (l *Lobby) relay(data []byte) {
 	var a announcement
-	if err := json.Unmarshal(data, &a); err != nil || a.From == l.id {
+	if err := json.Unmarshal(data, &a); err != nil || a.From == l.nodes.id {
 		return
 	}
 	if said := text(a.Text, MaxAnnouncement); said != "" {
