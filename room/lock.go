@@ -1,8 +1,6 @@
 package room
 
 import (
-	"encoding/base64"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -75,19 +73,4 @@ func (r *Room) rememberMember(p *person) {
 		r.doors.Members.add(member{p.proof, time.Now().Add(ReturnTime)})
 		r.saveSoon()
 	}
-}
-
-// MarshalText writes m as a short string of JSON.
-func (m proof) MarshalText() ([]byte, error) {
-	return base64.RawStdEncoding.AppendEncode(nil, m[:]), nil
-}
-
-// UnmarshalText is the inverse of MarshalText.
-func (m *proof) UnmarshalText(text []byte) error {
-	data, err := base64.RawStdEncoding.DecodeString(string(text))
-	if err != nil || len(data) != len(m) {
-		return fmt.Errorf("room: a proof of %d characters", len(text))
-	}
-	copy(m[:], data)
-	return nil
 }

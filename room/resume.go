@@ -3,6 +3,8 @@ package room
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
 
 	"foyer/server/amf"
 )
@@ -36,4 +38,19 @@ func (r *Room) replace(old, p *person) {
 	p.id, p.since = old.id, old.since
 	p.speech, p.renames, p.spoke, p.mutedUntil = old.speech, old.renames, old.spoke, old.mutedUntil
 	r.expel(old, reject("You came in again on another connection.", 0))
+}
+
+// MarshalText writes m as a short string of JSON.
+func (m proof) MarshalText() ([]byte, error) {
+	return base64.RawStdEncoding.AppendEncode(nil, m[:]), nil
+}
+
+// UnmarshalText is the inverse of MarshalText.
+func (m *proof) UnmarshalText(text []byte) error {
+	data, err := base64.RawStdEncoding.DecodeString(string(text))
+	if err != nil || len(data) != len(m) {
+		return fmt.Errorf("room: a proof of %d characters", len(text))
+	}
+	copy(m[:], data)
+	return nil
 }
