@@ -192,7 +192,7 @@ func newHLSTrack(f flvFrame) *hlsTrack {
 	rate := 90000
 	codec, t.err = t.parse(f.data)
 	if aac, ok := codec.(*codecs.MPEG4Audio); ok {
-		rate = aac.SampleRate
+		rate = aac.Config.SampleRate
 	} else if _, ok := codec.(*codecs.Opus); ok {
 		rate = 48000
 	}
@@ -221,7 +221,7 @@ func (t *hlsTrack) parse(b []byte) (codecs.Codec, error) {
 		return parseVP9(b), nil
 	case codecAAC:
 		c := new(codecs.MPEG4Audio)
-		if c.Unmarshal(b) != nil || c.SampleRate < 1000 || c.ChannelCount < 1 {
+		if c.Config.Unmarshal(b) != nil || c.Config.SampleRate < 1000 || c.Config.ChannelCount < 1 {
 			return nil, errHLSConfig
 		}
 		return c, nil
