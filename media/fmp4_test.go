@@ -104,26 +104,3 @@ func TestLastKeyFrame(t *testing.T) {
 		}
 	})
 }
-
-// TestNewCodec: a configuration that is cut short anywhere, or too long, is refused
-// or harmless, and never a panic.
-func TestNewCodec(t *testing.T) {
-	records := map[string]string{
-		"avc1": avcHeader[5:], "mp4a": aacHeader[2:],
-		"Opus": "OpusHead\x01\x02\x38\x01\x80\xbb\x00\x00\x00\x00\x00",
-		"vp09": "\x00\x0a\x82\x02\x02\x02\x00\x00", "av01": "\x81\x00\x0c\x00",
-	}
-	for fourCC, record := range records {
-		if _, err := newCodec(fourCC, []byte(record)); err != nil {
-			t.Errorf("%s: %v", fourCC, err)
-		}
-		if _, err := newCodec(fourCC, make([]byte, MaxRecord+1)); err == nil {
-			t.Errorf("%s: too long, and taken", fourCC)
-		}
-		for n := range record {
-			if c, err := newCodec(fourCC, []byte(record[:n])); err == nil && fourCC == "avc1" {
-				t.Errorf("%s: %d bytes taken: %+v", fourCC, n, c)
-			}
-		}
-	}
-}

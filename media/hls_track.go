@@ -2,7 +2,6 @@ package media
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"slices"
 	"time"
@@ -10,8 +9,6 @@ import (
 	"github.com/bluenviron/gohlslib/v2"
 	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
 )
@@ -210,116 +207,34 @@ var (
 )
 
 func (t *hlsTrack) parse(b []byte) (codecs.Codec, error) {
+	switch {
+	case !boxable[t.codec]:
+		return nil, errHLSCodec
+	case t.codec == codecVP9:
+		return parseVP9(b), nil
+	}
+	c, err := newCodec(t.codec, b)
+	if err != nil {
+		return nil, errHLSConfig
+	}
+	t.size, t.params = c.prefix, slices.Concat(c.vps, c.sps, c.pps)
 	switch t.codec {
 	case codecAVC:
-		return t.parseAVC(b)
+		return &codecs.H264{SPS: c.sps[0], PPS: c.pps[0]}, nil
 	case codecHEVC:
-		return t.parseHEVC(b)
+		if len(c.vps) > 0 && len(c.pps) > 0 {
+			return &codecs.H265{VPS: c.vps[0], SPS: c.sps[0], PPS: c.pps[0]}, nil
+		}
 	case codecAV1:
-		return parseAV1(b)
-	case codecVP9:
-		return parseVP9(b), nil
+		if unit, _, ok := sequenceOf(b[4:]); ok {
+			return &codecs.AV1{SequenceHeader: unit}, nil
+		}
 	case codecAAC:
-		c := new(codecs.MPEG4Audio)
-		if c.Config.Unmarshal(b) != nil || c.Config.SampleRate < 1000 || c.Config.ChannelCount < 1 {
-			return nil, errHLSConfig
+		if c.aac.ChannelCount > 0 {
+			return &codecs.MPEG4Audio{Config: c.aac}, nil
 		}
-		return c, nil
 	case codecOpus:
-		if len(b) < 10 || string(b[:8]) != "OpusHead" || b[9] == 0 {
-			return nil, errHLSConfig
-		}
-		return &codecs.Opus{ChannelCount: int(b[9])}, nil
-	}
-	return nil, errHLSCodec
-}
-
-// parseAVC reads an AVCDecoderConfigurationRecord (ISO 14496-15 §5.3.3.1).
-func (t *hlsTrack) parseAVC(b []byte) (codecs.Codec, error) {
-	if len(b) < 7 {
-		return nil, errHLSConfig
-	}
-	t.size = int(b[4]&3) + 1
-	c := new(codecs.H264)
-	sps, rest, ok := takeUnits(b[6:], int(b[5]&0x1f))
-	if !ok || len(sps) == 0 || len(rest) == 0 {
-		return nil, errHLSConfig
-	}
-	pps, _, ok := takeUnits(rest[1:], int(rest[0]))
-	var parsed h264.SPS
-	if !ok || len(pps) == 0 || parsed.Unmarshal(sps[0]) != nil {
-		return nil, errHLSConfig
-	}
-	c.SPS, c.PPS = sps[0], pps[0]
-	t.params = append(sps, pps...)
-	return c, nil
-}
-
-// parseHEVC reads an HEVCDecoderConfigurationRecord (ISO 14496-15 §8.3.3.1).
-func (t *hlsTrack) parseHEVC(b []byte) (codecs.Codec, error) {
-	if len(b) < 23 {
-		return nil, errHLSConfig
-	}
-	t.size = int(b[21]&3) + 1
-	c := new(codecs.H265)
-	arrays, b := int(b[22]), b[23:]
-	for range arrays {
-		if len(b) < 3 {
-			return nil, errHLSConfig
-		}
-		typ := h265.NALUType(b[0] & 0x3f)
-		units, rest, ok := takeUnits(b[3:], int(binary.BigEndian.Uint16(b[1:])))
-		if !ok {
-			return nil, errHLSConfig
-		}
-		b = rest
-		if len(units) == 0 {
-			continue
-		}
-		switch typ {
-		case h265.NALUType_VPS_NUT:
-			c.VPS = units[0]
-		case h265.NALUType_SPS_NUT:
-			c.SPS = units[0]
-		case h265.NALUType_PPS_NUT:
-			c.PPS = units[0]
-		}
-	}
-	var sps h265.SPS
-	if c.VPS == nil || c.SPS == nil || c.PPS == nil || sps.Unmarshal(c.SPS) != nil {
-		return nil, errHLSConfig
-	}
-	t.params = [][]byte{c.VPS, c.SPS, c.PPS}
-	return c, nil
-}
-
-// takeUnits takes n NAL units that have two bytes of length in front.
-func takeUnits(b []byte, n int) (units [][]byte, rest []byte, ok bool) {
-	for range n {
-		if len(b) < 2 {
-			return nil, nil, false
-		}
-		size := int(binary.BigEndian.Uint16(b))
-		if b = b[2:]; size == 0 || len(b) < size {
-			return nil, nil, false
-		}
-		units, b = append(units, b[:size:size]), b[size:]
-	}
-	return units, b, true
-}
-
-// parseAV1 finds the sequence header in an AV1CodecConfigurationRecord.
-func parseAV1(b []byte) (codecs.Codec, error) {
-	var units av1.Bitstream
-	if len(b) < 5 || units.Unmarshal(b[4:]) != nil {
-		return nil, errHLSConfig
-	}
-	for _, u := range units {
-		var h av1.OBUHeader
-		var sequence av1.SequenceHeader
-		if h.Unmarshal(u) == nil && h.Type == av1.OBUTypeSequenceHeader && sequence.Unmarshal(u) == nil {
-			return &codecs.AV1{SequenceHeader: u}, nil
-		}
+		return &codecs.Opus{ChannelCount: int(c.channels)}, nil
 	}
 	return nil, errHLSConfig
 }

@@ -256,13 +256,8 @@ func (t *indexTrack) add(s *sample, from int64, n int) {
 
 // sound is [codec.sound] for a frame that is in the file.
 func (x *indexer) sound(c *codec, at int64, n int) (bool, error) {
-	var size int
-	switch c.fourCC {
-	case "avc1":
-		size = int(c.record[4]&3) + 1
-	case "hvc1":
-		size = int(c.record[21]&3) + 1
-	default:
+	size := c.prefix
+	if size == 0 {
 		return true, nil
 	}
 	for end := at + int64(n); at < end; {

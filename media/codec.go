@@ -2,12 +2,19 @@ package media
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/Eyevinn/mp4ff/mp4"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
 )
 
 // MaxRecord is the longest decoder configuration that is taken.
@@ -27,7 +34,21 @@ type codec struct {
 	frame     uint32 // ticks of an audio frame; 0: it varies
 	channels  uint16
 	size      size // of the picture; for av01 and vp09 it may be known only at a key frame
+	prefix    int  // bytes of the length in front of a NAL unit; 0: frames are not made of them
 	box       mp4.Box
+
+	vps, sps, pps [][]byte // parameter sets of avc1 and hvc1
+	aac           mpeg4audio.AudioSpecificConfig
+}
+
+// A size is that of a picture, in pixels; zero is not known.
+type size struct{ width, height int }
+
+// maxSide bounds what a header may say: a sample entry has 16 bits for it.
+const maxSide = 1<<14 - 1
+
+func (s size) ok() bool {
+	return s.width > 0 && s.height > 0 && s.width <= maxSide && s.height <= maxSide
 }
 
 // videoScale is that of every video track: RTMP has no finer time.
@@ -52,54 +73,47 @@ func rawBox(name string, payload []byte) mp4.Box {
 	return mp4.CreateUnknownBox(name, uint64(8+len(payload)), payload)
 }
 
-// readAVC reads an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1).
-// It goes into the file as it is; what does not end is refused.
+// readAVC reads an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1),
+// which goes into a file unchanged.
 func (c *codec) readAVC() bool {
 	b := c.record
 	if len(b) < 7 || b[0] != 1 || b[4]&3 == 2 {
 		return false
 	}
-	sets := b[5] & 0x1f
-	rest, ok := b[6:], sets > 0
-	for i := range sets {
-		var nalu []byte
-		if nalu, rest, ok = nextSet(rest); !ok {
-			return false
-		}
-		if i == 0 {
-			c.size = sizeOfAVC(nalu)
-		}
-	}
-	if len(rest) == 0 {
+	sps, rest, ok := takeUnits(b[6:], int(b[5]&0x1f))
+	if !ok || len(sps) == 0 || len(rest) == 0 {
 		return false
 	}
-	pictures := rest[0]
-	rest = rest[1:]
-	for range pictures {
-		if _, rest, ok = nextSet(rest); !ok {
-			return false
-		}
+	pps, _, ok := takeUnits(rest[1:], int(rest[0]))
+	var s h264.SPS
+	if !ok || len(pps) == 0 || s.Unmarshal(sps[0]) != nil {
+		return false
 	}
+	c.prefix, c.sps, c.pps = int(b[4]&3)+1, sps, pps
+	c.size = size{s.Width(), s.Height()}
 	c.mime = fmt.Sprintf("avc1.%02x%02x%02x", b[1], b[2], b[3])
 	c.box = rawBox("avcC", b)
-	return ok && pictures > 0 && c.size.ok()
+	return c.size.ok()
 }
 
-// nextSet takes a parameter set with its length of 16 bits.
-func nextSet(b []byte) (nalu, rest []byte, ok bool) {
-	if len(b) < 2 {
-		return nil, nil, false
+// takeUnits takes n NAL units, each behind its length of 16 bits.
+func takeUnits(b []byte, n int) (units [][]byte, rest []byte, ok bool) {
+	for range n {
+		if len(b) < 2 {
+			return nil, nil, false
+		}
+		size := int(binary.BigEndian.Uint16(b))
+		if b = b[2:]; size == 0 || len(b) < size {
+			return nil, nil, false
+		}
+		units, b = append(units, b[:size:size]), b[size:]
 	}
-	n := int(binary.BigEndian.Uint16(b))
-	if b = b[2:]; n == 0 || n > len(b) {
-		return nil, nil, false
-	}
-	return b[:n], b[n:], true
+	return units, b, true
 }
 
-// readHEVC reads an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
+// readHEVC reads an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1),
+// which goes into a file unchanged.
 func (c *codec) readHEVC() bool {
-	const sequenceSet = 33
 	b := c.record
 	if len(b) < 23 || b[21]&3 == 2 {
 		return false
@@ -109,19 +123,26 @@ func (c *codec) readHEVC() bool {
 		if len(rest) < 3 {
 			return false
 		}
-		kind, n := rest[0]&0x3f, int(binary.BigEndian.Uint16(rest[1:]))
-		rest = rest[3:]
-		for range n {
-			var nalu []byte
-			var ok bool
-			if nalu, rest, ok = nextSet(rest); !ok {
-				return false
-			}
-			if kind == sequenceSet && c.size == (size{}) {
-				c.size = sizeOfHEVC(nalu)
-			}
+		kind := h265.NALUType(rest[0] & 0x3f)
+		units, after, ok := takeUnits(rest[3:], int(binary.BigEndian.Uint16(rest[1:])))
+		if !ok {
+			return false
+		}
+		rest = after
+		switch kind {
+		case h265.NALUType_VPS_NUT:
+			c.vps = append(c.vps, units...)
+		case h265.NALUType_SPS_NUT:
+			c.sps = append(c.sps, units...)
+		case h265.NALUType_PPS_NUT:
+			c.pps = append(c.pps, units...)
 		}
 	}
+	var s h265.SPS
+	if len(c.sps) == 0 || s.Unmarshal(c.sps[0]) != nil {
+		return false
+	}
+	c.prefix, c.size = int(b[21]&3)+1, size{s.Width(), s.Height()}
 	c.mime = mimeOfHEVC(b)
 	c.box = rawBox("hvcC", b)
 	return c.size.ok()
@@ -161,7 +182,7 @@ func (c *codec) readAV1() bool {
 		tier = "H"
 	}
 	c.mime = fmt.Sprintf("av01.%d.%02d%s.%02d", b[1]>>5, b[1]&0x1f, tier, depth)
-	c.size = sizeOfAV1(b[4:])
+	c.measure(b[4:])
 	c.box = rawBox("av1C", b)
 	return true
 }
@@ -185,51 +206,24 @@ func (c *codec) readVP9() bool {
 	return true
 }
 
-// aacRates is the sampling frequency index (ISO/IEC 14496-3 §1.6.3.4).
-var aacRates = [...]uint32{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
-
 // readAAC reads an AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1).
 func (c *codec) readAAC() bool {
-	r := &bitReader{b: c.record}
-	object := audioObject(r)
-	c.timescale = audioRate(r)
-	c.channels = uint16(r.bits(4))
-	core := object
-	if object == 5 || object == 29 { // SBR, PS: the rate above is the core's
-		audioRate(r)
-		core = audioObject(r)
+	a := &c.aac
+	if a.Unmarshal(c.record) != nil {
+		return false
 	}
-	c.frame = 1024
-	if (core == 1 || core == 2 || core == 3 || core == 4) && r.flag() {
+	object := a.Type
+	if a.ExtensionType != 0 { // SBR, PS: the rate is the core's
+		object = a.ExtensionType
+	}
+	c.timescale, c.frame = uint32(a.SampleRate), 1024
+	if a.FrameLengthFlag {
 		c.frame = 960
 	}
-	switch c.channels {
-	case 0: // says a program config element
-		c.channels = 2
-	case 7:
-		c.channels = 8
-	}
+	c.channels = uint16(cmp.Or(a.ChannelCount, 2)) // 0: it says a program config element
 	c.mime = fmt.Sprintf("mp4a.40.%d", object)
 	c.box = mp4.CreateEsdsBox(c.record)
-	return !r.short && object > 0 && c.timescale >= 7350 && c.timescale <= 192000 && c.channels <= 8
-}
-
-func audioObject(r *bitReader) uint32 {
-	if v := r.bits(5); v != 31 {
-		return v
-	}
-	return 32 + r.bits(6)
-}
-
-func audioRate(r *bitReader) uint32 {
-	i := r.bits(4)
-	switch {
-	case i == 15:
-		return r.bits(24)
-	case int(i) < len(aacRates):
-		return aacRates[i]
-	}
-	return 0
+	return c.timescale >= 7350 && c.timescale <= 192000
 }
 
 // readOpus reads an identification header (RFC 7845 §5.1); in MP4 its numbers
@@ -251,33 +245,13 @@ func (c *codec) readOpus() bool {
 	return true
 }
 
-// opusTicks is how long a packet lasts (RFC 6716 §3.1), at 48 kHz.
-func opusTicks(packet []byte) uint32 {
-	var frame uint32
-	switch config := packet[0] >> 3; {
-	case config < 12:
-		frame = []uint32{480, 960, 1920, 2880}[config%4]
-	case config < 16:
-		frame = []uint32{480, 960}[config%2]
-	default:
-		frame = []uint32{120, 240, 480, 960}[config%4]
-	}
-	switch packet[0] & 3 {
-	case 0:
-		return frame
-	case 3:
-		if len(packet) < 2 {
-			return frame
-		}
-		return min(frame*uint32(packet[1]&0x3f), 5760)
-	}
-	return 2 * frame
-}
+// maxOpus is how long a packet may last (RFC 6716 §3.2.5), in ticks.
+const maxOpus = 5760
 
 // ticks is how long an audio frame lasts.
 func (c *codec) ticks(body []byte) uint32 {
 	if c.fourCC == "Opus" {
-		return opusTicks(body)
+		return uint32(min(opus.PacketDuration2(body), maxOpus))
 	}
 	return c.frame
 }
@@ -287,25 +261,43 @@ func (c *codec) measure(frame []byte) {
 	switch {
 	case c.size.ok():
 	case c.fourCC == "vp09":
-		c.size = sizeOfVP9(frame)
+		var h vp9.Header
+		if h.Unmarshal(frame) == nil {
+			c.size = size{h.Width(), h.Height()}
+		}
 	case c.fourCC == "av01":
-		c.size = sizeOfAV1(frame)
+		if _, s, ok := sequenceOf(frame); ok {
+			c.size = size{s.Width(), s.Height()}
+		}
 	}
+}
+
+// maxSequence is how far into a frame its sequence header may be, which is
+// behind nothing but a temporal delimiter (AV1 §7.5).
+const maxSequence = 1 << 10
+
+// sequenceOf finds the sequence header among OBUs (AV1 §5.5).
+func sequenceOf(obus []byte) (unit []byte, s av1.SequenceHeader, ok bool) {
+	var units av1.Bitstream
+	units.Unmarshal(obus[:min(len(obus), maxSequence)]) // those before an error are there
+	for _, u := range units {
+		var h av1.OBUHeader
+		if h.Unmarshal(u) == nil && h.Type == av1.OBUTypeSequenceHeader && s.Unmarshal(u) == nil {
+			return u, s, true
+		}
+	}
+	return nil, s, false
 }
 
 // sound reports whether a frame can be what it says: NAL units, each with its
 // length before it, are exactly the frame. A browser ends the playing at a
 // frame that is not.
 func (c *codec) sound(body []byte) bool {
-	var n int
-	switch {
-	case len(body) == 0:
+	if len(body) == 0 {
 		return false
-	case c.fourCC == "avc1":
-		n = int(c.record[4]&3) + 1
-	case c.fourCC == "hvc1":
-		n = int(c.record[21]&3) + 1
-	default:
+	}
+	n := c.prefix
+	if n == 0 {
 		return true
 	}
 	for len(body) > 0 {
