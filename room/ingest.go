@@ -224,17 +224,6 @@ func side(v amf.Value) float64 {
 	return 0
 }
 
-// aacRates are the sampling frequencies by index (ISO 14496-3 §1.6.3.4).
-var aacRates = [16]int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
-
-// parseAAC reads an AudioSpecificConfig (ISO 14496-3 §1.6.2.1).
-func parseAAC(b []byte) (rate, channels int) {
-	if len(b) < 2 {
-		return 0, 0
-	}
-	return aacRates[b[0]&7<<1|b[1]>>7], int(b[1] >> 3 & 15)
-}
-
 // Health is how a stream is doing. Rates are those of the last seconds.
 type Health struct {
 	Stream  string
