@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	charm.land/bubbletea/v2 v2.1.1
 	charm.land/lipgloss/v2 v2.0.6
-	github.com/Eyevinn/mp4ff v0.48.0
+	github.com/Eyevinn/mp4ff v0.54.0
 	github.com/alecthomas/kong v1.17.0
 	github.com/bluenviron/gohlslib/v2 v2.4.1
 	github.com/bluenviron/mediacommon/v2 v2.9.4

@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 
+	mp4av1 "github.com/Eyevinn/mp4ff/av1"
 	"github.com/Eyevinn/mp4ff/mp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
@@ -69,6 +71,8 @@ func newCodec(fourCC string, record []byte) (*codec, error) {
 	return c, nil
 }
 
+// rawBox is a record as it is: the boxes of mp4ff for H.264 and H.265 hold only
+// those with lengths of four bytes, and not all that may be in them.
 func rawBox(name string, payload []byte) mp4.Box {
 	return mp4.CreateUnknownBox(name, uint64(8+len(payload)), payload)
 }
@@ -155,10 +159,7 @@ func mimeOfHEVC(b []byte) string {
 	if b[1]&0x20 != 0 {
 		tier = "H"
 	}
-	var compatible uint32 // its bits the other way round
-	for i := range 32 {
-		compatible |= binary.BigEndian.Uint32(b[2:]) >> i & 1 << (31 - i)
-	}
+	compatible := bits.Reverse32(binary.BigEndian.Uint32(b[2:]))
 	s := fmt.Sprintf("hvc1.%s%d.%X.%s%d", space, b[1]&0x1f, compatible, tier, b[12])
 	for _, constraint := range bytes.TrimRight(b[6:12], "\x00") {
 		s += fmt.Sprintf(".%X", constraint)
@@ -168,22 +169,13 @@ func mimeOfHEVC(b []byte) string {
 
 // readAV1 reads an AV1CodecConfigurationRecord (AV1 in ISOBMFF §2.3.3).
 func (c *codec) readAV1() bool {
-	b := c.record
-	if len(b) < 4 || b[0] != 0x81 {
+	r, err := mp4av1.DecodeAV1CodecConfRec(c.record)
+	if err != nil {
 		return false
 	}
-	depth, tier := 8, "M"
-	if b[2]&0x40 != 0 {
-		if depth = 10; b[2]&0x20 != 0 {
-			depth = 12
-		}
-	}
-	if b[2]&0x80 != 0 {
-		tier = "H"
-	}
-	c.mime = fmt.Sprintf("av01.%d.%02d%s.%02d", b[1]>>5, b[1]&0x1f, tier, depth)
-	c.measure(b[4:])
-	c.box = rawBox("av1C", b)
+	c.measure(r.ConfigOBUs)
+	c.mime = r.CodecString("av01")
+	c.box = &mp4.Av1CBox{CodecConfRec: r}
 	return true
 }
 
@@ -197,12 +189,12 @@ func (c *codec) readVP9() bool {
 	if len(b) < 8 {
 		return false
 	}
-	level := b[1]
-	if level == 0 { // unknown; browsers want one
-		level = 10
+	box := &mp4.VppCBox{
+		Version: 1, Profile: b[0], Level: b[1], BitDepth: b[2] >> 4, ChromaSubsampling: b[2] >> 1 & 7, VideoFullRangeFlag: b[2] & 1,
+		ColourPrimaries: b[3], TransferCharacteristics: b[4], MatrixCoefficients: b[5],
 	}
-	c.mime = fmt.Sprintf("vp09.%02d.%02d.%02d", b[0], level, b[2]>>4)
-	c.box = rawBox("vpcC", append([]byte{1, 0, 0, 0}, b...))
+	c.mime = fmt.Sprintf("vp09.%02d.%02d.%02d", box.Profile, cmp.Or(box.Level, 10), box.BitDepth) // browsers want a level
+	c.box = box
 	return true
 }
 
@@ -226,22 +218,25 @@ func (c *codec) readAAC() bool {
 	return c.timescale >= 7350 && c.timescale <= 192000
 }
 
-// readOpus reads an identification header (RFC 7845 §5.1); in MP4 its numbers
-// have the other byte order (Opus in ISOBMFF §4.3.2).
+// readOpus reads an identification header (RFC 7845 §5.1), whose numbers have
+// the other byte order than those of MP4 (Opus in ISOBMFF §4.3.2).
 func (c *codec) readOpus() bool {
 	b := c.record
 	if len(b) < 19 || string(b[:8]) != "OpusHead" || b[9] == 0 || b[9] > 8 {
 		return false
 	}
-	c.timescale, c.channels, c.mime = 48000, uint16(b[9]), "opus"
-	d := []byte{0, b[9], b[11], b[10], b[15], b[14], b[13], b[12], b[17], b[16], b[18]}
+	little := binary.LittleEndian
+	box := &mp4.DopsBox{
+		OutputChannelCount: b[9], PreSkip: little.Uint16(b[10:]), InputSampleRate: little.Uint32(b[12:]),
+		OutputGain: int16(little.Uint16(b[16:])), ChannelMappingFamily: b[18],
+	}
 	if b[18] != 0 {
 		if len(b) < 21+int(b[9]) {
 			return false
 		}
-		d = append(d, b[19:21+int(b[9])]...)
+		box.StreamCount, box.CoupledCount, box.ChannelMapping = b[19], b[20], b[21:21+int(b[9])]
 	}
-	c.box = rawBox("dOps", d)
+	c.timescale, c.channels, c.mime, c.box = 48000, uint16(b[9]), "opus", box
 	return true
 }
 

@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/hex"
+	"strings"
 	"testing"
 )
 
@@ -31,7 +32,7 @@ var configurations = []struct {
 	{"AV1 4:4:4", "av01", "812000000a0a200000043cfed4daf902", "av01.1.00M.08", size{320, 182}, 1000, 0, 0},
 	{"AV1 that says no size", "av01", "81000c00", "av01.0.00M.08", size{}, 1000, 0, 0},
 	{"VP9", "vp09", "000a820202020000", "vp09.00.10.08", size{}, 1000, 0, 0},
-	{"VP9 with its box's version", "vp09", "01000000011f8002020200000000", "vp09.01.31.08", size{}, 1000, 0, 0},
+	{"VP9 with its box's version", "vp09", "01000000011f800202020000", "vp09.01.31.08", size{}, 1000, 0, 0},
 	{"AAC", "mp4a", "1210", "mp4a.40.2", size{}, 44100, 1024, 2},
 	{"AAC and a sync extension", "mp4a", "118856e500", "mp4a.40.2", size{}, 48000, 1024, 1},
 	{"AAC 7.1", "mp4a", "11b8", "mp4a.40.2", size{}, 48000, 1024, 8},
@@ -72,6 +73,33 @@ func TestNewCodec(t *testing.T) {
 			if c, err := newCodec(test.fourCC, record[:n]); err == nil && test.fourCC == "avc1" && n < len(record)-4 {
 				t.Errorf("%s: %d bytes taken: %+v", test.name, n, c)
 			}
+		}
+	}
+}
+
+// TestCodecBoxes: what is in the record is in the box.
+func TestCodecBoxes(t *testing.T) {
+	opus := "0006" + "0138" + "0000bb80" + "0000" + "01" + "0402000401020305"
+	for _, test := range configurations {
+		want := test.record
+		switch test.name {
+		case "VP9":
+			want = "01000000" + want
+		case "Opus":
+			want = "0002" + opus[4:20] + "00"
+		case "Opus 5.1":
+			want = opus
+		}
+		c, err := newCodec(test.fourCC, unhex(test.record))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := encoded(c.box)
+		if err != nil || test.fourCC != "mp4a" && hex.EncodeToString(b[8:]) != want || !strings.Contains(hex.EncodeToString(b), want) {
+			t.Errorf("%s: got %x, %v", test.name, b, err)
+		}
+		if _, err := initSegment([lanes]*codec{c}); err != nil {
+			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 }
