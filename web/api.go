@@ -60,7 +60,7 @@ func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 		answer = append(answer, amf.Field{Name: "more", Value: amf.Bool(true)})
 		news = append(news, amf.String("more"))
 	}
-	writeKept(w, r, append(answer, amf.Field{Name: "rooms", Value: list}), news)
+	writeCacheable(w, r, append(answer, amf.Field{Name: "rooms", Value: list}), news)
 }
 
 // newsOf is what an entry tells: a room with nothing to tell only counts on.
@@ -130,7 +130,7 @@ func (h *Handler) apiRoom(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "No room of this name is running.")
 		return
 	}
-	writeKept(w, r, entry.Value(), newsOf(*entry))
+	writeCacheable(w, r, entry.Value(), newsOf(*entry))
 }
 
 // apiMessages is /api/v1/rooms/NAME/messages: what the room's method history
@@ -151,15 +151,15 @@ func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
 		h.callProblem(w, err, notRunningHere)
 		return
 	}
-	writeKept(w, r, history, history)
+	writeCacheable(w, r, history, history)
 }
 
 // notRunningHere is what is wrong with a room that cannot be asked.
 const notRunningHere = "No room of this name is running on this server."
 
-// forOperators reports whether the request shows the admin token, and answers
+// mayOperate reports whether the request shows the admin token, and answers
 // it if not.
-func (h *Handler) forOperators(w http.ResponseWriter, r *http.Request) bool {
+func (h *Handler) mayOperate(w http.ResponseWriter, r *http.Request) bool {
 	if h.isOperator(r) {
 		return true
 	}
@@ -170,7 +170,7 @@ func (h *Handler) forOperators(w http.ResponseWriter, r *http.Request) bool {
 
 // apiAnnounce is POST /api/v1/announce: {"text"} to all rooms.
 func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
-	if !h.forOperators(w, r) {
+	if !h.mayOperate(w, r) {
 		return
 	}
 	var body struct {
@@ -205,19 +205,19 @@ func (h *Handler) visitLobby(ctx context.Context) (leave func(), err error) {
 	if !h.hasLobby() {
 		return nil, server.ErrNotRunning
 	}
-	c, err := h.cfg.Host.Connect(ctx, deaf{}, server.Request{Path: lobbyInstance, Agent: "foyer api", Protocol: "local"})
+	c, err := h.cfg.Host.Connect(ctx, silentPeer{}, server.Request{Path: lobbyInstance, Agent: "foyer api", Protocol: "local"})
 	if err != nil {
 		return nil, err
 	}
 	return func() { c.Leave(rtmp.ErrGoodbye) }, nil
 }
 
-// deaf is a visitor who listens to nothing.
-type deaf struct{}
+// silentPeer is a visitor who listens to nothing.
+type silentPeer struct{}
 
-func (deaf) Push(*server.Push) error                                   { return nil }
-func (deaf) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
-func (deaf) Close(error)                                               {}
+func (silentPeer) Push(*server.Push) error                                   { return nil }
+func (silentPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
+func (silentPeer) Close(error)                                               {}
 
 // rooms asks the lobby for its list. A lobby that nobody has connected to yet
 // has no rooms.

@@ -18,14 +18,14 @@ type BackupParts struct {
 // it goes out by the control socket: an admin token that was stolen must not be
 // worth all the others. There is one at a time. An answer that fails ends without its end.
 func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
-	if !h.forOperators(w, r) {
+	if !h.mayOperate(w, r) {
 		return
 	}
 	if h.cfg.Backup == nil {
 		problem(w, http.StatusNotFound, "This server keeps nothing.")
 		return
 	}
-	parts := BackupParts{Secrets: doorOf(r) == control}
+	parts := BackupParts{Secrets: listenerOf(r) == control}
 	if v := r.URL.Query().Get("recordings"); v != "" {
 		var err error
 		if parts.Recordings, err = strconv.ParseBool(v); err != nil {
@@ -37,14 +37,14 @@ func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 		backupHeader(w)
 		return
 	}
-	if !h.backing.CompareAndSwap(false, true) {
+	if !h.backingUp.CompareAndSwap(false, true) {
 		problem(w, http.StatusConflict, "A backup is being made already.")
 		return
 	}
-	defer h.backing.Store(false)
+	defer h.backingUp.Store(false)
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Time{})
-	out := &begun{w: &patient{w, control}, begin: func() { backupHeader(w) }}
+	out := &backupWriter{w: &patientWriter{w, control}, begin: func() { backupHeader(w) }}
 	err := h.cfg.Backup(r.Context(), out, parts)
 	switch {
 	case err == nil:
@@ -68,14 +68,14 @@ func backupHeader(w http.ResponseWriter) {
 }
 
 // begun is a writer that counts, and calls begin before the first byte.
-type begun struct {
+type backupWriter struct {
 	w     io.Writer
 	begin func()
 	bytes int64
 }
 
 // Write writes b.
-func (o *begun) Write(b []byte) (int, error) {
+func (o *backupWriter) Write(b []byte) (int, error) {
 	if o.bytes == 0 {
 		o.begin()
 	}

@@ -10,7 +10,7 @@ import (
 // apiForget is DELETE /api/v1/rooms/NAME/state: a room that does not start
 // because its state cannot be read starts as new. A state that can be read stays.
 func (h *Handler) apiForget(w http.ResponseWriter, r *http.Request) {
-	if !h.forOperators(w, r) {
+	if !h.mayOperate(w, r) {
 		return
 	}
 	name := r.PathValue("name")

@@ -24,7 +24,7 @@ func (h *Handler) apiIngest(w http.ResponseWriter, r *http.Request) {
 // apiRelease is DELETE /api/v1/rooms/NAME/streams/STREAM: its publisher has to
 // stop.
 func (h *Handler) apiRelease(w http.ResponseWriter, r *http.Request) {
-	if h.forOperators(w, r) {
+	if h.mayOperate(w, r) {
 		h.askRoom(w, r, "release", amf.String(r.PathValue("stream")))
 	}
 }
@@ -109,7 +109,7 @@ func (h *Handler) newKey(w http.ResponseWriter, r *http.Request) bool {
 // keyOfRoom reports whether an operator asks for a room that may be published
 // into on this server, and answers if not.
 func (h *Handler) keyOfRoom(w http.ResponseWriter, r *http.Request) bool {
-	if !h.forOperators(w, r) {
+	if !h.mayOperate(w, r) {
 		return false
 	}
 	name := r.PathValue("name")

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,15 +40,15 @@ var upgrader = websocket.Upgrader{
 // bridge is the sockets of a Handler.
 type bridge struct {
 	// set by newBridge
-	host   *server.Host
-	guard  *guard.Guard
-	log    *slog.Logger
-	ours   func(http.ResponseWriter, *http.Request) bool // whether a page may connect; any other is answered
-	ctx    context.Context                               // ends when sockets are to end
-	cancel context.CancelFunc
+	host            *server.Host
+	guard           *guard.Guard
+	log             *slog.Logger
+	isOriginAllowed func(http.ResponseWriter, *http.Request) bool // whether a page may connect; any other is answered
+	ctx             context.Context                               // ends when sockets are to end
+	cancel          context.CancelFunc
 
 	received, sent atomic.Uint64 // bytes of frames
-	clipped        clipped
+	stripped       strippedHandshakes
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -63,21 +64,25 @@ func newBridge(host *server.Host, guard *guard.Guard, log *slog.Logger) *bridge 
 }
 
 // ServeHTTP upgrades /ws/<application>[/<instance>].
-func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.upgrade(w, r, b.run) }
+func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.upgrade(w, r, b.serveClient) }
 
 // upgrade makes a socket of a request, and run its life. The socket outlives
 // the request: a goroutine of its own is smaller than one that has served HTTP.
 // Close waits for it.
 func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socket, server.Request)) {
-	clipped := b.isClipped(r)
-	if !b.ours(w, r) {
+	stripped := b.isStripped(r)
+	if !b.isOriginAllowed(w, r) {
 		return
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
 		if r.ProtoMajor == 1 { // HTTP/2 forbids the header, RFC 9113 §8.2.2
 			w.Header().Set("Upgrade", "websocket")
 		}
-		problem(w, http.StatusUpgradeRequired, either(clipped, "This address is for WebSockets."))
+		detail := "This address is for WebSockets."
+		if stripped {
+			detail = strippedHandshake
+		}
+		problem(w, http.StatusUpgradeRequired, detail)
 		return
 	}
 	if b.isClosed() {
@@ -87,44 +92,32 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 	}
 	place, no := b.guard.Enter(clientAddr(r))
 	if no != nil {
-		tooMany(w, b.guard.Refuse(clientAddr(r), no))
+		tooManyRequests(w, b.guard.Refuse(clientAddr(r), no))
 		place.Leave()
 		return
 	}
-	conn, err := upgrader.Upgrade(settling{w}, r, nil)
+	conn, err := upgrader.Upgrade(countedHijacker{w}, r, nil)
 	if err != nil {
 		place.Leave()
 		return // answered by the upgrader, or gone
 	}
 	s := newSocket(conn, &b.sent, b.host.Partial(), b.host.Outboxes())
 	req := socketRequest(r)
-	if !b.start(s, func() { b.live(s, req, &place, run) }) {
+	if !b.start(s, func() { b.serveSocket(s, req, &place, run) }) {
 		s.Close(errShutdown)
 		s.finish()
 		place.Leave()
 	}
 }
 
-// settling is a ResponseWriter whose connection, when it is taken over, has
+// countedHijacker is a ResponseWriter whose connection, when it is taken over, has
 // nothing around it that was there for its beginning only.
-type settling struct{ http.ResponseWriter }
+type countedHijacker struct{ http.ResponseWriter }
 
 // Hijack implements [http.Hijacker].
-func (s settling) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (s countedHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	nc, rw, err := http.NewResponseController(s.ResponseWriter).Hijack()
 	return guard.Counted(nc), rw, err
-}
-
-// isClipped returns what is wrong with a handshake that has lost its Upgrade on
-// the way, and remembers it for the page.
-func (b *bridge) isClipped(r *http.Request) (why string) {
-	if websocket.IsWebSocketUpgrade(r) || r.Header.Get("Sec-WebSocket-Key") == "" {
-		return ""
-	}
-	if b.clipped.note(clientAddr(r)) {
-		b.log.Warn("websocket handshake came without Upgrade: a proxy in front does not pass it on", "remote", r.RemoteAddr)
-	}
-	return clippedHandshake
 }
 
 func (b *bridge) isClosed() bool {
@@ -165,7 +158,7 @@ func (b *bridge) close() {
 }
 
 // live is the life of a socket. It waits for the socket's writer.
-func (b *bridge) live(s *socket, req server.Request, place *guard.Place, run func(*socket, server.Request)) {
+func (b *bridge) serveSocket(s *socket, req server.Request, place *guard.Place, run func(*socket, server.Request)) {
 	defer func() {
 		s.finish()
 		place.Leave()
@@ -177,7 +170,7 @@ func (b *bridge) live(s *socket, req server.Request, place *guard.Place, run fun
 }
 
 // run admits a page and passes on frames until its socket ends, as its reader.
-func (b *bridge) run(s *socket, req server.Request) {
+func (b *bridge) serveClient(s *socket, req server.Request) {
 	c, err := b.admit(s, req)
 	if err != nil {
 		b.refuse(s, req, err)
@@ -235,7 +228,7 @@ func (b *bridge) refuse(s *socket, req server.Request, err error) {
 // serve passes on what the page sends until the socket has ended.
 func (b *bridge) serve(s *socket, c *server.Client) {
 	for {
-		s.waitRoom()
+		s.throttle()
 		s.extend(silenceTimeout)
 		f, err := b.next(s)
 		switch {
@@ -299,15 +292,15 @@ func socketRequest(r *http.Request) server.Request {
 	if isHTTPS(r) {
 		protocol = "wss"
 	}
-	origin, referer := hint(r.Header.Get("Origin")), hint(r.Referer())
+	origin, referer := clip(r.Header.Get("Origin")), clip(r.Referer())
 	return server.Request{
 		Path:     strings.Clone(path),
 		Addr:     visitorOf(r).addr,
 		Named:    visitorOf(r).named,
-		Agent:    hint(r.UserAgent()),
-		Referrer: either(origin, referer),
-		PageURL:  either(referer, origin),
-		URI:      protocol + "://" + r.Host + hint(r.URL.RequestURI()),
+		Agent:    clip(r.UserAgent()),
+		Referrer: cmp.Or(origin, referer),
+		PageURL:  cmp.Or(referer, origin),
+		URI:      protocol + "://" + r.Host + clip(r.URL.RequestURI()),
 		Protocol: protocol,
 		AMF3:     true, // JSON has a form for everything
 	}
@@ -323,14 +316,7 @@ func below(u *url.URL, prefix string) string {
 	return strings.TrimPrefix(u.Path, prefix)
 }
 
-// maxHint is how much is kept of what a page says about itself.
-const maxHint = 512
+// maxClip is how much is kept of what a page says about itself.
+const maxClip = 512
 
-func hint(s string) string { return strings.Clone(s[:min(len(s), maxHint)]) }
-
-func either(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
+func clip(s string) string { return strings.Clone(s[:min(len(s), maxClip)]) }

@@ -567,7 +567,7 @@ func TestSameOriginPorts(t *testing.T) {
 	}
 	r := httptest.NewRequest("GET", "http://a/ws/stage/one", nil)
 	r.Header["Origin"] = []string{"http://a", "http://b"}
-	if h.fromOurPages(httptest.NewRecorder(), r) {
+	if h.isOriginAllowed(httptest.NewRecorder(), r) {
 		t.Error("two origins were taken")
 	}
 }
@@ -592,7 +592,7 @@ func TestRequest(t *testing.T) {
 	r.Header.Set("Origin", "http://host:8080")
 	r.Header.Set("Referer", "http://host:8080/room/blue")
 	got := socketRequest(r)
-	if len(got.Agent) != maxHint {
+	if len(got.Agent) != maxClip {
 		t.Errorf("agent of %d bytes", len(got.Agent))
 	}
 	got.Agent = ""

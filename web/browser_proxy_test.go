@@ -100,7 +100,7 @@ func testBehindNginx(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
 	urls := startNginx(t, h, nginxNothing, nginxUpgrade, nginxWhole)
-	const noWebSockets = "A proxy in front of this server does not let WebSockets through: its operator has to pass on the headers Upgrade and Connection."
+	const noWebSockets = "A proxy in front of this server does not let WebSockets through. Its operator has to pass on the headers Upgrade and Connection."
 	for _, tt := range []struct {
 		name, url string
 		says      []string

@@ -21,25 +21,25 @@ func bearer(r *http.Request) (token string, ok bool) {
 	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
-// examine looks at the credential of a request, once, for all handlers: the
+// authenticate looks at the credential of a request, once, for all handlers: the
 // request it returns says of itself who asks. It reports false when it has
 // answered, because too many wrong ones came from that address lately: then a
 // credential is not looked at, right or wrong. Requests without one pass.
-func (h *Handler) examine(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
+func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
 	token, ok := bearer(r)
-	if !ok || doorOf(r) == control {
+	if !ok || listenerOf(r) == control {
 		return r, true
 	}
 	addr := clientAddr(r)
 	if wait := h.guard.Barred(addr); wait > 0 {
-		tooMany(w, h.guard.Refuse(addr, &guard.Refusal{
+		tooManyRequests(w, h.guard.Refuse(addr, &guard.Refusal{
 			Limit: guard.LimitCredentials, RetryAfter: wait,
 			Reason: "Too many wrong credentials came from your address.",
-		}, "path", hint(r.URL.Path)))
+		}, "path", clip(r.URL.Path)))
 		return r, false
 	}
 	if !guard.Same(token, h.cfg.AdminToken) {
-		h.guard.Failed(addr, "for", "operator", "path", hint(r.URL.Path))
+		h.guard.Failed(addr, "for", "operator", "path", clip(r.URL.Path))
 		return r, true
 	}
 	return r.WithContext(context.WithValue(r.Context(), operatorKey{}, true)), true
@@ -48,11 +48,11 @@ func (h *Handler) examine(w http.ResponseWriter, r *http.Request) (*http.Request
 // isOperator reports whether the request showed the admin token, or came in
 // where only operators can.
 func (h *Handler) isOperator(r *http.Request) bool {
-	return doorOf(r) == control || r.Context().Value(operatorKey{}) != nil
+	return listenerOf(r) == control || r.Context().Value(operatorKey{}) != nil
 }
 
 // tooMany is the answer to a request that is over a limit.
-func tooMany(w http.ResponseWriter, no *guard.Refusal) {
+func tooManyRequests(w http.ResponseWriter, no *guard.Refusal) {
 	seconds := max(1, int64((no.RetryAfter+time.Second-1)/time.Second))
 	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
 	problem(w, http.StatusTooManyRequests, fmt.Sprintf("%s Try again in %d s.", no.Reason, seconds))

@@ -32,6 +32,6 @@
 // api.go answers /api/v1 and metrics.go /metrics; both ask the running
 // instances by [server.Host.Call], as a client would: there is no back door.
 // pages.go renders / and /room/NAME from web/assets, which are embedded, and
-// headers.go puts the same strict headers on every answer. door.go tells where a
+// headers.go puts the same strict headers on every answer. listener.go tells where a
 // request came in: who can open the control socket is an operator without a token.
 package web

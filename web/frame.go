@@ -240,44 +240,44 @@ func encodePush(p *server.Push) []byte {
 }
 
 func statusFrame(info *rtmp.StatusError) []byte {
-	b := appendValue(begin(`{"type":"status","info":`), info.Object())
-	return seal(websocket.TextMessage, append(b, '}'))
+	b := appendValue(startFrame(`{"type":"status","info":`), info.Object())
+	return finishFrame(websocket.TextMessage, append(b, '}'))
 }
 
 // callFrame asks the page to run a method; without id it does not answer.
 func callFrame(id, method string, args []amf.Value) []byte {
-	b := begin(`{"type":"call"`)
+	b := startFrame(`{"type":"call"`)
 	if id != "" {
 		b = append(append(b, `,"id":`...), id...)
 	}
 	b = appendString(append(b, `,"method":`...), method)
 	b = appendArray(append(b, `,"args":`...), args, appendValue)
-	return seal(websocket.TextMessage, append(b, '}'))
+	return finishFrame(websocket.TextMessage, append(b, '}'))
 }
 
 // answerFrame answers the page's call: the value, or in words only what a
 // *rtmp.StatusError says.
 func answerFrame(id json.Number, v amf.Value, err error) []byte {
 	if err == nil {
-		b := append(begin(`{"type":"result","id":`), id...)
+		b := append(startFrame(`{"type":"result","id":`), id...)
 		b = appendValue(append(b, `,"value":`...), v)
-		return seal(websocket.TextMessage, append(b, '}'))
+		return finishFrame(websocket.TextMessage, append(b, '}'))
 	}
 	info, ok := errors.AsType[*rtmp.StatusError](err)
 	if !ok {
 		info = &rtmp.StatusError{Code: rtmp.CodeCallFailed, Description: "Call failed."}
 	}
-	b := append(begin(`{"type":"error","id":`), id...)
+	b := append(startFrame(`{"type":"error","id":`), id...)
 	b = appendValue(append(b, `,"info":`...), info.Object())
-	return seal(websocket.TextMessage, append(b, '}'))
+	return finishFrame(websocket.TextMessage, append(b, '}'))
 }
 
 func soFrame(m *sharedobject.Message) []byte {
-	b := appendString(begin(`{"type":"so","name":`), m.Name)
+	b := appendString(startFrame(`{"type":"so","name":`), m.Name)
 	b = strconv.AppendBool(append(b, `,"persistent":`...), m.Persistent)
 	b = strconv.AppendUint(append(b, `,"version":`...), uint64(m.Version), 10)
 	b = appendArray(append(b, `,"events":`...), m.Events, appendEvent)
-	return seal(websocket.TextMessage, append(b, '}'))
+	return finishFrame(websocket.TextMessage, append(b, '}'))
 }
 
 func appendEvent(b []byte, e sharedobject.Event) []byte {

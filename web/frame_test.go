@@ -169,7 +169,7 @@ func FuzzBridgeFrame(f *testing.F) {
 		if again.ID != in.ID || again.Method != in.Method || len(again.Args) != len(in.Args) || again.Object.Version != in.Object.Version {
 			t.Errorf("got %+v, want %+v", again, in)
 		}
-		if second := seal(websocket.TextMessage, append(begin(""), first...)); !bytes.Equal(second, out) {
+		if second := finishFrame(websocket.TextMessage, append(startFrame(""), first...)); !bytes.Equal(second, out) {
 			t.Errorf("header of %d bytes differs", len(first))
 		}
 	})

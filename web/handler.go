@@ -64,22 +64,22 @@ type Config struct {
 
 // Handler serves pages, API, metrics and sockets. Close ends its sockets.
 type Handler struct {
-	cfg    Config
-	log    *slog.Logger
-	guard  *guard.Guard // the host's
-	bridge *bridge
-	live   *liveStreams
-	assets *assets
-	mux    *http.ServeMux
-	packed http.HandlerFunc // mux, with its answers compressed
+	cfg        Config
+	log        *slog.Logger
+	guard      *guard.Guard // the host's
+	bridge     *bridge
+	live       *liveStreams
+	assets     *assets
+	mux        *http.ServeMux
+	compressed http.HandlerFunc // mux, with its answers compressed
 
 	access atomic.Pointer[Access]
 
-	backing  atomic.Bool // a backup is being made
-	remuxes  *remuxes
-	pictures *pictures
-	unasked  func() // ends the answers to other nodes
-	films    *films
+	backingUp     atomic.Bool // a backup is being made
+	remuxes       *remuxes
+	pictures      *pictures
+	stopAnswering func() // ends the answers to other nodes
+	indexes       *recordingIndexes
 
 	proxyNoticed atomic.Bool // see noticeProxy
 }
@@ -96,14 +96,14 @@ func New(cfg Config) *Handler {
 	}
 	h.SetAccess(cfg.Access)
 	h.bridge = newBridge(cfg.Host, h.guard, h.log)
-	h.bridge.ours = h.fromOurPages
+	h.bridge.isOriginAllowed = h.isOriginAllowed
 	h.remuxes = newRemuxes(func(stream string, err error) { h.log.Error("remux failed", "stream", stream, "err", err) })
 	h.live = newLiveStreams(h)
-	h.films, h.pictures = newFilms(), newPictures()
+	h.indexes, h.pictures = newRecordingIndexes(), newPictures()
 	h.answerNodes()
 	h.assets = newAssets(cfg.Assets)
 	h.routes()
-	h.packed = packing(h.mux)
+	h.compressed = compressed(h.mux)
 	return h
 }
 
@@ -127,10 +127,10 @@ func (h *Handler) routes() {
 	h.handle("", "/api/", notFound)
 	h.handle(get, "/api/v1/rooms/{name}/recordings", h.apiRecordings)
 	h.handle("", "/live/", notFound)
-	h.handle("", "/live/{room}/{file}", openTo(h.liveByHTTP))
-	h.handle("", "/live/{room}/{stream}/{part}", openTo(h.livePart))
+	h.handle("", "/live/{room}/{file}", toAnyOrigin(h.liveByHTTP))
+	h.handle("", "/live/{room}/{stream}/{part}", toAnyOrigin(h.livePart))
 	h.handle("", "/recordings/", notFound)
-	h.handle("", "/recordings/{room}/{file}", openTo(h.recordingFile))
+	h.handle("", "/recordings/{room}/{file}", toAnyOrigin(h.recordingFile))
 
 	h.handle(get, "/healthz", h.healthz)
 	h.handle(get, "/readyz", h.readyz)
@@ -176,15 +176,15 @@ const requestTimeout = 30 * time.Second
 // ServeHTTP implements [http.Handler]. Socket addresses do not pass through
 // the mux, which would redirect doubled slashes.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = h.meet(r)
+	r = h.locate(r)
 	strictHeaders(w.Header(), r)
 	deadline, rc := time.Now().Add(requestTimeout), http.NewResponseController(w)
 	rc.SetReadDeadline(deadline)
 	rc.SetWriteDeadline(deadline)
-	if doorOf(r) != control && h.turnedAway(w, r) {
+	if listenerOf(r) != control && h.isRefused(w, r) {
 		return
 	}
-	r, ok := h.examine(w, r)
+	r, ok := h.authenticate(w, r)
 	if !ok {
 		return
 	}
@@ -193,17 +193,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.liveSocket(w, r)
 	case strings.HasPrefix(path, "/ws/"):
 		h.bridge.ServeHTTP(w, r)
-	case doorOf(r) == control:
+	case listenerOf(r) == control:
 		h.mux.ServeHTTP(w, r)
 	default:
 		h.request(w, r)
 	}
 }
 
-// turnedAway reports whether a request has got all the answer it gets, before
+// isRefused reports whether a request has got all the answer it gets, before
 // anything was done for it.
-func (h *Handler) turnedAway(w http.ResponseWriter, r *http.Request) bool {
-	return !h.isAsked(w, r) || strings.HasPrefix(r.URL.Path, "/api/") && h.cors(w, r)
+func (h *Handler) isRefused(w http.ResponseWriter, r *http.Request) bool {
+	return !h.isHostAllowed(w, r) || strings.HasPrefix(r.URL.Path, "/api/") && h.cors(w, r)
 }
 
 // request serves a request that counts for its address: by what it is answered,
@@ -215,7 +215,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request) {
 		place, no = h.guard.Request(clientAddr(r))
 	}
 	if no != nil {
-		tooMany(w, h.guard.Refuse(clientAddr(r), no))
+		tooManyRequests(w, h.guard.Refuse(clientAddr(r), no))
 		return
 	}
 	defer place.Leave()
@@ -224,7 +224,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request) {
 
 // answerNodes lets other nodes ask.
 func (h *Handler) answerNodes() {
-	h.unasked = func() {}
+	h.stopAnswering = func() {}
 	if h.cfg.Nodes == nil {
 		return
 	}
@@ -233,14 +233,14 @@ func (h *Handler) answerNodes() {
 		h.log.Error("pictures not given to other nodes", "err", err)
 		return
 	}
-	h.unasked = stop
+	h.stopAnswering = stop
 }
 
 // Close ends all sockets, which an [http.Server] does not know of once they
 // are upgraded, and what viewers share, and returns when they have ended. New
 // ones are refused.
 func (h *Handler) Close() {
-	h.unasked()
+	h.stopAnswering()
 	h.live.close()
 	h.remuxes.close()
 	h.bridge.close()

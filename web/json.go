@@ -255,7 +255,7 @@ func (r *valueReader) object(depth int) (amf.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return special(fields), nil
+	return interpret(fields), nil
 }
 
 // each runs f before every element, up to and with the closing bracket.
@@ -298,7 +298,7 @@ func (r *valueReader) open(want json.Delim) error {
 
 // special returns what the object stands for: a date, bytes, a typed object,
 // or itself.
-func special(fields amf.Object) amf.Value {
+func interpret(fields amf.Object) amf.Value {
 	if len(fields) == 1 {
 		switch v := fields[0].Value.(type) {
 		case amf.Number:

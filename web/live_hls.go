@@ -49,11 +49,9 @@ type liveStreams struct {
 	// guarded by mu
 	mu      sync.Mutex
 	closed  bool
-	hls     map[streamKey]*hlsStream
+	hls     map[streamName]*hlsStream
 	running sync.WaitGroup // one for each of hls; Add under mu
 }
-
-type streamKey struct{ room, stream string }
 
 // An hlsStream is the muxer that all viewers of a stream share, from the first
 // request until some time after the last.
@@ -63,7 +61,7 @@ type streamKey struct{ room, stream string }
 // asks for until hlsViewerGone after the last.
 type hlsStream struct {
 	// set by open
-	key    streamKey
+	key    streamName
 	relay  *relay.Stream
 	muxer  *media.HLS
 	cancel context.CancelFunc
@@ -80,12 +78,12 @@ type hlsViewer struct {
 	asked   time.Time // guarded by liveStreams.mu
 	source  netip.Prefix
 	decided chan struct{} // closed when v and err are set
-	v       *viewer
+	v       *httpViewer
 	err     error
 }
 
 func newLiveStreams(h *Handler) *liveStreams {
-	l := &liveStreams{h: h, grace: cmp.Or(h.cfg.Grace, media.DefaultGrace), write: liveWrite, hls: make(map[streamKey]*hlsStream)}
+	l := &liveStreams{h: h, grace: cmp.Or(h.cfg.Grace, media.DefaultGrace), write: liveWrite, hls: make(map[streamName]*hlsStream)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
@@ -101,7 +99,7 @@ func (l *liveStreams) close() {
 
 // liveHLS answers with the playlist of a stream, or with a part of it.
 func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, part string) {
-	s := h.live.open(streamKey{room, stream})
+	s := h.live.open(streamName{room, stream})
 	if s == nil {
 		notPublished(w, room, stream)
 		return
@@ -112,7 +110,7 @@ func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, 
 		return
 	}
 	var err error
-	w = &counting{w, &h.live.sentHLS}
+	w = &countingWriter{w, &h.live.sentHLS}
 	if part == "" {
 		err = s.muxer.Playlist(w, r, stream+"/", rand.Text())
 	} else {
@@ -134,19 +132,19 @@ func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, 
 }
 
 // counting counts the bytes of an answer.
-type counting struct {
+type countingWriter struct {
 	http.ResponseWriter
 	sent *atomic.Uint64
 }
 
-func (c *counting) Write(b []byte) (int, error) {
+func (c *countingWriter) Write(b []byte) (int, error) {
 	n, err := c.ResponseWriter.Write(b)
 	c.sent.Add(uint64(n))
 	return n, err
 }
 
 // Unwrap is for an [http.ResponseController].
-func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+func (c *countingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // count is how many streams are muxed, and for how many viewers whom the room
 // has let in.
@@ -165,7 +163,7 @@ func (l *liveStreams) count() (streams, viewers int) {
 
 // open returns the muxer of a stream, and starts it if need be. It is nil when
 // nothing is published. One whose publisher is gone answers until the grace is over.
-func (l *liveStreams) open(key streamKey) *hlsStream {
+func (l *liveStreams) open(key streamName) *hlsStream {
 	l.mu.Lock()
 	s := l.hls[key]
 	l.mu.Unlock()
@@ -301,12 +299,12 @@ func (s *hlsStream) roomFor(source netip.Prefix) bool {
 }
 
 // connect asks the room to let the viewer in.
-func (v *hlsViewer) connect(h *Handler, r *http.Request, key streamKey) {
+func (v *hlsViewer) connect(h *Handler, r *http.Request, key streamName) {
 	defer close(v.decided)
 	// The room decides for later requests too: they do not end with this one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), callTimeout)
 	defer cancel()
-	w, err := h.newViewer(r.WithContext(ctx), key.room)
+	w, err := h.newHTTPViewer(r.WithContext(ctx), key.room)
 	if err == nil {
 		if err = w.play(key.stream, nil); err != nil {
 			w.leave()

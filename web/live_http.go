@@ -35,7 +35,7 @@ var errGone = errors.New("nobody publishes any more")
 
 // openTo lets pages of every origin use what f answers: players are elsewhere.
 // It is for GET and HEAD.
-func openTo(f http.HandlerFunc) http.HandlerFunc {
+func toAnyOrigin(f http.HandlerFunc) http.HandlerFunc {
 	const allow = "GET, HEAD, OPTIONS"
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -103,10 +103,10 @@ func (h *Handler) liveFLV(w http.ResponseWriter, r *http.Request, room, stream s
 	defer place.Leave()
 	if no != nil {
 		w.Header().Del("Content-Type")
-		tooMany(w, h.guard.Refuse(clientAddr(r), no))
+		tooManyRequests(w, h.guard.Refuse(clientAddr(r), no))
 		return
 	}
-	v, err := h.newViewer(r, room)
+	v, err := h.newHTTPViewer(r, room)
 	if err != nil {
 		viewerProblem(w, err)
 		return
@@ -203,7 +203,7 @@ func viewerProblem(w http.ResponseWriter, err error) {
 }
 
 // A viewer is a client that plays and hears nothing else.
-type viewer struct {
+type httpViewer struct {
 	client *server.Client
 	stop   func()
 
@@ -211,17 +211,17 @@ type viewer struct {
 	end context.CancelCauseFunc
 }
 
-// newViewer asks the room to let somebody in who came by HTTP.
-func (h *Handler) newViewer(r *http.Request, room string) (*viewer, error) {
-	v := &viewer{stop: func() {}}
+// newHTTPViewer asks the room to let somebody in who came by HTTP.
+func (h *Handler) newHTTPViewer(r *http.Request, room string) (*httpViewer, error) {
+	v := &httpViewer{stop: func() {}}
 	v.ctx, v.end = context.WithCancelCause(context.Background())
 	req := socketRequest(r)
 	req.Path, req.Protocol = roomInstances+room, "http"
 	if isHTTPS(r) {
 		req.Protocol = "https"
 	}
-	req.URI = req.Protocol + "://" + r.Host + hint(r.URL.RequestURI())
-	c, err := h.cfg.Host.Connect(r.Context(), viewerPeer{v}, req)
+	req.URI = req.Protocol + "://" + r.Host + clip(r.URL.RequestURI())
+	c, err := h.cfg.Host.Connect(r.Context(), httpViewerPeer{v}, req)
 	if err != nil {
 		v.end(err)
 		return nil, err
@@ -232,7 +232,7 @@ func (h *Handler) newViewer(r *http.Request, room string) (*viewer, error) {
 
 // play makes the client a viewer of the stream. A nil queue is for one whose
 // pictures are those of many.
-func (v *viewer) play(stream string, queue *media.Queue) (err error) {
+func (v *httpViewer) play(stream string, queue *media.Queue) (err error) {
 	var stop func()
 	if queue == nil {
 		stop, err = v.client.Play(stream, nil)
@@ -245,25 +245,25 @@ func (v *viewer) play(stream string, queue *media.Queue) (err error) {
 	return err
 }
 
-func (v *viewer) leave() {
+func (v *httpViewer) leave() {
 	v.stop()
 	v.client.Leave(rtmp.ErrGoodbye)
 	v.end(nil)
 }
 
-// viewerPeer is the server.Peer of a viewer.
-type viewerPeer struct{ v *viewer }
+// httpViewerPeer is the server.Peer of a viewer.
+type httpViewerPeer struct{ v *httpViewer }
 
 // Push implements server.Peer: a video player does not chat.
-func (viewerPeer) Push(*server.Push) error { return nil }
+func (httpViewerPeer) Push(*server.Push) error { return nil }
 
 // Request implements server.Peer.
-func (viewerPeer) Request(method string, _ []amf.Value, _ func(amf.Value, error)) error {
+func (httpViewerPeer) Request(method string, _ []amf.Value, _ func(amf.Value, error)) error {
 	return rtmp.MethodNotFound(method)
 }
 
 // Close implements server.Peer.
-func (p viewerPeer) Close(reason error) {
+func (p httpViewerPeer) Close(reason error) {
 	if reason == nil {
 		reason = rtmp.ErrClosed
 	}

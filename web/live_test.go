@@ -388,7 +388,7 @@ func TestHLSViewers(t *testing.T) {
 		t.Errorf("metrics: %v bytes", n)
 	}
 	end()
-	key := streamKey{"blue", "live"}
+	key := streamName{"blue", "live"}
 	l := s.handler.live
 	stream := l.open(key)
 	if l.sweep(stream, asked.Add(hlsViewerGone-time.Second)) {

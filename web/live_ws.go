@@ -33,9 +33,9 @@ var (
 	errRemux   = errors.New("web: remux failed")
 )
 
-// A watcher is the socket of a viewer, and the [server.Peer] by which the room
+// A socketViewer is the socket of a viewer, and the [server.Peer] by which the room
 // counts him. He hears nothing of what the room says: for that there is /ws.
-type watcher struct {
+type socketViewer struct {
 	*socket
 	limit int // bytes in the outbox
 
@@ -43,16 +43,18 @@ type watcher struct {
 }
 
 // Push implements [server.Peer].
-func (w *watcher) Push(*server.Push) error { return nil }
+func (w *socketViewer) Push(*server.Push) error { return nil }
 
 // Request implements [server.Peer].
-func (w *watcher) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
+func (w *socketViewer) Request(string, []amf.Value, func(amf.Value, error)) error {
+	return rtmp.ErrClosed
+}
 
 // Accept implements [server.Accepter]; pings go already.
-func (w *watcher) Accept() {}
+func (w *socketViewer) Accept() {}
 
 // begin gives frames without regard to the limit.
-func (w *watcher) begin(frames [][]byte) {
+func (w *socketViewer) begin(frames [][]byte) {
 	for _, f := range frames {
 		w.limit += len(f)
 		w.offer(f, w.limit)
@@ -61,7 +63,7 @@ func (w *watcher) begin(frames [][]byte) {
 
 // show gives the frames of a segment, in order. It is false for a viewer who
 // is too slow for a second time. remux.mu is held.
-func (w *watcher) show(s media.Segment, frames [][]byte) bool {
+func (w *socketViewer) show(s media.Segment, frames [][]byte) bool {
 	switch {
 	case s.Kind == media.Init:
 		w.lost = true // what follows begins with a key frame
@@ -90,7 +92,7 @@ func (w *watcher) show(s media.Segment, frames [][]byte) bool {
 }
 
 // tooSlow ends the socket of a viewer for whom there is too much.
-func (w *watcher) tooSlow() {
+func (w *socketViewer) tooSlow() {
 	w.drain()
 	w.Close(errTooSlow)
 }
@@ -107,16 +109,16 @@ func (h *Handler) liveSocket(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	key := remuxKey{strings.Clone(server.Fold(name)), strings.Clone(stream)}
+	key := streamName{strings.Clone(server.Fold(name)), strings.Clone(stream)}
 	h.bridge.upgrade(w, r, func(s *socket, req server.Request) {
 		req.Path = "room/" + key.room
-		h.watch(&watcher{socket: s, limit: MaxLiveOutbox}, key, req)
+		h.watch(&socketViewer{socket: s, limit: MaxLiveOutbox}, key, req)
 	})
 }
 
 // watch is the life of a viewer's socket. This goroutine reads; another one
 // exists until the viewer is admitted, and this one waits for it.
-func (h *Handler) watch(w *watcher, key remuxKey, req server.Request) {
+func (h *Handler) watch(w *socketViewer, key streamName, req server.Request) {
 	w.conn.SetReadLimit(maxLiveFrame)
 	w.startPings()
 	ctx, cancel := context.WithCancel(h.bridge.ctx)
@@ -145,7 +147,7 @@ func (h *Handler) watch(w *watcher, key remuxKey, req server.Request) {
 // enter waits for the room, is admitted and joins the remux. It returns what
 // ends that, or nil when it did not come so far. A room is not started for
 // somebody who only watches: it would have nothing to show.
-func (h *Handler) enter(ctx context.Context, w *watcher, key remuxKey, req server.Request) (leave func()) {
+func (h *Handler) enter(ctx context.Context, w *socketViewer, key streamName, req server.Request) (leave func()) {
 	if !h.cfg.Host.Running(req.Path) {
 		w.send(endFrame)
 	}

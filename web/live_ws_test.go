@@ -243,13 +243,13 @@ func TestLiveSocketRefused(t *testing.T) {
 	}
 }
 
-// newWatcher is a viewer at one end of a connection.
-func newWatcher(t testing.TB, h *Handler, conn chan *websocket.Conn) *watcher {
-	return &watcher{socket: newSocket(<-conn, &h.bridge.sent, h.bridge.host.Partial(), nil), limit: MaxLiveOutbox}
+// newSocketViewer is a viewer at one end of a connection.
+func newSocketViewer(t testing.TB, h *Handler, conn chan *websocket.Conn) *socketViewer {
+	return &socketViewer{socket: newSocket(<-conn, &h.bridge.sent, h.bridge.host.Partial(), nil), limit: MaxLiveOutbox}
 }
 
 // pair gives watchers whose other ends are conns, over loopback TCP.
-func pair(t testing.TB, h *Handler) (dial func() (*watcher, net.Conn)) {
+func pair(t testing.TB, h *Handler) (dial func() (*socketViewer, net.Conn)) {
 	here := make(chan *websocket.Conn, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
@@ -258,13 +258,13 @@ func pair(t testing.TB, h *Handler) (dial func() (*watcher, net.Conn)) {
 		}
 	}))
 	t.Cleanup(srv.Close)
-	return func() (*watcher, net.Conn) {
+	return func() (*socketViewer, net.Conn) {
 		conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(srv.URL, "http"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		w := newWatcher(t, h, here)
+		w := newSocketViewer(t, h, here)
 		t.Cleanup(func() { w.net.Close(); w.writer.Wait() })
 		return w, conn.NetConn()
 	}
@@ -281,7 +281,7 @@ func TestLiveSlow(t *testing.T) {
 	got := make(chan int64)
 	go func() { n, _ := io.Copy(io.Discard, conn); got <- n }()
 
-	m := &remux{stream: relay.New("live"), viewers: make(map[*watcher]struct{})}
+	m := &remux{stream: relay.New("live"), viewers: make(map[*socketViewer]struct{})}
 	m.add(slow)
 	m.add(quick)
 	sent := int64(len(endFrame))
@@ -312,13 +312,13 @@ func TestLiveSlow(t *testing.T) {
 	}
 }
 
-func (w *watcher) bytes() int {
+func (w *socketViewer) bytes() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.queued
 }
 
-func (w *watcher) waiting() bool { return w.bytes() > 0 }
+func (w *socketViewer) waiting() bool { return w.bytes() > 0 }
 
 const viewers = 200
 
@@ -340,8 +340,8 @@ func perGigabyte(b *testing.B, size int) func() {
 func BenchmarkLiveTo200(b *testing.B) {
 	h := New(Config{Host: &server.Host{}, Log: testLog(b)})
 	dial := pair(b, h)
-	m := &remux{stream: relay.New("live"), viewers: make(map[*watcher]struct{})}
-	var all []*watcher
+	m := &remux{stream: relay.New("live"), viewers: make(map[*socketViewer]struct{})}
+	var all []*socketViewer
 	for range viewers {
 		w, conn := dial()
 		go func() { io.Copy(io.Discard, conn) }() // ends with the connection

@@ -27,7 +27,7 @@ func (h *Handler) apiMetrics() http.HandlerFunc {
 	)
 	figures := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request) {
-		if h.forWatchers(w, r) {
+		if h.mayReadFigures(w, r) {
 			figures.ServeHTTP(w, r)
 		}
 	}

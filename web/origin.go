@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"foyer/server/amf"
 	"foyer/server/guard"
 )
 
@@ -36,7 +35,7 @@ func (h *Handler) SetAccess(a Access) {
 	}
 	for _, text := range a.Hosts {
 		if name, port, err := CheckHost(text); err == nil {
-			clean.Hosts = append(clean.Hosts, asked(name, port))
+			clean.Hosts = append(clean.Hosts, hostPort(name, port))
 		}
 	}
 	h.access.Store(&clean)
@@ -69,7 +68,7 @@ func CheckHost(text string) (name, port string, err error) {
 }
 
 // asked is a host as Access has it.
-func asked(name, port string) string {
+func hostPort(name, port string) string {
 	if port == "" {
 		return name
 	}
@@ -111,61 +110,61 @@ func withPort(host, scheme string) string {
 	return u.Hostname() + ":" + port
 }
 
-// fromOurPages reports whether a request is of one of our pages, or of a program
+// isOriginAllowed reports whether a request is of one of our pages, or of a program
 // that is no browser and names no origin. Any other is answered.
-func (h *Handler) fromOurPages(w http.ResponseWriter, r *http.Request) bool {
+func (h *Handler) isOriginAllowed(w http.ResponseWriter, r *http.Request) bool {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 || len(origins) == 1 && h.mayConnect(origins[0], r.Host) {
 		return true
 	}
-	origin, host := legible(origins[0]), legible(r.Host)
-	no := &guard.Refusal{Limit: "origin", Reason: foreignPages(origin), About: origin + " " + host}
+	origin, host := printable(origins[0]), printable(r.Host)
+	no := &guard.Refusal{Limit: "origin", Reason: originRefusal(origin), About: origin + " " + host}
 	h.guard.Refuse(clientAddr(r), no, "origin", origin, "host", host)
 	problem(w, http.StatusForbidden, no.Reason)
 	return false
 }
 
-// foreignPages is what is wrong with pages of an origin.
-func foreignPages(origin string) string {
+// originRefusal is what is wrong with pages of an origin.
+func originRefusal(origin string) string {
 	return fmt.Sprintf("This server does not let pages of %s connect: its operator has to set --public-http or --origins.", origin)
 }
 
-// maxLegible is how much is shown of what a browser says of itself.
-const maxLegible = 256
+// maxPrintable is how much is shown of what a browser says of itself.
+const maxPrintable = 256
 
-// legible is the text of a header as it may stand in a log or a page.
-func legible(s string) string {
+// printable is the text of a header as it may stand in a log or a page.
+func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' {
 			return -1
 		}
 		return r
-	}, s[:min(len(s), maxLegible)])
+	}, s[:min(len(s), maxPrintable)])
 	if s == "" {
 		return "(none)"
 	}
 	return s
 }
 
-// isAsked reports whether a request asks for one of the names that this server
+// isHostAllowed reports whether a request asks for one of the names that this server
 // may be asked for. Any other is answered: a page of a foreign name that was
 // made to lead here would count as one of ours. Health checks and operators may
 // ask for an address.
-func (h *Handler) isAsked(w http.ResponseWriter, r *http.Request) bool {
+func (h *Handler) isHostAllowed(w http.ResponseWriter, r *http.Request) bool {
 	hosts := h.access.Load().Hosts
 	if len(hosts) == 0 {
 		return true
 	}
 	name, port, err := CheckHost(r.Host)
-	if err == nil && (slices.Contains(hosts, name) || slices.Contains(hosts, asked(name, port))) {
+	if err == nil && (slices.Contains(hosts, name) || slices.Contains(hosts, hostPort(name, port))) {
 		return true
 	}
 	_, noAddr := netip.ParseAddr(name)
-	direct := r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || doorOf(r) == admin
+	direct := r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || listenerOf(r) == admin
 	if direct && (noAddr == nil || r.Host == "" || name == "localhost") {
 		return true
 	}
-	host := legible(r.Host)
+	host := printable(r.Host)
 	no := &guard.Refusal{Limit: "host", Reason: "This server does not answer for " + host + ": its operator has to name it with --allowed-hosts.", About: host}
 	h.guard.Refuse(clientAddr(r), no, "host", host)
 	problem(w, http.StatusMisdirectedRequest, no.Reason)
@@ -190,18 +189,4 @@ func (h *Handler) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 	w.Header().Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
-}
-
-// apiReach is /api/v1/reach?origin=…: why no WebSocket of a page of that origin
-// gets through. A browser tells its pages nothing about a socket that does not
-// open.
-func (h *Handler) apiReach(w http.ResponseWriter, r *http.Request) {
-	var why []string
-	if origin := r.URL.Query().Get("origin"); origin != "" && !h.mayConnect(origin, r.Host) {
-		why = append(why, foreignPages(legible(origin)))
-	}
-	if h.bridge.clipped.lately(clientAddr(r)) {
-		why = append(why, clippedHandshake)
-	}
-	writeJSON(w, amf.Object{{Name: "why", Value: amf.String(strings.Join(why, " "))}})
 }

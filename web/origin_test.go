@@ -121,28 +121,28 @@ func TestReach(t *testing.T) {
 		for range 3 {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
-			if w.Code != http.StatusUpgradeRequired || !strings.Contains(w.Body.String(), clippedHandshake) {
+			if w.Code != http.StatusUpgradeRequired || !strings.Contains(w.Body.String(), strippedHandshake) {
 				t.Errorf("got %d, %s", w.Code, w.Body)
 			}
 		}
 		if got := strings.Count(out.String(), "came without Upgrade"); got != 1 {
 			t.Errorf("%d warnings", got)
 		}
-		if got := why("http://10.0.0.2:8080"); got != clippedHandshake {
+		if got := why("http://10.0.0.2:8080"); got != strippedHandshake {
 			t.Errorf("got %q", got)
 		}
-		if got := why("https://live.example.org"); got != foreign+" "+clippedHandshake {
+		if got := why("https://live.example.org"); got != foreign+" "+strippedHandshake {
 			t.Errorf("got %q", got)
 		}
-		time.Sleep(clippedFor)
+		time.Sleep(strippedFor)
 		if got := why("http://10.0.0.2:8080"); got != "" {
 			t.Errorf("later: got %q", got)
 		}
-		var c clipped
-		for i := range 3 * maxClipped {
+		var c strippedHandshakes
+		for i := range 3 * maxStripped {
 			c.note(fromNumber(i))
 		}
-		if len(c.last) > maxClipped {
+		if len(c.last) > maxStripped {
 			t.Errorf("remembers %d", len(c.last))
 		}
 	})

@@ -56,12 +56,12 @@ type pictures struct {
 
 	// guarded by mu
 	mu    sync.Mutex
-	kept  map[remuxKey]*shot
+	kept  map[streamName]*picture
 	bytes int
 }
 
-// A shot is a picture as it was found.
-type shot struct {
+// A picture is a key frame as it was found.
+type picture struct {
 	found chan struct{} // closed when the following are set
 
 	still *media.Still // nil: it came from another node, or there is none
@@ -71,13 +71,13 @@ type shot struct {
 }
 
 func newPictures() *pictures {
-	return &pictures{asking: make(chan struct{}, MaxAsking), kept: make(map[remuxKey]*shot)}
+	return &pictures{asking: make(chan struct{}, MaxAsking), kept: make(map[streamName]*picture)}
 }
 
 // livePicture serves /live/ROOM/STREAM.mp4: the last key frame as a file of one
 // frame, made once for all who ask.
 func (h *Handler) livePicture(w http.ResponseWriter, r *http.Request, name, stream string) {
-	s := h.picture(r.Context(), remuxKey{name, stream})
+	s := h.findPicture(r.Context(), streamName{name, stream})
 	if s == nil || s.data == nil {
 		w.Header().Set("Retry-After", "5")
 		problem(w, http.StatusNotFound, "There is no picture of this stream now.")
@@ -91,10 +91,10 @@ func (h *Handler) livePicture(w http.ResponseWriter, r *http.Request, name, stre
 
 // picture finds the last key frame of a stream, wherever its room runs. Who asks
 // first looks for it, the others wait for him; nil when ctx ends before.
-func (h *Handler) picture(ctx context.Context, key remuxKey) *shot {
+func (h *Handler) findPicture(ctx context.Context, key streamName) *picture {
 	s, last := h.pictures.take(key)
 	if last != nil {
-		h.look(context.WithoutCancel(ctx), key, s, last)
+		h.fetchPicture(context.WithoutCancel(ctx), key, s, last)
 	}
 	select {
 	case <-s.found:
@@ -104,9 +104,9 @@ func (h *Handler) picture(ctx context.Context, key remuxKey) *shot {
 	}
 }
 
-// take returns the shot of a stream. With a last one, empty if there was none,
+// take returns the picture of a stream. With a last one, empty if there was none,
 // the caller has to look for a newer one.
-func (p *pictures) take(key remuxKey) (s, last *shot) {
+func (p *pictures) take(key streamName) (s, last *picture) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last = p.kept[key]
@@ -114,16 +114,16 @@ func (p *pictures) take(key remuxKey) (s, last *shot) {
 		return last, nil
 	}
 	if last == nil {
-		last = new(shot)
+		last = new(picture)
 	}
 	p.bytes -= len(last.data)
-	s = &shot{found: make(chan struct{})}
+	s = &picture{found: make(chan struct{})}
 	p.kept[key] = s
 	return s, last
 }
 
-// keep notes that a shot was found, for some time. Others make room for it.
-func (p *pictures) keep(s *shot, d time.Duration) {
+// keep notes that a picture was found, for some time. Others make room for it.
+func (p *pictures) keep(s *picture, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.until = time.Now().Add(d)
@@ -142,7 +142,7 @@ func (p *pictures) keep(s *shot, d time.Duration) {
 
 // look finds the picture of s: where its room runs here, or somebody here
 // watches it anyway, among those; otherwise at the node where it runs.
-func (h *Handler) look(ctx context.Context, key remuxKey, s, last *shot) {
+func (h *Handler) fetchPicture(ctx context.Context, key streamName, s, last *picture) {
 	fresh := pictureNone
 	defer func() { h.pictures.keep(s, fresh) }()
 	finding, cancel := context.WithTimeout(ctx, pictureAsk)
@@ -151,19 +151,19 @@ func (h *Handler) look(ctx context.Context, key remuxKey, s, last *shot) {
 	switch {
 	case stream != nil:
 		fresh = pictureFresh
-		h.lookHere(ctx, key, stream, s, last)
+		h.fetchHere(ctx, key, stream, s, last)
 	case h.cfg.Nodes == nil:
 		fresh = 0
 	case node != "":
-		if s.data = h.askFor(finding, node, key); s.data != nil {
+		if s.data = h.fetchFrom(finding, node, key); s.data != nil {
 			fresh, s.tag = pictureFar, pictureTag(s.data)
 		}
 	}
 }
 
-// lookHere takes the picture of a stream whose messages come to this node. The
+// fetchHere takes the picture of a stream whose messages come to this node. The
 // same one is kept as long as there is no newer one.
-func (h *Handler) lookHere(ctx context.Context, key remuxKey, stream *relay.Stream, s, last *shot) {
+func (h *Handler) fetchHere(ctx context.Context, key streamName, stream *relay.Stream, s, last *picture) {
 	ctx, cancel := context.WithTimeout(ctx, pictureWait)
 	defer cancel()
 	still := h.keyFrame(ctx, key, stream)
@@ -171,13 +171,13 @@ func (h *Handler) lookHere(ctx context.Context, key remuxKey, stream *relay.Stre
 		s.still, s.data, s.tag = last.still, last.data, last.tag
 		return
 	}
-	if data := h.file(key, still); data != nil {
+	if data := h.pictureFile(key, still); data != nil {
 		s.still, s.data, s.tag = still, data, pictureTag(data)
 	}
 }
 
 // keyFrame is the last one of a stream, or nil.
-func (h *Handler) keyFrame(ctx context.Context, key remuxKey, stream *relay.Stream) *media.Still {
+func (h *Handler) keyFrame(ctx context.Context, key streamName, stream *relay.Stream) *media.Still {
 	if still := h.remuxes.still(key, stream); still != nil {
 		return still
 	}
@@ -186,7 +186,7 @@ func (h *Handler) keyFrame(ctx context.Context, key remuxKey, stream *relay.Stre
 }
 
 // file is a key frame as a file, or nil.
-func (h *Handler) file(key remuxKey, still *media.Still) []byte {
+func (h *Handler) pictureFile(key streamName, still *media.Still) []byte {
 	if still == nil {
 		return nil
 	}
@@ -204,8 +204,8 @@ func pictureTag(data []byte) string {
 	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
-// askFor asks another node for a picture; nil when it has none, or does not answer.
-func (h *Handler) askFor(ctx context.Context, node string, key remuxKey) []byte {
+// fetchFrom asks another node for a picture; nil when it has none, or does not answer.
+func (h *Handler) fetchFrom(ctx context.Context, node string, key streamName) []byte {
 	select {
 	case h.pictures.asking <- struct{}{}:
 	case <-ctx.Done():
@@ -235,6 +235,6 @@ func (h *Handler) answerPicture(question []byte) []byte {
 	if stream == nil {
 		return nil
 	}
-	key := remuxKey{q.Room, q.Stream}
-	return h.file(key, h.keyFrame(now, key, stream))
+	key := streamName{q.Room, q.Stream}
+	return h.pictureFile(key, h.keyFrame(now, key, stream))
 }

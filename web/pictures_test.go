@@ -130,12 +130,12 @@ func TestPictureAnswers(t *testing.T) {
 // TestPicturesKept: what is kept of pictures has a bound.
 func TestPicturesKept(t *testing.T) {
 	p := newPictures()
-	slow, last := p.take(remuxKey{"slow", "live"})
+	slow, last := p.take(streamName{"slow", "live"})
 	if last == nil {
 		t.Fatal("nobody looks for it")
 	}
 	add := func(i, size int) {
-		s, _ := p.take(remuxKey{fmt.Sprint("room", i), "live"})
+		s, _ := p.take(streamName{fmt.Sprint("room", i), "live"})
 		s.data = make([]byte, size)
 		p.keep(s, time.Minute)
 	}
@@ -151,7 +151,7 @@ func TestPicturesKept(t *testing.T) {
 	if p.bytes > MaxPictureBytes || p.bytes < MaxPictureBytes/2 {
 		t.Errorf("%d bytes kept", p.bytes)
 	}
-	if again, last := p.take(remuxKey{"slow", "live"}); again != slow || last != nil {
+	if again, last := p.take(streamName{"slow", "live"}); again != slow || last != nil {
 		t.Error("what is looked for was forgotten, or is looked for twice")
 	}
 }

@@ -35,7 +35,7 @@ func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
 			list = append(list, recordingValue(k))
 		}
 	}
-	writeKept(w, r, amf.Object{{Name: "at", Value: now()}, {Name: "recordings", Value: list}}, list)
+	writeCacheable(w, r, amf.Object{{Name: "at", Value: now()}, {Name: "recordings", Value: list}}, list)
 }
 
 func recordingValue(k media.Recording) amf.Object {
@@ -54,7 +54,7 @@ func recordingValue(k media.Recording) amf.Object {
 // element, with ranges. One that is being written is remuxed on the way, up to
 // what there is now, and has none.
 func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.File, k media.Recording, info fs.FileInfo) {
-	out := &patient{w, http.NewResponseController(w)}
+	out := &patientWriter{w, http.NewResponseController(w)}
 	if k.Live {
 		w.Header().Set("Content-Type", "video/mp4")
 		w.Header().Set("Accept-Ranges", "none")
@@ -67,7 +67,7 @@ func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.Fil
 		return
 	}
 	out.control.SetWriteDeadline(time.Time{}) // a list may have to be made first
-	m, err := h.films.find(r.Context(), filmKey{k.Room, k.Name, info.Size()}, f)
+	m, err := h.indexes.find(r.Context(), recordingKey{k.Room, k.Name, info.Size()}, f)
 	switch {
 	case err == nil:
 	case r.Context().Err() != nil:
@@ -120,17 +120,17 @@ func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "video/x-flv")
-	http.ServeContent(&patient{w, control}, r, "", info.ModTime(), f)
+	http.ServeContent(&patientWriter{w, control}, r, "", info.ModTime(), f)
 }
 
 // patient gives each write its own time: a large file takes longer than a
 // request may.
-type patient struct {
+type patientWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 }
 
-func (p *patient) Write(b []byte) (int, error) {
+func (p *patientWriter) Write(b []byte) (int, error) {
 	p.control.SetWriteDeadline(time.Now().Add(liveWrite))
 	return p.ResponseWriter.Write(b)
 }

@@ -197,32 +197,32 @@ func TestRecordingMP4(t *testing.T) {
 	stop()
 }
 
-// TestFilms: the lists that are kept are those that were used last, and of one
-// size together; who wants one while another is made does not wait for ever.
-func TestFilms(t *testing.T) {
+// TestRecordingIndexes: the indexes that were used last are kept, up to a size of all
+// together. A request for one while another is being made does not wait for ever.
+func TestRecordingIndexes(t *testing.T) {
 	flv := media.FLV{File: true}
 	var file []byte
 	for at, body := range []string{liveAVC, liveKey} {
 		file = flv.Append(file, rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(at), Payload: []byte(body)})
 	}
-	f := newFilms()
+	f := newRecordingIndexes()
 	find := func(name string) *media.MP4 {
 		t.Helper()
-		m, err := f.find(t.Context(), filmKey{"blue", name, int64(len(file))}, bytes.NewReader(file))
+		m, err := f.find(t.Context(), recordingKey{"blue", name, int64(len(file))}, bytes.NewReader(file))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return m
 	}
-	kept := func(name string) bool { return f.use(filmKey{"blue", name, int64(len(file))}) != nil }
+	kept := func(name string) bool { return f.use(recordingKey{"blue", name, int64(len(file))}) != nil }
 	first := find("a")
-	for i := range MaxFilms - 1 {
+	for i := range MaxIndexes - 1 {
 		find(fmt.Sprint(i))
 	}
 	if find("a") != first {
 		t.Error("it was forgotten too soon")
 	}
-	if find("b"); !kept("a") || kept("0") || !kept("1") || len(f.kept) != MaxFilms {
+	if find("b"); !kept("a") || kept("0") || !kept("1") || len(f.kept) != MaxIndexes {
 		t.Errorf("%d kept", len(f.kept))
 	}
 	f.limit = 10 * first.Size()
@@ -232,7 +232,7 @@ func TestFilms(t *testing.T) {
 	f.making <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := f.find(ctx, filmKey{name: "c"}, nil); !errors.Is(err, context.Canceled) {
+	if _, err := f.find(ctx, recordingKey{name: "c"}, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

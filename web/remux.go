@@ -32,14 +32,14 @@ type remuxes struct {
 
 	// guarded by mu
 	mu      sync.Mutex
-	open    map[remuxKey]*remux
+	open    map[streamName]*remux
 	running sync.WaitGroup // one for each remux; Add under mu
 }
 
-type remuxKey struct{ room, stream string }
+type streamName struct{ room, stream string }
 
 func newRemuxes(failed func(stream string, err error)) *remuxes {
-	r := &remuxes{open: make(map[remuxKey]*remux), failed: failed}
+	r := &remuxes{open: make(map[streamName]*remux), failed: failed}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
@@ -48,7 +48,7 @@ func newRemuxes(failed func(stream string, err error)) *remuxes {
 // remuxLinger after the last; remuxes.close waits for it.
 type remux struct {
 	// set by join
-	key    remuxKey
+	key    streamName
 	stream *relay.Stream
 	fmp4   *media.FMP4
 	cancel context.CancelFunc
@@ -59,7 +59,7 @@ type remux struct {
 
 	// guarded by mu
 	mu       sync.Mutex
-	viewers  map[*watcher]struct{}
+	viewers  map[*socketViewer]struct{}
 	init     [][]byte // frames: what the init segment is, and the segment
 	lead     [][]byte // frames: fragments since the last key frame
 	leadSize int
@@ -68,7 +68,7 @@ type remux struct {
 
 // join adds a viewer to the remux of the stream, and starts it if there is
 // none. It is nil when the handler is being closed.
-func (r *remuxes) join(key remuxKey, stream *relay.Stream, w *watcher) *remux {
+func (r *remuxes) join(key streamName, stream *relay.Stream, w *socketViewer) *remux {
 	r.mu.Lock()
 	m := r.open[key]
 	if r.ctx.Err() != nil {
@@ -76,7 +76,7 @@ func (r *remuxes) join(key remuxKey, stream *relay.Stream, w *watcher) *remux {
 		return nil
 	}
 	if m == nil || m.stream != stream { // the room has made the stream anew
-		m = &remux{key: key, stream: stream, fmp4: media.NewFMP4(stream), viewers: make(map[*watcher]struct{})}
+		m = &remux{key: key, stream: stream, fmp4: media.NewFMP4(stream), viewers: make(map[*socketViewer]struct{})}
 		var ctx context.Context
 		ctx, m.cancel = context.WithCancel(r.ctx)
 		r.open[key] = m
@@ -92,7 +92,7 @@ func (r *remuxes) join(key remuxKey, stream *relay.Stream, w *watcher) *remux {
 }
 
 // leave takes a viewer away. The last one's leaving ends the remux, after a while.
-func (r *remuxes) leave(m *remux, w *watcher) {
+func (r *remuxes) leave(m *remux, w *socketViewer) {
 	m.mu.Lock()
 	delete(m.viewers, w)
 	m.mu.Unlock()
@@ -157,7 +157,7 @@ func (r *remuxes) count() (streams, viewers int) {
 }
 
 // still is the last key frame of a stream that is remuxed, or nil.
-func (r *remuxes) still(key remuxKey, stream *relay.Stream) *media.Still {
+func (r *remuxes) still(key streamName, stream *relay.Stream) *media.Still {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m := r.open[key]; m != nil && m.stream == stream {
@@ -167,7 +167,7 @@ func (r *remuxes) still(key remuxKey, stream *relay.Stream) *media.Still {
 }
 
 // add gives a viewer what there is since the last key frame, and then all that follows.
-func (m *remux) add(w *watcher) {
+func (m *remux) add(w *socketViewer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.viewers[w] = struct{}{}
@@ -194,7 +194,7 @@ func (m *remux) show(s media.Segment) {
 	case media.Unsupported:
 		frames = [][]byte{unsupportedFrame(s.Codec)}
 	}
-	var slow []*watcher
+	var slow []*socketViewer
 	m.mu.Lock()
 	m.keepLocked(s, frames)
 	for w := range m.viewers {
@@ -234,7 +234,7 @@ func (m *remux) keepLocked(s media.Segment, frames [][]byte) {
 // abandon ends the viewers of a remux that has failed.
 func (m *remux) abandon() {
 	m.mu.Lock()
-	var all []*watcher
+	var all []*socketViewer
 	for w := range m.viewers {
 		all = append(all, w)
 	}
@@ -245,19 +245,19 @@ func (m *remux) abandon() {
 }
 
 // Frames of /ws/live (CONTRACT §7).
-var endFrame = seal(websocket.TextMessage, begin(`{"type":"end"}`))
+var endFrame = finishFrame(websocket.TextMessage, startFrame(`{"type":"end"}`))
 
 func initFrame(mime string) []byte {
-	b := appendString(begin(`{"type":"init","mime":`), mime)
-	return seal(websocket.TextMessage, append(b, '}'))
+	b := appendString(startFrame(`{"type":"init","mime":`), mime)
+	return finishFrame(websocket.TextMessage, append(b, '}'))
 }
 
 func unsupportedFrame(codec string) []byte {
-	b := appendString(begin(`{"type":"unsupported","codec":`), codec)
-	return seal(websocket.TextMessage, append(b, '}'))
+	b := appendString(startFrame(`{"type":"unsupported","codec":`), codec)
+	return finishFrame(websocket.TextMessage, append(b, '}'))
 }
 
 func binaryFrame(data []byte) []byte {
 	b := append(make([]byte, maxHeader, maxHeader+len(data)), data...)
-	return seal(websocket.BinaryMessage, b)
+	return finishFrame(websocket.BinaryMessage, b)
 }

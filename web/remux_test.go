@@ -14,8 +14,8 @@ import (
 func TestRemuxLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRemuxes(func(stream string, err error) { t.Error(stream, err) })
-		viewer := func() *watcher { return &watcher{socket: &socket{closing: true}} }
-		key, stream := remuxKey{"blue", "live"}, relay.New("live")
+		viewer := func() *socketViewer { return &socketViewer{socket: &socket{closing: true}} }
+		key, stream := streamName{"blue", "live"}, relay.New("live")
 		one, two, three := viewer(), viewer(), viewer()
 		m := r.join(key, stream, one)
 		if again := r.join(key, stream, two); again != m {
@@ -62,7 +62,7 @@ func TestRemuxLife(t *testing.T) {
 // TestRemuxLead: who comes late gets what there is since the last key frame,
 // in one go, and what is kept for him is bounded.
 func TestRemuxLead(t *testing.T) {
-	m := &remux{stream: relay.New("live"), viewers: make(map[*watcher]struct{})}
+	m := &remux{stream: relay.New("live"), viewers: make(map[*socketViewer]struct{})}
 	show := func(key bool, n int) {
 		m.show(media.Segment{Kind: media.Fragment, Key: key, Data: make([]byte, n)})
 	}

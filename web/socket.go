@@ -41,18 +41,18 @@ var (
 )
 
 // A socket is a page's connection, and the [server.Peer] that the instance
-// sees. Its reader is bridge.run; what it sends goes through a queue.
+// sees. Its reader is bridge.serveClient; what it sends goes through a queue.
 //
 // gorilla reads and checks frames. Writing is done here, because frames come
 // encoded: a write is whatever waits, in one system call.
 type socket struct {
 	// set by newSocket
-	conn   *websocket.Conn
-	net    net.Conn
-	sent   *atomic.Uint64 // bytes, of all sockets of the handler
-	in     inbound        // owned by the reader
-	budget *backlog.Budget
-	writer sync.WaitGroup // at most one goroutine; the reader waits for it
+	conn    *websocket.Conn
+	net     net.Conn
+	sent    *atomic.Uint64 // bytes, of all sockets of the handler
+	partial partialFrame   // owned by the reader
+	budget  *backlog.Budget
+	writer  sync.WaitGroup // at most one goroutine; the reader waits for it
 
 	w     backlog.Writer // owned by the writer
 	level atomic.Uint32  // a backlog.Level; set under mu
@@ -60,11 +60,11 @@ type socket struct {
 	// guarded by mu
 	mu       sync.Mutex
 	queue    []backlog.Piece
-	queued   int   // bytes in queue
-	flying   int   // bytes that are being written
-	late     *late // nil: little waits
-	writing  bool  // the writer runs
-	closing  bool  // nothing is queued any more; what comes is dropped
+	queued   int  // bytes in queue
+	inFlight int  // bytes that are being written
+	lag      *lag // nil: little waits
+	writing  bool // the writer runs
+	closing  bool // nothing is queued any more; what comes is dropped
 	reason   error
 	leave    func(error)                       // what onEnd has set
 	requests map[uint64]func(amf.Value, error) // calls to the page, by id
@@ -73,19 +73,19 @@ type socket struct {
 }
 
 // late is what a socket has while much waits for its page.
-type late struct {
+type lag struct {
 	tally backlog.Tally
 	wake  func()        // when level is InStep; nil: nobody waits for that
 	room  chan struct{} // closed when level is not Far; nil: nobody waits for that
 }
 
 func newSocket(conn *websocket.Conn, sent *atomic.Uint64, partial *guard.Budget, outboxes *backlog.Budget) *socket {
-	s := &socket{conn: conn, net: conn.NetConn(), sent: sent, in: inbound{budget: partial}, budget: outboxes}
+	s := &socket{conn: conn, net: conn.NetConn(), sent: sent, partial: partialFrame{budget: partial}, budget: outboxes}
 	conn.SetReadLimit(MaxFrame)
 	conn.SetPingHandler(func(data string) error {
 		s.extend(silenceTimeout)
 		s.send(controlFrame(websocket.PongMessage, []byte(data)))
-		s.waitRoom()
+		s.throttle()
 		return nil
 	})
 	conn.SetPongHandler(func(string) error {
@@ -135,9 +135,9 @@ func (s *socket) extend(d time.Duration) {
 	defer s.mu.Unlock()
 	if !s.closing {
 		if d > 0 {
-			s.in.alive = time.Now().Add(d).UnixNano()
+			s.partial.alive = time.Now().Add(d).UnixNano()
 		}
-		s.conn.SetReadDeadline(s.in.deadline())
+		s.conn.SetReadDeadline(s.partial.deadline())
 	}
 }
 
@@ -206,8 +206,8 @@ func (s *socket) put(frame []byte, shared *backlog.Bytes) error {
 		return rtmp.ErrClosed
 	}
 	p, over := backlog.Piece{B: frame}, false
-	if s.budget != nil && s.queued+s.flying+len(frame) > backlog.Free {
-		p, over = s.lateLocked().tally.Add(s.budget, s, frame, shared)
+	if s.budget != nil && s.queued+s.inFlight+len(frame) > backlog.Free {
+		p, over = s.lagLocked().tally.Add(s.budget, s, frame, shared)
 	}
 	s.queueLocked(p)
 	s.mu.Unlock()
@@ -217,25 +217,25 @@ func (s *socket) put(frame []byte, shared *backlog.Bytes) error {
 	return nil
 }
 
-// lateLocked returns what there is while much waits.
-func (s *socket) lateLocked() *late {
-	if s.late == nil {
-		s.late = new(late)
+// lagLocked returns what there is while much waits.
+func (s *socket) lagLocked() *lag {
+	if s.lag == nil {
+		s.lag = new(lag)
 	}
-	return s.late
+	return s.lag
 }
 
 // doneLocked takes pieces off the count.
 func (s *socket) doneLocked(pieces []backlog.Piece) {
-	if s.late != nil {
-		s.late.tally.Done(s.budget, pieces)
+	if s.lag != nil {
+		s.lag.tally.Done(s.budget, pieces)
 	}
 }
 
 func (s *socket) queueLocked(p backlog.Piece) {
 	s.queue = append(s.queue, p)
 	s.queued += len(p.B)
-	s.gradeLocked()
+	s.updateLevelLocked()
 	s.startLocked()
 }
 
@@ -264,24 +264,24 @@ func (s *socket) drain() {
 func (s *socket) dropLocked() {
 	s.doneLocked(s.queue)
 	s.queue, s.queued = nil, 0
-	s.gradeLocked()
+	s.updateLevelLocked()
 }
 
-// gradeLocked finds out the level, and wakes who waits for another one. What it
+// updateLevelLocked finds out the level, and wakes who waits for another one. What it
 // returns is to be called without locks, unless it is nil.
-func (s *socket) gradeLocked() (wake func()) {
+func (s *socket) updateLevelLocked() (wake func()) {
 	before := s.Level()
-	level := backlog.LevelOf(s.queued+s.flying, before)
+	level := backlog.LevelOf(s.queued+s.inFlight, before)
 	s.level.Store(uint32(level))
-	if s.late == nil {
+	if s.lag == nil {
 		return nil
 	}
-	if s.late.room != nil && (level != backlog.Far || s.closing) {
-		close(s.late.room)
-		s.late.room = nil
+	if s.lag.room != nil && (level != backlog.Far || s.closing) {
+		close(s.lag.room)
+		s.lag.room = nil
 	}
 	if level == backlog.InStep {
-		wake, s.late.wake = s.late.wake, nil
+		wake, s.lag.wake = s.lag.wake, nil
 	}
 	return wake
 }
@@ -294,7 +294,7 @@ func (s *socket) WhenInStep(f func()) {
 	s.mu.Lock()
 	wait := s.closing || s.Level() != backlog.InStep
 	if wait && !s.closing {
-		s.lateLocked().wake = f
+		s.lagLocked().wake = f
 	}
 	s.mu.Unlock()
 	if !wait {
@@ -302,9 +302,9 @@ func (s *socket) WhenInStep(f func()) {
 	}
 }
 
-// waitRoom waits while much waits for the page: one that does not read its
+// throttle waits while much waits for the page: one that does not read its
 // answers is not asked for more. It returns at once when the socket ends.
-func (s *socket) waitRoom() {
+func (s *socket) throttle() {
 	if s.Level() != backlog.Far {
 		return
 	}
@@ -313,11 +313,11 @@ func (s *socket) waitRoom() {
 		s.mu.Unlock()
 		return
 	}
-	late := s.lateLocked()
-	if late.room == nil {
-		late.room = make(chan struct{})
+	lag := s.lagLocked()
+	if lag.room == nil {
+		lag.room = make(chan struct{})
 	}
-	room := late.room
+	room := lag.room
 	s.mu.Unlock()
 	<-room
 }
@@ -338,14 +338,14 @@ func (s *socket) write() {
 		s.mu.Lock()
 		s.doneLocked(batch)
 		clear(batch) // its array may live on in queue
-		batch, s.flying = s.takeLocked(), 0
+		batch, s.inFlight = s.takeLocked(), 0
 		for _, p := range batch {
-			s.flying += len(p.B)
+			s.inFlight += len(p.B)
 		}
-		wake := s.gradeLocked()
+		wake := s.updateLevelLocked()
 		if len(batch) == 0 {
 			s.writing = false
-			s.late = nil // nothing is counted, and nobody waits any more
+			s.lag = nil // nothing is counted, and nobody waits any more
 		}
 		s.mu.Unlock()
 		if wake != nil {
@@ -394,8 +394,8 @@ func (s *socket) EndSlow() {
 func (s *socket) Moved() {
 	s.extend(silenceTimeout)
 	s.mu.Lock()
-	if s.late != nil {
-		s.late.tally.Moved(s.budget)
+	if s.lag != nil {
+		s.lag.tally.Moved(s.budget)
 	}
 	s.mu.Unlock()
 }
@@ -405,8 +405,8 @@ func (s *socket) Moved() {
 func (s *socket) abort(err error, batch []backlog.Piece) {
 	s.mu.Lock()
 	s.doneLocked(batch)
-	s.flying = 0
-	s.gradeLocked()
+	s.inFlight = 0
+	s.updateLevelLocked()
 	s.mu.Unlock()
 	reason := rtmp.ErrClosed
 	if errors.Is(err, backlog.ErrStuck) {
@@ -476,10 +476,10 @@ func (s *socket) end(reason error, last ...[]byte) {
 		s.queue = append(s.queue, backlog.Piece{B: frame})
 		s.queued += len(frame)
 	}
-	if s.late != nil {
-		s.late.wake = nil
+	if s.lag != nil {
+		s.lag.wake = nil
 	}
-	s.gradeLocked()
+	s.updateLevelLocked()
 	s.startLocked()
 	now := time.Now()
 	s.conn.SetReadDeadline(now.Add(closeGrace))

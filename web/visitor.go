@@ -48,7 +48,7 @@ func clientAddr(r *http.Request) netip.Addr { return visitorOf(r).addr.Addr() }
 
 // meet finds out where a request comes from. RemoteAddr of what it returns says
 // it too, for logs.
-func (h *Handler) meet(r *http.Request) *http.Request {
+func (h *Handler) locate(r *http.Request) *http.Request {
 	v := visitorOf(r)
 	peer := v.addr
 	client, proto := h.guard.Client(peer, guard.Forwarded{

@@ -12,9 +12,9 @@ import (
 // here is where tests ask from.
 var here = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
-// TestDoors: what is for operators is where the settings say, and figures are
-// for those that they name.
-func TestDoors(t *testing.T) {
+// TestListeners: the settings decide at which listener operators are served, and who
+// sees the figures.
+func TestListeners(t *testing.T) {
 	type request struct{ method, path string }
 	metrics, profile, symbol := request{"GET", "/metrics"}, request{"GET", "/debug/pprof/goroutine"}, request{"GET", "/debug/pprof/symbol"}
 	var operators []request // without the figures
@@ -24,7 +24,7 @@ func TestDoors(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name     string
-		door     door
+		listener listener
 		apart    bool
 		from     string // address
 		header   string // and its value
@@ -67,7 +67,7 @@ func TestDoors(t *testing.T) {
 					r.Header.Set(name, value)
 				}
 				w := httptest.NewRecorder()
-				switch c.door {
+				switch c.listener {
 				case public:
 					h.ServeHTTP(w, r)
 				case admin:

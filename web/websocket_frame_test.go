@@ -9,11 +9,11 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// TestSeal is the three forms of a length (RFC 6455 §5.2). bridge_test.go has
-// gorilla read what seal writes.
-func TestSeal(t *testing.T) {
+// TestFinishFrame tries the three forms of a length (RFC 6455 §5.2). In
+// bridge_test.go, gorilla reads the frames.
+func TestFinishFrame(t *testing.T) {
 	for _, n := range []int{0, 1, 125, 126, 65535, 65536, 200000} {
-		b := seal(websocket.TextMessage, append(begin(""), strings.Repeat("x", n)...))
+		b := finishFrame(websocket.TextMessage, append(startFrame(""), strings.Repeat("x", n)...))
 		head, length := 2, int(b[1])
 		switch b[1] {
 		case 126:

@@ -9,14 +9,15 @@ import (
 // maxHeader is the longest header of a frame that is not masked (RFC 6455 §5.2).
 const maxHeader = 10
 
-// begin starts a text frame: room for the header, then text.
-func begin(text string) []byte {
+// startFrame starts a frame: space for the header, then text.
+func startFrame(text string) []byte {
 	return append(make([]byte, maxHeader, 256), text...)
 }
 
-// seal puts the header before what was appended since begin and returns the
-// whole frame. Frames of a server are not masked, so it is the same for every peer.
-func seal(opcode int, b []byte) []byte {
+// finishFrame puts the header before the payload that was appended after
+// startFrame, and returns the whole frame. A server does not mask its frames, so the
+// same bytes are good for every peer.
+func finishFrame(opcode int, b []byte) []byte {
 	n := len(b) - maxHeader
 	start := maxHeader - 2
 	switch {
@@ -31,7 +32,7 @@ func seal(opcode int, b []byte) []byte {
 	default:
 		b[start+1] = byte(n)
 	}
-	b[start] = 0x80 | byte(opcode) // the only fragment
+	b[start] = 0x80 | byte(opcode) // first and last fragment
 	return b[start:]
 }
 
@@ -39,10 +40,10 @@ func seal(opcode int, b []byte) []byte {
 const maxControl = 125
 
 func controlFrame(opcode int, payload []byte) []byte {
-	return seal(opcode, append(begin(""), payload[:min(len(payload), maxControl)]...))
+	return finishFrame(opcode, append(startFrame(""), payload[:min(len(payload), maxControl)]...))
 }
 
-// closeFrame says why the socket ends; a text too long for it is cut.
+// closeFrame says why the socket ends. A text that is too long is cut.
 func closeFrame(code int, text string) []byte {
 	if n := maxControl - 2; len(text) > n {
 		for text[n]&0xC0 == 0x80 { // not inside a character

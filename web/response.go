@@ -16,17 +16,17 @@ import (
 
 // What a request costs the allowance of its address, [guard.AnswerRate].
 const (
-	// madeCost is the least for a page or an answer of the API, which are made
+	// dynamicCost is the least for a page or an answer of the API, which are made
 	// for each request. Their bytes count, too.
-	madeCost = 4 << 10
-	// fileCost is all that anything else costs. An HLS player asks ten times a
+	dynamicCost = 4 << 10
+	// staticCost is all that anything else costs. An HLS player asks ten times a
 	// second, and hundreds of them may share an address.
-	fileCost = 256
+	staticCost = 256
 )
 
-// isMade reports whether the answer to a path is made for each request. What is
+// isDynamic reports whether the answer to a path is made for each request. What is
 // not is there already, or takes long and has limits of its own.
-func isMade(path string) bool {
+func isDynamic(path string) bool {
 	for _, prefix := range []string{"/assets/", "/live/", "/recordings/"} {
 		if strings.HasPrefix(path, prefix) {
 			return false
@@ -42,12 +42,12 @@ func isMade(path string) bool {
 // charge takes what a request costs at least from the allowance of its address.
 // Operators at a listener of their own have no such limit.
 func (h *Handler) charge(r *http.Request) *guard.Refusal {
-	if doorOf(r) != public {
+	if listenerOf(r) != public {
 		return nil
 	}
-	cost := fileCost
-	if isMade(r.URL.Path) {
-		cost = madeCost
+	cost := staticCost
+	if isDynamic(r.URL.Path) {
+		cost = dynamicCost
 	}
 	return h.guard.Ask(clientAddr(r), cost)
 }
@@ -55,22 +55,22 @@ func (h *Handler) charge(r *http.Request) *guard.Refusal {
 // answer serves a request. What is made for it is compressed, and charged for
 // its bytes when they are known.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
-	if !isMade(r.URL.Path) {
+	if !isDynamic(r.URL.Path) {
 		h.mux.ServeHTTP(w, r)
 		return
 	}
 	var sent atomic.Uint64
 	defer func() {
-		if doorOf(r) == public {
-			h.guard.Answered(clientAddr(r), int(sent.Load())-madeCost)
+		if listenerOf(r) == public {
+			h.guard.Answered(clientAddr(r), int(sent.Load())-dynamicCost)
 		}
 	}()
-	h.packed(&counting{w, &sent}, r)
+	h.compressed(&countingWriter{w, &sent}, r)
 }
 
 // packing compresses what f answers with JSON or HTML of more than 1 KiB, for
 // those who ask for it. It is done for each answer, so it has to be fast.
-func packing(f http.Handler) http.HandlerFunc {
+func compressed(f http.Handler) http.HandlerFunc {
 	wrap, err := gzhttp.NewWrapper(
 		gzhttp.ContentTypes([]string{"application/json", "application/problem+json", "text/html"}),
 		gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.EnableZstd(false),
@@ -81,15 +81,15 @@ func packing(f http.Handler) http.HandlerFunc {
 	return wrap(f)
 }
 
-// writeKept is [writeJSON] for what a client may keep and ask for again: it is
+// writeCacheable is [writeJSON] for what a client may keep and ask for again: it is
 // told when what it has is still right. The answer is as it was when news is:
 // that leaves out what changes without telling anything.
-func writeKept(w http.ResponseWriter, r *http.Request, answer, news amf.Value) {
+func writeCacheable(w http.ResponseWriter, r *http.Request, answer, news amf.Value) {
 	sum := sha256.Sum256(appendValue(nil, news))
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
 	w.Header().Set("ETag", "W/"+tag)
 	w.Header().Set("Cache-Control", "no-cache")
-	if isKept(r, tag) {
+	if matchesETag(r, tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -97,8 +97,8 @@ func writeKept(w http.ResponseWriter, r *http.Request, answer, news amf.Value) {
 	w.Write(append(appendValue(nil, answer), '\n'))
 }
 
-// isKept reports whether a client has what is tagged so: RFC 9110 §13.1.2.
-func isKept(r *http.Request, tag string) bool {
+// matchesETag reports whether a client has what is tagged so: RFC 9110 §13.1.2.
+func matchesETag(r *http.Request, tag string) bool {
 	for _, line := range r.Header.Values("If-None-Match") {
 		for has := range strings.SplitSeq(line, ",") {
 			if has = strings.TrimSpace(has); has == "*" || strings.TrimPrefix(has, "W/") == tag {

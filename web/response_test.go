@@ -88,7 +88,7 @@ func TestManyViewers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := trusting(t, guard.Limits{})
 		const viewers, from = 400, "192.0.2.1"
-		h.guard.Answered(netip.MustParseAddr(from), guard.AnswerBurst-viewers*fileCost) // they have watched for long
+		h.guard.Answered(netip.MustParseAddr(from), guard.AnswerBurst-viewers*staticCost) // they have watched for long
 		for range 30 {
 			for range viewers {
 				if w := asking(h, from, "/live/blue/live/part.mp4"); w.Code == http.StatusTooManyRequests {
@@ -115,7 +115,7 @@ func TestCompressed(t *testing.T) {
 		if got := resp.Header.Get("Content-Encoding") == "gzip"; got != want {
 			t.Errorf("%s: compressed is %v", path, got)
 		}
-		if isMade(path) && !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "Accept-Encoding") {
+		if isDynamic(path) && !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "Accept-Encoding") {
 			t.Errorf("%s: Vary is %q", path, resp.Header.Values("Vary"))
 		}
 		if !want {
@@ -173,7 +173,7 @@ func TestKeptNews(t *testing.T) {
 	again.Seq, news.Users = 2, 4
 	tag := func(e lobby.Entry) string {
 		w := httptest.NewRecorder()
-		writeKept(w, httptest.NewRequest("GET", "/", nil), e.Value(), newsOf(e))
+		writeCacheable(w, httptest.NewRequest("GET", "/", nil), e.Value(), newsOf(e))
 		var got lobby.Entry
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Seq != e.Seq {
 			t.Errorf("got %s, %v", w.Body, err)
@@ -186,7 +186,7 @@ func TestKeptNews(t *testing.T) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("HEAD", "/", nil)
 	r.Header.Set("If-None-Match", tag(told))
-	if writeKept(w, r, amf.Null{}, newsOf(again)); w.Code != http.StatusNotModified || w.Header().Get("ETag") != tag(told) {
+	if writeCacheable(w, r, amf.Null{}, newsOf(again)); w.Code != http.StatusNotModified || w.Header().Get("ETag") != tag(told) {
 		t.Errorf("got %d, %v", w.Code, w.Header())
 	}
 }
