@@ -2,11 +2,8 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"foyer/server/guard"
 )
@@ -49,11 +46,4 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (*http.Re
 // where only operators can.
 func (h *Handler) isOperator(r *http.Request) bool {
 	return listenerOf(r) == control || r.Context().Value(operatorKey{}) != nil
-}
-
-// tooMany is the answer to a request that is over a limit.
-func tooManyRequests(w http.ResponseWriter, no *guard.Refusal) {
-	seconds := max(1, int64((no.RetryAfter+time.Second-1)/time.Second))
-	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
-	problem(w, http.StatusTooManyRequests, fmt.Sprintf("%s Try again in %d s.", no.Reason, seconds))
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -108,7 +109,7 @@ func New(cfg Config) *Handler {
 }
 
 func (h *Handler) routes() {
-	const get, post, remove = http.MethodGet, http.MethodPost, http.MethodDelete
+	const get, post, remove = "GET, HEAD", "POST", "DELETE"
 	h.handle(get, "/{$}", h.lobbyPage)
 	h.handle(get, "/room/{name}", h.roomPage)
 	h.handle(get, "/room/{name}/{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +136,7 @@ func (h *Handler) routes() {
 	h.handle(get, "/healthz", h.healthz)
 	h.handle(get, "/readyz", h.readyz)
 
-	h.operate("", "/api/v1/rooms/{name}/key", h.apiKey)
+	h.operate("GET, HEAD, POST", "/api/v1/rooms/{name}/key", h.apiKey)
 	h.operate(remove, "/api/v1/rooms/{name}/streams/{stream}", h.apiRelease)
 	h.operate(remove, "/api/v1/rooms/{name}/state", h.apiForget)
 	h.operate(post, "/api/v1/announce", h.apiAnnounce)
@@ -148,21 +149,20 @@ func (h *Handler) routes() {
 	h.debug("/debug/pprof/trace", pprof.Trace)
 }
 
-// handle serves a path for one method; GET answers HEAD too, and "" any.
-func (h *Handler) handle(method, path string, f http.HandlerFunc) {
-	h.mux.HandleFunc(path, only(method, f))
+// handle serves a path for some methods, "GET, HEAD"; "" for any.
+func (h *Handler) handle(methods, path string, f http.HandlerFunc) {
+	h.mux.HandleFunc(path, only(methods, f))
 }
 
-// only refuses other methods.
-func only(method string, f http.HandlerFunc) http.HandlerFunc {
-	allow := method
-	if method == http.MethodGet {
-		allow = "GET, HEAD"
+// only lets f answer requests of some methods, and refuses any other.
+func only(methods string, f http.HandlerFunc) http.HandlerFunc {
+	if methods == "" {
+		return f
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		if method != "" && r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
-			w.Header().Set("Allow", allow)
-			problem(w, http.StatusMethodNotAllowed, "Here one can only "+allow+".")
+		if !slices.Contains(strings.Split(methods, ", "), r.Method) {
+			w.Header().Set("Allow", methods)
+			problem(w, http.StatusMethodNotAllowed, "This address answers only these methods: "+methods+".")
 			return
 		}
 		f(w, r)

@@ -42,8 +42,8 @@ func (h *Handler) servedAt(l listener) http.Handler {
 }
 
 // operate serves a path that is for operators only.
-func (h *Handler) operate(method, path string, f http.HandlerFunc) {
-	serve := only(method, f)
+func (h *Handler) operate(methods, path string, f http.HandlerFunc) {
+	serve := only(methods, f)
 	h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		if h.cfg.Apart && listenerOf(r) == public {
 			notFound(w, r)

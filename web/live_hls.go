@@ -131,21 +131,6 @@ func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, 
 	}
 }
 
-// counting counts the bytes of an answer.
-type countingWriter struct {
-	http.ResponseWriter
-	sent *atomic.Uint64
-}
-
-func (c *countingWriter) Write(b []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(b)
-	c.sent.Add(uint64(n))
-	return n, err
-}
-
-// Unwrap is for an [http.ResponseController].
-func (c *countingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
-
 // count is how many streams are muxed, and for how many viewers whom the room
 // has let in.
 func (l *liveStreams) count() (streams, viewers int) {

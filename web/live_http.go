@@ -33,27 +33,26 @@ const (
 // errGone ends a viewer whose publisher did not come back.
 var errGone = errors.New("nobody publishes any more")
 
-// openTo lets pages of every origin use what f answers: players are elsewhere.
-// It is for GET and HEAD.
+// toAnyOrigin lets pages of every origin read the answers of f, since players are
+// often on other sites.
 func toAnyOrigin(f http.HandlerFunc) http.HandlerFunc {
-	const allow = "GET, HEAD, OPTIONS"
+	const methods = "GET, HEAD, OPTIONS"
+	serve := only(methods, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodOptions {
+			f(w, r)
+			return
+		}
+		w.Header().Set("Allow", methods)
+		w.Header().Set("Access-Control-Allow-Methods", methods)
+		w.Header().Set("Access-Control-Allow-Headers", "Range")
+		w.Header().Set("Access-Control-Max-Age", "86400")
+		w.WriteHeader(http.StatusNoContent)
+	})
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Retry-After")
 		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-		switch r.Method {
-		case http.MethodGet, http.MethodHead:
-			f(w, r)
-		case http.MethodOptions:
-			w.Header().Set("Allow", allow)
-			w.Header().Set("Access-Control-Allow-Methods", allow)
-			w.Header().Set("Access-Control-Allow-Headers", "Range")
-			w.Header().Set("Access-Control-Max-Age", "86400")
-			w.WriteHeader(http.StatusNoContent)
-		default:
-			w.Header().Set("Allow", allow)
-			problem(w, http.StatusMethodNotAllowed, "Here one can only "+allow+".")
-		}
+		serve(w, r)
 	}
 }
 

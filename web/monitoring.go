@@ -1,8 +1,15 @@
 package web
 
 import (
-	"io"
+	"context"
 	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"foyer/lobby"
 )
 
 // healthz is 200 while the process is alive, and 503 with the reason when only
@@ -29,9 +36,154 @@ func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "ready")
 }
 
-func plain(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	io.WriteString(w, text+"\n")
+// scrapeTimeout is how long the lobby may take to answer a scrape. Without an
+// answer its figures are left out, and the others are still there.
+const scrapeTimeout = 2 * time.Second
+
+// apiMetrics is /metrics. Nothing is counted for it: every figure is read from
+// the live state when it is asked for, so none can drift.
+func (h *Handler) apiMetrics() http.HandlerFunc {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&collector{h},
+	)
+	figures := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return func(w http.ResponseWriter, r *http.Request) {
+		if h.mayReadFigures(w, r) {
+			figures.ServeHTTP(w, r)
+		}
+	}
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("foyer_"+name, help, labels, nil)
+}
+
+var (
+	descInstances    = desc("instances", "Instances that are running.", "app")
+	descClients      = desc("clients", "Clients that are connected.", "app", "protocol")
+	descOfNodes      = desc("clients_of_nodes", "Those of the clients that other nodes have connected, each for one of theirs, who is counted there as well.", "app")
+	descAccepted     = desc("clients_accepted_total", "Clients that were accepted.", "app")
+	descRejected     = desc("clients_rejected_total", "Clients that were rejected.", "app")
+	descDisconnected = desc("clients_disconnected_total", "Accepted clients that have left.", "app")
+	descCalls        = desc("calls_total", "Remote methods that clients have called.")
+	descReceived     = desc("received_bytes_total", "Bytes from clients.", "transport")
+	descSent         = desc("sent_bytes_total", "Bytes to clients.", "transport")
+	descSockets      = desc("websockets", "WebSockets that are open, admitted or not.")
+	descRemuxes      = desc("remuxes", "Streams that are being made into fragmented MP4.")
+	descRemuxViewers = desc("remux_viewers", "Viewers that share them.")
+	descViewers      = desc("http_viewers", "Viewers by HTTP: FLV, and HLS as far as requests tell them apart.", "way")
+	descMuxers       = desc("hls_streams", "Streams that are being made into HLS.")
+	descFragments    = desc("remux_fragments_total", "Fragments made, each once for all viewers.")
+	descRooms        = desc("lobby_rooms", "Rooms that the lobby lists.", "state")
+	descPeople       = desc("lobby_people", "People in the rooms that the lobby lists.", "role")
+	descStored       = desc("store_messages_total", "Chat messages that were stored.")
+	descFailed       = desc("store_failures_total", "Chat messages that could not be stored: their senders were told.")
+	descFlush        = desc("store_flush_seconds", "Flushes to disk, each for all messages that waited. None with an external NATS.")
+	descReady        = desc("store_ready", "Whether something can be stored: 1, or 0.")
+	descBusAge       = desc("bus_age_seconds", "How old what this node knows of the other nodes may be. It grows while NATS is away.")
+	descOutboxes     = desc("outbox_bytes", "Bytes that wait for clients that read slowly. The worst are ended when too many do.")
+	descRefused      = desc("refused_total", "Refusals because of a limit.", "limit")
+	descConnections  = desc("connections", "Sockets that were accepted and are open, those of pages and requests too.")
+	descAddresses    = desc("addresses", "Addresses that have something, or had lately.")
+	descMessages     = desc("lobby_messages_per_minute", "Chat messages a minute in the rooms that the lobby lists.")
+)
+
+// StoreStats are the figures of what chat and settings are kept in.
+type StoreStats struct {
+	Stored, Failed uint64        // messages, since the start
+	Flushes        uint64        // to disk; 0 when that is somebody else's
+	FlushTime      time.Duration // how long they took together
+	Ready          bool          // something can be stored
+	Shared         bool          // with other nodes: BusAge means something
+	BusAge         time.Duration // how old what is known of the other nodes may be
+}
+
+// collector reads the figures of a Handler.
+type collector struct{ h *Handler }
+
+// Describe implements [prometheus.Collector].
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descInstances, descClients, descOfNodes, descAccepted, descRejected, descDisconnected, descCalls,
+		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descViewers, descMuxers, descFragments, descRooms, descPeople, descMessages,
+		descStored, descFailed, descFlush, descReady, descBusAge, descOutboxes, descRefused, descConnections, descAddresses,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	stats := c.h.cfg.Host.Stats()
+	for app, n := range stats.Instances {
+		gauge(descInstances, float64(n), app)
+		gauge(descOfNodes, float64(stats.OfNodes[app]), app)
+		counter(descAccepted, stats.Accepted[app], app)
+		counter(descRejected, stats.Rejected[app], app)
+		counter(descDisconnected, stats.Disconnected[app], app)
+		for protocol, n := range stats.Clients[app] {
+			gauge(descClients, float64(n), app, protocol)
+		}
+	}
+	for limit, n := range c.h.guard.Refused() {
+		counter(descRefused, n, limit)
+	}
+	gauge(descConnections, float64(c.h.guard.Connections()))
+	gauge(descAddresses, float64(c.h.guard.Known()))
+	counter(descCalls, stats.Calls)
+	counter(descReceived, stats.BytesIn, "rtmp")
+	counter(descSent, stats.BytesOut, "rtmp")
+	counter(descReceived, c.h.bridge.received.Load(), "websocket")
+	counter(descSent, c.h.bridge.sent.Load(), "websocket")
+	gauge(descSockets, float64(c.h.bridge.open()))
+	gauge(descOutboxes, float64(c.h.cfg.Host.Outboxes().Used()))
+	streams, viewers := c.h.remuxes.count()
+	gauge(descRemuxes, float64(streams))
+	gauge(descRemuxViewers, float64(viewers))
+	muxers, watching := c.h.live.count()
+	gauge(descMuxers, float64(muxers))
+	gauge(descViewers, float64(watching), "hls")
+	gauge(descViewers, float64(c.h.live.flv.Load()), "flv")
+	counter(descSent, c.h.live.sent.Load(), "flv")
+	counter(descSent, c.h.live.sentHLS.Load(), "hls")
+	counter(descFragments, c.h.remuxes.fragments.Load())
+	if c.h.cfg.Store != nil {
+		store := c.h.cfg.Store()
+		counter(descStored, store.Stored)
+		counter(descFailed, store.Failed)
+		ch <- prometheus.MustNewConstSummary(descFlush, store.Flushes, store.FlushTime.Seconds(), nil)
+		gauge(descReady, map[bool]float64{true: 1}[store.Ready])
+		if store.Shared {
+			gauge(descBusAge, store.BusAge.Seconds())
+		}
+	}
+	if c.h.hasLobby() {
+		c.collectLobby(gauge)
+	}
+}
+
+func (c *collector) collectLobby(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	s, err := c.h.sums(ctx, true)
+	if err != nil {
+		c.h.log.Warn("lobby figures missing", "err", err)
+		return
+	}
+	gauge(descRooms, float64(s.Live), lobby.StateLive)
+	gauge(descRooms, float64(s.Stale), lobby.StateStale)
+	gauge(descPeople, float64(s.Users), "user")
+	gauge(descPeople, float64(s.Spectators), "spectator")
+	gauge(descPeople, float64(s.Viewers), "viewer")
+	gauge(descPeople, float64(s.Publishers), "publisher")
+	gauge(descMessages, s.MessagesPerMinute)
 }

@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -104,15 +103,6 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 		page.Rooms = append(page.Rooms, newCard(e, h.href(r, e), trends, now))
 	}
 	h.render(w, http.StatusOK, "lobby.html", page)
-}
-
-// trends are how active the rooms have been. A page does without if need be.
-func (h *Handler) trends(ctx context.Context) lobby.Trends {
-	v, err := h.call(ctx, lobbyInstance, lobby.MethodTrends)
-	if err != nil && !errors.Is(err, server.ErrNotRunning) {
-		h.log.Warn("lobby did not answer", "err", err)
-	}
-	return lobby.ParseTrends(v)
 }
 
 // pageQuery reads the address. What makes no sense is left out.

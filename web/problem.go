@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"foyer/server"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -45,4 +49,11 @@ func (h *Handler) callProblem(w http.ResponseWriter, err error, absent string) {
 		h.log.Error("call failed", "err", err)
 		problem(w, http.StatusInternalServerError, "")
 	}
+}
+
+// tooManyRequests is the answer to a request that is over a limit.
+func tooManyRequests(w http.ResponseWriter, no *guard.Refusal) {
+	seconds := max(1, int64((no.RetryAfter+time.Second-1)/time.Second))
+	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+	problem(w, http.StatusTooManyRequests, fmt.Sprintf("%s Try again in %d s.", no.Reason, seconds))
 }

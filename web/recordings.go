@@ -122,15 +122,3 @@ func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "video/x-flv")
 	http.ServeContent(&patientWriter{w, control}, r, "", info.ModTime(), f)
 }
-
-// patient gives each write its own time: a large file takes longer than a
-// request may.
-type patientWriter struct {
-	http.ResponseWriter
-	control *http.ResponseController
-}
-
-func (p *patientWriter) Write(b []byte) (int, error) {
-	p.control.SetWriteDeadline(time.Now().Add(liveWrite))
-	return p.ResponseWriter.Write(b)
-}

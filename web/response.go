@@ -4,9 +4,11 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/klauspost/compress/gzhttp"
 
@@ -107,4 +109,68 @@ func matchesETag(r *http.Request, tag string) bool {
 		}
 	}
 	return false
+}
+
+func writeJSON(w http.ResponseWriter, v amf.Value) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(append(appendValue(nil, v), '\n'))
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	io.WriteString(w, text+"\n")
+}
+
+// countingWriter counts the bytes of an answer.
+type countingWriter struct {
+	http.ResponseWriter
+	sent *atomic.Uint64
+}
+
+func (c *countingWriter) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.sent.Add(uint64(n))
+	return n, err
+}
+
+// Unwrap is for an [http.ResponseController].
+func (c *countingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// patientWriter gives each write its own time: a large file takes longer than a
+// request may.
+type patientWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (p *patientWriter) Write(b []byte) (int, error) {
+	p.control.SetWriteDeadline(time.Now().Add(liveWrite))
+	return p.ResponseWriter.Write(b)
+}
+
+// contentPolicy lets pages load what this server serves, and nothing else:
+// no inline script or style, no frame around them, no form to elsewhere.
+// 'self' covers the WebSocket of the same host (CSP 3 §6.7.2.8).
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"font-src 'self'; connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// strictTransport has a browser use https only for a year, at all ports of this
+// host. Of other hosts, those below it too, it says nothing.
+const strictTransport = "max-age=31536000"
+
+// strictHeaders go with every answer.
+func strictHeaders(h http.Header, r *http.Request) {
+	if isHTTPS(r) {
+		h.Set("Strict-Transport-Security", strictTransport)
+	}
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 }

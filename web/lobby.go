@@ -1,0 +1,129 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"foyer/lobby"
+	"foyer/server"
+	"foyer/server/amf"
+	"foyer/server/rtmp"
+)
+
+// lobbyInstance is the path of the lobby's instance.
+const lobbyInstance = "lobby"
+
+func (h *Handler) hasLobby() bool {
+	app, _, _ := h.cfg.Host.Resolve(lobbyInstance)
+	return app == lobbyInstance
+}
+
+// elsewhere says where the lobby is that is not here.
+func (h *Handler) elsewhere() string {
+	if h.cfg.Lobby == "" {
+		return "The lobby is not on this server."
+	}
+	return "The lobby is not on this server. Its rooms report to " + h.cfg.Lobby + "."
+}
+
+// rooms asks the lobby for its list. A lobby that nobody has connected to yet
+// has no rooms.
+func (h *Handler) rooms(ctx context.Context, query amf.Object) ([]lobby.Entry, error) {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodRooms, query)
+	if errors.Is(err, server.ErrNotRunning) && h.hasLobby() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, _ := v.(amf.StrictArray)
+	rooms := make([]lobby.Entry, 0, len(list))
+	for _, item := range list {
+		entry, err := lobby.ParseEntry(item)
+		if err != nil {
+			return nil, err
+		}
+		rooms = append(rooms, entry)
+	}
+	return rooms, nil
+}
+
+// someRooms is rooms, and whether there are more than were asked for.
+func (h *Handler) someRooms(ctx context.Context, query amf.Object) (rooms []lobby.Entry, more bool, err error) {
+	limit := lobby.MaxAnswer
+	if n, ok := amf.AsNumber(amf.Lookup(query, "limit")); ok && n > 0 {
+		limit = int(min(n, lobby.MaxAnswer))
+	}
+	query = slices.DeleteFunc(query, func(f amf.Field) bool { return f.Name == "limit" })
+	query = append(query, amf.Field{Name: "limit", Value: amf.Number(limit + 1)})
+	rooms, err = h.rooms(ctx, query)
+	if len(rooms) > limit {
+		return rooms[:limit], true, err
+	}
+	return rooms, false, err
+}
+
+// entry is the lobby's entry of one room, nil when it lists none.
+func (h *Handler) entry(ctx context.Context, name string, unlisted bool) (*lobby.Entry, error) {
+	if !lobby.ValidName(name) {
+		return nil, nil
+	}
+	rooms, err := h.rooms(ctx, amf.Object{
+		{Name: "name", Value: amf.String(name)}, {Name: "unlisted", Value: amf.Bool(unlisted)},
+	})
+	if len(rooms) == 0 {
+		return nil, err
+	}
+	return &rooms[0], nil
+}
+
+// sums are the lobby's figures, of unlisted rooms as well or not.
+func (h *Handler) sums(ctx context.Context, unlisted bool) (lobby.Sums, error) {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodSums, amf.Bool(unlisted))
+	if errors.Is(err, server.ErrNotRunning) && h.hasLobby() {
+		return lobby.Sums{}, nil
+	}
+	if err != nil {
+		return lobby.Sums{}, err
+	}
+	return lobby.ParseSums(v)
+}
+
+// view is how old the lobby's view of other nodes is; nil when there are none.
+func (h *Handler) view(ctx context.Context) *lobby.View {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodView)
+	if err != nil && !errors.Is(err, server.ErrNotRunning) {
+		h.log.Warn("lobby did not answer", "err", err)
+	}
+	return lobby.ParseView(v)
+}
+
+// trends are how active the rooms have been. A page does without if need be.
+func (h *Handler) trends(ctx context.Context) lobby.Trends {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodTrends)
+	if err != nil && !errors.Is(err, server.ErrNotRunning) {
+		h.log.Warn("lobby did not answer", "err", err)
+	}
+	return lobby.ParseTrends(v)
+}
+
+// visitLobby starts the lobby, if need be, as any visitor does: one that nobody
+// has been to for a while has stopped.
+func (h *Handler) visitLobby(ctx context.Context) (leave func(), err error) {
+	if !h.hasLobby() {
+		return nil, server.ErrNotRunning
+	}
+	c, err := h.cfg.Host.Connect(ctx, silentPeer{}, server.Request{Path: lobbyInstance, Agent: "foyer api", Protocol: "local"})
+	if err != nil {
+		return nil, err
+	}
+	return func() { c.Leave(rtmp.ErrGoodbye) }, nil
+}
+
+// silentPeer is a visitor who listens to nothing.
+type silentPeer struct{}
+
+func (silentPeer) Push(*server.Push) error                                   { return nil }
+func (silentPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
+func (silentPeer) Close(error)                                               {}
