@@ -122,14 +122,14 @@ func testLiveLobby(t *testing.T, browser context.Context) {
 	b.wait(`document.querySelectorAll(".card-picture video").length === 1`)
 }
 
-// testLiveOwner is who holds the admin token: what comes in, and the key.
-func testLiveOwner(t *testing.T, browser context.Context) {
+// testLiveBroadcasting is who holds the admin token: what comes in, and the key.
+func testLiveBroadcasting(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
 	h.publish("blue", "main", lavfi(colours, sine)...)
 	b := watchRoom(t, browser, h, "blue")
 	b.waitText(".link-state", "Connected")
-	b.wait(`!document.querySelector(".owner").checkVisibility()`)
+	b.wait(`!document.querySelector(".broadcasting").checkVisibility()`)
 	b.click(".credential summary")
 	b.fill("#credential", token)
 	b.fill("#nick", "ann")
@@ -137,12 +137,12 @@ func testLiveOwner(t *testing.T, browser context.Context) {
 	b.waitText(".person.me", "ann")
 	b.waitText(".ingest", "H.264")
 	b.waitText(".ingest", "320 × 180")
-	b.wait(`document.querySelector(".owner-key").textContent === ""`)
-	b.click(".owner summary")
-	b.waitText(".owner-key", "live?key="+streamKey("blue"))
-	b.waitText(".owner-server", "/room/blue")
+	b.wait(`document.querySelector(".broadcasting-key").textContent === ""`)
+	b.click(".broadcasting summary")
+	b.waitText(".broadcasting-key", "live?key="+streamKey("blue"))
+	b.waitText(".broadcasting-server", "/room/blue")
 	b.waitText(".ingest", "without B-frames")
-	b.audit("owner")
+	b.audit("broadcasting")
 	b.wait(`document.querySelector(".ingest button").checkVisibility()`)
 	// A press counts for a while: what follows it may come too late to see that.
 	press := `(() => { const button = document.querySelector(".ingest button"); button.click(); return button.textContent; })()`
@@ -160,7 +160,7 @@ func testLiveOwner(t *testing.T, browser context.Context) {
 	b.waitText(".onstage", "Nobody is broadcasting")
 	b.wait(`document.querySelector(".ingest").textContent === "" || !document.querySelector(".ingest button")`)
 	b.click(".composer .leave")
-	b.wait(`!document.querySelector(".owner").checkVisibility() && document.querySelector(".owner-key").textContent === ""`)
+	b.wait(`!document.querySelector(".broadcasting").checkVisibility() && document.querySelector(".broadcasting-key").textContent === ""`)
 }
 
 // testLiveTracks is a publisher that comes back without sound, then with it, and

@@ -224,7 +224,7 @@ func testPlayerMuted(t *testing.T, browser context.Context) {
 // testPlayerParts holds what decides, without a video.
 func testPlayerParts(t *testing.T, browser context.Context) {
 	b := modules(t, browser)
-	const load = `const m = await import("/assets/edge.js"); const at = (behind, rate = 1) => m.follow(20 - behind, [{ start: 0, end: 20 }], rate);`
+	const load = `const m = await import("/assets/liveedge.js"); const at = (behind, rate = 1) => m.follow(20 - behind, [{ start: 0, end: 20 }], rate);`
 	b.same("on target", load+`return at(1.1);`, `{"behind":1.1000000000000014,"rate":1}`)
 	b.same("speeds", load+`return [0.2, 1, 1.1, 1.3, 1.9, 2.5, 4].map((s) => at(s).rate);`, `[1,1,1,1.05,1.15,1.15,1.15]`)
 	b.same("fast until the target is met", load+`return [at(1.1, 1.05).rate, at(1.5, 1.15).rate, at(0.99, 1.05).rate];`, `[1.05,1.15,1]`)

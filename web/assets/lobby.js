@@ -6,7 +6,8 @@ import { Card } from "./card.js";
 import { SharedObject } from "./netconnection.js";
 import { Pictures } from "./pictures.js";
 import { Link, restarts } from "./reconnect.js";
-import { Past, SAMPLE, count, entry, find, formatQuery, parseQuery } from "./rooms.js";
+import { Past, SAMPLE, count, entry, find, formatQuery } from "./rooms.js";
+import { SearchForm } from "./searchform.js";
 
 /** @typedef {import("./rooms.js").Entry} Entry */
 
@@ -19,9 +20,9 @@ const SLICE = 120;
 
 /** @param {string} selector @returns {any} */
 const the = (selector) => document.querySelector(selector);
-const list = the(".rooms"), finder = the(".finder"), headline = the(".headline"), linkState = the(".link-state"), more = the(".rooms-more");
+const list = the(".rooms"), headline = the(".headline"), linkState = the(".link-state"), more = the(".rooms-more");
 
-let query = parseQuery(location.search);
+const search = new SearchForm(the(".finder"));
 /** @type {Map<string, Entry>} */ const rooms = new Map();
 /** @type {Map<string, Card>} */ const cards = new Map();
 /** When a room was first seen stale, by name. @type {Map<string, number>} */ const staleSince = new Map();
@@ -92,7 +93,7 @@ function take(name) {
 
 /** Decides what is on the page. The order waits for a quiet moment, what comes and goes does not. */
 function arrange(now = false) {
-  const wanted = find(rooms.values(), query).map((room) => room.name);
+  const wanted = find(rooms.values(), search.query).map((room) => room.name);
   const set = new Set(wanted);
   const calm = now || order.length === 0 || (Date.now() - lastOrder >= CALM && !touched());
   if (calm) {
@@ -183,7 +184,7 @@ function showCard(card, name) {
   if (!room) return;
   const now = Date.now();
   const silent = Math.round((now - (staleSince.get(name) ?? now)) / 1000);
-  card.show(room, silent, past.points(name, room.activity, now), (tag) => formatQuery({ ...query, tag }) || "?");
+  card.show(room, silent, past.points(name, room.activity, now), (tag) => formatQuery({ ...search.query, tag }) || "?");
   pictures.set(card.item, name, room.live && room.state === "live" && isHere(room) ? room.streams[0] ?? "" : "");
 }
 
@@ -212,49 +213,17 @@ function tellState() {
   linkState.setAttribute("aria-live", (lostAt || blindSince) && age > 0 && !link.why ? "off" : "polite");
 }
 
-/** Takes up what the form says, and keeps it in the address. */
-function search() {
-  const form = new FormData(finder);
-  query = { text: String(form.get("q") ?? ""), tag: query.tag, sort: String(form.get("sort")), live: form.has("live") };
-  const { pathname } = location;
-  history.replaceState(null, "", pathname + formatQuery(query));
+search.onChange = () => {
   shown = SLICE;
   for (const name of rooms.keys()) dirty.add(name);
-  showTag();
   arrange(true);
-}
+};
 
-function showTag() {
-  const chosen = the(".tag-chosen");
-  chosen.hidden = query.tag === "";
-  chosen.querySelector("b").textContent = query.tag;
-  chosen.querySelector("input").disabled = query.tag === "";
-  chosen.querySelector("input").value = query.tag;
-}
-
-/** @param {string} tag */
-function choose(tag) {
-  query = { ...query, tag };
-  search();
-}
-
-/** Brings form and list to what the address says. */
-function restore() {
-  query = parseQuery(location.search);
-  finder.elements.q.value = query.text;
-  finder.elements.sort.value = query.sort;
-  finder.elements.live.checked = query.live;
-  search();
-}
-
-finder.addEventListener("input", search);
-finder.addEventListener("submit", (/** @type {Event} */ event) => { event.preventDefault(); search(); });
-the(".tag-chosen a").addEventListener("click", (/** @type {Event} */ event) => { event.preventDefault(); choose(""); finder.elements.q.focus(); });
 list.addEventListener("click", (/** @type {any} */ event) => {
   const tag = event.target.dataset.tag;
   if (tag === undefined || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  choose(tag);
+  search.choose(tag);
 });
 the(".opener").addEventListener("submit", (/** @type {any} */ event) => {
   event.preventDefault();
@@ -262,8 +231,7 @@ the(".opener").addEventListener("submit", (/** @type {any} */ event) => {
 });
 the(".empty-found a").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault();
-  history.replaceState(null, "", location.pathname);
-  restore();
+  search.clear();
 });
 
 // Once a second only what counts seconds, and every ten what the sparklines need.
@@ -291,10 +259,9 @@ more.addEventListener("click", () => {
   grow();
 });
 
-addEventListener("popstate", restore);
 document.documentElement.classList.add("scripted");
 the(".opening").hidden = false;
 const drawn = [...list.children].map((item) => [item.dataset.name, item.dataset.trend ?? ""]);
 seed({ at: Number(list.dataset.sampled), step: SAMPLE, rooms: Object.fromEntries(drawn) });
-restore();
+search.restore();
 link.start();

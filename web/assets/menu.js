@@ -2,7 +2,7 @@
 // What one can do with a message or a person: a dialog.
 
 import { explain } from "./netconnection.js";
-import { copyText } from "./ways.js";
+import { copyText } from "./clipboard.js";
 
 /** @typedef {{nick: string, text?: string, message?: number}} Subject message: its id */
 

@@ -4,8 +4,8 @@
 // stays. A card out of sight costs nothing.
 
 import { unplayable } from "./codecs.js";
-import { Feed, canPlay } from "./feed.js";
 import { LiveStream } from "./livestream.js";
+import { MediaBuffer, canPlay } from "./mediabuffer.js";
 
 /** How often a picture is replaced by a newer one, in ms; not all at once. */
 const FRESH = 10_000, SPREAD = 2_000;
@@ -122,19 +122,19 @@ export class Pictures {
     const picture = this.#pictures.get(item);
     if (!picture || document.hidden) return;
     const video = silent();
-    const feed = new Feed(video, () => { video.play().catch(() => {}); });
+    const buffer = new MediaBuffer(video, () => { video.play().catch(() => {}); });
     const live = new LiveStream(picture.room, picture.stream);
     const stop = () => {
       live.stop();
-      feed.close();
+      buffer.close();
       drop(video);
     };
-    feed.onBroken = stop;
+    buffer.onBroken = stop;
     live.onInit = (mime) => {
       if (unplayable(mime, canPlay).length > 0) stop();
-      else feed.init(mime);
+      else buffer.init(mime);
     };
-    live.onData = (bytes) => feed.append(bytes);
+    live.onData = (bytes) => buffer.append(bytes);
     video.addEventListener("playing", () => { if (!video.isConnected) picture.box.append(video); }, { once: true });
     this.#preview = { item, stop };
     live.start();

@@ -1,12 +1,12 @@
 // @ts-check
 // The player: pictures and sound of one stream, its controls, and its state in
 // words. Where the pictures come from is livestream.js, how they get into the
-// video feed.js.
+// video mediabuffer.js.
 
 import { codecName, hasPicture, hasSound, unplayable } from "./codecs.js";
-import { MOST } from "./edge.js";
-import { Feed, canPlay, sourceClass } from "./feed.js";
+import { MOST } from "./liveedge.js";
 import { LiveStream } from "./livestream.js";
+import { MediaBuffer, canPlay, sourceClass } from "./mediabuffer.js";
 
 /** How often it looks whether it is still near live, in ms. */
 const LOOK = 250;
@@ -27,7 +27,7 @@ export class Player {
   stream = "";
 
   /** @type {LiveStream|null} */ #live = null;
-  /** @type {Feed} */ #feed;
+  /** @type {MediaBuffer} */ #buffer;
   #mime = "";
   #paused = false;
   #away = false;
@@ -54,9 +54,9 @@ export class Player {
     this.full = part(".full");
     this.state = part(".player-state");
     this.delay = part(".delay");
-    this.#feed = new Feed(this.video, () => this.#play());
-    this.#feed.onChange = () => this.#render();
-    this.#feed.onBroken = (why) => this.#live?.again(why);
+    this.#buffer = new MediaBuffer(this.video, () => this.#play());
+    this.#buffer.onChange = () => this.#render();
+    this.#buffer.onBroken = (why) => this.#live?.again(why);
     this.#listen();
   }
 
@@ -90,7 +90,7 @@ export class Player {
     const live = this.#live;
     this.#live = null;
     live?.stop();
-    this.#feed.close();
+    this.#buffer.close();
     if (this.#hls) this.video.removeAttribute("src");
     this.#hls = false;
     this.#mime = this.stream = "";
@@ -102,7 +102,7 @@ export class Player {
   pause(on) {
     if (this.#paused === on || !this.stream) return;
     this.#paused = on;
-    this.#feed.running = !on;
+    this.#buffer.running = !on;
     if (this.#hls && on) this.video.pause();
     else if (this.#hls) this.#play();
     else if (on) {
@@ -124,12 +124,12 @@ export class Player {
   #begin() {
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#look(), LOOK);
-    this.#feed.running = true;
+    this.#buffer.running = true;
     if (!sourceClass()) return this.#beginHLS();
     this.#live?.stop();
     const live = this.#live = new LiveStream(this.room, this.stream);
     live.onInit = (mime) => this.#init(mime);
-    live.onData = (bytes) => this.#feed.append(bytes);
+    live.onData = (bytes) => this.#buffer.append(bytes);
     live.onFlow = () => this.#render();
     live.patient = this.#away;
     live.start();
@@ -150,8 +150,8 @@ export class Player {
     this.#mime = mime;
     if (unplayable(mime, canPlay).length > 0) {
       this.#live?.stop();
-      this.#feed.close();
-    } else this.#feed.init(mime);
+      this.#buffer.close();
+    } else this.#buffer.init(mime);
     this.#render();
   }
 
@@ -168,7 +168,7 @@ export class Player {
       if (/** @type {any} */ (err).name === "NotAllowedError") {
         this.#shy = video.muted;
         this.#hushed = video.muted = true;
-        this.#feed.running = !this.#shy;
+        this.#buffer.running = !this.#shy;
       }
     }
     this.#starting = false;
@@ -176,8 +176,8 @@ export class Player {
   }
 
   #look() {
-    this.#feed.tick();
-    const { behind, dry } = this.#feed;
+    this.#buffer.tick();
+    const { behind, dry } = this.#buffer;
     const words = this.#live?.flow === "flowing" && !dry && !this.#paused ? `${behind.toFixed(1)} s behind` : "";
     if (this.delay.textContent !== words) this.delay.textContent = words;
   }
@@ -200,16 +200,16 @@ export class Player {
     if (problem) return "Cannot be played here";
     if (this.#paused) return "Paused";
     if (this.#shy) return "Ready";
-    const flow = this.#hls ? "flowing" : this.#away && this.#feed.dry ? "waiting" : this.#live?.flow ?? "stopped";
-    if (flow === "waiting" && !this.#feed.dry) return "Live";
+    const flow = this.#hls ? "flowing" : this.#away && this.#buffer.dry ? "waiting" : this.#live?.flow ?? "stopped";
+    if (flow === "waiting" && !this.#buffer.dry) return "Live";
     if (flow !== "flowing") return flows[flow] ?? "";
-    if (this.#feed.dry && !this.#hls) return this.#soundOnly() ? "Waiting for sound…" : "Waiting for pictures…";
+    if (this.#buffer.dry && !this.#hls) return this.#soundOnly() ? "Waiting for sound…" : "Waiting for pictures…";
     return "Live";
   }
 
   #render() {
     const { video } = this, problem = this.#problem(), words = this.#words(problem);
-    const waiting = !this.#paused && (this.#away || this.#live?.flow === "waiting") && this.#feed.dry;
+    const waiting = !this.#paused && (this.#away || this.#live?.flow === "waiting") && this.#buffer.dry;
     const empty = video.readyState < 2 && !this.#paused;
     const text = problem || (waiting ? flows.waiting : this.#soundOnly() ? "Sound only: this stream has no picture." : empty ? words : "");
     if (this.card.textContent !== text) this.card.textContent = text;
@@ -236,7 +236,7 @@ export class Player {
     this.volume.addEventListener("input", () => this.#loud(Number(this.volume.value) / 100));
     this.tap.addEventListener("click", () => {
       this.#shy = false;
-      this.#feed.running = true;
+      this.#buffer.running = true;
       this.mute(false);
       root.focus();
     });
@@ -251,8 +251,8 @@ export class Player {
   #back() {
     if (!this.stream || this.#paused) return;
     this.#live?.hurry();
-    this.#feed.tick();
-    if (this.#feed.behind > MOST) this.#feed.jump();
+    this.#buffer.tick();
+    if (this.#buffer.behind > MOST) this.#buffer.jump();
   }
 
   /** Keys work where the focus is, and leave to buttons what is theirs. @param {KeyboardEvent} event */

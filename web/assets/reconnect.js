@@ -2,7 +2,6 @@
 // A connection that comes back by itself. Knows no page.
 
 import { NO_CONNECTION, NetConnection, RECONNECT, StatusError } from "./netconnection.js";
-import { whyUnreachable } from "./reach.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -39,6 +38,22 @@ export class Backoff {
 
 /** Whether a status says that the server restarts: it asks us to come back. @param {Info} info */
 export const restarts = ({ code }) => code === RECONNECT || code === "NetConnection.Connect.AppShutdown";
+
+/**
+ * Asks the server why its WebSockets do not open for this page: a browser says
+ * nothing about that to a script.
+ * @returns {Promise<string>} in words for people; "" when the server does not know
+ */
+async function whyUnreachable() {
+  try {
+    const url = new URL(`../api/v1/reach?origin=${encodeURIComponent(location.origin)}`, import.meta.url);
+    const answer = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    const { why, detail } = await answer.json();
+    return String((answer.ok ? why : answer.status === 429 && detail) || "");
+  } catch {
+    return "";
+  }
+}
 
 /** After this long without a word the other side is asked for one. */
 export const QUIET = 20_000;

@@ -2,24 +2,20 @@
 // The room page: looks on first, joins when told a name, and keeps what it
 // shows true while the connection comes and goes.
 
+import { Broadcasting } from "./broadcasting.js";
 import { Chat } from "./chat.js";
 import { ChatLog } from "./chatlog.js";
-import { Composer } from "./composer.js";
-import { Entrance } from "./entrance.js";
-import { Film } from "./film.js";
-import { memory } from "./memory.js";
+import { addCopyButtons } from "./clipboard.js";
+import { Composer, keepFitting } from "./composer.js";
+import { identity, moveTo } from "./identity.js";
+import { JoinForm } from "./joinform.js";
 import { Menu } from "./menu.js";
-import { follow } from "./moved.js";
 import { NO_CONNECTION, SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
-import { showLinkState } from "./linkstate.js";
-import { Owner } from "./owner.js";
-import { Panel } from "./panel.js";
-import { showRecordings } from "./recordings.js";
+import { RecordingDialog, showRecordings } from "./recordings.js";
 import { Link, restarts } from "./reconnect.js";
-import { Stage } from "./stage.js";
-import { keepFitting } from "./viewport.js";
-import { addCopyButtons, showWays } from "./ways.js";
+import { Settings } from "./settings.js";
+import { Streams } from "./streams.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -31,12 +27,12 @@ const sayForm = the(".composer"), gone = the(".gone"), linkState = the(".link-st
 
 const log = new ChatLog();
 const chat = new Chat(the(".chat"), (id) => log.key(id));
-const entrance = new Entrance(the(".join")), composer = new Composer(sayForm);
+const joinForm = new JoinForm(the(".join")), composer = new Composer(sayForm);
 const people = new People(the(".people"));
 const menu = new Menu(the(".menu"));
-const panel = new Panel(the(".moderate"));
-const stage = new Stage(the(".stage"), name), owner = new Owner(the(".owner"), name);
-const film = new Film(the(".film"), stage.player);
+const settings = new Settings(the(".moderate"));
+const streams = new Streams(the(".stage"), name), broadcasting = new Broadcasting(the(".broadcasting"), name);
+const recording = new RecordingDialog(the(".recording-dialog"), streams.player);
 const users = SharedObject.getRemote("users", uri);
 const state = SharedObject.getRemote("room", uri);
 
@@ -50,7 +46,7 @@ const link = new Link(uri, {
   message: (/** @type {any} */ message) => log.receive(message),
   removed: (/** @type {number} */ id) => log.removed(id),
   notice: (/** @type {any} */ { text }) => chat.notice(text),
-  moved: (/** @type {any} */ { room }) => follow(name, room, me.nick),
+  moved: (/** @type {any} */ { room }) => moveTo(name, room, me.nick),
 });
 
 // State of the connection
@@ -62,8 +58,8 @@ link.onUp = (nc) => {
   state.connect(nc);
   log.catchUp(nc);
   composer.forgive(NO_CONNECTION);
-  for (const why of [NO_CONNECTION, refused]) entrance.forgive(why);
-  if (panel.error.textContent === NO_CONNECTION) panel.error.textContent = "";
+  for (const why of [NO_CONNECTION, refused]) joinForm.forgive(why);
+  if (settings.error.textContent === NO_CONNECTION) settings.error.textContent = "";
   show();
 };
 link.onDown = (info, wait) => {
@@ -79,7 +75,7 @@ link.onEnd = (info) => {
   // The name is not ours any more, or we may not come back: look on, and say why.
   lookOn();
   link.start();
-  entrance.complain(reason(info));
+  joinForm.complain(reason(info));
 };
 
 /** @param {Info} info */
@@ -100,39 +96,39 @@ gone.querySelector("button").addEventListener("click", () => {
   lostAt = 0;
   link.start();
   show();
-  entrance.box.focus();
+  joinForm.box.focus();
 });
 
 // Who we are
 
-/** What connect is told. @param {string} nick @param {string} credential */
-const identity = (nick, credential) => [nick, credential, memory.resume];
+/** The user arguments of connect. @param {string} nick @param {string} credential */
+const connectArgs = (nick, credential) => [nick, credential, identity.resume];
 
 /** @param {string} nick @param {string} credential */
 function become(nick, credential) {
   Object.assign(me, { nick, credential, id: "", moderator: false });
-  memory.nick = nick;
-  memory.enter(name, nick);
+  identity.nick = nick;
+  identity.enter(name, nick);
 }
 
 function forget() {
   Object.assign(me, { nick: "", credential: "", id: "", moderator: false });
-  memory.leave(name);
+  identity.leave(name);
 }
 
 function lookOn() {
   forget();
-  entrance.renaming = false;
+  joinForm.renaming = false;
   whoAmI();
   show();
 }
 
 /** @param {string} nick @param {string} credential @returns {Promise<string>} what is wrong */
 async function join(nick, credential) {
-  const refused = await link.become(...identity(nick, credential));
+  const refused = await link.become(...connectArgs(nick, credential));
   if (refused) return reason(refused);
   become(nick, credential);
-  entrance.credential.value = "";
+  joinForm.credential.value = "";
   return "";
 }
 
@@ -141,28 +137,28 @@ async function rename(nick) {
   try {
     const shown = (await link.request("nick", nick)).nick;
     become(shown, me.credential);
-    link.remember(...identity(shown, me.credential));
+    link.remember(...connectArgs(shown, me.credential));
     return "";
   } catch (err) {
     return explain(err);
   }
 }
 
-entrance.join = join;
-entrance.rename = rename;
-entrance.onDone = () => {
+joinForm.join = join;
+joinForm.rename = rename;
+joinForm.onDone = () => {
   whoAmI();
   show();
   composer.box.focus();
 };
-entrance.onChange = () => {
+joinForm.onChange = () => {
   show();
-  if (!entrance.renaming) composer.box.focus();
+  if (!joinForm.renaming) composer.box.focus();
 };
-sayForm.querySelector(".rename").addEventListener("click", () => entrance.change(true, me.nick));
+sayForm.querySelector(".rename").addEventListener("click", () => joinForm.change(true, me.nick));
 sayForm.querySelector(".leave").addEventListener("click", async () => {
   if (await link.become() === null) lookOn();
-  entrance.box.focus();
+  joinForm.box.focus();
 });
 
 // What the room says
@@ -191,12 +187,12 @@ state.onSync = () => {
   the(".title").textContent = title || name;
   document.title = `${title || name} · foyer`;
   the(".topic").textContent = topic;
-  stage.update(state.data);
-  owner.update(state.data.ingest);
+  streams.update(state.data);
+  broadcasting.update(state.data.ingest);
   the(".stage .lock").hidden = !locked;
   the(".stage .recorded").hidden = !recording;
   composer.slow(slow);
-  panel.update({ title, topic, slow, keep, locked, recording });
+  settings.update({ title, topic, slow, keep, locked, recording });
 };
 
 chat.isMine = ({ user }) => me.nick !== "" && (user.id === me.id || sameNick(user.nick, me.nick));
@@ -217,7 +213,7 @@ chat.onPruned = (key) => log.prunedTo(key);
 the(".older button").addEventListener("click", () => log.older().catch(() => {}));
 
 composer.say = (text) => link.request("say", text);
-menu.ask = panel.ask = owner.ask = (method, ...args) => link.request(method, ...args);
+menu.ask = settings.ask = broadcasting.ask = (method, ...args) => link.request(method, ...args);
 menu.onMention = (nick) => nick ? composer.mention(nick) : composer.box.focus();
 menu.onDone = tell;
 
@@ -228,18 +224,34 @@ function tell(text) { the(".told").textContent = text; }
 
 function show() {
   const joined = me.nick !== "";
-  entrance.show(gone.hidden && (!joined || entrance.renaming));
-  sayForm.hidden = !gone.hidden || !joined || entrance.renaming;
+  joinForm.show(gone.hidden && (!joined || joinForm.renaming));
+  sayForm.hidden = !gone.hidden || !joined || joinForm.renaming;
   sayForm.querySelector(".me").textContent = me.nick;
-  panel.root.hidden = !me.moderator;
-  owner.use(me.moderator ? me.credential : "");
+  settings.root.hidden = !me.moderator;
+  broadcasting.use(me.moderator ? me.credential : "");
   showLink();
 }
 
+/** Shows the state of the connection. The seconds to the next attempt are seen, but not read out. */
 function showLink() {
   const left = Math.ceil((nextTry - Date.now()) / 1000);
   const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? link.why || (restarting ? "The server restarts, coming back" : "Connection lost, trying again") : "Connecting";
-  showLinkState(linkState, words, link.up ? "up" : lostAt ? "down" : "", lostAt && !link.up && !link.why && gone.hidden ? left : 0);
+  linkState.className = `link-state ${link.up ? "up" : lostAt ? "down" : ""}`;
+  const [said, counted] = linkState.children;
+  if (said.textContent !== words) said.textContent = words;
+  counted.textContent = lostAt && !link.up && !link.why && gone.hidden && left > 0 ? ` in ${left} s` : "";
+}
+
+/** Addresses name the host that the page came from, unless the server knows better. @param {ParentNode} root @param {string} room @param {string} given */
+export function showAddresses(root, room, given) {
+  const port = given.match(/^:?(\d+)$/)?.[1];
+  const host = location.hostname + (port && port !== "1935" ? `:${port}` : "");
+  const address = /^rtmps?:\/\/[^/:]/.test(given) ? given : `rtmp://${host}/room/${room}`;
+  const nick = document.createElement("span");
+  nick.className = "nowrap"; // broken between its hyphens nobody could read it
+  nick.textContent = "--nick you";
+  root.querySelector(".way-join")?.replaceChildren(`foyer join ${address} `, nick);
+  /** @type {Element} */ (root.querySelector(".way-server")).textContent = address;
 }
 
 for (const button of document.querySelectorAll(".views button")) {
@@ -254,16 +266,16 @@ setInterval(showLink, 1_000);
 keepFitting();
 
 document.documentElement.classList.add("scripted");
-showWays(the(".ways"), name, document.body.dataset.rtmp ?? "");
+showAddresses(the(".ways"), name, document.body.dataset.rtmp ?? "");
 addCopyButtons(the(".side"), tell);
-showRecordings(the(".recordings"), name, (recording) => film.open(recording));
-entrance.box.value = memory.nick;
-const before = memory.inside(name);
+showRecordings(the(".recordings"), name, (chosen) => recording.open(chosen));
+joinForm.box.value = identity.nick;
+const before = identity.inside(name);
 if (before) {
   // The page was loaded again, or we were sent here: we are who we were.
   become(before, "");
   returning = true;
 }
 show();
-if (before) link.start(...identity(before, ""));
+if (before) link.start(...connectArgs(before, ""));
 else link.start();

@@ -1,7 +1,7 @@
 // @ts-check
 // The form that asks for a name: for the first time, or for another one.
 
-export class Entrance {
+export class JoinForm {
   /** Comes in. @type {(nick: string, credential: string) => Promise<string>} what is wrong, "" for nothing */
   join = async () => "";
   /** Takes another name. @type {(nick: string) => Promise<string>} what is wrong, "" for nothing */

@@ -3,7 +3,7 @@
 // live: ManagedMediaSource where there is one, MediaSource elsewhere.
 
 import { hasPicture, hasSound } from "./codecs.js";
-import { FAR, LEAST, SETTLED, TARGET, follow, forgettable, listRanges } from "./edge.js";
+import { FAR, LEAST, SETTLED, TARGET, follow, forgettable, listRanges } from "./liveedge.js";
 
 /** What may wait for a source that does not want data now, in bytes. */
 const QUEUE = 8 << 20;
@@ -19,7 +19,7 @@ export const sourceClass = () => scope.ManagedMediaSource ?? scope.MediaSource;
 /** @param {string} mime @returns {boolean} */
 export const canPlay = (mime) => sourceClass()?.isTypeSupported(mime) ?? false;
 
-export class Feed {
+export class MediaBuffer {
   /** The source cannot go on: a new beginning is needed. @type {(why: string) => void} */
   onBroken = () => {};
   /** Something changed that people see: started, dry, jumped. @type {() => void} */

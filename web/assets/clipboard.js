@@ -1,17 +1,5 @@
 // @ts-check
-// What is to be typed elsewhere, and the clipboard for it.
-
-/** Addresses name the host that the page came from, unless the server knows better. @param {ParentNode} root @param {string} room @param {string} given */
-export function showWays(root, room, given) {
-  const port = given.match(/^:?(\d+)$/)?.[1];
-  const host = location.hostname + (port && port !== "1935" ? `:${port}` : "");
-  const address = /^rtmps?:\/\/[^/:]/.test(given) ? given : `rtmp://${host}/room/${room}`;
-  const nick = document.createElement("span");
-  nick.className = "nowrap"; // broken between its hyphens nobody could read it
-  nick.textContent = "--nick you";
-  root.querySelector(".way-join")?.replaceChildren(`foyer join ${address} `, nick);
-  /** @type {Element} */ (root.querySelector(".way-server")).textContent = address;
-}
+// The clipboard, for all that people type elsewhere.
 
 /**
  * Puts text on the clipboard, or selects where it stands when the page may not

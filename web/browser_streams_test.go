@@ -20,8 +20,8 @@ import (
 	"foyer/media"
 )
 
-// testStage tells the top of a room's page what the room says of its streams.
-func testStage(t *testing.T, browser context.Context) {
+// testStreams tells the top of a room's page what the room says of its streams.
+func testStreams(t *testing.T, browser context.Context) {
 	c := makeClip(t, 30, h264, colours)
 	away, leave := context.WithCancel(t.Context())
 	again, comeBack := context.WithCancel(t.Context())
@@ -34,23 +34,23 @@ func testStage(t *testing.T, browser context.Context) {
 		}
 	})
 	b.script(`player.close(); player.root.remove();
-		const { Stage } = await import("/assets/stage.js");
+		const { Streams } = await import("/assets/streams.js");
 		const old = document.querySelector(".stage"), root = old.cloneNode(true);
 		old.before(root);
 		old.remove();
-		window.stage = new Stage(root, "blue");
+		window.streams = new Streams(root, "blue");
 		window.video = root.querySelector("video");`)
 	<-p.asked // by the player that came with the page
 	b.waitText(".onstage", "Nobody is broadcasting")
 	b.wait(`!document.querySelector(".player").checkVisibility()`)
-	b.script(`stage.update({ streams: ["main"], away: {} });`)
+	b.script(`streams.update({ streams: ["main"], away: {} });`)
 	b.waitText(".onstage", "On air: main")
 	b.waitText(".player-state", "Live")
 	b.wait(`!document.querySelector(".streams").checkVisibility()`)
 	if path := <-p.asked; path != "/ws/live/blue/main" {
 		t.Errorf("asked for %s", path)
 	}
-	b.script(`stage.update({ streams: ["main"], away: { main: Date.now() } });`)
+	b.script(`streams.update({ streams: ["main"], away: { main: Date.now() } });`)
 	leave()
 	b.waitText(".onstage", "The broadcaster is away, waiting…")
 	b.waitText(".calm", "The broadcaster is away, waiting…")
@@ -59,9 +59,9 @@ func testStage(t *testing.T, browser context.Context) {
 		t.Errorf("asked %d times more while the publisher is away", n)
 	}
 	comeBack()
-	b.script(`stage.update({ streams: ["main"], away: {} });`)
+	b.script(`streams.update({ streams: ["main"], away: {} });`)
 	b.waitText(".player-state", "Live")
-	b.script(`stage.update({ streams: ["main", "side"] });`)
+	b.script(`streams.update({ streams: ["main", "side"] });`)
 	b.waitText(".streams", "side")
 	b.wait(`video.currentTime > 0`) // a choice disturbs nobody
 	if n := len(p.asked); n != 0 {
@@ -81,11 +81,11 @@ func testStage(t *testing.T, browser context.Context) {
 	b.click("button.theatre")
 	b.wait(`!document.querySelector(".side").checkVisibility() && document.querySelector(".chat").checkVisibility()`)
 	b.click("button.theatre")
-	b.script(`stage.update({ streams: ["main"] });`)
+	b.script(`streams.update({ streams: ["main"] });`)
 	if path := <-p.asked; path != "/ws/live/blue/main" {
 		t.Errorf("asked for %s", path)
 	}
-	b.script(`stage.update({ streams: [] });`)
+	b.script(`streams.update({ streams: [] });`)
 	b.waitText(".onstage", "Nobody is broadcasting")
 	b.wait(`!document.querySelector(".player").checkVisibility() && !video.src`)
 }
@@ -130,7 +130,7 @@ func testRecordings(t *testing.T, browser context.Context) {
 	b.wait(`document.querySelectorAll(".recordings li button").length === 1`) // what goes on has no end
 	b.expect("404")
 	b.click(".recordings li button")
-	b.waitText(".film .error", "This browser cannot play it.")
+	b.waitText(".recording-dialog .error", "This browser cannot play it.")
 }
 
 // record puts a recording of room blue into a folder: ten seconds of green, ten of red.
@@ -162,9 +162,9 @@ func record(t *testing.T, dir, name string) {
 	}
 }
 
-// testFilm plays a recording in the room page while something is live, seeks
+// testRecordingDialog plays a recording in the room page while something is live, seeks
 // with the keyboard and by pointer, and goes back to live.
-func testFilm(t *testing.T, browser context.Context) {
+func testRecordingDialog(t *testing.T, browser context.Context) {
 	dir := t.TempDir()
 	record(t, dir, "main-2026-01-02T03-04-05Z.flv")
 	recorder, err := media.OpenRecorder(media.RecorderConfig{Dir: dir, Log: slog.New(slog.DiscardHandler)})
@@ -185,13 +185,13 @@ func testFilm(t *testing.T, browser context.Context) {
 	b.waitText(".recordings li", "20 s")
 	b.do(chromedp.Focus(chromedp.CSS(".recordings li button")))
 	b.press(kb.Enter)
-	b.wait(`(window.video = document.querySelector(".film[open] video")) !== null && video.videoWidth === 320 && video.currentTime > 0.5 && !video.paused`)
+	b.wait(`(window.video = document.querySelector(".recording-dialog[open] video")) !== null && video.videoWidth === 320 && video.currentTime > 0.5 && !video.paused`)
 	b.wait(pixel + ` === "0 2 0" && document.activeElement === video`)
 	b.waitText(".player-state", "Paused")
 	if d := eval[float64](b, `video.duration`); d < 19.5 || d > 20.5 {
 		t.Errorf("lasts %v s", d)
 	}
-	b.audit("film")
+	b.audit("recording")
 	b.press(" ")
 	b.wait(`video.paused`)
 	from := eval[float64](b, `video.currentTime`)
@@ -206,11 +206,11 @@ func testFilm(t *testing.T, browser context.Context) {
 	b.press(" ")
 	b.wait(`!video.paused && video.currentTime > 7`)
 	b.press(kb.Escape)
-	b.wait(`!document.querySelector(".film").open && !video.src && document.activeElement.matches(".recordings li button")`)
+	b.wait(`!document.querySelector(".recording-dialog").open && !video.src && document.activeElement.matches(".recordings li button")`)
 	b.waitText(".player-state", "Live")
 	b.click(".recordings li button") // by pointer
 	b.wait(`video.currentTime > 0.2 && !video.paused`)
-	b.click(".film form button")
+	b.click(".recording-dialog form button")
 	b.waitText(".player-state", "Live")
 }
 

@@ -6,7 +6,7 @@ import { explain } from "./netconnection.js";
 /** What is typed into a form. @param {HTMLElement} form @returns {HTMLInputElement[]} */
 const inputs = (form) => [...form.querySelectorAll("input")];
 
-export class Panel {
+export class Settings {
   /** Calls a method of the room. @type {(method: string, ...args: any[]) => Promise<any>} */
   ask = async () => {};
 

@@ -12,7 +12,7 @@ const EVERY = 5_000;
 /** So long the second press that ends a broadcast is waited for, in ms. */
 const SURE = 4_000;
 
-export class Owner {
+export class Broadcasting {
   /** Calls a method of the room. @type {(method: string, ...args: any[]) => Promise<any>} */
   ask = async () => {};
 
@@ -29,11 +29,11 @@ export class Owner {
     /** @param {string} selector @returns {any} */
     const part = (selector) => root.querySelector(selector);
     this.box = part("details");
-    this.way = part(".owner-way");
-    this.server = part(".owner-server");
-    this.key = part(".owner-key");
+    this.setup = part(".broadcasting-setup");
+    this.server = part(".broadcasting-server");
+    this.key = part(".broadcasting-key");
     this.error = part("details .error");
-    this.problem = part(".owner-error");
+    this.problem = part(".broadcasting-error");
     this.ingest = part(".ingest");
     this.box.addEventListener("toggle", () => this.#open(this.box.open));
   }
@@ -57,7 +57,7 @@ export class Owner {
   /** @param {boolean} on */
   async #open(on) {
     clearInterval(this.#timer);
-    this.way.hidden = true;
+    this.setup.hidden = true;
     this.server.textContent = this.key.textContent = this.error.textContent = "";
     this.#full = {};
     if (!on || !this.#token) return this.#draw();
@@ -70,7 +70,7 @@ export class Owner {
     }
     this.server.textContent = server;
     this.key.textContent = key;
-    this.way.hidden = false;
+    this.setup.hidden = false;
     this.#look();
     this.#timer = setInterval(() => { if (!document.hidden) this.#look(); }, EVERY);
   }

@@ -1,6 +1,6 @@
 // @ts-check
-// What the browser remembers for us: our name, and where this tab has used it.
-// A browser that keeps nothing is fine. Credentials are never kept.
+// Our identity, as the browser remembers it: our name, and the rooms in which this
+// tab uses one. A browser that keeps nothing is fine. Credentials are never kept.
 
 /** @param {() => string|null|void} use */
 function kept(use) { try { return use() ?? ""; } catch { return ""; } }
@@ -12,7 +12,7 @@ if (!secret) {
   kept(() => sessionStorage.setItem("foyer.resume", secret));
 }
 
-export const memory = {
+export const identity = {
   /** By this a room knows us again when a connection that we lost still has our name. */
   resume: secret,
   get nick() { return kept(() => localStorage.getItem("foyer.nick")); },
@@ -24,3 +24,16 @@ export const memory = {
   /** @param {string} room */
   leave: (room) => kept(() => sessionStorage.removeItem(`foyer.in.${room}`)),
 };
+
+/** When a moderator moves a room, its people leave it spread over this time, in ms. */
+const SPREAD = 1_000;
+
+/** Goes to the page of another room, under our name. @param {string} from @param {string} to names of rooms @param {string} nick "" for a spectator */
+export function moveTo(from, to, nick) {
+  if (nick) {
+    identity.enter(to, nick);
+    identity.nick = nick;
+  }
+  identity.leave(from);
+  setTimeout(() => location.assign(new URL(encodeURIComponent(to), location.href)), Math.random() * SPREAD);
+}

@@ -4,7 +4,7 @@
 
 import { Player } from "./player.js";
 
-export class Stage {
+export class Streams {
   /** @type {string[]} */ #streams = [];
   /** Streams whose publisher is away, and expected back. @type {string[]} */ #away = [];
   #chosen = "";
