@@ -56,27 +56,20 @@ func (p RoomPage) People() string {
 	return words + "."
 }
 
-// MissingPage is what missing.html shows, for everything that went wrong.
-type MissingPage struct {
-	Status        int
+// MessagePage is what message.html shows: a page with something to say and no room.
+type MessagePage struct {
+	Base          string // leads to /, whatever path a proxy has before it
 	Title, Detail string
-	Base          string // where / is from here, whatever path a proxy has before it
-}
-
-// AwayPage is what away.html shows of a room on a server that is none of ours.
-type AwayPage struct {
-	Name, HTTP, Host string
-}
-
-// ElsewherePage is what elsewhere.html shows on a server without a lobby.
-type ElsewherePage struct {
-	Lobby, Node string
+	Status        int    // of an error
+	Lobby         string // of another server, to which the rooms of this one report
+	Address, Host string // of a room on another server
+	Back          string // what the link to the lobby says; "": there is none
 }
 
 // lobbyPage is /.
 func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 	if !h.hasLobby() {
-		h.render(w, http.StatusOK, "elsewhere.html", ElsewherePage{h.cfg.Lobby, h.cfg.Node})
+		h.noLobbyPage(w, r)
 		return
 	}
 	q := pageQuery(r.URL.Query())
@@ -103,6 +96,17 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 		page.Rooms = append(page.Rooms, newCard(e, h.href(r, e), trends, now))
 	}
 	h.render(w, http.StatusOK, "lobby.html", page)
+}
+
+// noLobbyPage is / on a server that has rooms only.
+func (h *Handler) noLobbyPage(w http.ResponseWriter, r *http.Request) {
+	name := "This server"
+	if h.cfg.Node != "" {
+		name += " (" + h.cfg.Node + ")"
+	}
+	h.render(w, http.StatusOK, "message.html", MessagePage{
+		Base: toRoot(r), Title: "The lobby is elsewhere", Detail: name + " has rooms, but no lobby.", Lobby: h.cfg.Lobby,
+	})
 }
 
 // pageQuery reads the address. What makes no sense is left out.
@@ -165,7 +169,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	page := RoomPage{Name: name, RTMP: h.roomAddress(r, name), Node: h.cfg.Node}
 	if entry != nil {
 		if h.isElsewhere(*entry) {
-			h.awayPage(w, r, *entry)
+			h.roomElsewhere(w, r, *entry)
 			return
 		}
 		page.Name, page.Entry, page.Running = entry.Name, *entry, true
@@ -177,18 +181,21 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	h.render(w, http.StatusOK, "room.html", page)
 }
 
-// awayPage is for a room on another server: to one of this site visitors are
-// sent; of any other they are told where it is.
-func (h *Handler) awayPage(w http.ResponseWriter, r *http.Request, e lobby.Entry) {
+// roomElsewhere answers for a room on another server. Visitors are redirected to one
+// of this site; of any other they are told where it is.
+func (h *Handler) roomElsewhere(w http.ResponseWriter, r *http.Request, e lobby.Entry) {
 	if h.isOfSite(r, e.HTTP) || h.cfg.RunsOn != nil && h.cfg.RunsOn(r.Context(), e.Name, e.Node) {
 		http.Redirect(w, r, e.HTTP, http.StatusSeeOther)
 		return
 	}
-	page := AwayPage{Name: e.Name, HTTP: e.HTTP}
+	page := MessagePage{
+		Base: toRoot(r), Title: e.Name + " is elsewhere", Address: e.HTTP, Back: "Stay in the lobby",
+		Detail: "This room reports that it is on another server. This site does not know that server, so look at the address before you open it:",
+	}
 	if u, err := url.Parse(e.HTTP); err == nil {
 		page.Host = u.Host
 	}
-	h.render(w, http.StatusOK, "away.html", page)
+	h.render(w, http.StatusOK, "message.html", page)
 }
 
 // toLobby is for an address of rooms without the name of one.
@@ -221,7 +228,7 @@ func (h *Handler) missingPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
-	h.render(w, status, "missing.html", MissingPage{status, title, detail, toRoot(r)})
+	h.render(w, status, "message.html", MessagePage{Base: toRoot(r), Title: title, Detail: detail, Status: status, Back: "Go to the lobby"})
 }
 
 // toRoot leads from the address of a request to /, also when a proxy has more

@@ -268,7 +268,7 @@ func TestAssetsDirectory(t *testing.T) {
 	h := New(Config{Host: &server.Host{}, Assets: dir, Log: testLog(t), Lobby: "rtmp://x/lobby"})
 	for _, text := range []string{"one", "two"} {
 		write("a.js", text)
-		write("elsewhere.html", text+" {{.Lobby}}")
+		write("message.html", text+" {{.Lobby}}")
 		if code, got := get(h, "/assets/a.js"); code != 200 || got != text {
 			t.Errorf("got %d, %q, want %q", code, got, text)
 		}
@@ -277,15 +277,15 @@ func TestAssetsDirectory(t *testing.T) {
 		}
 	}
 	h.log = New(Config{Host: &server.Host{}}).log // the next is logged as our error
-	write("elsewhere.html", "{{.Nothing}}")
+	write("message.html", "{{.Nothing}}")
 	if code, _ := get(h, "/"); code != 500 {
 		t.Errorf("got %d for a template that fails", code)
 	}
 }
 
-// TestAway: a room that says to be at a host of nobody's is shown as a link, and
+// TestRoomElsewhere: a room that says to be at a host of nobody's is shown as a link, and
 // nobody is sent there.
-func TestAway(t *testing.T) {
+func TestRoomElsewhere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "red") // at http://n1.example
 	ask := func(h *Handler, host string) *httptest.ResponseRecorder {
