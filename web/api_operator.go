@@ -146,8 +146,7 @@ func (h *Handler) apiForget(w http.ResponseWriter, r *http.Request) {
 	aside, err := h.cfg.Forget(r.Context(), name)
 	switch {
 	case err != nil:
-		h.log.Error("room state not dropped", "room", name, "err", err)
-		problem(w, http.StatusInternalServerError, "The state could not be dropped; the server's log says why.")
+		h.failed(w, "room state not dropped", err, "room", name)
 	case aside == "":
 		problem(w, http.StatusConflict, "What is kept of this room can be read, or there is nothing: nothing was done.")
 	default:
@@ -205,8 +204,7 @@ func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 		h.log.Error("backup failed", "bytes", out.bytes, "err", err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for whole
 	default:
-		h.log.Error("backup failed", "err", err)
-		problem(w, http.StatusInternalServerError, "The backup could not be made; the server's log says why.")
+		h.failed(w, "backup failed", err)
 	}
 }
 

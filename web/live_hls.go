@@ -138,7 +138,7 @@ func (l *liveStreams) count() (streams, viewers int) {
 	defer l.mu.Unlock()
 	for _, s := range l.hls {
 		for _, v := range s.viewers {
-			if v.here() {
+			if _, in := v.state(); in {
 				viewers++
 			}
 		}
@@ -257,7 +257,7 @@ func (l *liveStreams) admit(r *http.Request, s *hlsStream, session, part string)
 	v := s.viewers[session]
 	switch source := guard.Source(clientAddr(r)); {
 	case v != nil:
-		if segment && !v.over() { // else it may try again when it is forgotten
+		if decided, in := v.state(); segment && (in || !decided) { // else it may try again when it is forgotten
 			v.asked = s.asked
 		}
 		l.mu.Unlock()
@@ -300,23 +300,14 @@ func (v *hlsViewer) connect(h *Handler, r *http.Request, key streamName) {
 	}
 }
 
-// over reports whether the room did not let the viewer in, or has closed it.
-func (v *hlsViewer) over() bool {
+// state reports whether the room has decided about the viewer, and whether it is in:
+// let in, and not closed since.
+func (v *hlsViewer) state() (decided, in bool) {
 	select {
 	case <-v.decided:
-		return v.err != nil || v.v.ctx.Err() != nil
+		return true, v.err == nil && v.v.ctx.Err() == nil
 	default:
-		return false
-	}
-}
-
-// here reports whether the room has let the viewer in, and not closed it.
-func (v *hlsViewer) here() bool {
-	select {
-	case <-v.decided:
-		return v.err == nil && v.v.ctx.Err() == nil
-	default:
-		return false
+		return false, false
 	}
 }
 

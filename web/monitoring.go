@@ -57,8 +57,13 @@ func (h *Handler) apiMetrics() http.HandlerFunc {
 	}
 }
 
+// descs are the descriptions of all figures, which desc collects.
+var descs []*prometheus.Desc
+
 func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("foyer_"+name, help, labels, nil)
+	d := prometheus.NewDesc("foyer_"+name, help, labels, nil)
+	descs = append(descs, d)
+	return d
 }
 
 var (
@@ -106,11 +111,7 @@ type collector struct{ h *Handler }
 
 // Describe implements [prometheus.Collector].
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
-		descInstances, descClients, descOfNodes, descAccepted, descRejected, descDisconnected, descCalls,
-		descReceived, descSent, descSockets, descRemuxes, descRemuxViewers, descViewers, descMuxers, descFragments, descRooms, descPeople, descMessages,
-		descStored, descFailed, descFlush, descReady, descBusAge, descOutboxes, descRefused, descConnections, descAddresses,
-	} {
+	for _, d := range descs {
 		ch <- d
 	}
 }

@@ -252,8 +252,7 @@ func (h *Handler) render(w http.ResponseWriter, status int, name string, data an
 		err = t.ExecuteTemplate(&page, name, data)
 	}
 	if err != nil {
-		h.log.Error("page not rendered", "page", name, "err", err)
-		problem(w, http.StatusInternalServerError, "")
+		h.failed(w, "page not rendered", err, "page", name)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

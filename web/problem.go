@@ -33,6 +33,13 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 	problem(w, http.StatusNotFound, "There is nothing at this address.")
 }
 
+// failed answers a request that this server could not serve because of an error of
+// its own, and logs the error.
+func (h *Handler) failed(w http.ResponseWriter, msg string, err error, attrs ...any) {
+	h.log.Error(msg, append(attrs, "err", err)...)
+	problem(w, http.StatusInternalServerError, "The server could not do this because of an error of its own. The reason is in its log.")
+}
+
 // callProblem answers for a call to an instance that failed: in the words of
 // the application, if it has any.
 func (h *Handler) callProblem(w http.ResponseWriter, err error, absent string) {
@@ -46,8 +53,7 @@ func (h *Handler) callProblem(w http.ResponseWriter, err error, absent string) {
 		w.Header().Set("Retry-After", "1")
 		problem(w, http.StatusServiceUnavailable, "No answer in time.")
 	default:
-		h.log.Error("call failed", "err", err)
-		problem(w, http.StatusInternalServerError, "")
+		h.failed(w, "call failed", err)
 	}
 }
 

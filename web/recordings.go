@@ -27,8 +27,7 @@ func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
 	if h.cfg.Recorder != nil {
 		all, err := h.cfg.Recorder.List(room)
 		if err != nil {
-			h.log.Error("recordings not read", "err", err)
-			problem(w, http.StatusInternalServerError, "")
+			h.failed(w, "recordings not read", err)
 			return
 		}
 		for _, k := range all {
@@ -76,8 +75,7 @@ func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.Fil
 		problem(w, http.StatusUnprocessableEntity, "There is nothing in this recording that fits into MP4. The FLV file has all of it.")
 		return
 	default:
-		h.log.Error("recording not read", "err", err)
-		problem(w, http.StatusInternalServerError, "")
+		h.failed(w, "recording not read", err)
 		return
 	}
 	w.Header().Set("Content-Type", "video/mp4")
@@ -97,15 +95,13 @@ func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "There is no such recording, or no longer.")
 		return
 	} else if err != nil {
-		h.log.Error("recording not opened", "err", err)
-		problem(w, http.StatusInternalServerError, "")
+		h.failed(w, "recording not opened", err)
 		return
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		h.log.Error("recording not read", "err", err)
-		problem(w, http.StatusInternalServerError, "")
+		h.failed(w, "recording not read", err)
 		return
 	}
 	cache := "no-cache"
