@@ -17,11 +17,11 @@ import (
 // callTimeout is how long an instance may take to answer a request.
 const callTimeout = 5 * time.Second
 
-// roomInstances begins the path of each room's instance.
+// roomInstances is the beginning of the path of every room's instance.
 const roomInstances = "room/"
 
-// apiRooms is /api/v1/rooms: the lobby's list, or the part of it that is
-// wanted (text, tag, language, live, open, sort, limit, after).
+// apiRooms is /api/v1/rooms: the lobby's list, or the rooms in it that match the
+// parameters text, tag, language, live, open, sort, limit and after.
 func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 	query, err := listQuery(r.URL.Query())
 	if err != nil {
@@ -52,13 +52,14 @@ func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 	writeCacheable(w, r, append(answer, amf.Field{Name: "rooms", Value: list}), news)
 }
 
-// newsOf is what an entry tells: a room with nothing to tell only counts on.
+// newsOf is an entry as far as a client cares: a report that changes nothing still has a
+// new number.
 func newsOf(e lobby.Entry) amf.Value {
 	e.Seq = 0
 	return e.Value()
 }
 
-// listQuery is the argument of the lobby's method rooms.
+// listQuery returns the argument of the lobby's method rooms.
 func listQuery(params url.Values) (amf.Object, error) {
 	var query amf.Object
 	for _, name := range []string{"text", "tag", "language", "sort", "after"} {
@@ -73,7 +74,7 @@ func listQuery(params url.Values) (amf.Object, error) {
 		}
 		yes, err := strconv.ParseBool(v)
 		if err != nil {
-			return nil, errors.New(name + ": want true or false")
+			return nil, errors.New(name + " must be true or false")
 		}
 		query = append(query, amf.Field{Name: name, Value: amf.Bool(yes)})
 	}
@@ -81,7 +82,7 @@ func listQuery(params url.Values) (amf.Object, error) {
 	return append(query, limit...), err
 }
 
-// wholeParams are the members of an argument that are whole numbers.
+// wholeParams returns the members of an argument that are whole numbers.
 func wholeParams(params url.Values, names ...string) (amf.Object, error) {
 	var found amf.Object
 	for _, name := range names {
@@ -91,14 +92,14 @@ func wholeParams(params url.Values, names ...string) (amf.Object, error) {
 		}
 		n, err := strconv.ParseUint(v, 10, 53)
 		if err != nil {
-			return nil, fmt.Errorf("%s: want a whole number", name)
+			return nil, fmt.Errorf("%s must be a whole number", name)
 		}
 		found = append(found, amf.Field{Name: name, Value: amf.Number(n)})
 	}
 	return found, nil
 }
 
-// apiRoom is /api/v1/rooms/NAME: its entry.
+// apiRoom is /api/v1/rooms/NAME: the lobby's entry of a room.
 func (h *Handler) apiRoom(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	entry, err := h.entry(r.Context(), name, h.isOperator(r))
@@ -113,8 +114,8 @@ func (h *Handler) apiRoom(w http.ResponseWriter, r *http.Request) {
 	writeCacheable(w, r, entry.Value(), newsOf(*entry))
 }
 
-// apiMessages is /api/v1/rooms/NAME/messages: what the room's method history
-// answers (after, before, limit, epoch). It starts no room.
+// apiMessages is /api/v1/rooms/NAME/messages: the answer of the room's method history
+// (after, before, limit, epoch). It does not start the room.
 func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	query, err := wholeParams(r.URL.Query(), "after", "before", "limit", "epoch")
@@ -134,11 +135,11 @@ func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
 	writeCacheable(w, r, history, history)
 }
 
-// notRunningHere is what is wrong with a room that cannot be asked.
+// notRunningHere is the answer for a room that does not run on this server.
 const notRunningHere = "No room of this name is running on this server."
 
-// apiIngest is /api/v1/rooms/NAME/ingest: what the room's method ingest
-// answers (stream). It starts no room.
+// apiIngest is /api/v1/rooms/NAME/ingest: the answer of the room's method ingest
+// (stream). It does not start the room.
 func (h *Handler) apiIngest(w http.ResponseWriter, r *http.Request) {
 	var args []amf.Value
 	if stream := r.URL.Query().Get("stream"); stream != "" {
@@ -147,8 +148,8 @@ func (h *Handler) apiIngest(w http.ResponseWriter, r *http.Request) {
 	h.askRoom(w, r, "ingest", args...)
 }
 
-// askRoom answers with what a method of the room answers, or with 204 for
-// nothing. All that a room refuses here is a stream that is not there.
+// askRoom answers with the value of a room's method, or with 204 when there is none. A
+// room refuses these methods only for a stream that does not exist.
 func (h *Handler) askRoom(w http.ResponseWriter, r *http.Request, method string, args ...amf.Value) {
 	name := r.PathValue("name")
 	if !lobby.ValidName(name) {

@@ -14,11 +14,10 @@ import (
 	"foyer/server/rtmp"
 )
 
-// MaxBody is the most bytes that a request may send.
+// MaxBody is how many bytes the body of a request may have.
 const MaxBody = 16 << 10
 
-// mayOperate reports whether the request shows the admin token, and answers
-// it if not.
+// mayOperate reports whether an operator sent the request, and answers it if not.
 func (h *Handler) mayOperate(w http.ResponseWriter, r *http.Request) bool {
 	if h.isOperator(r) {
 		return true
@@ -28,7 +27,7 @@ func (h *Handler) mayOperate(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// apiAnnounce is POST /api/v1/announce: {"text"} to all rooms.
+// apiAnnounce is POST /api/v1/announce: it sends {"text"} to all rooms.
 func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
 	if !h.mayOperate(w, r) {
 		return
@@ -38,11 +37,11 @@ func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
 	}
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, MaxBody)).Decode(&body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		problem(w, http.StatusRequestEntityTooLarge, "The body is too large.")
+		problem(w, http.StatusRequestEntityTooLarge, "The body of the request is too large. It may have 16 KiB.")
 		return
 	}
 	if err != nil {
-		problem(w, http.StatusBadRequest, `The body has to be {"text": "…"}.`)
+		problem(w, http.StatusBadRequest, `The body of the request must be {"text": "…"}.`)
 		return
 	}
 	leave, err := h.visitLobby(r.Context())
@@ -59,9 +58,9 @@ func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, answer)
 }
 
-// apiKey is /api/v1/rooms/NAME/key: what to type into an encoder, also for a
-// room that is not running yet. POST makes another key, the old one is void; a
-// room that does not run is started for it.
+// apiKey is /api/v1/rooms/NAME/key: the server and stream key for an encoder, also of a
+// room that is not running yet. POST makes a new key, which voids the old one. It starts
+// the room if need be.
 func (h *Handler) apiKey(w http.ResponseWriter, r *http.Request) {
 	renew := r.Method == http.MethodPost
 	if !h.keyOfRoom(w, r) || renew && !h.newKey(w, r) {
@@ -72,7 +71,7 @@ func (h *Handler) apiKey(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		h.log.Error("stream key not found", "room", name, "err", err)
 		w.Header().Set("Retry-After", "1")
-		problem(w, http.StatusServiceUnavailable, "The key cannot be found out at the moment; the server's log says why.")
+		problem(w, http.StatusServiceUnavailable, "The server cannot find the key at the moment. The reason is in its log.")
 		return
 	}
 	answer := amf.Object{
@@ -85,8 +84,8 @@ func (h *Handler) apiKey(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, answer)
 }
 
-// keyOfRoom reports whether an operator asks for a room that may be published
-// into on this server, and answers if not.
+// keyOfRoom reports whether the request is an operator's, and for a room into which one
+// can publish on this server. If not, it answers the request.
 func (h *Handler) keyOfRoom(w http.ResponseWriter, r *http.Request) bool {
 	if !h.mayOperate(w, r) {
 		return false
@@ -107,7 +106,7 @@ func (h *Handler) keyOfRoom(w http.ResponseWriter, r *http.Request) bool {
 // newKeyTimeout is how long a room may take to start and to store a new key.
 const newKeyTimeout = 20 * time.Second
 
-// newKey has the room make another key, and answers if that fails.
+// newKey has the room make a new key, and answers the request if that fails.
 func (h *Handler) newKey(w http.ResponseWriter, r *http.Request) bool {
 	ctx, cancel := context.WithTimeout(r.Context(), newKeyTimeout)
 	defer cancel()
@@ -124,23 +123,22 @@ func (h *Handler) newKey(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// apiRelease is DELETE /api/v1/rooms/NAME/streams/STREAM: its publisher has to
-// stop.
+// apiRelease is DELETE /api/v1/rooms/NAME/streams/STREAM: it ends a broadcast.
 func (h *Handler) apiRelease(w http.ResponseWriter, r *http.Request) {
 	if h.mayOperate(w, r) {
 		h.askRoom(w, r, "release", amf.String(r.PathValue("stream")))
 	}
 }
 
-// apiForget is DELETE /api/v1/rooms/NAME/state: a room that does not start
-// because its state cannot be read starts as new. A state that can be read stays.
+// apiForget is DELETE /api/v1/rooms/NAME/state. A room that does not start because its
+// state cannot be read starts with a new one then. A state that can be read is kept.
 func (h *Handler) apiForget(w http.ResponseWriter, r *http.Request) {
 	if !h.mayOperate(w, r) {
 		return
 	}
 	name := r.PathValue("name")
 	if !lobby.ValidName(name) || h.cfg.Forget == nil {
-		problem(w, http.StatusNotFound, "Nothing is kept of this room.")
+		problem(w, http.StatusNotFound, "This server keeps no state of a room of this name.")
 		return
 	}
 	aside, err := h.cfg.Forget(r.Context(), name)
@@ -148,36 +146,36 @@ func (h *Handler) apiForget(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.failed(w, "room state not dropped", err, "room", name)
 	case aside == "":
-		problem(w, http.StatusConflict, "What is kept of this room can be read, or there is nothing: nothing was done.")
+		problem(w, http.StatusConflict, "The state of this room can be read, or there is none. Nothing was changed.")
 	default:
 		h.log.Warn("room state dropped", "room", name, "copy", aside, "remote", r.RemoteAddr)
 		writeJSON(w, amf.Object{{Name: "copy", Value: amf.String(aside)}})
 	}
 }
 
-// BackupParts are what a backup has beside what is stored.
+// BackupParts are the optional parts of a backup.
 type BackupParts struct {
 	Recordings bool
 	Secrets    bool // of the data folder
 }
 
-// apiBackup is /api/v1/backup: all that this server keeps, as a tar; the
-// recordings when recordings=true asks for them. The secrets are in it only when
-// it goes out by the control socket: an admin token that was stolen must not be
-// worth all the others. There is one at a time. An answer that fails ends without its end.
+// apiBackup is /api/v1/backup: a tar of all that this server keeps, with the recordings
+// if recordings=true. It holds the secrets only when it goes out by the control socket,
+// since a stolen admin token must not be worth all the others. One backup is made at a
+// time. One that fails breaks off, so that its reader notices.
 func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 	if !h.mayOperate(w, r) {
 		return
 	}
 	if h.cfg.Backup == nil {
-		problem(w, http.StatusNotFound, "This server keeps nothing.")
+		problem(w, http.StatusNotFound, "This server keeps nothing that could be backed up.")
 		return
 	}
 	parts := BackupParts{Secrets: listenerOf(r) == control}
 	if v := r.URL.Query().Get("recordings"); v != "" {
 		var err error
 		if parts.Recordings, err = strconv.ParseBool(v); err != nil {
-			problem(w, http.StatusBadRequest, "recordings: want true or false")
+			problem(w, http.StatusBadRequest, "recordings must be true or false.")
 			return
 		}
 	}
@@ -186,7 +184,7 @@ func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !h.backingUp.CompareAndSwap(false, true) {
-		problem(w, http.StatusConflict, "A backup is being made already.")
+		problem(w, http.StatusConflict, "Another backup is being made. Try again when it is complete.")
 		return
 	}
 	defer h.backingUp.Store(false)
@@ -198,11 +196,11 @@ func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		h.log.Info("backup made", "bytes", out.bytes, "remote", r.RemoteAddr)
 	case r.Context().Err() != nil:
-		h.log.Warn("backup broken off", "bytes", out.bytes, "remote", r.RemoteAddr, "err", err)
+		h.log.Warn("backup aborted", "bytes", out.bytes, "remote", r.RemoteAddr, "err", err)
 		panic(http.ErrAbortHandler)
 	case out.bytes > 0:
 		h.log.Error("backup failed", "bytes", out.bytes, "err", err)
-		panic(http.ErrAbortHandler) // so that nobody takes it for whole
+		panic(http.ErrAbortHandler) // so that nobody takes it for complete
 	default:
 		h.failed(w, "backup failed", err)
 	}
@@ -214,14 +212,14 @@ func backupHeader(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 }
 
-// begun is a writer that counts, and calls begin before the first byte.
+// backupWriter counts the bytes of a backup, and calls begin before the first.
 type backupWriter struct {
 	w     io.Writer
 	begin func()
 	bytes int64
 }
 
-// Write writes b.
+// Write implements [io.Writer].
 func (o *backupWriter) Write(b []byte) (int, error) {
 	if o.bytes == 0 {
 		o.begin()

@@ -339,7 +339,7 @@ func TestBackup(t *testing.T) {
 		{"all", "GET", "", "token", write("tar", nil), 200, "application/x-tar", "tar"},
 		{"recordings", "GET", "?recordings=true", "token", write("tar", nil), 200, "application/x-tar", "tar with recordings"},
 		{"head", "HEAD", "", "token", nil, 200, "application/x-tar", ""},
-		{"nonsense", "GET", "?recordings=perhaps", "token", nil, 400, "application/problem+json", "want true or false"},
+		{"nonsense", "GET", "?recordings=perhaps", "token", nil, 400, "application/problem+json", "must be true or false"},
 		{"no token", "GET", "", "other", nil, 401, "application/problem+json", "admin token"},
 		{"no method", "POST", "", "token", nil, 405, "application/problem+json", ""},
 		{"nothing written", "GET", "", "token", func(context.Context, io.Writer, BackupParts) error { return broken }, 500, "application/problem+json", "in its log"},

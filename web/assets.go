@@ -17,21 +17,21 @@ import (
 //go:embed assets
 var embedded embed.FS
 
-// assets are the files of web/assets: templates (*.html), and what pages load.
+// assets are the files of web/assets: templates (*.html), and the files that pages load.
 type assets struct {
 	files  fs.FS
-	cached map[string]asset // of embedded files; nil for a directory, which is read anew each time
+	cached map[string]asset // of embedded files; nil for a directory, whose files are read for each request
 	pages  map[string]*template.Template
 }
 
-// asset is a file that pages load.
+// An asset is a file that pages load.
 type asset struct {
 	body []byte
 	kind string
 	etag string
 }
 
-// contentTypes are named here: what the machine's own tables say of .js differs.
+// contentTypes are named here because the tables of machines differ, for .js above all.
 var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".ico":  "image/x-icon",
@@ -41,7 +41,7 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// newAssets takes the files from dir, or the embedded ones when it is "".
+// newAssets takes the files from dir, or the embedded ones when dir is "".
 func newAssets(dir string) *assets {
 	if dir != "" {
 		return &assets{files: os.DirFS(dir)}
@@ -94,8 +94,8 @@ func (a *assets) page(name string) (*template.Template, error) {
 	return template.ParseFS(a.files, name)
 }
 
-// serve answers /assets/NAME. A browser keeps its copy and asks whether it is
-// still right: names of modules do not change when they do.
+// serve answers /assets/NAME. The name of a file stays when its content changes, so a
+// browser keeps its copy and asks whether it is still current.
 func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 	f, ok := a.asset(strings.TrimPrefix(r.URL.Path, "/assets/"))
 	if !ok {

@@ -25,8 +25,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// upgrader takes small buffers: a socket that is idle keeps what it has.
-// Origins are checked before it, writing is done by socket.
+// upgrader takes small buffers, which a socket keeps while it is idle. Origins are
+// checked before the upgrade, and socket does the writing.
 var upgrader = websocket.Upgrader{
 	HandshakeTimeout: connectTimeout,
 	ReadBufferSize:   512,
@@ -43,7 +43,7 @@ type bridge struct {
 	host            *server.Host
 	guard           *guard.Guard
 	log             *slog.Logger
-	isOriginAllowed func(http.ResponseWriter, *http.Request) bool // whether a page may connect; any other is answered
+	isOriginAllowed func(http.ResponseWriter, *http.Request) bool // reports whether a page may connect, and answers the request if not
 	ctx             context.Context                               // ends when sockets are to end
 	cancel          context.CancelFunc
 
@@ -66,9 +66,9 @@ func newBridge(host *server.Host, guard *guard.Guard, log *slog.Logger) *bridge 
 // ServeHTTP upgrades /ws/<application>[/<instance>].
 func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.upgrade(w, r, b.serveClient) }
 
-// upgrade makes a socket of a request, and run its life. The socket outlives
-// the request: a goroutine of its own is smaller than one that has served HTTP.
-// Close waits for it.
+// upgrade makes a socket of a request, and calls run with it. The socket outlives the
+// request, since a goroutine of its own is smaller than one that has served HTTP. close
+// waits for it.
 func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socket, server.Request)) {
 	stripped := b.isStripped(r)
 	if !b.isOriginAllowed(w, r) {
@@ -78,7 +78,7 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 		if r.ProtoMajor == 1 { // HTTP/2 forbids the header, RFC 9113 §8.2.2
 			w.Header().Set("Upgrade", "websocket")
 		}
-		detail := "This address is for WebSockets."
+		detail := "This address is for WebSockets only."
 		if stripped {
 			detail = strippedHandshake
 		}
@@ -87,7 +87,7 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 	}
 	if b.isClosed() {
 		w.Header().Set("Retry-After", "1")
-		problem(w, http.StatusServiceUnavailable, "The server is stopping.")
+		problem(w, http.StatusServiceUnavailable, "The server is stopping. Try again in a moment.")
 		return
 	}
 	place, no := b.guard.Enter(clientAddr(r))
@@ -99,7 +99,7 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 	conn, err := upgrader.Upgrade(countedHijacker{w}, r, nil)
 	if err != nil {
 		place.Leave()
-		return // answered by the upgrader, or gone
+		return // the upgrader has answered, or the client is gone
 	}
 	s := newSocket(conn, &b.sent, b.host.Partial(), b.host.Outboxes())
 	req := socketRequest(r)
@@ -110,8 +110,8 @@ func (b *bridge) upgrade(w http.ResponseWriter, r *http.Request, run func(*socke
 	}
 }
 
-// countedHijacker is a ResponseWriter whose connection, when it is taken over, has
-// nothing around it that was there for its beginning only.
+// countedHijacker is a ResponseWriter that gives away its connection without the
+// wrappers that were there only for its beginning.
 type countedHijacker struct{ http.ResponseWriter }
 
 // Hijack implements [http.Hijacker].
@@ -137,7 +137,7 @@ func (b *bridge) start(s *socket, run func()) bool {
 	return true
 }
 
-// open is how many sockets there are.
+// open returns how many sockets there are.
 func (b *bridge) open() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -157,7 +157,7 @@ func (b *bridge) close() {
 	b.running.Wait()
 }
 
-// live is the life of a socket. It waits for the socket's writer.
+// serveSocket runs a socket from beginning to end, and waits for its writer.
 func (b *bridge) serveSocket(s *socket, req server.Request, place *guard.Place, run func(*socket, server.Request)) {
 	defer func() {
 		s.finish()
@@ -169,7 +169,8 @@ func (b *bridge) serveSocket(s *socket, req server.Request, place *guard.Place, 
 	run(s, req)
 }
 
-// run admits a page and passes on frames until its socket ends, as its reader.
+// serveClient is the reader of a socket: it admits a page, and passes on its frames
+// until the socket ends.
 func (b *bridge) serveClient(s *socket, req server.Request) {
 	c, err := b.admit(s, req)
 	if err != nil {
@@ -180,8 +181,8 @@ func (b *bridge) serveClient(s *socket, req server.Request) {
 	b.serve(s, c)
 }
 
-// admit reads the connect frame and asks for admission. An application that
-// is not there is refused without waiting for the frame.
+// admit reads the connect frame and asks the host for admission. If there is no such
+// application, it does not wait for the frame.
 func (b *bridge) admit(s *socket, req server.Request) (*server.Client, error) {
 	if _, _, ok := b.host.Resolve(req.Path); ok {
 		f, err := b.first(s)
@@ -193,8 +194,8 @@ func (b *bridge) admit(s *socket, req server.Request) (*server.Client, error) {
 	return b.host.Connect(b.ctx, s, req)
 }
 
-// first reads the connect frame. What is no such frame is answered here: with
-// a status, before the socket is closed.
+// first reads the connect frame. Any other frame it answers with a status, and the
+// socket ends.
 func (b *bridge) first(s *socket) (*frame, error) {
 	s.extend(connectTimeout)
 	f, err := b.next(s)
@@ -209,14 +210,14 @@ func (b *bridge) first(s *socket) (*frame, error) {
 	case errors.Is(err, errNoFrame):
 		err = fmt.Errorf("%w: %w", errFirst, err)
 	}
-	status := server.Reject("The first frame has to be connect.")
+	status := server.Reject("The first frame must be connect.")
 	code, text := closeCode(err)
 	s.end(err, statusFrame(status), closeFrame(code, text))
 	return nil, err
 }
 
-// refuse tells the page why it does not get in, and waits for the other half
-// of the close handshake. The host has logged what the application said.
+// refuse tells the page why it is not admitted, and waits for the other half of the
+// close handshake. The host has logged a refusal by the application.
 func (b *bridge) refuse(s *socket, req server.Request, err error) {
 	s.Close(err)
 	if _, ok := errors.AsType[*rtmp.ProtocolError](err); ok || errors.Is(err, rtmp.ErrSilent) {
@@ -225,7 +226,7 @@ func (b *bridge) refuse(s *socket, req server.Request, err error) {
 	s.read()
 }
 
-// serve passes on what the page sends until the socket has ended.
+// serve passes on the frames of a page until the socket has ended.
 func (b *bridge) serve(s *socket, c *server.Client) {
 	for {
 		s.throttle()
@@ -243,7 +244,7 @@ func (b *bridge) serve(s *socket, c *server.Client) {
 		case f.Type == typeSO:
 			c.ServeSharedObject(&f.Object)
 		case f.Type == typeConnect:
-			s.Close(&rtmp.StatusError{Code: rtmp.CodeConnectRejected, Description: "Connected already."})
+			s.Close(&rtmp.StatusError{Code: rtmp.CodeConnectRejected, Description: "This socket is connected already."})
 		default:
 			s.answered(f)
 		}
@@ -268,7 +269,7 @@ func (b *bridge) next(s *socket) (*frame, error) {
 	return f, nil
 }
 
-// reply is what answers a call, or nil when no answer is wanted.
+// reply returns the function that answers a call, or nil when no answer is wanted.
 func (s *socket) reply(f *frame, c *server.Client) func(amf.Value, error) {
 	id := f.ID
 	if id == "" {
@@ -281,8 +282,8 @@ func (s *socket) reply(f *frame, c *server.Client) func(amf.Value, error) {
 	}
 }
 
-// socketRequest is who comes. Strings are copied: the request's header is one
-// long string, of which a socket must not keep all.
+// socketRequest describes a request to the host. It copies strings, because the header
+// of a request is one long string, and a socket must not keep all of it.
 func socketRequest(r *http.Request) server.Request {
 	path := below(r.URL, "/ws/")
 	if r.URL.RawQuery != "" {
@@ -302,13 +303,13 @@ func socketRequest(r *http.Request) server.Request {
 		PageURL:  cmp.Or(referer, origin),
 		URI:      protocol + "://" + r.Host + clip(r.URL.RequestURI()),
 		Protocol: protocol,
-		AMF3:     true, // JSON has a form for everything
+		AMF3:     true, // JSON can express all of it
 	}
 }
 
-// below is what follows a prefix in a path. Percent-encoding is undone, once; but
-// an encoded slash or question mark separates nothing and makes no name: with
-// one, it is returned as it was sent.
+// below returns the part of a path after a prefix, with its percent-encoding undone
+// once. An encoded slash or question mark is no separator and cannot be part of a name,
+// so a path with one is returned as it was sent.
 func below(u *url.URL, prefix string) string {
 	if strings.Contains(u.Path, "?") || strings.Contains(strings.ToLower(u.RawPath), "%2f") {
 		return strings.TrimPrefix(u.EscapedPath(), prefix)
@@ -316,7 +317,7 @@ func below(u *url.URL, prefix string) string {
 	return strings.TrimPrefix(u.Path, prefix)
 }
 
-// maxClip is how much is kept of what a page says about itself.
+// maxClip is how many bytes are kept of each thing that a page says about itself.
 const maxClip = 512
 
 func clip(s string) string { return strings.Clone(s[:min(len(s), maxClip)]) }

@@ -233,12 +233,12 @@ func TestConnectRefused(t *testing.T) {
 		{"encoded twice", "/ws/stage/%256fne", "", 0, rejected("Stage name is not valid."), 1008},
 		{"a deeper path", "/ws/stage/one/two", "", 0, rejected("Stage name is not valid."), 1008},
 		{"a long name", "/ws/stage/" + strings.Repeat("x", 4000), "", 0, rejected("Stage name is not valid."), 1008},
-		{"call first", "/ws/stage/one", `{"type":"call","method":"echo"}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
-		{"connect without an array", "/ws/stage/one", `{"type":"connect","args":"ann"}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
-		{"no type first", "/ws/stage/one", `{}`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
-		{"no object first", "/ws/stage/one", `["connect"]`, websocket.TextMessage, rejected("The first frame has to be connect."), 1008},
-		{"malformed first", "/ws/stage/one", `hello`, websocket.TextMessage, rejected("The first frame has to be connect."), 1007},
-		{"binary first", "/ws/stage/one", connect, websocket.BinaryMessage, rejected("The first frame has to be connect."), 1003},
+		{"call first", "/ws/stage/one", `{"type":"call","method":"echo"}`, websocket.TextMessage, rejected("The first frame must be connect."), 1008},
+		{"connect without an array", "/ws/stage/one", `{"type":"connect","args":"ann"}`, websocket.TextMessage, rejected("The first frame must be connect."), 1008},
+		{"no type first", "/ws/stage/one", `{}`, websocket.TextMessage, rejected("The first frame must be connect."), 1008},
+		{"no object first", "/ws/stage/one", `["connect"]`, websocket.TextMessage, rejected("The first frame must be connect."), 1008},
+		{"malformed first", "/ws/stage/one", `hello`, websocket.TextMessage, rejected("The first frame must be connect."), 1007},
+		{"binary first", "/ws/stage/one", connect, websocket.BinaryMessage, rejected("The first frame must be connect."), 1003},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := th.dial(t, tt.path)
@@ -415,8 +415,8 @@ func TestConnectTwice(t *testing.T) {
 	th := newTheatre(t)
 	p := th.join(t)
 	p.send(`{"type":"connect"}`)
-	p.want(rejected("Connected already."))
-	p.wantClose(1008, "Connected already.")
+	p.want(rejected("This socket is connected already."))
+	p.wantClose(1008, "This socket is connected already.")
 }
 
 func TestKick(t *testing.T) {

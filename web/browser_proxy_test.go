@@ -100,13 +100,13 @@ func testBehindNginx(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
 	urls := startNginx(t, h, nginxNothing, nginxUpgrade, nginxWhole)
-	const noWebSockets = "A proxy in front of this server does not let WebSockets through. Its operator has to pass on the headers Upgrade and Connection."
+	const noWebSockets = "A proxy in front of this server does not let WebSockets through. Its operator has to make it pass on the headers Upgrade and Connection."
 	for _, tt := range []struct {
 		name, url string
 		says      []string
 	}{
-		{"the lines for WebSockets", urls[1], []string{"This server does not let pages of " + urls[1] + " connect: its operator has to set --public-http or --origins."}},
-		{"nothing", urls[0], []string{"This server does not let pages of " + urls[0] + " connect: its operator has to set --public-http or --origins.", noWebSockets}},
+		{"the lines for WebSockets", urls[1], []string{"This server does not let pages of " + urls[1] + " connect. Its operator can allow it with --public-http or --origins."}},
+		{"nothing", urls[0], []string{"This server does not let pages of " + urls[0] + " connect. Its operator can allow it with --public-http or --origins.", noWebSockets}},
 		{"all", urls[2], nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,17 +9,18 @@ import (
 	"foyer/lobby"
 )
 
-// Card is a room on the lobby page. Without script it says the same as what
-// card.js makes of it.
+// A Card is a room on the lobby page. It says the same as card.js, for browsers that run
+// no script.
 type Card struct {
 	lobby.Entry
 	Href  string // "./room/NAME", or the address of the room on another server
-	Trend string // how active it has been, as the lobby's method trends answers it
-	Line  string // the same as a path, "" where nothing is known
-	Area  string // what is under the line
+	Trend string // its recent activity, as the lobby's method trends encodes it
+	Line  string // the trend as an SVG path; "" if nothing is known
+	Area  string // the area under the line
 }
 
-// The drawing of a trend: x is time, 0 ten minutes ago, and y activity.
+// A trend is drawn over time, from ten minutes ago on the left to now on the right. Its
+// height is activity.
 const (
 	sparkWidth, sparkHeight = 120, 30
 	sparkFloor, sparkTop    = 28, 2
@@ -49,7 +50,7 @@ func point(age time.Duration, activity float64) string {
 	return fmt.Sprintf("%.1f %.1f", x*sparkWidth, sparkFloor-activity*(sparkFloor-sparkTop))
 }
 
-// Life says how lively the room is.
+// Life says in words how lively the room is.
 func (c Card) Life() string {
 	if c.State == lobby.StateStale {
 		return "connection lost"
@@ -73,7 +74,7 @@ func (c Card) Life() string {
 	return word
 }
 
-// Also says who else is there.
+// Also says who else is in the room.
 func (c Card) Also() string {
 	var parts []string
 	if c.Viewers > 0 {
@@ -91,7 +92,7 @@ func (c Card) Also() string {
 // Full reports whether nobody else can join.
 func (c Card) Full() bool { return c.Capacity > 0 && c.Users >= c.Capacity }
 
-// headline says how much is going on.
+// headline says how many people are in how many rooms.
 func headline(s lobby.Sums) string {
 	if s.Live == 0 {
 		return "Nobody is here yet"

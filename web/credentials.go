@@ -11,17 +11,17 @@ import (
 // operatorKey marks the context of a request that showed the admin token.
 type operatorKey struct{}
 
-// bearer is the token that a request shows, if any. Other kinds of
-// Authorization are not for us: a proxy may ask for a password of its own.
+// bearer returns the token of a request, if it has one. Another kind of Authorization is
+// not for us: a proxy may ask for a password of its own.
 func bearer(r *http.Request) (token string, ok bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
-// authenticate looks at the credential of a request, once, for all handlers: the
-// request it returns says of itself who asks. It reports false when it has
-// answered, because too many wrong ones came from that address lately: then a
-// credential is not looked at, right or wrong. Requests without one pass.
+// authenticate looks at the credential of a request, once for all handlers. The request
+// that it returns knows whether an operator sent it. After too many wrong credentials
+// from an address, it refuses every request from there that has one, right or wrong, and
+// reports false. Requests without a credential pass.
 func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
 	token, ok := bearer(r)
 	if !ok || listenerOf(r) == control {
@@ -42,8 +42,8 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (*http.Re
 	return r.WithContext(context.WithValue(r.Context(), operatorKey{}, true)), true
 }
 
-// isOperator reports whether the request showed the admin token, or came in
-// where only operators can.
+// isOperator reports whether the request showed the admin token, or came by the control
+// socket.
 func (h *Handler) isOperator(r *http.Request) bool {
 	return listenerOf(r) == control || r.Context().Value(operatorKey{}) != nil
 }

@@ -27,7 +27,7 @@ const (
 	typeSO      = "so"
 )
 
-// A frame is what a page sent. Which fields count depends on Type.
+// A frame is one frame from a page. Its Type decides which fields count.
 type frame struct {
 	Type   string
 	ID     json.Number // of a call and its answer; "" when there is none
@@ -39,15 +39,15 @@ type frame struct {
 	CapsEx amf.Value // of connect, as over RTMP
 }
 
-// errMalformed is what every error of parseFrame wraps; errNoFrame, when the
-// text is JSON all the same.
+// Every error of parseFrame wraps errMalformed. If the text is JSON all the same, the
+// error wraps errNoFrame as well.
 var (
 	errMalformed = errors.New("web: malformed frame")
-	errNoFrame   = errors.New("JSON, but no frame")
+	errNoFrame   = errors.New("valid JSON, but not a frame")
 )
 
-// parseFrame reads a text frame. Members may come in any order; unknown ones
-// are skipped under the same limits.
+// parseFrame reads a text frame. Members may come in any order. Unknown ones are
+// skipped, under the same limits.
 func parseFrame(text []byte) (*frame, error) {
 	if !utf8.Valid(text) { // RFC 6455 §8.1
 		return nil, fmt.Errorf("%w: not UTF-8", errMalformed)
@@ -105,7 +105,7 @@ func (f *frame) member(r *valueReader, name string) (err error) {
 	return err
 }
 
-// check says what a frame of this type lacks.
+// check returns an error if the frame lacks something that its type needs.
 func (f *frame) check() error {
 	switch f.Type {
 	case typeConnect:
@@ -189,7 +189,7 @@ func (r *valueReader) events() ([]sharedobject.Event, error) {
 	var events []sharedobject.Event
 	err := r.each(func() error {
 		e, err := r.event()
-		if e.Type != 0 { // one that nobody knows is skipped, as on the wire
+		if e.Type != 0 { // an unknown event is skipped, as over RTMP
 			events = append(events, e)
 		}
 		return err
@@ -227,8 +227,8 @@ func (r *valueReader) event() (e sharedobject.Event, err error) {
 	return e, err
 }
 
-// encodePush returns p as a whole frame, header included: the same bytes serve
-// every page that is told.
+// encodePush returns p as a whole frame, header included. The same bytes are sent to
+// every page.
 func encodePush(p *server.Push) []byte {
 	switch {
 	case p.SharedObject != nil:
@@ -244,7 +244,7 @@ func statusFrame(info *rtmp.StatusError) []byte {
 	return finishFrame(websocket.TextMessage, append(b, '}'))
 }
 
-// callFrame asks the page to run a method; without id it does not answer.
+// callFrame asks the page to run a method. Without id, no answer is wanted.
 func callFrame(id, method string, args []amf.Value) []byte {
 	b := startFrame(`{"type":"call"`)
 	if id != "" {
@@ -255,8 +255,8 @@ func callFrame(id, method string, args []amf.Value) []byte {
 	return finishFrame(websocket.TextMessage, append(b, '}'))
 }
 
-// answerFrame answers the page's call: the value, or in words only what a
-// *rtmp.StatusError says.
+// answerFrame answers the page's call, with the value or with an error. Only a
+// *rtmp.StatusError is put into words.
 func answerFrame(id json.Number, v amf.Value, err error) []byte {
 	if err == nil {
 		b := append(startFrame(`{"type":"result","id":`), id...)

@@ -18,52 +18,53 @@ import (
 	"foyer/server/guard"
 )
 
-// Config is what the web side needs to know.
+// Config is the configuration of a Handler.
 type Config struct {
 	Host       *server.Host
 	Log        *slog.Logger    // nil: nothing is logged
-	Node       string          // this process's name
-	Everywhere bool            // every room can be entered here, wherever it runs: nobody is sent to another server
-	AdminToken string          // of the API; none means that nobody is an operator
-	Lobby      string          // address of the lobby this server's rooms report to, for the page of a server without one
-	RTMPPort   string          // for what to type into an encoder; default 1935
-	PublicRTMP string          // "rtmp://host:1935"; "" when only guessed: pages then take the host from the request
-	Assets     string          // directory that overrides the embedded files, while working on them
-	Recorder   *media.Recorder // of the recordings to list and serve; nil: there are none
-	Grace      time.Duration   // how long viewers by HTTP wait for a publisher that is gone; default 30 s
-	Ready      func() error    // why this process cannot serve yet; nil means that it can
-	Lost       func() error    // why it has to be started again; nil means that it need not
+	Node       string          // name of this process
+	Everywhere bool            // this node can serve every room, wherever it runs, and never sends visitors to another server
+	AdminToken string          // of the API; "": nobody is an operator
+	Lobby      string          // address of the lobby to which this server's rooms report; shown if this server has no lobby itself
+	RTMPPort   string          // to be typed into an encoder; default 1935
+	PublicRTMP string          // "rtmp://host:1935"; "" if it is only guessed: then pages use the host of the request
+	Assets     string          // directory that replaces the embedded files, for working on them
+	Recorder   *media.Recorder // lists and serves recordings; nil: there are none
+	Grace      time.Duration   // how long viewers by HTTP wait for a publisher to come back; default 30 s
+	Ready      func() error    // returns why this process cannot serve yet; nil: it can
+	Lost       func() error    // returns why this process has to be started again; nil: it never has to
 
-	// Apart has what is for operators answered by Admin and Control only.
+	// Apart takes everything that is for operators away from the public listener: only
+	// Admin and Control serve it.
 	Apart bool
-	// MetricsFrom are the addresses that may see figures without being operators.
+	// MetricsFrom are addresses that may read the metrics without being operators.
 	MetricsFrom []netip.Prefix
 
-	// Store says for /metrics how the store is; nil: there is none.
+	// Store returns figures of the store, for /metrics; nil: there is no store.
 	Store func() StoreStats
-	// Backup writes a backup of what is kept, a tar; nil: there is nothing to back up.
+	// Backup writes a tar of all that is kept; nil: nothing is kept.
 	Backup func(ctx context.Context, w io.Writer, parts BackupParts) error
-	// Forget drops what is kept of a room beside its chat, when that cannot be
-	// read, and says where a copy is; "" when there is nothing wrong with it.
+	// Forget drops the state of a room if it cannot be read, but keeps the chat. It
+	// returns where a copy of the state is; "" if the state can be read.
 	Forget func(ctx context.Context, room string) (copy string, err error)
 
-	// Nodes asks other nodes for the pictures of their rooms; nil: only those of this node are shown.
+	// Nodes asks other nodes for pictures of their rooms; nil: only rooms on this node
+	// have pictures.
 	Nodes Nodes
 
-	// RunsOn reports whether it is that node of this site that runs a room: then
-	// what the room says of where its page is can be believed. nil: nobody knows.
+	// RunsOn reports whether a node of this site runs a room. Then the room's own report
+	// of the address of its page can be trusted. nil: it cannot.
 	RunsOn func(ctx context.Context, room, node string) bool
 
-	// Access is whose pages may connect: only those of the very host that they
-	// ask, unless it says more.
+	// Access decides which pages may connect. By default, only those of this host may.
 	Access Access
 
-	// StreamKey is the publishing key of a room, as it is now, and which one
-	// after the first; nil means that nobody publishes. It may block.
+	// StreamKey returns the present publishing key of a room, and how often it was
+	// replaced. It may block. nil: nobody can publish.
 	StreamKey func(ctx context.Context, room string) (key string, generation int64, err error)
 }
 
-// Handler serves pages, API, metrics and sockets. Close ends its sockets.
+// A Handler serves pages, the API, metrics and sockets. Close ends its sockets.
 type Handler struct {
 	cfg        Config
 	log        *slog.Logger
@@ -72,7 +73,7 @@ type Handler struct {
 	live       *liveStreams
 	assets     *assets
 	mux        *http.ServeMux
-	compressed http.HandlerFunc // mux, with its answers compressed
+	compressed http.HandlerFunc // mux, whose answers it compresses
 
 	access atomic.Pointer[Access]
 
@@ -143,18 +144,18 @@ func (h *Handler) routes() {
 	h.operate(get, "/api/v1/backup", h.apiBackup)
 	h.operate(get, "/metrics", h.apiMetrics())
 	h.debug("/debug/pprof", http.RedirectHandler("/debug/pprof/", http.StatusPermanentRedirect).ServeHTTP)
-	h.debug("/debug/pprof/", pprof.Index) // not cmdline, which may have secrets in it
+	h.debug("/debug/pprof/", pprof.Index) // not cmdline, which may contain secrets
 	h.debug("/debug/pprof/profile", pprof.Profile)
 	h.debug("/debug/pprof/symbol", pprof.Symbol)
 	h.debug("/debug/pprof/trace", pprof.Trace)
 }
 
-// handle serves a path for some methods, "GET, HEAD"; "" for any.
+// handle serves a path for the given methods, such as "GET, HEAD"; "" for any.
 func (h *Handler) handle(methods, path string, f http.HandlerFunc) {
 	h.mux.HandleFunc(path, only(methods, f))
 }
 
-// only lets f answer requests of some methods, and refuses any other.
+// only passes requests with the given methods to f, and refuses any other.
 func only(methods string, f http.HandlerFunc) http.HandlerFunc {
 	if methods == "" {
 		return f
@@ -169,12 +170,12 @@ func only(methods string, f http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// requestTimeout is how long a request may take, its body and the reading of
-// the answer included. A socket has deadlines of its own.
+// requestTimeout is how long a request may take, from reading its body to writing the
+// answer. A socket has deadlines of its own.
 const requestTimeout = 30 * time.Second
 
-// ServeHTTP implements [http.Handler]. Socket addresses do not pass through
-// the mux, which would redirect doubled slashes.
+// ServeHTTP implements [http.Handler]. The addresses of sockets do not pass through the
+// mux, which would redirect doubled slashes.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = h.locate(r)
 	strictHeaders(w.Header(), r)
@@ -200,14 +201,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isRefused reports whether a request has got all the answer it gets, before
-// anything was done for it.
+// isRefused reports whether a request has been answered before anything was done for it:
+// it is for a foreign host, or a preflight.
 func (h *Handler) isRefused(w http.ResponseWriter, r *http.Request) bool {
 	return !h.isHostAllowed(w, r) || strings.HasPrefix(r.URL.Path, "/api/") && h.cors(w, r)
 }
 
-// request serves a request that counts for its address: by what it is answered,
-// and while it runs. HTTP-FLV counts as a connection instead.
+// request serves a request, and charges its address for the answer. While it runs it
+// counts as a request of that address, except HTTP-FLV, which counts as a connection.
 func (h *Handler) request(w http.ResponseWriter, r *http.Request) {
 	var place guard.Place
 	no := h.charge(r)
@@ -222,7 +223,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r)
 }
 
-// answerNodes lets other nodes ask.
+// answerNodes begins to answer the questions of other nodes.
 func (h *Handler) answerNodes() {
 	h.stopAnswering = func() {}
 	if h.cfg.Nodes == nil {
@@ -236,9 +237,9 @@ func (h *Handler) answerNodes() {
 	h.stopAnswering = stop
 }
 
-// Close ends all sockets, which an [http.Server] does not know of once they
-// are upgraded, and what viewers share, and returns when they have ended. New
-// ones are refused.
+// Close ends all sockets, and the streams that viewers share, and returns when they have
+// ended. An [http.Server] does not know of sockets once they are upgraded. Close refuses
+// new ones.
 func (h *Handler) Close() {
 	h.stopAnswering()
 	h.live.close()

@@ -13,15 +13,14 @@ import (
 	"foyer/server/amf"
 )
 
-// Members with a meaning of their own where a JSON object stands for an AMF
-// value that JSON does not have.
+// Members of a JSON object that stands for an AMF value which JSON does not have.
 const (
 	dateKey  = "$date"  // {"$date": ms}
 	bytesKey = "$bytes" // {"$bytes": base64}
-	classKey = "$class" // a typed object's name, beside its members
+	classKey = "$class" // the class name of a typed object, beside its members
 )
 
-// appendValue appends v as JSON. What JSON does not have becomes null, so the
+// appendValue appends v as JSON. A value that JSON cannot express becomes null, so the
 // result is always valid.
 func appendValue(b []byte, v amf.Value) []byte {
 	switch v := v.(type) {
@@ -102,8 +101,8 @@ func appendObject(b []byte, class string, fields []amf.Field) []byte {
 	return append(b, '}')
 }
 
-// appendDictionary writes a dictionary of string keys as an object, any other
-// as an array of pairs.
+// appendDictionary writes a dictionary as an object if its keys are strings, and
+// otherwise as an array of pairs.
 func appendDictionary(b []byte, d amf.Dictionary) []byte {
 	fields := make([]amf.Field, 0, len(d))
 	for _, e := range d {
@@ -126,7 +125,8 @@ func appendRaw(b []byte, raw amf.Raw) []byte {
 	return appendValue(b, v)
 }
 
-// appendNumber writes f as JavaScript would; what is not a number is null.
+// appendNumber writes f as JavaScript would. Not-a-number and the infinities become
+// null.
 func appendNumber(b []byte, f float64) []byte {
 	abs := math.Abs(f)
 	switch {
@@ -142,7 +142,7 @@ func appendNumber(b []byte, f float64) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString quotes s; bytes that are no UTF-8 become U+FFFD.
+// appendString quotes s. Bytes that are not UTF-8 become U+FFFD.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	plain := 0 // s[plain:i] needs no escape
@@ -186,20 +186,20 @@ var (
 	errShape    = errors.New("web: unexpected JSON")
 )
 
-// A valueReader reads the JSON of one frame, token by token: so that the order
-// of members is kept, and nothing is taken that the limits do not allow.
+// A valueReader reads the JSON of one frame token by token. So it keeps the order of
+// members, and takes no memory beyond the limits.
 type valueReader struct {
 	dec      *json.Decoder
-	elements int // seen so far, in the whole frame
+	elements int // read so far, in the whole frame
 }
 
 func newValueReader(text string) *valueReader {
 	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber() // ids are echoed as they came
+	dec.UseNumber() // ids are returned as they came
 	return &valueReader{dec: dec}
 }
 
-// value reads the next value, depth levels below the top of an argument.
+// value reads the next value, which is depth levels below the top of an argument.
 func (r *valueReader) value(depth int) (amf.Value, error) {
 	tok, err := r.dec.Token()
 	if err != nil {
@@ -227,13 +227,13 @@ func (r *valueReader) value(depth int) (amf.Value, error) {
 	return nil, errShape
 }
 
-// number is what JavaScript makes of n: too large is infinite.
+// number converts n as JavaScript does: a number that is too large is infinite.
 func number(n json.Number) amf.Number {
 	f, _ := strconv.ParseFloat(string(n), 64)
 	return amf.Number(f)
 }
 
-// array reads the elements of an array whose bracket was read.
+// array reads the elements of an array after its opening bracket.
 func (r *valueReader) array(depth int) (amf.StrictArray, error) {
 	items := amf.StrictArray{}
 	err := r.each(func() error {
@@ -244,7 +244,7 @@ func (r *valueReader) array(depth int) (amf.StrictArray, error) {
 	return items, err
 }
 
-// object reads the members of an object whose brace was read.
+// object reads the members of an object after its opening brace.
 func (r *valueReader) object(depth int) (amf.Value, error) {
 	fields := amf.Object{}
 	err := r.members(func(name string) error {
@@ -258,7 +258,7 @@ func (r *valueReader) object(depth int) (amf.Value, error) {
 	return interpret(fields), nil
 }
 
-// each runs f before every element, up to and with the closing bracket.
+// each runs f before every element, and reads the closing bracket.
 func (r *valueReader) each(f func() error) error {
 	for r.dec.More() {
 		if r.elements++; r.elements > amf.MaxElements {
@@ -272,7 +272,7 @@ func (r *valueReader) each(f func() error) error {
 	return err
 }
 
-// members runs f for every member of an object, with its name; f reads the value.
+// members runs f with the name of every member of an object; f reads the value.
 func (r *valueReader) members(f func(name string) error) error {
 	return r.each(func() error {
 		tok, err := r.dec.Token()
@@ -287,7 +287,7 @@ func (r *valueReader) members(f func(name string) error) error {
 	})
 }
 
-// open reads the bracket or brace that the next value must begin with.
+// open reads the bracket or brace with which the next value must begin.
 func (r *valueReader) open(want json.Delim) error {
 	tok, err := r.dec.Token()
 	if err == nil && tok != want {
@@ -296,8 +296,8 @@ func (r *valueReader) open(want json.Delim) error {
 	return err
 }
 
-// special returns what the object stands for: a date, bytes, a typed object,
-// or itself.
+// interpret returns the value for which an object stands: a date, bytes, a typed object,
+// or the object itself.
 func interpret(fields amf.Object) amf.Value {
 	if len(fields) == 1 {
 		switch v := fields[0].Value.(type) {

@@ -8,7 +8,7 @@ import (
 	"foyer/server/guard"
 )
 
-// A listener is the one of the server's sockets by which a request came in.
+// A listener is the server's socket by which a request came in.
 type listener int
 
 const (
@@ -62,7 +62,7 @@ func (h *Handler) debug(path string, f http.HandlerFunc) {
 		}
 		if h.mayReadFigures(w, r) {
 			rc := http.NewResponseController(w)
-			rc.SetReadDeadline(time.Time{}) // a profile takes as long as it is to
+			rc.SetReadDeadline(time.Time{}) // a profile may take longer than a request
 			rc.SetWriteDeadline(time.Time{})
 			f(w, r)
 		}
@@ -80,8 +80,8 @@ func (h *Handler) mayReadFigures(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// isForwarded reports whether an untrusted proxy has passed the request on: then
-// anybody may have sent it.
+// isForwarded reports whether an untrusted proxy has passed the request on. Then anybody
+// may have sent it.
 func isForwarded(r *http.Request) bool {
 	return !visitorOf(r).named && (r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "")
 }

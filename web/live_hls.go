@@ -18,22 +18,22 @@ import (
 )
 
 const (
-	// hlsViewerGone is after how long without a request a viewer by HLS is gone.
-	// Players ask at least once a segment.
+	// hlsViewerGone is how long a viewer by HLS counts after its last request. A player
+	// sends at least one request a segment.
 	hlsViewerGone = 15 * time.Second
-	// hlsLinger is how long a muxer stays after its last viewer: it takes a
-	// segment to begin again.
+	// hlsLinger is how long a muxer runs after its last viewer, since a new one would need
+	// a whole segment before it can answer.
 	hlsLinger = 30 * time.Second
-	// hlsLook is how often that is looked at.
+	// hlsLook is how often a muxer looks for viewers that are gone.
 	hlsLook = time.Second
-	// MaxHLSViewers is how many viewers by HLS one stream counts. Further ones
-	// watch and are not counted.
+	// MaxHLSViewers is how many viewers by HLS a stream counts. More can watch, but are
+	// not counted.
 	MaxHLSViewers = 10000
-	// MaxHLSSessions is how many of them may be of one address.
+	// MaxHLSSessions is how many of them may have one address.
 	MaxHLSSessions = 100
 )
 
-// liveStreams is what a Handler shows by HTTP.
+// liveStreams are the streams that a Handler serves by HTTP.
 type liveStreams struct {
 	// set by newLiveStreams
 	h      *Handler
@@ -44,21 +44,21 @@ type liveStreams struct {
 
 	flv     atomic.Int64  // viewers by HTTP-FLV
 	sent    atomic.Uint64 // bytes to them
-	sentHLS atomic.Uint64 // to viewers by HLS
+	sentHLS atomic.Uint64 // bytes to viewers by HLS
 
 	// guarded by mu
 	mu      sync.Mutex
 	closed  bool
 	hls     map[streamName]*hlsStream
-	running sync.WaitGroup // one for each of hls; Add under mu
+	running sync.WaitGroup // one for each muxer; Add under mu
 }
 
-// An hlsStream is the muxer that all viewers of a stream share, from the first
+// An hlsStream is the muxer that all viewers of a stream share. It runs from the first
 // request until some time after the last.
 //
-// Viewers by HLS have no connection, so each playlist gives its addresses a
-// session of their own. A session is a viewer from the first segment that it
-// asks for until hlsViewerGone after the last.
+// Viewers by HLS have no connection, so each playlist puts a session of its own into the
+// addresses of its segments. A session counts as a viewer from the first segment that it
+// requests until hlsViewerGone after the last.
 type hlsStream struct {
 	// set by open
 	key    streamName
@@ -68,12 +68,12 @@ type hlsStream struct {
 
 	// guarded by liveStreams.mu
 	viewers map[string]*hlsViewer // by session
-	sources map[netip.Prefix]int  // how many of them each address has
-	asked   time.Time             // when the last request came
+	sources map[netip.Prefix]int  // how many viewers each address has
+	asked   time.Time             // time of the last request
 	ended   bool
 }
 
-// An hlsViewer is one of them, let in by the room or not.
+// An hlsViewer is a session that counts as a viewer, or that the room has refused.
 type hlsViewer struct {
 	asked   time.Time // guarded by liveStreams.mu
 	source  netip.Prefix
@@ -120,19 +120,18 @@ func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, 
 	switch {
 	case err == nil:
 	case isCodec:
-		problem(w, http.StatusNotAcceptable, "The stream cannot be shown by HLS: codec "+codec.Codec+": "+codec.Reason+".")
+		problem(w, http.StatusNotAcceptable, "HLS cannot carry this stream: codec "+codec.Codec+": "+codec.Reason+".")
 	case errors.Is(err, media.ErrHLSNotFound):
-		problem(w, http.StatusNotFound, "There is no such part of the stream, or no longer.")
+		problem(w, http.StatusNotFound, "This part of the stream does not exist, or no longer.")
 	case !s.relay.Live():
 		notPublished(w, room, stream)
 	default:
 		w.Header().Set("Retry-After", liveRetry)
-		problem(w, http.StatusServiceUnavailable, "There is no segment of the stream yet. It takes two key frames.")
+		problem(w, http.StatusServiceUnavailable, "The first segment of this stream is not complete yet. It ends with the second key frame. Try again in a moment.")
 	}
 }
 
-// count is how many streams are muxed, and for how many viewers whom the room
-// has let in.
+// count returns how many streams are muxed, and how many viewers the room has let in.
 func (l *liveStreams) count() (streams, viewers int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,8 +145,9 @@ func (l *liveStreams) count() (streams, viewers int) {
 	return len(l.hls), viewers
 }
 
-// open returns the muxer of a stream, and starts it if need be. It is nil when
-// nothing is published. One whose publisher is gone answers until the grace is over.
+// open returns the muxer of a stream, and starts it if need be. It returns nil if nobody
+// publishes. After the publisher has gone, the muxer still answers during the grace
+// time.
 func (l *liveStreams) open(key streamName) *hlsStream {
 	l.mu.Lock()
 	s := l.hls[key]
@@ -168,7 +168,7 @@ func (l *liveStreams) open(key streamName) *hlsStream {
 		return nil
 	}
 	if s != nil {
-		s.cancel() // the room has begun the stream anew
+		s.cancel() // the room has begun the stream again
 	}
 	s = &hlsStream{
 		key: key, relay: now, viewers: make(map[string]*hlsViewer), sources: make(map[netip.Prefix]int), asked: time.Now(),
@@ -181,7 +181,7 @@ func (l *liveStreams) open(key streamName) *hlsStream {
 	return s
 }
 
-// run muxes, and lets viewers go that ask no more.
+// run muxes, and ends viewers that send no more requests.
 func (l *liveStreams) run(ctx context.Context, s *hlsStream) {
 	var muxing sync.WaitGroup
 	muxing.Go(func() {
@@ -213,8 +213,8 @@ func (l *liveStreams) run(ctx context.Context, s *hlsStream) {
 	}
 }
 
-// sweep ends the viewers that have gone, and reports whether the last one went
-// long ago.
+// sweep ends the viewers that have gone, and reports whether there has been none for
+// hlsLinger.
 func (l *liveStreams) sweep(s *hlsStream, now time.Time) (unused bool) {
 	var gone []*hlsViewer
 	l.mu.Lock()
@@ -235,7 +235,7 @@ func (l *liveStreams) sweep(s *hlsStream, now time.Time) (unused bool) {
 	return unused
 }
 
-// leave ends a viewer, once the room has decided about it.
+// leave ends a viewer after the room has decided about it.
 func (v *hlsViewer) leave() {
 	<-v.decided
 	if v.v != nil {
@@ -243,9 +243,9 @@ func (v *hlsViewer) leave() {
 	}
 }
 
-// admit counts a session that asks for a segment as a viewer. A first request
-// waits for the room; an error is the room's. What is no session of a playlist,
-// or over the bounds, is served and not counted.
+// admit counts a session that requests a segment as a viewer. The first request waits
+// for the room, whose refusal is the error. A request without a session, or over the
+// bounds, is served but not counted.
 func (l *liveStreams) admit(r *http.Request, s *hlsStream, session, part string) error {
 	segment := part != "" && path.Ext(part) != ".m3u8" && len(session) == sessionLength
 	l.mu.Lock()
@@ -257,7 +257,7 @@ func (l *liveStreams) admit(r *http.Request, s *hlsStream, session, part string)
 	v := s.viewers[session]
 	switch source := guard.Source(clientAddr(r)); {
 	case v != nil:
-		if decided, in := v.state(); segment && (in || !decided) { // else it may try again when it is forgotten
+		if decided, in := v.state(); segment && (in || !decided) { // otherwise it is forgotten, and may try again
 			v.asked = s.asked
 		}
 		l.mu.Unlock()
@@ -274,10 +274,10 @@ func (l *liveStreams) admit(r *http.Request, s *hlsStream, session, part string)
 	return v.wait(r.Context())
 }
 
-// sessionLength is that of rand.Text.
+// sessionLength is the length of rand.Text.
 const sessionLength = 26
 
-// roomFor reports whether one more viewer of that source is counted. The caller
+// roomFor reports whether one more viewer of that source can be counted. The caller
 // holds liveStreams.mu.
 func (s *hlsStream) roomFor(source netip.Prefix) bool {
 	return len(s.viewers) < MaxHLSViewers && s.sources[source] < MaxHLSSessions
@@ -286,7 +286,7 @@ func (s *hlsStream) roomFor(source netip.Prefix) bool {
 // connect asks the room to let the viewer in.
 func (v *hlsViewer) connect(h *Handler, r *http.Request, key streamName) {
 	defer close(v.decided)
-	// The room decides for later requests too: they do not end with this one.
+	// The decision holds for later requests too, so it must not end with this one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), callTimeout)
 	defer cancel()
 	w, err := h.newHTTPViewer(r.WithContext(ctx), key.room)
@@ -300,8 +300,8 @@ func (v *hlsViewer) connect(h *Handler, r *http.Request, key streamName) {
 	}
 }
 
-// state reports whether the room has decided about the viewer, and whether it is in:
-// let in, and not closed since.
+// state reports whether the room has decided about the viewer, and whether the viewer is
+// in: admitted, and not closed since.
 func (v *hlsViewer) state() (decided, in bool) {
 	select {
 	case <-v.decided:
@@ -311,7 +311,7 @@ func (v *hlsViewer) state() (decided, in bool) {
 	}
 }
 
-// wait returns why the room does not let the viewer in, or no longer.
+// wait returns why the room has refused the viewer, or ended it since.
 func (v *hlsViewer) wait(ctx context.Context) error {
 	select {
 	case <-v.decided:

@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	// MaxLiveQueue is what a viewer by HTTP-FLV may lag behind; more is dropped
-	// up to a key frame.
+	// MaxLiveQueue is how many bytes may wait for a viewer by HTTP-FLV. Beyond it,
+	// messages are dropped until the next key frame.
 	MaxLiveQueue = 8 << 20
-	// livePatience is how long such a viewer may go on dropping.
+	// livePatience is how long messages may be dropped before the viewer is ended.
 	livePatience = 15 * time.Second
 	// liveWrite is how long one write to a viewer may take.
 	liveWrite = 10 * time.Second
-	// liveBatch is about how much is written at once.
+	// liveBatch is about how many bytes are written at once.
 	liveBatch = 256 << 10
-	// liveRetry is when to ask again for what is not published, in seconds.
+	// liveRetry is after how many seconds to ask again for a stream that nobody publishes.
 	liveRetry = "2"
 )
 
-// errGone ends a viewer whose publisher did not come back.
-var errGone = errors.New("nobody publishes any more")
+// errGone ends a viewer whose publisher has not come back.
+var errGone = errors.New("web: publisher did not come back")
 
 // toAnyOrigin lets pages of every origin read the answers of f, since players are
 // often on other sites.
@@ -56,7 +56,7 @@ func toAnyOrigin(f http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// liveByHTTP is /live/ROOM/STREAM.flv and /live/ROOM/STREAM.m3u8.
+// liveByHTTP is /live/ROOM/STREAM.flv, .m3u8 and .mp4.
 func (h *Handler) liveByHTTP(w http.ResponseWriter, r *http.Request) {
 	room, file := server.Fold(r.PathValue("room")), r.PathValue("file")
 	ext := path.Ext(file)
@@ -77,7 +77,7 @@ func (h *Handler) liveByHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// livePart is /live/ROOM/STREAM/PART: playlists, segments and parts of HLS.
+// livePart is /live/ROOM/STREAM/PART: the playlists, segments and parts of HLS.
 func (h *Handler) livePart(w http.ResponseWriter, r *http.Request) {
 	room, stream := server.Fold(r.PathValue("room")), r.PathValue("stream")
 	if !lobby.ValidName(room) || !lobby.ValidName(stream) {
@@ -87,7 +87,7 @@ func (h *Handler) livePart(w http.ResponseWriter, r *http.Request) {
 	h.liveHLS(w, r, room, stream, r.PathValue("part"))
 }
 
-// liveFLV is HTTP-FLV: a file without an end, from the last key frame on.
+// liveFLV is HTTP-FLV: a file without an end that begins at the last key frame.
 func (h *Handler) liveFLV(w http.ResponseWriter, r *http.Request, room, stream string) {
 	if h.cfg.Host.Stream(roomInstances+room, stream) == nil {
 		notPublished(w, room, stream)
@@ -126,11 +126,11 @@ func (h *Handler) liveFLV(w http.ResponseWriter, r *http.Request, room, stream s
 	h.log.Debug("HTTP-FLV viewer ended", "client", v.client.ID(), "instance", roomInstances+room, "stream", stream, "err", err)
 }
 
-// pumpFLV writes what comes until the viewer or the publisher is gone.
+// pumpFLV writes what comes until the viewer leaves, or the publisher is gone for good.
 func (h *Handler) pumpFLV(ctx context.Context, w http.ResponseWriter, queue *media.Queue) error {
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Time{})
-	if err := control.Flush(); err != nil { // the answer does not wait for a key frame
+	if err := control.Flush(); err != nil { // so that the answer begins before the first key frame
 		return err
 	}
 	var flv media.FLV
@@ -171,7 +171,7 @@ func (h *Handler) pumpFLV(ctx context.Context, w http.ResponseWriter, queue *med
 	}
 }
 
-// nextBy takes from the queue; without a publisher it waits until the deadline.
+// nextBy takes items from the queue. Without a publisher, it waits until the deadline.
 func nextBy(ctx context.Context, queue *media.Queue, gone bool, deadline time.Time) ([]media.Item, error) {
 	if !gone {
 		return queue.Next(ctx, liveBatch)
@@ -181,13 +181,13 @@ func nextBy(ctx context.Context, queue *media.Queue, gone bool, deadline time.Ti
 	return queue.Next(ctx, liveBatch)
 }
 
-// notPublished answers for a stream that nobody publishes.
+// notPublished answers a request for a stream that nobody publishes.
 func notPublished(w http.ResponseWriter, room, stream string) {
 	w.Header().Set("Retry-After", liveRetry)
-	problem(w, http.StatusNotFound, fmt.Sprintf("Nobody publishes %s in room %s now.", stream, room))
+	problem(w, http.StatusNotFound, fmt.Sprintf("Nobody is publishing %s in room %s at the moment.", stream, room))
 }
 
-// viewerProblem answers for a viewer that the room does not let in.
+// viewerProblem answers a viewer that the room does not let in.
 func viewerProblem(w http.ResponseWriter, err error) {
 	if status, ok := errors.AsType[*rtmp.StatusError](err); ok {
 		code := http.StatusForbidden
@@ -198,19 +198,19 @@ func viewerProblem(w http.ResponseWriter, err error) {
 		return
 	}
 	w.Header().Set("Retry-After", liveRetry)
-	problem(w, http.StatusServiceUnavailable, "The room does not answer.")
+	problem(w, http.StatusServiceUnavailable, "The room does not answer. Try again in a moment.")
 }
 
-// A viewer is a client that plays and hears nothing else.
+// An httpViewer is a client that only plays.
 type httpViewer struct {
 	client *server.Client
 	stop   func()
 
-	ctx context.Context // ends when the room closes the client, and why
+	ctx context.Context // ends when the room closes the client, with the reason
 	end context.CancelCauseFunc
 }
 
-// newHTTPViewer asks the room to let somebody in who came by HTTP.
+// newHTTPViewer asks the room to admit a viewer by HTTP.
 func (h *Handler) newHTTPViewer(r *http.Request, room string) (*httpViewer, error) {
 	v := &httpViewer{stop: func() {}}
 	v.ctx, v.end = context.WithCancelCause(context.Background())
@@ -229,8 +229,8 @@ func (h *Handler) newHTTPViewer(r *http.Request, room string) (*httpViewer, erro
 	return v, nil
 }
 
-// play makes the client a viewer of the stream. A nil queue is for one whose
-// pictures are those of many.
+// play makes the client a viewer of the stream. A nil queue is for a viewer that gets
+// the stream from a muxer.
 func (v *httpViewer) play(stream string, queue *media.Queue) (err error) {
 	var stop func()
 	if queue == nil {
@@ -250,18 +250,18 @@ func (v *httpViewer) leave() {
 	v.end(nil)
 }
 
-// httpViewerPeer is the server.Peer of a viewer.
+// httpViewerPeer is the [server.Peer] of a viewer.
 type httpViewerPeer struct{ v *httpViewer }
 
-// Push implements server.Peer: a video player does not chat.
+// Push implements [server.Peer]. A video player does not chat.
 func (httpViewerPeer) Push(*server.Push) error { return nil }
 
-// Request implements server.Peer.
+// Request implements [server.Peer].
 func (httpViewerPeer) Request(method string, _ []amf.Value, _ func(amf.Value, error)) error {
 	return rtmp.MethodNotFound(method)
 }
 
-// Close implements server.Peer.
+// Close implements [server.Peer].
 func (p httpViewerPeer) Close(reason error) {
 	if reason == nil {
 		reason = rtmp.ErrClosed

@@ -18,23 +18,23 @@ import (
 )
 
 const (
-	// MaxLiveOutbox is how many bytes may wait for a viewer, besides what he
-	// began with. Over it, he goes on at the next key frame; if there is no room
-	// for that one either, the socket is closed.
+	// MaxLiveOutbox is how many bytes may wait for a viewer, beside those with which it
+	// began. A viewer over it continues at the next key frame. If there is no room for
+	// that either, the socket is closed.
 	MaxLiveOutbox = 2 << 20
 	// maxLiveFrame is the longest frame from a viewer, who has nothing to say.
 	maxLiveFrame = 4 << 10
 
-	liveAdmitPoll = time.Second // how often it is looked whether the room runs
+	liveAdmitPoll = time.Second // how often a viewer looks whether the room runs
 )
 
 var (
-	errTooSlow = errors.New("web: viewer reads more slowly than the stream flows")
+	errTooSlow = errors.New("web: viewer too slow for the stream")
 	errRemux   = errors.New("web: remux failed")
 )
 
 // A socketViewer is the socket of a viewer, and the [server.Peer] by which the room
-// counts him. He hears nothing of what the room says: for that there is /ws.
+// counts it. It gets nothing that the room says: /ws is there for that.
 type socketViewer struct {
 	*socket
 	limit int // bytes in the outbox
@@ -50,10 +50,10 @@ func (w *socketViewer) Request(string, []amf.Value, func(amf.Value, error)) erro
 	return rtmp.ErrClosed
 }
 
-// Accept implements [server.Accepter]; pings go already.
+// Accept implements [server.Accepter]. Pings have been sent from the beginning.
 func (w *socketViewer) Accept() {}
 
-// begin gives frames without regard to the limit.
+// begin queues the first frames, whatever the limit.
 func (w *socketViewer) begin(frames [][]byte) {
 	for _, f := range frames {
 		w.limit += len(f)
@@ -61,8 +61,8 @@ func (w *socketViewer) begin(frames [][]byte) {
 	}
 }
 
-// show gives the frames of a segment, in order. It is false for a viewer who
-// is too slow for a second time. remux.mu is held.
+// show queues the frames of a segment, in order. It returns false when the viewer is too
+// slow for the second time. The caller holds remux.mu.
 func (w *socketViewer) show(s media.Segment, frames [][]byte) bool {
 	switch {
 	case s.Kind == media.Init:
@@ -72,7 +72,7 @@ func (w *socketViewer) show(s media.Segment, frames [][]byte) bool {
 		return true
 	}
 	limit := w.limit
-	if s.Kind != media.Fragment { // nothing goes on without it
+	if s.Kind != media.Fragment { // nothing can continue without it
 		limit += MaxLiveOutbox
 	}
 	for _, f := range frames {
@@ -91,14 +91,14 @@ func (w *socketViewer) show(s media.Segment, frames [][]byte) bool {
 	return true
 }
 
-// tooSlow ends the socket of a viewer for whom there is too much.
+// tooSlow ends the socket of a viewer that is too slow.
 func (w *socketViewer) tooSlow() {
 	w.drain()
 	w.Close(errTooSlow)
 }
 
-// liveSocket serves /ws/live/ROOM/STREAM. The upgrade is accepted at once; a
-// room that does not run, or publishes nothing, is waited for.
+// liveSocket serves /ws/live/ROOM/STREAM. It upgrades at once, and then waits until the
+// room runs and somebody publishes.
 func (h *Handler) liveSocket(w http.ResponseWriter, r *http.Request) {
 	name, stream, ok := strings.Cut(below(r.URL, "/ws/live/"), "/")
 	if !ok || !room.ValidName(name) || !room.ValidName(stream) {
@@ -116,8 +116,8 @@ func (h *Handler) liveSocket(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// watch is the life of a viewer's socket. This goroutine reads; another one
-// exists until the viewer is admitted, and this one waits for it.
+// watch runs a viewer's socket and is its reader. Another goroutine runs until the
+// viewer is admitted, and watch waits for it.
 func (h *Handler) watch(w *socketViewer, key streamName, req server.Request) {
 	w.conn.SetReadLimit(maxLiveFrame)
 	w.startPings()
@@ -144,9 +144,9 @@ func (h *Handler) watch(w *socketViewer, key streamName, req server.Request) {
 	}
 }
 
-// enter waits for the room, is admitted and joins the remux. It returns what
-// ends that, or nil when it did not come so far. A room is not started for
-// somebody who only watches: it would have nothing to show.
+// enter waits for the room, is admitted, and joins the remux. It returns a function that
+// undoes all of that, or nil if it did not get so far. It does not start the room for a
+// viewer, since there would be nothing to see.
 func (h *Handler) enter(ctx context.Context, w *socketViewer, key streamName, req server.Request) (leave func()) {
 	if !h.cfg.Host.Running(req.Path) {
 		w.send(endFrame)
@@ -187,7 +187,7 @@ func (h *Handler) enter(ctx context.Context, w *socketViewer, key streamName, re
 	}
 }
 
-// liveClose is what the close frame says to a viewer; code 0: as on /ws.
+// liveClose returns the close code and text for a viewer; code 0: the same as on /ws.
 func liveClose(reason error) (code int, text string) {
 	switch {
 	case errors.Is(reason, errTooSlow):

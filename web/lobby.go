@@ -19,7 +19,7 @@ func (h *Handler) hasLobby() bool {
 	return app == lobbyInstance
 }
 
-// elsewhere says where the lobby is that is not here.
+// elsewhere says on which server the lobby is.
 func (h *Handler) elsewhere() string {
 	if h.cfg.Lobby == "" {
 		return "The lobby is not on this server."
@@ -27,8 +27,7 @@ func (h *Handler) elsewhere() string {
 	return "The lobby is not on this server. Its rooms report to " + h.cfg.Lobby + "."
 }
 
-// rooms asks the lobby for its list. A lobby that nobody has connected to yet
-// has no rooms.
+// rooms asks the lobby for its list. A lobby that has not started yet has no rooms.
 func (h *Handler) rooms(ctx context.Context, query amf.Object) ([]lobby.Entry, error) {
 	v, err := h.call(ctx, lobbyInstance, lobby.MethodRooms, query)
 	if errors.Is(err, server.ErrNotRunning) && h.hasLobby() {
@@ -49,7 +48,7 @@ func (h *Handler) rooms(ctx context.Context, query amf.Object) ([]lobby.Entry, e
 	return rooms, nil
 }
 
-// someRooms is rooms, and whether there are more than were asked for.
+// someRooms asks for the rooms of a query, and reports whether there are more.
 func (h *Handler) someRooms(ctx context.Context, query amf.Object) (rooms []lobby.Entry, more bool, err error) {
 	limit := lobby.MaxAnswer
 	if n, ok := amf.AsNumber(amf.Lookup(query, "limit")); ok && n > 0 {
@@ -64,7 +63,7 @@ func (h *Handler) someRooms(ctx context.Context, query amf.Object) (rooms []lobb
 	return rooms, false, err
 }
 
-// entry is the lobby's entry of one room, nil when it lists none.
+// entry returns the lobby's entry of a room, or nil if it lists none.
 func (h *Handler) entry(ctx context.Context, name string, unlisted bool) (*lobby.Entry, error) {
 	if !lobby.ValidName(name) {
 		return nil, nil
@@ -78,7 +77,7 @@ func (h *Handler) entry(ctx context.Context, name string, unlisted bool) (*lobby
 	return &rooms[0], nil
 }
 
-// sums are the lobby's figures, of unlisted rooms as well or not.
+// sums returns the lobby's totals, with or without unlisted rooms.
 func (h *Handler) sums(ctx context.Context, unlisted bool) (lobby.Sums, error) {
 	v, err := h.call(ctx, lobbyInstance, lobby.MethodSums, amf.Bool(unlisted))
 	if errors.Is(err, server.ErrNotRunning) && h.hasLobby() {
@@ -90,7 +89,7 @@ func (h *Handler) sums(ctx context.Context, unlisted bool) (lobby.Sums, error) {
 	return lobby.ParseSums(v)
 }
 
-// view is how old the lobby's view of other nodes is; nil when there are none.
+// view says how old the lobby's view of other nodes is. It is nil if there are none.
 func (h *Handler) view(ctx context.Context) *lobby.View {
 	v, err := h.call(ctx, lobbyInstance, lobby.MethodView)
 	if err != nil && !errors.Is(err, server.ErrNotRunning) {
@@ -99,7 +98,7 @@ func (h *Handler) view(ctx context.Context) *lobby.View {
 	return lobby.ParseView(v)
 }
 
-// trends are how active the rooms have been. A page does without if need be.
+// trends returns the recent activity of the rooms. A page does without if it fails.
 func (h *Handler) trends(ctx context.Context) lobby.Trends {
 	v, err := h.call(ctx, lobbyInstance, lobby.MethodTrends)
 	if err != nil && !errors.Is(err, server.ErrNotRunning) {
@@ -108,8 +107,8 @@ func (h *Handler) trends(ctx context.Context) lobby.Trends {
 	return lobby.ParseTrends(v)
 }
 
-// visitLobby starts the lobby, if need be, as any visitor does: one that nobody
-// has been to for a while has stopped.
+// visitLobby starts the lobby as any visitor does, because a lobby without visitors
+// stops after a while.
 func (h *Handler) visitLobby(ctx context.Context) (leave func(), err error) {
 	if !h.hasLobby() {
 		return nil, server.ErrNotRunning
@@ -121,7 +120,7 @@ func (h *Handler) visitLobby(ctx context.Context) (leave func(), err error) {
 	return func() { c.Leave(rtmp.ErrGoodbye) }, nil
 }
 
-// silentPeer is a visitor who listens to nothing.
+// silentPeer is the peer of a visitor who hears nothing.
 type silentPeer struct{}
 
 func (silentPeer) Push(*server.Push) error                                   { return nil }

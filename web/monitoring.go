@@ -12,8 +12,8 @@ import (
 	"foyer/lobby"
 )
 
-// healthz is 200 while the process is alive, and 503 with the reason when only
-// starting it again can help.
+// healthz answers 200 while the process is alive, or 503 with the reason if only a new
+// start can help.
 func (h *Handler) healthz(w http.ResponseWriter, _ *http.Request) {
 	if h.cfg.Lost != nil {
 		if err := h.cfg.Lost(); err != nil {
@@ -24,7 +24,7 @@ func (h *Handler) healthz(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "ok")
 }
 
-// readyz is 200 while this process can serve, else 503 with the reason.
+// readyz answers 200 if this process can serve, or 503 with the reason.
 func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 	if h.cfg.Ready != nil {
 		if err := h.cfg.Ready(); err != nil {
@@ -36,12 +36,12 @@ func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "ready")
 }
 
-// scrapeTimeout is how long the lobby may take to answer a scrape. Without an
-// answer its figures are left out, and the others are still there.
+// scrapeTimeout is how long the lobby may take to answer a scrape. If it takes longer,
+// only its figures are missing.
 const scrapeTimeout = 2 * time.Second
 
-// apiMetrics is /metrics. Nothing is counted for it: every figure is read from
-// the live state when it is asked for, so none can drift.
+// apiMetrics is /metrics. Nothing is counted for it: each scrape reads the figures from
+// the live state, so they cannot drift.
 func (h *Handler) apiMetrics() http.HandlerFunc {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(
@@ -57,7 +57,7 @@ func (h *Handler) apiMetrics() http.HandlerFunc {
 	}
 }
 
-// descs are the descriptions of all figures, which desc collects.
+// descs are the descriptions of all figures; desc adds to them.
 var descs []*prometheus.Desc
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -69,7 +69,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descInstances    = desc("instances", "Instances that are running.", "app")
 	descClients      = desc("clients", "Clients that are connected.", "app", "protocol")
-	descOfNodes      = desc("clients_of_nodes", "Those of the clients that other nodes have connected, each for one of theirs, who is counted there as well.", "app")
+	descOfNodes      = desc("clients_of_nodes", "Connected clients that are links from other nodes. Each stands for a client of that node, which counts it as well.", "app")
 	descAccepted     = desc("clients_accepted_total", "Clients that were accepted.", "app")
 	descRejected     = desc("clients_rejected_total", "Clients that were rejected.", "app")
 	descDisconnected = desc("clients_disconnected_total", "Accepted clients that have left.", "app")
@@ -77,33 +77,33 @@ var (
 	descReceived     = desc("received_bytes_total", "Bytes from clients.", "transport")
 	descSent         = desc("sent_bytes_total", "Bytes to clients.", "transport")
 	descSockets      = desc("websockets", "WebSockets that are open, admitted or not.")
-	descRemuxes      = desc("remuxes", "Streams that are being made into fragmented MP4.")
-	descRemuxViewers = desc("remux_viewers", "Viewers that share them.")
-	descViewers      = desc("http_viewers", "Viewers by HTTP: FLV, and HLS as far as requests tell them apart.", "way")
-	descMuxers       = desc("hls_streams", "Streams that are being made into HLS.")
-	descFragments    = desc("remux_fragments_total", "Fragments made, each once for all viewers.")
+	descRemuxes      = desc("remuxes", "Streams that are being remuxed to fragmented MP4.")
+	descRemuxViewers = desc("remux_viewers", "Viewers of those streams.")
+	descViewers      = desc("http_viewers", "Viewers by HTTP-FLV, and viewers by HLS as far as their requests can be told apart.", "way")
+	descMuxers       = desc("hls_streams", "Streams that are being muxed for HLS.")
+	descFragments    = desc("remux_fragments_total", "Fragments made. Each is made once for all viewers.")
 	descRooms        = desc("lobby_rooms", "Rooms that the lobby lists.", "state")
 	descPeople       = desc("lobby_people", "People in the rooms that the lobby lists.", "role")
 	descStored       = desc("store_messages_total", "Chat messages that were stored.")
-	descFailed       = desc("store_failures_total", "Chat messages that could not be stored: their senders were told.")
-	descFlush        = desc("store_flush_seconds", "Flushes to disk, each for all messages that waited. None with an external NATS.")
-	descReady        = desc("store_ready", "Whether something can be stored: 1, or 0.")
-	descBusAge       = desc("bus_age_seconds", "How old what this node knows of the other nodes may be. It grows while NATS is away.")
-	descOutboxes     = desc("outbox_bytes", "Bytes that wait for clients that read slowly. The worst are ended when too many do.")
-	descRefused      = desc("refused_total", "Refusals because of a limit.", "limit")
-	descConnections  = desc("connections", "Sockets that were accepted and are open, those of pages and requests too.")
-	descAddresses    = desc("addresses", "Addresses that have something, or had lately.")
+	descFailed       = desc("store_failures_total", "Chat messages that could not be stored. Their senders were told.")
+	descFlush        = desc("store_flush_seconds", "Flushes to disk. Each is for all messages that were waiting. There are none with an external NATS.")
+	descReady        = desc("store_ready", "1 if the store can store something, else 0.")
+	descBusAge       = desc("bus_age_seconds", "Age of the latest news from other nodes. It grows while NATS is away.")
+	descOutboxes     = desc("outbox_bytes", "Bytes that wait for clients that read slowly. When there are too many, the slowest clients are ended.")
+	descRefused      = desc("refused_total", "Requests and connections refused because of a limit.", "limit")
+	descConnections  = desc("connections", "Open sockets, including those of pages and HTTP requests.")
+	descAddresses    = desc("addresses", "Addresses with connections or a recent history.")
 	descMessages     = desc("lobby_messages_per_minute", "Chat messages a minute in the rooms that the lobby lists.")
 )
 
-// StoreStats are the figures of what chat and settings are kept in.
+// StoreStats are the figures of the store.
 type StoreStats struct {
 	Stored, Failed uint64        // messages, since the start
-	Flushes        uint64        // to disk; 0 when that is somebody else's
-	FlushTime      time.Duration // how long they took together
-	Ready          bool          // something can be stored
-	Shared         bool          // with other nodes: BusAge means something
-	BusAge         time.Duration // how old what is known of the other nodes may be
+	Flushes        uint64        // to disk; 0 with an external NATS
+	FlushTime      time.Duration // time of all flushes together
+	Ready          bool          // the store can store something
+	Shared         bool          // the store is shared with other nodes, so that BusAge means something
+	BusAge         time.Duration // how old the news from other nodes may be
 }
 
 // collector reads the figures of a Handler.

@@ -13,19 +13,19 @@ import (
 	"foyer/server/guard"
 )
 
-// Access is whose pages may connect, and by which names this server may be
-// asked. It can change while the server runs ([Handler.SetAccess]).
+// Access decides which pages may connect, and by which names this server may be
+// addressed. It can change while the server runs ([Handler.SetAccess]).
 type Access struct {
-	// Origins are those whose pages may open the WebSockets and read the API,
-	// beside pages that come from the very host they ask: "https://example.org".
+	// Origins are the origins whose pages may open WebSockets and read the API, such as
+	// "https://example.org". Pages of the requested host always may.
 	Origins []string
-	// Hosts are the names that a request may ask for, with a port or for any;
-	// none: all.
+	// Hosts are the names, with a port or for any port, that requests may address; none:
+	// all.
 	Hosts []string
 }
 
-// SetAccess puts another Access in the place of the one before. What is no
-// origin or host is left out: see CheckOrigin and CheckHost.
+// SetAccess replaces the Access. It leaves out origins and hosts that are not valid: see
+// CheckOrigin and CheckHost.
 func (h *Handler) SetAccess(a Access) {
 	var clean Access
 	for _, text := range a.Origins {
@@ -41,8 +41,8 @@ func (h *Handler) SetAccess(a Access) {
 	h.access.Store(&clean)
 }
 
-// CheckOrigin returns an origin in the one form in which origins are compared,
-// or why it is none.
+// CheckOrigin returns an origin in the form in which origins are compared, or an error
+// that says why it is not valid.
 func CheckOrigin(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -54,8 +54,8 @@ func CheckOrigin(text string) (string, error) {
 	return strings.ToLower(u.Scheme) + "://" + withPort(u.Host, u.Scheme), nil
 }
 
-// CheckHost takes the text of a Host header apart, or says why it is none. The
-// port may be left out.
+// CheckHost splits the text of a Host header, in which the port is optional. Its error
+// says why the text is not valid.
 func CheckHost(text string) (name, port string, err error) {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		return addr.String(), "", nil
@@ -67,7 +67,7 @@ func CheckHost(text string) (name, port string, err error) {
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), u.Port(), nil
 }
 
-// asked is a host as Access has it.
+// hostPort joins a name and a port, as in [Access.Hosts].
 func hostPort(name, port string) string {
 	if port == "" {
 		return name
@@ -75,8 +75,8 @@ func hostPort(name, port string) string {
 	return net.JoinHostPort(name, port)
 }
 
-// mayConnect reports whether pages of that origin may use what was asked for
-// under that host: they come from it, or were named in the settings.
+// mayConnect reports whether pages of an origin may use this server under the requested
+// host: they come from that host, or the settings name their origin.
 func (h *Handler) mayConnect(origin, host string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" || u.User != nil {
@@ -98,7 +98,7 @@ func (h *Handler) isNamed(address string) bool {
 	return err == nil && slices.Contains(h.access.Load().Origins, origin)
 }
 
-// withPort adds the port that the scheme stands for when there is none.
+// withPort adds the default port of the scheme if there is none.
 func withPort(host, scheme string) string {
 	u := url.URL{Host: strings.ToLower(host)}
 	port := u.Port()
@@ -110,8 +110,8 @@ func withPort(host, scheme string) string {
 	return u.Hostname() + ":" + port
 }
 
-// isOriginAllowed reports whether a request is of one of our pages, or of a program
-// that is no browser and names no origin. Any other is answered.
+// isOriginAllowed reports whether a request comes from a page that may connect, or from
+// a program, which names no origin. It answers any other request.
 func (h *Handler) isOriginAllowed(w http.ResponseWriter, r *http.Request) bool {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 || len(origins) == 1 && h.mayConnect(origins[0], r.Host) {
@@ -124,15 +124,15 @@ func (h *Handler) isOriginAllowed(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// originRefusal is what is wrong with pages of an origin.
+// originRefusal says what is wrong with an origin.
 func originRefusal(origin string) string {
-	return fmt.Sprintf("This server does not let pages of %s connect: its operator has to set --public-http or --origins.", origin)
+	return fmt.Sprintf("This server does not let pages of %s connect. Its operator can allow it with --public-http or --origins.", origin)
 }
 
-// maxPrintable is how much is shown of what a browser says of itself.
+// maxPrintable is how many bytes of a header are shown.
 const maxPrintable = 256
 
-// printable is the text of a header as it may stand in a log or a page.
+// printable returns the text of a header in a form that may stand in a log or a page.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' {
@@ -146,10 +146,9 @@ func printable(s string) string {
 	return s
 }
 
-// isHostAllowed reports whether a request asks for one of the names that this server
-// may be asked for. Any other is answered: a page of a foreign name that was
-// made to lead here would count as one of ours. Health checks and operators may
-// ask for an address.
+// isHostAllowed reports whether a request addresses one of the names of this server, and
+// answers it if not. Otherwise a foreign name could be made to lead here, and its pages
+// would count as ours. Health checks and operators may use an IP address.
 func (h *Handler) isHostAllowed(w http.ResponseWriter, r *http.Request) bool {
 	hosts := h.access.Load().Hosts
 	if len(hosts) == 0 {
@@ -165,14 +164,14 @@ func (h *Handler) isHostAllowed(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	host := printable(r.Host)
-	no := &guard.Refusal{Limit: "host", Reason: "This server does not answer for " + host + ": its operator has to name it with --allowed-hosts.", About: host}
+	no := &guard.Refusal{Limit: "host", Reason: "This server does not answer for " + host + ". Its operator can allow it with --allowed-hosts.", About: host}
 	h.guard.Refuse(clientAddr(r), no, "host", host)
 	problem(w, http.StatusMisdirectedRequest, no.Reason)
 	return false
 }
 
-// cors lets pages of the named origins read the API, and reports whether that
-// was all there was to answer.
+// cors lets pages of allowed origins read the API, and reports whether it has answered
+// the request.
 func (h *Handler) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 	w.Header().Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")

@@ -112,7 +112,7 @@ func TestReach(t *testing.T) {
 		if got := why("http://10.0.0.2:8080"); got != "" {
 			t.Errorf("got %q", got)
 		}
-		const foreign = "This server does not let pages of https://live.example.org connect: its operator has to set --public-http or --origins."
+		const foreign = "This server does not let pages of https://live.example.org connect. Its operator can allow it with --public-http or --origins."
 		if got := why("https://live.example.org"); got != foreign {
 			t.Errorf("got %q", got)
 		}
@@ -125,7 +125,7 @@ func TestReach(t *testing.T) {
 				t.Errorf("got %d, %s", w.Code, w.Body)
 			}
 		}
-		if got := strings.Count(out.String(), "came without Upgrade"); got != 1 {
+		if got := strings.Count(out.String(), "handshake without Upgrade"); got != 1 {
 			t.Errorf("%d warnings", got)
 		}
 		if got := why("http://10.0.0.2:8080"); got != strippedHandshake {

@@ -16,26 +16,26 @@ import (
 	"foyer/server/amf"
 )
 
-// LobbyPage is what lobby.html shows.
+// LobbyPage is the data of lobby.html.
 type LobbyPage struct {
 	At       int64  // milliseconds since 1970
-	Sampled  int64  // when the last samples of the cards' trends were taken
-	Blind    string // how long other servers have been out of reach; "" when they are not
+	Sampled  int64  // time of the last samples of the cards' trends
+	Blind    string // for how long other servers have been out of reach; "" if they are not
 	Headline string
 	Rooms    []Card
 	Query    Query
-	RTMP     string // address of a room that anybody may open
-	Node     string // whose pictures there are; "": all
+	RTMP     string // address of an example room that anybody may open
+	Node     string // only rooms on this node have pictures; "": all have
 }
 
-// Query is what the visitor looks for (q, tag, sort, live of the address), so
-// that a page without script searches and sorts.
+// A Query is what a visitor looks for (q, tag, sort and live of the address), so that a
+// page without script can search and sort.
 type Query struct {
 	Text, Tag, Sort string
 	Live            bool
 }
 
-// RoomPage is what room.html shows.
+// RoomPage is the data of room.html.
 type RoomPage struct {
 	Name    string
 	Running bool
@@ -44,7 +44,7 @@ type RoomPage struct {
 	Node    string
 }
 
-// People says who is there, as far as the lobby knows.
+// People says who is in the room, as far as the lobby knows.
 func (p RoomPage) People() string {
 	words := "Nobody has joined yet"
 	if p.Entry.Users > 0 {
@@ -56,14 +56,14 @@ func (p RoomPage) People() string {
 	return words + "."
 }
 
-// MessagePage is what message.html shows: a page with something to say and no room.
+// MessagePage is the data of message.html, a page with a message instead of a room.
 type MessagePage struct {
-	Base          string // leads to /, whatever path a proxy has before it
+	Base          string // relative address of /, whatever path a proxy has before it
 	Title, Detail string
 	Status        int    // of an error
 	Lobby         string // of another server, to which the rooms of this one report
 	Address, Host string // of a room on another server
-	Back          string // what the link to the lobby says; "": there is none
+	Back          string // text of the link to the lobby; "": there is none
 }
 
 // lobbyPage is /.
@@ -79,7 +79,7 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 		h.errorPage(w, r, http.StatusServiceUnavailable, "The lobby does not answer", "Try again in a moment.")
 		return
 	}
-	sums, err := h.sums(r.Context(), false) // the headline counts those that are not looked for, too
+	sums, err := h.sums(r.Context(), false) // the headline counts all rooms, not only those that match
 	if err != nil {
 		h.log.Warn("lobby did not answer", "err", err)
 	}
@@ -98,7 +98,7 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 	h.render(w, http.StatusOK, "lobby.html", page)
 }
 
-// noLobbyPage is / on a server that has rooms only.
+// noLobbyPage is / on a server that has only rooms.
 func (h *Handler) noLobbyPage(w http.ResponseWriter, r *http.Request) {
 	name := "This server"
 	if h.cfg.Node != "" {
@@ -109,7 +109,7 @@ func (h *Handler) noLobbyPage(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// pageQuery reads the address. What makes no sense is left out.
+// pageQuery reads the parameters of the page's address, and leaves out invalid ones.
 func pageQuery(params url.Values) Query {
 	q := Query{Text: params.Get("q"), Tag: params.Get("tag"), Sort: params.Get("sort"), Live: params.Get("live") == "1"}
 	switch q.Sort {
@@ -127,7 +127,8 @@ func (q Query) value() amf.Object {
 	}
 }
 
-// href is where a room's page is: here, or at a server of this site.
+// href returns the address of a room's page, on this server or on another one of this
+// site.
 func (h *Handler) href(r *http.Request, e lobby.Entry) string {
 	if h.isElsewhere(e) && h.isOfSite(r, e.HTTP) {
 		return e.HTTP
@@ -135,15 +136,15 @@ func (h *Handler) href(r *http.Request, e lobby.Entry) string {
 	return "./room/" + url.PathEscape(e.Name)
 }
 
-// isElsewhere reports whether the room can only be entered at another server,
-// whose pages are known.
+// isElsewhere reports whether visitors can enter the room only on another server, whose
+// page is known.
 func (h *Handler) isElsewhere(e lobby.Entry) bool {
 	return !h.cfg.Everywhere && e.HTTP != "" && e.Node != "" && e.Node != h.cfg.Node
 }
 
-// isOfSite reports whether an address that a room has reported is of this site:
-// of the host that the visitor has asked, whatever the port, or of an origin
-// that the settings name. A room may report any.
+// isOfSite reports whether an address that a room has reported belongs to this site: it
+// has the host that the visitor requested, at any port, or the settings name its origin.
+// A room may report any address.
 func (h *Handler) isOfSite(r *http.Request, address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
@@ -153,18 +154,18 @@ func (h *Handler) isOfSite(r *http.Request, address string) bool {
 	return strings.EqualFold(u.Hostname(), asked.Hostname()) || h.isNamed(address)
 }
 
-// roomPage is /room/NAME, also for a room that is not running: joining starts
-// it. One that is on another server is shown there.
+// roomPage is /room/NAME, also for a room that is not running, since joining starts it.
+// A room on another server is shown there.
 func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	if !lobby.ValidName(name) {
 		h.errorPage(w, r, http.StatusNotFound, "No such room",
-			"A room's name has 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first.")
+			"The name of a room has 1 to 64 letters, digits, dots, underscores and hyphens. It begins with a letter or digit.")
 		return
 	}
 	entry, err := h.entry(r.Context(), name, true)
 	if err != nil && !errors.Is(err, server.ErrNotRunning) {
-		h.log.Warn("lobby did not answer", "err", err) // the room may well do without
+		h.log.Warn("lobby did not answer", "err", err) // the page works without the entry
 	}
 	page := RoomPage{Name: name, RTMP: h.roomAddress(r, name), Node: h.cfg.Node}
 	if entry != nil {
@@ -181,8 +182,8 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	h.render(w, http.StatusOK, "room.html", page)
 }
 
-// roomElsewhere answers for a room on another server. Visitors are redirected to one
-// of this site; of any other they are told where it is.
+// roomElsewhere answers for a room on another server. It redirects to a server of this
+// site. For any other, it shows the address.
 func (h *Handler) roomElsewhere(w http.ResponseWriter, r *http.Request, e lobby.Entry) {
 	if h.isOfSite(r, e.HTTP) || h.cfg.RunsOn != nil && h.cfg.RunsOn(r.Context(), e.Name, e.Node) {
 		http.Redirect(w, r, e.HTTP, http.StatusSeeOther)
@@ -198,13 +199,13 @@ func (h *Handler) roomElsewhere(w http.ResponseWriter, r *http.Request, e lobby.
 	h.render(w, http.StatusOK, "message.html", page)
 }
 
-// toLobby is for an address of rooms without the name of one.
+// toLobby redirects an address of rooms that has no name of a room.
 func toLobby(w http.ResponseWriter, r *http.Request) {
 	redirect(w, toRoot(r), http.StatusSeeOther)
 }
 
-// roomAddress is what to type into an encoder: when nobody said what this
-// server is called, it is called what the browser calls it.
+// roomAddress returns the RTMP address of a room, for encoders. If the settings do not
+// name this server, it has the host that the browser requested.
 func (h *Handler) roomAddress(r *http.Request, name string) string {
 	base := strings.TrimRight(h.cfg.PublicRTMP, "/")
 	if base == "" {
@@ -214,7 +215,7 @@ func (h *Handler) roomAddress(r *http.Request, name string) string {
 	return base + "/" + roomInstances + name
 }
 
-// joinPort leaves out the port that rtmp stands for.
+// joinPort leaves out the default port of RTMP.
 func joinPort(host, port string) string {
 	if port == "1935" && !strings.Contains(host, ":") {
 		return host
@@ -222,7 +223,7 @@ func joinPort(host, port string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// missingPage is everything that is not there.
+// missingPage answers for all pages that do not exist.
 func (h *Handler) missingPage(w http.ResponseWriter, r *http.Request) {
 	h.errorPage(w, r, http.StatusNotFound, "Nothing here", "There is nothing at this address.")
 }
@@ -231,20 +232,20 @@ func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, status int, 
 	h.render(w, status, "message.html", MessagePage{Base: toRoot(r), Title: title, Detail: detail, Status: status, Back: "Go to the lobby"})
 }
 
-// toRoot leads from the address of a request to /, also when a proxy has more
-// before it than this server knows of.
+// toRoot returns the way from the address of a request to /. It is relative, because a
+// proxy may have put a path before it that this server does not know.
 func toRoot(r *http.Request) string {
 	return "./" + strings.Repeat("../", max(strings.Count(r.URL.EscapedPath(), "/")-1, 0))
 }
 
-// redirect sends a browser to an address that is relative to the one it asked
-// for. http.Redirect would make it one of this server's root.
+// redirect sends a browser to an address relative to the one it requested. http.Redirect
+// would make it one below the root of this server.
 func redirect(w http.ResponseWriter, location string, status int) {
 	w.Header().Set("Location", location)
 	w.WriteHeader(status)
 }
 
-// render fills in the template as a whole before anything is sent.
+// render executes a whole template before it sends anything.
 func (h *Handler) render(w http.ResponseWriter, status int, name string, data any) {
 	var page bytes.Buffer
 	t, err := h.assets.page(name)

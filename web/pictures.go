@@ -16,43 +16,43 @@ import (
 )
 
 const (
-	// MaxPictures is how many pictures are kept, MaxPictureBytes how long all of
-	// them may be together.
+	// MaxPictures is how many pictures are kept, and MaxPictureBytes how many bytes they
+	// may have together.
 	MaxPictures     = 4096
 	MaxPictureBytes = 64 << 20
-	// MaxFarPicture is the longest picture that is taken from another node.
+	// MaxFarPicture is how many bytes a picture from another node may have.
 	MaxFarPicture = 1 << 20
-	// MaxAsking is how many questions to other nodes are on their way at once.
+	// MaxAsking is how many questions to other nodes may be open at once.
 	MaxAsking = 16
 
-	pictureFresh = time.Second / 2 // a picture is not looked for more often
-	pictureFar   = 3 * time.Second // nor asked for more often at another node
-	pictureNone  = time.Second     // nor when that had none
-	pictureWait  = 3 * time.Second // for a key frame, when there is none yet
+	pictureFresh = time.Second / 2 // after this time a picture of this node is looked for again
+	pictureFar   = 3 * time.Second // the same for one of another node
+	pictureNone  = time.Second     // the same if there was none
+	pictureWait  = 3 * time.Second // for a key frame, if there is none yet
 	pictureAsk   = 2 * time.Second // for another node, and for the turn to ask it
 )
 
-// askPicture is what nodes ask each other pictures by.
+// askPicture is the subject by which nodes ask each other for pictures.
 const askPicture = "picture"
 
-// Nodes is how this node asks others, by their names, and is asked by them.
+// Nodes asks other nodes by their names, and answers their questions.
 type Nodes interface {
 	Ask(ctx context.Context, node, subject string, question []byte) (answer []byte, err error)
-	// Answer has f, which does not block, answer what others ask this node.
+	// Answer has f answer the questions of other nodes. f must not block.
 	Answer(subject string, f func(question []byte) []byte) (stop func(), err error)
 }
 
-// A pictureQuestion is what one node asks another one, as JSON. The answer is
-// the file, or nothing.
+// A pictureQuestion is the question of one node to another, as JSON. The answer is the
+// file, or nothing.
 type pictureQuestion struct {
 	Room   string `json:"room"`
 	Stream string `json:"stream"`
 }
 
-// pictures is the key frames that cards have asked for, of rooms here and at
-// other nodes. Each is looked for once for all who ask, and kept for a moment.
+// pictures are the key frames for the cards of rooms on this and other nodes. Each is
+// looked for once for all who want it, and kept for a moment.
 type pictures struct {
-	asking chan struct{} // cap MaxAsking: has a value for each question on its way
+	asking chan struct{} // cap MaxAsking: has a value for each open question
 
 	// guarded by mu
 	mu    sync.Mutex
@@ -64,23 +64,23 @@ type pictures struct {
 type picture struct {
 	found chan struct{} // closed when the following are set
 
-	still *media.Still // nil: it came from another node, or there is none
+	still *media.Still // nil: the picture came from another node, or there is none
 	data  []byte       // the file; nil: there is none
 	tag   string
-	until time.Time // it is not looked for before; guarded by pictures.mu, zero while it is looked for
+	until time.Time // the picture is current until then; guarded by pictures.mu, zero while it is looked for
 }
 
 func newPictures() *pictures {
 	return &pictures{asking: make(chan struct{}, MaxAsking), kept: make(map[streamName]*picture)}
 }
 
-// livePicture serves /live/ROOM/STREAM.mp4: the last key frame as a file of one
-// frame, made once for all who ask.
+// livePicture serves /live/ROOM/STREAM.mp4: the last key frame as a file of one frame,
+// which is made once for all who want it.
 func (h *Handler) livePicture(w http.ResponseWriter, r *http.Request, name, stream string) {
 	s := h.findPicture(r.Context(), streamName{name, stream})
 	if s == nil || s.data == nil {
 		w.Header().Set("Retry-After", "5")
-		problem(w, http.StatusNotFound, "There is no picture of this stream now.")
+		problem(w, http.StatusNotFound, "There is no picture of this stream at the moment.")
 		return
 	}
 	w.Header().Set("Content-Type", "video/mp4")
@@ -89,8 +89,9 @@ func (h *Handler) livePicture(w http.ResponseWriter, r *http.Request, name, stre
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.data))
 }
 
-// picture finds the last key frame of a stream, wherever its room runs. Who asks
-// first looks for it, the others wait for him; nil when ctx ends before.
+// findPicture finds the last key frame of a stream, wherever its room runs. The first
+// caller looks for it, and the others wait for that one. It returns nil if ctx ends
+// before.
 func (h *Handler) findPicture(ctx context.Context, key streamName) *picture {
 	s, last := h.pictures.take(key)
 	if last != nil {
@@ -104,8 +105,8 @@ func (h *Handler) findPicture(ctx context.Context, key streamName) *picture {
 	}
 }
 
-// take returns the picture of a stream. With a last one, empty if there was none,
-// the caller has to look for a newer one.
+// take returns the picture of a stream. If it returns a last one as well, which may be
+// empty, the caller has to look for a newer one.
 func (p *pictures) take(key streamName) (s, last *picture) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +123,8 @@ func (p *pictures) take(key streamName) (s, last *picture) {
 	return s, last
 }
 
-// keep notes that a picture was found, for some time. Others make room for it.
+// keep notes that a picture was found and is current for d. It drops others to make
+// room.
 func (p *pictures) keep(s *picture, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,8 +142,8 @@ func (p *pictures) keep(s *picture, d time.Duration) {
 	}
 }
 
-// look finds the picture of s: where its room runs here, or somebody here
-// watches it anyway, among those; otherwise at the node where it runs.
+// fetchPicture finds the picture of s. If the room runs here, or somebody here watches
+// the stream, it is on this node, otherwise on the node that runs the room.
 func (h *Handler) fetchPicture(ctx context.Context, key streamName, s, last *picture) {
 	fresh := pictureNone
 	defer func() { h.pictures.keep(s, fresh) }()
@@ -161,8 +163,8 @@ func (h *Handler) fetchPicture(ctx context.Context, key streamName, s, last *pic
 	}
 }
 
-// fetchHere takes the picture of a stream whose messages come to this node. The
-// same one is kept as long as there is no newer one.
+// fetchHere finds the picture of a stream whose messages come to this node. It keeps the
+// last one if there is no newer one.
 func (h *Handler) fetchHere(ctx context.Context, key streamName, stream *relay.Stream, s, last *picture) {
 	ctx, cancel := context.WithTimeout(ctx, pictureWait)
 	defer cancel()
@@ -176,16 +178,16 @@ func (h *Handler) fetchHere(ctx context.Context, key streamName, stream *relay.S
 	}
 }
 
-// keyFrame is the last one of a stream, or nil.
+// keyFrame returns the last key frame of a stream, or nil.
 func (h *Handler) keyFrame(ctx context.Context, key streamName, stream *relay.Stream) *media.Still {
 	if still := h.remuxes.still(key, stream); still != nil {
 		return still
 	}
-	still, _ := media.LastKeyFrame(ctx, stream) // its error is that there is none
+	still, _ := media.LastKeyFrame(ctx, stream) // an error means that there is none
 	return still
 }
 
-// file is a key frame as a file, or nil.
+// pictureFile returns a key frame as a file, or nil.
 func (h *Handler) pictureFile(key streamName, still *media.Still) []byte {
 	if still == nil {
 		return nil
@@ -198,13 +200,14 @@ func (h *Handler) pictureFile(key streamName, still *media.Still) []byte {
 	return data
 }
 
-// pictureTag is the ETag of a picture, the same at every node.
+// pictureTag returns the ETag of a picture. It is the same at every node.
 func pictureTag(data []byte) string {
 	sum := sha256.Sum256(data)
 	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
-// fetchFrom asks another node for a picture; nil when it has none, or does not answer.
+// fetchFrom asks another node for a picture. It returns nil if that has none, or does
+// not answer.
 func (h *Handler) fetchFrom(ctx context.Context, node string, key streamName) []byte {
 	select {
 	case h.pictures.asking <- struct{}{}:
@@ -212,10 +215,10 @@ func (h *Handler) fetchFrom(ctx context.Context, node string, key streamName) []
 		return nil
 	}
 	defer func() { <-h.pictures.asking }()
-	question, _ := json.Marshal(pictureQuestion{key.room, key.stream}) // two strings always encode
+	question, _ := json.Marshal(pictureQuestion{key.room, key.stream}) // two strings can always be encoded
 	data, err := h.cfg.Nodes.Ask(ctx, node, askPicture, question)
 	if err != nil {
-		h.log.Debug("picture not got", "instance", roomInstances+key.room, "stream", key.stream, "node", node, "err", err)
+		h.log.Debug("picture not fetched", "instance", roomInstances+key.room, "stream", key.stream, "node", node, "err", err)
 	}
 	if err != nil || len(data) == 0 || len(data) > MaxFarPicture {
 		return nil
@@ -223,7 +226,7 @@ func (h *Handler) fetchFrom(ctx context.Context, node string, key streamName) []
 	return data
 }
 
-// answerPicture answers another node, with what is here now: nothing is waited for.
+// answerPicture answers another node with what is here now. It does not wait.
 func (h *Handler) answerPicture(question []byte) []byte {
 	var q pictureQuestion
 	if json.Unmarshal(question, &q) != nil || !room.ValidName(q.Room) || !room.ValidName(q.Stream) {

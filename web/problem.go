@@ -14,8 +14,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// problem answers with a problem document (RFC 9457). about:blank says that
-// the title is that of the status, and nothing more is to be known of the type.
+// problem answers with a problem document (RFC 9457). Its type about:blank means that
+// the title is that of the status, and that there is no more to know about the type.
 func problem(w http.ResponseWriter, status int, detail string) {
 	body, _ := json.Marshal(struct {
 		Type   string `json:"type"`
@@ -40,8 +40,8 @@ func (h *Handler) failed(w http.ResponseWriter, msg string, err error, attrs ...
 	problem(w, http.StatusInternalServerError, "The server could not do this because of an error of its own. The reason is in its log.")
 }
 
-// callProblem answers for a call to an instance that failed: in the words of
-// the application, if it has any.
+// callProblem answers for a failed call to an instance, in the words of the application
+// if there are any.
 func (h *Handler) callProblem(w http.ResponseWriter, err error, absent string) {
 	status, said := errors.AsType[*rtmp.StatusError](err)
 	switch {
@@ -51,13 +51,13 @@ func (h *Handler) callProblem(w http.ResponseWriter, err error, absent string) {
 		problem(w, http.StatusBadRequest, status.Description)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		w.Header().Set("Retry-After", "1")
-		problem(w, http.StatusServiceUnavailable, "No answer in time.")
+		problem(w, http.StatusServiceUnavailable, "There was no answer in time. Try again in a moment.")
 	default:
 		h.failed(w, "call failed", err)
 	}
 }
 
-// tooManyRequests is the answer to a request that is over a limit.
+// tooManyRequests answers a request that is over a limit.
 func tooManyRequests(w http.ResponseWriter, no *guard.Refusal) {
 	seconds := max(1, int64((no.RetryAfter+time.Second-1)/time.Second))
 	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))

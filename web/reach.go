@@ -13,9 +13,10 @@ import (
 	"foyer/server/guard"
 )
 
-// strippedHandshake tells people what is wrong when a browser wants a WebSocket and
-// its request comes without Upgrade: nginx forwards it so unless told otherwise.
-const strippedHandshake = "A proxy in front of this server does not let WebSockets through. Its operator has to pass on the headers Upgrade and Connection."
+// strippedHandshake tells people why a WebSocket of theirs does not open when the
+// request of a browser came without Upgrade. Unless told otherwise, nginx forwards it
+// so.
+const strippedHandshake = "A proxy in front of this server does not let WebSockets through. Its operator has to make it pass on the headers Upgrade and Connection."
 
 // Stripped handshakes are remembered for strippedFor, from at most maxStripped addresses.
 const (
@@ -63,7 +64,7 @@ func (b *bridge) isStripped(r *http.Request) bool {
 		return false
 	}
 	if b.stripped.note(clientAddr(r)) {
-		b.log.Warn("websocket handshake came without Upgrade: a proxy in front does not pass it on", "remote", r.RemoteAddr)
+		b.log.Warn("websocket handshake without Upgrade: a proxy in front of this server does not pass it on", "remote", r.RemoteAddr)
 	}
 	return true
 }

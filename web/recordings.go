@@ -15,8 +15,8 @@ import (
 	"foyer/server/amf"
 )
 
-// apiRecordings is /api/v1/rooms/NAME/recordings: what was recorded of a room,
-// oldest first, also of one that is not running.
+// apiRecordings is /api/v1/rooms/NAME/recordings: the recordings of a room, oldest
+// first, also of one that is not running.
 func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
 	room := r.PathValue("name")
 	if !lobby.ValidName(room) {
@@ -49,9 +49,9 @@ func recordingValue(k media.Recording) amf.Object {
 	}
 }
 
-// recordingMP4 is /recordings/ROOM/FILE.mp4: the recording for a browser's video
-// element, with ranges. One that is being written is remuxed on the way, up to
-// what there is now, and has none.
+// recordingMP4 is /recordings/ROOM/FILE.mp4: a recording for a browser's video element,
+// with ranges. One that is still being written is remuxed while it is sent, up to its
+// present end, and has no ranges.
 func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.File, k media.Recording, info fs.FileInfo) {
 	out := &patientWriter{w, http.NewResponseController(w)}
 	if k.Live {
@@ -65,14 +65,14 @@ func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.Fil
 		}
 		return
 	}
-	out.control.SetWriteDeadline(time.Time{}) // a list may have to be made first
+	out.control.SetWriteDeadline(time.Time{}) // an index may have to be made first
 	m, err := h.indexes.find(r.Context(), recordingKey{k.Room, k.Name, info.Size()}, f)
 	switch {
 	case err == nil:
 	case r.Context().Err() != nil:
 		return
 	case errors.Is(err, media.ErrNoFrames), errors.Is(err, media.ErrNotFLV):
-		problem(w, http.StatusUnprocessableEntity, "There is nothing in this recording that fits into MP4. The FLV file has all of it.")
+		problem(w, http.StatusUnprocessableEntity, "MP4 cannot carry anything in this recording. The FLV file has all of it.")
 		return
 	default:
 		h.failed(w, "recording not read", err)
@@ -83,8 +83,8 @@ func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.Fil
 	http.ServeContent(out, r, "", time.Time{}, m.Reader(f))
 }
 
-// recordingFile is /recordings/ROOM/FILE and FILE.mp4. Of one that is being written it is
-// what there is now.
+// recordingFile is /recordings/ROOM/FILE and FILE.mp4. A recording that is still being
+// written is served up to its present end.
 func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
 	if h.cfg.Recorder == nil {
 		notFound(w, r)
@@ -92,7 +92,7 @@ func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
 	}
 	f, k, err := h.cfg.Recorder.Open(r.PathValue("room"), strings.TrimSuffix(r.PathValue("file"), ".mp4"))
 	if errors.Is(err, fs.ErrNotExist) {
-		problem(w, http.StatusNotFound, "There is no such recording, or no longer.")
+		problem(w, http.StatusNotFound, "This recording does not exist, or no longer.")
 		return
 	} else if err != nil {
 		h.failed(w, "recording not opened", err)

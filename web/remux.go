@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// MaxLead is how many bytes of fragments are kept for viewers to come, from
-	// the last key frame on. Over it, they begin at the next key frame.
+	// MaxLead is how many bytes of fragments, from the last key frame on, are kept for new
+	// viewers. Beyond it, new viewers begin at the next key frame.
 	MaxLead = 7 << 20
-	// remuxLinger is how long a remux goes on after its last viewer.
+	// remuxLinger is how long a remux continues after its last viewer.
 	remuxLinger = 5 * time.Second
 )
 
-// remuxes is the streams that are being remuxed to fragmented MP4, each once
-// for all its viewers.
+// remuxes are the streams that are being remuxed to fragmented MP4, each once for all
+// its viewers.
 type remuxes struct {
 	// set by newRemuxes
 	ctx    context.Context // ends when all are to end
@@ -44,7 +44,7 @@ func newRemuxes(failed func(stream string, err error)) *remuxes {
 	return r
 }
 
-// A remux is one of them. Its goroutine runs from the first viewer until
+// A remux is one stream of them. Its goroutine runs from the first viewer until
 // remuxLinger after the last; remuxes.close waits for it.
 type remux struct {
 	// set by join
@@ -60,14 +60,14 @@ type remux struct {
 	// guarded by mu
 	mu       sync.Mutex
 	viewers  map[*socketViewer]struct{}
-	init     [][]byte // frames: what the init segment is, and the segment
+	init     [][]byte // frames: the mime type, and the init segment
 	lead     [][]byte // frames: fragments since the last key frame
 	leadSize int
-	notes    [][]byte // frames: what was said since the last init segment
+	notes    [][]byte // frames: notes since the last init segment, such as "end"
 }
 
-// join adds a viewer to the remux of the stream, and starts it if there is
-// none. It is nil when the handler is being closed.
+// join adds a viewer to the remux of a stream, which it starts if need be. It returns
+// nil while the handler is being closed.
 func (r *remuxes) join(key streamName, stream *relay.Stream, w *socketViewer) *remux {
 	r.mu.Lock()
 	m := r.open[key]
@@ -75,7 +75,7 @@ func (r *remuxes) join(key streamName, stream *relay.Stream, w *socketViewer) *r
 		r.mu.Unlock()
 		return nil
 	}
-	if m == nil || m.stream != stream { // the room has made the stream anew
+	if m == nil || m.stream != stream { // the room has begun the stream again
 		m = &remux{key: key, stream: stream, fmp4: media.NewFMP4(stream), viewers: make(map[*socketViewer]struct{})}
 		var ctx context.Context
 		ctx, m.cancel = context.WithCancel(r.ctx)
@@ -91,7 +91,7 @@ func (r *remuxes) join(key streamName, stream *relay.Stream, w *socketViewer) *r
 	return m
 }
 
-// leave takes a viewer away. The last one's leaving ends the remux, after a while.
+// leave takes a viewer away. After the last one, the remux ends in a while.
 func (r *remuxes) leave(m *remux, w *socketViewer) {
 	m.mu.Lock()
 	delete(m.viewers, w)
@@ -146,7 +146,7 @@ func (r *remuxes) close() {
 	r.running.Wait()
 }
 
-// count is how many streams are remuxed, and for how many viewers.
+// count returns how many streams are remuxed, and for how many viewers.
 func (r *remuxes) count() (streams, viewers int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +156,7 @@ func (r *remuxes) count() (streams, viewers int) {
 	return len(r.open), viewers
 }
 
-// still is the last key frame of a stream that is remuxed, or nil.
+// still returns the last key frame of a stream if it is being remuxed, or nil.
 func (r *remuxes) still(key streamName, stream *relay.Stream) *media.Still {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -166,7 +166,7 @@ func (r *remuxes) still(key streamName, stream *relay.Stream) *media.Still {
 	return nil
 }
 
-// add gives a viewer what there is since the last key frame, and then all that follows.
+// add gives a viewer everything since the last key frame, and all that follows.
 func (m *remux) add(w *socketViewer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -180,8 +180,8 @@ func (m *remux) add(w *socketViewer) {
 	w.begin(m.lead)
 }
 
-// show passes a segment on to the viewers: as a whole frame, made once. It runs
-// on the goroutine of the remux and does not block.
+// show passes a segment to the viewers as a whole frame, which is made once. It runs on
+// the goroutine of the remux and does not block.
 func (m *remux) show(s media.Segment) {
 	var frames [][]byte
 	switch s.Kind {
@@ -223,7 +223,7 @@ func (m *remux) keepLocked(s media.Segment, frames [][]byte) {
 	if s.Key {
 		m.lead, m.leadSize = nil, 0
 	} else if len(m.lead) == 0 {
-		return // begins with nothing that can be decoded
+		return // it cannot be decoded without a key frame
 	}
 	m.lead = append(m.lead, frames...)
 	if m.leadSize += len(s.Data); m.leadSize > MaxLead {
@@ -244,7 +244,7 @@ func (m *remux) abandon() {
 	}
 }
 
-// Frames of /ws/live (CONTRACT §7).
+// Frames of /ws/live (PROTOCOL.md).
 var endFrame = finishFrame(websocket.TextMessage, startFrame(`{"type":"end"}`))
 
 func initFrame(mime string) []byte {

@@ -16,18 +16,18 @@ import (
 	"foyer/server/guard"
 )
 
-// What a request costs the allowance of its address, [guard.AnswerRate].
+// Costs of a request, which are charged to its address ([guard.AnswerRate]).
 const (
-	// dynamicCost is the least for a page or an answer of the API, which are made
-	// for each request. Their bytes count, too.
+	// dynamicCost is the least that a page or an answer of the API costs, which are made
+	// for each request. If it is longer, its bytes count.
 	dynamicCost = 4 << 10
-	// staticCost is all that anything else costs. An HLS player asks ten times a
+	// staticCost is the cost of any other answer. An HLS player sends ten requests a
 	// second, and hundreds of them may share an address.
 	staticCost = 256
 )
 
-// isDynamic reports whether the answer to a path is made for each request. What is
-// not is there already, or takes long and has limits of its own.
+// isDynamic reports whether the answer to a path is made for each request. Any other
+// answer is there already, or takes long and has limits of its own.
 func isDynamic(path string) bool {
 	for _, prefix := range []string{"/assets/", "/live/", "/recordings/"} {
 		if strings.HasPrefix(path, prefix) {
@@ -41,8 +41,8 @@ func isDynamic(path string) bool {
 	return true
 }
 
-// charge takes what a request costs at least from the allowance of its address.
-// Operators at a listener of their own have no such limit.
+// charge takes the least cost of a request from the allowance of its address. At the
+// listeners for operators there is no such limit.
 func (h *Handler) charge(r *http.Request) *guard.Refusal {
 	if listenerOf(r) != public {
 		return nil
@@ -54,8 +54,8 @@ func (h *Handler) charge(r *http.Request) *guard.Refusal {
 	return h.guard.Ask(clientAddr(r), cost)
 }
 
-// answer serves a request. What is made for it is compressed, and charged for
-// its bytes when they are known.
+// answer serves a request. It compresses dynamic answers, and charges for their bytes
+// afterwards.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	if !isDynamic(r.URL.Path) {
 		h.mux.ServeHTTP(w, r)
@@ -70,8 +70,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	h.compressed(&countingWriter{w, &sent}, r)
 }
 
-// packing compresses what f answers with JSON or HTML of more than 1 KiB, for
-// those who ask for it. It is done for each answer, so it has to be fast.
+// compressed compresses the answers of f that are JSON or HTML of more than 1 KiB, for
+// clients that accept it. It compresses each answer again, so it has to be fast.
 func compressed(f http.Handler) http.HandlerFunc {
 	wrap, err := gzhttp.NewWrapper(
 		gzhttp.ContentTypes([]string{"application/json", "application/problem+json", "text/html"}),
@@ -83,9 +83,9 @@ func compressed(f http.Handler) http.HandlerFunc {
 	return wrap(f)
 }
 
-// writeCacheable is [writeJSON] for what a client may keep and ask for again: it is
-// told when what it has is still right. The answer is as it was when news is:
-// that leaves out what changes without telling anything.
+// writeCacheable is [writeJSON] for an answer that a client may keep. The client asks
+// again, and is told if its copy is still current. The copy is current while news is the
+// same: news leaves out members of the answer that change without telling anything.
 func writeCacheable(w http.ResponseWriter, r *http.Request, answer, news amf.Value) {
 	sum := sha256.Sum256(appendValue(nil, news))
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
@@ -99,7 +99,7 @@ func writeCacheable(w http.ResponseWriter, r *http.Request, answer, news amf.Val
 	w.Write(append(appendValue(nil, answer), '\n'))
 }
 
-// matchesETag reports whether a client has what is tagged so: RFC 9110 §13.1.2.
+// matchesETag reports whether the client has a copy with that tag (RFC 9110 §13.1.2).
 func matchesETag(r *http.Request, tag string) bool {
 	for _, line := range r.Header.Values("If-None-Match") {
 		for has := range strings.SplitSeq(line, ",") {
@@ -139,8 +139,8 @@ func (c *countingWriter) Write(b []byte) (int, error) {
 // Unwrap is for an [http.ResponseController].
 func (c *countingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// patientWriter gives each write its own time: a large file takes longer than a
-// request may.
+// patientWriter gives each write time of its own, because a large file takes longer than
+// a request may.
 type patientWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
@@ -151,18 +151,18 @@ func (p *patientWriter) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
-// contentPolicy lets pages load what this server serves, and nothing else:
-// no inline script or style, no frame around them, no form to elsewhere.
-// 'self' covers the WebSocket of the same host (CSP 3 §6.7.2.8).
+// contentPolicy lets pages load only what this server serves. It forbids inline scripts
+// and styles, frames around pages, and forms to other hosts. 'self' covers the WebSocket
+// of the same host (CSP 3 §6.7.2.8).
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"font-src 'self'; connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// strictTransport has a browser use https only for a year, at all ports of this
-// host. Of other hosts, those below it too, it says nothing.
+// strictTransport makes browsers use only https for a year, at all ports of this host.
+// It says nothing about other hosts, not even those below this one.
 const strictTransport = "max-age=31536000"
 
-// strictHeaders go with every answer.
+// strictHeaders sets the headers of every answer.
 func strictHeaders(h http.Header, r *http.Request) {
 	if isHTTPS(r) {
 		h.Set("Strict-Transport-Security", strictTransport)

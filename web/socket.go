@@ -25,7 +25,7 @@ const (
 	MaxFrame    = 256 << 10        // bytes of a frame from the page
 	MaxRequests = rtmp.MaxRequests // calls to the page that it has not answered
 
-	connectTimeout = 10 * time.Second // until the connect frame has come
+	connectTimeout = 10 * time.Second // for the connect frame to come
 	pingInterval   = 10 * time.Second
 	silenceTimeout = 30 * time.Second // without a sign of life
 	closeGrace     = 2 * time.Second  // for the other half of the close handshake
@@ -40,11 +40,11 @@ var (
 	pingFrame   = controlFrame(websocket.PingMessage, nil)
 )
 
-// A socket is a page's connection, and the [server.Peer] that the instance
-// sees. Its reader is bridge.serveClient; what it sends goes through a queue.
+// A socket is a page's connection, and the [server.Peer] that the instance sees. Its
+// reader is bridge.serveClient. Frames to the page go through a queue.
 //
-// gorilla reads and checks frames. Writing is done here, because frames come
-// encoded: a write is whatever waits, in one system call.
+// gorilla reads and checks frames. socket does the writing itself, because frames come
+// encoded: it writes all that waits in one system call.
 type socket struct {
 	// set by newSocket
 	conn    *websocket.Conn
@@ -64,18 +64,18 @@ type socket struct {
 	inFlight int  // bytes that are being written
 	lag      *lag // nil: little waits
 	writing  bool // the writer runs
-	closing  bool // nothing is queued any more; what comes is dropped
+	closing  bool // nothing is queued any more, and frames from the page are dropped
 	reason   error
-	leave    func(error)                       // what onEnd has set
+	leave    func(error)                       // set by onEnd
 	requests map[uint64]func(amf.Value, error) // calls to the page, by id
 	lastID   uint64
 	nextPing *time.Timer
 }
 
-// late is what a socket has while much waits for its page.
+// lag is the state of a socket while much waits for its page.
 type lag struct {
 	tally backlog.Tally
-	wake  func()        // when level is InStep; nil: nobody waits for that
+	wake  func()        // called when level is InStep; nil: nobody waits for that
 	room  chan struct{} // closed when level is not Far; nil: nobody waits for that
 }
 
@@ -95,7 +95,7 @@ func newSocket(conn *websocket.Conn, sent *atomic.Uint64, partial *guard.Budget,
 	conn.SetCloseHandler(func(code int, _ string) error {
 		reason := rtmp.ErrClosed
 		if code == websocket.CloseNormalClosure || code == websocket.CloseGoingAway {
-			reason = rtmp.ErrGoodbye // the page closed it, or was left
+			reason = rtmp.ErrGoodbye // the page closed the socket, or the user left the page
 		}
 		if code == websocket.CloseNoStatusReceived {
 			code = websocket.CloseNormalClosure
@@ -106,7 +106,8 @@ func newSocket(conn *websocket.Conn, sent *atomic.Uint64, partial *guard.Budget,
 	return s
 }
 
-// Accept implements [server.Accepter]: success is the first that the page hears.
+// Accept implements [server.Accepter]: the page hears of its success before anything
+// else.
 func (s *socket) Accept() {
 	s.send(statusFrame(&rtmp.StatusError{
 		Level: "status", Code: rtmp.CodeConnectSuccess, Description: "Connection succeeded.",
@@ -128,8 +129,8 @@ func (s *socket) ping() {
 	}
 }
 
-// extend gives the page d to show a sign of life; 0: as long as it has. It is
-// the reader's.
+// extend gives the page the time d to show a sign of life; 0 leaves it the time that it
+// has. Only the reader calls it.
 func (s *socket) extend(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,12 +168,12 @@ func (s *socket) Request(method string, args []amf.Value, done func(amf.Value, e
 	id := s.lastID
 	s.requests[id] = done
 	s.mu.Unlock()
-	s.send(callFrame(strconv.FormatUint(id, 10), method, args)) // its error reaches done when the socket ends
+	s.send(callFrame(strconv.FormatUint(id, 10), method, args)) // an error reaches done when the socket ends
 	return nil
 }
 
-// answered hands the page's answer to whoever asked. An answer that nobody
-// waits for is dropped.
+// answered passes the page's answer to the caller. An answer for which nobody waits is
+// dropped.
 func (s *socket) answered(f *frame) {
 	id, err := strconv.ParseUint(string(f.ID), 10, 64)
 	if err != nil {
@@ -192,7 +193,7 @@ func (s *socket) answered(f *frame) {
 	done(nil, rtmp.ParseStatus(f.Info))
 }
 
-// send queues a frame; it never blocks.
+// send queues a frame. It never blocks.
 func (s *socket) send(frame []byte) error { return s.put(frame, nil) }
 
 // put queues frame, or shared if that is not nil.
@@ -217,7 +218,7 @@ func (s *socket) put(frame []byte, shared *backlog.Bytes) error {
 	return nil
 }
 
-// lagLocked returns what there is while much waits.
+// lagLocked returns the lag, and makes it if need be.
 func (s *socket) lagLocked() *lag {
 	if s.lag == nil {
 		s.lag = new(lag)
@@ -225,7 +226,7 @@ func (s *socket) lagLocked() *lag {
 	return s.lag
 }
 
-// doneLocked takes pieces off the count.
+// doneLocked takes pieces off the tally.
 func (s *socket) doneLocked(pieces []backlog.Piece) {
 	if s.lag != nil {
 		s.lag.tally.Done(s.budget, pieces)
@@ -239,8 +240,8 @@ func (s *socket) queueLocked(p backlog.Piece) {
 	s.startLocked()
 }
 
-// offer queues a frame if there is room for it in limit bytes; it never
-// blocks. One that alone is larger passes when nothing else waits.
+// offer queues a frame if limit bytes have room for it. It never blocks. When nothing
+// else waits, a frame of any size passes.
 func (s *socket) offer(frame []byte, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -250,11 +251,11 @@ func (s *socket) offer(frame []byte, limit int) bool {
 	if s.queued > 0 && s.queued+len(frame) > limit {
 		return false
 	}
-	s.queueLocked(backlog.Piece{B: frame}) // not counted: all viewers have the same
+	s.queueLocked(backlog.Piece{B: frame}) // not counted, because all viewers share the bytes
 	return true
 }
 
-// drain drops what waits to be written.
+// drain drops all that waits to be written.
 func (s *socket) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,8 +268,8 @@ func (s *socket) dropLocked() {
 	s.updateLevelLocked()
 }
 
-// updateLevelLocked finds out the level, and wakes who waits for another one. What it
-// returns is to be called without locks, unless it is nil.
+// updateLevelLocked finds the level, and wakes the reader if it has waited for that. The
+// function that it returns, unless nil, is to be called without locks.
 func (s *socket) updateLevelLocked() (wake func()) {
 	before := s.Level()
 	level := backlog.LevelOf(s.queued+s.inFlight, before)
@@ -302,8 +303,8 @@ func (s *socket) WhenInStep(f func()) {
 	}
 }
 
-// throttle waits while much waits for the page: one that does not read its
-// answers is not asked for more. It returns at once when the socket ends.
+// throttle waits while much waits for the page, because a page that does not read its
+// answers should not send more calls. It returns at once when the socket ends.
 func (s *socket) throttle() {
 	if s.Level() != backlog.Far {
 		return
@@ -322,8 +323,8 @@ func (s *socket) throttle() {
 	<-room
 }
 
-// startLocked starts the writer, which ends when nothing is left to write.
-// The reader waits for it.
+// startLocked starts the writer, which ends when nothing is left to write. The reader
+// waits for it.
 func (s *socket) startLocked() {
 	if !s.writing && len(s.queue) > 0 {
 		s.writing = true
@@ -345,7 +346,7 @@ func (s *socket) write() {
 		wake := s.updateLevelLocked()
 		if len(batch) == 0 {
 			s.writing = false
-			s.lag = nil // nothing is counted, and nobody waits any more
+			s.lag = nil // nothing is counted now, and nobody waits
 		}
 		s.mu.Unlock()
 		if wake != nil {
@@ -368,7 +369,7 @@ func (s *socket) write() {
 	}
 }
 
-// takeLocked takes what to write next out of the queue.
+// takeLocked takes the next batch to write out of the queue.
 func (s *socket) takeLocked() []backlog.Piece {
 	k, n := 0, 0
 	for k < len(s.queue) && n < maxBatch {
@@ -386,11 +387,11 @@ func (s *socket) takeLocked() []backlog.Piece {
 // EndSlow implements [backlog.Owner].
 func (s *socket) EndSlow() {
 	s.end(rtmp.ErrSlow)
-	s.net.Close() // it does not read: no use telling it
+	s.net.Close() // it does not read, so it cannot be told
 }
 
-// Moved implements [backlog.Owner]. That the page has read something is a sign
-// of life, too: a ping may be a long way behind what it reads now.
+// Moved implements [backlog.Owner]. It is a sign of life that the page has read
+// something: a ping may wait in the queue for a long time.
 func (s *socket) Moved() {
 	s.extend(silenceTimeout)
 	s.mu.Lock()
@@ -400,8 +401,8 @@ func (s *socket) Moved() {
 	s.mu.Unlock()
 }
 
-// abort ends the socket at once after a failed write. The writer does not run
-// again: writing stays set.
+// abort ends the socket at once after a failed write. writing stays true, so that the
+// writer does not start again.
 func (s *socket) abort(err error, batch []backlog.Piece) {
 	s.mu.Lock()
 	s.doneLocked(batch)
@@ -430,7 +431,7 @@ func (s *socket) Close(reason error) {
 	}
 }
 
-// closeCode is what the close frame says about a reason.
+// closeCode returns the code and text of the close frame for a reason.
 func closeCode(reason error) (code int, text string) {
 	status, isStatus := errors.AsType[*rtmp.StatusError](reason)
 	if code, text := liveClose(reason); code != 0 {
@@ -444,27 +445,27 @@ func closeCode(reason error) (code int, text string) {
 	case isStatus:
 		return websocket.ClosePolicyViolation, status.Description
 	case errors.Is(reason, errBinary):
-		return websocket.CloseUnsupportedData, "text frames only"
+		return websocket.CloseUnsupportedData, "only text frames are allowed"
 	case errors.Is(reason, errFirst):
-		return websocket.ClosePolicyViolation, "connect first"
+		return websocket.ClosePolicyViolation, "the first frame must be connect"
 	case errors.Is(reason, errMalformed):
 		return websocket.CloseInvalidFramePayloadData, "malformed frame"
 	case errors.Is(reason, rtmp.ErrSilent):
 		return websocket.ClosePolicyViolation, "no sign of life"
 	case errors.Is(reason, rtmp.ErrStalled):
-		return websocket.ClosePolicyViolation, "a frame does not go on"
+		return websocket.ClosePolicyViolation, "a frame was not completed in time"
 	case errors.Is(reason, guard.ErrBudget):
-		return websocket.CloseTryAgainLater, "too much waits for the rest of frames"
+		return websocket.CloseTryAgainLater, "too many unfinished frames"
 	}
 	return websocket.CloseInternalServerErr, ""
 }
 
-// retryHint is how many milliseconds a page should wait before it comes back
-// after a restart: not the same for all of them.
+// retryHint is how many milliseconds a page should wait before it comes back after a
+// restart. It differs from page to page.
 func retryHint() string { return strconv.Itoa(500 + rand.IntN(2500)) }
 
-// end sends the last frames and gives the page a moment to close its half.
-// The client has left by then. Only the first reason counts.
+// end sends the last frames and gives the page a moment to close its half. It tells the
+// client's instance. Only the first reason counts.
 func (s *socket) end(reason error, last ...[]byte) {
 	s.mu.Lock()
 	if s.closing {
@@ -491,8 +492,7 @@ func (s *socket) end(reason error, last ...[]byte) {
 	}
 }
 
-// onEnd runs f, once, as soon as the socket begins to end, whatever its reader
-// waits for.
+// onEnd runs f once, as soon as the socket begins to end, even while its reader waits.
 func (s *socket) onEnd(f func(reason error)) {
 	s.mu.Lock()
 	closing, reason := s.closing, s.reason
@@ -510,9 +510,9 @@ func (s *socket) ended() (bool, error) {
 	return s.closing, s.reason
 }
 
-// read returns the next text frame; its error is errBinary, or io.EOF when the
-// socket has ended. Once it is ending, read waits for the other half of the
-// close handshake and drops what comes before it.
+// read returns the next text frame. Its error is errBinary, or io.EOF when the socket
+// has ended. While the socket is ending, read waits for the other half of the close
+// handshake and drops everything before it.
 func (s *socket) read() ([]byte, error) {
 	for {
 		kind, r, err := s.conn.NextReader()
@@ -534,7 +534,7 @@ func (s *socket) read() ([]byte, error) {
 	}
 }
 
-// readFailed ends the socket for the reason that a read has failed.
+// readFailed ends the socket after a failed read.
 func (s *socket) readFailed(err error) {
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
@@ -558,8 +558,8 @@ func peerLeft(err error) bool {
 	return isClose || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// linger drops what the page still sends, for a moment: closing a connection
-// with unread bytes would take back the close frame that gorilla has sent.
+// linger drops what the page still sends, for a moment. If a connection is closed with
+// unread bytes, the close frame that gorilla has sent may be lost.
 func (s *socket) linger() {
 	if half, ok := s.net.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
@@ -567,8 +567,8 @@ func (s *socket) linger() {
 	io.Copy(io.Discard, io.LimitReader(s.net, 2*MaxFrame)) // until the read deadline that end has set
 }
 
-// finish waits for the writer, closes the connection, and tells whoever still
-// waits for an answer of the page.
+// finish waits for the writer, closes the connection, and fails the calls that the page
+// has not answered.
 func (s *socket) finish() {
 	s.writer.Wait()
 	s.net.Close()

@@ -179,7 +179,7 @@ func TestFrameStalls(t *testing.T) {
 					c.write(p.conn.NetConn())
 				}()
 				p.conn.SetPingHandler(func(string) error { return nil })
-				p.wantClose(1008, "a frame does not go on")
+				p.wantClose(1008, "a frame was not completed in time")
 				since(t, start, c.after)
 				th.wantLeft(t, rtmp.ErrStalled)
 				if got := th.host.Partial().Used(); got != 0 {

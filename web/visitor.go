@@ -9,25 +9,25 @@ import (
 	"foyer/server/guard"
 )
 
-// A visitor is where a request really comes from, whatever proxies are between.
+// A visitor is the true source of a request, whatever proxies are in between.
 type visitor struct {
 	addr  netip.AddrPort
 	named bool // a trusted proxy has named addr
-	https bool // the browser speaks it, to us or to a trusted proxy
+	https bool // the browser speaks https, to us or to a trusted proxy
 }
 
 type visitorKey struct{}
 
 type connKey struct{}
 
-// ConnContext is for an [http.Server]: it has requests know whether the address
-// of their connection is what a trusted proxy has named.
+// ConnContext is for an [http.Server]. By it, requests know whether a trusted proxy has
+// named the address of their connection.
 func ConnContext(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, nc)
 }
 
-// visitorOf is where a request comes from. Nothing else looks at r.RemoteAddr
-// and r.TLS to decide something.
+// visitorOf returns the source of a request. Nothing else uses r.RemoteAddr or r.TLS to
+// decide something.
 func visitorOf(r *http.Request) visitor {
 	if v, ok := r.Context().Value(visitorKey{}).(visitor); ok {
 		return v
@@ -43,11 +43,11 @@ func visitorOf(r *http.Request) visitor {
 // isHTTPS reports whether the browser speaks https.
 func isHTTPS(r *http.Request) bool { return visitorOf(r).https }
 
-// clientAddr is the address that a request comes from.
+// clientAddr returns the address from which a request comes.
 func clientAddr(r *http.Request) netip.Addr { return visitorOf(r).addr.Addr() }
 
-// meet finds out where a request comes from. RemoteAddr of what it returns says
-// it too, for logs.
+// locate finds the source of a request, and returns a request that knows it. Its
+// RemoteAddr is that of the source as well, for logs.
 func (h *Handler) locate(r *http.Request) *http.Request {
 	v := visitorOf(r)
 	peer := v.addr
@@ -66,13 +66,13 @@ func (h *Handler) locate(r *http.Request) *http.Request {
 	return r
 }
 
-// noticeProxy warns, once, that a proxy seems to be in front of which nobody
-// has told us: then all people have its address.
+// noticeProxy warns, once, of a proxy in front of this server that no setting names:
+// then all clients seem to have its address.
 func (h *Handler) noticeProxy(r *http.Request, peer netip.Addr) {
 	if h.proxyNoticed.Load() || len(h.guard.Limits().Proxies) > 0 || r.Header.Get("X-Forwarded-For") == "" || !guard.Private(peer) {
 		return
 	}
 	if h.proxyNoticed.CompareAndSwap(false, true) {
-		h.log.Warn("proxy not trusted: its clients all count as one address. Name its address with --trusted-proxies", "remote", peer)
+		h.log.Warn("proxy not trusted: its clients all count as one address; name it with --trusted-proxies", "remote", peer)
 	}
 }

@@ -46,7 +46,7 @@ func controlFrame(opcode int, payload []byte) []byte {
 // closeFrame says why the socket ends. A text that is too long is cut.
 func closeFrame(code int, text string) []byte {
 	if n := maxControl - 2; len(text) > n {
-		for text[n]&0xC0 == 0x80 { // not inside a character
+		for text[n]&0xC0 == 0x80 { // not in the middle of a character
 			n--
 		}
 		text = text[:n]
