@@ -39,33 +39,30 @@ func (in *Instance) admit(ctx context.Context, c *Client, args amf.Args) error {
 	}
 }
 
-// arrive asks the application about a client.
+// arrive takes a client that may come, and settles any other.
 func (in *Instance) arrive(c *Client, args amf.Args) {
-	if in.startErr != nil {
-		in.settle(c, in.startErr)
-		return
-	}
-	if in.stopping || in.broken {
+	switch {
+	case in.life.startErr != nil:
+		in.settle(c, in.life.startErr)
+	case in.life.phase >= phaseStopping:
 		in.settle(c, errStopped)
-		return
-	}
-	if c.req.node == forPull {
+	case c.req.node == forPull:
 		in.streams.attach(c)
-		return
-	}
-	if in.draining {
+	case in.life.phase >= phaseDraining:
 		in.settle(c, restarting())
-		return
+	default:
+		in.decide(c, args)
 	}
+}
+
+// decide lets the application decide about a client, now or later.
+func (in *Instance) decide(c *Client, args amf.Args) {
 	c.state = clientPending
 	if in.pending == nil {
 		in.pending = make(map[*Client]bool)
 	}
 	in.pending[c] = true
-	if !c.itself() {
-		in.guests++
-		in.occupied()
-	}
+	in.life.arrived(c)
 	switch err := in.code.OnConnect(c, args); {
 	case err == nil:
 		in.Accept(c)
@@ -83,15 +80,13 @@ func (in *Instance) Accept(c *Client) {
 	delete(in.pending, c)
 	in.clients = append(in.clients, c)
 	c.state = clientAccepted
-	in.welcomed = true
+	in.life.enter(phaseOpen)
 	in.app.count(c, 1)
 	if a, ok := c.peer.(Accepter); ok {
 		a.Accept()
 	}
 	c.open()
-	if in.draining {
-		in.ask(c)
-	}
+	in.life.askLate(c)
 	in.settle(c, nil)
 }
 
@@ -101,7 +96,7 @@ func (in *Instance) Reject(c *Client, err error) {
 	if c.state != clientPending {
 		return
 	}
-	in.refused = true
+	in.life.enter(phaseUnwanted)
 	in.remove(c)
 	in.settle(c, err)
 }
@@ -146,7 +141,7 @@ func (in *Instance) PublishAfter(wait time.Duration, decide func() (public strin
 // expire ends a client that is still pending at its deadline.
 func (in *Instance) expire(c *Client) {
 	if c.state == clientPending {
-		in.refused = true
+		in.life.enter(phaseUnwanted)
 		in.drop(c, errUndecided)
 	}
 }
@@ -167,7 +162,7 @@ func (in *Instance) drop(c *Client, reason error) {
 	in.remove(c)
 	in.settle(c, reason)
 	c.calls.lift()
-	if !in.broken && c.req.node != forPull {
+	if !in.broken() && c.req.node != forPull {
 		in.code.OnDisconnect(c, reason)
 	}
 }
@@ -183,16 +178,22 @@ func (in *Instance) remove(c *Client) {
 	delete(in.pending, c)
 	delete(in.streams.pulls, c)
 	c.state = clientGone
-	if c.asked {
-		c.asked = false
-		in.asked--
-		in.empty()
+	in.life.departed(c)
+}
+
+// dropAll lets everybody go: the instance ends.
+func (in *Instance) dropAll() {
+	for c := range in.pending {
+		in.life.protect(func() { in.drop(c, in.unsettled()) })
 	}
-	if c.itself() {
-		return
+	for c := range in.streams.pulls {
+		c.Close(in.life.farewell())
+		in.life.protect(func() { in.drop(c, in.life.farewell()) })
 	}
-	if in.guests--; in.guests == 0 {
-		in.emptied()
+	for len(in.clients) > 0 {
+		c := in.clients[len(in.clients)-1]
+		c.Close(in.life.farewell())
+		in.life.protect(func() { in.drop(c, in.life.farewell()) })
 	}
 }
 

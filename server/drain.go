@@ -34,46 +34,62 @@ func (h *Host) Drain(ctx context.Context) {
 	all := slices.Collect(maps.Values(h.instances))
 	h.mu.Unlock()
 	for _, in := range all {
-		in.post(in.dismiss)
+		in.post(in.life.drain)
 	}
 	for _, in := range all {
 		select {
-		case <-in.dismissed:
-		case <-in.done:
+		case <-in.life.drained:
+		case <-in.life.done:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// dismiss asks everybody who understands it to leave.
-func (in *Instance) dismiss() {
-	in.draining = true
-	if d, ok := in.code.(Drainer); ok && in.startErr == nil && !in.broken {
+// drain asks everybody who understands it to leave.
+func (l *life) drain() {
+	if l.phase >= phaseDraining {
+		return
+	}
+	l.enter(phaseDraining)
+	if l.claim == claimHeld {
+		l.claim = claimOffered
+		l.in.After(handover, l.stop)
+	}
+	if d, ok := l.in.code.(Drainer); ok {
 		d.OnDrain(RetryAfter)
 	}
-	for _, c := range in.clients {
-		in.ask(c)
+	for _, c := range l.in.clients {
+		l.ask(c)
 	}
-	in.empty()
-	if in.disclaim != nil {
-		in.After(handover, func() { in.quit = true })
-	}
+	l.checkDrained()
 }
 
 // ask asks a client of a draining instance to leave, if it understands that.
-func (in *Instance) ask(c *Client) {
+func (l *life) ask(c *Client) {
 	if c.Reconnect("", leaving, RetryAfter) {
 		c.asked = true
-		in.asked++
+		l.asked++
 	}
 }
 
-// empty says so when all who were asked have left. Another node may go on then.
-func (in *Instance) empty() {
-	if in.draining && in.asked == 0 && !in.emptiedOut {
-		in.emptiedOut, in.quit = true, in.quit || in.disclaim != nil
-		close(in.dismissed)
+// askLate is ask for a client that was pending when the others were asked.
+func (l *life) askLate(c *Client) {
+	if l.phase == phaseDraining || l.phase == phaseDrained {
+		l.ask(c)
+	}
+}
+
+// checkDrained says so when all that were asked have left. Then another node may
+// continue.
+func (l *life) checkDrained() {
+	if l.phase != phaseDraining || l.asked > 0 {
+		return
+	}
+	l.enter(phaseDrained)
+	close(l.drained)
+	if l.claim == claimOffered {
+		l.stop()
 	}
 }
 

@@ -118,24 +118,24 @@ func (h *Host) Start(instance string) error {
 		if err != nil {
 			return err
 		}
-		<-in.started
-		if in.startErr != nil {
-			<-in.done
-			if errors.Is(in.startErr, errUnreachable) && time.Now().Before(patience) {
+		<-in.life.started
+		if in.life.startErr != nil {
+			<-in.life.done
+			if errors.Is(in.life.startErr, errUnreachable) && time.Now().Before(patience) {
 				<-time.After(reachPause) // its owner may just have gone
 				continue
 			}
-			return in.startErr
+			return in.life.startErr
 		}
 		if in.tunnel != nil {
 			return in.tunnel.owner
 		}
 		// The pin may have come when an idle instance had already decided.
-		in.pinned.Store(true)
+		in.life.pinned.Store(true)
 		if in.post(func() {}) {
 			return nil
 		}
-		<-in.done
+		<-in.life.done
 	}
 }
 
@@ -151,12 +151,12 @@ func (h *Host) Stop(ctx context.Context) {
 	}
 	h.mu.Unlock()
 	for _, in := range all {
-		in.giveUp()
-		in.post(func() { in.quit = true })
+		in.life.giveUp()
+		in.post(in.life.stop)
 	}
 	for _, in := range all {
 		select {
-		case <-in.done:
+		case <-in.life.done:
 		case <-ctx.Done():
 			return
 		}
@@ -201,15 +201,15 @@ func (h *Host) CallOrStart(ctx context.Context, instance, method string, args ..
 			return v, err
 		}
 		select { // it is about to end, or did not start: its name is free then
-		case <-in.done:
+		case <-in.life.done:
 		case <-time.After(reachPause):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 		select {
-		case <-in.started:
-			if in.startErr != nil && !errors.Is(in.startErr, errUnreachable) {
-				return nil, refusal(in.startErr)
+		case <-in.life.started:
+			if in.life.startErr != nil && !errors.Is(in.life.startErr, errUnreachable) {
+				return nil, refusal(in.life.startErr)
 			}
 		default:
 		}
@@ -273,7 +273,7 @@ func (h *Host) connect(ctx context.Context, p Peer, r *Request) (*Client, error)
 		}
 		// It stopped before it could decide. The next one starts when it is done.
 		select {
-		case <-in.done:
+		case <-in.life.done:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}

@@ -107,12 +107,12 @@ func TestOrderOfEvents(t *testing.T) {
 		time.Sleep(DefaultIdle - time.Nanosecond)
 		synctest.Wait()
 		select {
-		case <-in.done:
+		case <-in.life.done:
 			t.Error("stopped early")
 		default:
 		}
 		time.Sleep(time.Nanosecond)
-		<-in.done
+		<-in.life.done
 		want := []string{"start app/x", "connect ann", "say one", "say two",
 			"disconnect rtmp: peer said goodbye", "stop"}
 		if !slices.Equal(events, want) {

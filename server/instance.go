@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"foyer/server/amf"
@@ -16,74 +15,47 @@ import (
 // everything the application does, in the order it was posted.
 type Instance struct {
 	// set by newInstance
-	host     *Host
-	app      *application
-	name     string // "room/blue", folded
-	short    string // "Blue", as who opened it wrote it
-	ref      string // the referrer of its NetConnections
-	log      *slog.Logger
-	local    *Client         // from of Host.Call
-	ctx      context.Context // ends when the instance stops
-	cancel   context.CancelFunc
-	counted  bool            // Host.MaxInstances is about it
-	starting context.Context // ends when the start is to be given up
-	giveUp   context.CancelFunc
-	wg       sync.WaitGroup // what Go and NetConnections started
-	pinned   atomic.Bool    // stays until the host stops
-	mine     atomic.Bool    // the claim is ours, though OnAppStart may not have run
-	started  chan struct{}  // closed when OnAppStart has run
-	done     chan struct{}  // closed when nothing of the instance is left
-
-	dismissed chan struct{} // closed when who was asked to leave has left
-
-	startErr error // set before started is closed
+	host   *Host
+	app    *application
+	name   string // "room/blue", folded
+	short  string // "Blue", as the client that opened it wrote it
+	ref    string // the referrer of its NetConnections
+	log    *slog.Logger
+	local  *Client         // from of Host.Call
+	ctx    context.Context // ends when the instance stops
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // what Go and NetConnections started
 
 	// owned by the instance goroutine
-	code       Application
-	tunnel     *tunnel   // the code, when another node runs the instance; fixed when started is closed
-	clients    []*Client // accepted, in order of arrival
-	pending    map[*Client]bool
-	guests     int         // accepted and pending ones, without the instance itself
-	welcomed   bool        // somebody was accepted once
-	refused    bool        // somebody was refused once
-	vacant     time.Time   // since when there are no guests
-	idle       *time.Timer // runs while there are none
-	idled      bool        // it has run out
-	quit       bool        // the host wants it to stop
-	lost       bool        // another node runs it now
-	opened     guard.Place // of who opened it
-	disclaim   func()      // gives the claim back; nil: there is none
-	broken     bool        // the application panicked: none of its code runs again
-	stopping   bool        // end has begun
-	draining   bool        // nobody new is let in
-	asked      int         // clients that were asked to leave and are still here
-	emptiedOut bool        // dismissed is closed
-	turn       turn
-	links      map[*link]bool
-	objects    objects
-	streams    streams
+	code    Application
+	tunnel  *tunnel   // the code, when another node runs the instance; fixed when started is closed
+	clients []*Client // accepted, in order of arrival
+	pending map[*Client]bool
+	links   map[*link]bool // of its NetConnections
+
+	life    life    // how it begins and ends
+	turn    turn    // how it runs what is posted
+	objects objects // the shared objects
+	streams streams // what is published and played
 }
 
 func newInstance(h *Host, a *application, short string) *Instance {
-	in := &Instance{
-		host: h, app: a, name: a.full(short), short: short,
-		started: make(chan struct{}),
-		done:    make(chan struct{}),
-
-		dismissed: make(chan struct{}),
-	}
-	in.objects.in, in.streams.in, in.turn.in = in, in, in
-	in.turn.mailbox.wake = make(chan struct{}, 1)
+	in := &Instance{host: h, app: a, name: a.full(short), short: short}
+	in.ref = "rtmp://_defaultVHost_:1935/" + a.name + "/" + short
 	in.log = h.log().With("app", a.name, "instance", in.name)
 	in.ctx, in.cancel = context.WithCancel(context.Background())
-	in.starting, in.giveUp = context.WithCancel(in.ctx)
-	in.ref = "rtmp://_defaultVHost_:1935/" + a.name + "/" + short
+	in.life.init(in)
+	in.turn.in, in.turn.mailbox.wake = in, make(chan struct{}, 1)
+	in.objects.in, in.streams.in = in, in
 	in.local = newClient(in, deaf{}, &Request{Path: in.name})
 	in.local.state = clientAccepted
 	in.local.calls.limit = unlimited
 	in.local.opened.Store(true)
 	return in
 }
+
+// broken reports whether none of the application's code may run any more.
+func (in *Instance) broken() bool { return in.life.phase == phaseBroken }
 
 // Name is the full name, "room/blue", as application.name; in lower case: names
 // that differ by case only are one instance.
@@ -109,7 +81,7 @@ func (in *Instance) Guard() *guard.Guard { return in.host.guard() }
 // never blocks. It reports false when the instance has stopped: f will not run.
 func (in *Instance) Post(f func()) bool {
 	return in.post(func() {
-		if !in.broken {
+		if !in.broken() {
 			f()
 		}
 	})
@@ -127,7 +99,7 @@ func (in *Instance) After(d time.Duration, f func()) *time.Timer {
 // then. Call it on the instance goroutine or from another such f.
 func (in *Instance) Go(f func(ctx context.Context)) {
 	in.wg.Go(func() {
-		defer in.recover(func() { in.post(func() { in.broken = true }) })
+		defer in.life.recover(func() { in.post(in.life.breakDown) })
 		f(in.ctx)
 	})
 }

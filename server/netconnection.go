@@ -45,7 +45,7 @@ func (nc *NetConnection) Connect(uri string, args ...amf.Value) error {
 	if err := checkAddress(uri); err != nil {
 		return err
 	}
-	if nc.in.stopping {
+	if nc.in.life.phase >= phaseStopping {
 		return fmt.Errorf("connecting to %s: %w", uri, errStopped)
 	}
 	if nc.link != nil {
@@ -276,7 +276,7 @@ func (l *link) ServeCall(k *rtmp.Call) {
 func (l *link) serve(method string, args amf.Args, reply func(amf.Value, error)) {
 	var v amf.Value
 	err := error(rtmp.MethodNotFound(method))
-	if m := l.nc.Methods[method]; m != nil && !l.nc.in.broken {
+	if m := l.nc.Methods[method]; m != nil && !l.nc.in.broken() {
 		v, err = m(args)
 	}
 	if err != nil {

@@ -43,15 +43,15 @@ func (h *Host) owned(path string) *Instance {
 	if in == nil {
 		return nil
 	}
-	if in.mine.Load() {
-		<-in.started
+	if in.life.mine.Load() {
+		<-in.life.started
 	}
 	select {
-	case <-in.started:
+	case <-in.life.started:
 	default:
 		return nil // whoever says that it is ours may be this very instance, which asks
 	}
-	if in.startErr != nil || in.tunnel != nil {
+	if in.life.startErr != nil || in.tunnel != nil {
 		return nil
 	}
 	return in
@@ -99,8 +99,7 @@ func (ss *streams) attach(c *Client) {
 		ss.pulls = make(map[*Client]bool)
 	}
 	ss.pulls[c] = true
-	ss.in.guests++
-	ss.in.occupied()
+	ss.in.life.arrived(c)
 	c.state = clientAccepted
 	c.open()
 	ss.in.settle(c, nil)
@@ -126,7 +125,7 @@ func (in *Instance) unsettled() error {
 	if in.tunnel != nil && stays {
 		return errStopped
 	}
-	return in.farewell()
+	return in.life.farewell()
 }
 
 // unreachable reports whether connecting to an owner failed in a way that

@@ -81,7 +81,7 @@ func (s *objects) load() error {
 	if s.in.host.Objects == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(s.in.starting, loadTimeout)
+	ctx, cancel := context.WithTimeout(s.in.life.starting, loadTimeout)
 	defer cancel()
 	all, since, err := s.in.host.Objects.LoadObjects(ctx, s.in.name)
 	if err != nil {
@@ -156,7 +156,7 @@ func (h *Host) KeepUsed() {
 
 func (s *objects) keepUsed() {
 	for _, o := range s.byKey {
-		if o.durable != nil && !s.in.lost {
+		if o.durable != nil && s.in.life.claim != claimLost {
 			s.refresh(o)
 		}
 	}
@@ -318,7 +318,7 @@ func (h *Host) StoreAgain() {
 // storeAgain stores what the store should have. Requests wait as for any save,
 // and what fails is tried again as any save is.
 func (s *objects) storeAgain() {
-	if s.in.lost {
+	if s.in.life.claim == claimLost {
 		return // they are another's
 	}
 	for _, o := range s.byKey {

@@ -98,12 +98,12 @@ func (h *Host) open(a *application, short string, place guard.Place, counted boo
 		return in, err
 	}
 	in = newInstance(h, a, short)
-	in.counted, in.opened = counted, place
+	in.life.counted, in.life.place = counted, place
 	if counted {
 		h.counted++
 	}
 	h.instances[in.name] = in
-	go in.run() // until it is over; Stop, and whoever needs its name, wait for done
+	go in.life.run() // until it is over; Stop, and whoever needs its name, wait for done
 	return in, nil
 }
 
@@ -112,7 +112,7 @@ func (h *Host) forget(in *Instance) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.instances, in.name)
-	if in.counted {
+	if in.life.counted {
 		h.counted--
 	}
 }

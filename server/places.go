@@ -55,44 +55,37 @@ func (h *Host) HandleClaimed(app string, new func() Application) {
 	h.apps[name].claimed = true
 }
 
-// place decides what runs here: the application, or a tunnel to the node where
-// it does. It blocks the instance's goroutine, and with it who has come
-// already; nobody else.
-func (in *Instance) place() error {
+// chooseCode decides what runs here: the application, or a tunnel to the node
+// where it does. It blocks the instance's goroutine, and with it the clients that
+// have come already; nobody else.
+func (l *life) chooseCode() error {
+	in := l.in
 	if in.app.claimed && in.host.Places != nil {
-		ctx, cancel := context.WithTimeout(in.starting, claimTimeout)
+		ctx, cancel := context.WithTimeout(l.starting, claimTimeout)
 		defer cancel()
-		release, err := in.host.Places.Claim(ctx, in.name, in.lose)
+		release, err := in.host.Places.Claim(ctx, in.name, l.claimGone)
 		if away, ok := errors.AsType[*ElsewhereError](err); ok {
 			in.tunnel = &tunnel{in: in, owner: away}
 			in.code = in.tunnel
-			in.opened.Leave() // it is open elsewhere
+			l.place.Leave() // it is open elsewhere
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("claiming: %w: %w", errUnreachable, err)
 		}
-		in.disclaim = release
-		in.mine.Store(true)
+		l.claim, l.release = claimHeld, release
+		l.mine.Store(true)
 	}
 	in.code = in.app.make()
 	return nil
 }
 
-// lose ends the instance at once: another node runs it, or may. Any goroutine.
-func (in *Instance) lose() {
-	in.post(func() {
-		in.log.Warn("instance lost to another node")
-		in.quit, in.lost = true, true
+// claimGone hears that the claim is no longer ours. Any goroutine.
+func (l *life) claimGone() {
+	l.in.post(func() {
+		l.in.log.Warn("instance lost to another node")
+		l.lose()
 	})
-}
-
-// farewell is what those are told who are there at the end.
-func (in *Instance) farewell() *rtmp.StatusError {
-	if in.lost || in.draining && in.disclaim != nil {
-		return movedOn()
-	}
-	return appShutdown()
 }
 
 // movedOn sends clients away that will find the instance again.

@@ -28,7 +28,7 @@ func (ss *streams) play(c *Client, name string, h playing) {
 	failed := func(description string) error {
 		return &rtmp.StatusError{Level: "error", Code: rtmp.CodePlayFailed, Description: description}
 	}
-	if ss.in.broken || c.state != clientAccepted {
+	if ss.in.broken() || c.state != clientAccepted {
 		h.reject(failed("The instance is shutting down."))
 		return
 	}
@@ -120,7 +120,7 @@ func (ss *streams) stopPlay(p *playback) {
 		ss.in.tunnel.stopped(p)
 	}
 	ss.forget(s)
-	if ss.player != nil && !ss.in.broken && c.req.node != forPull {
+	if ss.player != nil && !ss.in.broken() && c.req.node != forPull {
 		ss.player.OnStop(c, s.name)
 	}
 }

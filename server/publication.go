@@ -73,7 +73,7 @@ func (p *publication) silent() bool {
 
 // publish answers a client that wants to publish.
 func (ss *streams) publish(c *Client, name, kind string, h publishing) {
-	if ss.in.broken || ss.publisher == nil && ss.in.tunnel == nil || c.state != clientAccepted {
+	if ss.in.broken() || ss.publisher == nil && ss.in.tunnel == nil || c.state != clientAccepted {
 		h.Reject(badName("Publishing is not allowed here."))
 		return
 	}
@@ -111,7 +111,7 @@ func (ss *streams) turnToPublish(c *Client, now time.Time) time.Duration {
 
 // askToPublish asks the application.
 func (ss *streams) askToPublish(c *Client, name, kind string, h publishing) {
-	if ss.in.broken || c.state != clientAccepted {
+	if ss.in.broken() || c.state != clientAccepted {
 		return // there is nobody to be told
 	}
 	public, takeover, err := ss.publisher.OnPublish(c, name, kind)
@@ -180,7 +180,7 @@ func (ss *streams) endPublication(p *publication) bool {
 	c := p.client
 	c.streams = slices.DeleteFunc(c.streams, func(q *publication) bool { return q == p })
 	ss.in.log.Info("stream unpublished", "client", c.ID(), "stream", p.stream.name)
-	if !ss.in.broken {
+	if !ss.in.broken() {
 		ss.publisher.OnUnpublish(c, p.stream.name)
 	}
 	return true
@@ -189,7 +189,7 @@ func (ss *streams) endPublication(p *publication) bool {
 // keep asks whether the players of a lost publisher are to wait.
 func (ss *streams) keep(p *publication, lost bool) bool {
 	k, ok := ss.in.code.(Keeper)
-	return ok && lost && !p.over.Load() && !ss.in.broken && !ss.in.stopping && k.OnLost(p.client, p.stream.name)
+	return ok && lost && !p.over.Load() && ss.in.life.phase < phaseStopping && k.OnLost(p.client, p.stream.name)
 }
 
 // watch asks who looks at what p sends.

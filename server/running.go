@@ -52,11 +52,11 @@ func (h *Host) reach(ctx context.Context, instance string) *Instance {
 		return nil
 	}
 	select {
-	case <-in.started:
+	case <-in.life.started:
 	case <-ctx.Done():
 		return nil
 	}
-	if in.startErr != nil {
+	if in.life.startErr != nil {
 		return nil
 	}
 	return in
@@ -75,11 +75,11 @@ func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.
 		return nil, ""
 	}
 	select {
-	case <-in.started:
+	case <-in.life.started:
 	default:
 		return nil, ""
 	}
-	if in.startErr != nil {
+	if in.life.startErr != nil {
 		return nil, ""
 	}
 	if s = in.streams.published(name); s == nil && in.tunnel != nil {

@@ -35,13 +35,13 @@ func (t *tunnel) uri() string { return strings.TrimSuffix(t.owner.RTMP, "/") + "
 
 // OnAppStart connects to the owner.
 func (t *tunnel) OnAppStart(in *Instance) error {
-	in.pinned.Store(false)
+	in.life.pinned.Store(false)
 	if in.host.NodeSecret == "" {
 		return fmt.Errorf("%w: there is no secret among nodes", errUnreachable)
 	}
 	cfg := *in.host.wireConfig()
 	cfg.PingInterval, cfg.PingTimeout = controlPing, controlTimeout
-	ctx, cancel := context.WithTimeout(in.starting, controlDial)
+	ctx, cancel := context.WithTimeout(in.life.starting, controlDial)
 	defer cancel()
 	s, err := t.dialOwner(ctx, "control", nil, t.uri(), rtmp.ConnectRequest{FlashVer: agent, ObjectEncoding: 3}, rtmp.DialOptions{Config: &cfg})
 	if err != nil {
@@ -60,12 +60,9 @@ func (t *tunnel) watch(ctx context.Context) {
 	err := t.control.Run(context.Background())
 	if ctx.Err() == nil {
 		t.in.log.Info("owner gone", "node", t.owner.Node, "err", err)
-		t.in.post(t.stale)
+		t.in.post(t.in.life.lose)
 	}
 }
-
-// stale ends the instance, for the next one to find out who the owner is now.
-func (t *tunnel) stale() { t.in.quit, t.in.lost = true, true }
 
 // OnConnect asks the owner.
 func (t *tunnel) OnConnect(c *Client, args amf.Args) error {

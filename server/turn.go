@@ -33,14 +33,14 @@ func (t *turn) run() {
 		spare = nil
 	}
 	t.batch, t.next = t.mailbox.take(spare), 0
-	for t.next < len(t.batch) && !t.in.broken {
+	for t.next < len(t.batch) && !t.in.broken() {
 		t.step(min(t.next+maxTurn, len(t.batch)))
 	}
 }
 
 // step runs the batch up to end, then tells subscribers what has changed.
 func (t *turn) step(end int) {
-	t.in.protect(func() {
+	t.in.life.protect(func() {
 		for t.next < end {
 			f := t.batch[t.next]
 			t.batch[t.next] = nil
@@ -67,7 +67,7 @@ func (t *turn) drain() {
 func (t *turn) serve(k *call) {
 	m := t.methods[k.method]
 	switch {
-	case t.in.broken || k.from.state != clientAccepted:
+	case t.in.broken() || k.from.state != clientAccepted:
 		k.answer(nil, appShutdown())
 		return
 	case t.in.tunnel != nil:

@@ -114,7 +114,7 @@ func (u *upstream) ended(err error) {
 	case u.last != nil:
 		u.c.Close(u.last)
 		if u.last.Code == rtmp.CodeConnectShutdown {
-			u.t.in.post(u.t.stale)
+			u.t.in.post(u.t.in.life.lose)
 		}
 	case errors.Is(err, rtmp.ErrGoodbye):
 		u.c.Close(nil)

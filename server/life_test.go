@@ -61,6 +61,46 @@ func TestRefusedName(t *testing.T) {
 	}
 }
 
+// TestPhases follows an instance through its life, as the picture in life.go has it.
+func TestPhases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen []string
+		app := new(drainingApp)
+		note := func() { seen = append(seen, app.in.life.phase.String()) }
+		app.start = func(*Instance) error { note(); return nil }
+		app.connect = func(_ *Client, args amf.Args) error {
+			note()
+			if len(args) > 0 {
+				return Reject("no")
+			}
+			return nil
+		}
+		app.stop = note
+		h := newHost(t, func() Application { return app })
+		look := func() {
+			synctest.Wait()
+			app.in.Post(note)
+			synctest.Wait()
+		}
+		if err := h.Start("app/x"); err != nil {
+			t.Fatal(err)
+		}
+		h.Connect(t.Context(), new(fakePeer), Request{Path: "app/x", Args: amf.Args{amf.Null{}}})
+		look()
+		c, _ := joinFollowing(t, h)
+		look()
+		c.in.post(c.in.life.drain)
+		look()
+		c.Leave(rtmp.ErrClosed)
+		look()
+		h.Stop(t.Context())
+		want := []string{"starting", "fresh", "unwanted", "unwanted", "open", "draining", "drained", "stopping"}
+		if !slices.Equal(seen, want) {
+			t.Errorf("went through %v, want %v", seen, want)
+		}
+	})
+}
+
 // TestRefusalDisturbsNobody: with somebody there it stays.
 func TestRefusalDisturbsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -234,7 +274,7 @@ func TestPanicStopsOneInstance(t *testing.T) {
 					"fine": func(*Client, amf.Args) (amf.Value, error) { return amf.Number(1), nil },
 				},
 				disconnect: func(c *Client, _ error) {
-					if c.Instance().broken {
+					if c.Instance().broken() {
 						t.Error("code of a broken application ran")
 					}
 				},
@@ -259,7 +299,7 @@ func TestPanicStopsOneInstance(t *testing.T) {
 				t.Error("the bomb was answered with success")
 			}
 		}
-		<-c.Instance().done
+		<-c.Instance().life.done
 		if len(p.closed) != 1 || len(other.closed) != 0 {
 			t.Errorf("closed %v and %v", p.closed, other.closed)
 		}
