@@ -68,7 +68,7 @@ func newNodes(t testing.TB, n int, cfg room.Config) (hosts []*server.Host, addre
 			t.Fatal(err)
 		}
 		uri := "rtmp://" + ln.Addr().String()
-		h := &server.Host{Log: log, Node: uri, Places: claimant{all, uri}, NodeSecret: "among nodes"}
+		h := &server.Host{Log: log, Node: uri, Owners: claimant{all, uri}, NodeSecret: "among nodes"}
 		h.HandleClaimed("room", func() server.Application { return room.New(cfg) })
 		if cfg.Lobby == "" {
 			cfg.Lobby = uri + "/lobby"

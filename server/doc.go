@@ -79,7 +79,7 @@
 // # Several nodes
 //
 // An instance of an application handled with [Host.HandleClaimed] runs on one
-// node at a time: [Places] says where. A client that comes to another node is
+// node at a time, its owner: [Owners] knows which. A client that comes to another node is
 // served there by a tunnel, an instance of the same name without the
 // application: calls, pushes, shared objects and what is published go through
 // a connection to the owner for each client, so that the owner's application

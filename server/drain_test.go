@@ -175,7 +175,7 @@ func TestDrainHandsOver(t *testing.T) {
 				world := new(atlas)
 				h := newHost(t, same(new(testApp)))
 				h.HandleClaimed("claimed", same(new(testApp)))
-				h.Places = world.of("a", "rtmp://a")
+				h.Owners = world.of("a", "rtmp://a")
 				joinFollowing(t, h) // elsewhere: app/x keeps Drain waiting
 				ann, bob := new(fakePeer), new(fakePeer)
 				c, err := h.Connect(t.Context(), ann, Request{Path: "claimed/x", Reconnects: true})

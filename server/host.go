@@ -38,8 +38,8 @@ type Host struct {
 	OnStream func(instance, name string, s *relay.Stream)
 	Objects  ObjectStore                                                       // keeps persistent shared objects; nil: they live as temporary ones do
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
-	// Places says where instances of HandleClaimed run; nil: here.
-	Places Places
+	// Owners knows which node runs an instance of HandleClaimed; nil: this one.
+	Owners Owners
 	// NodeSecret is what nodes prove to each other that they know; "": there are
 	// no other nodes.
 	NodeSecret string
@@ -75,7 +75,7 @@ type Host struct {
 type application struct {
 	name    string
 	make    func() Application
-	claimed bool // Host.Places decides whether an instance runs here
+	claimed bool // Host.Owners decides whether an instance runs here
 
 	accepted, rejected, disconnected atomic.Uint64
 	clients                          [len(protocols)]atomic.Int64

@@ -51,7 +51,7 @@ var refusals = map[string]string{
 func TestInvalidNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged strings.Builder
-		h := &Host{Mounts: []string{"chapter4"}, Log: slog.New(slog.NewTextHandler(&logged, nil)), Objects: noStore{t}, Places: noPlaces{t}}
+		h := &Host{Mounts: []string{"chapter4"}, Log: slog.New(slog.NewTextHandler(&logged, nil)), Objects: noStore{t}, Owners: noOwners{t}}
 		h.HandleClaimed("app", func() Application { t.Error("an application was made"); return new(testApp) })
 		for path, want := range refusals {
 			_, err := h.Connect(t.Context(), new(fakePeer), Request{Path: path})
@@ -127,7 +127,7 @@ func TestPeersWordsAreBounded(t *testing.T) {
 func TestNamesWithoutCase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var world atlas
-		h := &Host{Places: world.of("here", "rtmp://here")}
+		h := &Host{Owners: world.of("here", "rtmp://here")}
 		h.HandleClaimed("app", same(&testApp{methods: map[string]Method{
 			"name": func(c *Client, _ amf.Args) (amf.Value, error) { return amf.String(c.Instance().ShortName()), nil },
 		}}))
@@ -196,10 +196,10 @@ func FuzzConnectPath(f *testing.F) {
 	})
 }
 
-// noStore and noPlaces are for names of which nobody may ask.
+// noStore and noOwners are for names of which nobody may ask.
 type (
 	noStore  struct{ t *testing.T }
-	noPlaces struct{ t *testing.T }
+	noOwners struct{ t *testing.T }
 )
 
 func (s noStore) LoadObjects(_ context.Context, instance string) (map[string][]byte, map[string]time.Time, error) {
@@ -212,12 +212,12 @@ func (s noStore) SaveObject(instance, _ string, _ []byte, done func(error)) {
 	done(nil)
 }
 
-func (p noPlaces) Claim(_ context.Context, instance string, _ func()) (func(), error) {
+func (p noOwners) Claim(_ context.Context, instance string, _ func()) (func(), error) {
 	p.t.Errorf("%.40q is claimed", instance)
 	return func() {}, nil
 }
 
-func (p noPlaces) Find(_ context.Context, instance string) *ElsewhereError {
+func (p noOwners) Find(_ context.Context, instance string) *ElsewhereError {
 	p.t.Errorf("%.40q is looked for", instance)
 	return nil
 }

@@ -33,12 +33,12 @@ func (h *Host) find(ctx context.Context, instance string) (in *Instance, away *E
 
 // elsewhere says which other node runs an instance that does not run here.
 func (h *Host) elsewhere(ctx context.Context, a *application, name string) *ElsewhereError {
-	if !a.claimed || h.Places == nil {
+	if !a.claimed || h.Owners == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	return h.Places.Find(ctx, name)
+	return h.Owners.Find(ctx, name)
 }
 
 // reach returns the instance of that name, which may be a tunnel to the node

@@ -102,7 +102,7 @@ func newSite(t *testing.T, names ...string) *site {
 	for _, name := range names {
 		h := &Host{
 			Log:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("on", name),
-			Node: name, Places: s.world.of(name, "rtmp://"+name), NodeSecret: siteSecret,
+			Node: name, Owners: s.world.of(name, "rtmp://"+name), NodeSecret: siteSecret,
 		}
 		h.HandleClaimed("app", func() Application {
 			a := &edgeApp{node: name}

@@ -87,7 +87,7 @@ func newNode(t *testing.T, all *twoNodes, name string) *studio {
 	n := &nodeOfTwo{twoNodes: all, name: name}
 	s := newStudio(t, func(h *server.Host, cfg *Config) {
 		cfg.Nodes = n
-		h.Node, h.Places, h.NodeSecret = name, n, "among nodes"
+		h.Node, h.Owners, h.NodeSecret = name, n, "among nodes"
 		h.HandleClaimed("room", func() server.Application {
 			return room.New(room.Config{Takeover: true, StreamKey: func(string, int64) string { return "k" }})
 		})

@@ -34,7 +34,7 @@ func (n *node) nodeRTMP() string {
 // joinNodes has the host ask the other nodes where a room runs.
 func (n *node) joinNodes() {
 	if n.several() {
-		n.host.Places, n.host.NodeSecret = places{n.store}, string(n.secrets.Node)
+		n.host.Owners, n.host.NodeSecret = places{n.store}, string(n.secrets.Node)
 	}
 }
 
@@ -138,7 +138,7 @@ func (o roomObjects) SaveObject(instance, object string, data []byte, done func(
 // places is what the cluster knows of who runs what, in the words of the server.
 type places struct{ store *store.Store }
 
-// Claim is server.Places.
+// Claim is server.Owners.
 func (p places) Claim(ctx context.Context, instance string, lost func()) (release func(), err error) {
 	release, err = p.store.Claim(ctx, instance, lost)
 	if owned, ok := errors.AsType[*store.OwnedError](err); ok {
@@ -147,7 +147,7 @@ func (p places) Claim(ctx context.Context, instance string, lost func()) (releas
 	return release, err
 }
 
-// Find is server.Places, too. What cannot be found out is not known.
+// Find is server.Owners, too. What cannot be found out is not known.
 func (p places) Find(ctx context.Context, instance string) *server.ElsewhereError {
 	owned, err := p.store.Find(ctx, instance)
 	if err != nil || owned == nil {

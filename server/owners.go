@@ -24,8 +24,8 @@ const (
 // errUnreachable settles a client whose instance has no owner that answers.
 var errUnreachable = errors.New("server: owner cannot be reached")
 
-// Places says where instances run when there are several nodes.
-type Places interface {
+// Owners knows which of several nodes runs an instance, its owner.
+type Owners interface {
 	// Claim makes this node the owner of an instance, or says with an
 	// *ElsewhereError who is. It blocks at most until ctx ends. lost runs once,
 	// on any goroutine, when the instance is no longer ours although release
@@ -46,7 +46,7 @@ type ElsewhereError struct {
 func (e *ElsewhereError) Error() string { return "server: instance runs on node " + e.Node }
 
 // HandleClaimed is Handle for an application of whose instances there must be
-// one of each name among all nodes: they start when Host.Places agrees.
+// one of each name among all nodes: they start when Host.Owners agrees.
 func (h *Host) HandleClaimed(app string, new func() Application) {
 	h.Handle(app, new)
 	name, _ := clean(app)
@@ -60,10 +60,10 @@ func (h *Host) HandleClaimed(app string, new func() Application) {
 // have come already; nobody else.
 func (l *life) chooseCode() error {
 	in := l.in
-	if in.app.claimed && in.host.Places != nil {
+	if in.app.claimed && in.host.Owners != nil {
 		ctx, cancel := context.WithTimeout(l.starting, claimTimeout)
 		defer cancel()
-		release, err := in.host.Places.Claim(ctx, in.name, l.claimGone)
+		release, err := in.host.Owners.Claim(ctx, in.name, l.claimGone)
 		if away, ok := errors.AsType[*ElsewhereError](err); ok {
 			in.tunnel = &tunnel{in: in, owner: away}
 			in.code = in.tunnel

@@ -25,15 +25,15 @@ type deed struct {
 	lost       func()
 }
 
-// node is the Places of one node.
-type nodePlaces struct {
+// nodeOwners is the Owners of one node.
+type nodeOwners struct {
 	*atlas
 	node, rtmp string
 }
 
-func (a *atlas) of(node, rtmp string) *nodePlaces { return &nodePlaces{a, node, rtmp} }
+func (a *atlas) of(node, rtmp string) *nodeOwners { return &nodeOwners{a, node, rtmp} }
 
-func (p *nodePlaces) Claim(ctx context.Context, instance string, lost func()) (func(), error) {
+func (p *nodeOwners) Claim(ctx context.Context, instance string, lost func()) (func(), error) {
 	p.mu.Lock()
 	p.claims++
 	hold := p.hold
@@ -64,7 +64,7 @@ func (p *nodePlaces) Claim(ctx context.Context, instance string, lost func()) (f
 	}, nil
 }
 
-func (p *nodePlaces) Find(_ context.Context, instance string) *ElsewhereError {
+func (p *nodeOwners) Find(_ context.Context, instance string) *ElsewhereError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d := p.owners[instance]; d != nil && d.node != p.node {
@@ -98,7 +98,7 @@ func TestArrivalsShareOneClaim(t *testing.T) {
 		world := &atlas{hold: make(chan struct{})}
 		h := newHost(t, same(new(testApp)))
 		h.HandleClaimed("app", same(new(testApp)))
-		h.Places = world.of("a", "rtmp://a")
+		h.Owners = world.of("a", "rtmp://a")
 		got := make(chan error, 3)
 		for range cap(got) {
 			go func() {
@@ -131,7 +131,7 @@ func TestStopGivesUpAClaim(t *testing.T) {
 		world := &atlas{hold: make(chan struct{})}
 		h := newHost(t, same(new(testApp)))
 		h.HandleClaimed("app", same(new(testApp)))
-		h.Places = world.of("a", "rtmp://a")
+		h.Owners = world.of("a", "rtmp://a")
 		got := make(chan error, 1)
 		go func() {
 			_, err := h.Connect(t.Context(), new(fakePeer), Request{Path: "app/x", Protocol: "ws"})
@@ -151,7 +151,7 @@ func TestLostInstanceEnds(t *testing.T) {
 		stopped := 0
 		h := newHost(t, same(new(testApp)))
 		h.HandleClaimed("app", same(&testApp{stop: func() { stopped++ }}))
-		h.Places = world.of("a", "rtmp://a")
+		h.Owners = world.of("a", "rtmp://a")
 		_, p := join(t, h)
 		world.seize("app/x")
 		synctest.Wait()
@@ -176,7 +176,7 @@ func TestLostInstanceStoresNothing(t *testing.T) {
 		world, s := new(atlas), &fakeStore{fail: fixed(errDiskFull)}
 		h, a := storing(t, s)
 		h.HandleClaimed("app", func() Application { return a })
-		h.Places = world.of("a", "rtmp://a")
+		h.Owners = world.of("a", "rtmp://a")
 		c, _ := join(t, h)
 		c.ServeSharedObject(use("public/x", true))
 		c.ServeSharedObject(askKept("public/x", set("a", amf.Number(1))))
