@@ -65,7 +65,7 @@ func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.Conn
 		req.Reject(vouched(notHere(), answer))
 		return
 	}
-	p := &incoming{session: rtmp.NewSession(conn, control{in}, req.ObjectEncoding)}
+	p := &rtmpPeer{session: rtmp.NewSession(conn, control{in}, req.ObjectEncoding)}
 	if err := req.Accept(answer...); err != nil {
 		conn.Close() // Run says why
 	}

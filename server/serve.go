@@ -2,11 +2,16 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"sync"
 	"time"
+
+	"foyer/server/amf"
+	"foyer/server/guard"
+	"foyer/server/rtmp"
 )
 
 // How long Serve waits after an error of Accept that may pass.
@@ -54,4 +59,122 @@ func (h *Host) Serve(ctx context.Context, ln net.Listener) error {
 func temporary(err error) bool {
 	var t interface{ Temporary() bool }
 	return errors.As(err, &t) && t.Temporary()
+}
+
+// serveConn is the life of one RTMP connection: handshake, connect, admission,
+// then its session until it ends. Thousands of goroutines wait in it: what comes
+// before the session is elsewhere, for its stack.
+func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
+	p := new(rtmpPeer)
+	h.meet(ctx, nc, p)
+	nc = guard.Counted(nc) // not more of it is kept for the life of the client
+	defer nc.Close()       // whoever counts it hears of its end
+	defer p.place.Leave()
+	if p.client == nil {
+		return
+	}
+	h.sessions.begin(ctx, p)
+	// Run does not see the end of ctx: sessions.shutdown ends it with a word
+	// to the peer.
+	p.client.Leave(p.session.Run(context.Background()))
+	h.sessions.end(p)
+}
+
+// meet does what comes before the session: p has a client then, if it was let
+// in. An address with too many connections hears that in answer to connect.
+//
+//go:noinline
+func (h *Host) meet(ctx context.Context, nc net.Conn, p *rtmpPeer) {
+	awaitAddr(ctx, nc)
+	addr := guard.AddrPort(nc.RemoteAddr()).Addr()
+	var no *guard.Refusal
+	p.place, no = h.guard().Enter(addr)
+	if no != nil && no.Drop {
+		h.guard().Refuse(addr, no)
+		return
+	}
+	conn, req, err := h.greet(ctx, nc)
+	if err != nil {
+		h.greetingFailed(nc.RemoteAddr(), err)
+		return
+	}
+	r := request(nc, req)
+	answer, err := h.vouch(ctx, r, req)
+	switch {
+	case err != nil:
+		req.Reject(vouched(err, answer)) // if that fails, there is nobody to be told
+		return
+	case r.node != fromVisitor:
+		p.place.Vouch()
+	case no != nil:
+		req.Reject(vouched(h.refuse(addr, no), answer))
+		return
+	}
+	if r.node == forControl {
+		h.serveControl(ctx, conn, req, r.Addr, answer)
+		return
+	}
+	h.welcome(ctx, p, conn, req, r, answer)
+}
+
+// welcome asks for the admission of a connection. answer is what goes with ours.
+func (h *Host) welcome(ctx context.Context, p *rtmpPeer, conn *rtmp.Conn, req *rtmp.ConnectRequest, r *Request, answer []amf.Field) {
+	// The session is there before the decision, to keep what the application
+	// says in OnConnect until connect was answered.
+	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
+	c, err := h.connect(ctx, p, r)
+	if err != nil {
+		req.Reject(vouched(err, answer))
+		return
+	}
+	p.client = c
+	if err := req.Accept(answer...); err != nil {
+		conn.Close() // Run says why
+	}
+}
+
+// awaitAddr waits until it is known where a connection comes from: a proxy in
+// front says it before anything else. Nobody has to be told when ctx ends.
+func awaitAddr(ctx context.Context, nc net.Conn) {
+	if !guard.Awaited(nc) {
+		return
+	}
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	defer stop()
+	nc.RemoteAddr()
+}
+
+// greet does the handshake and reads connect, within Config.HandshakeTimeout.
+func (h *Host) greet(ctx context.Context, nc net.Conn) (*rtmp.Conn, *rtmp.ConnectRequest, error) {
+	conn, err := rtmp.NewServerConn(ctx, nc, h.wireConfig())
+	if err != nil {
+		return nil, nil, err
+	}
+	req, err := rtmp.ReadConnect(ctx, conn)
+	return conn, req, err
+}
+
+// greetingFailed logs a connection that never became a client. One that left
+// without a word is a port scan or a health check; of a PROXY header the guard
+// has told.
+func (h *Host) greetingFailed(remote net.Addr, err error) {
+	if errors.Is(err, rtmp.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, guard.ErrProxyHeader) {
+		h.log().Debug("connection closed before connect", "remote", remote.String(), "err", err)
+		return
+	}
+	h.log().Warn("connection refused", "remote", remote.String(), "err", err)
+	h.limited(guard.AddrPort(remote).Addr(), err)
+}
+
+// request is what an RTMP peer said, as any other peer would say it.
+func request(nc net.Conn, r *rtmp.ConnectRequest) *Request {
+	protocol := "rtmp"
+	if _, ok := nc.(*tls.Conn); ok {
+		protocol = "rtmps"
+	}
+	return &Request{
+		Path: r.App, Args: r.Args, Addr: guard.AddrPort(nc.RemoteAddr()), Named: guard.Named(nc),
+		Agent: r.FlashVer, Referrer: r.SWFURL, PageURL: r.PageURL, URI: r.TCURL,
+		Protocol: protocol, AMF3: r.ObjectEncoding == 3, Reconnects: r.Reconnects(),
+	}
 }

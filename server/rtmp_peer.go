@@ -1,0 +1,104 @@
+package server
+
+import (
+	"foyer/server/amf"
+	"foyer/server/backlog"
+	"foyer/server/guard"
+	"foyer/server/relay"
+	"foyer/server/rtmp"
+	"foyer/server/sharedobject"
+)
+
+// rtmpPeer is an RTMP session as an instance's peer, and the session's handler.
+type rtmpPeer struct {
+	session *rtmp.Session
+	client  *Client     // set before session runs
+	place   guard.Place // of the connection; left by serveConn
+}
+
+// Vouch is Voucher.
+func (p *rtmpPeer) Vouch() { p.place.Vouch() }
+
+// Push queues the bytes that all peers of the same encoding share.
+func (p *rtmpPeer) Push(m *Push) error {
+	if p.session.ObjectEncoding() == 3 {
+		return p.session.SendShared(m.Bytes(AMF3, pack3))
+	}
+	return p.session.SendShared(m.Bytes(AMF0, pack0))
+}
+
+// Request calls a method of the peer.
+func (p *rtmpPeer) Request(method string, args []amf.Value, done func(amf.Value, error)) error {
+	return p.session.Request(method, args, done)
+}
+
+// Close ends the session, with a word when reason has one for the peer.
+func (p *rtmpPeer) Close(reason error) { p.session.Close(reason) }
+
+// Level implements Pacer.
+func (p *rtmpPeer) Level() backlog.Level { return p.session.Level() }
+
+// WhenInStep implements Pacer.
+func (p *rtmpPeer) WhenInStep(f func()) { p.session.WhenInStep(f) }
+
+// ServeCall takes a command of the peer. It is an rtmp.Handler's.
+func (p *rtmpPeer) ServeCall(k *rtmp.Call) {
+	if !k.WantsReply() {
+		p.client.ServeCall(k.Method, k.Args, nil)
+		return
+	}
+	p.client.ServeCall(k.Method, k.Args, func(v amf.Value, err error) {
+		if err != nil {
+			k.Fail(err)
+			return
+		}
+		p.client.Answered(k.Reply(v))
+	})
+}
+
+// answer returns what replies to a call, nil when no answer is wanted.
+func answer(k *rtmp.Call) func(amf.Value, error) {
+	if !k.WantsReply() {
+		return nil
+	}
+	return func(v amf.Value, err error) {
+		if err != nil {
+			k.Fail(err)
+			return
+		}
+		k.Reply(v)
+	}
+}
+
+// ServeSharedObject takes a message of type 19 or 16. It is an
+// rtmp.SharedObjectHandler's.
+func (p *rtmpPeer) ServeSharedObject(m rtmp.Message) {
+	so, err := sharedobject.Parse(m.Payload, m.Type == rtmp.TypeSharedObjectAMF3)
+	if err != nil {
+		p.session.Close(&rtmp.ProtocolError{Offset: p.session.Stats().BytesIn, Err: err})
+		return
+	}
+	p.client.ServeSharedObject(so)
+}
+
+// ServePublish takes a publish command. It is an rtmp.StreamHandler's.
+func (p *rtmpPeer) ServePublish(k *rtmp.Publish) {
+	c := p.client
+	if !c.later(func() { c.in.streams.publish(c, k.Name, k.Kind, k) }) {
+		k.Reject(appShutdown())
+	}
+}
+
+// ServePlay takes a play command. It is an rtmp.StreamHandler's.
+func (p *rtmpPeer) ServePlay(k *rtmp.Play) {
+	c := p.client
+	if !c.later(func() { c.in.streams.play(c, k.Name, player{k}) }) {
+		k.Reject(appShutdown())
+	}
+}
+
+// player adapts *rtmp.Play, whose Accept returns a concrete type.
+type player struct{ *rtmp.Play }
+
+func (k player) accept(ended func()) relay.Player { return k.Accept(ended) }
+func (k player) reject(err error)                 { k.Reject(err) }

@@ -1,0 +1,68 @@
+package server
+
+import (
+	"context"
+	"sync"
+)
+
+// sessions are the RTMP sessions of a host, for counting and for shutdown.
+type sessions struct {
+	mu      sync.Mutex // guards what follows
+	live    map[*rtmpPeer]context.Context
+	in, out uint64 // bytes of those that ended
+}
+
+// begin adds a session that was accepted by the Serve whose context is ctx.
+func (s *sessions) begin(ctx context.Context, p *rtmpPeer) {
+	s.mu.Lock()
+	if s.live == nil {
+		s.live = make(map[*rtmpPeer]context.Context)
+	}
+	s.live[p] = ctx
+	s.mu.Unlock()
+	if ctx.Err() != nil {
+		p.session.Close(appShutdown())
+	}
+}
+
+func (s *sessions) end(p *rtmpPeer) {
+	stats := p.session.Stats()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.live, p)
+	s.in += stats.BytesIn
+	s.out += stats.BytesOut
+}
+
+// list returns the live ones of one Serve.
+func (s *sessions) list(ctx context.Context) []*rtmpPeer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*rtmpPeer
+	for p, of := range s.live {
+		if ctx == of {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// shutdown ends the sessions of one Serve.
+func (s *sessions) shutdown(ctx context.Context) {
+	for _, p := range s.list(ctx) {
+		p.session.Close(appShutdown())
+	}
+}
+
+// bytes adds up all that sessions have moved.
+func (s *sessions) bytes() (in, out uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in, out = s.in, s.out
+	for p := range s.live {
+		stats := p.session.Stats() // counters: it takes no lock
+		in += stats.BytesIn
+		out += stats.BytesOut
+	}
+	return in, out
+}
