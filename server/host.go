@@ -331,6 +331,29 @@ func (h *Host) guard() *guard.Guard {
 	return h.Guard
 }
 
+// wireConfig is Config with all that is left out, the same for all connections.
+func (h *Host) wireConfig() *rtmp.Config {
+	if cfg := h.wire.Load(); cfg != nil {
+		return cfg
+	}
+	cfg := h.Config
+	if cfg.Partial == nil {
+		cfg.Partial = h.guard().Partial()
+	}
+	if cfg.Outboxes == nil {
+		cfg.Outboxes = &h.outboxes
+	}
+	h.wire.CompareAndSwap(nil, cfg.WithDefaults())
+	return h.wire.Load()
+}
+
+// Partial is what peers hold of messages that are not whole yet, whatever they
+// come by.
+func (h *Host) Partial() *guard.Budget { return h.wireConfig().Partial }
+
+// Outboxes count what waits to be written to peers, whatever they come by.
+func (h *Host) Outboxes() *backlog.Budget { return h.wireConfig().Outboxes }
+
 func (h *Host) idle() time.Duration {
 	if h.Idle == 0 {
 		return DefaultIdle

@@ -88,3 +88,30 @@ func (r *Request) tidy() {
 		r.Path = name + "?" + query[:maxQuery]
 	}
 }
+
+// clean splits the query off a path and drops leading, trailing and doubled
+// slashes: "/room//blue/?a=b" is "room/blue" and "a=b".
+func clean(path string) (name, query string) {
+	name, query, _ = strings.Cut(path, "?")
+	parts := strings.Split(name, "/")
+	kept := parts[:0]
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return strings.Join(kept, "/"), query
+}
+
+// under reports whether the clean path is prefix or lies below it, and what
+// follows it. Everything lies below "".
+func under(path, prefix string) (rest string, ok bool) {
+	if prefix == "" {
+		return path, true
+	}
+	rest, ok = strings.CutPrefix(path, prefix)
+	if !ok || rest != "" && rest[0] != '/' {
+		return "", false
+	}
+	return strings.TrimPrefix(rest, "/"), true
+}

@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"time"
 
 	"foyer/server/guard"
-	"foyer/server/rtmp"
 )
 
 // When somebody may try again for whom an instance was not started.
@@ -116,20 +114,3 @@ func (h *Host) forget(in *Instance) {
 		h.counted--
 	}
 }
-
-// refuse reports a refusal of the guard, and puts it into words for the peer.
-func (h *Host) refuse(addr netip.Addr, no *guard.Refusal, attrs ...any) error {
-	h.guard().Refuse(addr, no, attrs...)
-	status := Reject(no.Reason)
-	status.Application = Because(no.Reason, no.RetryAfter)
-	return &refused{status, no}
-}
-
-// refused is a refusal of the guard for an RTMP peer, who reads the status, and
-// for the web side, which may want the rest.
-type refused struct {
-	*rtmp.StatusError
-	no *guard.Refusal
-}
-
-func (r *refused) Unwrap() []error { return []error{r.StatusError, r.no} }

@@ -142,6 +142,50 @@ func (ss *streams) published(name string) *relay.Stream {
 	return <-found
 }
 
+// StreamHere is the stream of that public name that somebody publishes now in
+// an instance ("room/blue"), if its pictures come to this node anyway. If not,
+// node is who runs the instance, "" when that is this one or nobody. Unlike
+// Stream it starts nothing, brings nothing here, and waits for no start.
+func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.Stream, node string) {
+	in, away := h.find(ctx, instance)
+	if away != nil {
+		return nil, away.Node
+	}
+	if in == nil {
+		return nil, ""
+	}
+	select {
+	case <-in.life.started:
+	default:
+		return nil, ""
+	}
+	if in.life.startErr != nil {
+		return nil, ""
+	}
+	if s = in.streams.published(name); s == nil && in.tunnel != nil {
+		node = in.tunnel.owner.Node
+	}
+	return s, node
+}
+
+// Stream is the stream that the client plays under that public name, published
+// or not; nil when it does not play it. Not for the instance goroutine.
+func (c *Client) Stream(name string) *relay.Stream {
+	found := make(chan *relay.Stream, 1)
+	if !c.in.post(func() {
+		for _, p := range c.playing {
+			if p.stream.name == name {
+				found <- p.stream.relay
+				return
+			}
+		}
+		found <- nil
+	}) {
+		return nil
+	}
+	return <-found
+}
+
 // drop ends what a client publishes and plays.
 func (ss *streams) drop(c *Client) {
 	delete(ss.turns, c)

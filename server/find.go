@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-
-	"foyer/server/relay"
 )
 
 // Running reports whether an instance runs ("room/blue"), here or on another
@@ -62,46 +60,29 @@ func (h *Host) reach(ctx context.Context, instance string) *Instance {
 	return in
 }
 
-// StreamHere is the stream of that public name that somebody publishes now in
-// an instance ("room/blue"), if its pictures come to this node anyway. If not,
-// node is who runs the instance, "" when that is this one or nobody. Unlike
-// Stream it starts nothing, brings nothing here, and waits for no start.
-func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.Stream, node string) {
-	in, away := h.find(ctx, instance)
-	if away != nil {
-		return nil, away.Node
-	}
-	if in == nil {
-		return nil, ""
-	}
-	select {
-	case <-in.life.started:
-	default:
-		return nil, ""
-	}
-	if in.life.startErr != nil {
-		return nil, ""
-	}
-	if s = in.streams.published(name); s == nil && in.tunnel != nil {
-		node = in.tunnel.owner.Node
-	}
-	return s, node
-}
-
-// Stream is the stream that the client plays under that public name, published
-// or not; nil when it does not play it. Not for the instance goroutine.
-func (c *Client) Stream(name string) *relay.Stream {
-	found := make(chan *relay.Stream, 1)
-	if !c.in.post(func() {
-		for _, p := range c.playing {
-			if p.stream.name == name {
-				found <- p.stream.relay
-				return
+// resolveLocked finds the application of a clean path, the longest mounted path that
+// matches, and the short name of the instance. The caller holds h.mu.
+func (h *Host) resolveLocked(path string) (a *application, short string) {
+	longest := -1
+	try := func(mount string) {
+		below, ok := under(path, mount)
+		if !ok {
+			return
+		}
+		for name, candidate := range h.apps {
+			rest, ok := under(below, name)
+			if matched := len(path) - len(rest); ok && matched > longest {
+				a, short, longest = candidate, rest, matched
 			}
 		}
-		found <- nil
-	}) {
-		return nil
 	}
-	return <-found
+	try("")
+	for _, mount := range h.Mounts {
+		m, _ := clean(mount)
+		try(m)
+	}
+	if a != nil && short == "" {
+		short = defaultInstance
+	}
+	return a, short
 }
