@@ -46,7 +46,7 @@ func (in *Instance) arrive(c *Client, args amf.Args) {
 		in.settle(c, in.life.startErr)
 	case in.life.phase >= phaseStopping:
 		in.settle(c, errStopped)
-	case c.req.node == forPull:
+	case c.req.node == forStream:
 		in.streams.attach(c)
 	case in.life.phase >= phaseDraining:
 		in.settle(c, restarting())
@@ -121,13 +121,13 @@ func (in *Instance) AdmitAfter(c *Client, wait time.Duration, decide func() erro
 	return ErrPending
 }
 
-// later is the error of an OnPublish that decides after a wait.
-type later struct {
+// decideLater is the error of an OnPublish that decides after a wait.
+type decideLater struct {
 	wait   time.Duration
 	decide func() (public string, takeover bool, err error)
 }
 
-func (*later) Error() string { return "server: publishing is decided later" }
+func (*decideLater) Error() string { return "server: publishing is decided later" }
 
 // PublishAfter is what OnPublish returns when decide has the answer: at once,
 // or after a wait in which the client, and nobody else, is not read.
@@ -135,7 +135,7 @@ func (in *Instance) PublishAfter(wait time.Duration, decide func() (public strin
 	if wait <= 0 {
 		return decide()
 	}
-	return "", false, &later{wait, decide}
+	return "", false, &decideLater{wait, decide}
 }
 
 // expire ends a client that is still pending at its deadline.
@@ -162,21 +162,21 @@ func (in *Instance) drop(c *Client, reason error) {
 	in.remove(c)
 	in.settle(c, reason)
 	c.calls.lift()
-	if !in.broken() && c.req.node != forPull {
+	if !in.broken() && c.req.node != forStream {
 		in.code.OnDisconnect(c, reason)
 	}
 }
 
 // remove takes a client out of the lists.
 func (in *Instance) remove(c *Client) {
-	if c.state == clientAccepted && c.req.node != forPull {
+	if c.state == clientAccepted && c.req.node != forStream {
 		i := slices.Index(in.clients, c)
 		in.clients = slices.Delete(in.clients, i, i+1)
 		in.app.count(c, -1)
 		in.app.disconnected.Add(1)
 	}
 	delete(in.pending, c)
-	delete(in.streams.pulls, c)
+	delete(in.streams.nodes, c)
 	c.state = clientGone
 	in.life.departed(c)
 }
@@ -186,7 +186,7 @@ func (in *Instance) dropAll() {
 	for c := range in.pending {
 		in.life.protect(func() { in.drop(c, in.unsettled()) })
 	}
-	for c := range in.streams.pulls {
+	for c := range in.streams.nodes {
 		c.Close(in.life.farewell())
 		in.life.protect(func() { in.drop(c, in.life.farewell()) })
 	}

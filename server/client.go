@@ -227,9 +227,9 @@ func (c *Client) ServeSharedObject(m *sharedobject.Message) {
 	}
 }
 
-// later posts f on behalf of the peer, at the cost of a credit. It reports
+// ask posts f on behalf of the peer, at the cost of a credit. It reports
 // false when the instance has stopped.
-func (c *Client) later(f func()) bool {
+func (c *Client) ask(f func()) bool {
 	c.calls.take()
 	if c.in.post(func() {
 		if c.parked == nil {

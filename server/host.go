@@ -241,7 +241,7 @@ func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) 
 func (h *Host) connect(ctx context.Context, p Peer, r *Request) (*Client, error) {
 	args := r.Args
 	r.tidy()
-	if r.node == forPull && h.owned(r.Path) == nil {
+	if r.node == forStream && h.owned(r.Path) == nil {
 		return nil, notHere()
 	}
 	patience := time.Now().Add(reachTimeout)

@@ -16,11 +16,11 @@ type nodeKind uint8
 const (
 	fromVisitor nodeKind = iota // it is nobody of ours
 	forClient                   // everything of one client of the other node, but the pictures it gets
-	forPull                     // the pictures of one stream, for all of its players there
+	forStream                   // the pictures of one stream, for all of its players there
 	forControl                  // calls of the process, and a sign of life
 )
 
-var nodeKinds = map[string]nodeKind{"client": forClient, "pull": forPull, "control": forControl}
+var nodeKinds = map[string]nodeKind{"client": forClient, "pull": forStream, "control": forControl}
 
 const (
 	// codeElsewhere is how a node refuses another one that took it for the owner
@@ -88,24 +88,24 @@ func (n control) ServeCall(k *rtmp.Call) {
 	}
 }
 
-// attach lets a node in that pulls a stream. The application is not asked, and
-// does not know: it counts the players themselves.
+// attach lets in a node that takes the pictures of a stream. The application is
+// not asked and does not know: it counts the players themselves.
 func (ss *streams) attach(c *Client) {
 	if ss.in.tunnel != nil {
 		ss.in.settle(c, notHere())
 		return
 	}
-	if ss.pulls == nil {
-		ss.pulls = make(map[*Client]bool)
+	if ss.nodes == nil {
+		ss.nodes = make(map[*Client]bool)
 	}
-	ss.pulls[c] = true
+	ss.nodes[c] = true
 	ss.in.life.arrived(c)
 	c.state = clientAccepted
 	c.open()
 	ss.in.settle(c, nil)
 }
 
-// tellLive says to a node that has begun to pull whether somebody publishes:
+// tellLive says to a node that has begun to take a stream whether it is published:
 // players are told only when that changes. It runs on the instance's goroutine,
 // where streams begin and end.
 func tellLive(p relay.Player, s *relay.Stream) {

@@ -42,7 +42,7 @@ func (ss *streams) play(c *Client, name string, h playing) {
 		return
 	}
 	public, _, _ := strings.Cut(name, "?")
-	if ss.player != nil && c.req.node != forPull {
+	if ss.player != nil && c.req.node != forStream {
 		var err error
 		if public, err = ss.player.OnPlay(c, name); err != nil {
 			h.reject(err)
@@ -59,9 +59,9 @@ func (ss *streams) begin(p *playback, h playing) {
 	c.playing = append(c.playing, p)
 	player := h.accept(func() { ss.in.post(func() { ss.stopPlay(p) }) })
 	switch c.req.node {
-	case forClient: // it is only counted: the pictures go by a pull
+	case forClient: // it is only counted: the pictures go by a tunnelStream
 		return
-	case forPull:
+	case forStream:
 		tellLive(player, s.relay)
 	}
 	switch player := player.(type) {
@@ -120,7 +120,7 @@ func (ss *streams) stopPlay(p *playback) {
 		ss.in.tunnel.stopped(p)
 	}
 	ss.forget(s)
-	if ss.player != nil && !ss.in.broken() && c.req.node != forPull {
+	if ss.player != nil && !ss.in.broken() && c.req.node != forStream {
 		ss.player.OnStop(c, s.name)
 	}
 }

@@ -115,7 +115,7 @@ func (ss *streams) askToPublish(c *Client, name, kind string, h publishing) {
 		return // there is nobody to be told
 	}
 	public, takeover, err := ss.publisher.OnPublish(c, name, kind)
-	if wait, ok := errors.AsType[*later](err); ok {
+	if wait, ok := errors.AsType[*decideLater](err); ok {
 		ss.in.After(wait.wait, func() {
 			if c.state == clientAccepted { // otherwise there is nobody to be told
 				public, takeover, err := wait.decide()

@@ -84,7 +84,7 @@ func (p *rtmpPeer) ServeSharedObject(m rtmp.Message) {
 // ServePublish takes a publish command. It is an rtmp.StreamHandler's.
 func (p *rtmpPeer) ServePublish(k *rtmp.Publish) {
 	c := p.client
-	if !c.later(func() { c.in.streams.publish(c, k.Name, k.Kind, k) }) {
+	if !c.ask(func() { c.in.streams.publish(c, k.Name, k.Kind, k) }) {
 		k.Reject(appShutdown())
 	}
 }
@@ -92,7 +92,7 @@ func (p *rtmpPeer) ServePublish(k *rtmp.Publish) {
 // ServePlay takes a play command. It is an rtmp.StreamHandler's.
 func (p *rtmpPeer) ServePlay(k *rtmp.Play) {
 	c := p.client
-	if !c.later(func() { c.in.streams.play(c, k.Name, player{k}) }) {
+	if !c.ask(func() { c.in.streams.play(c, k.Name, player{k}) }) {
 		k.Reject(appShutdown())
 	}
 }

@@ -222,7 +222,7 @@ func writes(m *sharedobject.Message) bool {
 // serve takes what a client asks for. It reports true when that has
 // to wait, and the client's credit with it.
 func (s *objects) serve(c *Client, m *sharedobject.Message) (waits bool) {
-	if s.in.broken() || c.state != clientAccepted || c.req.node == forPull {
+	if s.in.broken() || c.state != clientAccepted || c.req.node == forStream {
 		return false
 	}
 	if s.in.tunnel != nil {

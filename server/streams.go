@@ -21,7 +21,7 @@ type streams struct {
 
 	byName map[string]*stream
 	turns  map[*Client]time.Time // of those that have published: see turnToPublish
-	pulls  map[*Client]bool      // other nodes that take pictures
+	nodes  map[*Client]bool      // other nodes that take the pictures of a stream
 }
 
 // stream is one of them: the relay, and who publishes to it.
@@ -31,9 +31,9 @@ type stream struct {
 	audiences []*audience  // its followers
 	publisher *publication // nil while nobody publishes
 	playing   int
-	held      bool  // the application has asked for it
-	pull      *pull // brings the pictures from the node that runs the instance
-	kept      bool  // its publisher was lost, and the players wait: see Keeper
+	held      bool          // the application has asked for it
+	tunnel    *tunnelStream // brings the pictures from the node that runs the instance
+	kept      bool          // its publisher was lost, and the players wait: see Keeper
 }
 
 // Stream is the live stream of that public name, made if need be. Methods of
@@ -60,7 +60,7 @@ func (ss *streams) get(name string) *stream {
 
 // forget drops a stream that nobody needs.
 func (ss *streams) forget(s *stream) {
-	if s.publisher == nil && s.playing == 0 && !s.held && !s.kept && s.pull == nil {
+	if s.publisher == nil && s.playing == 0 && !s.held && !s.kept && s.tunnel == nil {
 		delete(ss.byName, s.name)
 	}
 }
@@ -113,7 +113,7 @@ func (ss *streams) end(name string, reason *rtmp.StatusError) bool {
 
 // Stream is the stream of that public name that somebody publishes now in a
 // running instance ("room/blue"), or nil. One that another node runs is asked
-// for it, and the stream brought here, which may take pullWait.
+// for it, and the stream brought here, which may take streamWait.
 func (h *Host) Stream(instance, name string) *relay.Stream {
 	in := h.reach(context.Background(), instance)
 	if in == nil {
@@ -131,7 +131,7 @@ func (ss *streams) published(name string) *relay.Stream {
 	found := make(chan *relay.Stream, 1)
 	if !ss.in.post(func() {
 		s := ss.byName[name]
-		if s != nil && (s.publisher != nil || s.pull != nil && s.relay.Live()) {
+		if s != nil && (s.publisher != nil || s.tunnel != nil && s.relay.Live()) {
 			found <- s.relay
 			return
 		}

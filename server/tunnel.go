@@ -21,13 +21,13 @@ const (
 
 // A tunnel is the application of an instance that another node runs, its
 // owner. Each client has a connection of its own to the owner, by which
-// everything goes both ways but pictures to players: those come by one pull for
+// everything goes both ways but pictures to players: those come by one tunnelStream for
 // each stream. All of a tunnel belongs to the instance goroutine.
 type tunnel struct {
 	in      *Instance
 	owner   *ElsewhereError
 	control *rtmp.Session // set by OnAppStart
-	pulls   int
+	streams int           // that have a tunnelStream
 }
 
 // uri is where the owner has the instance.
@@ -72,10 +72,10 @@ func (t *tunnel) OnConnect(c *Client, args amf.Args) error {
 	case t.in.host.Redirect && c.req.Protocol == "rtmp":
 		return t.redirect(c)
 	}
-	u := &upstream{t: t, c: c}
-	c.Data = u
-	u.ctx, u.cancel = context.WithCancel(t.in.ctx)
-	t.in.Go(func(context.Context) { u.run(u.ctx, args) })
+	tc := &tunnelClient{t: t, c: c}
+	c.Data = tc
+	tc.ctx, tc.cancel = context.WithCancel(t.in.ctx)
+	t.in.Go(func(context.Context) { tc.run(tc.ctx, args) })
 	return ErrPending
 }
 
@@ -94,8 +94,8 @@ func (t *tunnel) redirect(c *Client) error {
 
 // OnDisconnect ends the client's connection to the owner as its own has ended.
 func (t *tunnel) OnDisconnect(c *Client, reason error) {
-	if u, ok := c.Data.(*upstream); ok {
-		u.leave(reason)
+	if tc, ok := c.Data.(*tunnelClient); ok {
+		tc.leave(reason)
 	}
 }
 
@@ -105,7 +105,7 @@ func (t *tunnel) OnAppStop() {}
 
 // call passes on a call of a client, or of this process.
 func (t *tunnel) call(k *call) {
-	u, ok := k.from.Data.(*upstream)
+	tc, ok := k.from.Data.(*tunnelClient)
 	switch {
 	case rtmp.Reserved(k.method) || reserved[k.method]:
 		k.answer(nil, rtmp.MethodNotFound(k.method))
@@ -113,9 +113,9 @@ func (t *tunnel) call(k *call) {
 		t.callOwner(k)
 	case k.reply == nil:
 		k.done()
-		u.send(func(s *rtmp.Session) error { return s.Request(k.method, k.args, nil) })
+		tc.send(func(s *rtmp.Session) error { return s.Request(k.method, k.args, nil) })
 	default:
-		if err := u.session.Request(k.method, k.args, k.answer); err != nil {
+		if err := tc.session.Request(k.method, k.args, k.answer); err != nil {
 			k.answer(nil, err)
 		}
 	}
@@ -139,16 +139,16 @@ func (t *tunnel) callOwner(k *call) {
 
 // sharedObject passes on what a client asks of a shared object.
 func (t *tunnel) sharedObject(c *Client, m *sharedobject.Message) {
-	c.Data.(*upstream).send(func(s *rtmp.Session) error {
+	c.Data.(*tunnelClient).send(func(s *rtmp.Session) error {
 		return s.Send((&Push{SharedObject: m}).pack(s.ObjectEncoding()))
 	})
 }
 
 // publish asks the owner, and lets what is published flow there.
 func (t *tunnel) publish(c *Client, name, kind string, h publishing) {
-	u := c.Data.(*upstream)
+	tc := c.Data.(*tunnelClient)
 	t.in.Go(func(ctx context.Context) { // one at a time: the client is not read meanwhile
-		st, err := u.session.CreateStream(ctx)
+		st, err := tc.session.CreateStream(ctx)
 		if err == nil {
 			err = st.PublishTo(ctx, name, kind, verdict{h})
 		}
@@ -163,22 +163,22 @@ func (t *tunnel) publish(c *Client, name, kind string, h publishing) {
 
 // play asks the owner, and begins to play here when it agrees.
 func (t *tunnel) play(c *Client, name string, h playing) {
-	u := c.Data.(*upstream)
+	tc := c.Data.(*tunnelClient)
 	public, _, _ := strings.Cut(name, "?")
-	if u.opening >= rtmp.MaxStreams {
+	if tc.opening >= rtmp.MaxStreams {
 		h.reject(tooManyStreams())
 		return
 	}
-	u.opening++
+	tc.opening++
 	t.in.Go(func(ctx context.Context) {
-		st, err := u.session.CreateStream(ctx)
+		st, err := tc.session.CreateStream(ctx)
 		if err == nil {
 			err = st.Play(ctx, name, rtmp.StartLive, nothing{})
 		}
 		if err == nil && t.bring(public) == nil {
 			err = tooManyStreams()
 		}
-		if !t.in.post(func() { u.opening--; t.played(c, public, st, err, h) }) {
+		if !t.in.post(func() { tc.opening--; t.played(c, public, st, err, h) }) {
 			h.reject(appShutdown())
 		}
 	})
@@ -195,15 +195,15 @@ func (t *tunnel) played(c *Client, public string, st *rtmp.Stream, err error, h 
 		return
 	}
 	s := t.in.streams.get(public)
-	t.pull(s) // it may have ended meanwhile
+	t.open(s) // it may have ended meanwhile
 	t.in.streams.begin(&playback{client: c, stream: s, up: st}, h)
 }
 
 // stopped hears that a player has gone.
 func (t *tunnel) stopped(p *playback) {
 	closeStream(p.up)
-	if s := p.stream; s.playing == 0 && s.pull != nil {
-		t.linger(s.pull)
+	if s := p.stream; s.playing == 0 && s.tunnel != nil {
+		t.linger(s.tunnel)
 	}
 }
 
@@ -237,7 +237,7 @@ type uplink struct{ st *rtmp.Stream }
 func (l uplink) WriteMessage(m rtmp.Message) { l.st.WriteMessage(m) }
 
 // Close ends the stream when the publisher has said so. Otherwise its
-// connection ends, and the owner hears of that: see upstream.leave.
+// connection ends, and the owner hears of that: see tunnelClient.leave.
 func (l uplink) Close(err error) {
 	if err == nil {
 		l.st.Close()

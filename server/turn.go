@@ -73,7 +73,7 @@ func (t *turn) serve(k *call) {
 	case t.in.tunnel != nil:
 		t.in.tunnel.call(k)
 		return
-	case m == nil || reserved[k.method] || k.from.req.node == forPull:
+	case m == nil || reserved[k.method] || k.from.req.node == forStream:
 		k.answer(nil, rtmp.MethodNotFound(k.method))
 		return
 	}

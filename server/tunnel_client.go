@@ -21,9 +21,9 @@ const (
 	syncMethod = "_checkbw"
 )
 
-// upstream is a client's connection to the owner of the instance. It is the
+// tunnelClient is a client's connection to the owner of the instance. It is the
 // handler of the session.
-type upstream struct {
+type tunnelClient struct {
 	t      *tunnel
 	c      *Client
 	ctx    context.Context    // ends when the client has gone
@@ -41,9 +41,9 @@ type upstream struct {
 
 // run connects, then passes on what the owner says until the end. The instance
 // waits for it.
-func (u *upstream) run(ctx context.Context, args amf.Args) {
-	defer u.cancel()
-	in, r := u.t.in, u.c.req
+func (tc *tunnelClient) run(ctx context.Context, args amf.Args) {
+	defer tc.cancel()
+	in, r := tc.t.in, tc.c.req
 	request := rtmp.ConnectRequest{
 		FlashVer: r.Agent, SWFURL: r.Referrer, PageURL: r.PageURL, TCURL: r.URI, Args: args,
 	}
@@ -53,153 +53,153 @@ func (u *upstream) run(ctx context.Context, args amf.Args) {
 	if r.AMF3 {
 		request.ObjectEncoding = 3
 	}
-	uri := u.t.uri()
-	if q := u.c.Query(); q != "" {
+	uri := tc.t.uri()
+	if q := tc.c.Query(); q != "" {
 		uri += "?" + q
 	}
 	cfg := *in.host.wireConfig()
 	cfg.HandshakeTimeout = in.host.admitTimeout() + controlTimeout // the owner may leave the client pending
-	s, err := u.t.dialOwner(ctx, "client", r, uri, request, rtmp.DialOptions{Config: &cfg, Handler: u})
+	s, err := tc.t.dialOwner(ctx, "client", r, uri, request, rtmp.DialOptions{Config: &cfg, Handler: tc})
 	if err != nil {
-		in.post(func() { u.refused(err) })
+		in.post(func() { tc.refused(err) })
 		return
 	}
 	stop := context.AfterFunc(in.ctx, func() { s.Close(rtmp.ErrClosed) }) // a goodbye before that stays one
 	defer stop()
 	decided := make(chan bool, 1)
-	if !in.post(func() { decided <- u.admitted(s) }) || !<-decided {
+	if !in.post(func() { decided <- tc.admitted(s) }) || !<-decided {
 		s.Close(nil)
 	}
-	u.ended(s.Run(context.Background()))
+	tc.ended(s.Run(context.Background()))
 }
 
 // admitted lets the client in as the owner has. It reports false when the
 // client has not waited.
-func (u *upstream) admitted(s *rtmp.Session) bool {
-	if u.c.state != clientPending {
+func (tc *tunnelClient) admitted(s *rtmp.Session) bool {
+	if tc.c.state != clientPending {
 		return false
 	}
-	u.session = s
-	u.t.in.Accept(u.c)
+	tc.session = s
+	tc.t.in.Accept(tc.c)
 	return true
 }
 
 // refused tells the client what the owner said, word for word. An owner that
 // could not be asked may have a successor.
-func (u *upstream) refused(err error) {
+func (tc *tunnelClient) refused(err error) {
 	if !unreachable(err) {
-		u.t.in.Reject(u.c, err)
+		tc.t.in.Reject(tc.c, err)
 		return
 	}
-	u.t.in.log.Debug("owner not reached", "node", u.t.owner.Node, "err", err)
-	u.t.in.Reject(u.c, errUnreachable)
+	tc.t.in.log.Debug("owner not reached", "node", tc.t.owner.Node, "err", err)
+	tc.t.in.Reject(tc.c, errUnreachable)
 }
 
 // leave ends the connection because the client's has ended: with a goodbye if
 // that one did.
-func (u *upstream) leave(reason error) {
-	u.cancel()
+func (tc *tunnelClient) leave(reason error) {
+	tc.cancel()
 	switch {
-	case u.session == nil:
+	case tc.session == nil:
 	case errors.Is(reason, rtmp.ErrGoodbye):
-		u.session.Close(nil)
+		tc.session.Close(nil)
 	default:
-		u.session.Close(rtmp.ErrClosed)
+		tc.session.Close(rtmp.ErrClosed)
 	}
 }
 
 // ended tells the client why the owner has ended the connection.
-func (u *upstream) ended(err error) {
+func (tc *tunnelClient) ended(err error) {
 	switch {
-	case u.last != nil:
-		u.c.Close(u.last)
-		if u.last.Code == rtmp.CodeConnectShutdown {
-			u.t.in.post(u.t.in.life.lose)
+	case tc.last != nil:
+		tc.c.Close(tc.last)
+		if tc.last.Code == rtmp.CodeConnectShutdown {
+			tc.t.in.post(tc.t.in.life.lose)
 		}
 	case errors.Is(err, rtmp.ErrGoodbye):
-		u.c.Close(nil)
+		tc.c.Close(nil)
 	default:
-		u.c.Close(movedOn())
+		tc.c.Close(movedOn())
 	}
 }
 
 // send sends something that has no answer. When the owner does not read it, the
 // client has to wait: messages over maxUnread take its credits. Instance
 // goroutine.
-func (u *upstream) send(f func(*rtmp.Session) error) {
-	if f(u.session) != nil {
+func (tc *tunnelClient) send(f func(*rtmp.Session) error) {
+	if f(tc.session) != nil {
 		return // the client is about to hear of it
 	}
-	if u.unread++; u.unread > maxUnread {
-		u.held++
-		u.c.calls.hold(1)
+	if tc.unread++; tc.unread > maxUnread {
+		tc.held++
+		tc.c.calls.hold(1)
 	}
-	u.sync()
+	tc.sync()
 }
 
 // sync asks the owner to answer when it has read what was sent.
-func (u *upstream) sync() {
-	if u.asked > 0 || u.unread < syncEvery {
+func (tc *tunnelClient) sync() {
+	if tc.asked > 0 || tc.unread < syncEvery {
 		return
 	}
-	u.asked = u.unread
-	err := u.session.Request(syncMethod, nil, func(amf.Value, error) { u.t.in.post(u.synced) })
+	tc.asked = tc.unread
+	err := tc.session.Request(syncMethod, nil, func(amf.Value, error) { tc.t.in.post(tc.synced) })
 	if err != nil {
-		u.synced()
+		tc.synced()
 	}
 }
 
-func (u *upstream) synced() {
-	u.unread -= u.asked
-	u.asked = 0
-	for u.held > 0 && u.held > u.unread-maxUnread {
-		u.held--
-		u.c.calls.give()
+func (tc *tunnelClient) synced() {
+	tc.unread -= tc.asked
+	tc.asked = 0
+	for tc.held > 0 && tc.held > tc.unread-maxUnread {
+		tc.held--
+		tc.c.calls.give()
 	}
-	if u.session.Err() == nil {
-		u.sync()
+	if tc.session.Err() == nil {
+		tc.sync()
 	}
 }
 
 // ServeCall takes a call of the owner's application. It is an rtmp.Handler's.
-func (u *upstream) ServeCall(k *rtmp.Call) {
-	u.goOn()
+func (tc *tunnelClient) ServeCall(k *rtmp.Call) {
+	tc.goOn()
 	if !k.WantsReply() {
-		u.c.Push(&Push{Method: k.Method, Args: k.Args})
+		tc.c.Push(&Push{Method: k.Method, Args: k.Args})
 		return
 	}
-	if err := u.c.peer.Request(k.Method, k.Args, answer(k)); err != nil {
+	if err := tc.c.peer.Request(k.Method, k.Args, answer(k)); err != nil {
 		k.Fail(err)
 	}
 }
 
 // ServeSharedObject takes what the owner says of a shared object. It is an
 // rtmp.SharedObjectHandler's.
-func (u *upstream) ServeSharedObject(m rtmp.Message) {
-	u.goOn()
+func (tc *tunnelClient) ServeSharedObject(m rtmp.Message) {
+	tc.goOn()
 	so, err := sharedobject.Parse(m.Payload, m.Type == rtmp.TypeSharedObjectAMF3)
 	if err != nil {
-		u.session.Close(&rtmp.ProtocolError{Err: err})
+		tc.session.Close(&rtmp.ProtocolError{Err: err})
 		return
 	}
-	u.c.Push(&Push{SharedObject: so})
+	tc.c.Push(&Push{SharedObject: so})
 }
 
 // ServeStatus takes onStatus of the owner. It is an rtmp.StatusHandler's.
-func (u *upstream) ServeStatus(info amf.Object) {
-	u.goOn()
+func (tc *tunnelClient) ServeStatus(info amf.Object) {
+	tc.goOn()
 	s := rtmp.ParseStatus(info)
 	if s.Level == rtmp.LevelError && strings.HasPrefix(s.Code, "NetConnection.Connect.") {
-		u.last = s
+		tc.last = s
 		return
 	}
-	u.c.Push(&Push{Status: s})
+	tc.c.Push(&Push{Status: s})
 }
 
 // pace waits while the client is behind. So the owner finds this connection slow,
 // and tells of its objects the latest.
-func (u *upstream) pace() {
-	p, ok := u.c.peer.(Pacer)
+func (tc *tunnelClient) pace() {
+	p, ok := tc.c.peer.(Pacer)
 	if !ok || p.Level() == backlog.InStep {
 		return
 	}
@@ -207,15 +207,15 @@ func (u *upstream) pace() {
 	p.WhenInStep(func() { close(read) })
 	select {
 	case <-read:
-	case <-u.ctx.Done():
+	case <-tc.ctx.Done():
 	}
 }
 
 // goOn passes on what looked like the last word and was not.
-func (u *upstream) goOn() {
-	u.pace()
-	if u.last != nil {
-		u.c.Push(&Push{Status: u.last})
-		u.last = nil
+func (tc *tunnelClient) goOn() {
+	tc.pace()
+	if tc.last != nil {
+		tc.c.Push(&Push{Status: tc.last})
+		tc.last = nil
 	}
 }

@@ -76,7 +76,7 @@ func show(st *rtmp.Stream, at uint32) string {
 }
 
 func (s *site) pulls(node string) (n int) {
-	s.do(node, func() { n = len(s.apps[node].in.streams.pulls) })
+	s.do(node, func() { n = len(s.apps[node].in.streams.nodes) })
 	return n
 }
 
@@ -147,7 +147,7 @@ func TestOnePullForAll(t *testing.T) {
 		if n := s.pulls("a"); n != 1 {
 			t.Error("the pull did not linger")
 		}
-		time.Sleep(pullLinger + time.Second)
+		time.Sleep(streamLinger + time.Second)
 		if n := s.pulls("a"); n != 0 {
 			t.Error("the pull did not end")
 		}
@@ -255,20 +255,20 @@ func TestStreamElsewhere(t *testing.T) {
 		if err != nil || c.Stream("live") != found {
 			t.Errorf("another stream: %v", err)
 		}
-		time.Sleep(2 * pullLinger)
+		time.Sleep(2 * streamLinger)
 		if n := s.pulls("a"); n != 1 || !found.Live() {
 			t.Errorf("%d pulls while somebody watches", n)
 		}
 		muxer := new(idlePlayer) // it is there for those who come and go
 		found.Join(muxer)
 		stop()
-		time.Sleep(3 * pullLinger)
+		time.Sleep(3 * streamLinger)
 		if n := s.pulls("a"); n != 1 || !found.Live() {
 			t.Errorf("%d pulls while something is made of it", n)
 		}
 		found.Leave(muxer)
 		c.Leave(rtmp.ErrGoodbye)
-		time.Sleep(2 * pullLinger)
+		time.Sleep(2 * streamLinger)
 		if n := s.pulls("a"); n != 0 || found.Live() {
 			t.Errorf("%d pulls when nobody watches", n)
 		}
@@ -285,7 +285,7 @@ func TestTooManyPulls(t *testing.T) {
 		defer s.close()
 		one := mustDial(t, &s.net, "rtmp://a/app/x")
 		c, _ := join(t, s.hosts["b"])
-		for i := range MaxPulls {
+		for i := range MaxTunnelStreams {
 			if _, err := c.Play(fmt.Sprint("s", i), nil); err != nil {
 				// A connection has room for MaxStreams; the next has its own.
 				c.Leave(rtmp.ErrGoodbye)
@@ -296,10 +296,10 @@ func TestTooManyPulls(t *testing.T) {
 			}
 		}
 		if _, err := c.Play("more", nil); err == nil {
-			t.Error("more than MaxPulls")
+			t.Error("more than MaxTunnelStreams")
 		}
 		c.Leave(rtmp.ErrGoodbye)
-		time.Sleep(2 * pullLinger)
+		time.Sleep(2 * streamLinger)
 		c, _ = join(t, s.hosts["b"])
 		if _, err := c.Play("more", nil); err != nil {
 			t.Errorf("when the others have ended: %v", err)
@@ -336,7 +336,7 @@ func TestStreamHere(t *testing.T) {
 		w.caller.Close(nil)
 		publisher.Close(nil)
 		<-publisher.ended
-		time.Sleep(pullLinger + time.Second)
+		time.Sleep(streamLinger + time.Second)
 		check("a", false, "")
 	})
 }
