@@ -62,7 +62,7 @@ func (h *Host) owned(path string) *Instance {
 func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.ConnectRequest, from netip.AddrPort, answer []amf.Field) {
 	in := h.owned(req.App)
 	if in == nil {
-		req.Reject(vouched(notHere(), answer))
+		req.Reject(signed(notHere(), answer))
 		return
 	}
 	p := &rtmpPeer{session: rtmp.NewSession(conn, control{in}, req.ObjectEncoding)}

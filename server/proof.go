@@ -38,15 +38,15 @@ const (
 // errNoNode is why an owner that answers is not believed.
 var errNoNode = errors.New("server: what answers there has not proved to be a node")
 
-// A voucher is what a node says when it connects to another one.
-type voucher struct {
+// An introduction is what a node says when it connects to another one.
+type introduction struct {
 	to             string // the node that is meant
 	kind           string // of nodeKinds
 	addr, protocol string // of the client, when the kind is "client"
 }
 
 // proof is v signed for one connection.
-func (v voucher) proof(secret, role, path string, n *rtmp.Nonces) string {
+func (v introduction) proof(secret, role, path string, n *rtmp.Nonces) string {
 	m := hmac.New(sha256.New, []byte(secret))
 	for _, s := range []string{"foyer node", role, string(n.Client[:]), string(n.Server[:]), path, v.to, v.kind, v.addr, v.protocol} {
 		var size [4]byte
@@ -58,7 +58,7 @@ func (v voucher) proof(secret, role, path string, n *rtmp.Nonces) string {
 }
 
 // sign is the member of connect that says v and proves it.
-func (v voucher) sign(secret string, r *rtmp.ConnectRequest) amf.Field {
+func (v introduction) sign(secret string, r *rtmp.ConnectRequest) amf.Field {
 	o := amf.Object{{Name: "to", Value: amf.String(v.to)}, {Name: "kind", Value: amf.String(v.kind)}}
 	if v.addr != "" || v.protocol != "" {
 		o = append(o, amf.Field{Name: "addr", Value: amf.String(v.addr)}, amf.Field{Name: "protocol", Value: amf.String(v.protocol)})
@@ -72,7 +72,7 @@ func (v voucher) sign(secret string, r *rtmp.ConnectRequest) amf.Field {
 // anybody. An answer without a proof, a refusal too, is errNoNode.
 func (t *tunnel) dialOwner(ctx context.Context, kind string, client *Request, uri string, request rtmp.ConnectRequest, o rtmp.DialOptions) (*rtmp.Session, error) {
 	h := t.in.host
-	v := voucher{to: t.owner.Node, kind: kind}
+	v := introduction{to: t.owner.Node, kind: kind}
 	if client != nil {
 		v.addr, v.protocol = addrText(client), client.Protocol
 	}
@@ -111,24 +111,24 @@ func proved(no *rtmp.StatusError, want string) error {
 	return &bare
 }
 
-// vouch reads what a node says about itself and the client that it connects
+// recognize reads what a node says about itself and the client that it connects
 // for, into r. It returns the owner's proof, for the answer to connect. A peer
 // that does not prove to be a node is a visitor like any other, that has shown
 // a wrong credential: after many of them its answer waits, here, on the
 // connection's own goroutine. A node that proves itself never waits: nobody can
 // guess a proof, and no stranger at its address shall keep it away.
-func (h *Host) vouch(ctx context.Context, r *Request, req *rtmp.ConnectRequest) (answer []amf.Field, err error) {
+func (h *Host) recognize(ctx context.Context, r *Request, req *rtmp.ConnectRequest) (answer []amf.Field, err error) {
 	said := amf.Lookup(req.Object, proxyField)
 	if _, ok := said.(amf.Undefined); ok {
 		return nil, nil
 	}
-	return h.judge(ctx, r, req, said)
+	return h.recognizeNode(ctx, r, req, said)
 }
 
-// judge is vouch of a peer that says something about itself.
-func (h *Host) judge(ctx context.Context, r *Request, req *rtmp.ConnectRequest, said amf.Value) (answer []amf.Field, err error) {
+// recognizeNode is recognize for a peer that introduces itself.
+func (h *Host) recognizeNode(ctx context.Context, r *Request, req *rtmp.ConnectRequest, said amf.Value) (answer []amf.Field, err error) {
 	text := func(name string) string { s, _ := amf.AsString(amf.Lookup(said, name)); return s }
-	v := voucher{text("to"), text("kind"), text("addr"), text("protocol")}
+	v := introduction{text("to"), text("kind"), text("addr"), text("protocol")}
 	if !h.believes(v, text("proof"), req) {
 		wait := h.guard().Shown(r.Addr.Addr(), false, "for", "node")
 		h.log().Warn("node not believed", "remote", r.Addr, "err", "no proof with the nodes' secret")
@@ -154,13 +154,13 @@ func (h *Host) judge(ctx context.Context, r *Request, req *rtmp.ConnectRequest, 
 }
 
 // believes reports whether a peer has proved to be a node that wants us.
-func (h *Host) believes(v voucher, proof string, req *rtmp.ConnectRequest) bool {
+func (h *Host) believes(v introduction, proof string, req *rtmp.ConnectRequest) bool {
 	return h.NodeSecret != "" && req.Nonces != nil && nodeKinds[v.kind] != fromVisitor && v.to == h.Node &&
 		guard.Same(proof, v.proof(h.NodeSecret, proofOfCaller, req.App, req.Nonces))
 }
 
-// vouched is a refusal with the owner's proof, when there is one.
-func vouched(err error, answer []amf.Field) error {
+// signed is a refusal with the owner's proof, when there is one.
+func signed(err error, answer []amf.Field) error {
 	if len(answer) == 0 {
 		return err
 	}
@@ -168,9 +168,9 @@ func vouched(err error, answer []amf.Field) error {
 	if !ok {
 		no = Reject("Connection rejected.")
 	}
-	signed := *no
-	signed.Extra = append(slices.Clone(no.Extra), answer...)
-	return &signed
+	with := *no
+	with.Extra = append(slices.Clone(no.Extra), answer...)
+	return &with
 }
 
 // namedMark is after an address that a trusted proxy has named.

@@ -21,8 +21,8 @@ import (
 
 // dialAs connects to a node as another one would: with what that would say,
 // after change had it in hand.
-func (s *site) dialAs(node, kind string, change func(*rtmp.ConnectRequest, *voucher) amf.Field) (amf.Object, error) {
-	v := voucher{to: node, kind: kind, addr: "203.0.113.7:1", protocol: "ws"}
+func (s *site) dialAs(node, kind string, change func(*rtmp.ConnectRequest, *introduction) amf.Field) (amf.Object, error) {
+	v := introduction{to: node, kind: kind, addr: "203.0.113.7:1", protocol: "ws"}
 	r := &rtmp.ConnectRequest{Sign: func(r *rtmp.ConnectRequest) amf.Field {
 		if change == nil {
 			return v.sign(siteSecret, r)
@@ -53,9 +53,9 @@ func falsified(f amf.Field, name, value string) amf.Field {
 // this very connection, is an ordinary visitor, and has shown a wrong
 // credential.
 func TestNoProofNoNode(t *testing.T) {
-	type change = func(*rtmp.ConnectRequest, *voucher) amf.Field
+	type change = func(*rtmp.ConnectRequest, *introduction) amf.Field
 	altered := func(name, value string) change {
-		return func(r *rtmp.ConnectRequest, v *voucher) amf.Field {
+		return func(r *rtmp.ConnectRequest, v *introduction) amf.Field {
 			return falsified(v.sign(siteSecret, r), name, value)
 		}
 	}
@@ -65,35 +65,38 @@ func TestNoProofNoNode(t *testing.T) {
 		own    string // the node's secret
 		change change
 	}{
-		{"another secret", siteSecret, func(r *rtmp.ConnectRequest, v *voucher) amf.Field { return v.sign("another", r) }},
-		{"no secret", siteSecret, func(r *rtmp.ConnectRequest, v *voucher) amf.Field { return v.sign("", r) }},
-		{"no secret on both sides", "", func(r *rtmp.ConnectRequest, v *voucher) amf.Field { return v.sign("", r) }},
-		{"the secret itself", siteSecret, func(*rtmp.ConnectRequest, *voucher) amf.Field {
+		{"another secret", siteSecret, func(r *rtmp.ConnectRequest, v *introduction) amf.Field { return v.sign("another", r) }},
+		{"no secret", siteSecret, func(r *rtmp.ConnectRequest, v *introduction) amf.Field { return v.sign("", r) }},
+		{"no secret on both sides", "", func(r *rtmp.ConnectRequest, v *introduction) amf.Field { return v.sign("", r) }},
+		{"the secret itself", siteSecret, func(*rtmp.ConnectRequest, *introduction) amf.Field {
 			return amf.Field{Name: proxyField, Value: amf.Object{{Name: "secret", Value: amf.String(siteSecret)},
 				{Name: "kind", Value: amf.String("client")}, {Name: "to", Value: amf.String("a")}}}
 		}},
-		{"no object", siteSecret, func(*rtmp.ConnectRequest, *voucher) amf.Field {
+		{"no object", siteSecret, func(*rtmp.ConnectRequest, *introduction) amf.Field {
 			return amf.Field{Name: proxyField, Value: amf.Bool(true)}
 		}},
-		{"of another connection", siteSecret, func(r *rtmp.ConnectRequest, v *voucher) (f amf.Field) {
+		{"of another connection", siteSecret, func(r *rtmp.ConnectRequest, v *introduction) (f amf.Field) {
 			f, before = before, v.sign(siteSecret, r)
 			if f.Name == "" {
 				return falsified(before, "proof", "")
 			}
 			return f
 		}},
-		{"reflected", siteSecret, func(r *rtmp.ConnectRequest, v *voucher) amf.Field {
+		{"reflected", siteSecret, func(r *rtmp.ConnectRequest, v *introduction) amf.Field {
 			return falsified(v.sign(siteSecret, r), "proof", v.proof(siteSecret, proofOfOwner, r.App, r.Nonces))
 		}},
-		{"for another path", siteSecret, func(r *rtmp.ConnectRequest, v *voucher) amf.Field {
+		{"for another path", siteSecret, func(r *rtmp.ConnectRequest, v *introduction) amf.Field {
 			return falsified(v.sign(siteSecret, r), "proof", v.proof(siteSecret, proofOfCaller, "app/y", r.Nonces))
 		}},
-		{"for another node", siteSecret, func(r *rtmp.ConnectRequest, v *voucher) amf.Field { v.to = "b"; return v.sign(siteSecret, r) }},
+		{"for another node", siteSecret, func(r *rtmp.ConnectRequest, v *introduction) amf.Field { v.to = "b"; return v.sign(siteSecret, r) }},
 		{"altered node", siteSecret, altered("to", "b")},
 		{"altered kind", siteSecret, altered("kind", "pull")},
 		{"altered address", siteSecret, altered("addr", "203.0.113.8:1")},
 		{"altered protocol", siteSecret, altered("protocol", "rtmps")},
-		{"unknown kind", siteSecret, func(r *rtmp.ConnectRequest, v *voucher) amf.Field { v.kind = "visitor"; return v.sign(siteSecret, r) }},
+		{"unknown kind", siteSecret, func(r *rtmp.ConnectRequest, v *introduction) amf.Field {
+			v.kind = "visitor"
+			return v.sign(siteSecret, r)
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -142,7 +145,7 @@ func TestNodeSaysNonsense(t *testing.T) {
 			{"203.0.113.7", "ws", false}, {"nobody", "ws", false}, {strings.Repeat("1", 1e4), "ws", false},
 			{"203.0.113.7:1", "a\nb", false}, {"203.0.113.7:1", strings.Repeat("a", 17), false},
 		} {
-			_, err := s.dialAs("a", "client", func(r *rtmp.ConnectRequest, v *voucher) amf.Field {
+			_, err := s.dialAs("a", "client", func(r *rtmp.ConnectRequest, v *introduction) amf.Field {
 				v.addr, v.protocol = c.addr, c.protocol
 				return v.sign(siteSecret, r)
 			})
@@ -160,8 +163,8 @@ func TestStrangerWaitsNodeDoesNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a")
 		defer s.close()
-		wrong := func(r *rtmp.ConnectRequest, v *voucher) amf.Field { return v.sign("wrong", r) }
-		took := func(change func(*rtmp.ConnectRequest, *voucher) amf.Field) time.Duration {
+		wrong := func(r *rtmp.ConnectRequest, v *introduction) amf.Field { return v.sign("wrong", r) }
+		took := func(change func(*rtmp.ConnectRequest, *introduction) amf.Field) time.Duration {
 			began := time.Now()
 			if _, err := s.dialAs("a", "client", change); err != nil {
 				t.Error(err)

@@ -99,15 +99,15 @@ func (h *Host) meet(ctx context.Context, nc net.Conn, p *rtmpPeer) {
 		return
 	}
 	r := request(nc, req)
-	answer, err := h.vouch(ctx, r, req)
+	answer, err := h.recognize(ctx, r, req)
 	switch {
 	case err != nil:
-		req.Reject(vouched(err, answer)) // if that fails, there is nobody to be told
+		req.Reject(signed(err, answer)) // if that fails, there is nobody to be told
 		return
 	case r.node != fromVisitor:
 		p.place.Vouch()
 	case no != nil:
-		req.Reject(vouched(h.refuse(addr, no), answer))
+		req.Reject(signed(h.refuse(addr, no), answer))
 		return
 	}
 	if r.node == forControl {
@@ -124,7 +124,7 @@ func (h *Host) welcome(ctx context.Context, p *rtmpPeer, conn *rtmp.Conn, req *r
 	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
 	c, err := h.connect(ctx, p, r)
 	if err != nil {
-		req.Reject(vouched(err, answer))
+		req.Reject(signed(err, answer))
 		return
 	}
 	p.client = c
