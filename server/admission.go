@@ -197,6 +197,18 @@ func (in *Instance) dropAll() {
 	}
 }
 
+// unsettled is how a client is settled that was still pending at the end: one
+// of a tunnel looks for the owner anew.
+func (in *Instance) unsettled() error {
+	in.host.mu.Lock()
+	stays := !in.host.draining
+	in.host.mu.Unlock()
+	if in.tunnel != nil && stays {
+		return errStopped
+	}
+	return in.life.farewell()
+}
+
 // settle tells admit how it went.
 func (in *Instance) settle(c *Client, err error) {
 	if c.settled == nil {

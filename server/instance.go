@@ -54,6 +54,17 @@ func newInstance(h *Host, a *application, short string) *Instance {
 	return in
 }
 
+// run is the instance goroutine. Host starts it and waits for done.
+func (in *Instance) run() {
+	defer close(in.life.done)
+	in.life.begin()
+	for !in.life.over() {
+		<-in.turn.mailbox.wake
+		in.turn.run()
+	}
+	in.life.end()
+}
+
 // broken reports whether none of the application's code may run any more.
 func (in *Instance) broken() bool { return in.life.phase == phaseBroken }
 

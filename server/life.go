@@ -109,16 +109,10 @@ func (l *life) lose() {
 	l.stop()
 }
 
-// run is the instance goroutine. Host starts it and waits for done.
-func (l *life) run() {
-	defer close(l.done)
+// begin starts the application, and lets those in who wait for that.
+func (l *life) begin() {
 	l.protect(l.start)
 	close(l.started)
-	for !l.over() {
-		<-l.in.turn.mailbox.wake
-		l.in.turn.run()
-	}
-	l.end()
 }
 
 // start makes the application.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 
 	"foyer/server/amf"
@@ -114,23 +113,4 @@ func tellLive(p relay.Player, s *relay.Stream) {
 	} else {
 		p.Status(rtmp.CodeUnpublishNotify, "It is not published.")
 	}
-}
-
-// unsettled is how a client is settled that was still pending at the end: one
-// of a tunnel looks for the owner anew.
-func (in *Instance) unsettled() error {
-	in.host.mu.Lock()
-	stays := !in.host.draining
-	in.host.mu.Unlock()
-	if in.tunnel != nil && stays {
-		return errStopped
-	}
-	return in.life.farewell()
-}
-
-// unreachable reports whether connecting to an owner failed in a way that
-// another owner may mend.
-func unreachable(err error) bool {
-	s, ok := errors.AsType[*rtmp.StatusError](err)
-	return !ok || s.Code == codeElsewhere || s.Code == rtmp.CodeConnectShutdown
 }

@@ -101,7 +101,7 @@ func (h *Host) open(a *application, short string, place guard.Place, counted boo
 		h.counted++
 	}
 	h.instances[in.name] = in
-	go in.life.run() // until it is over; Stop, and whoever needs its name, wait for done
+	go in.run() // until it is over; Stop, and whoever needs its name, wait for done
 	return in, nil
 }
 

@@ -95,6 +95,13 @@ func (tc *tunnelClient) refused(err error) {
 	tc.t.in.Reject(tc.c, errUnreachable)
 }
 
+// unreachable reports whether connecting to an owner failed in a way that
+// another owner may mend.
+func unreachable(err error) bool {
+	s, ok := errors.AsType[*rtmp.StatusError](err)
+	return !ok || s.Code == codeElsewhere || s.Code == rtmp.CodeConnectShutdown
+}
+
 // leave ends the connection because the client's has ended: with a goodbye if
 // that one did.
 func (tc *tunnelClient) leave(reason error) {
