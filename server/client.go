@@ -16,7 +16,7 @@ import (
 
 const (
 	// MaxCalls is how many calls and shared object messages of one client may
-	// be in flight. Then its reader waits, and so does the peer.
+	// be in flight. With more its reader waits, and so does the peer.
 	MaxCalls = 64
 	// MaxHeld is how much an application may push to a client before it has
 	// accepted the client.
@@ -35,7 +35,7 @@ type Client struct {
 	peer  Peer
 	req   *Request // without Args
 	id    uint64
-	since time.Duration // since the process came up
+	since time.Duration // when it came, after the start of the process
 
 	// owned by the instance goroutine
 	settled chan<- error // nil once it was told
@@ -46,18 +46,18 @@ type Client struct {
 	state   clientState
 	asked   bool // to leave
 	free    bool // of limits on calls
-	late    bool // is told when it is in step again
+	late    bool // waits to be in step again, to catch up
 
 	left  atomic.Bool
 	calls credits
-	quota debt // of requests; owned by who serves the client
+	quota debt // of requests; owned by the caller of ServeSharedObject
 
 	opened atomic.Bool // held is empty and stays so
 	mu     sync.Mutex  // guards held
 	held   []func()    // what was pushed before the client was accepted
 }
 
-// unlimited is the limit of credits that nobody has to wait for.
+// unlimited is a limit of credits that nobody ever reaches.
 const unlimited = 1 << 30
 
 type clientState uint8
@@ -71,7 +71,7 @@ const (
 
 var lastClientID atomic.Uint64
 
-// cameUp is about when the process did.
+// cameUp is roughly when the process started.
 var cameUp = time.Now()
 
 func newClient(in *Instance, p Peer, r *Request) *Client {
@@ -87,13 +87,14 @@ func (c *Client) ID() string { return strconv.FormatUint(c.id, 36) }
 // Instance is where the client is.
 func (c *Client) Instance() *Instance { return c.in }
 
-// IP is where the client comes from, as far as that is known: see guard.
+// IP is the address that the client comes from, as far as it is known: see
+// guard.
 func (c *Client) IP() netip.Addr { return c.req.Addr.Addr() }
 
-// Person is IP if that is likely to be one person's: an address of this machine,
-// or of a private network, is only when a trusted proxy has named it. Else it is
-// invalid: whole offices, and everybody behind a proxy that nobody has told us
-// of, have the same.
+// Person is IP if that is likely to stand for one person. An address of this
+// machine or of a private network does so only when a trusted proxy has named
+// it: whole offices, and everybody behind a proxy that we have not been told
+// of, share such an address. Otherwise Person is invalid.
 func (c *Client) Person() netip.Addr {
 	if guard.Private(c.IP()) && !c.req.Named {
 		return netip.Addr{}
@@ -101,13 +102,13 @@ func (c *Client) Person() netip.Addr {
 	return c.IP()
 }
 
-// Agent is flashVer; it starts with FlashCom for another instance. A hint.
+// Agent is flashVer. For another instance it starts with FlashCom. A hint.
 func (c *Client) Agent() string { return c.req.Agent }
 
-// Referrer is swfUrl; for an instance its address. A hint.
+// Referrer is swfUrl. For another instance it is that one's address. A hint.
 func (c *Client) Referrer() string { return c.req.Referrer }
 
-// PageURL is the page that the client says it was loaded by.
+// PageURL is the page that loaded the client, as the client says.
 func (c *Client) PageURL() string { return c.req.PageURL }
 
 // URI is the address that the client asked for (tcUrl).
@@ -119,12 +120,13 @@ func (c *Client) Query() string { _, q := clean(c.req.Path); return q }
 // Protocol is "rtmp", "rtmps", "ws" or "wss".
 func (c *Client) Protocol() string { return c.req.Protocol }
 
-// Local reports whether this is the process itself, by Host.Call.
+// Local reports whether the client is this process itself, calling by
+// Host.Call.
 func (c *Client) Local() bool { return c.peer == Peer(deaf{}) }
 
-// Vouch says that the client belongs to this site, as a room does to its lobby:
-// the limits for addresses are not for it, nor those for what it calls. Instance
-// goroutine only.
+// Vouch says that the client belongs to this site, as a room belongs to its
+// lobby: neither the limits for addresses nor those for calls apply to it.
+// Instance goroutine only.
 func (c *Client) Vouch() {
 	c.free = true
 	if v, ok := c.peer.(Voucher); ok {
@@ -156,14 +158,14 @@ func (c *Client) Call(method string, result func(amf.Value, error), args ...amf.
 	})
 }
 
-// Close ends the client's connection; a *rtmp.StatusError is told first. It
-// does not wait: OnDisconnect follows.
+// Close ends the client's connection. A *rtmp.StatusError is told to the client
+// first. Close does not wait: OnDisconnect follows.
 func (c *Client) Close(reason error) {
 	c.whenOpen(func() { c.peer.Close(reason) })
 }
 
-// whenOpen runs f now, or in its turn when the client is opened. More than
-// MaxHeld is taken for a loop and ends the client.
+// whenOpen runs f now, or when the client is opened, in order. A client for
+// which more than MaxHeld wait is taken to be in a loop, and is closed.
 func (c *Client) whenOpen(f func()) {
 	c.mu.Lock()
 	if c.opened.Load() {
@@ -180,7 +182,7 @@ func (c *Client) whenOpen(f func()) {
 	c.mu.Unlock()
 }
 
-// open lets through what was held, in order: the client is accepted.
+// open runs everything that was held, in order: the client is accepted.
 func (c *Client) open() {
 	for {
 		c.mu.Lock()
@@ -245,8 +247,8 @@ func (c *Client) ask(f func()) bool {
 	return false
 }
 
-// Leave says that the peer has gone, and why. It is the last word of the
-// Peer's owner and does not block; a second one is ignored.
+// Leave says that the peer has gone, and why. It is the last call of the Peer's
+// owner and does not block; a second one is ignored.
 func (c *Client) Leave(reason error) {
 	if c.left.Swap(true) {
 		return
@@ -255,7 +257,7 @@ func (c *Client) Leave(reason error) {
 	c.in.post(func() { c.in.depart(c, reason) })
 }
 
-// credits bound what a peer may have in flight.
+// credits bound how much a peer may have in flight.
 type credits struct {
 	limit int32
 
@@ -281,8 +283,8 @@ func (c *credits) take() {
 	c.mu.Unlock()
 }
 
-// hold takes n credits without waiting, or gives them back: who comes next waits
-// the longer.
+// hold takes n credits without waiting, or gives them back when n is negative.
+// The next to take one waits the longer.
 func (c *credits) hold(n int32) {
 	c.mu.Lock()
 	c.used += n
@@ -292,8 +294,8 @@ func (c *credits) hold(n int32) {
 
 func (c *credits) give() { c.hold(-1) }
 
-// charge takes bytes of the allowance for answers, unless the client has to wait
-// for that first.
+// charge takes bytes from the allowance for answers, unless the client has to
+// wait for it first.
 func (c *credits) charge(bytes float32, now time.Time) (wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -303,15 +305,15 @@ func (c *credits) charge(bytes float32, now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// pay takes bytes of the allowance for answers that have been used.
+// pay takes bytes that have been used already from the allowance for answers.
 func (c *credits) pay(bytes float32, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owes.take(answers, bytes, now)
 }
 
-// giveBack is give, with bytes of the allowance for answers. It comes to the same
-// whenever that was, so it needs no clock.
+// giveBack is give, and gives back bytes of the allowance for answers. The
+// result does not depend on the time, so it needs no clock.
 func (c *credits) giveBack(bytes float32) {
 	c.mu.Lock()
 	c.owes.bytes = max(0, c.owes.bytes-bytes)
@@ -320,14 +322,14 @@ func (c *credits) giveBack(bytes float32) {
 	c.mu.Unlock()
 }
 
-// first reports whether nobody has been told of the debt.
+// first reports whether the debt has not been reported yet.
 func (c *credits) first() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.owes.first()
 }
 
-// lift ends all waiting: whatever was in flight is not going to be answered.
+// lift ends all waiting: nothing that is in flight will be answered.
 func (c *credits) lift() {
 	c.mu.Lock()
 	c.limit = unlimited
@@ -352,7 +354,7 @@ type call struct {
 	charged bool // pendingCost, until it is answered; set before it is served
 }
 
-// begin serves the call, unless the client has to wait for that. Instance
+// begin serves the call, unless the client has to wait first. Instance
 // goroutine.
 func (k *call) begin() {
 	c := k.from
@@ -365,7 +367,7 @@ func (k *call) begin() {
 	}
 }
 
-// tryServe is a task.
+// tryServe serves the call if the client need not wait. It is a task.
 func (k *call) tryServe(last bool) (wait time.Duration) {
 	c := k.from
 	if c.free || last {
@@ -373,13 +375,13 @@ func (k *call) tryServe(last bool) (wait time.Duration) {
 		return 0
 	}
 	now := time.Now()
-	wait = c.in.Guard().Charge(c.IP(), callCost) // a hundred clients of one address ask no more than some
+	wait = c.in.Guard().Charge(c.IP(), callCost) // a hundred clients of one address get no more than a few
 	if wait == 0 {
 		wait = c.calls.charge(pendingCost, now)
 	}
 	if wait > 0 {
 		if c.calls.first() {
-			c.refused("answers", "You are asking for too much.", wait)
+			c.refused("answers", "You are making too many calls.", wait)
 		}
 		return wait
 	}
@@ -390,8 +392,8 @@ func (k *call) tryServe(last bool) (wait time.Duration) {
 	return 0
 }
 
-// Answered says that a call of the client was answered with so many bytes. Any
-// goroutine may use it.
+// Answered says that an answer to the client took so many bytes. Any goroutine
+// may use it.
 func (c *Client) Answered(bytes int) {
 	if bytes > callCost {
 		c.calls.pay(float32(bytes-callCost), time.Now())
@@ -401,7 +403,8 @@ func (c *Client) Answered(bytes int) {
 	}
 }
 
-// answer ends the call: what the caller may read of err, and the credit.
+// answer ends the call, with the part of err that the caller may read, and
+// gives back its credit.
 func (k *call) answer(v amf.Value, err error) {
 	k.done()
 	if err != nil {
@@ -413,7 +416,7 @@ func (k *call) answer(v amf.Value, err error) {
 	}
 }
 
-// done gives back what the call has taken until here.
+// done gives back whatever the call still holds.
 func (k *call) done() {
 	if k.charged {
 		k.from.calls.giveBack(pendingCost - callCost)
@@ -422,7 +425,7 @@ func (k *call) done() {
 	k.from.calls.give()
 }
 
-// public is what a caller is told of an error: only a *rtmp.StatusError in its
+// public is the error that a caller is told: only a *rtmp.StatusError keeps its
 // own words.
 func public(err error) error {
 	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {

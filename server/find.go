@@ -4,15 +4,15 @@ import (
 	"context"
 )
 
-// Running reports whether an instance runs ("room/blue"), here or on another
+// Running reports whether an instance ("room/blue") runs, here or on another
 // node. It starts nothing.
 func (h *Host) Running(instance string) bool {
 	in, away := h.find(context.Background(), instance)
 	return in != nil || away != nil
 }
 
-// find looks for an instance: in when there is one of that name here, away when
-// another node is known to run it.
+// find looks for an instance. in is the one of that name here; away is another
+// node that is known to run it.
 func (h *Host) find(ctx context.Context, instance string) (in *Instance, away *ElsewhereError) {
 	name, _ := clean(instance)
 	h.mu.Lock()
@@ -29,7 +29,7 @@ func (h *Host) find(ctx context.Context, instance string) (in *Instance, away *E
 	return nil, h.elsewhere(ctx, a, a.full(short))
 }
 
-// elsewhere says which other node runs an instance that does not run here.
+// elsewhere returns the other node that runs an instance, or nil.
 func (h *Host) elsewhere(ctx context.Context, a *application, name string) *ElsewhereError {
 	if !a.claimed || h.Owners == nil {
 		return nil
@@ -39,8 +39,8 @@ func (h *Host) elsewhere(ctx context.Context, a *application, name string) *Else
 	return h.Owners.Find(ctx, name)
 }
 
-// reach returns the instance of that name, which may be a tunnel to the node
-// that runs it; nil when nobody does. It blocks until it has started.
+// reach returns the running instance of that name, which may be a tunnel to its
+// owner, or nil when no node runs it. It blocks until the instance has started.
 func (h *Host) reach(ctx context.Context, instance string) *Instance {
 	in, away := h.find(ctx, instance)
 	if away != nil {
@@ -60,8 +60,8 @@ func (h *Host) reach(ctx context.Context, instance string) *Instance {
 	return in
 }
 
-// resolveLocked finds the application of a clean path, the longest mounted path that
-// matches, and the short name of the instance. The caller holds h.mu.
+// resolveLocked finds the application of a clean path and the short name of the
+// instance. The application is the longest mounted path that matches.
 func (h *Host) resolveLocked(path string) (a *application, short string) {
 	longest := -1
 	try := func(mount string) {

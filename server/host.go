@@ -32,28 +32,29 @@ type Host struct {
 	AdmitTimeout time.Duration // how long OnConnect may leave a client pending; default 30 s
 	MaxInstances int           // default 10,000; those of Always and Start are not counted
 	Config       rtmp.Config
-	// OnStream is told whenever somebody begins to publish, of the instance
-	// ("room/blue") and the public name, before the first message; nil: nobody
-	// is told. It runs on the instance's goroutine and must not block.
+	// OnStream is called whenever somebody begins to publish, before the first
+	// message, with the instance ("room/blue") and the public name of the
+	// stream. nil: nobody is told. It runs on the instance's goroutine and must
+	// not block.
 	OnStream func(instance, name string, s *relay.Stream)
-	Objects  ObjectStore                                                       // keeps persistent shared objects; nil: they live as temporary ones do
+	Objects  ObjectStore                                                       // keeps persistent shared objects; nil: they live as long as temporary ones
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // outgoing; nil means net.Dialer
 	// Owners knows which node runs an instance of HandleClaimed; nil: this one.
 	Owners Owners
-	// NodeSecret is what nodes prove to each other that they know; "": there are
-	// no other nodes.
+	// NodeSecret is known to all nodes, which prove it to each other; "": there
+	// are no other nodes.
 	NodeSecret string
-	// Redirect sends RTMP clients to the node that runs what they came for
-	// (Connect.Rejected with ex.code 302), instead of serving it from here.
+	// Redirect sends RTMP clients to the node that runs their instance
+	// (Connect.Rejected with ex.code 302), instead of serving them from here.
 	Redirect bool
-	// Guard counts what addresses have and do; nil: one that limits nothing but
-	// wrong credentials.
+	// Guard counts the connections, rooms and failures of each address; nil:
+	// one that limits nothing but wrong credentials.
 	Guard *guard.Guard
-	// Always are the instances that may start whatever the limits say, by full
+	// Always are the instances that may start regardless of the limits, by full
 	// name ("lobby/_definst_").
 	Always []string
-	// Opens says whether a peer may start an instance that is not of Always and
-	// runs nowhere; nil: everybody may. It may block until ctx ends.
+	// Opens says whether a peer may start an instance that runs nowhere and is
+	// not one of Always; nil: everybody may. It may block until ctx ends.
 	Opens func(ctx context.Context, instance string, r *Request) bool
 
 	calls      atomic.Uint64
@@ -67,11 +68,11 @@ type Host struct {
 	mu        sync.Mutex // guards what follows
 	apps      map[string]*application
 	instances map[string]*Instance // by full name; until they have ended
-	counted   int                  // those of instances that MaxInstances is about
+	counted   int                  // how many of instances count for MaxInstances
 	draining  bool                 // nobody new is let in
 }
 
-// application is what the host knows of one application.
+// application is one application of a host.
 type application struct {
 	name    string
 	make    func() Application
@@ -96,7 +97,7 @@ func (h *Host) Handle(app string, new func() Application) {
 }
 
 // Resolve reports whether path ("chapter4/room/Blue") leads to an application
-// here ("room"), and to an instance that may be ("room/blue").
+// of this host ("room") and to a valid name of an instance ("room/blue").
 func (h *Host) Resolve(path string) (app, instance string, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -130,7 +131,8 @@ func (h *Host) Start(instance string) error {
 		if in.tunnel != nil {
 			return in.tunnel.owner
 		}
-		// The pin may have come when an idle instance had already decided.
+		// The pin may be too late for an idle instance that has decided to
+		// stop.
 		in.life.pinned.Store(true)
 		if in.post(func() {}) {
 			return nil
@@ -139,9 +141,9 @@ func (h *Host) Start(instance string) error {
 	}
 }
 
-// Stop stops all instances: their clients are told AppShutdown, OnAppStop
-// runs, and what they started has ended when it returns. It returns early when
-// ctx ends. Nothing starts afterwards.
+// Stop stops all instances: their clients are told AppShutdown, and OnAppStop
+// runs. When it returns, everything that they started has ended, unless ctx
+// ended first. Nothing starts afterwards.
 func (h *Host) Stop(ctx context.Context) {
 	h.mu.Lock()
 	h.draining = true
@@ -164,7 +166,7 @@ func (h *Host) Stop(ctx context.Context) {
 }
 
 // Call calls a method of a running instance on behalf of this process: the
-// method's from is a Client whose Local is true. It starts nothing: for an
+// method gets a Client whose Local is true. Call starts nothing: for an
 // instance that does not run, here or on another node, the error is
 // ErrNotRunning.
 func (h *Host) Call(ctx context.Context, instance, method string, args ...amf.Value) (amf.Value, error) {
@@ -188,8 +190,8 @@ func (h *Host) Call(ctx context.Context, instance, method string, args ...amf.Va
 	}
 }
 
-// CallOrStart is Call that starts the instance if it does not run; it stops
-// again when nobody comes.
+// CallOrStart is Call, but it starts the instance if it does not run. The
+// instance stops again when nobody comes.
 func (h *Host) CallOrStart(ctx context.Context, instance, method string, args ...amf.Value) (amf.Value, error) {
 	for {
 		in, err := h.instance(ctx, instance, nil)
@@ -200,7 +202,7 @@ func (h *Host) CallOrStart(ctx context.Context, instance, method string, args ..
 		if !errors.Is(err, ErrNotRunning) {
 			return v, err
 		}
-		select { // it is about to end, or did not start: its name is free then
+		select { // it is about to end, or did not start: wait until its name is free
 		case <-in.life.done:
 		case <-time.After(reachPause):
 		case <-ctx.Done():
@@ -228,16 +230,16 @@ func (in *Instance) call(method string, args []amf.Value, reply func(amf.Value, 
 	return true
 }
 
-// Connect asks for admission on behalf of a peer; the WebSocket bridge does
-// for its own what Serve does for RTMP. It blocks until the application has
-// decided, at most AdmitTimeout; a *rtmp.StatusError says no in words for the
-// peer. On success the caller passes on what the peer asks (Client.ServeCall
-// and so on) and must end with Client.Leave.
+// Connect asks for admission on behalf of a peer, as the WebSocket bridge does
+// for its pages; Serve does it for RTMP. It blocks until the application has
+// decided, at most for AdmitTimeout. A *rtmp.StatusError is a refusal in words
+// for the peer. On success the caller passes on whatever the peer asks
+// (Client.ServeCall and so on), and must end with Client.Leave.
 func (h *Host) Connect(ctx context.Context, p Peer, r Request) (*Client, error) {
 	return h.connect(ctx, p, &r)
 }
 
-// connect is Connect. What r points to is the client's from then on.
+// connect is Connect for a request that belongs to the client from then on.
 func (h *Host) connect(ctx context.Context, p Peer, r *Request) (*Client, error) {
 	args := r.Args
 	r.tidy()
@@ -271,7 +273,8 @@ func (h *Host) connect(ctx context.Context, p Peer, r *Request) (*Client, error)
 			in.log.Info("client rejected", "client", c.ID(), "remote", r.Addr, "err", err)
 			return nil, refusal(err)
 		}
-		// It stopped before it could decide. The next one starts when it is done.
+		// The instance stopped before it could decide. The next one starts when
+		// it is done.
 		select {
 		case <-in.life.done:
 		case <-ctx.Done():
@@ -280,11 +283,11 @@ func (h *Host) connect(ctx context.Context, p Peer, r *Request) (*Client, error)
 	}
 }
 
-// refusal is what a client is told of an error of OnConnect or OnAppStart:
-// only a *rtmp.StatusError in its own words.
+// refusal turns an error of OnConnect or OnAppStart into the one that the
+// client is told: only a *rtmp.StatusError keeps its own words.
 func refusal(err error) error {
 	if errors.Is(err, errUnreachable) {
-		return unplaced() // what the owner said is not for clients
+		return unplaced() // the owner's words are not for clients
 	}
 	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
 		return s
@@ -292,7 +295,7 @@ func refusal(err error) error {
 	return Reject("Connection failed.")
 }
 
-// connected and disconnected write the one line at each end of a client.
+// connected and disconnected log the beginning and the end of a client.
 func (h *Host) connected(c *Client) {
 	c.in.app.accepted.Add(1)
 	c.in.log.Info("client connected", "client", c.ID(), "remote", c.req.Addr,
@@ -309,7 +312,8 @@ func (h *Host) disconnected(c *Client, reason error) {
 	h.limited(c.req.Addr.Addr(), reason)
 }
 
-// misbehaved reports whether a connection ended by its peer's fault.
+// misbehaved reports whether the peer is at fault for the end of its
+// connection.
 func misbehaved(reason error) bool {
 	if _, ok := errors.AsType[*rtmp.ProtocolError](reason); ok {
 		return true
@@ -331,7 +335,8 @@ func (h *Host) guard() *guard.Guard {
 	return h.Guard
 }
 
-// wireConfig is Config with all that is left out, the same for all connections.
+// wireConfig is Config with its defaults filled in, the same for all
+// connections.
 func (h *Host) wireConfig() *rtmp.Config {
 	if cfg := h.wire.Load(); cfg != nil {
 		return cfg
@@ -347,11 +352,12 @@ func (h *Host) wireConfig() *rtmp.Config {
 	return h.wire.Load()
 }
 
-// Partial is what peers hold of messages that are not whole yet, whatever they
-// come by.
+// Partial is the budget for messages that peers have begun and not finished,
+// however they are connected.
 func (h *Host) Partial() *guard.Budget { return h.wireConfig().Partial }
 
-// Outboxes count what waits to be written to peers, whatever they come by.
+// Outboxes are the budget for data that waits to be written to peers, however
+// they are connected.
 func (h *Host) Outboxes() *backlog.Budget { return h.wireConfig().Outboxes }
 
 func (h *Host) idle() time.Duration {

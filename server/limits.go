@@ -8,7 +8,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// refuse reports a refusal of the guard, and puts it into words for the peer.
+// refuse reports a refusal of the guard and puts it into words for the peer.
 func (h *Host) refuse(addr netip.Addr, no *guard.Refusal, attrs ...any) error {
 	h.guard().Refuse(addr, no, attrs...)
 	status := Reject(no.Reason)
@@ -16,8 +16,8 @@ func (h *Host) refuse(addr netip.Addr, no *guard.Refusal, attrs ...any) error {
 	return &refused{status, no}
 }
 
-// refused is a refusal of the guard for an RTMP peer, who reads the status, and
-// for the web side, which may want the rest.
+// refused is a refusal of the guard. An RTMP peer reads the status; the web
+// side may want the rest.
 type refused struct {
 	*rtmp.StatusError
 	no *guard.Refusal
@@ -25,7 +25,7 @@ type refused struct {
 
 func (r *refused) Unwrap() []error { return []error{r.StatusError, r.no} }
 
-// limitOf are the limits whose crossing ends a connection, by their label.
+// limitOf are the limits that end a connection, by the error it ends with.
 var limitOf = map[error]string{
 	rtmp.ErrMessageSize: "message-size",
 	rtmp.ErrSlow:        "outbox",
@@ -33,7 +33,7 @@ var limitOf = map[error]string{
 	guard.ErrBudget:     "partial-memory",
 }
 
-// limited counts a connection that ended because it went over a limit.
+// limited counts a connection that ended because it exceeded a limit.
 func (h *Host) limited(addr netip.Addr, err error) {
 	for cause, limit := range limitOf {
 		if errors.Is(err, cause) {

@@ -10,11 +10,11 @@ import (
 	"foyer/server/guard"
 )
 
-// When somebody may try again for whom an instance was not started.
+// retryOpen is how long a peer should wait that could not start an instance.
 const retryOpen = 30 * time.Second
 
-// SetMaxInstances changes MaxInstances of a host that runs. What is over it
-// stays until it ends by itself.
+// SetMaxInstances changes MaxInstances of a running host. Instances beyond it
+// stay until they end by themselves.
 func (h *Host) SetMaxInstances(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -24,9 +24,9 @@ func (h *Host) SetMaxInstances(n int) {
 // full is the name by which an instance is known.
 func (a *application) full(short string) string { return a.name + "/" + Fold(short) }
 
-// instance finds the instance of a path, and starts it if need be. Nothing is
-// made for a name that is not valid, or for a peer that may not open it. r is
-// nil when this process itself asks, which may.
+// instance finds the instance of a path, or starts it. Nothing is made for a
+// name that is not valid, or for a peer that may not open it. r is nil when
+// this process itself asks: it always may.
 func (h *Host) instance(ctx context.Context, path string, r *Request) (*Instance, error) {
 	name, _ := clean(path)
 	h.mu.Lock()
@@ -58,8 +58,8 @@ func (h *Host) instance(ctx context.Context, path string, r *Request) (*Instance
 	return in, err
 }
 
-// mayOpen decides whether a peer may start an instance: with which place, and
-// whether that counts.
+// mayOpen decides whether a peer may start an instance, with which place of its
+// address, and whether the instance counts for MaxInstances.
 func (h *Host) mayOpen(ctx context.Context, a *application, name string, r *Request) (place guard.Place, counted bool, err error) {
 	if r == nil || slices.ContainsFunc(h.Always, func(always string) bool { return Fold(always) == name }) {
 		return place, false, nil
@@ -71,16 +71,17 @@ func (h *Host) mayOpen(ctx context.Context, a *application, name string, r *Requ
 	} else {
 		place, no = h.guard().OpenRoom(addr)
 	}
-	if no != nil && h.elsewhere(ctx, a, name) == nil { // what is open elsewhere is not opened here
+	if no != nil && h.elsewhere(ctx, a, name) == nil { // to join a room that is open elsewhere opens none
 		return place, true, h.refuse(addr, no, "instance", name)
 	}
 	return place, true, nil
 }
 
-// errFull is why no instance is started: there are too many.
+// errFull means that too many instances run for another one to start.
 var errFull = errors.New("server: too many instances")
 
-// open starts an instance, unless somebody else just has. The place goes to it.
+// open starts an instance, unless somebody else has just done so. The place
+// goes to the instance.
 func (h *Host) open(a *application, short string, place guard.Place, counted bool) (in *Instance, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,11 +102,11 @@ func (h *Host) open(a *application, short string, place guard.Place, counted boo
 		h.counted++
 	}
 	h.instances[in.name] = in
-	go in.run() // until it is over; Stop, and whoever needs its name, wait for done
+	go in.run() // until it is over; Stop waits for done, and so does anybody who needs the name
 	return in, nil
 }
 
-// forget makes room for the next instance of that name.
+// forget frees the name of an instance for the next one.
 func (h *Host) forget(in *Instance) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
