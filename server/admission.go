@@ -9,13 +9,13 @@ import (
 	"foyer/server/amf"
 )
 
-// errUndecided is what OnDisconnect gets for a client that was left pending
-// for too long.
+// errUndecided is the error that OnDisconnect gets for a client that was left
+// pending for too long.
 var errUndecided = errors.New("server: connection was not decided in time")
 
 // admit brings a client before the application and waits for the decision.
-// Arrival and departure are posts to the same queue, so that a client is
-// settled once and in order.
+// Arrival and departure are posts to the same queue, so a client is settled
+// once and in order.
 func (in *Instance) admit(ctx context.Context, c *Client, args amf.Args) error {
 	settled := make(chan error, 1)
 	c.settled = settled
@@ -39,7 +39,7 @@ func (in *Instance) admit(ctx context.Context, c *Client, args amf.Args) error {
 	}
 }
 
-// arrive takes a client that may come, and settles any other.
+// arrive hands a client to the application, unless none can be let in.
 func (in *Instance) arrive(c *Client, args amf.Args) {
 	switch {
 	case in.life.startErr != nil:
@@ -55,7 +55,7 @@ func (in *Instance) arrive(c *Client, args amf.Args) {
 	}
 }
 
-// decide lets the application decide about a client, now or later.
+// decide asks the application about a client. It may answer later.
 func (in *Instance) decide(c *Client, args amf.Args) {
 	c.state = clientPending
 	if in.pending == nil {
@@ -71,8 +71,8 @@ func (in *Instance) decide(c *Client, args amf.Args) {
 	}
 }
 
-// Accept settles a pending client: it is in. Instance goroutine only. In
-// OnConnect it decides whatever OnConnect returns.
+// Accept settles a pending client: it is in. In OnConnect it counts for more
+// than the result of OnConnect. Instance goroutine only.
 func (in *Instance) Accept(c *Client) {
 	if c.state != clientPending {
 		return
@@ -101,16 +101,17 @@ func (in *Instance) Reject(c *Client, err error) {
 	in.settle(c, err)
 }
 
-// AdmitAfter settles a client by decide, whose error rejects it: at once, or
-// after a wait that the client spends pending. It is what OnConnect returns for
-// a client whose address showed wrong credentials. Instance goroutine only.
+// AdmitAfter settles a client by decide, whose error rejects it, at once or
+// after a wait in which the client is pending. OnConnect returns it for a
+// client whose address has shown wrong credentials: see guard.Guard.Shown.
+// Instance goroutine only.
 func (in *Instance) AdmitAfter(c *Client, wait time.Duration, decide func() error) error {
 	if wait <= 0 {
 		return decide()
 	}
 	in.After(wait, func() {
 		if c.state != clientPending {
-			return // it left
+			return // it has left
 		}
 		if err := decide(); err != nil {
 			in.Reject(c, err)
@@ -129,8 +130,9 @@ type decideLater struct {
 
 func (*decideLater) Error() string { return "server: publishing is decided later" }
 
-// PublishAfter is what OnPublish returns when decide has the answer: at once,
-// or after a wait in which the client, and nobody else, is not read.
+// PublishAfter is for an OnPublish to return: decide gives the answer, at once
+// or after a wait in which this client is not read. It keeps nobody else
+// waiting.
 func (in *Instance) PublishAfter(wait time.Duration, decide func() (public string, takeover bool, err error)) (public string, takeover bool, err error) {
 	if wait <= 0 {
 		return decide()
@@ -146,15 +148,15 @@ func (in *Instance) expire(c *Client) {
 	}
 }
 
-// depart is the end of a client that left by itself or was closed.
+// depart takes out a client that has left by itself or was closed.
 func (in *Instance) depart(c *Client, reason error) {
 	if c.state == clientPending || c.state == clientAccepted {
 		in.drop(c, reason)
 	}
 }
 
-// drop takes a client out and tells the application. What it published,
-// played and used is over first.
+// drop takes a client out and tells the application. Before that, everything
+// that the client published, played and used ends.
 func (in *Instance) drop(c *Client, reason error) {
 	c.unpark()
 	in.streams.drop(c)
@@ -167,7 +169,7 @@ func (in *Instance) drop(c *Client, reason error) {
 	}
 }
 
-// remove takes a client out of the lists.
+// remove takes a client off the lists.
 func (in *Instance) remove(c *Client) {
 	if c.state == clientAccepted && c.req.node != forStream {
 		i := slices.Index(in.clients, c)
@@ -181,7 +183,7 @@ func (in *Instance) remove(c *Client) {
 	in.life.departed(c)
 }
 
-// dropAll lets everybody go: the instance ends.
+// dropAll lets everybody go, because the instance ends.
 func (in *Instance) dropAll() {
 	for c := range in.pending {
 		in.life.protect(func() { in.drop(c, in.unsettled()) })
@@ -197,8 +199,8 @@ func (in *Instance) dropAll() {
 	}
 }
 
-// unsettled is how a client is settled that was still pending at the end: one
-// of a tunnel looks for the owner anew.
+// unsettled settles a client that is still pending at the end. A client of a
+// tunnel looks for the owner again.
 func (in *Instance) unsettled() error {
 	in.host.mu.Lock()
 	stays := !in.host.draining
@@ -209,7 +211,7 @@ func (in *Instance) unsettled() error {
 	return in.life.farewell()
 }
 
-// settle tells admit how it went.
+// settle tells admit the decision.
 func (in *Instance) settle(c *Client, err error) {
 	if c.settled == nil {
 		return
@@ -222,6 +224,6 @@ func (in *Instance) settle(c *Client, err error) {
 }
 
 // itself reports whether the client says that it is this very instance. Such a
-// one does not keep its instance alive, and that is all that the hint decides: a
+// client does not keep its instance alive. The hint decides nothing else, so a
 // liar gives up its own claim and gains nothing.
 func (c *Client) itself() bool { return c.req.Referrer == c.in.ref }

@@ -6,29 +6,30 @@ import (
 	"foyer/server/guard"
 )
 
-// How much a client may ask of shared objects: what it writes goes to everybody
-// who uses the object. MaxRequestBurst bytes at once, then MaxRequestRate bytes a
-// second; then its reader waits. All clients of an object together may write as
-// much to it; then who wants to write more waits, one behind the other.
+// How much a client may ask of shared objects, since everything it writes goes
+// to everybody who uses the object: MaxRequestBurst bytes at once, then
+// MaxRequestRate bytes a second. With more its reader waits. All clients of an
+// object together may write as much to it. With more they wait, one behind the
+// other.
 const (
 	MaxRequestBurst = 512 << 10
 	MaxRequestRate  = 64 << 10
-	requestCost     = 64 // of an event, beside the bytes in it
+	requestCost     = 64 // for an event, beside the bytes in it
 )
 
 // How much a client may be answered: MaxAnswerBurst bytes at once, then
-// MaxAnswerRate bytes a second. A call costs callCost at least, and what it keeps
-// its instance busy: a client may use a tenth of it all the time. Then its next
-// call waits, and so does its reader.
+// MaxAnswerRate bytes a second. A call costs at least callCost, and the time
+// that it keeps the instance busy: one client may take a tenth of that all the
+// time. With more its next call waits, and so does its reader.
 const (
 	MaxAnswerBurst = 1 << 20
 	MaxAnswerRate  = 256 << 10
 	callCost       = 256
-	busyCost       = 10 * MaxAnswerRate        // bytes, for a second
-	pendingCost    = MaxAnswerBurst / MaxCalls // of a call that has no answer yet
+	busyCost       = 10 * MaxAnswerRate        // bytes, for a second of the instance's time
+	pendingCost    = MaxAnswerBurst / MaxCalls // for a call that has no answer yet
 )
 
-// An allowance is what may be taken at once, and how much more a second.
+// An allowance is how much may be taken at once, and how much more in a second.
 type allowance struct{ burst, rate float32 }
 
 var (
@@ -36,15 +37,15 @@ var (
 	answers  = allowance{MaxAnswerBurst, MaxAnswerRate}
 )
 
-// A debt is what was taken of an allowance and is not yet forgiven.
+// A debt is the part of an allowance that was taken and has not been forgiven
+// yet.
 type debt struct {
-	at    int64 // when that was, in Unix time
+	at    int64 // when bytes was right, in Unix time
 	bytes float32
-	told  bool // somebody had to wait, since it was nothing
+	told  bool // it was reported that somebody had to wait, since it was last nothing
 }
 
-// take notes that so much is taken, and returns how long the next one has to
-// wait.
+// take adds to the debt, and returns how long the next one has to wait.
 func (d *debt) take(a allowance, bytes float32, now time.Time) time.Duration {
 	d.forgive(a, now)
 	d.bytes = max(0, d.bytes+bytes)
@@ -72,41 +73,42 @@ func (d *debt) left(a allowance) time.Duration {
 	return max(time.Microsecond, time.Duration((d.bytes-a.burst)/a.rate*float32(time.Second)))
 }
 
-// first reports whether nobody has been told yet, and notes that it is done.
+// first reports whether the debt has not been reported yet, and notes that it
+// is now.
 func (d *debt) first() bool {
 	before := d.told
 	d.told = true
 	return !before
 }
 
-// slowed counts that a client has to wait, once for each time that a debt grows
-// too large.
+// slowed reports that a client has to wait, once for each time that a debt
+// grows too large.
 func (c *Client) slowed(d *debt, limit, reason string, wait time.Duration) {
 	if d.first() {
 		c.refused(limit, reason, wait)
 	}
 }
 
-// refused counts that a limit was met.
+// refused reports that a client has met a limit.
 func (c *Client) refused(limit, reason string, wait time.Duration) {
 	c.in.Guard().Refuse(c.IP(), &guard.Refusal{Limit: limit, Reason: reason, RetryAfter: wait}, "instance", c.in.name, "client", c.ID())
 }
 
-// A task is something that a client asks for, when it has to wait for it. It
-// returns how long it has to wait yet, byTurn if somebody resumes the client by
-// himself, or 0: it is done. last says that the client is going: now or never.
+// A task is a request of a client that may have to wait. It returns how long it
+// still has to wait, byTurn if somebody else will resume the client, or 0 when
+// it is done. last means that the client is going: now or never.
 type task func(last bool) (wait time.Duration)
 
 const byTurn time.Duration = -1
 
-// parked is what a client has asked for and has to wait for. While there is
-// something, all else that it asks for waits behind that, and it is not read.
+// parked are the requests of a client that have to wait. As long as there are
+// any, everything else that it asks for waits behind them, and it is not read.
 type parked struct {
 	tasks []task
-	turn  *object // whose next writer it is
+	turn  *object // to which it may write next
 }
 
-// park has a task wait, behind those that wait already. Instance goroutine.
+// park lets a task wait behind those that wait already. Instance goroutine.
 func (c *Client) park(t task) {
 	if c.parked != nil {
 		c.parked.tasks = append(c.parked.tasks, t)
@@ -117,7 +119,7 @@ func (c *Client) park(t task) {
 	c.resume()
 }
 
-// resume does what need not wait any more. Instance goroutine.
+// resume runs the tasks that need not wait any more. Instance goroutine.
 func (c *Client) resume() {
 	for p := c.parked; p != nil; {
 		if wait := p.tasks[0](false); wait != 0 {
@@ -133,7 +135,7 @@ func (c *Client) resume() {
 	}
 }
 
-// unpark does what waits, now or never. Instance goroutine.
+// unpark runs all tasks for the last time. Instance goroutine.
 func (c *Client) unpark() {
 	p := c.parked
 	if p == nil {

@@ -10,18 +10,19 @@ import (
 )
 
 // An Application is the behaviour of one instance. Its methods run on the
-// instance's goroutine, one at a time, and must not block; it needs no locks.
+// instance's goroutine, one at a time. They need no locks, and must not block.
 type Application interface {
-	// OnAppStart runs before the first OnConnect, and alone may block, for up to
-	// 10 s: nobody is in yet. Its error refuses who started the instance and ends
-	// it; OnAppStop does not run then.
+	// OnAppStart runs before the first OnConnect. It alone may block, for up to
+	// 10 s, since nobody is in yet. Its error refuses the client that started
+	// the instance, and ends the instance; OnAppStop does not run then.
 	OnAppStart(*Instance) error
-	// OnConnect decides about a client: nil accepts, ErrPending leaves it to
-	// Instance.Accept or Instance.Reject later, any other error rejects. What
-	// it pushes to the client arrives after the answer to connect.
+	// OnConnect decides about a client. nil accepts it, ErrPending leaves it to
+	// a later Instance.Accept or Instance.Reject, and any other error rejects
+	// it. Whatever OnConnect pushes to the client arrives after the answer to
+	// connect.
 	OnConnect(*Client, amf.Args) error
-	// OnDisconnect runs once for every client that was accepted or pending.
-	// errors.Is(err, rtmp.ErrGoodbye) when the peer said the command close.
+	// OnDisconnect runs once for every client that was accepted or pending. The
+	// error is rtmp.ErrGoodbye when the peer has sent the command close.
 	OnDisconnect(*Client, error)
 	// OnAppStop runs last, when no client is left.
 	OnAppStop()
@@ -29,33 +30,37 @@ type Application interface {
 
 // Optional parts of an Application.
 type (
-	// Caller serves remote methods. Methods is asked once, after OnAppStart.
+	// Caller serves remote methods. Methods is called once, after OnAppStart.
 	Caller interface{ Methods() map[string]Method }
 
-	// Sharer decides who may use shared objects. Without it clients may read
-	// all that the application made, and write nothing.
+	// Sharer decides about the use of shared objects. Without it clients may
+	// read everything that the application made, and write nothing.
 	Sharer interface {
-		// CanRead answers a use. A yes lets the client create the object.
+		// CanRead decides about a use. If it allows one, the client may create
+		// the object.
 		CanRead(c *Client, object string, persistent bool) bool
-		// CanWrite answers a change of a slot; slot is "" for send and clear.
+		// CanWrite decides about a change of a slot; slot is "" for send and
+		// clear.
 		CanWrite(c *Client, object, slot string) bool
 	}
 
 	// Publisher decides who may publish. Without it nobody may.
 	Publisher interface {
-		// OnPublish returns the public name of the stream. takeover says that an
-		// older publisher has to go; without it the newcomer is refused as long
-		// as the older one gave a sign of life in the last 5 seconds.
+		// OnPublish returns the public name of the stream. takeover means that
+		// an older publisher has to go. Without it the newcomer is refused as
+		// long as the older one gave a sign of life in the last 5 seconds.
 		OnPublish(c *Client, name, kind string) (public string, takeover bool, err error)
-		// OnUnpublish runs once for every publication that began. One that was
-		// refused because another publisher is there did not begin. After a
-		// takeover it runs for the older client, after the newer one's OnPublish.
+		// OnUnpublish runs once for every publication that has begun, which one
+		// that was refused because of another publisher has not. After a
+		// takeover it runs for the older client, after OnPublish for the newer
+		// one.
 		OnUnpublish(c *Client, public string)
 	}
 
-	// Drainer hears, once, that the host is about to stop: nobody new is let in,
-	// clients that understand it are asked to reconnect after that time. What
-	// OnDrain tells the others reaches them before their connection ends.
+	// Drainer hears, once, that the host is about to stop: nobody new is let
+	// in, and clients that understand it are asked to reconnect after that
+	// time. Whatever OnDrain tells the other clients reaches them before their
+	// connection ends.
 	Drainer interface {
 		OnDrain(retryAfter time.Duration)
 	}
@@ -68,21 +73,22 @@ type (
 		OnStop(c *Client, public string)
 	}
 
-	// Keeper decides what becomes of the players of a stream whose publisher
-	// was lost: its connection ended without a word. Without it they are told
+	// Keeper decides about the players of a stream whose publisher was lost:
+	// its connection ended without a word. Without a Keeper they are told
 	// NetStream.Play.UnpublishNotify at once.
 	Keeper interface {
-		// OnLost runs before OnUnpublish. True lets the players wait: they are
-		// told nothing until Instance.EndStream, and a publisher that comes
-		// before goes on for them.
+		// OnLost runs before OnUnpublish. If it returns true, the players wait
+		// and are told nothing until Instance.EndStream. A publisher that comes
+		// before that continues the stream for them.
 		OnLost(c *Client, public string) bool
 	}
 
-	// Watcher looks at what publishers send.
+	// Watcher looks at everything that publishers send.
 	Watcher interface {
-		// OnPublished runs when a publication has begun. What it returns sees
-		// every message on the publisher's goroutine before the players do: it
-		// must be quick, and must not change the message. nil: nobody looks.
+		// OnPublished runs when a publication has begun. The function it
+		// returns gets every message on the publisher's goroutine, before the
+		// players do: it must be quick, and must not change the message. nil:
+		// nobody looks.
 		OnPublished(c *Client, public string) func(rtmp.Message)
 	}
 )
@@ -90,11 +96,11 @@ type (
 // A Method serves one remote method, on the instance's goroutine. A
 // *rtmp.StatusError goes to the caller as it is, any other error as
 // NetConnection.Call.Failed without its text. ErrPending means that the
-// function taken from Instance.Later answers.
+// function from Instance.Later will answer.
 type Method func(from *Client, args amf.Args) (amf.Value, error)
 
 var (
-	// ErrPending is returned by OnConnect and by a Method that answers later.
+	// ErrPending is returned by an OnConnect and by a Method that decide later.
 	ErrPending = errors.New("server: decided later")
 	// ErrNotRunning is returned by Host.Call for an instance that does not run.
 	ErrNotRunning = errors.New("server: instance is not running")
@@ -103,19 +109,20 @@ var (
 	errStopped = errors.New("server: instance has stopped")
 )
 
-// Reject is the error with which OnAppStart and OnConnect say no in words the
-// client may see: NetConnection.Connect.Rejected.
+// Reject is an error of OnAppStart or OnConnect in words that the client may
+// read: NetConnection.Connect.Rejected.
 func Reject(description string) *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectRejected, Description: description}
 }
 
-// Fail is the error with which a Method says no: NetConnection.Call.Failed.
+// Fail is an error of a Method in words that the caller may read:
+// NetConnection.Call.Failed.
 func Fail(description string) *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeCallFailed, Description: description}
 }
 
-// Because is the Application of a refusal: the reason for people, and for
-// programs how long to wait before they try again; 0: that does not help.
+// Because is the Application of a refusal: the reason, for people, and the time
+// before another try, for programs. 0: another try will not help.
 func Because(reason string, retryAfter time.Duration) amf.Object {
 	return amf.Object{
 		{Name: "reason", Value: amf.String(reason)},
@@ -123,12 +130,12 @@ func Because(reason string, retryAfter time.Duration) amf.Object {
 	}
 }
 
-// appShutdown is what clients of a stopping instance are told.
+// appShutdown is the status for clients of an instance that stops.
 func appShutdown() *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectShutdown, Description: "The application instance is shutting down."}
 }
 
-// notDefined words the refusal of an unknown application as FlashCom does.
+// notDefined refuses an unknown application, in the words of FlashCom.
 func notDefined(name string) *rtmp.StatusError {
 	name = brief(name, maxShown)
 	return Reject(fmt.Sprintf("[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (%s) is not defined.", name))

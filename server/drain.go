@@ -10,24 +10,25 @@ import (
 	"foyer/server/rtmp"
 )
 
-// RetryAfter is when who is sent away, or cannot be served just now, should come
-// back, at the earliest.
+// RetryAfter is how long a client should wait, at least, that is sent away or
+// cannot be served at the moment.
 const RetryAfter = time.Second
 
-// handover is how long an instance that another node may run waits for those who
-// were asked to leave: until the first of them come back, to that node.
+// handover is how long an instance that another node may run waits for the
+// clients that were asked to leave: until the first of them come back, to that
+// node.
 const handover = RetryAfter
 
-// leaving is what people are told of a host that stops.
+// leaving is the description for clients of a host that stops.
 const leaving = "The server restarts: come back in a moment."
 
 // Drain is the first half of an orderly end; Stop is the second. From now on
-// nobody new is let in: who comes is told AppShutdown, and when to come back.
+// nobody new is let in: newcomers are told AppShutdown, and when to come back.
 // Applications hear of it, and clients that understand it are asked to
-// reconnect. Drain returns when those have left, or ctx ends: at once when
-// there are none. The others stay until Stop: waiting brings them nothing. An
-// instance that another node may run stops by itself, and gives its claim back,
-// when those of its own have left.
+// reconnect. Drain returns when those have left, at once when there are none,
+// or when ctx ends. The other clients stay until Stop, since waiting would not
+// help them. An instance that another node may run stops, and gives its claim
+// back, as soon as its own clients have left.
 func (h *Host) Drain(ctx context.Context) {
 	h.mu.Lock()
 	h.draining = true
@@ -46,7 +47,7 @@ func (h *Host) Drain(ctx context.Context) {
 	}
 }
 
-// drain asks everybody who understands it to leave.
+// drain asks the clients that understand it to leave.
 func (l *life) drain() {
 	if l.phase >= phaseDraining {
 		return
@@ -65,7 +66,7 @@ func (l *life) drain() {
 	l.checkDrained()
 }
 
-// ask asks a client of a draining instance to leave, if it understands that.
+// ask asks a client to leave, if it understands that.
 func (l *life) ask(c *Client) {
 	if c.Reconnect("", leaving, RetryAfter) {
 		c.asked = true
@@ -73,15 +74,16 @@ func (l *life) ask(c *Client) {
 	}
 }
 
-// askLate is ask for a client that was pending when the others were asked.
+// askLate is ask for a client that was still pending when the others were
+// asked.
 func (l *life) askLate(c *Client) {
 	if l.phase == phaseDraining || l.phase == phaseDrained {
 		l.ask(c)
 	}
 }
 
-// checkDrained says so when all that were asked have left. Then another node may
-// continue.
+// checkDrained ends the wait for the clients that were asked to leave, once all
+// of them have left. Then another node may run the instance.
 func (l *life) checkDrained() {
 	if l.phase != phaseDraining || l.asked > 0 {
 		return
@@ -96,10 +98,10 @@ func (l *life) checkDrained() {
 // Reconnects reports whether the client says that it understands Reconnect.
 func (c *Client) Reconnects() bool { return c.req.Reconnects }
 
-// Reconnect asks the client to connect anew, to uri ("": where it is now) and
-// not before retryAfter has passed (Enhanced RTMP v2, "NetConnection.Connect
-// .ReconnectRequest"). A client that does not understand it is not asked, and
-// the answer is false.
+// Reconnect asks the client to connect again, to uri ("": to the same address),
+// and not before retryAfter has passed (Enhanced RTMP v2,
+// "NetConnection.Connect.ReconnectRequest"). It returns false for a client that
+// does not understand that, and does not ask it.
 func (c *Client) Reconnect(uri, description string, retryAfter time.Duration) bool {
 	if !c.Reconnects() {
 		return false
@@ -115,5 +117,5 @@ func (c *Client) Reconnect(uri, description string, retryAfter time.Duration) bo
 	return true
 }
 
-// restarting is the refusal of a host that stops.
+// restarting refuses clients of a host that stops.
 func restarting() *rtmp.StatusError { return comeBack(appShutdown(), leaving) }

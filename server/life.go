@@ -14,23 +14,28 @@ import (
 
 // A phase is how far an instance has come in its life. There is no way back:
 //
-//	starting ─── OnAppStart has run ──► fresh ─── a client is refused ──► unwanted
-//	   │                                  │                                 │  │
-//	   │                                  ├──────── a client is accepted ───┘  │
-//	   │                                  ▼                                    │
-//	   │ the start fails                open ─── no guests for Host.Idle ──►┐  │ no guests
-//	   │                                  │                                 │  │
-//	   │                                  ├── Host.Drain                    │  │
-//	   │                                  ▼                                 │  │
-//	   │                               draining                             │  │
-//	   │                                  │                                 │  │
-//	   │                                  ├── all who were asked have left  │  │
-//	   │                                  ▼                                 ▼  ▼
-//	   └────────────────────────────► drained ─── Host.Stop ──────────► stopping
+//	starting
+//	   │  OnAppStart has run
+//	   ▼
+//	fresh ───────── a client is refused ─────────► unwanted
+//	   │                                              │
+//	   │  a client is accepted                        │  a client is accepted
+//	   ▼                                              │
+//	open ◄────────────────────────────────────────────┘
+//	   │  Host.Drain, which may also find it fresh or unwanted
+//	   ▼
+//	draining
+//	   │  all clients that were asked to leave have left
+//	   ▼
+//	drained
+//	   │  Host.Stop
+//	   ▼
+//	stopping
 //
-// Host.Drain may also find an instance fresh or unwanted. Host.Stop, the loss of
-// the claim and the end of the idle time lead to stopping from every phase
-// before it, and a panic of the application leads to broken from every phase.
+// Several ways lead to stopping from every phase above it: OnAppStart fails,
+// Host.Stop is called, another node takes the claim, or nobody has been in for
+// Host.Idle. An unwanted instance does not wait for that: it stops as soon as
+// nobody is in. A panic of the application leads from any phase to broken.
 type phase uint8
 
 const (
@@ -40,7 +45,7 @@ const (
 	phaseOpen                  // somebody has been accepted
 	phaseDraining              // nobody new is let in; clients are asked to leave
 	phaseDrained               // those that were asked have left
-	phaseStopping              // everybody is let go
+	phaseStopping              // it ends: everybody is let go
 	phaseBroken                // the application panicked: none of its code runs again
 )
 
@@ -48,13 +53,13 @@ func (p phase) String() string {
 	return [...]string{"starting", "fresh", "unwanted", "open", "draining", "drained", "stopping", "broken"}[p]
 }
 
-// A claim is whose an instance is that several nodes could run.
+// A claim is the right to run an instance that several nodes could run.
 type claim uint8
 
 const (
-	claimNone    claim = iota // no other node could run it, or another one does
+	claimNone    claim = iota // none is needed, or this is a tunnel to the owner
 	claimHeld                 // it is ours
-	claimOffered              // it is given back as soon as its clients have left
+	claimOffered              // it is ours, and given back as soon as the clients have left
 	claimLost                 // another node runs it now, or may
 )
 
@@ -62,8 +67,8 @@ func (c claim) String() string {
 	return [...]string{"none", "held", "offered", "lost"}[c]
 }
 
-// life is the beginning and the end of an instance, and what keeps it going
-// between them: its guests.
+// life is how an instance begins and ends, and what keeps it going in between:
+// its guests.
 type life struct {
 	in *Instance
 
@@ -72,10 +77,10 @@ type life struct {
 	place   guard.Place // of the client that opened it; the last thing to be given back
 
 	// for any goroutine
-	starting context.Context // ends when the start is to be given up
+	starting context.Context // ends when the start has to be given up
 	giveUp   context.CancelFunc
 	started  chan struct{} // closed when OnAppStart has run
-	startErr error         // why it did not start; set before started is closed
+	startErr error         // set before started is closed: why it did not start
 	drained  chan struct{} // closed when the phase is drained
 	done     chan struct{} // closed when nothing of the instance is left
 	pinned   atomic.Bool   // it stays until the host stops
@@ -97,25 +102,25 @@ func (l *life) init(in *Instance) {
 	l.started, l.drained, l.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
 }
 
-// enter moves on to a phase, unless a later one has come.
+// enter moves on to a phase, unless a later one has been reached.
 func (l *life) enter(p phase) { l.phase = max(l.phase, p) }
 
-// stop ends the instance with this turn.
+// stop ends the instance after this turn.
 func (l *life) stop() { l.enter(phaseStopping) }
 
-// lose ends the instance with this turn: another node runs it, or may.
+// lose ends the instance after this turn: another node runs it, or may.
 func (l *life) lose() {
 	l.claim = claimLost
 	l.stop()
 }
 
-// begin starts the application, and lets those in who wait for that.
+// begin starts the application, and lets in everybody who has waited for that.
 func (l *life) begin() {
 	l.protect(l.start)
 	close(l.started)
 }
 
-// start makes the application.
+// start makes the application and asks what it can do.
 func (l *life) start() {
 	in := l.in
 	l.startErr = errors.New("application panicked")
@@ -143,7 +148,7 @@ func (l *life) start() {
 	in.objects.flush()
 }
 
-// levelOfStart is how bad it is that an instance did not start.
+// levelOfStart is how serious it is that an instance did not start.
 func levelOfStart(err error) slog.Level {
 	if errors.Is(err, errUnreachable) {
 		return slog.LevelDebug // the client tries again, and complains in the end
@@ -170,8 +175,8 @@ func (l *life) recover(then func()) {
 
 func (l *life) breakDown() { l.enter(phaseBroken) }
 
-// over reports whether the instance has to end, and closes the mailbox then.
-// Somebody who arrives at the last moment keeps an idle one going.
+// over reports whether the instance has to end, and closes the mailbox then. An
+// idle instance continues if somebody arrives at the last moment.
 func (l *life) over() bool {
 	switch {
 	case l.phase >= phaseStopping:
@@ -184,7 +189,7 @@ func (l *life) over() bool {
 	return false
 }
 
-// arrived counts a guest.
+// arrived counts a client as a guest.
 func (l *life) arrived(c *Client) {
 	if c.itself() {
 		return
@@ -193,7 +198,7 @@ func (l *life) arrived(c *Client) {
 	l.idle.Stop()
 }
 
-// departed ends what arrived began.
+// departed counts a client no longer.
 func (l *life) departed(c *Client) {
 	if c.asked {
 		c.asked = false
@@ -208,8 +213,8 @@ func (l *life) departed(c *Client) {
 	}
 }
 
-// vacated starts the wait for the end of an instance without guests. It runs
-// at the start too, for an instance may be made only to refuse somebody.
+// vacated starts the wait for the end of an instance without guests. It runs at
+// the start too, since the first client may never arrive.
 func (l *life) vacated() {
 	l.vacant = time.Now()
 	if l.idle == nil {
@@ -219,8 +224,8 @@ func (l *life) vacated() {
 	l.idle.Reset(l.in.host.idle())
 }
 
-// end lets everybody go, and returns when all that the instance started has
-// ended. The mailbox is closed.
+// end lets everybody go, and returns when everything that the instance started
+// has ended. The mailbox is closed.
 func (l *life) end() {
 	in := l.in
 	l.stop()
@@ -236,7 +241,7 @@ func (l *life) end() {
 		k.goodbye()
 	}
 	in.cancel()
-	in.wg.Wait() // for saves, too
+	in.wg.Wait() // for saves as well
 	if l.startErr == nil && l.phase != phaseBroken && l.claim != claimLost {
 		in.objects.saveRest()
 		in.wg.Wait()
@@ -251,7 +256,7 @@ func (l *life) end() {
 	}
 }
 
-// farewell is what clients are told that are there at the end.
+// farewell is the status for the clients that are there at the end.
 func (l *life) farewell() *rtmp.StatusError {
 	if l.claim >= claimOffered {
 		return movedOn()
