@@ -13,20 +13,20 @@ import (
 	"foyer/server/rtmp"
 )
 
-// agent is what our instances say they are.
+// agent is the flashVer of our instances.
 const agent = "FlashCom/1.5.2 foyer"
 
 // NetConnection is an instance's connection to another instance, here or on
-// another server, always over the wire. It reads as in the seed page: make it,
-// set OnStatus, Connect. All its methods, OnStatus and results run on the
+// another server, always over the wire. It is used as in the seed page: make
+// it, set OnStatus, Connect. All its methods, OnStatus and results run on the
 // instance goroutine. It does not keep its own instance from stopping, and is
-// closed when that has stopped.
+// closed when the instance has stopped.
 type NetConnection struct {
 	// OnStatus hears of NetConnection.Connect.Success, .Failed, .Rejected,
-	// .Closed and of NetConnection.Call.Failed. Rejected and an end of the
-	// connection are followed by Closed. It may connect again.
+	// .Closed and of NetConnection.Call.Failed. Closed follows Rejected and the
+	// end of a connection. OnStatus may connect again.
 	OnStatus func(info *rtmp.StatusError)
-	// Methods are what the other side may call.
+	// Methods are those that the other side may call.
 	Methods map[string]func(args amf.Args) (amf.Value, error)
 
 	in   *Instance
@@ -34,13 +34,13 @@ type NetConnection struct {
 	link *link // of the last Connect; nil when it has ended
 }
 
-// NewNetConnection makes one that is not connected.
+// NewNetConnection makes a NetConnection that is not connected.
 func (in *Instance) NewNetConnection() *NetConnection { return &NetConnection{in: in} }
 
-// Connect starts to connect and returns. A relative address or one that is not
-// rtmp or rtmps is an error at once; everything else comes to OnStatus. A
-// connection that is still there is closed first, without another word to
-// OnStatus.
+// Connect starts to connect and returns. A relative address, or one that is not
+// rtmp or rtmps, is an error at once; everything else is told to OnStatus. A
+// connection that is still there is closed first, and OnStatus hears nothing
+// more of it.
 func (nc *NetConnection) Connect(uri string, args ...amf.Value) error {
 	if err := checkAddress(uri); err != nil {
 		return err
@@ -64,8 +64,8 @@ func (nc *NetConnection) Connect(uri string, args ...amf.Value) error {
 	return nil
 }
 
-// checkAddress refuses what has no meaning between servers: an address without
-// a host, an HTTP tunnel, one without an application.
+// checkAddress refuses addresses that have no meaning between servers: without
+// a host or an application, or of an HTTP tunnel.
 func checkAddress(uri string) error {
 	a, err := rtmp.ParseURI(uri)
 	if err == nil && strings.Trim(a.App, "/") == "" {
@@ -77,8 +77,8 @@ func checkAddress(uri string) error {
 	return nil
 }
 
-// Call calls a method of the other side; result nil wants no answer. A failed
-// call goes to result, or to OnStatus when there is none.
+// Call calls a method of the other side. With a nil result no answer is wanted,
+// and OnStatus hears of a failure.
 func (nc *NetConnection) Call(method string, result func(amf.Value, error), args ...amf.Value) {
 	err := error(Fail("The NetConnection is not connected."))
 	if nc.IsConnected() {
@@ -104,8 +104,8 @@ func (nc *NetConnection) done(result func(amf.Value, error)) func(amf.Value, err
 	return func(v amf.Value, err error) { nc.in.Post(func() { result(v, err) }) }
 }
 
-// Close says goodbye (the command close) and ends the connection. OnStatus
-// hears of Closed when it has ended.
+// Close sends the command close and ends the connection. OnStatus hears of
+// Closed when it has ended.
 func (nc *NetConnection) Close() {
 	if nc.link != nil {
 		nc.link.goodbye()
@@ -165,7 +165,7 @@ func (l *link) run(uri string, args []amf.Value) {
 		s.Close(nil)
 	}
 	in.Post(func() { l.succeeded(s, rtmp.ParseStatus(info)) })
-	// Not l.ctx: the end of the instance is a goodbye.
+	// Not l.ctx: when the instance ends, the peer is told.
 	err = s.Run(context.Background())
 	l.calls.lift()
 	in.Post(func() { l.ended(err) })
@@ -183,14 +183,14 @@ func (l *link) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return c, err
 }
 
-// goodbyeTime is how long a link may still wait for the answer to its connect
-// when it is told to end. Who is asked may have let it in already, and is to
-// hear a goodbye instead of seeing it vanish.
+// goodbyeTime is how long a link that has to end may still wait for the answer
+// to its connect. The other side may have let it in already, and should be told
+// instead of seeing it vanish.
 const goodbyeTime = time.Second
 
-// goodbye ends the link from this side: what is open sends the command close,
-// what waits for an answer does so after it, what dials gives up. It does not
-// wait.
+// goodbye ends the link from this side and does not wait. An open link sends
+// the command close, one that waits for an answer sends it afterwards, and one
+// that is dialing gives up.
 func (l *link) goodbye() {
 	l.connected = false
 	l.mu.Lock()
@@ -208,7 +208,7 @@ func (l *link) goodbye() {
 	}
 }
 
-// current reports whether the NetConnection is still about this link.
+// current reports whether this is still the link of its NetConnection.
 func (l *link) current() bool { return l.nc.link == l }
 
 func (l *link) succeeded(s *rtmp.Session, info *rtmp.StatusError) {
@@ -222,7 +222,7 @@ func (l *link) succeeded(s *rtmp.Session, info *rtmp.StatusError) {
 	l.nc.deliver(info)
 }
 
-// failed ends a link that never was: refused by the other side, or not there.
+// failed ends a link that was refused by the other side or never got there.
 func (l *link) failed(err error) {
 	if !l.forget() {
 		return
@@ -248,7 +248,7 @@ func (l *link) ended(err error) {
 	}
 }
 
-// forget takes the link out, and reports whether OnStatus is to hear of it.
+// forget removes the link, and reports whether OnStatus is to hear of it.
 func (l *link) forget() bool {
 	l.connected = false
 	delete(l.nc.in.links, l)

@@ -12,37 +12,38 @@ import (
 // ObjectStore keeps the persistent shared objects of instances. Its methods
 // may be called from any goroutine.
 type ObjectStore interface {
-	// LoadObjects returns what is stored of an instance, by object, and since
-	// when. It blocks.
+	// LoadObjects returns the stored objects of an instance by name, and since
+	// when each has been stored. It blocks.
 	LoadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error)
-	// SaveObject stores an object; nil data forgets it. It does not block. Of
-	// one object, saves are done in order, and the newest may stand for those
-	// that wait. done runs once, on any goroutine, and may save again: with nil
-	// when this or something newer is stored and stays so.
+	// SaveObject stores an object; nil data deletes it. It does not block.
+	// Saves of one object are done in order, and the newest may replace those
+	// that still wait. done runs once, on any goroutine, and may save again.
+	// Its error is nil when this save or a newer one is stored for good.
 	SaveObject(instance, object string, data []byte, done func(error))
 }
 
-// Quota is an ObjectStore that bounds what all objects take together.
+// Quota is an ObjectStore with a bound for all objects together.
 type Quota interface {
 	// TakesObjects reports whether clients may store so many bytes more.
 	TakesObjects(bytes int) bool
 }
 
-// keepUsed is how old what is stored of an object in use may be: it is stored
-// again then, because a store may forget what has long been unused.
+// keepUsed is how old the stored copy of an object in use may get. Then it is
+// stored again, because a store may delete objects that nobody has used for
+// long.
 const keepUsed = 24 * time.Hour
 
 const (
 	// loadTimeout is how long an instance waits for its objects when it starts.
 	loadTimeout = 10 * time.Second
-	// retrySave is how long an object whose save failed waits for the next one,
-	// unless a client asks for something before.
+	// retrySave is how long an object waits after a failed save for the next
+	// one, unless a client asks for something sooner.
 	retrySave = 5 * time.Second
 )
 
-// versionObject is the name under which the store has the version that
-// objects made anew must start above, because others were forgotten. No client
-// may use the name.
+// versionObject is the name under which the store has a version: objects made
+// anew must start above it, since others were deleted. No client may use the
+// name.
 const versionObject = "~version"
 
 var errSnapshotTooLarge = fmt.Errorf("server: shared object of more than %d bytes", sharedobject.MaxSnapshot)
@@ -52,31 +53,32 @@ type record struct {
 	data  []byte
 	since time.Time // stored
 	bytes int       // in its slots
-	bad   bool      // it cannot be read, so nobody may use it, let alone write over it
+	bad   bool      // it cannot be read, so nobody may use it or write over it
 }
 
-// durable is what a persistent object has when there is a store. While a save
-// is on, requests wait in queue: what is told is stored.
+// durable is the part of a persistent object that exists only with a store.
+// During a save, requests wait in queue: subscribers are told only of stored
+// changes.
 type durable struct {
 	stored    []byte // a snapshot of what the store has
 	saving    bool
 	unsure    bool // a save failed: the store may have more than stored, until one succeeds
-	emptied   bool // the store came back empty while this save was on
+	emptied   bool // the store came back empty during this save
 	postponed bool // until retry runs, or a client asks for something
 	retry     *time.Timer
 	queue     []waiting
 }
 
-// waiting is a message that came while a save was on; without one the client
-// has left.
+// waiting is a message that came during a save. Without one the client has
+// left.
 type waiting struct {
 	c       *Client
 	m       *sharedobject.Message
 	allowed []bool // by event
 }
 
-// load reads what is stored of the instance. It blocks, so it runs
-// before anybody is in.
+// load reads the stored objects of the instance. It blocks, so it runs before
+// anybody is in.
 func (s *objects) load() error {
 	if s.in.host.Objects == nil {
 		return nil
@@ -110,7 +112,7 @@ func (s *objects) load() error {
 	return nil
 }
 
-// recall returns what is stored of an object; nil when nothing is.
+// recall returns the record of a stored object, or nil.
 func (s *objects) recall(key objectKey) *record {
 	if !key.persistent {
 		return nil
@@ -125,15 +127,15 @@ func (s *objects) keep(o *object, rec *record) {
 		s.in.log.Info("persistent shared object is kept in memory only", "object", o.Name())
 		return
 	case rec != nil && rec.bad:
-		return // said when it was loaded
+		return // load has logged it
 	}
 	o.Store()
 	o.durable = &durable{stored: o.Snapshot()}
 	s.refresh(o)
 }
 
-// refresh stores an object that is in use again, as it is stored, when that was
-// long ago. What is stored of it may be gone already.
+// refresh stores an object that is in use again, as it is stored, if that was
+// long ago. The store may have deleted it by now.
 func (s *objects) refresh(o *object) {
 	rec := s.records[o.Name()]
 	if rec == nil || rec.bad || o.busy() || time.Since(rec.since) < keepUsed {
@@ -143,9 +145,9 @@ func (s *objects) refresh(o *object) {
 	s.storeRaw(o.Name(), rec.data)
 }
 
-// KeepUsed has all instances store again what is in use and was stored long
-// ago. It does not wait for that. A store that forgets what is unused wants it
-// once a day.
+// KeepUsed lets all instances store again the objects that are in use and were
+// stored long ago, and does not wait for that. It should be called once a day
+// if the store deletes unused objects.
 func (h *Host) KeepUsed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -165,13 +167,13 @@ func (s *objects) keepUsed() {
 // saving reports whether requests have to wait.
 func (o *object) saving() bool { return o.durable != nil && o.durable.saving }
 
-// busy reports whether memory has something that the store has not.
+// busy reports whether something in memory is not stored.
 func (o *object) busy() bool {
 	d := o.durable
 	return d != nil && (d.saving || d.unsure || o.Changed())
 }
 
-// enqueue lets a message wait until the save is done. What the client may do is
+// enqueue lets a message wait until the save is done. The client's rights are
 // decided now.
 func (s *objects) enqueue(o *object, c *Client, m *sharedobject.Message) {
 	allowed := make([]bool, len(m.Events))
@@ -181,7 +183,8 @@ func (s *objects) enqueue(o *object, c *Client, m *sharedobject.Message) {
 	o.durable.queue = append(o.durable.queue, waiting{c, m, allowed})
 }
 
-// flushDurable tells what needs no store, and begins to store what does.
+// flushDurable tells subscribers of changes that need no store, and starts to
+// store the others.
 func (s *objects) flushDurable(o *object) {
 	d := o.durable
 	switch {
@@ -203,7 +206,7 @@ func (s *objects) save(o *object) {
 	})
 }
 
-// store hands a snapshot to the store. The instance ends no sooner than done.
+// store hands a snapshot to the store. The instance does not end before done.
 func (s *objects) store(o *object, data []byte, empty bool, done func(error)) {
 	s.in.wg.Add(1)
 	finish := func(err error) {
@@ -219,8 +222,8 @@ func (s *objects) store(o *object, data []byte, empty bool, done func(error)) {
 	case s.records[name] == nil && !o.durable.unsure:
 		finish(nil) // it was not there
 	default:
-		// What is forgotten leaves its version, so that the next object of
-		// that name is not taken for it.
+		// An object that is deleted leaves its version behind, so that the next
+		// one of that name is not taken for it.
 		s.version = max(s.version, o.Version())
 		s.noted = binary.BigEndian.AppendUint32(nil, s.version)
 		save(s.in.name, versionObject, s.noted, func(err error) {
@@ -233,10 +236,11 @@ func (s *objects) store(o *object, data []byte, empty bool, done func(error)) {
 	}
 }
 
-// saved ends a save: what is stored is told. What is not is taken back, so that
-// memory is what is stored, and whoever asked for it hears
-// SharedObject.Flush.Failed; what the application changed is made and stored
-// again until that succeeds. Then what has been waiting is done.
+// saved ends a save. If it succeeded, subscribers are told of the changes. If
+// not, they are taken back, so that memory is as the store, and their writers
+// hear SharedObject.Flush.Failed; changes by the application are made and
+// stored again until that succeeds. Then the messages that have been waiting
+// are served.
 func (s *objects) saved(o *object, data []byte, empty bool, err error) {
 	d := o.durable
 	d.saving = false
@@ -252,7 +256,7 @@ func (s *objects) saved(o *object, data []byte, empty bool, err error) {
 			s.records[o.Name()] = &record{data: data, since: time.Now()}
 		}
 		o.flush()
-		if d.emptied { // that may have gone into what is lost
+		if d.emptied { // this save may have gone into the lost store
 			d.emptied = false
 			s.save(o)
 			return
@@ -273,7 +277,7 @@ func (s *objects) saved(o *object, data []byte, empty bool, err error) {
 	s.discard(o)
 }
 
-// takeBack is what follows a save that failed.
+// takeBack takes back the changes of a save that failed.
 func (s *objects) takeBack(o *object, err error) {
 	d := o.durable
 	if !d.unsure {
@@ -281,7 +285,7 @@ func (s *objects) takeBack(o *object, err error) {
 	}
 	d.unsure = true
 	if err := o.Rollback(d.stored, sharedobject.CodeFlushFailed); err != nil {
-		panic(err) // our own snapshot
+		panic(err) // it is our own snapshot
 	}
 	o.flush()
 	o.Redo()
@@ -289,7 +293,7 @@ func (s *objects) takeBack(o *object, err error) {
 	d.postpone(s.in.After(retrySave, func() { s.retry(o) }))
 }
 
-// postpone lets an object wait for retry, or with nil no longer.
+// postpone lets an object wait for retry, or no longer when that is nil.
 func (d *durable) postpone(retry *time.Timer) {
 	if d.retry != nil {
 		d.retry.Stop()
@@ -297,7 +301,8 @@ func (d *durable) postpone(retry *time.Timer) {
 	d.postponed, d.retry = retry != nil, retry
 }
 
-// retry stores an object again: the store may have what was taken back.
+// retry stores an object again: the store may have the changes that were taken
+// back.
 func (s *objects) retry(o *object) {
 	d := o.durable
 	if d.postponed = false; d.unsure && !d.saving {
@@ -305,8 +310,8 @@ func (s *objects) retry(o *object) {
 	}
 }
 
-// StoreAgain has all instances store their persistent objects again, as they
-// are: the store came back empty. It does not wait for that.
+// StoreAgain lets all instances store their persistent objects again, as they
+// are, because the store came back empty. It does not wait for that.
 func (h *Host) StoreAgain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -315,11 +320,11 @@ func (h *Host) StoreAgain() {
 	}
 }
 
-// storeAgain stores what the store should have. Requests wait as for any save,
-// and what fails is tried again as any save is.
+// storeAgain stores everything that the store should have. Requests wait and
+// failures are retried as with any save.
 func (s *objects) storeAgain() {
 	if s.in.life.claim == claimLost {
-		return // they are another's
+		return // the objects belong to another node
 	}
 	for _, o := range s.byKey {
 		if o.saving() {
@@ -345,7 +350,7 @@ func (s *objects) storeAgain() {
 	}
 }
 
-// storeRaw stores what no object stands for.
+// storeRaw stores data that is not an object in memory.
 func (s *objects) storeRaw(name string, data []byte) {
 	s.in.wg.Add(1)
 	s.in.host.Objects.SaveObject(s.in.name, name, data, func(err error) {
@@ -356,8 +361,8 @@ func (s *objects) storeRaw(name string, data []byte) {
 	})
 }
 
-// saveRest is the last chance of what is not known to be stored when the
-// instance ends. No save is on.
+// saveRest is the last chance to store what may not be stored when the instance
+// ends. No save is going on.
 func (s *objects) saveRest() {
 	for _, o := range s.byKey {
 		if !o.busy() {

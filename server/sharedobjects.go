@@ -11,19 +11,20 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// Limits of what clients may do with shared objects, beside those of package
-// sharedobject. They do not hold for the application.
+// Limits of what clients may do with shared objects, in addition to those of
+// package sharedobject. They do not apply to the application.
 const (
 	MaxObjects        = 64        // in use by one client
-	MaxCreatedObjects = 256       // made by the clients of one instance, those that are only stored too
+	MaxCreatedObjects = 256       // made by the clients of one instance, including those that are only stored
 	MaxObjectBytes    = 512 << 10 // in the slots of one of those, names included: a newcomer gets it all at once
 	MaxCreatedBytes   = 16 << 20  // in the slots of those together
 )
 
-// codeTooMuch answers what would exceed MaxObjectBytes or MaxCreatedBytes.
+// codeTooMuch answers a request that would exceed MaxObjectBytes or
+// MaxCreatedBytes.
 const codeTooMuch = "SharedObject.TooMuchData"
 
-// objectKey is how FlashCom tells shared objects apart: a persistent and a
+// objectKey tells shared objects apart as FlashCom does: a persistent and a
 // temporary one of the same name are two.
 type objectKey struct {
 	name       string
@@ -40,12 +41,12 @@ type objects struct {
 	touched []*object          // those that clients changed in this turn
 	records map[string]*record // what is stored of persistent ones
 	noted   []byte             // what is stored as versionObject
-	created int                // how many of them clients made
+	created int                // how many of the objects clients made
 	bytes   int                // how much clients wrote into those
 	version uint32             // above every version of an object that is gone
 }
 
-// object is one of them.
+// object is a shared object of an instance.
 type object struct {
 	*sharedobject.Object[*Client]
 	held    bool     // by the application, for the life of the instance
@@ -54,15 +55,15 @@ type object struct {
 	bytes   int      // in the slots
 	durable *durable // nil: it is not stored
 
-	owes  debt      // of requests, of all clients
-	line  []*Client // have to wait until it is less, in the order of their turns
+	owes  debt      // for requests, of all clients
+	line  []*Client // they wait until it is less, in this order
 	timed bool      // the line advances by itself
 }
 
-// SharedObject is SharedObject.get: the instance's own handle, made if need
-// be. An object that the application holds lives as long as the instance.
-// What one turn of the instance changes reaches a subscriber as one message; of
-// a persistent object once it is stored, however long that takes.
+// SharedObject is SharedObject.get: the instance's own handle, made if need be.
+// An object that the application holds lives as long as the instance. All
+// changes of one turn of the instance reach a subscriber as one message; those
+// of a persistent object once they are stored, however long that takes.
 // Instance goroutine only.
 func (in *Instance) SharedObject(name string, persistent bool) *sharedobject.Object[*Client] {
 	return in.objects.hold(objectKey{name, persistent}).Object
@@ -82,9 +83,10 @@ func (s *objects) hold(key objectKey) *object {
 	return o
 }
 
-// make makes an object as it was stored; otherwise one whose first version
-// is above that of any earlier life of it, so that nobody takes it for the old
-// one: within this instance by counting, across restarts by lot.
+// make makes an object as it was stored. If it was not stored, its first
+// version is above every version of any earlier object of that name, so that
+// nobody takes it for that one: within this instance by counting, across
+// restarts by chance.
 func (s *objects) make(key objectKey) *object {
 	o := new(object)
 	rec := s.recall(key)
@@ -93,8 +95,9 @@ func (s *objects) make(key objectKey) *object {
 		o.Object, _ = sharedobject.Restore[*Client](key.name, rec.data) // nil when it is bad
 	}
 	if o.Object == nil {
-		// Any number will do but one near those of an earlier life: a client that
-		// comes back with an old version would be taken to have missed only a little.
+		// Any number will do that is not near those of an earlier life. Near
+		// them, a client that comes back with an old version would seem to have
+		// missed only a little.
 		first := max(rand.Uint32()>>1, s.version+1)
 		o.Object = sharedobject.New[*Client](key.name, key.persistent, first)
 	}
@@ -108,7 +111,7 @@ func (s *objects) make(key objectKey) *object {
 	return o
 }
 
-// count makes an object one of those that clients made.
+// count counts an object as one that clients made.
 func (s *objects) count(o *object) {
 	if !o.counted {
 		o.counted = true
@@ -125,7 +128,7 @@ func (s *objects) uncount(o *object) {
 	}
 }
 
-// take takes what a client asks for, now or when it is its turn.
+// take takes a request of a client, now or when it is its turn.
 func (s *objects) take(c *Client, m *sharedobject.Message) {
 	if c.parked == nil && s.mayWrite(c, m) == 0 {
 		s.do(c, m)
@@ -144,8 +147,8 @@ func (s *objects) take(c *Client, m *sharedobject.Message) {
 	})
 }
 
-// do does what a client asks for, and gives back its credit then or when
-// that is stored.
+// do does what a client asks for. The client gets its credit back then, or when
+// the change is stored.
 func (s *objects) do(c *Client, m *sharedobject.Message) {
 	waits := false
 	defer func() {
@@ -156,8 +159,8 @@ func (s *objects) do(c *Client, m *sharedobject.Message) {
 	waits = s.serve(c, m)
 }
 
-// mayWrite returns 0 if a client may write to the object of m now, or byTurn. Then it
-// stands in line: what each writes is taken in turns.
+// mayWrite returns 0 if a client may write to the object of m now. Otherwise it
+// puts the client in line, where each writes in turn, and returns byTurn.
 func (s *objects) mayWrite(c *Client, m *sharedobject.Message) time.Duration {
 	o := s.byKey[objectKey{m.Name, m.Persistent}]
 	if o == nil || !writes(m) {
@@ -181,7 +184,7 @@ func (s *objects) mayWrite(c *Client, m *sharedobject.Message) time.Duration {
 	return byTurn
 }
 
-// advanceAfter lets those who stand in line write after a while.
+// advanceAfter lets the clients in line write after a while.
 func (s *objects) advanceAfter(wait time.Duration, o *object) {
 	if o.timed {
 		return
@@ -193,7 +196,7 @@ func (s *objects) advanceAfter(wait time.Duration, o *object) {
 	})
 }
 
-// advance lets those who stand in line write, one message each.
+// advance lets the clients in line write, one message each.
 func (s *objects) advance(o *object) {
 	for len(o.line) > 0 {
 		if wait := o.owes.wait(requests, time.Now()); wait > 0 {
@@ -212,15 +215,15 @@ func (s *objects) advance(o *object) {
 	}
 }
 
-// writes reports whether there is a request in m.
+// writes reports whether m asks for a change.
 func writes(m *sharedobject.Message) bool {
 	return slices.ContainsFunc(m.Events, func(e sharedobject.Event) bool {
 		return e.Type != sharedobject.Use && e.Type != sharedobject.Release
 	})
 }
 
-// serve takes what a client asks for. It reports true when that has
-// to wait, and the client's credit with it.
+// serve takes a request of a client. It reports true when the request has to
+// wait, and the client's credit with it.
 func (s *objects) serve(c *Client, m *sharedobject.Message) (waits bool) {
 	if s.in.broken() || c.state != clientAccepted || c.req.node == forStream {
 		return false
@@ -237,8 +240,8 @@ func (s *objects) serve(c *Client, m *sharedobject.Message) (waits bool) {
 	return false
 }
 
-// obey does what a client asks for; allowed is nil when that is still to be
-// decided. A client that has left meanwhile gets nothing more.
+// obey does what a client asks for. allowed is nil when that is still to be
+// decided. A client that has left by then is told nothing.
 func (s *objects) obey(c *Client, m *sharedobject.Message, allowed []bool) {
 	if o := s.byKey[objectKey{m.Name, m.Persistent}]; o != nil && o.durable != nil {
 		o.durable.postponed = false
@@ -259,7 +262,7 @@ func (s *objects) canWrite(c *Client, m *sharedobject.Message, e sharedobject.Ev
 	return s.sharer != nil && s.sharer.CanWrite(c, m.Name, e.Slot)
 }
 
-// use subscribes a client, unless one of the reasons below is against it.
+// use subscribes a client, unless there is a reason against it.
 func (s *objects) use(c *Client, m *sharedobject.Message) {
 	key := objectKey{m.Name, m.Persistent}
 	o, rec := s.byKey[key], s.recall(key)
@@ -297,7 +300,8 @@ func (s *objects) canRead(c *Client, o *object, m *sharedobject.Message) bool {
 	return s.sharer.CanRead(c, m.Name, m.Persistent)
 }
 
-// change takes a request to change an object, which the client must be using.
+// change takes a request to change an object. The client must be using the
+// object.
 func (s *objects) change(c *Client, m *sharedobject.Message, e sharedobject.Event, allowed bool) {
 	o := s.byKey[objectKey{m.Name, m.Persistent}]
 	if o == nil || !o.Subscribed(c) {
@@ -320,8 +324,8 @@ func (s *objects) change(c *Client, m *sharedobject.Message, e sharedobject.Even
 	s.resize(o)
 }
 
-// weigh encodes what the requests of m write, once for all who will get it, and
-// returns how much that is.
+// weigh encodes the values in m, once for everybody who will get them, and
+// returns how much it writes.
 func weigh(m *sharedobject.Message) (bytes int) {
 	for i := range m.Events {
 		e := &m.Events[i]
@@ -336,7 +340,7 @@ func weigh(m *sharedobject.Message) (bytes int) {
 	return bytes
 }
 
-// weighEvent is weigh for an event that is encoded.
+// weighEvent is weigh for an event that is already encoded.
 func weighEvent(e *sharedobject.Event) (bytes int) {
 	for _, v := range e.Args {
 		raw, _ := v.(amf.Raw)
@@ -352,14 +356,14 @@ func encoded(v amf.Value) amf.Value {
 	return amf.Raw(amf.Append(nil, v))
 }
 
-// Why there is no room for what a client writes. To try again does not help.
+// These refuse a write for which there is no room. To try again does not help.
 var (
 	fullObject = &guard.Refusal{Limit: "objects-object", Reason: "The shared object is full."}
 	fullRoom   = &guard.Refusal{Limit: "objects-room", Reason: "The shared objects of this room are full."}
 	fullServer = &guard.Refusal{Limit: "objects-server", Reason: "The shared objects of this server are full."}
 )
 
-// fits says why there is no room for what e writes, or nil.
+// fits returns the refusal if there is no room for e, or nil.
 func (s *objects) fits(o *object, e sharedobject.Event) *guard.Refusal {
 	if o.held || e.Type != sharedobject.RequestChange {
 		return nil
@@ -382,7 +386,7 @@ func size(e sharedobject.Event) int {
 	return len(e.Slot) + len(v)
 }
 
-// resize keeps count of what clients have written.
+// resize counts again what clients have written into an object.
 func (s *objects) resize(o *object) {
 	if o.counted {
 		s.bytes += o.Bytes() - o.bytes
@@ -390,7 +394,8 @@ func (s *objects) resize(o *object) {
 	}
 }
 
-// lag is how far behind the client is. When it is behind, it catches up later.
+// lag is how far behind the client is. A client that is behind catches up
+// later.
 func (c *Client) lag() sharedobject.Lag {
 	p, ok := c.peer.(Pacer)
 	if !ok {
@@ -414,8 +419,8 @@ func (c *Client) catchUpLater(p Pacer) {
 	}
 }
 
-// catchUp has a client that is in step again told what it has missed of one of
-// its objects; of the next one when it has read that.
+// catchUp tells a client that is in step again the latest of one of its
+// objects. The next object follows when the client has read that.
 func (c *Client) catchUp() {
 	c.late = false
 	if c.state != clientAccepted || c.lag() != sharedobject.InStep {
@@ -432,7 +437,7 @@ func (c *Client) catchUp() {
 	c.catchUpLater(c.peer.(Pacer)) // after this turn
 }
 
-// refuseObject tells a client, and it alone, that it may not.
+// refuseObject tells this client alone that it may not do something.
 func (c *Client) refuseObject(m *sharedobject.Message, code string) {
 	c.Push(&Push{SharedObject: sharedobject.Refusal(m.Name, m.Persistent, code)})
 }
@@ -452,7 +457,7 @@ func (s *objects) release(c *Client, key objectKey) {
 func (s *objects) releaseAll(c *Client) {
 	for _, o := range c.objects {
 		if o.saving() {
-			o.durable.queue = append(o.durable.queue, waiting{c: c}) // behind what it has asked for
+			o.durable.queue = append(o.durable.queue, waiting{c: c}) // behind its own requests
 			continue
 		}
 		o.Release(c)
@@ -462,11 +467,11 @@ func (s *objects) releaseAll(c *Client) {
 }
 
 // discard ends an object with its last user, unless the application holds it.
-// One that is stored stays counted, and comes back when it is used.
+// An object that is stored still counts, and comes back when it is used again.
 func (s *objects) discard(o *object) {
 	key := objectKey{o.Name(), o.Persistent()}
 	if o.held || o.Subscribers() > 0 || o.busy() || s.byKey[key] != o {
-		return // the last case: it has ended before, and there is a new one
+		return // in the last case it has ended already, and there is a new one
 	}
 	s.version = max(s.version, o.Version())
 	if rec := s.recall(key); rec != nil {
@@ -485,8 +490,8 @@ func (s *objects) touch(o *object) {
 	}
 }
 
-// flush tells subscribers what has changed since the last time. What several
-// are told alike is one Push, so that it is encoded once.
+// flush tells subscribers everything that has changed since the last time. A
+// change that several are told alike is one Push, so that it is encoded once.
 func (s *objects) flush() {
 	for _, o := range s.held {
 		s.flushOne(o)
