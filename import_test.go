@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"foyer/server/rtmp/rtmptest": {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/sharedobject":  {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/flv":           {},
-	"foyer/server/relay":         {"foyer/server/amf", "foyer/server/rtmp"},
+	"foyer/server/relay":         {"foyer/server/amf", "foyer/server/flv", "foyer/server/rtmp"},
 	"foyer/server/guard":         {"github.com/pires/go-proxyproto"},
 	"foyer/server":               {"foyer/server/guard", "foyer/server/backlog", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay"},
 	"foyer/client":               {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject"},

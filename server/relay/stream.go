@@ -32,8 +32,9 @@ type Stream struct {
 	// guarded by mu
 	mu       sync.Mutex
 	live     bool
-	video    bool // there is video, so players begin at a key frame
-	keyed    bool // a key frame has come
+	video    bool  // there is video, so players begin at a key frame
+	keyed    bool  // a key frame has come
+	track    uint8 // of the last key frame
 	clock    clock
 	log      log
 	key      uint64 // number of the last key frame, once keyed
@@ -232,7 +233,7 @@ func (s *Stream) Players() int {
 // players. While nobody publishes, it does nothing. Video from before the first
 // key frame is of no use to anybody.
 func (s *Stream) WriteMessage(m rtmp.Message) {
-	c := classify(m)
+	c := classify(&m)
 	s.mu.Lock()
 	if !s.live {
 		s.mu.Unlock()
@@ -242,6 +243,9 @@ func (s *Stream) WriteMessage(m rtmp.Message) {
 		s.metadata, s.intro = nil, nil
 		s.mu.Unlock()
 		return
+	}
+	if c.kind == keyFrame && s.minorLocked(c.track) {
+		c.kind = other
 	}
 	m.Timestamp = s.clock.stamp(&m)
 	s.keepLocked(m, c)
@@ -261,6 +265,14 @@ func (s *Stream) WriteMessage(m rtmp.Message) {
 	s.unlockGrown(todo)
 }
 
+// minorLocked reports whether players do not begin at the key frames of a track,
+// because those of a track with a lower number still come. A player that began
+// there would miss the key frame of the track that most people want, which is
+// sent first.
+func (s *Stream) minorLocked(track uint8) bool {
+	return s.keyed && track > s.track && s.key >= s.log.first
+}
+
 // trimLocked forgets what nobody will need any more.
 func (s *Stream) trimLocked() {
 	keep := s.log.next()
@@ -276,7 +288,7 @@ func (s *Stream) keepLocked(m rtmp.Message, c class) {
 		s.video = true
 	}
 	if c.kind == keyFrame {
-		s.keyed, s.key, s.keyIntro = true, s.log.next(), s.introLocked()
+		s.keyed, s.track, s.key, s.keyIntro = true, c.track, s.log.next(), s.introLocked()
 	}
 	if len(m.Payload) > MaxHeaderBytes {
 		return

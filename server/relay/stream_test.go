@@ -3,12 +3,11 @@ package relay
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"foyer/server/flv"
 	"foyer/server/rtmp"
 
 	"github.com/google/go-cmp/cmp"
@@ -212,7 +211,7 @@ func TestLimits(t *testing.T) {
 	s.Publish()
 	write(s, 0, avcHead, avcHead+strings.Repeat("x", MaxHeaderBytes))
 	for i := range 2 * MaxHeaders {
-		s.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: fmt.Appendf(nil, "\x96\x00avc1%c", i)})
+		s.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: fmt.Appendf(nil, "\x96\x00avc1%c", 1+i)})
 	}
 	p := &player{}
 	s.Join(p)
@@ -286,9 +285,10 @@ func (p *orderly) check(t *testing.T) {
 }
 
 func TestClassify(t *testing.T) {
-	head := func(m rtmp.MessageType, packet byte, codec string, multi, track byte) class {
-		return class{sequenceHeader, headerKey{m, packet, codec, multi, track}}
+	head := func(media flv.Media, kind flv.Kind, several bool, track uint8, codec flv.Codec) class {
+		return class{kind: sequenceHeader, key: headerKey{media, kind, several, track, codec}}
 	}
+	const begin = flv.SequenceStart
 	video, audio, data, data3 := rtmp.TypeVideo, rtmp.TypeAudio, rtmp.TypeDataAMF0, rtmp.TypeDataAMF3
 	key := class{kind: keyFrame}
 	for _, tt := range []struct {
@@ -304,64 +304,94 @@ func TestClassify(t *testing.T) {
 		{"clear", data, noMeta, class{kind: clearMetadata}},
 		{"H.263 key frame", video, "\x12\x00", key},
 		{"VP6 frame", video, "\x24\x00", class{}},
-		{"AVC header", video, avcHead, head(video, 0, "\x07", 0, 0)},
+		{"AVC header", video, avcHead, head(flv.Video, begin, false, 0, flv.AVC)},
 		{"AVC key frame", video, avcKey, key},
 		{"AVC frame", video, avcNext, class{}},
 		{"AVC end", video, "\x17\x02\x00\x00\x00", class{}},
 		{"AVC cut short", video, "\x17", class{}},
-		{"HEVC header, the old way", video, "\x1c\x00\x00\x00\x00", head(video, 0, "\x0c", 0, 0)},
+		{"AVC header cut short", video, "\x17\x00\x00\x00", class{}},
+		{"AVC key frame cut short", video, "\x17\x01\x00\x00", class{}},
+		{"HEVC header, the old way", video, "\x1c\x00\x00\x00\x00", head(flv.Video, begin, false, 0, flv.HEVC)},
 		{"HEVC key frame, the old way", video, "\x1c\x01\x00\x00\x00", key},
 		{"command frame", video, "\x57\x00", class{}},
 		{"empty video", video, "", class{}},
-		{"HEVC header", video, "\x90hvc1", head(video, 0, "hvc1", 0, 0)},
-		{"HEVC key frame", video, "\x91hvc1", key},
+		{"HEVC header", video, "\x90hvc1", head(flv.Video, begin, false, 0, flv.HEVC)},
+		{"HEVC key frame", video, "\x91hvc1\x00\x00\x00", key},
 		{"HEVC key frame without offset", video, "\x93hvc1", key},
 		{"HEVC frame", video, "\xa3hvc1", class{}},
 		{"HEVC end", video, "\x92hvc1", class{}},
-		{"AV1 header in MPEG-2 TS", video, "\x95av01", head(video, 5, "av01", 0, 0)},
-		{"HDR metadata", video, "\x94hvc1", head(video, 4, "hvc1", 0, 0)},
+		{"AV1 header in MPEG-2 TS", video, "\x95av01", head(flv.Video, flv.MPEG2TSSequenceStart, false, 0, flv.AV1)},
+		{"HDR metadata", video, "\x94hvc1", head(flv.Video, flv.Metadata, false, 0, flv.HEVC)},
 		{"command", video, "\xd0\x00", class{}},
 		{"FourCC cut short", video, "\x90hv", class{}},
-		{"key frame behind ModEx", video, "\x97\x02\x00\x00\x00\x01hvc1", key},
-		{"header behind two ModEx", video, "\x97\x00\x00\x07\x00\x00\x00hvc1", head(video, 0, "hvc1", 0, 0)},
-		{"header behind long ModEx", video, "\x97\xff\x00\xff" + strings.Repeat("x", 256) + "\x00hvc1", head(video, 0, "hvc1", 0, 0)},
+		{"key frame behind ModEx", video, "\x97\x02\x00\x00\x00\x01hvc1\x00\x00\x00", key},
+		{"header behind two ModEx", video, "\x97\x00\x00\x07\x00\x00\x00hvc1", head(flv.Video, begin, false, 0, flv.HEVC)},
+		{"header behind long ModEx", video, "\x97\xff\x00\xff" + strings.Repeat("x", 256) + "\x00hvc1", head(flv.Video, begin, false, 0, flv.HEVC)},
 		{"ModEx without end", video, "\x97\x00\x00\x07", class{}},
 		{"ModEx that lies", video, "\x97\xff\xff\xff\x00hvc1", class{}},
 		{"ModEx cut short", video, "\x97\xff\x00", class{}},
-		{"track 3", video, "\x96\x00hvc1\x03", head(video, 0, "hvc1", 1, 3)},
-		{"many tracks", video, "\x96\x10avc1\x01\x00\x00\x00", head(video, 0, "avc1", 2, 1)},
-		{"key frame of a track", video, "\x96\x01hvc1\x03", key},
+		{"track 3", video, "\x96\x00hvc1\x03", head(flv.Video, begin, false, 3, flv.HEVC)},
+		{"many tracks", video, "\x96\x10avc1\x01\x00\x00\x00\x00\x00\x00\x00", head(flv.Video, begin, true, 1, flv.AVC)},
+		{"key frame of a track", video, "\x96\x01hvc1\x03\x00\x00\x00", class{kind: keyFrame, track: 3}},
+		{"key frames of tracks 3 and 1", video, "\x96\x11av01\x03\x00\x00\x00\x01\x00\x00\x00", class{kind: keyFrame, track: 1}},
 		{"multitrack cut short", video, "\x96", class{}},
 		{"ModEx and nothing", video, "\x97", class{}},
 		{"track cut short", video, "\x96\x00hvc1", class{}},
-		{"AAC header", audio, aacHead, head(audio, 0, "\x0a", 0, 0)},
+		{"AAC header", audio, aacHead, head(flv.Audio, begin, false, 0, flv.AAC)},
 		{"AAC", audio, aac, class{}},
 		{"MP3", audio, "\x2f\x00", class{}},
 		{"empty audio", audio, "", class{}},
-		{"Opus header", audio, "\x90Opus", head(audio, 0, "Opus", 0, 0)},
+		{"Opus header", audio, "\x90Opus", head(flv.Audio, begin, false, 0, flv.Opus)},
 		{"Opus", audio, "\x91Opus", class{}},
-		{"channels", audio, "\x94Opus", head(audio, 4, "Opus", 0, 0)},
-		{"audio track", audio, "\x95\x00mp4a\x02", head(audio, 0, "mp4a", 1, 2)},
-		{"audio behind ModEx", audio, "\x97\x00\x00\x00fLaC", head(audio, 0, "fLaC", 0, 0)},
+		{"channels", audio, "\x94Opus", head(flv.Audio, flv.MultichannelConfig, false, 0, flv.Opus)},
+		{"audio track", audio, "\x95\x00mp4a\x02", head(flv.Audio, begin, false, 2, flv.AAC)},
+		{"audio behind ModEx", audio, "\x97\x00\x00\x00fLaC", head(flv.Audio, begin, false, 0, flv.FLAC)},
 		{"a command", rtmp.TypeCommandAMF0, meta, class{}},
 	} {
-		got := classify(rtmp.Message{Type: tt.typ, Payload: []byte(tt.payload)})
+		got := classify(&rtmp.Message{Type: tt.typ, Payload: []byte(tt.payload)})
 		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(class{}, headerKey{})); diff != "" {
 			t.Errorf("%s: -want +got\n%s", tt.name, diff)
 		}
 	}
 }
 
-func FuzzClassify(f *testing.F) {
-	for _, p := range slices.Sorted(maps.Keys(names)) {
-		f.Add(byte(rtmp.TypeVideo), []byte(p))
+// Players begin at a key frame of the lowest track, while that has some: the
+// others of the same moment follow it.
+func TestTracks(t *testing.T) {
+	const low, minor = "\x91av01key", "\x96\x01av01\x01key"
+	names[low], names[minor] = "low", "minor"
+	s := New("cam")
+	s.Publish()
+	join := func(want string) {
+		t.Helper()
+		p := &player{}
+		s.Join(p)
+		defer s.Leave(p)
+		expect(t, p, want)
 	}
-	f.Add(byte(rtmp.TypeVideo), []byte("\x97\x00\x00\x06\x00hvc1\x01"))
-	f.Add(byte(rtmp.TypeAudio), []byte("\x97\xff\x00\x01"))
-	f.Fuzz(func(t *testing.T, typ byte, payload []byte) {
-		c := classify(rtmp.Message{Type: rtmp.MessageType(typ), Payload: payload})
-		if c.kind != sequenceHeader && c.key != (headerKey{}) {
-			t.Errorf("%v has the key %v", c.kind, c.key)
-		}
-	})
+	write(s, 0, minor)
+	join("minor@0")
+	write(s, 1, low, minor)
+	join("low@1 minor@1")
+	for at := uint32(10_000); at <= MaxLogTime; at += 10_000 {
+		write(s, at, minor)
+	}
+	join("low@1 minor@1 minor@10000 minor@20000")
+	write(s, MaxLogTime+2, avcNext, minor) // the low one is forgotten
+	join("minor@20002")
+}
+
+func BenchmarkClassify(b *testing.B) {
+	for _, m := range []rtmp.Message{
+		{Type: rtmp.TypeVideo, Payload: []byte(avcKey)}, {Type: rtmp.TypeAudio, Payload: []byte(aac)},
+		{Type: rtmp.TypeVideo, Payload: []byte("\x91hvc1\x00\x00\x28key")}, {Type: rtmp.TypeAudio, Payload: []byte("\x91Opusdata")},
+		{Type: rtmp.TypeVideo, Payload: []byte("\x96\x01hvc1\x01\x00\x00\x28key")},
+	} {
+		b.Run(fmt.Sprintf("%x", m.Payload[:6]), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				classify(&m)
+			}
+		})
+	}
 }
