@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"foyer/server/flv"
 )
 
 // A Broadcast is a Source on its way to a server, in real time.
@@ -70,7 +72,8 @@ func (b *Broadcast) Run(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
-		if _, bad := errors.AsType[*formatError](err); bad || refused || !began {
+		bad := errors.Is(err, errNothing) || errors.Is(err, flv.ErrNotFLV) || errors.Is(err, flv.ErrBadTag)
+		if bad || refused || !began {
 			return err
 		}
 		if b.progress.Live {

@@ -18,6 +18,7 @@ import (
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/flv"
 	"foyer/server/rtmp"
 )
 
@@ -103,10 +104,15 @@ func steps(t *testing.T, what string, list []rtmp.Message, low, high uint32) uin
 	return list[len(list)-1].Timestamp
 }
 
+func isHeader(m rtmp.Message) bool {
+	t := tag{media: flv.Media(m.Type), data: m.Payload}
+	return t.role() == header
+}
+
 // frames leaves out the sequence headers.
 func frames(list []rtmp.Message) (rest []rtmp.Message) {
 	for _, m := range list {
-		if roleOf(tag{kind: byte(m.Type), data: m.Payload}) != header {
+		if !isHeader(m) {
 			rest = append(rest, m)
 		}
 	}
@@ -126,7 +132,7 @@ func TestBroadcast(t *testing.T) {
 		synctest.Wait()
 		now := time.Now()
 		video, audio := v.take()
-		if roleOf(tag{kind: tagVideo, data: video[0].Payload}) != header || roleOf(tag{kind: tagAudio, data: audio[0].Payload}) != header {
+		if !isHeader(video[0]) || !isHeader(audio[0]) {
 			t.Error("no sequence headers come first")
 		}
 		video, audio = frames(video), frames(audio)
@@ -163,19 +169,20 @@ func TestBroadcast(t *testing.T) {
 // pictureNumber finds a picture in the clip.
 func pictureNumber(t *testing.T, data []byte) int {
 	t.Helper()
-	r, err := newFLVReader(bytes.NewReader(clip))
+	r, err := flv.NewReader(bytes.NewReader(clip))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := 0; ; {
-		g, err := r.next()
+		h, picture, err := r.Next()
 		if err != nil {
 			t.Fatal("the picture is not in the clip")
 		}
-		if g.kind != tagVideo || roleOf(g) == header || roleOf(g) == ending {
+		var p flv.Tag
+		if h.Media != flv.Video || !p.Parse(h.Media, picture) || p.Kind != flv.CodedFrames {
 			continue
 		}
-		if bytes.Equal(g.data, data) {
+		if bytes.Equal(picture, data) {
 			return n
 		}
 		n++

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"foyer/server/flv"
 )
 
 const (
@@ -20,7 +22,59 @@ const (
 )
 
 // errNothing means that a whole file went by without anything to send.
-var errNothing = formatErrorf("there is no key frame in the file")
+var errNothing = errors.New("there is no key frame in the file")
+
+// A tag is one of the file.
+type tag struct {
+	media flv.Media
+	raw   uint32 // its timestamp in the file, in ms
+	time  int64  // where it is on the timeline of a loop, in ms
+	data  []byte // never empty
+}
+
+// A role is the purpose of a tag in a loop.
+type role uint8
+
+const (
+	frame    role = iota
+	keyFrame      // a picture that needs no other, or sound
+	header        // metadata, or what a decoder must know first
+	ending        // says that nothing follows, which is not so in a loop
+	aside         // anything else, such as a cue point
+)
+
+func (t *tag) role() role {
+	var p flv.Tag
+	switch ok := p.Parse(t.media, t.data); {
+	case !ok:
+		return aside
+	case p.Key:
+		return keyFrame
+	}
+	switch p.Kind {
+	case flv.CodedFrames:
+		return frame
+	case flv.SequenceStart, flv.MPEG2TSSequenceStart, flv.MultichannelConfig, flv.Metadata:
+		return header
+	case flv.SequenceEnd:
+		return ending
+	}
+	return aside
+}
+
+// A slot is the place of a header: a later one in the same place replaces it.
+type slot struct {
+	media   flv.Media
+	kind    flv.Kind
+	several bool
+	track   uint8
+}
+
+func (t *tag) slot() slot {
+	var p flv.Tag
+	p.Parse(t.media, t.data)
+	return slot{p.Media, p.Kind, p.Several, p.Track}
+}
 
 // A loop plays an FLV file over and over on one timeline, in ms, on which time
 // never goes back within a track. It is a pure function of the file.
@@ -33,14 +87,14 @@ type loop struct {
 	clock  bool      // it is played in step with the clock,
 	origin time.Time // and its time 0 is then
 
-	flv    *flvReader
+	flv    *flv.Reader
 	began  bool   // this round had a frame
 	sent   bool   // something was to be sent
 	barren int    // rounds in a row without anything to send
 	raw    uint32 // of the last frame, in the file
 	time   int64  // of the last frame
 	end    int64  // when the next round begins
-	tracks map[byte]*track
+	tracks map[flv.Media]*track
 	known  []tag // metadata and headers in force, in order
 	queue  []tag // to be sent next
 
@@ -58,7 +112,7 @@ func (l *loop) rewind() (err error) {
 	if _, err = l.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	l.flv, err = newFLVReader(l.file)
+	l.flv, err = flv.NewReader(l.file)
 	l.began = false
 	for _, tr := range l.tracks {
 		tr.again = true
@@ -74,7 +128,7 @@ func (l *loop) resume() { l.waiting, l.queue, l.barren = true, nil, 0 }
 // that plays once the error is io.EOF.
 func (l *loop) next() (tag, error) {
 	for len(l.queue) == 0 {
-		t, err := l.flv.next()
+		h, data, err := l.flv.Next()
 		switch {
 		case errors.Is(err, io.EOF) && l.once && l.sent:
 			return tag{}, io.EOF
@@ -87,8 +141,8 @@ func (l *loop) next() (tag, error) {
 			}
 		case err != nil:
 			return tag{}, err
-		default:
-			l.take(t)
+		case len(data) > 0:
+			l.take(tag{media: h.Media, raw: h.Time, data: data})
 		}
 	}
 	t := l.queue[0]
@@ -99,13 +153,13 @@ func (l *loop) next() (tag, error) {
 
 // take puts into the queue what a tag of the file means.
 func (l *loop) take(t tag) {
-	r := roleOf(t)
+	r := t.role()
 	switch r {
 	case ending:
 		return
 	case header, aside:
 		t.time = l.time
-		if tr := l.tracks[t.kind]; tr != nil {
+		if tr := l.tracks[t.media]; tr != nil {
 			t.time = tr.last
 		}
 		if (r == aside || l.learn(t)) && !l.waiting {
@@ -115,7 +169,7 @@ func (l *loop) take(t tag) {
 	}
 	l.place(&t)
 	if l.waiting {
-		if t.time < l.from || l.video && (t.kind != tagVideo || r != keyFrame) {
+		if t.time < l.from || l.video && (t.media != flv.Video || r != keyFrame) {
 			return
 		}
 		l.waiting = false
@@ -130,10 +184,10 @@ func (l *loop) take(t tag) {
 // learn keeps a header and reports whether it is news: a file says it again in
 // each round.
 func (l *loop) learn(t tag) bool {
-	i := slices.IndexFunc(l.known, func(k tag) bool { return k.kind == t.kind })
+	i := slices.IndexFunc(l.known, func(k tag) bool { return k.slot() == t.slot() })
 	if i < 0 {
 		l.known = append(l.known, t)
-		slices.SortStableFunc(l.known, func(a, b tag) int { return int(b.kind) - int(a.kind) }) // script, video, audio
+		slices.SortStableFunc(l.known, func(a, b tag) int { return int(b.media) - int(a.media) }) // script, video, audio
 		return true
 	}
 	if bytes.Equal(l.known[i].data, t.data) {
@@ -157,12 +211,12 @@ func (l *loop) place(t *tag) {
 	}
 	l.began, l.raw, l.time = true, t.raw, t.time
 	if l.tracks == nil {
-		l.tracks = make(map[byte]*track)
+		l.tracks = make(map[flv.Media]*track)
 	}
-	tr := l.tracks[t.kind]
+	tr := l.tracks[t.media]
 	if tr == nil {
 		tr = &track{last: max(0, t.time), step: cutStep} // it may be a little older than the first frame of all
-		l.tracks[t.kind] = tr
+		l.tracks[t.media] = tr
 	}
 	t.time = max(t.time, tr.last)
 	if step := t.time - tr.last; step > 0 && !tr.again {

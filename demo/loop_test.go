@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"foyer/server/flv"
 )
 
 // played is what a loop over tags sends, up to n tags: letter and time.
@@ -27,10 +29,11 @@ func played(t *testing.T, l *loop, n int) string {
 	return strings.Join(s, " ")
 }
 
-var letters = map[string]string{avcHeader: "V", avcKey: "k", avcInter: "p", aacHeader: "A", aacFrame: "s", metadata: "M", "\x17\x00\x00\x00\x00H": "W"}
+var letters = map[string]string{avcHeader: "V", avcKey: "k", avcInter: "p", aacHeader: "A", aacFrame: "s", metadata: "M", "\x17\x00\x00\x00\x00H": "W",
+	"\x90av01h": "X", "\x96\x00av01\x01h": "Y", "\x91av01k": "z"}
 
 func TestLoop(t *testing.T) {
-	start := []tag{{kind: tagScript, data: []byte(metadata)}, video(0, avcHeader), audio(0, aacHeader)}
+	start := []tag{{media: flv.Script, data: []byte(metadata)}, video(0, avcHeader), audio(0, aacHeader)}
 	for _, c := range []struct {
 		name string
 		tags []tag
@@ -48,6 +51,7 @@ func TestLoop(t *testing.T) {
 		{"the file's timestamps wrap", []tag{video(0xFFFFFFF0, avcKey), video(24, avcInter)}, true, "k0 p40 EOF"},
 		{"headers that change are said again", []tag{video(0, avcHeader), video(0, avcKey), video(40, "\x17\x00\x00\x00\x00H"), video(40, avcKey)}, false,
 			"V0 k0 W0 k40 V40 k80 W80 k120 V120 k160 W160 k200 V200"},
+		{"each track has its header", []tag{video(0, "\x90av01h"), video(0, "\x96\x00av01\x01h"), video(0, "\x91av01k")}, true, "X0 Y0 z0 EOF"},
 		{"sound alone", []tag{audio(0, aacHeader), audio(0, aacFrame), audio(32, aacFrame)}, false, "A0 s0 s32 s64 s96 s128 s160 s192 s224 s256 s288 s320 s352"},
 		{"one picture", []tag{video(0, avcKey)}, false, "k0 k40 k80 k120 k160 k200 k240 k280 k320 k360 k400 k440 k480"},
 		{"no key frame", []tag{video(0, avcInter)}, false, "there is no key frame in the file"},
@@ -104,23 +108,23 @@ func TestLoopGoesOn(t *testing.T) {
 	const late = 1<<32 - 50_000
 	l.end = late / 20_000 * 20_000
 	begin := l.end
-	last := map[byte]int64{tagAudio: begin - 32, tagVideo: begin - 40}
-	step := map[byte]int64{tagAudio: 32, tagVideo: 40}
-	for n := map[byte]int{}; n[tagVideo] < 5*500 || n[tagAudio] < 5*625; {
+	last := map[flv.Media]int64{flv.Audio: begin - 32, flv.Video: begin - 40}
+	step := map[flv.Media]int64{flv.Audio: 32, flv.Video: 40}
+	for n := map[flv.Media]int{}; n[flv.Video] < 5*500 || n[flv.Audio] < 5*625; {
 		g, err := l.next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if step[g.kind] == 0 || roleOf(g) == header {
+		if step[g.media] == 0 || g.role() == header {
 			continue
 		}
-		if g.time != last[g.kind]+step[g.kind] {
-			t.Fatalf("%d after %d", g.time, last[g.kind])
+		if g.time != last[g.media]+step[g.media] {
+			t.Fatalf("%d after %d", g.time, last[g.media])
 		}
-		last[g.kind] = g.time
-		n[g.kind]++
+		last[g.media] = g.time
+		n[g.media]++
 	}
-	if last[tagVideo] < 1<<32 {
-		t.Errorf("only got to %d", last[tagVideo])
+	if last[flv.Video] < 1<<32 {
+		t.Errorf("only got to %d", last[flv.Video])
 	}
 }

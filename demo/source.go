@@ -4,9 +4,12 @@ import (
 	"bytes"
 	_ "embed"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"foyer/server/flv"
 )
 
 // clip is the test card; clip/README.md says what is in it.
@@ -44,35 +47,42 @@ func Clip() *Source {
 // NewSource looks into an FLV file. The error says in words for a person why
 // it cannot be broadcast.
 func NewSource(file io.ReadSeeker) (*Source, error) {
-	r, err := newFLVReader(file)
-	if err != nil {
+	r, err := flv.NewReader(file)
+	if errors.Is(err, flv.ErrNotFLV) {
+		return nil, fmt.Errorf("%w; make one with 'ffmpeg -i IN -c copy OUT.flv'", err)
+	} else if err != nil {
 		return nil, err
 	}
 	s := &Source{file: file}
-	seen := make(map[byte]bool)
+	seen := make(map[flv.Media]bool)
 	for range probeTags {
-		t, err := r.next()
+		h, data, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
-		}
-		if err != nil {
+		} else if err != nil {
 			return nil, err
 		}
-		if t.kind == tagScript || seen[t.kind] {
+		var t flv.Tag
+		if !t.Parse(h.Media, data) || t.Codec == 0 || seen[t.Media] {
 			continue
 		}
-		seen[t.kind] = true
-		s.video = s.video || t.kind == tagVideo
-		name, unplayable := codecOf(t)
-		s.codecs = append(s.codecs, name)
-		if unplayable {
-			s.unplayable = append(s.unplayable, name)
-		}
+		seen[t.Media] = true
+		s.take(&t)
 	}
 	if len(seen) == 0 {
-		return nil, formatErrorf("there are neither pictures nor sound in the file")
+		return nil, errors.New("there are neither pictures nor sound in the file")
 	}
 	return s, nil
+}
+
+// take learns from the first tag with sound, or with pictures.
+func (s *Source) take(t *flv.Tag) {
+	name := t.Codec.String()
+	s.video = s.video || t.Media == flv.Video
+	s.codecs = append(s.codecs, name)
+	if t.Codec.Old() { // those went with Flash
+		s.unplayable = append(s.unplayable, name)
+	}
 }
 
 // String names the codecs, as in "H.264, AAC".

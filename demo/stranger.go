@@ -20,6 +20,7 @@ import (
 	"github.com/yutopp/go-rtmp/message"
 
 	"foyer/server/amf"
+	"foyer/server/flv"
 )
 
 // Broadcasts go through go-rtmp and go-amf0, which share no code with our
@@ -217,10 +218,10 @@ func (p *publisher) answer(name string, transaction int64) (command, error) {
 // no extended timestamp, which it leaves out of a message's second chunk.
 func (p *publisher) send(t tag, at int64) error {
 	ts := uint32(at)
-	switch t.kind {
-	case tagAudio:
+	switch t.media {
+	case flv.Audio:
 		return p.lost(p.write(chunksAudio, p.stream, ts, &message.AudioMessage{Payload: bytes.NewReader(t.data)}))
-	case tagVideo:
+	case flv.Video:
 		return p.lost(p.write(chunksVideo, p.stream, ts, &message.VideoMessage{Payload: bytes.NewReader(t.data)}))
 	}
 	data, err := scriptMessage(t.data)
