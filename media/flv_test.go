@@ -233,55 +233,6 @@ func TestFLVReaderRefuses(t *testing.T) {
 	}
 }
 
-func TestParseFLV(t *testing.T) {
-	const video, audio = rtmp.TypeVideo, rtmp.TypeAudio
-	for _, tt := range []struct {
-		name string
-		typ  rtmp.MessageType
-		body string
-		want string // codec kind key offset data, or "" for none
-	}{
-		{"H.263", video, "\x12x", `video 2 2 true 0 "x"`},
-		{"AVC header", video, "\x17\x00\x00\x00\x00x", `avc1 1 false 0 "x"`},
-		{"AVC key frame", video, "\x17\x01\x00\x00\x28x", `avc1 2 true 40 "x"`},
-		{"AVC, shown earlier", video, "\x27\x01\xff\xff\xd8x", `avc1 2 false -40 "x"`},
-		{"AVC end", video, "\x17\x02\x00\x00\x00", `avc1 0 false 0 ""`},
-		{"AVC cut short", video, "\x17\x01\x00\x00", ""},
-		{"HEVC the old way", video, "\x1c\x01\x00\x00\x00x", `hvc1 2 true 0 "x"`},
-		{"HEVC", video, "\x91hvc1\x00\x00\x10x", `hvc1 2 true 16 "x"`},
-		{"HEVC without offset", video, "\xa3hvc1x", `hvc1 2 false 0 "x"`},
-		{"HEVC without its offset", video, "\x91hvc1\x00\x00", ""},
-		{"AV1", video, "\x91av01x", `av01 2 true 0 "x"`},
-		{"behind ModEx", video, "\x97\x02\x00\x00\x00\x03hvc1x", `hvc1 2 true 0 "x"`},
-		{"long ModEx", video, "\x97\xff\x00\xff" + strings.Repeat("-", 256) + "\x00hvc1x", `hvc1 1 false 0 "x"`},
-		{"ModEx that lies", video, "\x97\x09\x00", ""},
-		{"a command", video, "\xd0\x00", ` 0 false 0 ""`},
-		{"HDR", video, "\xd4hvc1x", `hvc1 0 false 0 "x"`},
-		{"track 0", video, "\x96\x01av01\x00x", `av01 2 true 0 "x"`},
-		{"track 1", video, "\x96\x01av01\x01x", ""},
-		{"tracks 1 and 0", video, "\x96\x11av01\x01\x00\x00\x01y\x00\x00\x00\x01x", `av01 2 true 0 "x"`},
-		{"tracks of other codecs", video, "\x96\x21av01\x01\x00\x00\x01yvp09\x00\x00\x00\x01x", `vp09 2 true 0 "x"`},
-		{"a track that lies", video, "\x96\x11av01\x01\x00\x00\x09y", ""},
-		{"AAC header", audio, "\xaf\x00x", `mp4a 1 false 0 "x"`},
-		{"AAC", audio, "\xaf\x01x", `mp4a 2 true 0 "x"`},
-		{"AAC cut short", audio, "\xaf", ""},
-		{"MP3", audio, "\x2fx", `audio 2 2 true 0 "x"`},
-		{"Opus header", audio, "\x90Opusx", `Opus 1 false 0 "x"`},
-		{"Opus", audio, "\x91Opusx", `Opus 2 true 0 "x"`},
-		{"empty", audio, "", ""},
-		{"data", rtmp.TypeDataAMF0, "x", ""},
-	} {
-		f, ok := parseFLV(rtmp.Message{Type: tt.typ, Payload: []byte(tt.body)})
-		got := fmt.Sprintf("%s %d %v %d %q", f.codec, f.kind, f.key, f.offset, f.data)
-		if !ok {
-			got = ""
-		}
-		if got != tt.want {
-			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
-
 // What is read is written as the same bytes again, whatever they are.
 func FuzzFLV(f *testing.F) {
 	b := appendFLVHeader(nil, 5)

@@ -108,7 +108,7 @@ func (r *Remuxer) Write(m rtmp.Message) error {
 		r.absent[t.lane] = true
 		if r.tracks[t.lane].codec == nil && !r.strange[t.codec] && len(r.strange) < maxStrange {
 			r.strange[t.codec] = true
-			r.emit(Segment{Kind: Unsupported, Codec: printable(t.codec)})
+			r.emit(Segment{Kind: Unsupported, Codec: t.codec})
 		}
 	}
 	return r.err
@@ -116,17 +116,6 @@ func (r *Remuxer) Write(m rtmp.Message) error {
 
 // maxStrange is how many codecs one publisher may name.
 const maxStrange = 8
-
-// printable is a codec's name as it may be shown.
-func printable(name string) string {
-	b := []byte(name)
-	for i, c := range b {
-		if c <= ' ' || c > '~' {
-			b[i] = '?'
-		}
-	}
-	return string(b)
-}
 
 // End says that the publisher has gone.
 func (r *Remuxer) End() error {

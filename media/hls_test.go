@@ -138,8 +138,8 @@ func TestHLSRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name, header, frame, codec string
 	}{
-		{"MP3", "", "\x2fxxx", "audio 2"},
-		{"H.263", "", "\x12xxx", "video 2"},
+		{"MP3", "", "\x2fxxx", "MP3"},
+		{"H.263", "", "\x12xxx", "Sorenson H.263"},
 		{"a header that lies", "\x17\x00\x00\x00\x00\x01\x42\xc0\x28\xff\xe1\xff\xff", realKey, "avc1"},
 		{"an SPS that lies", strings.Replace(realAVC, realSPS, "\x67"+strings.Repeat("\xff", len(realSPS)-1), 1), realKey, "avc1"},
 		{"HEVC that lies", "\x90hvc1" + strings.Repeat("\x01", 30), "\x93hvc1xx", "hvc1"},
@@ -153,7 +153,7 @@ func TestHLSRefuses(t *testing.T) {
 					send(c.stream, 0, tt.header)
 				}
 				m := message(0, tt.frame)
-				if tt.codec == "audio 2" {
+				if tt.codec == "MP3" {
 					m.Type = rtmp.TypeAudio
 				}
 				for range 3 {

@@ -175,9 +175,7 @@ func (x *indexer) tag(at int64) (next int64, err error) {
 	case header:
 		x.configure(t)
 	case coded:
-		// What is left of the payload behind the body's beginning says where that is.
-		from := int64(cap(m.Payload) - cap(t.body))
-		if err := x.frame(t, m.Timestamp, at+from, len(t.body)+n-len(m.Payload)); err != nil {
+		if err := x.frame(t, m.Timestamp, at+int64(t.at), len(t.body)+n-len(m.Payload)); err != nil {
 			return 0, err
 		}
 	}
