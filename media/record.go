@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"foyer/server/flv"
 	"foyer/server/relay"
 )
 
@@ -334,13 +335,13 @@ func (r *Recorder) repairFile(k Recording) error {
 		return err
 	}
 	defer f.Close()
-	if _, size, err := flvFinished(f); errors.Is(err, ErrNotFLV) && k.Bytes > 0 {
+	if _, size, err := flvFinished(f); errors.Is(err, flv.ErrNotFLV) && k.Bytes > 0 {
 		return err // not one of ours
 	} else if err == nil && size == k.Bytes {
 		return nil
 	}
 	tags, err := NewFLVReader(f)
-	if errors.Is(err, ErrNotFLV) { // nothing was written yet
+	if errors.Is(err, flv.ErrNotFLV) { // nothing was written yet
 		return r.root.Remove(path.Join(k.Room, k.Name))
 	}
 	if err != nil {
@@ -353,7 +354,7 @@ func (r *Recorder) repairFile(k Recording) error {
 			last = max(last, m.Timestamp)
 		}
 	}
-	if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.Is(err, ErrBadTag) {
+	if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.Is(err, flv.ErrBadTag) {
 		return err
 	}
 	duration := time.Duration(last) * time.Millisecond

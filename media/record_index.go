@@ -9,6 +9,7 @@ import (
 
 	"github.com/Eyevinn/mp4ff/mp4"
 
+	"foyer/server/flv"
 	"foyer/server/rtmp"
 )
 
@@ -41,9 +42,9 @@ func indexFLV(f io.ReaderAt, size int64, most int) (*MP4, error) {
 	if _, err := NewFLVReader(io.NewSectionReader(f, 0, size)); err != nil {
 		return nil, err
 	}
-	for at := int64(flvHeaderSize + flvBackSize); !x.over; {
+	for at := int64(flv.FileHeaderSize + flv.BackSize); !x.over; {
 		next, err := x.tag(at)
-		if err == io.EOF || errors.Is(err, ErrBadTag) {
+		if err == io.EOF || errors.Is(err, flv.ErrBadTag) {
 			break
 		} else if err != nil {
 			return nil, err
@@ -151,16 +152,17 @@ func (r *runs[T]) add(v T) {
 
 // tag takes the tag at a place and returns where the next one is.
 func (x *indexer) tag(at int64) (next int64, err error) {
-	h, err := x.file.peek(at, flvTagSize)
+	b, err := x.file.peek(at, flv.HeaderSize)
 	if err != nil {
 		return 0, err
 	}
-	m := rtmp.Message{Type: rtmp.MessageType(h[0]), Timestamp: uint32(h[4])<<16 | uint32(h[5])<<8 | uint32(h[6]) | uint32(h[7])<<24}
-	n := int(h[1])<<16 | int(h[2])<<8 | int(h[3])
-	at += flvTagSize
-	if next = at + int64(n) + flvBackSize; next > x.file.size {
+	h := flv.ParseHeader(b)
+	n := h.Size
+	at += flv.HeaderSize
+	if next = at + int64(n) + flv.BackSize; next > x.file.size {
 		return 0, io.EOF
 	}
+	m := rtmp.Message{Type: rtmp.MessageType(h.Media), Timestamp: h.Time}
 	if m.Payload, err = x.file.peek(at, min(n, indexPeek)); err != nil {
 		return 0, err
 	}
@@ -179,9 +181,9 @@ func (x *indexer) tag(at int64) (next int64, err error) {
 			return 0, err
 		}
 	}
-	end, err := x.file.peek(next-flvBackSize, flvBackSize)
-	if err == nil && binary.BigEndian.Uint32(end) != uint32(flvTagSize+n) {
-		err = fmt.Errorf("%w at byte %d", ErrBadTag, at-flvTagSize)
+	end, err := x.file.peek(next-flv.BackSize, flv.BackSize)
+	if err == nil && binary.BigEndian.Uint32(end) != uint32(flv.HeaderSize+n) {
+		err = fmt.Errorf("%w at byte %d", flv.ErrBadTag, at-flv.HeaderSize)
 	}
 	return next, err
 }

@@ -3,6 +3,8 @@ package media
 import (
 	"errors"
 	"io"
+
+	"foyer/server/flv"
 )
 
 // RemuxFLV writes an FLV file as fragmented MP4, up to where it is whole. A
@@ -25,7 +27,7 @@ func RemuxFLV(w io.Writer, r io.Reader) error {
 	remux.whole = true
 	for failed == nil && inits < 2 {
 		m, err := tags.Next()
-		if err == io.EOF || err == io.ErrUnexpectedEOF || errors.Is(err, ErrBadTag) {
+		if err == io.EOF || err == io.ErrUnexpectedEOF || errors.Is(err, flv.ErrBadTag) {
 			return errors.Join(remux.End(), failed)
 		}
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/Eyevinn/mp4ff/mp4"
 
+	"foyer/server/flv"
 	"foyer/server/rtmp"
 )
 
@@ -49,7 +50,7 @@ func TestRemuxFLV(t *testing.T) {
 		}
 		t.Log(got)
 	}
-	if err := RemuxFLV(new(bytes.Buffer), strings.NewReader("no")); !errors.Is(err, ErrNotFLV) {
+	if err := RemuxFLV(new(bytes.Buffer), strings.NewReader("no")); !errors.Is(err, flv.ErrNotFLV) {
 		t.Error(err)
 	}
 }
@@ -180,9 +181,9 @@ func TestIndexFLVFinds(t *testing.T) {
 		{"another codec ends it", flvOf(slices.Concat(both, mixed(0), []rtmp.Message{video(1000, avcOther)}, mixed(1000))...), 30 + 43, nil},
 		{"a cut tag", flvOf(good...)[:len(flvOf(good...))-8], 2*30 + 2*43 - 1, nil},
 		{"garbage behind", append(flvOf(good...), strings.Repeat("\xff", 50)...), 2*30 + 2*43, nil},
-		{"no frames", flvOf(both...), 0, ErrNotFLV},
+		{"no frames", flvOf(both...), 0, flv.ErrNotFLV},
 		{"no codec", flvOf(video(0, "\x12xxxx")), 0, ErrNoFrames},
-		{"not FLV", []byte("hello"), 0, ErrNotFLV},
+		{"not FLV", []byte("hello"), 0, flv.ErrNotFLV},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"foyer/server/flv"
 	"foyer/server/relay"
 )
 
@@ -232,7 +233,7 @@ func TestRecordingPaths(t *testing.T) {
 	const good = "live-2026-01-02T03-04-05Z.flv"
 	for _, path := range []string{"recordings/blue/" + good, "recordings/blue/live-2026-01-02T03-04-05Z-2.flv", "recordings/blue/notes.txt", "secret/" + good, good} {
 		os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755)
-		if err := os.WriteFile(filepath.Join(dir, path), appendFLVHeader(nil, 5), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, path), flv.AppendFileHeader(nil, 5), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -270,7 +271,7 @@ func TestRecordingsWithoutCase(t *testing.T) {
 	dir := t.TempDir()
 	for _, file := range []string{"MyRoom/live-2026-01-02T03-04-05Z.flv", "myROOM/live-2026-01-02T03-04-06Z.flv", "myroom/live-2026-01-02T03-04-07Z.flv"} {
 		os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755)
-		if err := os.WriteFile(filepath.Join(dir, file), appendFLVHeader(nil, 5), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, file), flv.AppendFileHeader(nil, 5), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

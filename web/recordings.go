@@ -13,6 +13,7 @@ import (
 	"foyer/lobby"
 	"foyer/media"
 	"foyer/server/amf"
+	"foyer/server/flv"
 )
 
 // apiRecordings is /api/v1/rooms/NAME/recordings: the recordings of a room, oldest
@@ -71,7 +72,7 @@ func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.Fil
 	case err == nil:
 	case r.Context().Err() != nil:
 		return
-	case errors.Is(err, media.ErrNoFrames), errors.Is(err, media.ErrNotFLV):
+	case errors.Is(err, media.ErrNoFrames), errors.Is(err, flv.ErrNotFLV):
 		problem(w, http.StatusUnprocessableEntity, "MP4 cannot carry anything in this recording. The FLV file has all of it.")
 		return
 	default:
