@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 		"charm.land/...", "github.com/charmbracelet/x/ansi"},
 	"foyer/server/amf":           {},
 	"foyer/server/backlog":       {},
-	"foyer/server/rtmp":          {"foyer/server/amf", "foyer/server/backlog", "foyer/server/guard"},
+	"foyer/server/rtmp":          {"foyer/server/amf", "foyer/server/backlog", "foyer/server/flv", "foyer/server/guard"},
 	"foyer/server/rtmp/rtmptest": {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/sharedobject":  {"foyer/server/amf", "foyer/server/rtmp"},
 	"foyer/server/flv":           {},

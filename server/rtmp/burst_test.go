@@ -165,7 +165,7 @@ func TestPackedRefused(t *testing.T) {
 		if _, err := first.WritePacked(one); err != rtmp.ErrMessages {
 			t.Errorf("before the key frame: %v", err)
 		}
-		first.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte{0x17, 1}})
+		first.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte{0x17, 1, 0, 0, 0}})
 		if n, err := first.WritePacked(one); n != 1 || err != nil {
 			t.Errorf("goes on: %d, %v", n, err)
 		}

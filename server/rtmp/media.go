@@ -3,6 +3,8 @@ package rtmp
 import (
 	"bytes"
 	"errors"
+
+	"foyer/server/flv"
 )
 
 // serveMedia hands audio, video and data to the sink of their stream.
@@ -70,24 +72,19 @@ var errAggregate = errors.New("sub-message goes past the end")
 // tags, whose times are shifted so that the first one has the aggregate's and
 // whose stream is the aggregate's.
 func splitAggregate(m Message, yield func(Message)) error {
-	const header, trailer = 11, 4
 	var offset uint32
 	for b, first := m.Payload, true; len(b) > 0; first = false {
-		if len(b) < header {
+		if len(b) < flv.HeaderSize {
 			return errAggregate
 		}
-		size := int(uint24(b[1:]))
-		if len(b) < header+size {
+		h := flv.ParseHeader(b)
+		if b = b[flv.HeaderSize:]; len(b) < h.Size {
 			return errAggregate
 		}
-		t := uint24(b[4:]) | uint32(b[7])<<24
 		if first {
-			offset = m.Timestamp - t
+			offset = m.Timestamp - h.Time
 		}
-		sub := Message{
-			Type: MessageType(b[0]), StreamID: m.StreamID, Timestamp: t + offset,
-			Payload: b[header : header+size : header+size],
-		}
+		sub := Message{Type: MessageType(h.Media), StreamID: m.StreamID, Timestamp: h.Time + offset, Payload: b[:h.Size:h.Size]}
 		switch sub.Type {
 		case TypeAudio, TypeVideo:
 			yield(sub)
@@ -95,8 +92,8 @@ func splitAggregate(m Message, yield func(Message)) error {
 			sub.Payload = bytes.TrimPrefix(sub.Payload, setDataFrame)
 			yield(sub)
 		}
-		b = b[header+size:]
-		b = b[min(trailer, len(b)):] // the back pointer; some leave out the last one
+		b = b[h.Size:]
+		b = b[min(flv.BackSize, len(b)):] // the back pointer; some leave out the last one
 	}
 	return nil
 }
@@ -120,38 +117,22 @@ func (g *gate) pass(o *outbox, m Message, n int) bool {
 		// Sound is small and missed most: it may use the reserve too.
 		return !g.paused && !g.noAudio && o.fits(n, MaxMediaOutbox+mediaReserve)
 	case TypeVideo:
-		header := isVideoHeader(m.Payload)
+		var t flv.Tag
+		whole := t.Parse(flv.Video, m.Payload)
 		switch {
-		case header:
+		case whole && t.Kind != flv.CodedFrames && t.Kind != flv.Other:
+			// No picture can be decoded without its configuration.
 			return o.fits(n, MaxMediaOutbox+mediaReserve)
 		case g.paused, g.noVideo:
 			return false
 		case !o.fits(n, MaxMediaOutbox):
 			g.waiting = true
 			return false
-		case g.waiting && !isKeyFrame(m.Payload):
+		case g.waiting && !t.Key:
 			return false
 		}
 		g.waiting = false
 		return true
 	}
 	return o.fits(n, MaxMediaOutbox+mediaReserve)
-}
-
-// isKeyFrame reads the frame type of a video tag; it is in the same bits in
-// Enhanced RTMP.
-func isKeyFrame(p []byte) bool { return len(p) > 0 && p[0]>>4&7 == 1 }
-
-// isVideoHeader reports whether a video tag has codec configuration or other
-// things that are no picture: those are never dropped.
-func isVideoHeader(p []byte) bool {
-	if len(p) < 2 {
-		return false
-	}
-	if p[0]&0x80 != 0 { // Enhanced RTMP: SequenceStart, SequenceEnd, Metadata
-		packet := p[0] & 0xF
-		return packet == 0 || packet == 2 || packet == 4
-	}
-	codec := p[0] & 0xF // AVC, and HEVC as some send it, with packet type 0 or 2
-	return (codec == 7 || codec == 12) && p[1] != 1
 }

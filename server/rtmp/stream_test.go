@@ -250,7 +250,7 @@ func TestPlayOnTheWire(t *testing.T) {
 // watch has a player on message stream 1 pause and go on, and do without video.
 func watch(t *testing.T, p *rtmptest.Peer, player *rtmp.Player) {
 	t.Helper()
-	key, inter := "\x17\x01k", "\x27\x01i"
+	key, inter := "\x17\x01\x00\x00\x00k", "\x27\x01\x00\x00\x00i"
 	video := func(s string) rtmp.Message {
 		return rtmp.Message{Type: rtmp.TypeVideo, StreamID: 7, Payload: []byte(s)}
 	}
@@ -325,13 +325,13 @@ func TestSlowPlayer(t *testing.T) {
 			n += len(p.Next().Payload)
 		}
 		synctest.Wait()
-		inter, key := []byte{0x27, 1, 99}, []byte{0x17, 1, 99}
+		inter, key := []byte{0x27, 1, 0, 0, 0, 99}, []byte{0x17, 1, 0, 0, 0, 99}
 		player.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: inter})
 		player.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: key})
 		player.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: inter})
 		for {
 			m := p.Next()
-			if len(m.Payload) == 3 {
+			if len(m.Payload) == len(key) {
 				if m.Payload[0] != key[0] {
 					t.Error("a frame came that cannot be decoded")
 				}
