@@ -10,22 +10,22 @@ import (
 	"foyer/server/relay"
 )
 
-// How often players are written to. What passing pictures on costs is system
-// calls, so the more players there are, the more goes into one write: the pause
-// grows with their number, from none at all. Half of it is the delay that it
-// adds.
+// How often players are written to. Passing on pictures costs mostly system
+// calls, so with more players more goes into one write: the pause between
+// writes grows with their number, from nothing at all. It adds half of itself
+// to the delay.
 const (
-	fewPlayers    = 10 // are written to at once
+	fewPlayers    = 10 // so many are written to without a pause
 	pausePerOne   = 500 * time.Microsecond
 	maxPause      = 47 * time.Millisecond
-	retryPause    = 10 * time.Millisecond // at least, before one that was full
+	retryPause    = 10 * time.Millisecond // at least, before a player whose buffer was full
 	maxFanWriters = 8
 )
 
-// A fanout gives the followers of all streams what they miss. Its writers have
-// a share of the followers each, and work when there is something to write: a
-// timer starts a sweep, which never blocks, and is set again while anything is
-// left. The zero value works.
+// A fanout gives the followers of all streams the messages that they miss. Each
+// of its writers has a share of the followers, and works while there is
+// something to write: a timer starts a sweep, which never blocks, and is set
+// again while anything is left. The zero value works.
 type fanout struct {
 	once    sync.Once
 	writers []*fanWriter
@@ -34,18 +34,18 @@ type fanout struct {
 }
 
 type fanWriter struct {
-	f *fanout // set by init
+	f *fanout // set by audiences
 
 	// guarded by mu
 	mu     sync.Mutex
 	timer  *time.Timer // runs sweep; nil until needed
-	active bool        // the timer is set, or a sweep is on
+	active bool        // the timer is set, or a sweep is running
 	began  time.Time   // the last sweep
-	due    []*audience // have something to write, or may have
+	due    []*audience // may have something to write
 	spare  []*audience
 }
 
-// An audience is the followers of one stream that one writer writes to.
+// An audience is the share of one writer in the followers of one stream.
 type audience struct {
 	w *fanWriter
 	s *relay.Stream
@@ -74,8 +74,8 @@ func (f *fanout) audiences(s *relay.Stream) []*audience {
 	return all
 }
 
-// follow adds a follower to one of the audiences. It returns how to take it out
-// again; a write to it that is on its way may still happen then.
+// follow adds a follower to one of the audiences. It returns a function that
+// takes the follower out; a write that is under way may still reach it.
 func (f *fanout) follow(all []*audience, s *relay.Stream, player relay.Follower) (leave func()) {
 	a := all[f.turn.Add(1)%uint64(len(all))]
 	c := s.Follow(player)
@@ -123,8 +123,8 @@ func (w *fanWriter) markLocked(a *audience) {
 	}
 }
 
-// setLocked sets the timer for the next sweep: a pause after the last began,
-// and not before min has passed.
+// setLocked sets the timer for the next sweep: a pause after the last one
+// began, and not before min has passed.
 func (w *fanWriter) setLocked(min time.Duration) {
 	d := max(min, w.f.pause()-time.Since(w.began))
 	if w.timer == nil {
@@ -143,8 +143,8 @@ func (f *fanout) pause() time.Duration {
 	return min(time.Duration(n)*pausePerOne, maxPause)
 }
 
-// sweep writes to all who miss something. It runs on the timer's goroutine,
-// does not block, and there is one at a time.
+// sweep writes to everybody who misses something. It runs on the timer's
+// goroutine and does not block. Only one runs at a time.
 func (w *fanWriter) sweep() {
 	w.mu.Lock()
 	due := w.due
@@ -178,8 +178,8 @@ func (w *fanWriter) sweep() {
 	w.setLocked(pause)
 }
 
-// serve writes to the audience and reports whether anybody is left behind. Who
-// has gone, or must go, is taken out.
+// serve writes to the audience and reports whether anybody is left behind.
+// Followers that have gone, or must go, are taken out.
 func (a *audience) serve() (behind bool) {
 	a.w.mu.Lock()
 	cursors := a.cursors

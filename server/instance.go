@@ -12,7 +12,9 @@ import (
 )
 
 // An Instance is one running, named copy of an application. One goroutine runs
-// everything the application does, in the order it was posted.
+// all of the application's code and everything below that is owned by it, in
+// turns: see run. Its parts have files of their own: life.go, turn.go,
+// sharedobjects.go and streams.go; admission.go lets clients in and out.
 type Instance struct {
 	// set by newInstance
 	host   *Host
@@ -21,14 +23,14 @@ type Instance struct {
 	short  string // "Blue", as the client that opened it wrote it
 	ref    string // the referrer of its NetConnections
 	log    *slog.Logger
-	local  *Client         // from of Host.Call
+	local  *Client         // the client on whose behalf Host.Call calls
 	ctx    context.Context // ends when the instance stops
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // what Go and NetConnections started
+	wg     sync.WaitGroup // everything that Go, NetConnections and saves have started
 
 	// owned by the instance goroutine
 	code    Application
-	tunnel  *tunnel   // the code, when another node runs the instance; fixed when started is closed
+	tunnel  *tunnel   // is the code when another node runs the instance; fixed when started is closed
 	clients []*Client // accepted, in order of arrival
 	pending map[*Client]bool
 	links   map[*link]bool // of its NetConnections
@@ -54,7 +56,8 @@ func newInstance(h *Host, a *application, short string) *Instance {
 	return in
 }
 
-// run is the instance goroutine. Host starts it and waits for done.
+// run is the instance goroutine. Host.open starts it, and Host.Stop waits for
+// done.
 func (in *Instance) run() {
 	defer close(in.life.done)
 	in.life.begin()
@@ -65,31 +68,33 @@ func (in *Instance) run() {
 	in.life.end()
 }
 
-// broken reports whether none of the application's code may run any more.
+// broken reports whether the application has panicked: none of its code may
+// run.
 func (in *Instance) broken() bool { return in.life.phase == phaseBroken }
 
-// Name is the full name, "room/blue", as application.name; in lower case: names
-// that differ by case only are one instance.
+// Name is the full name, "room/blue", as application.name. It is in lower case:
+// names that differ only by case are one instance.
 func (in *Instance) Name() string { return in.name }
 
 // App is the application's name, "room".
 func (in *Instance) App() string { return in.app.name }
 
-// ShortName is what followed the application's name when the instance was
-// opened, "Blue"; "_definst_" when the address had nothing there.
+// ShortName is the rest of the address behind the application's name, as the
+// instance was opened: "Blue"; "_definst_" when there was nothing.
 func (in *Instance) ShortName() string { return in.short }
 
-// Log carries the instance's name with every record.
+// Log adds the instance's name to every record.
 func (in *Instance) Log() *slog.Logger { return in.log }
 
 // Host is where the instance runs.
 func (in *Instance) Host() *Host { return in.host }
 
-// Guard is what counts wrong credentials and the limits of this process.
+// Guard counts the wrong credentials and enforces the limits of this process.
 func (in *Instance) Guard() *guard.Guard { return in.host.guard() }
 
-// Post runs f on the instance goroutine, after all that was posted before; it
-// never blocks. It reports false when the instance has stopped: f will not run.
+// Post runs f on the instance goroutine, after everything that was posted
+// before, and never blocks. It reports false when the instance has stopped:
+// then f will not run.
 func (in *Instance) Post(f func()) bool {
 	return in.post(func() {
 		if !in.broken() {
@@ -98,16 +103,18 @@ func (in *Instance) Post(f func()) bool {
 	})
 }
 
-// post is Post for the package itself, whose functions run to the very end.
+// post is Post for the package itself, whose functions run to the very end of
+// the instance.
 func (in *Instance) post(f func()) bool { return in.turn.mailbox.put(f) }
 
-// After posts f after d. Stop it as any timer; it dies with the instance.
+// After posts f after d, unless the timer is stopped or the instance has ended.
 func (in *Instance) After(d time.Duration, f func()) *time.Timer {
 	return time.AfterFunc(d, func() { in.Post(f) })
 }
 
-// Go runs f beside the instance, which waits for f when it stops; ctx ends
-// then. Call it on the instance goroutine or from another such f.
+// Go runs f beside the instance. When the instance stops, ctx ends and the
+// instance waits for f. Call Go on the instance goroutine or from another such
+// f.
 func (in *Instance) Go(f func(ctx context.Context)) {
 	in.wg.Go(func() {
 		defer in.life.recover(func() { in.post(in.life.breakDown) })
@@ -115,11 +122,12 @@ func (in *Instance) Go(f func(ctx context.Context)) {
 	})
 }
 
-// Clients are the accepted ones, in order of arrival. Instance goroutine only.
+// Clients are the accepted clients, in order of arrival. Instance goroutine
+// only.
 func (in *Instance) Clients() []*Client { return slices.Clone(in.clients) }
 
-// BroadcastMsg calls method on every client, without an answer. It is encoded
-// once for all. Instance goroutine only.
+// BroadcastMsg calls method on every client, without an answer. The call is
+// encoded once for all. Instance goroutine only.
 func (in *Instance) BroadcastMsg(method string, args ...amf.Value) {
 	p := &Push{Method: method, Args: args}
 	for _, c := range in.clients {
@@ -127,7 +135,7 @@ func (in *Instance) BroadcastMsg(method string, args ...amf.Value) {
 	}
 }
 
-// Later is for a Method that returns ErrPending: the function it returns
+// Later is for a Method that returns ErrPending: the function that it returns
 // answers the call. That function must be called, may be called from any
 // goroutine, and does nothing the second time.
 func (in *Instance) Later() func(amf.Value, error) { return in.turn.later() }

@@ -9,12 +9,14 @@ import (
 // MaxName is how long the name of an instance may be.
 const MaxName = 64
 
-// defaultInstance is the instance of a path that names none, as in Flash Communication Server.
+// defaultInstance is the instance of a path that names none, as in Flash
+// Communication Server.
 const defaultInstance = "_definst_"
 
-// ValidName reports whether an instance may have this name, a room above all:
-// 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; or _definst_. It is the
-// one rule for everything that becomes a key in the store, a folder or a label.
+// ValidName reports whether an instance, a room above all, may have this name:
+// 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit; or _definst_.
+// It is the one rule for everything that becomes a key in the store, a folder
+// or a label.
 func ValidName(name string) bool {
 	if len(name) == 0 || len(name) > MaxName {
 		return false
@@ -30,11 +32,11 @@ func ValidName(name string) bool {
 	return true
 }
 
-// Fold is the name by which an instance is known: names that differ by case
-// only are one. For valid names.
+// Fold is the name under which a valid name is known: names that differ only by
+// case are one.
 func Fold(name string) string { return strings.ToLower(name) }
 
-// invalidName is how somebody is refused who asks for such an instance:
+// invalidName refuses a peer that asks for an instance of an invalid name:
 // "Room name is not valid."
 func invalidName(app string) error {
 	app = app[strings.LastIndexByte(app, '/')+1:]
@@ -42,16 +44,16 @@ func invalidName(app string) error {
 	return Reject(string(unicode.ToUpper(r)) + app[n:] + " name is not valid.")
 }
 
-// How much is kept, and shown in the log, of what a peer says.
+// How much of a peer's texts is kept and shown in the log, in bytes.
 const (
-	maxHint   = 512  // of what it says about itself
+	maxHint   = 512  // of each text about itself
 	maxQuery  = 2048 // of the query of its address
-	maxShown  = 256  // of a name that there is not, in its refusal
+	maxShown  = 256  // of a name that does not exist, in the refusal
 	maxMethod = 64   // of a method's name
 )
 
-// brief is what is kept of a text of a peer: at most so many bytes of UTF-8,
-// and nothing that a terminal would obey. Most texts need no change.
+// brief is the part of a peer's text that is kept: at most so many bytes of
+// UTF-8, and nothing that a terminal would obey. Most texts need no change.
 func brief(s string, most int) string {
 	if len(s) > most {
 		s = s[:most]
@@ -71,15 +73,15 @@ func brief(s string, most int) string {
 	return s
 }
 
-// hidden reports whether a rune is one that shows nothing but may do something.
+// hidden reports whether a rune shows nothing but may do something.
 func hidden(r rune) bool {
-	if r < utf8.RuneSelf { // nearly all that peers say: it need not be looked up
+	if r < utf8.RuneSelf { // nearly everything that peers say needs no table
 		return r < ' ' || r == 0x7f
 	}
 	return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029'
 }
 
-// tidy bounds what a peer says about itself.
+// tidy bounds everything that a peer says about itself.
 func (r *Request) tidy() {
 	r.Agent, r.Referrer = brief(r.Agent, maxHint), brief(r.Referrer, maxHint)
 	r.PageURL, r.URI = brief(r.PageURL, maxHint), brief(r.URI, maxHint)
@@ -89,8 +91,8 @@ func (r *Request) tidy() {
 	}
 }
 
-// clean splits the query off a path and drops leading, trailing and doubled
-// slashes: "/room//blue/?a=b" is "room/blue" and "a=b".
+// clean splits the query off a path and removes leading, trailing and doubled
+// slashes: "/room//blue/?a=b" becomes "room/blue" and "a=b".
 func clean(path string) (name, query string) {
 	name, query, _ = strings.Cut(path, "?")
 	parts := strings.Split(name, "/")
@@ -103,8 +105,8 @@ func clean(path string) (name, query string) {
 	return strings.Join(kept, "/"), query
 }
 
-// under reports whether the clean path is prefix or lies below it, and what
-// follows it. Everything lies below "".
+// under reports whether the clean path is prefix or lies below it, and returns
+// the rest. Everything lies below "".
 func under(path, prefix string) (rest string, ok bool) {
 	if prefix == "" {
 		return path, true

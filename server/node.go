@@ -9,23 +9,23 @@ import (
 	"foyer/server/rtmp"
 )
 
-// nodeKind is what a connection of another node is for.
+// nodeKind is the purpose of a connection from another node.
 type nodeKind uint8
 
 const (
-	fromVisitor nodeKind = iota // it is nobody of ours
-	forClient                   // everything of one client of the other node, but the pictures it gets
+	fromVisitor nodeKind = iota // it is no node
+	forClient                   // everything of one client of the other node but the pictures to it
 	forStream                   // the pictures of one stream, for all of its players there
-	forControl                  // calls of the process, and a sign of life
+	forControl                  // calls of the other process, and a sign of life
 )
 
 var nodeKinds = map[string]nodeKind{"client": forClient, "pull": forStream, "control": forControl}
 
 const (
-	// codeElsewhere is how a node refuses another one that took it for the owner
-	// of an instance. No client ever sees it.
+	// codeElsewhere refuses a node that took this one for the owner of an
+	// instance. No client ever sees it.
 	codeElsewhere = "NetConnection.Connect.Elsewhere"
-	// codeNotRunning is how a node says ErrNotRunning to another one.
+	// codeNotRunning is ErrNotRunning for another node.
 	codeNotRunning = "NetConnection.Call.NotRunning"
 )
 
@@ -33,7 +33,7 @@ func notHere() *rtmp.StatusError {
 	return &rtmp.StatusError{Code: codeElsewhere, Description: "The instance does not run on this node."}
 }
 
-// owned returns the instance of that name if it runs on this node itself.
+// owned returns the instance of that name if this node runs it itself.
 func (h *Host) owned(path string) *Instance {
 	_, name, _ := h.Resolve(path)
 	h.mu.Lock()
@@ -48,7 +48,7 @@ func (h *Host) owned(path string) *Instance {
 	select {
 	case <-in.life.started:
 	default:
-		return nil // whoever says that it is ours may be this very instance, which asks
+		return nil // this very instance may be asking, as a client of its own node
 	}
 	if in.life.startErr != nil || in.tunnel != nil {
 		return nil
@@ -57,7 +57,7 @@ func (h *Host) owned(path string) *Instance {
 }
 
 // serveControl is the life of a node's control connection to an instance. It
-// ends with the instance. answer is the proof that this is a node, too.
+// ends with the instance. answer proves that this is a node, too.
 func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.ConnectRequest, from netip.AddrPort, answer []amf.Field) {
 	in := h.owned(req.App)
 	if in == nil {
@@ -66,7 +66,7 @@ func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.Conn
 	}
 	p := &rtmpPeer{session: rtmp.NewSession(conn, control{in}, req.ObjectEncoding)}
 	if err := req.Accept(answer...); err != nil {
-		conn.Close() // Run says why
+		conn.Close() // Run returns the reason
 	}
 	stop := context.AfterFunc(in.ctx, func() { p.session.Close(appShutdown()) })
 	defer stop()
@@ -77,7 +77,7 @@ func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.Conn
 	h.sessions.end(p)
 }
 
-// control serves what another node calls on behalf of its process.
+// control serves the calls of another node on behalf of its process.
 type control struct{ in *Instance }
 
 // ServeCall implements rtmp.Handler.
@@ -104,9 +104,9 @@ func (ss *streams) attach(c *Client) {
 	ss.in.settle(c, nil)
 }
 
-// tellLive says to a node that has begun to take a stream whether it is published:
-// players are told only when that changes. It runs on the instance's goroutine,
-// where streams begin and end.
+// tellLive tells a node that has begun to take a stream whether somebody
+// publishes it, since players are told only of changes. It runs on the
+// instance's goroutine, where streams begin and end.
 func tellLive(p relay.Player, s *relay.Stream) {
 	if s.Live() {
 		p.Status(rtmp.CodePublishNotify, "It is published.")

@@ -41,8 +41,8 @@ const (
 	retrySave = 5 * time.Second
 )
 
-// versionObject is the name under which the store has a version: objects made
-// anew must start above it, since others were deleted. No client may use the
+// versionObject is the name under which the store has a version that new
+// objects must start above, since others were deleted. No client may use the
 // name.
 const versionObject = "~version"
 
@@ -362,7 +362,7 @@ func (s *objects) storeRaw(name string, data []byte) {
 }
 
 // saveRest is the last chance to store what may not be stored when the instance
-// ends. No save is going on.
+// ends. No save is running.
 func (s *objects) saveRest() {
 	for _, o := range s.byKey {
 		if !o.busy() {

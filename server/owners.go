@@ -9,15 +9,15 @@ import (
 	"foyer/server/rtmp"
 )
 
-// Times of instances that several nodes could run.
+// Times for instances that several nodes could run.
 const (
 	// claimTimeout is how long a claim may take.
 	claimTimeout = 3 * time.Second
 	// reachTimeout is how long a client waits for an owner that answers, and
-	// reachPause how often it is looked for.
+	// reachPause how long until the next try.
 	reachTimeout = 7 * time.Second
 	reachPause   = 250 * time.Millisecond
-	// findTimeout is how long it may take to find out where one runs.
+	// findTimeout is how long the search for the owner may take.
 	findTimeout = time.Second
 )
 
@@ -26,14 +26,15 @@ var errUnreachable = errors.New("server: owner cannot be reached")
 
 // Owners knows which of several nodes runs an instance, its owner.
 type Owners interface {
-	// Claim makes this node the owner of an instance, or says with an
-	// *ElsewhereError who is. It blocks at most until ctx ends. lost runs once,
-	// on any goroutine, when the instance is no longer ours although release
-	// has not been called. release is called once, also after lost, when
-	// nothing of the instance is left.
+	// Claim makes this node the owner of an instance. If another node is the
+	// owner, the error is an *ElsewhereError. Claim blocks at most until ctx
+	// ends. lost runs once, on any goroutine, when the instance is no longer
+	// ours although release has not been called. release is called once, also
+	// after lost, when nothing of the instance is left.
 	Claim(ctx context.Context, instance string, lost func()) (release func(), err error)
-	// Find says where an instance runs without claiming it: nil when that is
-	// here, or nowhere, or not known. It blocks at most until ctx ends.
+	// Find returns the other node that runs an instance, without claiming it,
+	// or nil when that is this node, or none, or not known. It blocks at most
+	// until ctx ends.
 	Find(ctx context.Context, instance string) *ElsewhereError
 }
 
@@ -45,8 +46,8 @@ type ElsewhereError struct {
 
 func (e *ElsewhereError) Error() string { return "server: instance runs on node " + e.Node }
 
-// HandleClaimed is Handle for an application of whose instances there must be
-// one of each name among all nodes: they start when Host.Owners agrees.
+// HandleClaimed is Handle for an application that may have only one instance of
+// each name among all nodes. They start when Host.Owners agrees.
 func (h *Host) HandleClaimed(app string, new func() Application) {
 	h.Handle(app, new)
 	name, _ := clean(app)
@@ -55,9 +56,9 @@ func (h *Host) HandleClaimed(app string, new func() Application) {
 	h.apps[name].claimed = true
 }
 
-// chooseCode decides what runs here: the application, or a tunnel to the node
-// where it does. It blocks the instance's goroutine, and with it the clients that
-// have come already; nobody else.
+// chooseCode decides what runs here: the application, or a tunnel to the owner.
+// It blocks the instance's goroutine, and only the clients that have come
+// already wait.
 func (l *life) chooseCode() error {
 	in := l.in
 	if in.app.claimed && in.host.Owners != nil {
@@ -90,17 +91,18 @@ func (l *life) claimGone() {
 
 // movedOn sends clients away that will find the instance again.
 func movedOn() *rtmp.StatusError {
-	return comeBack(appShutdown(), "The application instance goes on elsewhere: connect again.")
+	return comeBack(appShutdown(), "The application instance has moved to another server: connect again.")
 }
 
-// unplaced is how clients are refused when nobody could be found who runs the
-// instance. It is no rejection, after which they would not come again.
+// unplaced refuses clients when no owner of the instance could be found. It is
+// not Rejected, after which they would not come again.
 func unplaced() *rtmp.StatusError {
 	e := &rtmp.StatusError{Level: rtmp.LevelError, Code: rtmp.CodeConnectFailed}
 	return comeBack(e, "The application instance cannot be reached at the moment.")
 }
 
-// comeBack gives a status its words, for programs too, and when to try again.
+// comeBack adds to a status its description and, for programs, the time before
+// another try.
 func comeBack(e *rtmp.StatusError, why string) *rtmp.StatusError {
 	e.Description = why
 	e.Application = Because(why, RetryAfter)

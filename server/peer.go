@@ -10,9 +10,9 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// A Peer is what an instance needs of a connection. Its methods never block
-// and may be called by any goroutine. None is called before the application
-// has accepted the client.
+// A Peer is a connection as an instance needs it. Its methods never block and
+// may be called by any goroutine. None is called before the application has
+// accepted the client.
 type Peer interface {
 	// Push queues something for the peer. An error means that the peer is gone
 	// or going: nobody needs to act on it.
@@ -25,24 +25,24 @@ type Peer interface {
 }
 
 // An Accepter is a Peer that wants to know when the application has accepted
-// it: Accept runs before anything is pushed, so a peer that queues its success
-// there has it in front of whatever the application says in OnConnect.
+// it. Accept runs before anything is pushed: a peer that queues its success
+// there has it in front of everything that the application says in OnConnect.
 type Accepter interface{ Accept() }
 
-// A Voucher is a Peer whose address has it counted as one of its connections,
-// until the application finds that it belongs to this site: see Client.Vouch.
+// A Voucher is a Peer that counts as a connection of its address, until the
+// application finds that it belongs to this site: see Client.Vouch.
 type Voucher interface{ Vouch() }
 
-// A Pacer is a Peer that knows how far behind with reading the other side is.
-// Without it a peer is taken to read everything at once.
+// A Pacer is a Peer that knows how far behind the other side is with reading.
+// Any other peer is taken to read everything at once.
 type Pacer interface {
 	Level() backlog.Level
-	// WhenInStep calls f, on any goroutine, when Level is InStep: at once, or
-	// later, or never, when the peer goes before. Only the last f counts.
+	// WhenInStep calls f, on any goroutine, when Level is InStep: at once,
+	// later, or never if the peer goes before that. Only the last f counts.
 	WhenInStep(f func())
 }
 
-// Request is what a peer said when it came.
+// Request is what a peer said when it connected.
 type Request struct {
 	Path     string // "room/blue", query allowed
 	Args     amf.Args
@@ -52,15 +52,15 @@ type Request struct {
 	PageURL  string
 	URI      string
 	Protocol string // "rtmp", "rtmps", "ws", "wss"
-	Named    bool   // Addr is what a trusted proxy has named
+	Named    bool   // a trusted proxy has named Addr
 	AMF3     bool
 	// Reconnects says that the peer understands ReconnectRequest.
 	Reconnects bool
 
-	node nodeKind // what another node wants; set when it has proved to be one
+	node nodeKind // the purpose of another node; set when it has proved to be one
 }
 
-// deaf is the peer of an instance's local client: nobody listens there.
+// deaf is the peer of an instance's local client. It listens to nothing.
 type deaf struct{}
 
 func (deaf) Push(*Push) error { return nil }
@@ -69,9 +69,9 @@ func (deaf) Request(string, []amf.Value, func(amf.Value, error)) error {
 	return ErrNotRunning
 }
 
-// A Push is one thing told to any number of clients, encoded at most once for
-// each wire form. Exactly one of Method, SharedObject and Status is set. It
-// must not be changed or copied once it was pushed.
+// A Push is one thing that any number of clients are told, encoded at most once
+// for each wire form. Exactly one of Method, SharedObject and Status is set. It
+// must not be changed or copied once it has been pushed.
 type Push struct {
 	Method       string // a call without an answer
 	Args         []amf.Value

@@ -12,12 +12,13 @@ import (
 type playback struct {
 	client *Client
 	stream *stream
-	leave  func()       // the relay; nil: it plays without
-	up     *rtmp.Stream // on the node that runs the instance; nil: that is here
+	leave  func()       // leaves the relay; nil: it plays without
+	up     *rtmp.Stream // the stream at the owner; nil: the owner is this node
 	over   bool         // owned by the instance goroutine
 }
 
-// playing is what is needed of *rtmp.Play: accept returns where the messages go.
+// playing is the part of *rtmp.Play that is needed here. accept returns where
+// the messages go.
 type playing interface {
 	accept(ended func()) relay.Player
 	reject(error)
@@ -52,7 +53,7 @@ func (ss *streams) play(c *Client, name string, h playing) {
 	ss.begin(&playback{client: c, stream: ss.get(public)}, h)
 }
 
-// begin lets a client play that may.
+// begin starts a playback that has been allowed.
 func (ss *streams) begin(p *playback, h playing) {
 	c, s := p.client, p.stream
 	s.playing++
@@ -74,8 +75,8 @@ func (ss *streams) begin(p *playback, h playing) {
 	}
 }
 
-// Play lets a peer play that did not ask for it by RTMP: a browser, an HTTP
-// client. It blocks until the application has decided; stop ends it, and so
+// Play lets a peer play that did not ask by RTMP, such as a browser or an HTTP
+// client. It blocks until the application has decided. stop ends it, and so
 // does Leave. A nil player gets its pictures elsewhere, from a remux that many
 // share, and is only counted. Not for the instance goroutine.
 func (c *Client) Play(name string, player relay.Player) (stop func(), err error) {
@@ -89,7 +90,7 @@ func (c *Client) Play(name string, player relay.Player) (stop func(), err error)
 	return k.ended, nil
 }
 
-// peerPlay is the playing of a peer that does not come by RTMP.
+// peerPlay is playing for a peer that did not come by RTMP.
 type peerPlay struct {
 	player  relay.Player
 	ended   func()

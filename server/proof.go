@@ -18,34 +18,35 @@ import (
 	"foyer/server/rtmp"
 )
 
-// How nodes know each other. The node that connects adds a member foyerProxy
-// to the command object of connect: {to, kind, addr, protocol, proof}. The
-// proof is an HMAC with the nodes' secret over all of that, the path, and the
-// nonces of the connection's handshake; the owner's answer, yes or no, has a
-// proof of its own. The secret never travels, and a proof is worth nothing on
-// another connection, at another node, for another path, in the other
-// direction, or with another claim. No clock takes part.
+// How nodes recognize each other. The node that connects adds a member
+// foyerProxy to the command object of connect: {to, kind, addr, protocol,
+// proof}. The proof is an HMAC, with the secret of the nodes, of all of that,
+// the path, and the nonces of the connection's handshake. The owner's answer,
+// yes or no, has a proof of its own. The secret never travels, and a proof is
+// worth nothing on another connection, at another node, for another path, in
+// the other direction, or with another claim. No clock is needed.
 
-// proxyField is the member of connect's command object and of its answer.
+// proxyField is the name of the member, in connect's command object and in its
+// answer.
 const proxyField = "foyerProxy"
 
-// Roles of a proof.
+// The two roles of a proof.
 const (
 	proofOfCaller = "caller"
 	proofOfOwner  = "owner"
 )
 
-// errNoNode is why an owner that answers is not believed.
+// errNoNode is for an owner whose answer has no proof.
 var errNoNode = errors.New("server: what answers there has not proved to be a node")
 
 // An introduction is what a node says when it connects to another one.
 type introduction struct {
-	to             string // the node that is meant
-	kind           string // of nodeKinds
+	to             string // the node that it connects to
+	kind           string // a key of nodeKinds
 	addr, protocol string // of the client, when the kind is "client"
 }
 
-// proof is v signed for one connection.
+// proof signs v for one connection.
 func (v introduction) proof(secret, role, path string, n *rtmp.Nonces) string {
 	m := hmac.New(sha256.New, []byte(secret))
 	for _, s := range []string{"foyer node", role, string(n.Client[:]), string(n.Server[:]), path, v.to, v.kind, v.addr, v.protocol} {
@@ -57,7 +58,7 @@ func (v introduction) proof(secret, role, path string, n *rtmp.Nonces) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// sign is the member of connect that says v and proves it.
+// sign is the member of connect with v and its proof.
 func (v introduction) sign(secret string, r *rtmp.ConnectRequest) amf.Field {
 	o := amf.Object{{Name: "to", Value: amf.String(v.to)}, {Name: "kind", Value: amf.String(v.kind)}}
 	if v.addr != "" || v.protocol != "" {
@@ -67,9 +68,9 @@ func (v introduction) sign(secret string, r *rtmp.ConnectRequest) amf.Field {
 	return amf.Field{Name: proxyField, Value: append(o, amf.Field{Name: "proof", Value: amf.String(proof)})}
 }
 
-// dialOwner connects to the owner of a tunnel's instance, as a node that has
-// proved to be one to a node that has done so too. client is who it is for, if
-// anybody. An answer without a proof, a refusal too, is errNoNode.
+// dialOwner connects to the owner of a tunnel's instance. Each side proves to
+// the other that it is a node. client is the client that the connection is for,
+// if any. An answer without a proof, a refusal included, is errNoNode.
 func (t *tunnel) dialOwner(ctx context.Context, kind string, client *Request, uri string, request rtmp.ConnectRequest, o rtmp.DialOptions) (*rtmp.Session, error) {
 	h := t.in.host
 	v := introduction{to: t.owner.Node, kind: kind}
@@ -97,7 +98,7 @@ func (t *tunnel) dialOwner(ctx context.Context, kind string, client *Request, ur
 	return s, nil
 }
 
-// proved is a refusal of the owner without its proof.
+// proved takes the owner's proof off its refusal.
 func proved(no *rtmp.StatusError, want string) error {
 	i := slices.IndexFunc(no.Extra, func(f amf.Field) bool { return f.Name == proxyField })
 	if i < 0 {
@@ -111,12 +112,12 @@ func proved(no *rtmp.StatusError, want string) error {
 	return &bare
 }
 
-// recognize reads what a node says about itself and the client that it connects
-// for, into r. It returns the owner's proof, for the answer to connect. A peer
-// that does not prove to be a node is a visitor like any other, that has shown
-// a wrong credential: after many of them its answer waits, here, on the
-// connection's own goroutine. A node that proves itself never waits: nobody can
-// guess a proof, and no stranger at its address shall keep it away.
+// recognize reads into r what a node says about itself and its client. It
+// returns the owner's proof, for the answer to connect. A peer that does not
+// prove to be a node is a visitor like any other, but has shown a wrong
+// credential: after many of those its answer waits, here, on the connection's
+// own goroutine. A node that proves itself never waits: nobody can guess a
+// proof, and no stranger at its address can keep it out.
 func (h *Host) recognize(ctx context.Context, r *Request, req *rtmp.ConnectRequest) (answer []amf.Field, err error) {
 	said := amf.Lookup(req.Object, proxyField)
 	if _, ok := said.(amf.Undefined); ok {
@@ -153,13 +154,13 @@ func (h *Host) recognizeNode(ctx context.Context, r *Request, req *rtmp.ConnectR
 	return answer, nil
 }
 
-// believes reports whether a peer has proved to be a node that wants us.
+// believes reports whether a peer has proved to be a node that wants this one.
 func (h *Host) believes(v introduction, proof string, req *rtmp.ConnectRequest) bool {
 	return h.NodeSecret != "" && req.Nonces != nil && nodeKinds[v.kind] != fromVisitor && v.to == h.Node &&
 		guard.Same(proof, v.proof(h.NodeSecret, proofOfCaller, req.App, req.Nonces))
 }
 
-// signed is a refusal with the owner's proof, when there is one.
+// signed is a refusal with the owner's proof, if there is one.
 func signed(err error, answer []amf.Field) error {
 	if len(answer) == 0 {
 		return err
@@ -173,10 +174,10 @@ func signed(err error, answer []amf.Field) error {
 	return &with
 }
 
-// namedMark is after an address that a trusted proxy has named.
+// namedMark follows an address that a trusted proxy has named.
 const namedMark = " named"
 
-// addrText is a client's address as it travels: "" for one of the process itself.
+// addrText is a client's address as it travels, "" for this process itself.
 func addrText(r *Request) string {
 	switch {
 	case !r.Addr.IsValid():
@@ -196,7 +197,7 @@ func parseAddrText(s string) (addr netip.AddrPort, named bool, err error) {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), named, err
 }
 
-// protocolText reports whether s may be how a client came: a word.
+// protocolText reports whether s can be the name of a protocol: a short word.
 func protocolText(s string) bool {
 	return len(s) <= 16 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
 }

@@ -11,20 +11,22 @@ import (
 
 const (
 	// publisherGrace is how long a silent publisher keeps its stream from a
-	// newcomer that may not take over.
+	// newcomer that may not take it over.
 	publisherGrace = 5 * time.Second
-	// A client may publish so many times at once, and then once in each pause.
+	// A client may publish publishBurst times at once, and then once in each
+	// publishPause.
 	publishBurst = 10
 	publishPause = time.Second
 )
 
-// publication is one client publishing one stream, and the rtmp.Sink of what
-// it sends: from the publisher's reader to the relay, past the instance.
+// publication is one client publishing one stream. It is the rtmp.Sink of the
+// publisher's messages: they go from the publisher's reader to the relay, past
+// the instance.
 type publication struct {
 	client *Client
 	stream *stream
 	handle publishing
-	watch  func(rtmp.Message) // nil when nobody does: see Watcher
+	watch  func(rtmp.Message) // nil when nobody watches: see Watcher
 
 	begun time.Time
 	seen  atomic.Int64 // when the last message came
@@ -32,10 +34,10 @@ type publication struct {
 
 	// owned by the publisher's reader
 	bytes, messages speed
-	fast            bool // it was too fast: nothing more is counted, or passed on
+	fast            bool // it was too fast: no more is counted or passed on
 }
 
-// publishing is what is needed of *rtmp.Publish.
+// publishing is the part of *rtmp.Publish that is needed here.
 type publishing interface {
 	Accept(rtmp.Sink)
 	Reject(error)
@@ -60,8 +62,8 @@ func (p *publication) WriteMessage(m rtmp.Message) {
 	p.stream.relay.WriteMessage(m)
 }
 
-// Close is the end of what the publisher sends: without a word, unless it said
-// that it stops.
+// Close ends the publication: it is lost, unless the publisher said that it
+// stops.
 func (p *publication) Close(err error) {
 	in := p.client.in
 	in.post(func() { in.streams.unpublish(p, err != nil && !errors.Is(err, rtmp.ErrGoodbye)) })
@@ -93,9 +95,9 @@ func (ss *streams) publish(c *Client, name, kind string, h publishing) {
 	ss.askToPublish(c, name, kind, h)
 }
 
-// turnToPublish is how long a client has to wait that wants to publish: after
-// publishBurst times, one publishPause for each. It, and nobody else, is not
-// read meanwhile, for each beginning is told to everybody.
+// turnToPublish returns how long a client that wants to publish has to wait:
+// after publishBurst times, one publishPause for each. Everybody is told of
+// each beginning. Only this client is not read in the meantime.
 func (ss *streams) turnToPublish(c *Client, now time.Time) time.Duration {
 	if ss.turns == nil {
 		ss.turns = make(map[*Client]time.Time)
@@ -112,12 +114,12 @@ func (ss *streams) turnToPublish(c *Client, now time.Time) time.Duration {
 // askToPublish asks the application.
 func (ss *streams) askToPublish(c *Client, name, kind string, h publishing) {
 	if ss.in.broken() || c.state != clientAccepted {
-		return // there is nobody to be told
+		return // nobody is left to be told
 	}
 	public, takeover, err := ss.publisher.OnPublish(c, name, kind)
 	if wait, ok := errors.AsType[*decideLater](err); ok {
 		ss.in.After(wait.wait, func() {
-			if c.state == clientAccepted { // otherwise there is nobody to be told
+			if c.state == clientAccepted { // otherwise nobody is left to be told
 				public, takeover, err := wait.decide()
 				ss.publishAs(c, public, takeover, err, h)
 			}
@@ -127,7 +129,7 @@ func (ss *streams) askToPublish(c *Client, name, kind string, h publishing) {
 	ss.publishAs(c, public, takeover, err, h)
 }
 
-// publishAs does what the application has decided.
+// publishAs acts on the application's decision.
 func (ss *streams) publishAs(c *Client, public string, takeover bool, err error, h publishing) {
 	if err != nil {
 		ss.in.log.Info("publish refused", "client", c.ID(), "err", err)
@@ -156,8 +158,8 @@ func (ss *streams) publishAs(c *Client, public string, takeover bool, err error,
 	h.Accept(p)
 }
 
-// unpublish ends a publication, unless it was taken over before. The players
-// may be left to wait for one that was lost.
+// unpublish ends a publication, unless it has been taken over. If it was lost,
+// its players may be left to wait.
 func (ss *streams) unpublish(p *publication, lost bool) {
 	kept := ss.keep(p, lost)
 	if !ss.endPublication(p) {
@@ -171,8 +173,8 @@ func (ss *streams) unpublish(p *publication, lost bool) {
 	ss.forget(p.stream)
 }
 
-// endPublication tells the application, once, and reports whether it did. The
-// players are not told: somebody else may follow.
+// endPublication tells the application, once, and reports whether it did. It
+// does not tell the players, since another publisher may follow.
 func (ss *streams) endPublication(p *publication) bool {
 	if p.over.Swap(true) {
 		return false
@@ -186,20 +188,21 @@ func (ss *streams) endPublication(p *publication) bool {
 	return true
 }
 
-// keep asks whether the players of a lost publisher are to wait.
+// keep asks the application whether the players of a lost publisher should
+// wait.
 func (ss *streams) keep(p *publication, lost bool) bool {
 	k, ok := ss.in.code.(Keeper)
 	return ok && lost && !p.over.Load() && ss.in.life.phase < phaseStopping && k.OnLost(p.client, p.stream.name)
 }
 
-// watch asks who looks at what p sends.
+// watch asks the application to watch the messages of p.
 func (ss *streams) watch(p *publication) {
 	if w, ok := ss.in.code.(Watcher); ok {
 		p.watch = w.OnPublished(p.client, p.stream.name)
 	}
 }
 
-// badName is how publishing is refused.
+// badName is a refusal to publish, or the end of a publication.
 func badName(description string) *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodePublishBadName, Description: description}
 }

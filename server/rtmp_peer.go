@@ -9,17 +9,18 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// rtmpPeer is an RTMP session as an instance's peer, and the session's handler.
+// rtmpPeer is an RTMP session as the peer of a client, and the handler of that
+// session.
 type rtmpPeer struct {
 	session *rtmp.Session
 	client  *Client     // set before session runs
 	place   guard.Place // of the connection; left by serveConn
 }
 
-// Vouch is Voucher.
+// Vouch implements Voucher.
 func (p *rtmpPeer) Vouch() { p.place.Vouch() }
 
-// Push queues the bytes that all peers of the same encoding share.
+// Push queues m in the bytes that all peers of the same encoding share.
 func (p *rtmpPeer) Push(m *Push) error {
 	if p.session.ObjectEncoding() == 3 {
 		return p.session.SendShared(m.Bytes(AMF3, pack3))
@@ -32,7 +33,7 @@ func (p *rtmpPeer) Request(method string, args []amf.Value, done func(amf.Value,
 	return p.session.Request(method, args, done)
 }
 
-// Close ends the session, with a word when reason has one for the peer.
+// Close ends the session. A *rtmp.StatusError is told to the peer first.
 func (p *rtmpPeer) Close(reason error) { p.session.Close(reason) }
 
 // Level implements Pacer.
@@ -41,7 +42,7 @@ func (p *rtmpPeer) Level() backlog.Level { return p.session.Level() }
 // WhenInStep implements Pacer.
 func (p *rtmpPeer) WhenInStep(f func()) { p.session.WhenInStep(f) }
 
-// ServeCall takes a command of the peer. It is an rtmp.Handler's.
+// ServeCall implements rtmp.Handler.
 func (p *rtmpPeer) ServeCall(k *rtmp.Call) {
 	if !k.WantsReply() {
 		p.client.ServeCall(k.Method, k.Args, nil)
@@ -56,7 +57,8 @@ func (p *rtmpPeer) ServeCall(k *rtmp.Call) {
 	})
 }
 
-// answer returns what replies to a call, nil when no answer is wanted.
+// answer returns the function that replies to a call, nil when no answer is
+// wanted.
 func answer(k *rtmp.Call) func(amf.Value, error) {
 	if !k.WantsReply() {
 		return nil
@@ -70,8 +72,7 @@ func answer(k *rtmp.Call) func(amf.Value, error) {
 	}
 }
 
-// ServeSharedObject takes a message of type 19 or 16. It is an
-// rtmp.SharedObjectHandler's.
+// ServeSharedObject implements rtmp.SharedObjectHandler.
 func (p *rtmpPeer) ServeSharedObject(m rtmp.Message) {
 	so, err := sharedobject.Parse(m.Payload, m.Type == rtmp.TypeSharedObjectAMF3)
 	if err != nil {
@@ -81,7 +82,7 @@ func (p *rtmpPeer) ServeSharedObject(m rtmp.Message) {
 	p.client.ServeSharedObject(so)
 }
 
-// ServePublish takes a publish command. It is an rtmp.StreamHandler's.
+// ServePublish implements rtmp.StreamHandler.
 func (p *rtmpPeer) ServePublish(k *rtmp.Publish) {
 	c := p.client
 	if !c.ask(func() { c.in.streams.publish(c, k.Name, k.Kind, k) }) {
@@ -89,7 +90,7 @@ func (p *rtmpPeer) ServePublish(k *rtmp.Publish) {
 	}
 }
 
-// ServePlay takes a play command. It is an rtmp.StreamHandler's.
+// ServePlay implements rtmp.StreamHandler.
 func (p *rtmpPeer) ServePlay(k *rtmp.Play) {
 	c := p.client
 	if !c.ask(func() { c.in.streams.play(c, k.Name, player{k}) }) {

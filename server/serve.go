@@ -14,15 +14,17 @@ import (
 	"foyer/server/rtmp"
 )
 
-// How long Serve waits after an error of Accept that may pass.
+// How long Serve waits after an error of Accept that may pass, at first and at
+// most.
 const (
 	acceptBackoff    = 5 * time.Millisecond
 	maxAcceptBackoff = time.Second
 )
 
-// Serve accepts RTMP connections until ctx ends. Several Serves may run, one a
-// listener; a *tls.Conn is an rtmps client. Clients that are still there when
-// ctx ends are told AppShutdown. It returns after its connections have ended.
+// Serve accepts RTMP connections until ctx ends. Several Serves may run, one
+// for each listener; a *tls.Conn is an rtmps client. Clients that are still
+// there when ctx ends are told AppShutdown. Serve returns when its connections
+// have ended.
 func (h *Host) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -31,7 +33,7 @@ func (h *Host) Serve(ctx context.Context, ln net.Listener) error {
 	var wg sync.WaitGroup // a goroutine for each connection: its reader
 	defer wg.Wait()
 	defer h.sessions.shutdown(ctx)
-	defer cancel() // first: who comes in from now on is told at once
+	defer cancel() // first: a client that comes in from now on is told at once
 	backoff := acceptBackoff
 	for {
 		nc, err := ln.Accept()
@@ -62,26 +64,27 @@ func temporary(err error) bool {
 }
 
 // serveConn is the life of one RTMP connection: handshake, connect, admission,
-// then its session until it ends. Thousands of goroutines wait in it: what comes
-// before the session is elsewhere, for its stack.
+// then its session until the end. Thousands of goroutines wait in it, so
+// everything before the session is elsewhere, to keep their stacks small.
 func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 	p := new(rtmpPeer)
 	h.meet(ctx, nc, p)
-	nc = guard.Counted(nc) // not more of it is kept for the life of the client
-	defer nc.Close()       // whoever counts it hears of its end
+	nc = guard.Counted(nc) // nothing more of it is kept for the life of the client
+	defer nc.Close()       // the guard, which counts it, hears of its end
 	defer p.place.Leave()
 	if p.client == nil {
 		return
 	}
 	h.sessions.begin(ctx, p)
-	// Run does not see the end of ctx: sessions.shutdown ends it with a word
-	// to the peer.
+	// Run does not see the end of ctx: sessions.shutdown ends it, and tells the
+	// peer.
 	p.client.Leave(p.session.Run(context.Background()))
 	h.sessions.end(p)
 }
 
-// meet does what comes before the session: p has a client then, if it was let
 // in. An address with too many connections hears that in answer to connect.
+// meet does everything before the session. p has a client then, if it was let in.
+// An address with too many connections is told so in answer to connect.
 //
 //go:noinline
 func (h *Host) meet(ctx context.Context, nc net.Conn, p *rtmpPeer) {
@@ -102,7 +105,7 @@ func (h *Host) meet(ctx context.Context, nc net.Conn, p *rtmpPeer) {
 	answer, err := h.recognize(ctx, r, req)
 	switch {
 	case err != nil:
-		req.Reject(signed(err, answer)) // if that fails, there is nobody to be told
+		req.Reject(signed(err, answer)) // if that fails, nobody is left to be told
 		return
 	case r.node != fromVisitor:
 		p.place.Vouch()
@@ -117,10 +120,11 @@ func (h *Host) meet(ctx context.Context, nc net.Conn, p *rtmpPeer) {
 	h.welcome(ctx, p, conn, req, r, answer)
 }
 
-// welcome asks for the admission of a connection. answer is what goes with ours.
+// welcome asks for the admission of a connection. answer goes with the answer
+// to connect.
 func (h *Host) welcome(ctx context.Context, p *rtmpPeer, conn *rtmp.Conn, req *rtmp.ConnectRequest, r *Request, answer []amf.Field) {
-	// The session is there before the decision, to keep what the application
-	// says in OnConnect until connect was answered.
+	// The session exists before the decision, to keep what the application says
+	// in OnConnect until connect is answered.
 	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
 	c, err := h.connect(ctx, p, r)
 	if err != nil {
@@ -129,12 +133,12 @@ func (h *Host) welcome(ctx context.Context, p *rtmpPeer, conn *rtmp.Conn, req *r
 	}
 	p.client = c
 	if err := req.Accept(answer...); err != nil {
-		conn.Close() // Run says why
+		conn.Close() // Run returns the reason
 	}
 }
 
 // awaitAddr waits until it is known where a connection comes from: a proxy in
-// front says it before anything else. Nobody has to be told when ctx ends.
+// front says that before anything else. When ctx ends the peer is told nothing.
 func awaitAddr(ctx context.Context, nc net.Conn) {
 	if !guard.Awaited(nc) {
 		return
@@ -155,8 +159,8 @@ func (h *Host) greet(ctx context.Context, nc net.Conn) (*rtmp.Conn, *rtmp.Connec
 }
 
 // greetingFailed logs a connection that never became a client. One that left
-// without a word is a port scan or a health check; of a PROXY header the guard
-// has told.
+// without a word is a port scan or a health check. The guard has logged a bad
+// PROXY header.
 func (h *Host) greetingFailed(remote net.Addr, err error) {
 	if errors.Is(err, rtmp.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, guard.ErrProxyHeader) {
 		h.log().Debug("connection closed before connect", "remote", remote.String(), "err", err)
@@ -166,7 +170,7 @@ func (h *Host) greetingFailed(remote net.Addr, err error) {
 	h.limited(guard.AddrPort(remote).Addr(), err)
 }
 
-// request is what an RTMP peer said, as any other peer would say it.
+// request is the Request of an RTMP peer.
 func request(nc net.Conn, r *rtmp.ConnectRequest) *Request {
 	protocol := "rtmp"
 	if _, ok := nc.(*tls.Conn); ok {

@@ -5,11 +5,12 @@ import (
 	"sync"
 )
 
-// sessions are the RTMP sessions of a host, for counting and for shutdown.
+// sessions are the RTMP sessions of a host, to count them and to shut them
+// down.
 type sessions struct {
 	mu      sync.Mutex // guards what follows
 	live    map[*rtmpPeer]context.Context
-	in, out uint64 // bytes of those that ended
+	in, out uint64 // bytes of the sessions that have ended
 }
 
 // begin adds a session that was accepted by the Serve whose context is ctx.
@@ -34,7 +35,7 @@ func (s *sessions) end(p *rtmpPeer) {
 	s.out += stats.BytesOut
 }
 
-// list returns the live ones of one Serve.
+// list returns the live sessions of one Serve.
 func (s *sessions) list(ctx context.Context) []*rtmpPeer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +55,7 @@ func (s *sessions) shutdown(ctx context.Context) {
 	}
 }
 
-// bytes adds up all that sessions have moved.
+// bytes adds up the bytes of all sessions.
 func (s *sessions) bytes() (in, out uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

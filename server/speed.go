@@ -9,17 +9,19 @@ import (
 )
 
 const (
-	// speedWindow is over how many seconds the bitrate of a publication is averaged.
+	// speedWindow is the number of seconds over which the bitrate of a
+	// publication is averaged.
 	speedWindow = 10
-	// MaxMessageRate is how many messages a second a publication may have, with
-	// the same average: each costs something, however short. With pictures and
-	// sound it is about a hundred.
+	// MaxMessageRate is how many messages a second a publication may have,
+	// averaged over the same time: each costs something, however short.
+	// Pictures with sound take about a hundred.
 	MaxMessageRate = 5000
-	// messageOverhead is what a message counts for beside its payload, in bytes.
+	// messageOverhead is how many bytes a message counts for beside its
+	// payload.
 	messageOverhead = 12
 )
 
-// A speed is how much came in the last seconds. Its zero value is at rest.
+// A speed is how much came in the last seconds. The zero value is at rest.
 type speed struct {
 	slots [speedWindow]int64 // of a second each
 	sum   int64
@@ -27,7 +29,7 @@ type speed struct {
 }
 
 // add counts n that came in a second, and returns how many came in the window
-// that ends with it.
+// that ends with that second.
 func (s *speed) add(second int64, n int) int64 {
 	for ; s.at < second; s.at++ {
 		if second-s.at >= speedWindow {
@@ -44,12 +46,12 @@ func (s *speed) add(second int64, n int) int64 {
 }
 
 // SetMaxBitrate sets how fast one publication may be, in bits a second,
-// averaged over ten seconds; also those that are on. 0, as it is at first: no
-// limit.
+// averaged over ten seconds. It applies to publications that are on as well. 0,
+// the initial value: no limit.
 func (h *Host) SetMaxBitrate(bits int64) { h.maxBitrate.Store(bits) }
 
-// tooFast counts a message of the publication, and reports whether that is over
-// the limit. The publisher's reader.
+// tooFast counts a message of the publication, and reports whether the
+// publication is over the limit. The publisher's reader calls it.
 func (p *publication) tooFast(now time.Time, m *rtmp.Message) bool {
 	second := int64(now.Sub(p.begun) / time.Second)
 	most := p.client.in.host.maxBitrate.Load()
@@ -65,8 +67,8 @@ func (ss *streams) slowDown(p *publication) {
 	}
 	reason := fmt.Sprintf("The broadcast is faster than %v Mbit/s, averaged over %d seconds: set a lower bitrate in the encoder, and begin again.",
 		float64(ss.in.host.maxBitrate.Load())/1e6, speedWindow)
-	if p.messages.sum > MaxMessageRate*speedWindow { // its reader changes it no more
-		reason = fmt.Sprintf("The broadcast has more than %d messages a second, averaged over %d seconds.", MaxMessageRate, speedWindow)
+	if p.messages.sum > MaxMessageRate*speedWindow { // its reader does not change it any more
+		reason = fmt.Sprintf("The broadcast has more than %d messages a second, averaged over %d seconds: check the settings of the encoder, and begin again.", MaxMessageRate, speedWindow)
 	}
 	no := ss.in.host.guard().Refuse(p.client.IP(), &guard.Refusal{Limit: "bitrate", Reason: reason},
 		"instance", ss.in.name, "stream", p.stream.name, "client", p.client.ID())

@@ -6,12 +6,13 @@ import "maps"
 type Stats struct {
 	Instances                        map[string]int            // by application
 	Clients                          map[string]map[string]int // by application, protocol ("rtmp", "rtmps", "ws", "wss")
-	OfNodes                          map[string]int            // by application: those of Clients that other nodes have connected, each for one of theirs
+	OfNodes                          map[string]int            // by application: those of Clients that are connections of other nodes, each for one client there
 	Accepted, Rejected, Disconnected map[string]uint64         // by application; totals
 	Calls, BytesIn, BytesOut         uint64                    // totals; bytes of RTMP
 }
 
-// protocols are those that clients are counted by; the last one is any other.
+// protocols are those that clients are counted by; the last one stands for all
+// others.
 var protocols = [...]string{"rtmp", "rtmps", "ws", "wss", "other"}
 
 func (a *application) count(c *Client, n int64) {
@@ -25,7 +26,7 @@ func (a *application) count(c *Client, n int64) {
 	}
 }
 
-// Stats reads the figures.
+// Stats returns the figures.
 func (h *Host) Stats() Stats {
 	h.mu.Lock()
 	apps := maps.Clone(h.apps)

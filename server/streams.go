@@ -13,18 +13,18 @@ import (
 // MaxStreamName is the longest name to publish or play, in bytes.
 const MaxStreamName = 255
 
-// streams are those of an instance, and belong to its goroutine.
+// streams are the streams of an instance, and belong to its goroutine.
 type streams struct {
 	in        *Instance
 	publisher Publisher // nil: the application is none
 	player    Player    // the same
 
 	byName map[string]*stream
-	turns  map[*Client]time.Time // of those that have published: see turnToPublish
+	turns  map[*Client]time.Time // when clients that have published may do so again: see turnToPublish
 	nodes  map[*Client]bool      // other nodes that take the pictures of a stream
 }
 
-// stream is one of them: the relay, and who publishes to it.
+// stream is one stream: the relay, and its publisher.
 type stream struct {
 	name      string
 	relay     *relay.Stream
@@ -32,13 +32,12 @@ type stream struct {
 	publisher *publication // nil while nobody publishes
 	playing   int
 	held      bool          // the application has asked for it
-	tunnel    *tunnelStream // brings the pictures from the node that runs the instance
+	tunnel    *tunnelStream // brings the pictures from the owner; nil when that is this node
 	kept      bool          // its publisher was lost, and the players wait: see Keeper
 }
 
-// Stream is the live stream of that public name, made if need be. Methods of
-// relay.Stream are safe for any goroutine. Stream is for the instance
-// goroutine only.
+// Stream is the live stream of that public name, made if need be. Instance
+// goroutine only; the methods of relay.Stream are safe for any goroutine.
 func (in *Instance) Stream(name string) *relay.Stream {
 	s := in.streams.get(name)
 	s.held = true
@@ -65,11 +64,12 @@ func (ss *streams) forget(s *stream) {
 	}
 }
 
-// check refuses what no application needs to see. A slash in a
-// stream of the default instance comes from a tool that splits addresses
-// elsewhere than we do: ffmpeg takes rtmp://h/chapter4/room/blue/live for the
-// application chapter4/room and the stream blue/live. The client has been
-// admitted to the wrong instance by then, so all that can be done is to say so.
+// check returns why a name is refused without asking the application, or "". A
+// slash in a stream of the default instance comes from a tool that splits
+// addresses in another place than we do: ffmpeg takes
+// rtmp://h/chapter4/room/blue/live for the application chapter4/room and the
+// stream blue/live. By then the client has been admitted to the wrong instance,
+// so all we can do is to say so.
 func (ss *streams) check(name string) string {
 	public, _, _ := strings.Cut(name, "?")
 	switch {
@@ -89,8 +89,8 @@ func (ss *streams) check(name string) string {
 }
 
 // EndStream ends a stream: its publisher is told the reason and its connection
-// ends, and players hear NetStream.Play.UnpublishNotify. A stream whose lost
-// publisher is being waited for ends, too. It reports whether there was
+// ends, and players hear NetStream.Play.UnpublishNotify. A stream that waits
+// for a lost publisher ends as well. EndStream reports whether there was
 // something to end. Instance goroutine only.
 func (in *Instance) EndStream(name string, reason *rtmp.StatusError) bool {
 	return in.streams.end(name, reason)
@@ -111,9 +111,9 @@ func (ss *streams) end(name string, reason *rtmp.StatusError) bool {
 	return true
 }
 
-// Stream is the stream of that public name that somebody publishes now in a
-// running instance ("room/blue"), or nil. One that another node runs is asked
-// for it, and the stream brought here, which may take streamWait.
+// Stream is the stream of that public name in a running instance ("room/blue")
+// if somebody publishes it now, or nil. If another node runs the instance, the
+// stream is brought here, which may take streamWait.
 func (h *Host) Stream(instance, name string) *relay.Stream {
 	in := h.reach(context.Background(), instance)
 	if in == nil {
@@ -125,8 +125,8 @@ func (h *Host) Stream(instance, name string) *relay.Stream {
 	return in.streams.published(name)
 }
 
-// published is the stream of that name that somebody publishes now, and whose
-// pictures are at this node; or nil. Not for the instance goroutine.
+// published is the stream of that name if somebody publishes it now and its
+// pictures come to this node, or nil. Not for the instance goroutine.
 func (ss *streams) published(name string) *relay.Stream {
 	found := make(chan *relay.Stream, 1)
 	if !ss.in.post(func() {
@@ -142,10 +142,11 @@ func (ss *streams) published(name string) *relay.Stream {
 	return <-found
 }
 
-// StreamHere is the stream of that public name that somebody publishes now in
-// an instance ("room/blue"), if its pictures come to this node anyway. If not,
-// node is who runs the instance, "" when that is this one or nobody. Unlike
-// Stream it starts nothing, brings nothing here, and waits for no start.
+// StreamHere is the stream of that public name in an instance ("room/blue") if
+// somebody publishes it now and its pictures come to this node anyway. If they
+// do not, node is the owner of the instance, or "" when that is this node or
+// nobody. Unlike Stream it starts nothing, brings nothing here, and does not
+// wait for a start.
 func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.Stream, node string) {
 	in, away := h.find(ctx, instance)
 	if away != nil {
@@ -169,7 +170,8 @@ func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.
 }
 
 // Stream is the stream that the client plays under that public name, published
-// or not; nil when it does not play it. Not for the instance goroutine.
+// or not, or nil when the client does not play it. Not for the instance
+// goroutine.
 func (c *Client) Stream(name string) *relay.Stream {
 	found := make(chan *relay.Stream, 1)
 	if !c.in.post(func() {
@@ -186,7 +188,7 @@ func (c *Client) Stream(name string) *relay.Stream {
 	return <-found
 }
 
-// drop ends what a client publishes and plays.
+// drop ends everything that a client publishes and plays.
 func (ss *streams) drop(c *Client) {
 	delete(ss.turns, c)
 	for len(c.streams) > 0 {

@@ -12,17 +12,18 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// The control connection tells soon when the owner is gone.
+// The control connection soon tells when the owner is gone.
 const (
 	controlPing    = time.Second
 	controlTimeout = 5 * time.Second
 	controlDial    = 2 * time.Second
 )
 
-// A tunnel is the application of an instance that another node runs, its
-// owner. Each client has a connection of its own to the owner, by which
-// everything goes both ways but pictures to players: those come by one tunnelStream for
-// each stream. All of a tunnel belongs to the instance goroutine.
+// A tunnel is the application of an instance that another node runs, the owner.
+// Each client has a connection of its own to the owner, a tunnelClient, which
+// carries everything both ways but the pictures to players: those come by one
+// tunnelStream for each stream. All of a tunnel belongs to the instance
+// goroutine.
 type tunnel struct {
 	in      *Instance
 	owner   *ElsewhereError
@@ -30,7 +31,7 @@ type tunnel struct {
 	streams int           // that have a tunnelStream
 }
 
-// uri is where the owner has the instance.
+// uri is the address of the instance at the owner.
 func (t *tunnel) uri() string { return strings.TrimSuffix(t.owner.RTMP, "/") + "/" + t.in.name }
 
 // OnAppStart connects to the owner.
@@ -79,7 +80,7 @@ func (t *tunnel) OnConnect(c *Client, args amf.Args) error {
 	return ErrPending
 }
 
-// redirect is how a client is sent to the owner.
+// redirect sends a client to the owner.
 func (t *tunnel) redirect(c *Client) error {
 	uri := t.uri()
 	if q := c.Query(); q != "" {
@@ -92,7 +93,8 @@ func (t *tunnel) redirect(c *Client) error {
 	return e
 }
 
-// OnDisconnect ends the client's connection to the owner as its own has ended.
+// OnDisconnect ends the client's connection to the owner in the way its own has
+// ended.
 func (t *tunnel) OnDisconnect(c *Client, reason error) {
 	if tc, ok := c.Data.(*tunnelClient); ok {
 		tc.leave(reason)
@@ -103,7 +105,7 @@ func (t *tunnel) OnDisconnect(c *Client, reason error) {
 // instance.
 func (t *tunnel) OnAppStop() {}
 
-// call passes on a call of a client, or of this process.
+// call passes on a call of a client or of this process.
 func (t *tunnel) call(k *call) {
 	tc, ok := k.from.Data.(*tunnelClient)
 	switch {
@@ -137,17 +139,17 @@ func (t *tunnel) callOwner(k *call) {
 	}
 }
 
-// sharedObject passes on what a client asks of a shared object.
+// sharedObject passes on a client's request to a shared object.
 func (t *tunnel) sharedObject(c *Client, m *sharedobject.Message) {
 	c.Data.(*tunnelClient).send(func(s *rtmp.Session) error {
 		return s.Send((&Push{SharedObject: m}).pack(s.ObjectEncoding()))
 	})
 }
 
-// publish asks the owner, and lets what is published flow there.
+// publish asks the owner, and passes the publication on to it.
 func (t *tunnel) publish(c *Client, name, kind string, h publishing) {
 	tc := c.Data.(*tunnelClient)
-	t.in.Go(func(ctx context.Context) { // one at a time: the client is not read meanwhile
+	t.in.Go(func(ctx context.Context) { // one at a time: the client is not read in the meantime
 		st, err := tc.session.CreateStream(ctx)
 		if err == nil {
 			err = st.PublishTo(ctx, name, kind, verdict{h})
@@ -195,7 +197,7 @@ func (t *tunnel) played(c *Client, public string, st *rtmp.Stream, err error, h 
 		return
 	}
 	s := t.in.streams.get(public)
-	t.open(s) // it may have ended meanwhile
+	t.open(s) // it may have ended in the meantime
 	t.in.streams.begin(&playback{client: c, stream: s, up: st}, h)
 }
 
@@ -211,7 +213,7 @@ func tooManyStreams() error {
 	return &rtmp.StatusError{Code: rtmp.CodePlayFailed, Description: "Too many streams."}
 }
 
-// asked is what the owner said, or that it could not be asked.
+// asked is the owner's answer, or says that the owner could not be asked.
 func asked(err error, code string) error {
 	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
 		return s
@@ -225,26 +227,27 @@ func closeStream(st *rtmp.Stream) {
 	}
 }
 
-// nothing is the sink of a play that is only to be counted.
+// nothing is the sink of a play that is only counted.
 type nothing struct{}
 
 func (nothing) WriteMessage(rtmp.Message) {}
 func (nothing) Close(error)               {}
 
-// uplink is the sink of what a client publishes: the owner.
+// uplink is the sink of a publication: it goes to the owner.
 type uplink struct{ st *rtmp.Stream }
 
 func (l uplink) WriteMessage(m rtmp.Message) { l.st.WriteMessage(m) }
 
-// Close ends the stream when the publisher has said so. Otherwise its
-// connection ends, and the owner hears of that: see tunnelClient.leave.
+// Close ends the stream when the publisher has ended it. Otherwise the
+// publisher's connection ends, and the owner hears of that: see
+// tunnelClient.leave.
 func (l uplink) Close(err error) {
 	if err == nil {
 		l.st.Close()
 	}
 }
 
-// verdict hears when the owner ends what a client publishes.
+// verdict hears when the owner ends a publication.
 type verdict struct{ h publishing }
 
 func (verdict) WriteMessage(rtmp.Message) {}

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// syncEvery is after how many messages without an answer the owner is asked
-	// how far it has read; maxUnread is how many of them may be on the way before
-	// they take the client's credits.
+	// After syncEvery messages without an answer the owner is asked how far it
+	// has read. Once maxUnread of them are on the way, more of them take the
+	// client's credits.
 	syncEvery = 16
 	maxUnread = 32
-	// syncMethod is a command that every server answers in its turn.
+	// syncMethod is a command that every server answers in order.
 	syncMethod = "_checkbw"
 )
 
@@ -26,21 +26,21 @@ const (
 type tunnelClient struct {
 	t      *tunnel
 	c      *Client
-	ctx    context.Context    // ends when the client has gone
-	cancel context.CancelFunc // and dialing then
+	ctx    context.Context // ends when the client has gone, and dialing with it
+	cancel context.CancelFunc
 
 	// owned by the instance goroutine; session is fixed once the client is in
 	session *rtmp.Session
-	unread  int // messages without an answer, of which we do not know that they were read
-	held    int // credits of the client that those have taken
-	asked   int // of unread, those before the question that is on the way; 0: there is none
-	opening int // streams that are asked for
+	unread  int // messages without an answer that may not have been read yet
+	held    int // credits of the client that those hold
+	asked   int // how many of unread came before the question that is on the way; 0: there is none
+	opening int // streams that were asked for and not answered
 
-	last *rtmp.StatusError // owned by the session's reader: the end may follow, and this is why
+	last *rtmp.StatusError // owned by the session's reader: the reason if the end follows
 }
 
-// run connects, then passes on what the owner says until the end. The instance
-// waits for it.
+// run connects, then passes on everything that the owner says until the end.
+// The instance waits for it.
 func (tc *tunnelClient) run(ctx context.Context, args amf.Args) {
 	defer tc.cancel()
 	in, r := tc.t.in, tc.c.req
@@ -64,7 +64,7 @@ func (tc *tunnelClient) run(ctx context.Context, args amf.Args) {
 		in.post(func() { tc.refused(err) })
 		return
 	}
-	stop := context.AfterFunc(in.ctx, func() { s.Close(rtmp.ErrClosed) }) // a goodbye before that stays one
+	stop := context.AfterFunc(in.ctx, func() { s.Close(rtmp.ErrClosed) }) // a goodbye before that remains one
 	defer stop()
 	decided := make(chan bool, 1)
 	if !in.post(func() { decided <- tc.admitted(s) }) || !<-decided {
@@ -73,8 +73,8 @@ func (tc *tunnelClient) run(ctx context.Context, args amf.Args) {
 	tc.ended(s.Run(context.Background()))
 }
 
-// admitted lets the client in as the owner has. It reports false when the
-// client has not waited.
+// admitted lets the client in, as the owner has. It reports false when the
+// client has not waited for it.
 func (tc *tunnelClient) admitted(s *rtmp.Session) bool {
 	if tc.c.state != clientPending {
 		return false
@@ -84,8 +84,8 @@ func (tc *tunnelClient) admitted(s *rtmp.Session) bool {
 	return true
 }
 
-// refused tells the client what the owner said, word for word. An owner that
-// could not be asked may have a successor.
+// refused tells the client the owner's words. An owner that could not be asked
+// may have a successor.
 func (tc *tunnelClient) refused(err error) {
 	if !unreachable(err) {
 		tc.t.in.Reject(tc.c, err)
@@ -95,15 +95,15 @@ func (tc *tunnelClient) refused(err error) {
 	tc.t.in.Reject(tc.c, errUnreachable)
 }
 
-// unreachable reports whether connecting to an owner failed in a way that
-// another owner may mend.
+// unreachable reports whether connecting to an owner failed in a way that may
+// be better with another owner.
 func unreachable(err error) bool {
 	s, ok := errors.AsType[*rtmp.StatusError](err)
 	return !ok || s.Code == codeElsewhere || s.Code == rtmp.CodeConnectShutdown
 }
 
-// leave ends the connection because the client's has ended: with a goodbye if
-// that one did.
+// leave ends the connection because the client's has ended, with a goodbye if
+// that one ended so.
 func (tc *tunnelClient) leave(reason error) {
 	tc.cancel()
 	switch {
@@ -130,8 +130,8 @@ func (tc *tunnelClient) ended(err error) {
 	}
 }
 
-// send sends something that has no answer. When the owner does not read it, the
-// client has to wait: messages over maxUnread take its credits. Instance
+// send sends something that has no answer. A client has to wait when the owner
+// does not read it: messages beyond maxUnread take its credits. Instance
 // goroutine.
 func (tc *tunnelClient) send(f func(*rtmp.Session) error) {
 	if f(tc.session) != nil {
@@ -144,7 +144,7 @@ func (tc *tunnelClient) send(f func(*rtmp.Session) error) {
 	tc.sync()
 }
 
-// sync asks the owner to answer when it has read what was sent.
+// sync asks the owner to answer when it has read everything that was sent.
 func (tc *tunnelClient) sync() {
 	if tc.asked > 0 || tc.unread < syncEvery {
 		return
@@ -168,9 +168,10 @@ func (tc *tunnelClient) synced() {
 	}
 }
 
-// ServeCall takes a call of the owner's application. It is an rtmp.Handler's.
+// ServeCall takes a call of the owner's application. It implements
+// rtmp.Handler.
 func (tc *tunnelClient) ServeCall(k *rtmp.Call) {
-	tc.goOn()
+	tc.passLast()
 	if !k.WantsReply() {
 		tc.c.Push(&Push{Method: k.Method, Args: k.Args})
 		return
@@ -180,10 +181,10 @@ func (tc *tunnelClient) ServeCall(k *rtmp.Call) {
 	}
 }
 
-// ServeSharedObject takes what the owner says of a shared object. It is an
-// rtmp.SharedObjectHandler's.
+// ServeSharedObject takes what the owner says of a shared object. It implements
+// rtmp.SharedObjectHandler.
 func (tc *tunnelClient) ServeSharedObject(m rtmp.Message) {
-	tc.goOn()
+	tc.passLast()
 	so, err := sharedobject.Parse(m.Payload, m.Type == rtmp.TypeSharedObjectAMF3)
 	if err != nil {
 		tc.session.Close(&rtmp.ProtocolError{Err: err})
@@ -192,9 +193,9 @@ func (tc *tunnelClient) ServeSharedObject(m rtmp.Message) {
 	tc.c.Push(&Push{SharedObject: so})
 }
 
-// ServeStatus takes onStatus of the owner. It is an rtmp.StatusHandler's.
+// ServeStatus takes onStatus of the owner. It implements rtmp.StatusHandler.
 func (tc *tunnelClient) ServeStatus(info amf.Object) {
-	tc.goOn()
+	tc.passLast()
 	s := rtmp.ParseStatus(info)
 	if s.Level == rtmp.LevelError && strings.HasPrefix(s.Code, "NetConnection.Connect.") {
 		tc.last = s
@@ -203,8 +204,8 @@ func (tc *tunnelClient) ServeStatus(info amf.Object) {
 	tc.c.Push(&Push{Status: s})
 }
 
-// pace waits while the client is behind. So the owner finds this connection slow,
-// and tells of its objects the latest.
+// pace waits while the client is behind. So the owner finds this connection
+// slow, and sends it only the latest of each object.
 func (tc *tunnelClient) pace() {
 	p, ok := tc.c.peer.(Pacer)
 	if !ok || p.Level() == backlog.InStep {
@@ -218,8 +219,9 @@ func (tc *tunnelClient) pace() {
 	}
 }
 
-// goOn passes on what looked like the last word and was not.
-func (tc *tunnelClient) goOn() {
+// passLast passes on a status that looked like the reason of the end, when more
+// follows.
+func (tc *tunnelClient) passLast() {
 	tc.pace()
 	if tc.last != nil {
 		tc.c.Push(&Push{Status: tc.last})

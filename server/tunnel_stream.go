@@ -12,13 +12,15 @@ import (
 )
 
 const (
-	// MaxTunnelStreams is how many streams of one instance are brought to a node.
+	// MaxTunnelStreams is how many streams of one instance a node may bring
+	// here.
 	MaxTunnelStreams = 64
 	// streamLinger is how long a stream is brought after its last player has gone.
 	streamLinger = 5 * time.Second
 	// streamWait is how long Host.Stream waits to hear whether somebody publishes.
 	streamWait = 3 * time.Second
-	// After a failure a stream is asked for again: how soon, at first and at most.
+	// How long to wait after a failure before asking again, at first and at
+	// most.
 	minStreamRetry = 100 * time.Millisecond
 	maxStreamRetry = 5 * time.Second
 )
@@ -35,17 +37,17 @@ type tunnelStream struct {
 	timer *time.Timer // owned by the instance goroutine: see linger
 
 	// owned by run
-	fresh bool // the owner has said nothing since we have connected
+	fresh bool // the owner has said nothing on this connection
 	once  sync.Once
 }
 
-// mayOpen reports whether a stream may be brought, or is brought already.
+// mayOpen reports whether a stream may be brought here, or is already.
 func (t *tunnel) mayOpen(name string) bool {
 	s := t.in.streams.byName[name]
 	return t.streams < MaxTunnelStreams || s != nil && s.tunnel != nil
 }
 
-// open brings a stream, if that is not done already.
+// open brings a stream here, unless that is done already.
 func (t *tunnel) open(s *stream) *tunnelStream {
 	if s.tunnel != nil {
 		return s.tunnel
@@ -58,7 +60,7 @@ func (t *tunnel) open(s *stream) *tunnelStream {
 	return ts
 }
 
-// linger ends it after a while, unless somebody plays then.
+// linger ends it after a while, unless somebody plays it then.
 func (t *tunnel) linger(ts *tunnelStream) {
 	if ts.timer != nil {
 		ts.timer.Stop()
@@ -81,8 +83,8 @@ func (t *tunnel) closeUnused(ts *tunnelStream) {
 }
 
 // bring opens a stream and returns when the owner has said whether somebody
-// publishes, or has taken streamWait; nil when there are too many. Not for the
-// instance goroutine.
+// publishes, at the latest after streamWait. It returns nil when there are too
+// many. Not for the instance goroutine.
 func (t *tunnel) bring(name string) *tunnelStream {
 	found := make(chan *tunnelStream, 1)
 	if !t.in.post(func() {
@@ -126,8 +128,8 @@ func (t *tunnel) stream(name string) *relay.Stream {
 	return nil
 }
 
-// run brings the stream until ctx ends. It connects again when a connection
-// breaks; the players wait.
+// run brings the stream until ctx ends. When a connection breaks it connects
+// again, and the players wait.
 func (ts *tunnelStream) run(ctx context.Context) {
 	defer ts.cancel()
 	log := ts.t.in.log.With("stream", ts.s.name, "node", ts.t.owner.Node)
@@ -177,14 +179,14 @@ func (ts *tunnelStream) follow(ctx context.Context) error {
 	return s.Run(context.Background())
 }
 
-// WriteMessage passes a message on to the players. It is an rtmp.Sink's.
+// WriteMessage passes a message on to the players. It implements rtmp.Sink.
 func (ts *tunnelStream) WriteMessage(m rtmp.Message) { ts.relay.WriteMessage(m) }
 
 // Close implements rtmp.Sink. The players wait for the next connection.
 func (ts *tunnelStream) Close(error) {}
 
-// ServeStatus hears when the publisher comes and goes. It is an
-// rtmp.StatusSink's.
+// ServeStatus hears when the publisher comes and goes. It implements
+// rtmp.StatusSink.
 func (ts *tunnelStream) ServeStatus(info amf.Object) {
 	switch rtmp.ParseStatus(info).Code {
 	case rtmp.CodePublishNotify:

@@ -7,8 +7,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// maxTurn is how many posts one turn handles before what they changed in
-// shared objects goes out.
+// maxTurn is how many posts are run before the changes that they made to shared
+// objects go out.
 const maxTurn = 1024
 
 // maxSpare is the largest queue that is kept for the next turn.
@@ -23,10 +23,10 @@ type turn struct {
 	methods map[string]Method
 	batch   []func() // what is run now
 	next    int      // the first of batch that has not run
-	serving *call    // whose answer Later takes
+	serving *call    // the call whose answer Later takes
 }
 
-// run runs what was posted since the last one.
+// run runs everything that was posted since the last turn.
 func (t *turn) run() {
 	spare := t.batch
 	if cap(spare) > maxSpare {
@@ -38,7 +38,7 @@ func (t *turn) run() {
 	}
 }
 
-// step runs the batch up to end, then tells subscribers what has changed.
+// step runs the batch up to end, then tells subscribers of the changes.
 func (t *turn) step(end int) {
 	t.in.life.protect(func() {
 		for t.next < end {
@@ -51,7 +51,8 @@ func (t *turn) step(end int) {
 	})
 }
 
-// drain runs all that was posted before the mailbox was closed: arrivals are told, calls are answered, departures keep their reasons.
+// drain runs everything that was posted before the mailbox was closed: arrivals
+// are told, calls are answered, departures keep their reasons.
 func (t *turn) drain() {
 	for {
 		for t.next < len(t.batch) {
@@ -63,7 +64,7 @@ func (t *turn) drain() {
 	}
 }
 
-// serve runs one remote method.
+// serve runs a remote method.
 func (t *turn) serve(k *call) {
 	m := t.methods[k.method]
 	switch {
@@ -78,7 +79,7 @@ func (t *turn) serve(k *call) {
 		return
 	}
 	t.serving = k
-	defer func() { // also when the method panics: its caller gets an answer
+	defer func() { // also when the method panics, so that its caller gets an answer
 		if t.serving == k {
 			t.serving = nil
 			k.answer(nil, errStopped)
@@ -130,7 +131,7 @@ func (m *mailbox) put(f func()) bool {
 	return true
 }
 
-// take returns all that was put, in order, and continues with spare.
+// take returns everything that was put, in order. The queue continues in spare.
 func (m *mailbox) take(spare []func()) []func() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
