@@ -1,66 +1,81 @@
 // Package server runs application instances and their clients, as Flash
-// Communication Server did.
+// Communication Server did. This page goes from the outside in; to read the
+// code, begin with instance.go.
 //
-// A [Host] has applications, each a name and a function:
+// # Hosts
+//
+// A [Host] has applications, each of them a name and a function:
 //
 //	h := &server.Host{Log: log, Mounts: []string{"chapter4"}}
 //	h.Handle("lobby", func() server.Application { return new(Lobby) })
 //	go h.Serve(ctx, listener)
 //
-// The first connection to rtmp://host/lobby, or to rtmp://host/lobby/blue,
-// starts an [Instance] of it; "lobby/_definst_" and "lobby/blue" are two. An
-// instance stops some time after its last client has gone.
+// The first connection to rtmp://host/lobby or to rtmp://host/lobby/blue starts
+// an [Instance] of the application. Those are two, "lobby/_definst_" and
+// "lobby/blue". An instance stops some time after its last client has gone.
 //
 // # Addresses
 //
 // The application is the longest name that the path begins with, with or
-// without one of Host.Mounts before it; the rest is the instance. Leading,
-// trailing and doubled slashes do not matter, and a query is left to the
-// application ([Client.Query]). Where a tool has put the end of the instance's
-// name into the name of a stream (ffmpeg does, given rtmp://h/chapter4/room/blue/live)
-// the client has been admitted to the default instance; publishing and playing
-// there under a name with a slash is refused with a description that says what
-// to type instead.
+// without one of Host.Mounts before it. The rest is the instance. Leading,
+// trailing and doubled slashes do not matter, and the query is left to the
+// application ([Client.Query]).
+//
+// Some tools put the end of the instance's name into the name of a stream, as
+// ffmpeg does with rtmp://h/chapter4/room/blue/live. Their clients are admitted
+// to the default instance. There, publishing and playing under a name with a
+// slash is refused, with a description that says what to type instead.
 //
 // # Applications
 //
-// An [Application] is four events: OnAppStart, OnConnect, OnDisconnect,
-// OnAppStop. One goroutine runs them, one at a time, so an application has no
-// locks; and it must not block, for everybody in the instance waits for it.
-// What takes time runs beside it with [Instance.Go] and comes back with
-// [Instance.Post]. Remote methods are a map, for which an application has a
-// method Methods ([Caller]); it may also decide about shared objects
-// ([Sharer]) and streams ([Publisher], [Player]).
+// An [Application] is four events: OnAppStart, OnConnect, OnDisconnect and
+// OnAppStop. The goroutine of the instance runs them, one at a time. So an
+// application has no locks, and must not block: everybody in the instance would
+// wait. Work that takes time runs beside it with [Instance.Go], and comes back
+// with [Instance.Post].
+//
+// Whatever an application does not implement has a default. Remote methods are a
+// map ([Caller]). The application may also decide about shared objects
+// ([Sharer]), publishing and playing ([Publisher], [Player]), and hear of the
+// end of the host ([Drainer]).
 //
 // # Clients
 //
-// A [Client] is a connection as its instance sees it, whatever it speaks: an
-// encoder, a terminal, a browser tab or another instance. OnConnect accepts,
-// rejects or leaves it pending. Until the peer was told that it is accepted
-// nothing else is sent to it; what the application says in OnConnect follows.
-// Calls of one client are served in the order they came, at most [MaxCalls] of
-// them are on the way at a time, and its departure comes after all of them.
+// A [Client] is a connection as its instance sees it: an encoder, a terminal, a
+// browser tab or another instance. OnConnect accepts it, rejects it, or leaves
+// it pending until [Instance.Accept] or [Instance.Reject]. Until the peer has
+// been told that it is accepted, it is sent nothing else; everything that the
+// application says in OnConnect follows.
 //
-// [Client.Push] is the way to tell many the same: a [Push] is encoded once for
-// each of the three wire forms. [Instance.BroadcastMsg] is a Push to everybody.
+// Calls of one client are served in the order they came. At most [MaxCalls] of
+// them are on their way at a time, and the client's departure comes after all of
+// them. [Client.Push] tells many clients the same thing: a [Push] is encoded
+// once for each of the three wire forms. [Instance.BroadcastMsg] is a Push to
+// everybody.
+//
+// # Turns
+//
+// Everything that reaches an instance is posted. One turn runs all the posts
+// that came in during the turn before, and then tells subscribers, in one
+// message for each object, what has changed in shared objects.
 //
 // # Shared objects
 //
-// [Instance.SharedObject] is the application's hand on a shared object. What
-// one turn of the instance changes, a turn being what had come in while the
-// last one ran, reaches a subscriber as one message.
+// [Instance.SharedObject] is the application's own handle on a shared object.
+// Clients use the same objects, as far as the application allows it.
 //
-// With [Host].Objects persistent ones are stored. They are read when their
-// instance starts, and nothing is told of them that is not stored: a change
-// that cannot be is taken back and answered with SharedObject.Flush.Failed.
+// With [Host].Objects the persistent ones are stored. They are read when their
+// instance starts, and subscribers are told only of changes that are stored: a
+// change that cannot be stored is taken back, and its writer hears
+// SharedObject.Flush.Failed.
 //
 // # Streams
 //
-// A client publishes under a name that [Publisher] gives it, and from then on
-// its messages go from its reader to a relay.Stream and from there to the
-// players; the instance's goroutine has no part in it. Players may come first.
-// An application may let them wait for a publisher that was lost ([Keeper]),
-// look at what publishers send ([Watcher]), and end a stream
+// A client publishes under a name that [Publisher] gives it. From then on its
+// messages go from its reader to a relay.Stream and from there to the players;
+// the goroutine of the instance has no part in it. Players may come first. An
+// application may let them wait for a publisher that was lost ([Keeper]), look
+// at the messages of publishers ([Watcher]), and end a stream
 // ([Instance.EndStream]).
 //
 // # Connections to other instances
@@ -78,17 +93,17 @@
 //
 // # Several nodes
 //
-// An instance of an application handled with [Host.HandleClaimed] runs on one
-// node at a time, its owner: [Owners] knows which. A client that comes to another node is
-// served there by a tunnel, an instance of the same name without the
-// application: calls, pushes, shared objects and what is published go through
-// a connection to the owner for each client, so that the owner's application
-// knows it as any other; pictures come once for each stream and node. Nodes
-// prove themselves to each other with [Host.NodeSecret].
+// An instance of an application that was handled with [Host.HandleClaimed] runs
+// on one node at a time, its owner: [Owners] knows which. On any other node a
+// tunnel serves its clients: an instance of the same name without the
+// application. Each client of the tunnel has a connection to the owner for its
+// calls, pushes, shared objects and publications, so the owner's application
+// knows it as any other client. Pictures come once for each stream and node.
+// Nodes prove to each other that they know [Host].NodeSecret.
 //
 // # Other ways in
 //
-// A program that speaks something else than RTMP, such as the WebSocket
-// bridge, is a [Peer]: it asks [Host.Connect] for admission and hands on what
-// its peer wants to the Client it gets.
+// A program that speaks something else than RTMP, such as the WebSocket bridge,
+// is a [Peer]. It asks [Host.Connect] for admission, and passes on its peer's
+// requests to the Client that it gets.
 package server
