@@ -2,9 +2,9 @@ package guard
 
 import "net/netip"
 
-// Source is what counts as one address: an IPv4 address, or the /64 of an
-// IPv6 one, all of which belongs to whoever has one of it. The invalid address
-// is a source like any other.
+// Source is the part of an address that counts as one: an IPv4 address, or the
+// /64 of an IPv6 one, since whoever has one address of it has all of them. The
+// invalid address is a source like any other.
 func Source(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := 32
@@ -26,11 +26,11 @@ func Contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-// shared is what carriers use inside (RFC 6598).
+// shared is the range that carriers use inside their networks (RFC 6598).
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
 // Private reports whether addr is of no use to tell people apart on the
-// internet: loopback, private, link-local or shared.
+// internet: a loopback, private, link-local or shared address.
 func Private(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || shared.Contains(addr)

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// What an address may be answered, by HTTP and by calls of all its clients. A
-// request is charged for its answer, and for at least the cost that its kind
-// names: it is work even when there is little to answer.
+// How much an address may be answered, by HTTP and by calls of all its clients.
+// A request is charged for its answer, and for at least the cost of its kind:
+// it is work even when the answer is short.
 const (
 	AnswerBurst = 16 << 20 // bytes at once
 	AnswerRate  = 1 << 20  // and bytes a second
 )
 
-// tooManyAnswers is what a refusal says.
+// tooManyAnswers is the reason of such a refusal.
 const tooManyAnswers = "Too many requests from your address."
 
-// Ask charges addr for a request, before it is answered: the least that it
-// costs. A refusal is for the caller to report.
+// Ask charges addr for a request before it is answered, with the least that the
+// request costs. The caller reports a refusal.
 func (g *Guard) Ask(addr netip.Addr, least int) *Refusal {
 	wait := g.charge(addr, least, false)
 	if wait == 0 {
@@ -26,17 +26,17 @@ func (g *Guard) Ask(addr netip.Addr, least int) *Refusal {
 	return &Refusal{Limit: "answers", Reason: tooManyAnswers, RetryAfter: max(wait, time.Second)}
 }
 
-// Charge is Ask for those who wait: it takes bytes from the allowance of addr, or
-// returns how long there is none.
+// Charge is Ask for callers that can wait: it takes bytes from the allowance of
+// addr, or returns how long it takes until there are any.
 func (g *Guard) Charge(addr netip.Addr, bytes int) (wait time.Duration) {
 	return g.charge(addr, bytes, false)
 }
 
-// Answered charges addr for what an answer took beyond that.
+// Answered charges addr for the bytes of an answer beyond the least.
 func (g *Guard) Answered(addr netip.Addr, bytes int) { g.charge(addr, bytes, true) }
 
-// charge takes bytes from the allowance of addr. Unless they have been sent
-// already, it takes none when that is used up, and returns how long to wait.
+// charge takes bytes from the allowance of addr. When that is used up, it takes
+// none and returns how long to wait, unless the bytes have been sent already.
 func (g *Guard) charge(addr netip.Addr, bytes int, sent bool) (wait time.Duration) {
 	l := g.limits.Load()
 	if l == nil || bytes <= 0 || Contains(l.Exempt, addr) {

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// MaxPartial is the memory that all unfinished messages of the process may
-// take together, whatever they come by.
+// MaxPartial is how much memory all unfinished messages of the process may take
+// together, however their peers are connected.
 const MaxPartial = 256 << 20
 
-// smallShare is how much a peer may hold without being listed: it is counted,
-// but never the worst.
+// smallShare is how much a peer may hold without being listed. It counts, but
+// the peer is never the worst.
 const smallShare = 16 << 10
 
-// ErrBudget says that a peer has to go: all of them hold too much together,
-// and this one holds most of it, or has held it longest.
+// ErrBudget says that a peer has to go: all peers together hold too much, and
+// this one holds the most of it, or has held it longest.
 var ErrBudget = errors.New("unfinished messages of all peers take too much memory, and this peer has the worst part in it")
 
-// A Budget bounds the memory that many peers fill, each without knowing of the
-// others. When it is used up the worst of them has to go, not the next one that
+// A Budget bounds the memory that many peers fill without knowing of each
+// other. When it is used up, the worst of them has to go, not the next one that
 // needs a little. The zero value is ready. It is safe for concurrent use.
 type Budget struct {
 	Max int64 // set before use; 0: MaxPartial
@@ -31,8 +31,8 @@ type Budget struct {
 	listed map[*listed]struct{}
 }
 
-// A Share is what one peer holds of a Budget. It belongs to the goroutine that
-// reads the peer; its zero value holds nothing.
+// A Share is the part of a Budget that one peer holds. It belongs to the
+// goroutine that reads from the peer. The zero value holds nothing.
 type Share struct {
 	held   int
 	listed *listed // nil: it has never held much
@@ -43,11 +43,11 @@ type listed struct {
 	held  int
 	since time.Time
 	peer  Peer
-	over  bool // the peer has to go: nothing of it counts any more
+	over  bool // the peer has to go, and does not count any more
 }
 
-// A Peer is woken from its wait for more bytes by a deadline that has passed:
-// then its [Share.Over] says why. A net.Conn is one.
+// A Peer is woken from its wait for more bytes by a deadline that has passed.
+// Then [Budget.Over] says why. A net.Conn is one.
 type Peer interface{ SetReadDeadline(time.Time) error }
 
 // Hold says that the peer holds n bytes now. The error is ErrBudget when this
@@ -92,7 +92,8 @@ func (b *Budget) Hold(s *Share, n int, peer Peer) error {
 }
 
 // shed ends the worst peer. The error is ErrBudget when that is s, or when
-// there is nobody else: then the more that s wanted is not counted.
+// there is nobody else; in the second case the additional bytes of s do not
+// count.
 func (b *Budget) shed(s *Share, more int) error {
 	b.mu.Lock()
 	w := b.worstLocked(time.Now())
@@ -115,7 +116,8 @@ func (b *Budget) shed(s *Share, more int) error {
 	return nil
 }
 
-// worstLocked is the share that costs most: how much for how long.
+// worstLocked is the share that costs the most: its bytes, times how long it
+// has held them.
 func (b *Budget) worstLocked(now time.Time) (worst *listed) {
 	var most float64
 	for l := range b.listed {
@@ -148,8 +150,7 @@ func (b *Budget) Release(s *Share) {
 	b.Hold(s, 0, nil)
 }
 
-// Partial is the budget of what peers have sent of messages that are not whole
-// yet.
+// Partial is the budget for messages that peers have begun and not finished.
 func (g *Guard) Partial() *Budget { return &g.partial }
 
 // Used is how many bytes are held.

@@ -1,17 +1,17 @@
 // Package guard stands between a process and the strangers at its doors.
 //
 // One [Guard] serves a whole process. It knows the address that a connection
-// really comes from, counts what each address has and does, and says no with a
-// [Refusal] that names the limit and when to try again. It also has the two
-// things that exist only once: the comparison of secrets ([Same]) and the
+// really comes from, counts the connections, rooms and requests of each
+// address, and says no with a [Refusal] that names the limit and when to try
+// again. Two things exist only here: the comparison of secrets ([Same]) and the
 // count of wrong credentials ([Guard.Shown]).
 //
-// What an address has are places: [Guard.Enter] for a connection,
-// [Guard.Request] for a request while it runs, [Guard.OpenRoom] for a room.
-// [Guard.Listen] bounds the sockets of the process, before anything is read
-// from them.
+// An address has places: [Guard.Enter] takes one for a connection,
+// [Guard.Request] one for a request while it runs, and [Guard.OpenRoom] one for
+// a room. [Guard.Listen] bounds the sockets of the process, before anything is
+// read from them.
 //
 // An address counts as its [Source]: an IPv4 address, or the /64 of an IPv6
-// one. Addresses of [Limits].Exempt are free of the limits for addresses, but
-// never of the count of wrong credentials.
+// one. The limits for addresses do not apply to those in [Limits].Exempt, but
+// the count of wrong credentials always does.
 package guard

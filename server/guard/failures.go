@@ -8,21 +8,22 @@ import (
 	"time"
 )
 
-// Wrong credentials make the next answers to their address slow: five are free
-// in a minute, then each answer waits, twice as long as the one before.
+// Wrong credentials slow down the next answers to their address. Five in a
+// minute are free. After that each answer waits, twice as long as the one
+// before.
 const (
 	FreeFailures  = 5
 	FailureWindow = time.Minute
 	MinWait       = 250 * time.Millisecond
 	MaxWait       = 5 * time.Second
-	MaxAddresses  = 4096 // remembered at a time; those that were quiet longest are forgotten first
+	MaxAddresses  = 4096 // remembered at a time; those that have been quiet longest are forgotten first
 )
 
-// maxFailures is how many failures of one address matter: with more of them
-// the wait does not grow.
+// maxFailures is how many failures of one address count: with more of them the
+// wait does not get longer.
 const maxFailures = 10
 
-// failures remembers which addresses showed wrong credentials lately.
+// failures remembers which addresses have shown wrong credentials lately.
 type failures struct {
 	mu     sync.Mutex                   // guards what follows
 	byAddr map[netip.Prefix][]time.Time // oldest first, at most maxFailures
@@ -72,7 +73,7 @@ func (f *failures) failed(addr netip.Addr, now time.Time) {
 	f.byAddr[key] = append(times, now)
 }
 
-// recentLocked returns the failures that still count, and drops the others.
+// recentLocked returns the failures that still count, and removes the others.
 func (f *failures) recentLocked(key netip.Prefix, now time.Time) []time.Time {
 	times := f.byAddr[key]
 	for len(times) > 0 && now.Sub(times[0]) >= FailureWindow {
@@ -86,8 +87,9 @@ func (f *failures) recentLocked(key netip.Prefix, now time.Time) []time.Time {
 	return times
 }
 
-// forgetLocked makes room: all that no longer counts goes, or at least the
-// quarter of the addresses that was quiet longest. So it is rarely needed.
+// forgetLocked makes room. It removes everything that no longer counts, and at
+// least the quarter of the addresses that has been quiet longest, so it is
+// rarely needed.
 func (f *failures) forgetLocked(now time.Time) {
 	var last []time.Time
 	for _, times := range f.byAddr {

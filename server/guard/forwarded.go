@@ -5,21 +5,23 @@ import (
 	"strings"
 )
 
-// maxHops is how many trusted proxies one behind the other are looked through.
+// maxHops is how many trusted proxies, one behind the other, are looked
+// through.
 const maxHops = 64
 
-// A Forwarded is what the header of a request tells of the way it came.
+// A Forwarded is the part of a request's header that tells the way it came.
 type Forwarded struct {
 	For   []string // the lines of X-Forwarded-For
 	RFC   []string // the lines of Forwarded (RFC 7239), looked at when there are none of the other
 	Proto []string // the lines of X-Forwarded-Proto
 }
 
-// Client returns where a request really comes from whose connection is peer's
-// (after its PROXY header), and what its browser speaks: "https", "http", or ""
-// when nobody said. Only the word of trusted proxies counts: the client is the
-// last address in the header that is none of theirs. What is no address, and all
-// before it, tells nothing: then it is the last good one.
+// Client returns the address that a request really comes from, if its
+// connection comes from peer (according to its PROXY header), and the scheme of
+// its browser: "https", "http", or "" when nobody has said. Only the word of
+// trusted proxies counts: the client is the last address in the header that is
+// none of theirs. An element that is no address makes all elements before it
+// worthless; then the client is the last good one.
 func (g *Guard) Client(peer netip.AddrPort, f Forwarded) (client netip.AddrPort, proto string) {
 	client = peer
 	if !g.Trusted(peer.Addr()) {
@@ -50,8 +52,8 @@ func (g *Guard) Client(peer netip.AddrPort, f Forwarded) (client netip.AddrPort,
 }
 
 // cutLast takes the last element off a list that is written in several lines,
-// separated by commas. It reads from the right: whatever a client has written,
-// the last element is the last proxy's.
+// separated by commas. It reads from the right: the last element is the last
+// proxy's, whatever a client has written before it.
 func cutLast(lines []string) (element string, rest []string) {
 	if len(lines) == 0 {
 		return "", nil
@@ -73,7 +75,8 @@ func cutLast(lines []string) (element string, rest []string) {
 	return line, lines[:last]
 }
 
-// parameter is the value of a parameter of an element of Forwarded (RFC 7239 §4).
+// parameter is the value of a parameter in an element of Forwarded (RFC 7239
+// §4).
 func parameter(element, name string) string {
 	for element != "" {
 		pair := element
@@ -109,7 +112,7 @@ func indexUnquoted(s string, c byte) int {
 	return -1
 }
 
-// node is an address as headers have them, with a port or without: 192.0.2.1,
+// node parses an address as headers have it, with or without a port: 192.0.2.1,
 // 192.0.2.1:80, 2001:db8::1, [2001:db8::1], [2001:db8::1]:80.
 func node(s string) (netip.AddrPort, bool) {
 	s = strings.Trim(s, " \t")

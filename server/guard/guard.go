@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// A Guard counts what addresses have and do. The zero value is ready and
-// limits nothing but wrong credentials. It is safe for concurrent use.
+// A Guard counts what addresses have and do. The zero value is ready; it
+// enforces no limits but the one for wrong credentials. It is safe for
+// concurrent use.
 type Guard struct {
 	Log *slog.Logger // set before use; nil: nothing is logged
 
@@ -25,11 +26,11 @@ type Guard struct {
 	abouts  recent // of refusals that are About something
 }
 
-// Set puts new limits in the place of the old ones. What is over a lower one
-// stays until it ends by itself.
+// Set replaces the limits. Whatever exceeds a lower limit stays until it ends
+// by itself.
 func (g *Guard) Set(l Limits) { g.limits.Store(&l) }
 
-// Limits are the ones in force.
+// Limits returns the limits in force.
 func (g *Guard) Limits() Limits {
 	if l := g.limits.Load(); l != nil {
 		return *l
@@ -40,7 +41,7 @@ func (g *Guard) Limits() Limits {
 // Limiting reports whether limits were ever set.
 func (g *Guard) Limiting() bool { return g.limits.Load() != nil }
 
-// Exempt reports whether the limits for addresses leave addr alone.
+// Exempt reports whether the limits for addresses do not apply to addr.
 func (g *Guard) Exempt(addr netip.Addr) bool {
 	l := g.limits.Load()
 	return l != nil && Contains(l.Exempt, addr)
@@ -49,10 +50,9 @@ func (g *Guard) Exempt(addr netip.Addr) bool {
 // LimitCredentials is the label of wrong credentials.
 const LimitCredentials = "credentials"
 
-// Shown is for a credential that addr has shown, right or wrong, of any kind and
-// by any way: it returns how long the answer has to wait, and counts a wrong one,
-// for the answers after that. attrs say in the log what the credential was for,
-// and never hold it.
+// Shown is for a credential of any kind that addr has shown. It returns how
+// long the answer has to wait, and then counts the credential if it was wrong.
+// attrs say in the log what the credential was for, and never contain it.
 func (g *Guard) Shown(addr netip.Addr, right bool, attrs ...any) (wait time.Duration) {
 	wait = g.Wait(addr)
 	if !right {
@@ -67,11 +67,11 @@ func (g *Guard) Failed(addr netip.Addr, attrs ...any) {
 	g.Refuse(addr, &Refusal{Limit: LimitCredentials, Reason: "Wrong credential.", RetryAfter: g.Wait(addr)}, attrs...)
 }
 
-// Wait is how long an answer to a credential of addr, right or wrong, has to
-// wait now: nothing for the first five failures of a minute. A client that
+// Wait is how long the answer to a credential of addr, right or wrong, has to
+// wait now: not at all for the first five failures of a minute. A client that
 // shows no credential never waits.
 func (g *Guard) Wait(addr netip.Addr) time.Duration { return g.failures.wait(addr, time.Now()) }
 
-// Barred is how much of that wait is left since the last failure. Until then a
-// way in on which answers cannot wait does not look at credentials of addr.
+// Barred is how much of that wait is left since the last failure. Until then,
+// credentials of addr are not looked at where answers cannot wait.
 func (g *Guard) Barred(addr netip.Addr) time.Duration { return g.failures.barred(addr, time.Now()) }

@@ -7,9 +7,9 @@ import (
 )
 
 // Listen counts the sockets that ln accepts, and closes at once those that are
-// too many: for the process, or for an address many more than it may have
-// connections. What a connection really is, and comes from, is not known yet:
-// see Enter for that.
+// too many: for the process, or for an address that has many more than it may
+// have connections. The nature and the true origin of a connection are not
+// known yet: Enter looks at those.
 func (g *Guard) Listen(ln net.Listener) net.Listener { return &listener{ln, g} }
 
 // Connections is how many sockets of Listen and Dialed are open.
@@ -20,7 +20,7 @@ type listener struct {
 	g *Guard
 }
 
-// Accept returns the next connection that may be there.
+// Accept returns the next connection that is let in.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		nc, err := l.Listener.Accept()
@@ -62,8 +62,9 @@ func (g *Guard) accept(addr netip.Addr) (Place, *Refusal) {
 	return place, r
 }
 
-// sockets is how many there may be for one more to be let in. All are for
-// operators; what comes by a proxy is looked at again by Enter.
+// sockets is how many sockets there may be for one more to be let in. Operators
+// may use all of them. A connection that comes by a proxy is looked at again by
+// Enter.
 func (l *Limits) sockets(all bool) int64 {
 	if all {
 		return int64(l.Connections)
@@ -75,14 +76,14 @@ func noSocket() *Refusal {
 	return &Refusal{Limit: "connections", Reason: full, RetryAfter: retryConnection}
 }
 
-// A socket is one that counts, until it is released.
+// A socket is counted until it is released.
 type socket struct {
 	of     *Guard
-	addr   *address // has it as well; nil: nobody
+	addr   *address // counts it as well; nil: no address does
 	closed atomic.Bool
 }
 
-// release ends the counting. Only the first call does something.
+// release ends the counting. Only the first call has an effect.
 func (s *socket) release() {
 	if s.closed.Swap(true) {
 		return
@@ -92,9 +93,9 @@ func (s *socket) release() {
 	p.Leave()
 }
 
-// Sockets that count until they are closed. A tcpConn can still do all that a
-// *net.TCPConn can; what reads and writes that best may drop it from what was
-// accepted (see Raw).
+// Sockets that count until they are closed. A tcpConn can still do everything
+// that a *net.TCPConn can. Code that reads and writes best with a *net.TCPConn
+// may take that from an accepted socket (see Raw).
 type (
 	conn struct {
 		net.Conn
@@ -126,8 +127,8 @@ func (c *accepted) Plain() net.Conn { return c.Conn }
 // Plain is the connection without the counting.
 func (c *acceptedTCP) Plain() net.Conn { return c.TCPConn }
 
-// Dialed counts a socket that this process has opened, until it is closed: it
-// takes a descriptor as well. It is never refused.
+// Dialed counts a socket that this process has opened until it is closed, since
+// it takes a descriptor as well. It is never refused.
 func (g *Guard) Dialed(nc net.Conn) net.Conn {
 	g.sockets.Add(1)
 	if tcp, ok := nc.(*net.TCPConn); ok {
@@ -136,9 +137,9 @@ func (g *Guard) Dialed(nc net.Conn) net.Conn {
 	return &conn{nc, socket{of: g}}
 }
 
-// Raw is the connection below what Listen and ListenProxied made of it: a
-// *net.TCPConn, which alone writes several pieces in one system call. It is to
-// be closed by way of nc as well. Anything else is returned as it is.
+// Raw is the connection below those of Listen and ListenProxied: a
+// *net.TCPConn, which alone writes several pieces in one system call. nc has to
+// be closed as well. Any other connection is returned as it is.
 func Raw(nc net.Conn) net.Conn {
 	if w, ok := nc.(interface{ Plain() net.Conn }); ok {
 		return w.Plain()
@@ -146,7 +147,7 @@ func Raw(nc net.Conn) net.Conn {
 	return nc
 }
 
-// Counted is what is left of a connection for closing it, when its beginning
+// Counted is the part of a connection that has to be closed, when its beginning
 // has been read and Raw is used for the rest.
 func Counted(nc net.Conn) net.Conn {
 	if p, ok := nc.(*proxyConn); ok {

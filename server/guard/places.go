@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Place is something that an address has, until it calls Leave. The zero
+// A Place is something that an address has until Leave is called. The zero
 // Place is nothing. Do not copy one that is in use.
 type Place struct {
 	addr *address  // nil: nothing
@@ -17,14 +17,14 @@ type Place struct {
 type placeKind uint8
 
 const (
-	ofConnection placeKind = iota // a connection or a request, also one that is being refused
-	ofNode                        // a connection that proved to be of this site
+	ofConnection placeKind = iota // a connection or a request, including one that is being refused
+	ofNode                        // a connection that has proved to belong to this site
 	ofRoom
 	ofSocket
-	ofNobody // it was left
+	ofNobody // it has been left
 )
 
-// Leave gives the place back. Only the first call does something.
+// Leave gives the place back. Only the first call has an effect.
 func (p *Place) Leave() {
 	if p.addr != nil {
 		p.addr.of.mu.Lock()
@@ -34,7 +34,7 @@ func (p *Place) Leave() {
 }
 
 // Vouch says that the connection belongs to this site: another node, or a room
-// of another server. It is not counted any more, and as long as it is there the
+// of another server. It does not count any more. As long as it is there, the
 // address is always answered (see Refusal.Drop).
 func (p *Place) Vouch() {
 	if p.addr == nil {
@@ -57,9 +57,9 @@ func (p *Place) becomeLocked(kind placeKind) {
 }
 
 // Enter counts a new connection of addr: RTMP, a WebSocket, a stream over HTTP.
-// The place must be left in any case: it stands for one that is refused as
-// well, until that has been told. A refusal is for the caller to report, by
-// Refuse, when it has come to that.
+// The place must be left in any case: a connection that is refused has one too,
+// until it has been told. The caller reports a refusal, by Refuse, when the
+// connection is really refused.
 func (g *Guard) Enter(addr netip.Addr) (Place, *Refusal) {
 	l := g.limits.Load()
 	if l == nil || Contains(l.Exempt, addr) {
@@ -91,9 +91,9 @@ func (g *Guard) Enter(addr netip.Addr) (Place, *Refusal) {
 	return Place{addr: a}, r
 }
 
-// Request counts a request of addr that is no connection of its own, while it
-// runs. One that is refused has no place. As with Enter, refusals are for the
-// caller to report.
+// Request counts a request of addr that is not a connection of its own, while
+// it runs. A request that is refused has no place. The caller reports a
+// refusal, as with Enter.
 func (g *Guard) Request(addr netip.Addr) (Place, *Refusal) {
 	l := g.limits.Load()
 	if l == nil {
@@ -103,8 +103,8 @@ func (g *Guard) Request(addr netip.Addr) (Place, *Refusal) {
 		Refusal{Limit: "address-connections", Reason: tooManyConnections, RetryAfter: time.Second})
 }
 
-// OpenRoom counts a room that addr opens, until it ends. One that is refused
-// has no place. As with Enter, refusals are for the caller to report.
+// OpenRoom counts a room that addr opens, until it ends. A room that is refused
+// has no place. The caller reports a refusal, as with Enter.
 func (g *Guard) OpenRoom(addr netip.Addr) (Place, *Refusal) {
 	l := g.limits.Load()
 	if l == nil {
@@ -114,7 +114,7 @@ func (g *Guard) OpenRoom(addr netip.Addr) (Place, *Refusal) {
 		Refusal{Limit: "address-rooms", Reason: tooManyRooms, RetryAfter: retryRoom})
 }
 
-// hold gives addr one more of a kind, unless it has most already.
+// hold gives addr one more place of a kind, unless it has the most already.
 func (g *Guard) hold(addr netip.Addr, l *Limits, kind placeKind, most int, no Refusal) (Place, *Refusal) {
 	if Contains(l.Exempt, addr) {
 		return Place{}, nil
@@ -134,7 +134,7 @@ func (g *Guard) hold(addr netip.Addr, l *Limits, kind placeKind, most int, no Re
 }
 
 // Known is how many addresses are remembered, without those that have nothing
-// and were quiet.
+// and have been quiet.
 func (g *Guard) Known() int {
 	t := &g.addresses
 	t.mu.Lock()
@@ -147,33 +147,34 @@ func (g *Guard) Known() int {
 type addresses struct {
 	mu    sync.Mutex // guards what follows; a leaf
 	known map[netip.Prefix]*address
-	clean int       // how many may be known before the quiet ones are forgotten
-	next  moment    // when that is done again at the earliest
-	base  time.Time // what moments count from
-	most  int       // MaxKnown when it is 0
+	clean int       // with so many known, the quiet ones are forgotten
+	next  moment    // not before that
+	base  time.Time // the beginning of moments
+	most  int       // 0: MaxKnown
 }
 
-// An address is what is known of one. With its place in the map it takes some
-// hundred bytes.
+// An address is everything that is known of one. With its place in the map it
+// takes some hundred bytes.
 type address struct {
 	of       *addresses
 	has      [ofNobody]int32
 	entered  pace // new connections
-	refused  pace // those of them that were refused with an answer
+	refused  pace // new connections that were refused with an answer
 	answered pace // bytes of answers by HTTP
 }
 
 // nothing reports whether an address has nothing.
 func (a *address) nothing() bool { return a.has == [ofNobody]int32{} }
 
-// When the quiet addresses are forgotten: not with fewer than minKnown, and not
-// more often than that.
+// The quiet addresses are forgotten when there are minKnown at least, and once
+// in forgetEvery at most.
 const (
 	minKnown    = 1024
 	forgetEvery = 100 * time.Millisecond
 )
 
-// moment is a time, since base: half as large as a time.Time, and as monotonic.
+// moment is the time since base: half as large as a time.Time, and as
+// monotonic.
 type moment time.Duration
 
 func (t *addresses) nowLocked() moment {
@@ -186,7 +187,7 @@ func (t *addresses) nowLocked() moment {
 
 func (t *addresses) limit() int { return cmp.Or(t.most, MaxKnown) }
 
-// getLocked returns what is known of addr; nil when nothing more can be.
+// getLocked returns the address of addr, or nil when no more can be known.
 func (t *addresses) getLocked(addr netip.Addr, now moment) *address {
 	key := Source(addr)
 	if a := t.known[key]; a != nil {
@@ -208,8 +209,8 @@ func (t *addresses) getLocked(addr netip.Addr, now moment) *address {
 	return a
 }
 
-// forgetLocked forgets the addresses that have nothing and were quiet so long
-// that they may do again all they may.
+// forgetLocked forgets the addresses that have nothing and have been quiet for
+// so long that all their allowances are full again.
 func (t *addresses) forgetLocked(now moment) {
 	for key, a := range t.known {
 		if a.nothing() && a.entered.full(now) && a.refused.full(now) && a.answered.full(now) {
@@ -218,8 +219,8 @@ func (t *addresses) forgetLocked(now moment) {
 	}
 }
 
-// makeRoomLocked forgets a quarter when there are too many, of those that have
-// nothing now.
+// makeRoomLocked forgets a quarter when there are too many, from those that
+// have nothing now.
 func (t *addresses) makeRoomLocked() {
 	for key, a := range t.known {
 		if len(t.known) <= t.limit()*3/4 {
@@ -231,14 +232,14 @@ func (t *addresses) makeRoomLocked() {
 	}
 }
 
-// A pace is how often something was done lately, as the moment when all may be
-// done at once again (the generic cell rate algorithm: one number).
+// A pace is how often something has been done lately, as the moment when all of
+// it may be done at once again (the generic cell rate algorithm: one number).
 type pace moment
 
 func (p pace) full(now moment) bool { return moment(p) <= now }
 
-// take does it once, or says how long that has to wait. So many may be done at
-// once, and in each minute, evenly; 0: any number.
+// take does it once, or returns how long that has to wait. It may be done
+// perMinute times at once, and as often in each minute, evenly. 0: any number.
 func (p *pace) take(now moment, perMinute int) (wait time.Duration) {
 	if perMinute <= 0 {
 		return 0

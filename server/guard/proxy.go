@@ -14,7 +14,7 @@ import (
 const ProxyTimeout = 5 * time.Second
 
 // ErrProxyHeader ends a connection that begins with a PROXY header it may not
-// send, or with a broken one. The guard has logged it.
+// send, or with a broken one. The guard has logged that.
 var ErrProxyHeader = errors.New("guard: PROXY header refused")
 
 var (
@@ -23,21 +23,21 @@ var (
 	errProxyStranger = errors.New("a PROXY header from an address that --trusted-proxies does not name")
 )
 
-// Trusted reports whether addr is a proxy whose word counts for the address of
-// its clients.
+// Trusted reports whether addr is a proxy that is believed about its clients'
+// addresses.
 func (g *Guard) Trusted(addr netip.Addr) bool {
 	l := g.limits.Load()
 	return l != nil && Contains(l.Proxies, addr)
 }
 
-// ListenProxied has the connections of ln come from where they really come
-// from: RemoteAddr of one that a trusted proxy brings is the client that its
-// PROXY header names, if it sends one. From anybody else such a header ends the
+// ListenProxied gives the connections of ln the addresses that they really come
+// from. RemoteAddr of one that a trusted proxy brings is the client in the
+// PROXY header, if there is one. From anybody else such a header ends the
 // connection: reading fails with ErrProxyHeader.
 //
-// Accept never waits for a header. The first call of RemoteAddr or Read of a
-// connection does, at most ProxyTimeout. For TLS it goes below the TLS listener:
-// the header comes before the TLS handshake.
+// Accept never waits for a header. The first RemoteAddr or Read of a connection
+// does, for ProxyTimeout at most. With TLS it goes below the TLS listener,
+// since the header comes before the TLS handshake.
 func (g *Guard) ListenProxied(ln net.Listener) net.Listener { return &proxyListener{ln, g} }
 
 type proxyListener struct {
@@ -61,12 +61,12 @@ type proxyConn struct {
 
 	once  sync.Once // sets what follows
 	from  net.Addr
-	named bool  // a trusted proxy has said it
+	named bool  // from is named by a trusted proxy
 	err   error // why nothing can be read
 
 	// owned by the goroutine that reads
-	rest  []byte // was read, and is no header
-	begun bool   // a first Read has seen that there is no header
+	rest  []byte // has been read, and is not a header
+	begun bool   // the first Read has found no header
 }
 
 // meet reads the header of a trusted proxy.
@@ -75,9 +75,9 @@ func (c *proxyConn) meet() {
 		c.from = c.Conn.RemoteAddr()
 		peer := AddrPort(c.from)
 		if !c.g.Trusted(peer.Addr()) {
-			return // Read sees whether there is one
+			return // Read looks whether there is one
 		}
-		// Not a deadline: the reader may have set one.
+		// Not a deadline, since the reader may have set one.
 		late := time.AfterFunc(ProxyTimeout, func() { c.Conn.Close() })
 		from, rest, err := readProxyHeader(c.Conn)
 		inTime := late.Stop()
@@ -97,20 +97,20 @@ func (c *proxyConn) meet() {
 	})
 }
 
-// refuse ends the connection for its reader; it may still be told why.
+// refuse ends the connection for its reader. The peer may still be told why.
 func (c *proxyConn) refuse(addr netip.Addr, why error) {
 	c.err = ErrProxyHeader
 	c.g.Refuse(addr, &Refusal{Limit: "proxy", Reason: "This server takes no PROXY header from your address."}, "err", why)
 }
 
-// RemoteAddr returns the address of the client, as far as a trusted proxy has
-// named one. The first call may wait for it.
+// RemoteAddr returns the address of the client, if a trusted proxy has named
+// one. The first call may wait for it.
 func (c *proxyConn) RemoteAddr() net.Addr {
 	c.meet()
 	return c.from
 }
 
-// Read reads what comes after the header.
+// Read reads the bytes after the header.
 func (c *proxyConn) Read(p []byte) (int, error) {
 	c.meet()
 	switch {
@@ -126,7 +126,7 @@ func (c *proxyConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// first is the first Read of a connection that may send no header.
+// first is the first Read of a connection that may not send a header.
 func (c *proxyConn) first(p []byte) (n int, err error) {
 	c.begun = true
 	for {
@@ -143,7 +143,7 @@ func (c *proxyConn) first(p []byte) (n int, err error) {
 		}
 	}
 	if n > 0 {
-		err = nil // it comes again
+		err = nil // the next Read returns it again
 	}
 	return n, err
 }
@@ -151,7 +151,7 @@ func (c *proxyConn) first(p []byte) (n int, err error) {
 // ReadFrom lets the kernel copy files, where it can.
 func (c *proxyConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
-// CloseWrite closes the half of the connection that writes.
+// CloseWrite closes the writing half of the connection.
 func (c *proxyConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -159,9 +159,9 @@ func (c *proxyConn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Plain returns the connection without what ListenProxied and Listen have put
-// around it, as soon as nothing of it is wanted to read: when its beginning has
-// been read. It is to be closed by way of c as well.
+// Plain returns the connection without the layers of ListenProxied and Listen,
+// once its beginning has been read: then they have nothing more to give. c has
+// to be closed as well.
 func (c *proxyConn) Plain() net.Conn {
 	if c.begun && c.err == nil && len(c.rest) == 0 {
 		return Raw(c.Conn)
@@ -169,8 +169,8 @@ func (c *proxyConn) Plain() net.Conn {
 	return c
 }
 
-// Named reports whether RemoteAddr of a connection, which may be one of TLS, is
-// what a trusted proxy has named. It may wait for that as RemoteAddr does.
+// Named reports whether a trusted proxy has named the RemoteAddr of a
+// connection, which may be one of TLS. It may wait as RemoteAddr does.
 func Named(nc net.Conn) bool {
 	c := proxyOf(nc)
 	if c == nil {
@@ -181,14 +181,14 @@ func Named(nc net.Conn) bool {
 }
 
 // Awaited reports whether RemoteAddr of a connection, which may be one of TLS,
-// may wait for what a trusted proxy says; of one that is not of ListenProxied
-// nobody knows.
+// may wait for a proxy's header. Of a connection that is not from ListenProxied
+// nobody knows, so it may.
 func Awaited(nc net.Conn) bool {
 	c := proxyOf(nc)
 	return c == nil || c.g.Trusted(AddrPort(c.Conn.RemoteAddr()).Addr())
 }
 
-// proxyOf is what ListenProxied has made of a connection, or nil.
+// proxyOf is the connection of ListenProxied below nc, or nil.
 func proxyOf(nc net.Conn) *proxyConn {
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc = over.NetConn()
@@ -197,9 +197,9 @@ func proxyOf(nc net.Conn) *proxyConn {
 	return c
 }
 
-// AddrPort is the address and port of a network address in the one form in
-// which addresses are compared: IPv4 as IPv4, and no zone. It is invalid when
-// there is none.
+// AddrPort is the address and port of a network address, in the one form in
+// which addresses are compared: IPv4 as IPv4, and without a zone. It is invalid
+// when there is none.
 func AddrPort(a net.Addr) netip.AddrPort {
 	if a == nil {
 		return netip.AddrPort{}
@@ -213,7 +213,7 @@ func AddrPort(a net.Addr) netip.AddrPort {
 
 func plain(ap netip.AddrPort) netip.AddrPort {
 	if ap.Addr().Is4() {
-		return ap // the usual one, which asks for no stack
+		return ap // the usual case, which needs no stack
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }

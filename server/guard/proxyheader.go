@@ -15,8 +15,8 @@ import (
 // Bounds of a PROXY header ("The PROXY protocol", versions 1 and 2).
 const (
 	maxProxyLine   = 107     // bytes of version 1, §2.1
-	proxyFixed     = 16      // bytes of version 2 before what its length counts, §2.2
-	MaxProxyHeader = 4 << 10 // bytes that the length may count: addresses, and what else a proxy tells
+	proxyFixed     = 16      // bytes of version 2 that its length does not count, §2.2
+	MaxProxyHeader = 4 << 10 // bytes that its length may count: addresses and other information
 )
 
 var (
@@ -26,8 +26,8 @@ var (
 	errProxyLength = errors.New("too long") // of either version
 )
 
-// begins reports whether b is how a PROXY header begins: yes, or maybe when it
-// ends before that is decided.
+// begins reports whether b is the beginning of a PROXY header: yes, or maybe
+// when b ends before that is decided.
 func begins(b []byte) (yes, maybe bool) {
 	for _, start := range [][]byte{proxyLine, proxySignature} {
 		if bytes.HasPrefix(b, start) {
@@ -39,9 +39,9 @@ func begins(b []byte) (yes, maybe bool) {
 }
 
 // readProxyHeader reads a PROXY header and not one byte more. from is the
-// client that it tells of, the invalid address when it tells of none. Where
-// there is no header, other is what was read to see that. A header that begins
-// and does not end well is an errProxyHeader.
+// client in it, or invalid when it has none. Where there is no header, other is
+// the bytes that were read to find that out. A header that begins well and ends
+// badly is an errProxyHeader.
 func readProxyHeader(r io.Reader) (from netip.AddrPort, other []byte, err error) {
 	header := make([]byte, 0, maxProxyLine)
 	for {
@@ -62,7 +62,7 @@ func readProxyHeader(r io.Reader) (from netip.AddrPort, other []byte, err error)
 	}
 }
 
-// readProxyRest reads on after the first bytes, and makes sense of the whole.
+// readProxyRest reads the rest behind the first bytes, and parses the whole.
 func readProxyRest(r io.Reader, header []byte) (from netip.AddrPort, err error) {
 	if bytes.HasPrefix(header, proxyLine) {
 		header, err = readProxyLine(r, header)
@@ -82,8 +82,8 @@ func readProxyRest(r io.Reader, header []byte) (from netip.AddrPort, err error) 
 	return AddrPort(h.SourceAddr), nil
 }
 
-// readProxyLine reads version 1, byte by byte: it says only by its end how long
-// it is, and what comes after it is not ours.
+// readProxyLine reads version 1, byte by byte: only its end tells its length,
+// and the bytes behind it are not ours.
 func readProxyLine(r io.Reader, line []byte) ([]byte, error) {
 	for !bytes.HasSuffix(line, []byte("\n")) {
 		if len(line) == maxProxyLine {

@@ -6,35 +6,36 @@ import (
 	"time"
 )
 
-// A Refusal says which limit was met, in words for the peer, and when to try
-// again. The host turns it into an information object, the web side into 429.
+// A Refusal names a limit that was met, with a reason for the peer and the time
+// before another try. The host turns it into an information object, the web
+// side into 429.
 type Refusal struct {
 	Limit      string        // the label of foyer_refused_total: "address-rate"
 	Reason     string        // a sentence for the peer
 	RetryAfter time.Duration // 0: trying again does not help
-	About      string        // what the log tells apart, instead of addresses; "": addresses
-	Drop       bool          // so far over the limit that an answer is too much: close the socket
+	About      string        // the subject of log lines, instead of addresses; "": addresses
+	Drop       bool          // too far over the limit for an answer: close the socket
 }
 
 func (r *Refusal) Error() string { return r.Reason }
 
-// How refusals are logged: the first of a minute for an address and limit.
+// How refusals are logged: only the first of a minute for an address and limit.
 const (
 	logEvery  = time.Minute
-	lookEvery = time.Second // for those to forget, when there are so many:
-	maxLogged = 4096        // pairs of address and limit remembered; beyond it nothing is logged until some are forgotten
-	maxAbout  = 64          // of what a Refusal is About
+	lookEvery = time.Second // when to look for lines to forget, with so many:
+	maxLogged = 4096        // pairs of address and limit; with more, nothing is logged until some are forgotten
+	maxAbout  = 64          // subjects of Refusal.About
 )
 
-// logged is what a line of the log was written about.
+// logged is the subject of a line in the log.
 type logged struct {
 	limit  string
 	source netip.Prefix
 	about  string
 }
 
-// Refuse counts a refusal to addr and logs the first of a minute. It returns r.
-// attrs are more fields for the log.
+// Refuse counts a refusal to addr, logs the first of a minute, and returns r.
+// attrs are added to the line.
 func (g *Guard) Refuse(addr netip.Addr, r *Refusal, attrs ...any) *Refusal {
 	now := time.Now()
 	g.mu.Lock()
@@ -58,10 +59,10 @@ func (g *Guard) Refuse(addr netip.Addr, r *Refusal, attrs ...any) *Refusal {
 // recent are the lines of the last minute. The zero value has none.
 type recent struct {
 	at   map[logged]time.Time
-	look time.Time // when there may be some to forget
+	look time.Time // when to look again for lines to forget
 }
 
-// first reports whether nothing was logged about l in the last minute, and
+// first reports whether nothing has been logged about l in the last minute, and
 // remembers that it is now. At most so many are remembered.
 func (r *recent) first(most int, l logged, now time.Time) bool {
 	if at, ok := r.at[l]; ok && now.Sub(at) < logEvery {
@@ -88,7 +89,7 @@ func (r *recent) first(most int, l logged, now time.Time) bool {
 	return true
 }
 
-// Refused is how often each limit was met, by name: foyer_refused_total.
+// Refused is how often each limit has been met, by name: foyer_refused_total.
 func (g *Guard) Refused() map[string]uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()

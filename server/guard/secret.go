@@ -5,8 +5,8 @@ import (
 	"crypto/subtle"
 )
 
-// Same compares secrets in a time that tells nothing about them, their length
-// included. An empty secret is never the same as anything.
+// Same compares secrets in a time that reveals nothing about them, not even
+// their length. An empty secret is never the same as anything.
 func Same(given, secret string) bool {
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(secret))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && secret != ""
