@@ -123,8 +123,8 @@ func TestPendingTimeout(t *testing.T) {
 	})
 }
 
-// TestPendingLeft: an answer that comes after the client has left makes no
-// ghost of it.
+// TestPendingLeft: an answer that comes after the client has left brings no
+// client back.
 func TestPendingLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newPendingApp()
@@ -151,8 +151,8 @@ func TestPendingLeft(t *testing.T) {
 	})
 }
 
-// TestLeaveBeforeDecision: whatever is decided in the same moment, there is
-// one departure for each arrival and nobody stays.
+// TestLeaveBeforeDecision: whatever is decided in the same moment, each arrival
+// has one departure, and nobody stays.
 func TestLeaveBeforeDecision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newPendingApp()
@@ -212,7 +212,8 @@ type accepter struct{ fakePeer }
 
 func (p *accepter) Accept() { p.Push(&Push{Method: "success"}) }
 
-// TestNothingBeforeSuccess: what OnConnect says comes after the answer.
+// TestNothingBeforeSuccess: everything that OnConnect says comes after the
+// answer.
 func TestNothingBeforeSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, same(&testApp{connect: func(c *Client, _ amf.Args) error {
@@ -231,8 +232,8 @@ func TestNothingBeforeSuccess(t *testing.T) {
 	})
 }
 
-// TestMaxHeld: an application that talks without end to a client that is not
-// there yet ends that client.
+// TestMaxHeld: an application that talks without end to a client that is not in
+// yet ends that client.
 func TestMaxHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, same(&testApp{connect: func(c *Client, _ amf.Args) error {

@@ -24,7 +24,7 @@ import (
 
 // benchServer is the environment variable that makes the test binary a server
 // on a port of its choice, which it prints. So its processor time and memory
-// can be told from those of the clients.
+// can be told apart from those of the clients.
 const benchServer = "FOYER_BENCH_SERVER"
 
 func TestMain(m *testing.M) {

@@ -144,7 +144,8 @@ func TestDrainLetsNobodyIn(t *testing.T) {
 		if s, _ := amf.AsString(amf.Lookup(no.Application, "reason")); s != no.Description {
 			t.Errorf("reason %q", s)
 		}
-		// Who was waiting when it began comes in, and is asked to leave.
+		// A client that was waiting when it began comes in, and is asked to
+		// leave.
 		app.in.Post(func() {
 			for c := range app.in.pending {
 				app.in.Accept(c)

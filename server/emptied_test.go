@@ -20,9 +20,9 @@ func (s *fakeStore) empty() {
 	s.saves = 0
 }
 
-// TestStoreCameBackEmpty: objects in use, idle ones, what cannot be read and the
-// note of what was forgotten are stored again, each once, as they were: who
-// comes back after the next start is told the difference.
+// TestStoreCameBackEmpty: objects in use, idle ones, those that cannot be read
+// and the note of deleted ones are all stored again, once and as they were. A
+// client that comes back after the next start is told the difference.
 func TestStoreCameBackEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{data: map[string][]byte{"app/x|bad": []byte("what?")}}
@@ -67,8 +67,9 @@ func TestStoreCameBackEmpty(t *testing.T) {
 	})
 }
 
-// TestChangedWhileStoredAgain: what is changed meanwhile, or was being stored
-// when the store was emptied, is there once; and what fails is tried again.
+// TestChangedWhileStoredAgain: a change that is made in the meantime, or was
+// being stored when the store was emptied, is there once. Saves that fail are
+// tried again.
 func TestChangedWhileStoredAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{delay: fixed(time.Second)}

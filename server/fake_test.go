@@ -9,7 +9,7 @@ import (
 	"foyer/server/amf"
 )
 
-// testApp is an Application of functions; nil ones do what is usual.
+// testApp is an Application made of functions. Those that are nil do the usual.
 type testApp struct {
 	in         *Instance
 	start      func(*Instance) error
@@ -48,7 +48,7 @@ func (a *testApp) OnAppStop() {
 
 func (a *testApp) Methods() map[string]Method { return a.methods }
 
-// fakePeer keeps what it is told.
+// fakePeer keeps everything that it is told.
 type fakePeer struct {
 	mu       sync.Mutex
 	pushed   []*Push

@@ -13,8 +13,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// counter is a sink that looks whether the times of the video it gets, in
-// steps of 40 ms, have gaps.
+// counter is a sink that checks the times of its video, in steps of 40 ms, for
+// gaps.
 type counter struct {
 	mu     sync.Mutex
 	frames int
@@ -85,7 +85,8 @@ func watchLive(t *testing.T, n *network, dst rtmp.Sink) *caller {
 	return c
 }
 
-// TestLateJoiner: who comes late gets what has come since the key frame at once.
+// TestLateJoiner: a player that comes late gets everything since the key frame
+// at once.
 func TestLateJoiner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network
@@ -107,7 +108,7 @@ func TestLateJoiner(t *testing.T) {
 	})
 }
 
-// TestPlayerThatNeverReads: it is closed within a minute, and who plays beside
+// TestPlayerThatNeverReads: it is closed within a minute, and a player beside
 // it sees no gap.
 func TestPlayerThatNeverReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -133,8 +134,8 @@ func TestPlayerThatNeverReads(t *testing.T) {
 	})
 }
 
-// TestThousandPlayersVanish: they come, play and are gone without a word; who
-// stays sees no gap, and nothing of them is left.
+// TestThousandPlayersVanish: they come, play and are gone without a word. A
+// player that stays sees no gap, and nothing of the others is left.
 func TestThousandPlayersVanish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network
@@ -168,8 +169,8 @@ func TestThousandPlayersVanish(t *testing.T) {
 	})
 }
 
-// TestPublisherOneByteASecond: what it says arrives when it is whole, and it
-// keeps nobody.
+// TestPublisherOneByteASecond: its messages arrive when they are whole, and it
+// holds up nobody.
 func TestPublisherOneByteASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network

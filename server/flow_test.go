@@ -22,10 +22,10 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// stuck is the rate of a line that brings nothing.
+// stuck is the rate of a line that carries nothing.
 const stuck = -1
 
-// line is a connection that brings so many bytes a second; 0 is no limit.
+// line is a connection that carries so many bytes a second; 0 is no limit.
 type line struct {
 	net.Conn
 	rate   atomic.Int64
@@ -113,7 +113,7 @@ func (s *sharer) fill(name string, from, n int) {
 	}
 }
 
-// slots is what a replica has: the first word of each slot.
+// slots is the content of a replica: the first word of each slot.
 func (s *sharer) slots(name string) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,9 +127,9 @@ func (s *sharer) slots(name string) map[string]string {
 	return all
 }
 
-// TestOthersWriteMuch: three clients write 480 kB each, again and again; whoever
-// reads stays, at whatever speed, and has the latest in the end. A slow one is
-// not told of what was written over.
+// TestOthersWriteMuch: three clients write 480 kB each, again and again. A
+// client that reads stays, at whatever speed, and has the latest in the end. A
+// slow one is not told of values that have been replaced.
 func TestOthersWriteMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network
@@ -221,8 +221,9 @@ func TestManyLargeObjects(t *testing.T) {
 	})
 }
 
-// TestBombObjectReaders: a thousand clients that do not read, while what they
-// use changes all the time. They take what the object is, and then are let go.
+// TestBombObjectReaders: a thousand clients do not read, while the object that
+// they use changes all the time. They hold no more than the object, and then
+// are let go.
 func TestBombObjectReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const readers = 1000
@@ -255,8 +256,9 @@ func TestBombObjectReaders(t *testing.T) {
 	})
 }
 
-// TestEventsWhileBehind: what is sent to all keeps its order, and is lost only
-// for one that is far behind; its own it always hears.
+// TestEventsWhileBehind: events for everybody keep their order, and only a
+// client that is far behind misses any. It always hears the answers to its own
+// requests.
 func TestEventsWhileBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network
@@ -292,7 +294,7 @@ func TestEventsWhileBehind(t *testing.T) {
 	})
 }
 
-// countingApp counts what it lets clients write.
+// countingApp counts the writes that it allows.
 type countingApp struct {
 	*sharingApp
 	writes map[string]int // by slot
@@ -303,8 +305,8 @@ func (a *countingApp) CanWrite(c *Client, object, slot string) bool {
 	return a.sharingApp.CanWrite(c, object, slot)
 }
 
-// TestObjectAllowance: what all write to one object is bounded together, and
-// each has its turn; nobody else waits, and nobody is ended.
+// TestObjectAllowance: the writes of all clients to one object are bounded
+// together, and each has its turn. Nobody else waits, and nobody is ended.
 func TestObjectAllowance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &countingApp{newSharingApp(), make(map[string]int)}
@@ -423,8 +425,8 @@ func TestAnswersAreCharged(t *testing.T) {
 	})
 }
 
-// TestCallsCost: calls with short answers are bounded in number, and keep their
-// order with all else while they wait.
+// TestCallsCost: calls with short answers are bounded in number. While they
+// wait they keep their order with everything else.
 func TestCallsCost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSharingApp()
@@ -465,8 +467,8 @@ func TestCallsCost(t *testing.T) {
 	})
 }
 
-// TestSlowReaderAtAnotherNode: what the owner has to say does not pile up at the
-// node that a slow client has come to.
+// TestSlowReaderAtAnotherNode: when a client is slow, the messages of the owner
+// do not pile up at the node that the client has come to.
 func TestSlowReaderAtAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -498,8 +500,8 @@ func TestSlowReaderAtAnotherNode(t *testing.T) {
 	})
 }
 
-// TestCallsOfAnAddressCost: however many clients an address has, they ask no
-// more than the address may.
+// TestCallsOfAnAddressCost: however many clients an address has, together they
+// may ask as much as the address may.
 func TestCallsOfAnAddressCost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const clients, calls = 30, 4000 // fewer than each of them may ask at once

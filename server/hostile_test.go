@@ -15,7 +15,7 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// chatApp passes on what is said.
+// chatApp passes on messages.
 type chatApp struct{ testApp }
 
 func newChatApp() *chatApp {
@@ -47,9 +47,9 @@ func command(method string, tx float64, args ...amf.Value) []byte {
 	return rtmp.Pack(rtmp.Message{Type: rtmp.TypeCommandAMF0, Payload: p})
 }
 
-// hostile are the ways in which one client is no good. Each gets a connection
-// on which connect was accepted, and writes until it is thrown out or has done
-// its worst. end says that it must have been thrown out.
+// hostile are the ways in which one client can misbehave. Each gets a
+// connection on which connect was accepted, and writes until it is thrown out
+// or has done its worst. end says that it must have been thrown out.
 var hostile = map[string]struct {
 	end bool
 	do  func(nc net.Conn)
@@ -125,7 +125,7 @@ func drainConn(nc net.Conn) {
 }
 
 // TestHostileClient: whatever one client does, the two next to it talk, and
-// nothing of it stays.
+// nothing of it is left.
 func TestHostileClient(t *testing.T) {
 	for name, enemy := range hostile {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestHostileClient(t *testing.T) {
 	}
 }
 
-// TestHostileBeforeConnect: nothing that comes before connect makes a client.
+// TestHostileBeforeConnect: nothing that is sent before connect makes a client.
 func TestHostileBeforeConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network

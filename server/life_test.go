@@ -19,8 +19,8 @@ import (
 // running is how many instances a host has.
 func running(h *Host) int { return h.Stats().Instances["app"] }
 
-// TestRefusedInstanceIsCollected: one that was started only to refuse somebody
-// stops at once.
+// TestRefusedInstanceIsCollected: an instance that was started only to refuse
+// somebody stops at once.
 func TestRefusedInstanceIsCollected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stopped := false
@@ -39,8 +39,8 @@ func TestRefusedInstanceIsCollected(t *testing.T) {
 	})
 }
 
-// TestRefusedName: a name that an application does not take is the mistake of
-// who came; an instance that cannot start is for who runs the server.
+// TestRefusedName: if an application does not take a name, the client is at
+// fault. If an instance cannot start, the operator has to look.
 func TestRefusedName(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -61,7 +61,8 @@ func TestRefusedName(t *testing.T) {
 	}
 }
 
-// TestPhases follows an instance through its life, as the picture in life.go has it.
+// TestPhases follows an instance through its life, as in the picture in
+// life.go.
 func TestPhases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
@@ -208,8 +209,8 @@ func TestStopTellsEverybody(t *testing.T) {
 	})
 }
 
-// TestArrivalWhileStopping: the next instance starts after the old one has
-// ended entirely, whatever that waits for.
+// TestArrivalWhileStopping: the next instance starts when the old one has ended
+// entirely, whatever that takes.
 func TestArrivalWhileStopping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []string
@@ -243,8 +244,8 @@ func TestArrivalWhileStopping(t *testing.T) {
 	})
 }
 
-// TestArrivalAtTheLastMoment: who comes when the idle time is over, or just
-// before, is in the old instance or in a new one, but is in.
+// TestArrivalAtTheLastMoment: a client that comes when the idle time is over,
+// or just before, is in the old instance or in a new one, but it is in.
 func TestArrivalAtTheLastMoment(t *testing.T) {
 	for _, d := range []time.Duration{-1, 0, 1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -263,8 +264,8 @@ func TestArrivalAtTheLastMoment(t *testing.T) {
 	}
 }
 
-// TestPanicStopsOneInstance: the callers get an answer, everybody a word, and
-// the instance next door does not notice.
+// TestPanicStopsOneInstance: callers get an answer, everybody is told, and the
+// instance next door does not notice.
 func TestPanicStopsOneInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, func() Application {
@@ -314,7 +315,7 @@ func TestPanicStopsOneInstance(t *testing.T) {
 	})
 }
 
-// TestPanicAnywhere: each event, a post and what runs beside.
+// TestPanicAnywhere: in each event, in a post and in a function of Go.
 func TestPanicAnywhere(t *testing.T) {
 	boom := func() { panic("boom") }
 	for name, a := range map[string]*testApp{
@@ -361,8 +362,8 @@ func TestMaxInstances(t *testing.T) {
 	})
 }
 
-// TestTurnIsBounded: subscribers hear of what has changed after maxTurn posts,
-// even when more have come.
+// TestTurnIsBounded: subscribers hear of changes after maxTurn posts, even when
+// more have come.
 func TestTurnIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSharingApp()

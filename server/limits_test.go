@@ -9,7 +9,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// TestEndedByLimit: who goes over a limit of the wire is ended and counted.
+// TestEndedByLimit: a connection that exceeds a limit of the wire is ended and
+// counted.
 func TestEndedByLimit(t *testing.T) {
 	half := rtmp.Pack(rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Payload: make([]byte, 1000)})[:500]
 	long := rtmp.Pack(rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Payload: make([]byte, rtmp.MaxMessageOfSpectator+1)})

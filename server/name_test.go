@@ -39,7 +39,7 @@ func TestBrief(t *testing.T) {
 	}
 }
 
-// refusals are the paths of peers that are nobody's, and what they are told.
+// refusals are paths that lead nowhere, and the words for their peers.
 var refusals = map[string]string{
 	"app/..": "App name is not valid.", "app/.": "App name is not valid.", "app/-x": "App name is not valid.",
 	"app/a/b": "App name is not valid.", "app/%41": "App name is not valid.", "app/a b": "App name is not valid.",
@@ -85,7 +85,7 @@ func TestInvalidNames(t *testing.T) {
 	})
 }
 
-// TestPeersWordsAreBounded: what is kept and logged of them.
+// TestPeersWordsAreBounded: where they are kept and where they are logged.
 func TestPeersWordsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged strings.Builder
@@ -196,7 +196,7 @@ func FuzzConnectPath(f *testing.F) {
 	})
 }
 
-// noStore and noOwners are for names of which nobody may ask.
+// noStore and noOwners are for names that nobody may ask about.
 type (
 	noStore  struct{ t *testing.T }
 	noOwners struct{ t *testing.T }

@@ -78,8 +78,8 @@ func (l *listener) Close() error {
 
 func (l *listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1935} }
 
-// serve serves h under a name of the network until the end of the test's
-// bubble, which must call the function it returns.
+// serve serves h under a name of the network. The function that it returns must
+// be called before the test's bubble ends.
 func serve(t *testing.T, n *network, name string, h *Host) (stop func()) {
 	t.Helper()
 	h.Dial = n.Dial
@@ -96,7 +96,7 @@ func serve(t *testing.T, n *network, name string, h *Host) (stop func()) {
 	}
 }
 
-// caller is a client program: a session and what it was told.
+// caller is a client program: a session and everything that it was told.
 type caller struct {
 	*rtmp.Session
 	info    amf.Object

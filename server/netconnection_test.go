@@ -141,10 +141,10 @@ func lobbyAndRoom(t *testing.T, together bool) (n *network, l *lobbyApp, r *room
 	return n, l, r, lobby, room, func() { stopRoom(); stopLobby() }
 }
 
-// TestCascade is the core of the page: a visitor starts the room, the room
-// starts the lobby by its connection and reports; the visitor leaves, the room
-// stops when it has been idle, though it is connected to the lobby, and says
-// goodbye; then the lobby is idle and stops.
+// TestCascade is the core of the page. A visitor starts the room, and the room
+// starts the lobby by its connection and reports. When the visitor has left,
+// the room stops after its idle time, though it is connected to the lobby, and
+// says goodbye. Then the lobby is idle and stops.
 func TestCascade(t *testing.T) {
 	for name, together := range map[string]bool{"one host": true, "two hosts": false} {
 		t.Run(name, func(t *testing.T) {
@@ -344,7 +344,7 @@ func TestConnectToItself(t *testing.T) {
 }
 
 // TestStopWhileConnecting: an instance that ends does not wait for a host that
-// does not answer.
+// is silent.
 func TestStopWhileConnecting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _, r, _, room, stop := lobbyAndRoom(t, false)
@@ -362,8 +362,8 @@ func TestStopWhileConnecting(t *testing.T) {
 	})
 }
 
-// TestStopBeforeTheAnswer: who lets an instance in that has ended meanwhile
-// hears a goodbye. One that never answers is not waited for.
+// TestStopBeforeTheAnswer: a host that lets an instance in after that has ended
+// hears a goodbye. A host that never answers is not waited for.
 func TestStopBeforeTheAnswer(t *testing.T) {
 	for _, tt := range []struct{ answer, want time.Duration }{
 		{goodbyeTime / 2, goodbyeTime / 2}, {time.Hour, goodbyeTime},

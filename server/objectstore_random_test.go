@@ -19,8 +19,8 @@ import (
 )
 
 // TestHistoriesOfKeptObjects: users write, leave and come back, saves are slow
-// and fail, the server is stopped or dies. In the end all see the same, which is
-// what is stored, and nothing that was acknowledged is lost.
+// and fail, the server is stopped or dies. In the end all see the same, which
+// is what the store has, and nothing that was acknowledged is lost.
 func TestHistoriesOfKeptObjects(t *testing.T) {
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -29,9 +29,9 @@ func TestHistoriesOfKeptObjects(t *testing.T) {
 	}
 }
 
-// A history is what happens to one object and its users, each of whom writes a
-// slot of its own as well: nobody else does, so that it must have what the user
-// was last told.
+// A history is a series of events for one object and its users. Each user also
+// writes a slot that nobody else writes, so that slot must be as the user was
+// last told.
 type history struct {
 	t     *testing.T
 	r     *rand.Rand
@@ -200,7 +200,7 @@ func (y *history) hear(u *keptUser) {
 				y.t.Errorf("%s hears %+v", u.own, sync)
 			}
 		}
-		// A slot that was acknowledged is told to whoever comes back, or a
+		// A slot that was acknowledged is told to a user that comes back, or a
 		// value that was asked for later and not answered.
 		if use := push.SharedObject.Events[0].Type == sharedobject.UseSuccess; use {
 			got := u.replica.Slots[u.own]
@@ -220,7 +220,7 @@ func (y *history) leave(u *keptUser) {
 	y.drop(u)
 }
 
-// drop forgets what a user has not heard.
+// drop loses everything that a user has not heard.
 func (y *history) drop(u *keptUser) {
 	if u.c != nil {
 		u.c.Leave(rtmp.ErrClosed)
@@ -228,7 +228,7 @@ func (y *history) drop(u *keptUser) {
 	}
 }
 
-// restart stops the server, or lets it die with what is not stored.
+// restart stops the server, or lets it die with changes that are not stored.
 func (y *history) restart(dies bool) {
 	for _, u := range y.users {
 		y.hear(u)

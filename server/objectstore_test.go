@@ -99,7 +99,7 @@ func (s *fakeStore) work(key string) {
 	}
 }
 
-// crash returns what is left when the process dies now.
+// crash returns the objects that are left when the process dies now.
 func (s *fakeStore) crash() *fakeStore {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,15 +133,16 @@ func back(name string, version uint32) *sharedobject.Message {
 	return m
 }
 
-// version is that of the last message a peer has, which it keeps.
+// version is the version in the last message of a peer. The message stays
+// there.
 func (p *fakePeer) version() uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.pushed[len(p.pushed)-1].SharedObject.Version
 }
 
-// TestObjectsAreKept over a restart, with their versions: who comes back is
-// told the difference.
+// TestObjectsAreKept over a restart, with their versions: a client that comes
+// back is told the difference.
 func TestObjectsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{}
@@ -169,8 +170,8 @@ func TestObjectsAreKept(t *testing.T) {
 	})
 }
 
-// TestNothingIsToldThatIsNotStored: while a save is on, everybody waits, and
-// what came meanwhile is one save.
+// TestNothingIsToldThatIsNotStored: during a save everybody waits, and
+// everything that came in the meantime is one save.
 func TestNothingIsToldThatIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{delay: fixed(time.Second)}
@@ -213,8 +214,8 @@ func TestNothingIsToldThatIsNotStored(t *testing.T) {
 	})
 }
 
-// TestObjectIsUsedAnewAfterASave: while a save is on, its last user leaves the
-// object and somebody else comes.
+// TestObjectIsUsedAnewAfterASave: during a save its last user leaves the object
+// and somebody else comes.
 func TestObjectIsUsedAnewAfterASave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{delay: fixed(time.Second)}
@@ -238,7 +239,7 @@ func TestObjectIsUsedAnewAfterASave(t *testing.T) {
 	})
 }
 
-// TestWaitingIsBounded: who waits for saves waits with its credits.
+// TestWaitingIsBounded: a client that waits for saves does so with its credits.
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{delay: fixed(time.Second)}
@@ -315,8 +316,9 @@ func TestSaveFails(t *testing.T) {
 	})
 }
 
-// TestRefusedIsNotStored: a save that failed may have been done all the same.
-// What was refused does not come back: it is written over when the store works.
+// TestRefusedIsNotStored: a save that failed may have been done all the same. A
+// change that was refused does not come back: the store is overwritten when it
+// works.
 func TestRefusedIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{fail: fixed(errDiskFull), lies: fixed(true)}
@@ -350,9 +352,9 @@ func TestRefusedIsNotStored(t *testing.T) {
 	})
 }
 
-// TestApplicationsOwnAreStored: what the application changes is told when it is
-// stored, is tried again until it is, and is stored at the latest when the
-// instance stops.
+// TestApplicationsOwnAreStored: changes by the application are told when they
+// are stored. Storing them is tried again until it succeeds, at the latest when
+// the instance stops.
 func TestApplicationsOwnAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{delay: fixed(time.Second)}
@@ -404,8 +406,8 @@ func TestApplicationsOwnAreStored(t *testing.T) {
 	})
 }
 
-// TestIdleObjectComesBack: what nobody uses is not in memory as an object, but
-// counted, and there when it is used again, without asking the store.
+// TestIdleObjectComesBack: an object that nobody uses is not in memory, but it
+// counts, and it is there when it is used again, without asking the store.
 func TestIdleObjectComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{delay: fixed(time.Second)}
@@ -476,7 +478,7 @@ func TestForgottenObject(t *testing.T) {
 	})
 }
 
-// TestStoredObjectsCount against the limits of what clients may make.
+// TestStoredObjectsCount against the limits of objects that clients may make.
 func TestStoredObjectsCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := sharedobject.New[*Client]("", true, 7)
@@ -507,7 +509,8 @@ func TestStoredObjectsCount(t *testing.T) {
 	})
 }
 
-// TestStoredObjectIsBad: what cannot be read is neither used nor written over.
+// TestStoredObjectIsBad: an object that cannot be read is neither used nor
+// overwritten.
 func TestStoredObjectIsBad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{data: map[string][]byte{"app/x|public/x": {99}, "app/x|mine": {99}}}
@@ -523,7 +526,8 @@ func TestStoredObjectIsBad(t *testing.T) {
 	})
 }
 
-// TestObjectsCannotBeLoaded: the instance does not start, and does when they can.
+// TestObjectsCannotBeLoaded: the instance does not start, and does so when they
+// can.
 func TestObjectsCannotBeLoaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{loads: errDiskFull}
@@ -567,7 +571,7 @@ func TestStopGivesUpLoading(t *testing.T) {
 	})
 }
 
-// TestSnapshotTooLarge: what the store could not take back is not handed to it.
+// TestSnapshotTooLarge: a snapshot that could not be read back is not stored.
 func TestSnapshotTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{}
@@ -602,9 +606,9 @@ func (s *limitedStore) TakesObjects(bytes int) bool {
 	return true
 }
 
-// TestQuota: what would take more than the store allows is refused to the client
-// that asked, counted, and changes nothing. What replaces something needs only
-// the difference, and what is only in memory none.
+// TestQuota: a write for which the store has no room is refused to the client
+// that asked, counted, and changes nothing. One that replaces a value needs
+// only the difference, and one to a temporary object needs none.
 func TestQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &limitedStore{&fakeStore{}, 1000}
@@ -631,8 +635,8 @@ func TestQuota(t *testing.T) {
 	})
 }
 
-// TestUsedObjectsAreStoredAgain: what is used is stored again once a day, so
-// that a store that forgets what is unused keeps it. What nobody uses is not.
+// TestUsedObjectsAreStoredAgain: objects in use are stored again once a day, so
+// that a store that deletes unused ones keeps them. Unused objects are not.
 func TestUsedObjectsAreStoredAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{}

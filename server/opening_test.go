@@ -25,7 +25,7 @@ func come(t *testing.T, h *Host, addr, path string) (*Client, *rtmp.StatusError)
 	return c, s
 }
 
-// wantRefused checks what somebody was told, that a program can read it, and
+// wantRefused checks the words of a refusal, that a program can read it, and
 // that it was counted.
 func wantRefused(t *testing.T, h *Host, got *rtmp.StatusError, limit, reason string, retry bool) {
 	t.Helper()
@@ -76,7 +76,8 @@ func TestRoomsOfAnAddress(t *testing.T) {
 	})
 }
 
-// TestRoomIsGivenBack: when it has ended, or was only started to refuse somebody.
+// TestRoomIsGivenBack: when the room has ended, and when it was started only to
+// refuse somebody.
 func TestRoomIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, same(&testApp{connect: func(c *Client, _ amf.Args) error {
@@ -161,7 +162,7 @@ func TestOpens(t *testing.T) {
 	})
 }
 
-// TestOpenElsewhere: who joins rooms that other nodes run has opened nothing.
+// TestOpenElsewhere: a client that joins rooms of other nodes has opened none.
 func TestOpenElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")

@@ -11,7 +11,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// atlas is where instances run, for all nodes of a test.
+// atlas knows where instances run, for all nodes of a test.
 type atlas struct {
 	mu     sync.Mutex
 	owners map[string]*deed
@@ -169,8 +169,8 @@ func TestLostInstanceEnds(t *testing.T) {
 	})
 }
 
-// TestLostInstanceStoresNothing: what it has not stored is not for it to store
-// any more, because it would write over what the new owner has.
+// TestLostInstanceStoresNothing: after the loss an instance stores nothing any
+// more, because it would overwrite what the new owner has stored.
 func TestLostInstanceStoresNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world, s := new(atlas), &fakeStore{fail: fixed(errDiskFull)}

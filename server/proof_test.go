@@ -19,8 +19,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// dialAs connects to a node as another one would: with what that would say,
-// after change had it in hand.
+// dialAs connects to a node as another node would. change may alter what it
+// says.
 func (s *site) dialAs(node, kind string, change func(*rtmp.ConnectRequest, *introduction) amf.Field) (amf.Object, error) {
 	v := introduction{to: node, kind: kind, addr: "203.0.113.7:1", protocol: "ws"}
 	r := &rtmp.ConnectRequest{Sign: func(r *rtmp.ConnectRequest) amf.Field {
@@ -49,8 +49,8 @@ func falsified(f amf.Field, name, value string) amf.Field {
 	return f
 }
 
-// TestNoProofNoNode: a peer that says to be a node, and does not prove it on
-// this very connection, is an ordinary visitor, and has shown a wrong
+// TestNoProofNoNode: a peer that claims to be a node, and does not prove it on
+// this very connection, is an ordinary visitor that has shown a wrong
 // credential.
 func TestNoProofNoNode(t *testing.T) {
 	type change = func(*rtmp.ConnectRequest, *introduction) amf.Field
@@ -131,8 +131,8 @@ func TestNoProofNoNode(t *testing.T) {
 	}
 }
 
-// TestNodeSaysNonsense: what a node says of its client is looked at, although
-// it has proved to be one.
+// TestNodeSaysNonsense: what a node says of its client is checked, although the
+// node has proved itself.
 func TestNodeSaysNonsense(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a")
@@ -156,9 +156,9 @@ func TestNodeSaysNonsense(t *testing.T) {
 	})
 }
 
-// TestStrangerWaitsNodeDoesNot: after five claims to be a node that came with
-// no proof the answer waits, and so does a wrong password's; a node at the same
-// address is let in at once.
+// TestStrangerWaitsNodeDoesNot: after five claims to be a node without a proof
+// the answer waits, as after wrong passwords. A node at the same address is let
+// in at once.
 func TestStrangerWaitsNodeDoesNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a")
@@ -189,7 +189,7 @@ func TestStrangerWaitsNodeDoesNot(t *testing.T) {
 	})
 }
 
-// ip is where a guest came from, by that protocol.
+// ip is the address that a guest came from, by that protocol.
 func (a *edgeApp) ip(protocol string) (ip netip.Addr) {
 	for _, g := range a.guests {
 		if g.protocol == protocol {
@@ -200,8 +200,9 @@ func (a *edgeApp) ip(protocol string) (ip netip.Addr) {
 	return ip
 }
 
-// TestListenerLearnsNothing: one that hears all that nodes say, and says it
-// again to either of them, is taken for neither; and the secret is not in it.
+// TestListenerLearnsNothing: a listener that hears everything that nodes say,
+// and says it again to either of them, is taken for neither. It does not hear
+// the secret.
 func TestListenerLearnsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -245,7 +246,7 @@ func TestListenerLearnsNothing(t *testing.T) {
 	})
 }
 
-// recording is what was said on each of several connections.
+// recording is everything that was said on each of several connections.
 type recording struct {
 	mu  sync.Mutex
 	all []*bytes.Buffer
@@ -269,8 +270,8 @@ func (o *overheard) Write(b []byte) (int, error) {
 	return o.Conn.Write(b)
 }
 
-// TestImpostor: what answers at the owner's address without being the owner
-// gets nobody's connection, and its words reach nobody.
+// TestImpostor: a server that answers at the owner's address without being the
+// owner gets nobody's connection, and its words reach nobody.
 func TestImpostor(t *testing.T) {
 	for name, change := range map[string]func(*Host){
 		"no secret":      func(h *Host) { h.NodeSecret = "" },

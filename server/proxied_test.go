@@ -17,8 +17,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// TestProxied: a client that a trusted proxy brings has its own address, with TLS
-// too: the header comes before its handshake.
+// TestProxied: a client that a trusted proxy brings has its own address. With
+// TLS too, the header comes before its handshake.
 func TestProxied(t *testing.T) {
 	cert := httptest.NewTLSServer(nil)
 	defer cert.Close()
@@ -74,7 +74,8 @@ func TestProxied(t *testing.T) {
 	}
 }
 
-// TestProxySilent: a host that stops does not wait for a proxy to say whom it brings.
+// TestProxySilent: a host that stops does not wait for the header of a silent
+// proxy.
 func TestProxySilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, same(&testApp{}))
@@ -101,8 +102,8 @@ func (u unsaid) RemoteAddr() net.Addr {
 	return u.Conn.RemoteAddr()
 }
 
-// TestPerson: an address that many people share is nobody's, unless a trusted
-// proxy has named it; another node says so as well.
+// TestPerson: an address that many people share stands for nobody, unless a
+// trusted proxy has named it, also by way of another node.
 func TestPerson(t *testing.T) {
 	for addr, want := range map[string]bool{
 		"203.0.113.7": true, "2001:db8::1": true, "127.0.0.1": false, "10.1.2.3": false, "192.168.1.1": false, "169.254.1.1": false,

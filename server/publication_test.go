@@ -11,7 +11,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// keepingApp keeps the players of lost publishers, and counts what these sent.
+// keepingApp keeps the players of lost publishers, and counts the messages of
+// publishers.
 type keepingApp struct {
 	streamingApp
 	refuse bool
@@ -110,7 +111,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// TestEndStream: by whom it is published does not matter, nor whether at all.
+// TestEndStream: it does not matter who publishes it, or whether anybody does.
 func TestEndStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network

@@ -176,7 +176,7 @@ func TestAcceptBackoff(t *testing.T) {
 	})
 }
 
-// TestSilentConnection: who does not connect in time is let go.
+// TestSilentConnection: a peer that does not connect in time is let go.
 func TestSilentConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network

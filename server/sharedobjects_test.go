@@ -33,8 +33,8 @@ func (a *sharingApp) CanWrite(_ *Client, object, slot string) bool {
 	return strings.HasPrefix(object, "public/")
 }
 
-// heard is what a peer was told of shared objects since the last time, a line
-// a message: "rooms UseSuccess Clear Change blue".
+// heard is everything that a peer was told of shared objects since the last
+// time, a line a message: "rooms UseSuccess Clear Change blue".
 func (p *fakePeer) heard() (lines []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,7 +70,7 @@ func set(slot string, v amf.Value) sharedobject.Event {
 	return sharedobject.Event{Type: sharedobject.RequestChange, Slot: slot, Value: v}
 }
 
-// expect compares what a peer has heard.
+// expect compares everything that a peer has heard.
 func expect(t *testing.T, who string, p *fakePeer, want ...string) {
 	t.Helper()
 	synctest.Wait()
@@ -151,7 +151,7 @@ func TestSharedObjectRefusals(t *testing.T) {
 	})
 }
 
-// TestSharedObjectsWithoutSharer: readable is what the application holds.
+// TestSharedObjectsWithoutSharer: clients may read what the application holds.
 func TestSharedObjectsWithoutSharer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, same(&testApp{start: func(in *Instance) error {
@@ -193,8 +193,8 @@ func TestSharedObjectNamespaces(t *testing.T) {
 	})
 }
 
-// TestTemporaryObjectDies with its last user, and its next life is not taken
-// for the old one by who comes back with the old version.
+// TestTemporaryObjectDies with its last user. A client that comes back with the
+// old version does not take the next object of that name for it.
 func TestTemporaryObjectDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSharingApp()
@@ -230,8 +230,8 @@ func TestTemporaryObjectDies(t *testing.T) {
 }
 
 // TestObjectAfterRestart makes the same object in two processes, a moment
-// apart: who was subscribed in the first one must not be taken to have missed
-// only a little.
+// apart. A subscriber of the first one must not seem to have missed only a
+// little of the second.
 func TestObjectAfterRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var versions [2]uint32
@@ -278,8 +278,8 @@ func TestMaxCreatedBytes(t *testing.T) {
 	})
 }
 
-// TestRequestRate: who asks for much waits, and then goes on as fast as others
-// can take it.
+// TestRequestRate: a client that asks for much waits, and then continues as
+// fast as the others can take it.
 func TestRequestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSharingApp()
@@ -337,8 +337,8 @@ func TestSharedObjectLimits(t *testing.T) {
 	})
 }
 
-// TestMaxObjectBytes: what clients write into an object is bounded together;
-// what they remove makes room.
+// TestMaxObjectBytes: the writes of all clients into an object are bounded
+// together, and a removal makes room.
 func TestMaxObjectBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newSharingApp()

@@ -11,7 +11,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// TestSpeed: the sum is of the last ten seconds, whatever came when.
+// TestSpeed: the sum is over the last ten seconds, whatever came when.
 func TestSpeed(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 100 {
@@ -47,8 +47,8 @@ type lastStatus struct {
 
 func (l *lastStatus) ServeStatus(info amf.Object) { l.info = info }
 
-// TestMaxBitrate: a publication is as fast as it may be on average, and is
-// ended with the reason when it is faster.
+// TestMaxBitrate: a publication may be as fast as the limit on average. It is
+// ended, with the reason, when it is faster.
 func TestMaxBitrate(t *testing.T) {
 	const limit = 8_000_000 // a megabyte a second
 	for _, c := range []struct {

@@ -14,7 +14,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// streamingApp publishes to who knows the key.
+// streamingApp lets everybody publish who knows the key.
 type streamingApp struct {
 	testApp
 	takeover bool
@@ -44,7 +44,7 @@ func (a *streamingApp) OnPlay(_ *Client, name string) (string, error) {
 
 func (a *streamingApp) OnStop(_ *Client, public string) { a.events = append(a.events, "stop "+public) }
 
-// sink keeps what a player gets.
+// sink keeps everything that a player gets.
 type sink struct {
 	mu  sync.Mutex
 	got []string
@@ -256,7 +256,7 @@ func TestStreamsAreForgotten(t *testing.T) {
 }
 
 // TestPublishLoop: a client that begins and ends all the time is read more
-// slowly, and the one next to it is not.
+// slowly, and its neighbour is not.
 func TestPublishLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n network

@@ -34,7 +34,7 @@ func (s *site) die(name string, lease time.Duration) {
 	})
 }
 
-// told waits for the end of a client, and returns what it was told of that.
+// told waits for the end of a client, and returns the words that came with it.
 func told(t *testing.T, c *caller) *rtmp.StatusError {
 	t.Helper()
 	<-c.ended
@@ -172,14 +172,14 @@ func TestBothAtOnce(t *testing.T) {
 	})
 }
 
-// TestNoOwnerAnswers: an owner that stays away without giving up its claim
-// costs a client some seconds, and it is told when to come again.
+// TestNoOwnerAnswers: an owner that is away without giving up its claim costs a
+// client some seconds. Then the client is told when to come again.
 func TestNoOwnerAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "b")
 		defer s.close()
 		s.world.owners = map[string]*deed{"app/x": {node: "a", rtmp: "rtmp://a"}, "app/y": {node: "b", rtmp: "rtmp://b"}}
-		for _, instance := range []string{"x", "y"} { // y: our own claim from before we were started anew
+		for _, instance := range []string{"x", "y"} { // y: our own claim from before we were restarted
 			began := time.Now()
 			_, err := dial(t, &s.net, "rtmp://b/app/"+instance)
 			info, ok := errors.AsType[*rtmp.StatusError](err)

@@ -154,7 +154,8 @@ func TestOnePullForAll(t *testing.T) {
 	})
 }
 
-// TestPullWaitsForPublisher: who plays before there is a publisher hears of it.
+// TestPullWaitsForPublisher: a player that comes before the publisher hears
+// when that comes.
 func TestPullWaitsForPublisher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -183,8 +184,8 @@ func TestPullWaitsForPublisher(t *testing.T) {
 	})
 }
 
-// TestPublishElsewhere: who publishes at another node is seen at both, after
-// the owner has agreed.
+// TestPublishElsewhere: a client that publishes at another node is seen at
+// both, after the owner has agreed.
 func TestPublishElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -233,7 +234,7 @@ func (*idlePlayer) WriteMessage(rtmp.Message) error { return nil }
 func (*idlePlayer) Status(string, string)           {}
 func (p *idlePlayer) Close(err error)               { p.reason = err }
 
-// TestStreamElsewhere is Host.Stream for who does not come by RTMP.
+// TestStreamElsewhere is Host.Stream for peers that do not come by RTMP.
 func TestStreamElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -309,7 +310,7 @@ func TestTooManyPulls(t *testing.T) {
 	})
 }
 
-// TestStreamHere: to ask what is here brings nothing here.
+// TestStreamHere: a question about this node brings nothing here.
 func TestStreamHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")

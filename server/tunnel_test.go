@@ -19,7 +19,7 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// guest is a client as the application of a site saw it.
+// guest is a client as the application of a site has seen it.
 type guest struct{ node, addr, protocol, agent string }
 
 // edgeApp is what a site runs.
@@ -286,8 +286,8 @@ func TestTunnelRefusesInTheOwnersWords(t *testing.T) {
 	})
 }
 
-// TestTunnelShowsWhoItIs: the owner sees address and protocol of the client,
-// and throws out whom it means.
+// TestTunnelShowsWhoItIs: the owner sees the address and protocol of the
+// client, and throws out the right one.
 func TestTunnelShowsWhoItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -326,8 +326,9 @@ func TestTunnelShowsWhoItIs(t *testing.T) {
 	})
 }
 
-// TestNodeAtAnotherFront: who takes a node for the owner that is none is told
-// so, and not led on: two nodes that take each other for it would go in circles.
+// TestNodeAtAnotherFront: a node that takes another for the owner is told so,
+// and not led on. Two nodes that take each other for the owner would go in
+// circles.
 func TestNodeAtAnotherFront(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -363,8 +364,8 @@ func TestNodesWithoutACommonSecret(t *testing.T) {
 	})
 }
 
-// TestTunnelKeepsOrderAndHoldsBack: what needs no answer arrives in order, and
-// who talks faster than the owner listens has to wait.
+// TestTunnelKeepsOrderAndHoldsBack: messages that need no answer arrive in
+// order, and a client that talks faster than the owner listens has to wait.
 func TestTunnelKeepsOrderAndHoldsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -400,7 +401,8 @@ func TestTunnelKeepsOrderAndHoldsBack(t *testing.T) {
 }
 
 // TestTunnelWaitsForTheOwner: an application may leave a client pending for
-// longer than a handshake takes; one that does not wait is gone there, too.
+// longer than a handshake takes. A client that does not wait is gone there,
+// too.
 func TestTunnelWaitsForTheOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")
@@ -454,8 +456,8 @@ func TestCallElsewhere(t *testing.T) {
 	})
 }
 
-// TestTunnelSaysWhoCanReconnect: the owner asks only those to leave who
-// understand it, also through another node.
+// TestTunnelSaysWhoCanReconnect: the owner asks only clients that understand it
+// to leave, also through another node.
 func TestTunnelSaysWhoCanReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, "a", "b")

@@ -48,7 +48,7 @@ func TestBudgetShedsTheWorst(t *testing.T) {
 	})
 }
 
-// TestBudgetOfMany: with nobody who holds much, the one that asks has to go.
+// TestBudgetOfMany: when nobody holds much, the peer that asks has to go.
 func TestBudgetOfMany(t *testing.T) {
 	b := Budget{Max: 100 << 10}
 	shares := make([]Share, 11)

@@ -66,7 +66,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestClientHops: a header full of proxies is looked through for so far only.
+// TestClientHops: a header full of proxies is looked through only so far.
 func TestClientHops(t *testing.T) {
 	var g Guard
 	g.Set(Limits{Proxies: prefixes("10.0.0.0/8")})
@@ -81,9 +81,9 @@ func TestClientHops(t *testing.T) {
 	}
 }
 
-// FuzzForwarded: the client is always somebody, in the one form of addresses,
-// and whatever stands to the left of what the last proxy has written changes
-// nothing when that names somebody who is no proxy.
+// FuzzForwarded: the client is always somebody, in the one form of addresses.
+// When the last proxy's word names somebody who is no proxy, nothing to the
+// left of it changes the client.
 func FuzzForwarded(f *testing.F) {
 	for _, s := range []string{"", "203.0.113.7", "203.0.113.7, 10.0.0.2", `for="[2001:db8::1]:80";proto=https`, `for="`, `"\`, ",", "fe80::1%eth0", "::ffff:10.0.0.2"} {
 		f.Add(s)

@@ -31,7 +31,8 @@ func TestListen(t *testing.T) {
 	})
 	from := make(coming, 1)
 	ln := g.Listen(from)
-	// dial lets one come, behind it a marker that is always accepted.
+	// dial lets a connection come, and behind it a marker that is always
+	// accepted.
 	dial := func(addr string) (net.Conn, bool) {
 		a, b := net.Pipe()
 		defer b.Close()
@@ -95,7 +96,7 @@ func TestListen(t *testing.T) {
 	refused("192.0.2.1", "connections") // the rest is for operators
 }
 
-// TestListenTCP: what only a *net.TCPConn can do is there still.
+// TestListenTCP: everything that only a *net.TCPConn can do still works.
 func TestListenTCP(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -30,8 +30,8 @@ func TestEnterZero(t *testing.T) {
 	}
 }
 
-// TestAddressConnections: so many at a time, as many more are told, beyond that
-// sockets are closed.
+// TestAddressConnections: so many at a time. As many more are told, and beyond
+// that sockets are closed.
 func TestAddressConnections(t *testing.T) {
 	var g Guard
 	g.Set(Limits{AddressConnections: 3, Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
@@ -65,7 +65,7 @@ func TestAddressConnections(t *testing.T) {
 	}
 }
 
-// TestAddressRate: so many at once, refilled evenly; as many more are told, and
+// TestAddressRate: so many at once, refilled evenly. As many more are told, and
 // an honest client that comes when it was told to is let in.
 func TestAddressRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestVouch(t *testing.T) {
 	}
 }
 
-// TestManyAddresses: memory is bounded, and who was quiet is forgotten.
+// TestManyAddresses: memory is bounded, and quiet addresses are forgotten.
 func TestManyAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 8192

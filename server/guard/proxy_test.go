@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A pipeListener accepts one end of a pipe, whose other end says to be addr.
+// A pipeListener accepts one end of a pipe, which comes from addr.
 type pipeListener struct{ conns chan net.Conn }
 
 func (l *pipeListener) Accept() (net.Conn, error) {
@@ -149,8 +149,8 @@ func testProxyHeader(t *testing.T, peer, bytes string, piece int, from, rest str
 	})
 }
 
-// TestProxyHeaderIsBoundedInTime: Accept does not wait at all, and what reads
-// does not wait long.
+// TestProxyHeaderIsBoundedInTime: Accept does not wait at all, and a Read does
+// not wait long.
 func TestProxyHeaderIsBoundedInTime(t *testing.T) {
 	for _, tt := range []struct {
 		name, beginning string
@@ -219,8 +219,9 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// FuzzProxyHeader: whatever begins a connection of a proxy, nothing of it that
-// is not the header is lost, and no more than the header is read.
+// FuzzProxyHeader: whatever a proxy's connection begins with, every byte that
+// is not the header is there to be read, and no more than the header has been
+// read.
 func FuzzProxyHeader(f *testing.F) {
 	for _, tt := range headers {
 		f.Add([]byte(tt.bytes))
