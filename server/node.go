@@ -64,15 +64,15 @@ func (h *Host) serveControl(ctx context.Context, conn *rtmp.Conn, req *rtmp.Conn
 		req.Reject(signed(notHere(), answer))
 		return
 	}
-	p := &rtmpPeer{session: rtmp.NewSession(conn, control{in}, req.ObjectEncoding)}
+	p := &rtmpPeer{Session: rtmp.NewSession(conn, control{in}, req.ObjectEncoding)}
 	if err := req.Accept(answer...); err != nil {
 		conn.Close() // Run returns the reason
 	}
-	stop := context.AfterFunc(in.ctx, func() { p.session.Close(appShutdown()) })
+	stop := context.AfterFunc(in.ctx, func() { p.Close(appShutdown()) })
 	defer stop()
 	h.sessions.begin(ctx, p)
 	in.log.Debug("node connected", "remote", from)
-	err := p.session.Run(context.Background())
+	err := p.Run(context.Background())
 	in.log.Debug("node disconnected", "remote", from, "err", err)
 	h.sessions.end(p)
 }

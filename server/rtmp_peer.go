@@ -2,7 +2,6 @@ package server
 
 import (
 	"foyer/server/amf"
-	"foyer/server/backlog"
 	"foyer/server/guard"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
@@ -12,9 +11,9 @@ import (
 // rtmpPeer is an RTMP session as the peer of a client, and the handler of that
 // session.
 type rtmpPeer struct {
-	session *rtmp.Session
-	client  *Client     // set before session runs
-	place   guard.Place // of the connection; left by serveConn
+	*rtmp.Session
+	client *Client     // set before the session runs
+	place  guard.Place // of the connection; left by serveConn
 }
 
 // Vouch implements Voucher.
@@ -22,25 +21,11 @@ func (p *rtmpPeer) Vouch() { p.place.Vouch() }
 
 // Push queues m in the bytes that all peers of the same encoding share.
 func (p *rtmpPeer) Push(m *Push) error {
-	if p.session.ObjectEncoding() == 3 {
-		return p.session.SendShared(m.Bytes(AMF3, pack3))
+	if p.ObjectEncoding() == 3 {
+		return p.SendShared(m.Bytes(AMF3, pack3))
 	}
-	return p.session.SendShared(m.Bytes(AMF0, pack0))
+	return p.SendShared(m.Bytes(AMF0, pack0))
 }
-
-// Request calls a method of the peer.
-func (p *rtmpPeer) Request(method string, args []amf.Value, done func(amf.Value, error)) error {
-	return p.session.Request(method, args, done)
-}
-
-// Close ends the session. A *rtmp.StatusError is told to the peer first.
-func (p *rtmpPeer) Close(reason error) { p.session.Close(reason) }
-
-// Level implements Pacer.
-func (p *rtmpPeer) Level() backlog.Level { return p.session.Level() }
-
-// WhenInStep implements Pacer.
-func (p *rtmpPeer) WhenInStep(f func()) { p.session.WhenInStep(f) }
 
 // ServeCall implements rtmp.Handler.
 func (p *rtmpPeer) ServeCall(k *rtmp.Call) {
@@ -76,7 +61,7 @@ func answer(k *rtmp.Call) func(amf.Value, error) {
 func (p *rtmpPeer) ServeSharedObject(m rtmp.Message) {
 	so, err := sharedobject.Parse(m.Payload, m.Type == rtmp.TypeSharedObjectAMF3)
 	if err != nil {
-		p.session.Close(&rtmp.ProtocolError{Offset: p.session.Stats().BytesIn, Err: err})
+		p.Close(&rtmp.ProtocolError{Offset: p.Stats().BytesIn, Err: err})
 		return
 	}
 	p.client.ServeSharedObject(so)

@@ -78,7 +78,7 @@ func (h *Host) serveConn(ctx context.Context, nc net.Conn) {
 	h.sessions.begin(ctx, p)
 	// Run does not see the end of ctx: sessions.shutdown ends it, and tells the
 	// peer.
-	p.client.Leave(p.session.Run(context.Background()))
+	p.client.Leave(p.Run(context.Background()))
 	h.sessions.end(p)
 }
 
@@ -125,7 +125,7 @@ func (h *Host) meet(ctx context.Context, nc net.Conn, p *rtmpPeer) {
 func (h *Host) welcome(ctx context.Context, p *rtmpPeer, conn *rtmp.Conn, req *rtmp.ConnectRequest, r *Request, answer []amf.Field) {
 	// The session exists before the decision, to keep what the application says
 	// in OnConnect until connect is answered.
-	p.session = rtmp.NewSession(conn, p, req.ObjectEncoding)
+	p.Session = rtmp.NewSession(conn, p, req.ObjectEncoding)
 	c, err := h.connect(ctx, p, r)
 	if err != nil {
 		req.Reject(signed(err, answer))

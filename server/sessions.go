@@ -22,12 +22,12 @@ func (s *sessions) begin(ctx context.Context, p *rtmpPeer) {
 	s.live[p] = ctx
 	s.mu.Unlock()
 	if ctx.Err() != nil {
-		p.session.Close(appShutdown())
+		p.Close(appShutdown())
 	}
 }
 
 func (s *sessions) end(p *rtmpPeer) {
-	stats := p.session.Stats()
+	stats := p.Stats()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.live, p)
@@ -51,7 +51,7 @@ func (s *sessions) list(ctx context.Context) []*rtmpPeer {
 // shutdown ends the sessions of one Serve.
 func (s *sessions) shutdown(ctx context.Context) {
 	for _, p := range s.list(ctx) {
-		p.session.Close(appShutdown())
+		p.Close(appShutdown())
 	}
 }
 
@@ -61,7 +61,7 @@ func (s *sessions) bytes() (in, out uint64) {
 	defer s.mu.Unlock()
 	in, out = s.in, s.out
 	for p := range s.live {
-		stats := p.session.Stats() // counters: it takes no lock
+		stats := p.Stats() // counters: it takes no lock
 		in += stats.BytesIn
 		out += stats.BytesOut
 	}
