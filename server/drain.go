@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"foyer/server/amf"
@@ -30,10 +28,8 @@ const leaving = "The server restarts: come back in a moment."
 // help them. An instance that another node may run stops, and gives its claim
 // back, as soon as its own clients have left.
 func (h *Host) Drain(ctx context.Context) {
-	h.mu.Lock()
-	h.draining = true
-	all := slices.Collect(maps.Values(h.instances))
-	h.mu.Unlock()
+	h.shut()
+	all := h.all()
 	for _, in := range all {
 		in.post(in.life.drain)
 	}

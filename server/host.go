@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,13 +147,8 @@ func (h *Host) Start(instance string) error {
 // runs. When it returns, everything that they started has ended, unless ctx
 // ended first. Nothing starts afterwards.
 func (h *Host) Stop(ctx context.Context) {
-	h.mu.Lock()
-	h.draining = true
-	var all []*Instance
-	for _, in := range h.instances {
-		all = append(all, in)
-	}
-	h.mu.Unlock()
+	h.shut()
+	all := h.all()
 	for _, in := range all {
 		in.life.giveUp()
 		in.post(in.life.stop)
@@ -163,6 +160,20 @@ func (h *Host) Stop(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// shut lets nobody new in from now on.
+func (h *Host) shut() {
+	h.mu.Lock()
+	h.draining = true
+	h.mu.Unlock()
+}
+
+// all returns the instances that have not ended.
+func (h *Host) all() []*Instance {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Values(h.instances))
 }
 
 // Call calls a method of a running instance on behalf of this process: the

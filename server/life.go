@@ -63,10 +63,6 @@ const (
 	claimLost                 // another node runs it now, or may
 )
 
-func (c claim) String() string {
-	return [...]string{"none", "held", "offered", "lost"}[c]
-}
-
 // life is how an instance begins and ends, and what keeps it going in between:
 // its guests.
 type life struct {

@@ -149,9 +149,7 @@ func (s *objects) refresh(o *object) {
 // stored long ago, and does not wait for that. It should be called once a day
 // if the store deletes unused objects.
 func (h *Host) KeepUsed() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, in := range h.instances {
+	for _, in := range h.all() {
 		in.post(in.objects.keepUsed)
 	}
 }
@@ -313,9 +311,7 @@ func (s *objects) retry(o *object) {
 // StoreAgain lets all instances store their persistent objects again, as they
 // are, because the store came back empty. It does not wait for that.
 func (h *Host) StoreAgain() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, in := range h.instances {
+	for _, in := range h.all() {
 		in.post(in.objects.storeAgain)
 	}
 }

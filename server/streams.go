@@ -128,18 +128,13 @@ func (h *Host) Stream(instance, name string) *relay.Stream {
 // published is the stream of that name if somebody publishes it now and its
 // pictures come to this node, or nil. Not for the instance goroutine.
 func (ss *streams) published(name string) *relay.Stream {
-	found := make(chan *relay.Stream, 1)
-	if !ss.in.post(func() {
+	return await(ss.in, func() *relay.Stream {
 		s := ss.byName[name]
 		if s != nil && (s.publisher != nil || s.tunnel != nil && s.relay.Live()) {
-			found <- s.relay
-			return
+			return s.relay
 		}
-		found <- nil
-	}) {
 		return nil
-	}
-	return <-found
+	})
 }
 
 // StreamHere is the stream of that public name in an instance ("room/blue") if
@@ -149,10 +144,10 @@ func (ss *streams) published(name string) *relay.Stream {
 // wait for a start.
 func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.Stream, node string) {
 	in, away := h.find(ctx, instance)
-	if away != nil {
+	switch {
+	case away != nil:
 		return nil, away.Node
-	}
-	if in == nil {
+	case in == nil:
 		return nil, ""
 	}
 	select {
@@ -173,19 +168,14 @@ func (h *Host) StreamHere(ctx context.Context, instance, name string) (s *relay.
 // or not, or nil when the client does not play it. Not for the instance
 // goroutine.
 func (c *Client) Stream(name string) *relay.Stream {
-	found := make(chan *relay.Stream, 1)
-	if !c.in.post(func() {
+	return await(c.in, func() *relay.Stream {
 		for _, p := range c.playing {
 			if p.stream.name == name {
-				found <- p.stream.relay
-				return
+				return p.stream.relay
 			}
 		}
-		found <- nil
-	}) {
 		return nil
-	}
-	return <-found
+	})
 }
 
 // drop ends everything that a client publishes and plays.

@@ -66,8 +66,7 @@ func (tc *tunnelClient) run(ctx context.Context, args amf.Args) {
 	}
 	stop := context.AfterFunc(in.ctx, func() { s.Close(rtmp.ErrClosed) }) // a goodbye before that remains one
 	defer stop()
-	decided := make(chan bool, 1)
-	if !in.post(func() { decided <- tc.admitted(s) }) || !<-decided {
+	if !await(in, func() bool { return tc.admitted(s) }) {
 		s.Close(nil)
 	}
 	tc.ended(s.Run(context.Background()))

@@ -86,19 +86,14 @@ func (t *tunnel) closeUnused(ts *tunnelStream) {
 // publishes, at the latest after streamWait. It returns nil when there are too
 // many. Not for the instance goroutine.
 func (t *tunnel) bring(name string) *tunnelStream {
-	found := make(chan *tunnelStream, 1)
-	if !t.in.post(func() {
+	ts := await(t.in, func() *tunnelStream {
 		if !t.mayOpen(name) {
-			found <- nil
-			return
+			return nil
 		}
 		ts := t.open(t.in.streams.get(name))
 		t.linger(ts)
-		found <- ts
-	}) {
-		return nil
-	}
-	ts := <-found
+		return ts
+	})
 	if ts == nil {
 		return nil
 	}

@@ -95,6 +95,16 @@ func (t *turn) serve(k *call) {
 	}
 }
 
+// await runs f on the instance goroutine and waits for its answer, the zero value
+// when the instance has stopped. It is for any other goroutine.
+func await[T any](in *Instance, f func() T) (answer T) {
+	answered := make(chan T, 1)
+	if in.post(func() { answered <- f() }) {
+		answer = <-answered
+	}
+	return answer
+}
+
 // later takes the answer of the call that is being served.
 func (t *turn) later() func(amf.Value, error) {
 	k := t.serving
