@@ -37,7 +37,7 @@ const (
 )
 
 // errNoNode is for an owner whose answer has no proof.
-var errNoNode = errors.New("server: what answers there has not proved to be a node")
+var errNoNode = errors.New("server: the peer there has not proved to be a node")
 
 // An introduction is what a node says when it connects to another one.
 type introduction struct {
@@ -132,7 +132,7 @@ func (h *Host) recognizeNode(ctx context.Context, r *Request, req *rtmp.ConnectR
 	v := introduction{text("to"), text("kind"), text("addr"), text("protocol")}
 	if !h.believes(v, text("proof"), req) {
 		wait := h.guard().Shown(r.Addr.Addr(), false, "for", "node")
-		h.log().Warn("node not believed", "remote", r.Addr, "err", "no proof with the nodes' secret")
+		h.log().Warn("node not believed", "remote", r.Addr, "err", "no valid proof of the node secret")
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -147,7 +147,7 @@ func (h *Host) recognizeNode(ctx context.Context, r *Request, req *rtmp.ConnectR
 	}
 	addr, named, err := parseAddrText(v.addr)
 	if err != nil || !protocolText(v.protocol) {
-		h.log().Warn("node refused", "remote", r.Addr, "err", "it says nonsense about its client")
+		h.log().Warn("node refused", "remote", r.Addr, "err", "bad address or protocol of its client")
 		return answer, notHere()
 	}
 	r.Addr, r.Named, r.Protocol = addr, named, v.protocol

@@ -38,7 +38,7 @@ func (t *tunnel) uri() string { return strings.TrimSuffix(t.owner.RTMP, "/") + "
 func (t *tunnel) OnAppStart(in *Instance) error {
 	in.life.pinned.Store(false)
 	if in.host.NodeSecret == "" {
-		return fmt.Errorf("%w: there is no secret among nodes", errUnreachable)
+		return fmt.Errorf("%w: no node secret is set", errUnreachable)
 	}
 	cfg := *in.host.wireConfig()
 	cfg.PingInterval, cfg.PingTimeout = controlPing, controlTimeout

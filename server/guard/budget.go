@@ -17,7 +17,7 @@ const smallShare = 16 << 10
 
 // ErrBudget says that a peer has to go: all peers together hold too much, and
 // this one holds the most of it, or has held it longest.
-var ErrBudget = errors.New("unfinished messages of all peers take too much memory, and this peer has the worst part in it")
+var ErrBudget = errors.New("unfinished messages of all peers take too much memory, and this peer holds the worst part of it")
 
 // A Budget bounds the memory that many peers fill without knowing of each
 // other. When it is used up, the worst of them has to go, not the next one that
