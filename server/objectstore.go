@@ -235,7 +235,7 @@ func (s *objects) store(o *object, data []byte, empty bool, done func(error)) {
 }
 
 // saved ends a save. If it succeeded, subscribers are told of the changes. If
-// not, they are taken back, so that memory is as the store, and their writers
+// not, they are taken back, so that memory matches the store, and their writers
 // hear SharedObject.Flush.Failed; changes by the application are made and
 // stored again until that succeeds. Then the messages that have been waiting
 // are served.

@@ -85,3 +85,23 @@ func TestBarred(t *testing.T) {
 		t.Error("barred after a quiet minute")
 	}
 }
+
+// TestShown: the failures before a credential count for its answer, the
+// credential itself does not.
+func TestShown(t *testing.T) {
+	var g Guard
+	addr := netip.MustParseAddr("192.0.2.1")
+	for i := range FreeFailures {
+		if wait := g.Shown(addr, false); wait != 0 {
+			t.Errorf("the answer to failure %d waits %v", i+1, wait)
+		}
+	}
+	for range 2 { // a right one neither helps nor hurts
+		if wait := g.Shown(addr, true); wait != MinWait {
+			t.Errorf("a right one waits %v, want %v", wait, MinWait)
+		}
+	}
+	if n := g.Refused()[LimitCredentials]; n != FreeFailures {
+		t.Errorf("%d were counted, want %d", n, FreeFailures)
+	}
+}
