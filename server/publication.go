@@ -88,26 +88,26 @@ func (ss *streams) publish(c *Client, name, kind string, h publishing) {
 		ss.in.tunnel.publish(c, name, kind, h)
 		return
 	}
-	if wait := ss.turnToPublish(c, time.Now()); wait > 0 {
+	if wait := ss.waitToPublish(c, time.Now()); wait > 0 {
 		ss.in.After(wait, func() { ss.askToPublish(c, name, kind, h) })
 		return
 	}
 	ss.askToPublish(c, name, kind, h)
 }
 
-// turnToPublish returns how long a client that wants to publish has to wait:
+// waitToPublish returns how long a client that wants to publish has to wait:
 // after publishBurst times, one publishPause for each. Everybody is told of
 // each beginning. Only this client is not read in the meantime.
-func (ss *streams) turnToPublish(c *Client, now time.Time) time.Duration {
-	if ss.turns == nil {
-		ss.turns = make(map[*Client]time.Time)
+func (ss *streams) waitToPublish(c *Client, now time.Time) time.Duration {
+	if ss.nextPublish == nil {
+		ss.nextPublish = make(map[*Client]time.Time)
 	}
-	due := ss.turns[c]
+	due := ss.nextPublish[c]
 	if due.Before(now) {
 		due = now
 	}
 	due = due.Add(publishPause)
-	ss.turns[c] = due
+	ss.nextPublish[c] = due
 	return due.Sub(now) - publishBurst*publishPause
 }
 

@@ -19,9 +19,9 @@ type streams struct {
 	publisher Publisher // nil: the application is none
 	player    Player    // the same
 
-	byName map[string]*stream
-	turns  map[*Client]time.Time // when clients that have published may do so again: see turnToPublish
-	nodes  map[*Client]bool      // other nodes that take the pictures of a stream
+	byName      map[string]*stream
+	nextPublish map[*Client]time.Time // when clients that have published may do so again
+	nodes       map[*Client]bool      // other nodes that take the pictures of a stream
 }
 
 // stream is one stream: the relay, and its publisher.
@@ -180,7 +180,7 @@ func (c *Client) Stream(name string) *relay.Stream {
 
 // drop ends everything that a client publishes and plays.
 func (ss *streams) drop(c *Client) {
-	delete(ss.turns, c)
+	delete(ss.nextPublish, c)
 	for len(c.streams) > 0 {
 		ss.unpublish(c.streams[0], true)
 	}

@@ -296,8 +296,8 @@ func TestPublishLoop(t *testing.T) {
 		synctest.Wait()
 		for _, in := range h.instances {
 			in.Post(func() {
-				if len(in.streams.turns) > 0 {
-					t.Errorf("%d clients are remembered", len(in.streams.turns))
+				if len(in.streams.nextPublish) > 0 {
+					t.Errorf("%d clients are remembered", len(in.streams.nextPublish))
 				}
 			})
 		}
