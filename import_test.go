@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"foyer/certs":          {"github.com/caddyserver/certmagic", "go.uber.org/zap/..."},
 	"foyer/deploy/secrets": {},
 	"foyer/demo":           {"foyer/client", "foyer/server/amf", "foyer/server/flv", "foyer/server/sharedobject", "github.com/yutopp/go-rtmp/...", "github.com/yutopp/go-amf0"},
+	"foyer/tests/site":     {},
 	"foyer/tests/hostile":  {},
 	"foyer/tests/bench":    {"foyer/server/amf", "foyer/server/rtmp", "github.com/gorilla/websocket"},
 }

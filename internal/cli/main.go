@@ -48,7 +48,6 @@ type commands struct {
 	Backup  backupCommand  `cmd:"" help:"Copy what a running server keeps into a file."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder again out of such a file."`
 	Forget  forgetCommand  `cmd:"" help:"Have a room whose state cannot be read start as new."`
-	Verify  verifyCommand  `cmd:"" help:"Kill a server of this program again and again while people talk, and see whether anything is lost."`
 	Check   checkCommand   `cmd:"" help:"Exit with 0 when the server is ready; for health checks."`
 	Version versionCommand `cmd:"" help:"Print version, commit and Go version; also --version."`
 

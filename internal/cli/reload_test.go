@@ -3,8 +3,14 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"log/slog"
+	"math/big"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,8 +22,8 @@ import (
 // TestCertificateWatched: a changed file is taken within a minute, a broken one
 // is an error in the log once, and the one of before stays.
 func TestCertificateWatched(t *testing.T) {
-	certFile, keyFile, _ := certificate(t)
-	newCert, newKey, _ := certificate(t)
+	certFile, keyFile := certificate(t)
+	newCert, newKey := certificate(t)
 	old := readFile(t, certFile)
 	synctest.Test(t, func(t *testing.T) {
 		cert, err := certs.Open(certFile, keyFile)
@@ -79,4 +85,26 @@ func readFile(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// certificate makes a certificate and returns the names of its files.
+func certificate(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	writeFile(t, certFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
+	writeFile(t, keyFile, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	return certFile, keyFile
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,10 +33,9 @@ const patience = time.Minute
 // root is the folder of the repository.
 const root = "../../"
 
-// TestMain lets scripts run this program as the command foyer, and TestNetworkCut
-// its way into a network.
+// TestMain lets scripts run this program as the command foyer.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"foyer": foyer, "foyer-way-in": wayIn})
+	testscript.Main(m, map[string]func(){"foyer": foyer})
 }
 
 // foyer is the program, as main has it.
@@ -66,8 +64,7 @@ func foyer() {
 //	quiet NAME FILE...   fail if its output has what is in one of the files
 //	stranger ...         run ffmpeg or rtmpdump as a room; see scriptStranger
 //
-// and the condition have:PROGRAM, which fails the script when CI=true. $ROUNDS
-// is how often verify.txtar kills its server: FOYER_TEST_ROUNDS, or 3.
+// and the condition have:PROGRAM, which fails the script when CI=true.
 func TestScript(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers")
@@ -79,7 +76,6 @@ func TestScript(t *testing.T) {
 			procs := &processes{byName: make(map[string]*process)}
 			env.Values["processes"] = procs
 			env.Defer(procs.killAll)
-			env.Setenv("ROUNDS", cmp.Or(os.Getenv("FOYER_TEST_ROUNDS"), "3"))
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command otherwise
 			return nil
 		},

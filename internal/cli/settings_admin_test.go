@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,28 +46,5 @@ func TestEmptyLists(t *testing.T) {
 	}
 	if _, err := serveSettings(t, []string{"serve", "--metrics-from=here"}, nil); err == nil || !strings.Contains(err.Error(), `"here" is not an address`) {
 		t.Errorf("no address: %v", err)
-	}
-}
-
-// TestServeAdmin: what is for operators has an address of its own.
-func TestServeAdmin(t *testing.T) {
-	r := startServer(t, "--admin=127.0.0.1:0")
-	for _, c := range []struct {
-		proto, path string
-		status      int
-	}{
-		{"http", "/metrics", 404}, {"http", "/debug/pprof/", 404}, {"http", "/api/v1/backup", 404}, {"http", "/", 200},
-		{"admin", "/metrics", 200}, {"admin", "/debug/pprof/", 200}, {"admin", "/api/v1/backup", 401}, {"admin", "/readyz", 200},
-	} {
-		resp, err := http.Get("http://" + r.addr[c.proto] + c.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if resp.Body.Close(); resp.StatusCode != c.status {
-			t.Errorf("%s of %s: %s, want %d", c.path, c.proto, resp.Status, c.status)
-		}
-	}
-	if status := r.stop(); status != exitFine {
-		t.Errorf("exit status %d", status)
 	}
 }

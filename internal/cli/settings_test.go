@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -224,5 +225,22 @@ func TestSettingsRefused(t *testing.T) {
 	}
 	if s, err := serveSettings(t, []string{"serve", "--node-rtmp=rtmp://10.0.0.3"}, nil); err != nil || s.check() != nil {
 		t.Error("the right ones are refused, too")
+	}
+}
+
+// TestReadmeSettings: the file of settings that the README shows can be used,
+// with the lines in it that are left out as well.
+func TestReadmeSettings(t *testing.T) {
+	text := readFile(t, root+"README.md")
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(text, -1)
+	if len(blocks) == 0 {
+		t.Fatal("there is none")
+	}
+	for _, m := range blocks {
+		file := filepath.Join(t.TempDir(), "foyer.yaml")
+		writeFile(t, file, strings.ReplaceAll("\n"+m[1], "\n#", "\n"))
+		if _, err := serveSettings(t, []string{"serve", "--config=" + file}, nil); err != nil {
+			t.Error(err)
+		}
 	}
 }

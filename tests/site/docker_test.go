@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"bytes"
@@ -84,7 +84,7 @@ func newCompose(t *testing.T, file, override string, ports ...string) *compose {
 		t.Skip("set FOYER_TEST_DOCKER=1 to build and run the containers")
 	}
 	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
-		t.Fatalf("there is no Docker engine here: %v: %s", err, firstLine(string(out)))
+		t.Fatalf("there is no Docker engine here: %v: %s", err, out)
 	}
 	for _, port := range ports {
 		ln, err := net.Listen("tcp", ":"+port)
@@ -179,7 +179,7 @@ func (c *compose) until(what string, cond func() bool) {
 
 // rooms is the lobby's list by name; none when it does not answer.
 func (c *compose) rooms() map[string]lobby.Entry {
-	var list roomList
+	var list struct{ Rooms []lobby.Entry }
 	c.fetch("http://localhost:8080/api/v1/rooms", &list)
 	rooms := make(map[string]lobby.Entry)
 	for _, e := range list.Rooms {

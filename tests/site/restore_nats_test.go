@@ -1,7 +1,6 @@
-package cli
+package site
 
 import (
-	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,17 +15,12 @@ import (
 // there into a backup again, and into another NATS: it is the same chat.
 func TestRestoreNATS(t *testing.T) {
 	const token = "operator-token-6"
-	foyer := func(args ...string) (status int, said string) {
-		var out strings.Builder
-		status = Main(context.Background(), args, func(string) string { return "" }, strings.NewReader(""), &out, &out)
-		return status, out.String()
-	}
 	file := filepath.Join(t.TempDir(), "site.tar")
 	var want string
 	for round, store := range []string{"", startNATS(t), startNATS(t)} {
 		flags := []string{"--admin-token=" + token, "--node=a", "--rooms=blue"}
 		if store != "" {
-			if status, said := foyer("restore", file, "--nats="+store); status != exitFine || !strings.Contains(said, "as it was on node a at 20") {
+			if status, said := command("restore", file, "--nats="+store); status != exitFine || !strings.Contains(said, "as it was on node a at 20") {
 				t.Fatalf("restoring: %d %s", status, said)
 			}
 			flags = append(flags, "--nats="+store, "--node-secret=among nodes")
@@ -54,11 +48,11 @@ func TestRestoreNATS(t *testing.T) {
 			t.Errorf("round %d: %s\nwant %s", round, got, want)
 		}
 		eventually(t, "it has its title", func() bool { e := r.listed(t, "blue"); return e != nil && e.Title == "Blue" })
-		if status, said := foyer("backup", "--url="+r.addr["http"], "--admin-token="+token, file); status != exitFine {
+		if status, said := command("backup", "--url="+r.addr["http"], "--admin-token="+token, file); status != exitFine {
 			t.Fatalf("backing up: %s", said)
 		}
 		if store != "" {
-			if status, said := foyer("restore", file, "--nats="+store); status != exitFailed || !strings.Contains(said, "not empty") {
+			if status, said := command("restore", file, "--nats="+store); status != exitFailed || !strings.Contains(said, "not empty") {
 				t.Errorf("over what is there: %d %s", status, said)
 			}
 		}
@@ -76,13 +70,13 @@ func TestRestoreNATS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, said := foyer("restore", file, "--nats="+store); status != exitFailed || !strings.Contains(said, "incomplete") {
+	if status, said := command("restore", file, "--nats="+store); status != exitFailed || !strings.Contains(said, "incomplete") {
 		t.Errorf("half a backup: %d %s", status, said)
 	}
 	if err := os.WriteFile(file, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status, said := foyer("restore", file, "--nats="+store); status != exitFine {
+	if status, said := command("restore", file, "--nats="+store); status != exitFine {
 		t.Errorf("after that the whole one: %s", said)
 	}
 }

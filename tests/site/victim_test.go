@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"bufio"
@@ -23,7 +23,7 @@ const keptOutput = 20
 
 // keepAll has the server keep every message, so that one that is missing is
 // lost. Nothing else of the environment's settings is for it.
-var keepAll = []string{envName("history") + "=10000000", envName("history-age") + "=87600h"}
+var keepAll = []string{"FOYER_HISTORY=10000000", "FOYER_HISTORY_AGE=87600h"}
 
 // A victim is a server in a process of its own, to be killed.
 type victim struct {
@@ -37,15 +37,14 @@ type victim struct {
 	log   []string // the last lines; owned by read until ended
 }
 
-// startVictim starts this program, which calls itself name, as a server on free
-// ports of the loopback.
-func startVictim(name, data string, args []string) (*victim, error) {
+// startVictim starts this program as a server on free ports of the loopback.
+func startVictim(data string, args []string) (*victim, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(self)
-	cmd.Args = []string{name}
+	cmd.Args = []string{"foyer"} // see TestMain
 	return runVictim(cmd, data, args)
 }
 
@@ -53,8 +52,8 @@ func startVictim(name, data string, args []string) (*victim, error) {
 func runVictim(cmd *exec.Cmd, data string, args []string) (*victim, error) {
 	v := &victim{cmd: cmd, ready: make(chan error, 1), ended: make(chan struct{})}
 	v.cmd.Args = append(append(v.cmd.Args, "serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0",
-		"--data="+data, "--node=verify", "--log-format=json", "--log-level=info"), args...)
-	v.cmd.Env = append(slices.DeleteFunc(v.cmd.Environ(), func(s string) bool { return strings.HasPrefix(s, envName("")) }), keepAll...)
+		"--data="+data, "--node=victim", "--log-format=json", "--log-level=info"), args...)
+	v.cmd.Env = append(slices.DeleteFunc(v.cmd.Environ(), func(s string) bool { return strings.HasPrefix(s, "FOYER_") }), keepAll...)
 	out, err := v.cmd.StderrPipe()
 	if err != nil {
 		return nil, err

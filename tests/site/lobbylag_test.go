@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func TestLobbyLag(t *testing.T) {
 	nodes := make([]*victim, 3)
 	for i := range nodes {
 		var err error
-		if nodes[i], err = startVictim("foyer", t.TempDir(), []string{"--nats=" + url, fmt.Sprintf("--node=node%d", i), "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"}); err != nil {
+		if nodes[i], err = startVictim(t.TempDir(), []string{"--nats=" + url, fmt.Sprintf("--node=node%d", i), "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(nodes[i].kill)

@@ -1,9 +1,7 @@
-package cli
+package site
 
 import (
-	"context"
 	"errors"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -61,10 +59,7 @@ func TestForget(t *testing.T) {
 			t.Errorf("red: %v", err)
 		}
 		forget := func(args ...string) (status int, said string) {
-			var out strings.Builder
-			args = append([]string{"forget", "--url=" + (&url.URL{Scheme: "http", Host: r.addr["http"]}).String(), "--data=" + data}, args...)
-			status = Main(context.Background(), args, func(string) string { return "" }, strings.NewReader(""), &out, &out)
-			return status, out.String()
+			return command(append([]string{"forget", "--url=http://" + r.addr["http"], "--data=" + data}, args...)...)
 		}
 		if status, said := forget("red"); status != exitFailed || !strings.Contains(said, "409") {
 			t.Errorf("red, which is whole: %d %s", status, said)
@@ -78,8 +73,9 @@ func TestForget(t *testing.T) {
 		if status, said := forget("blue"); status != exitFine || !strings.Contains(said, "starts as new") {
 			t.Errorf("blue: %d %s", status, said)
 		}
-		copies := filesOf(t, filepath.Join(data, folder.Damaged))
-		for name, state := range copies {
+		copies := list(t, filepath.Join(data, folder.Damaged))
+		for _, name := range copies {
+			state := readFile(t, filepath.Join(data, folder.Damaged, name))
 			if state != `{"locked":tru` || !strings.HasPrefix(name, "room-blue-") {
 				t.Errorf("the copy %s has %q", name, state)
 			}

@@ -1,7 +1,9 @@
-package cli
+package site
 
 import (
+	"context"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,9 +29,12 @@ func TestControlSocket(t *testing.T) {
 	if err != nil || info.Mode().Type() != os.ModeSocket || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket: %v, %v", info, err)
 	}
-	url, client := controlOf(data)
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", name)
+	}}}
+	defer client.CloseIdleConnections()
 	for _, path := range []string{"/readyz", "/api/v1/rooms/blue/key"} {
-		resp, err := client.Get(url + path)
+		resp, err := client.Get("http://control" + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,21 +58,18 @@ func TestControlSocket(t *testing.T) {
 
 // The path of a socket is bounded; a server whose folder is deeper runs without.
 func TestControlSocketTooDeep(t *testing.T) {
-	data := filepath.Join(t.TempDir(), strings.Repeat("d", maxSocketPath))
+	data := filepath.Join(t.TempDir(), strings.Repeat("d", 100))
 	r := startServer(t, "--data="+data)
 	if _, err := os.Lstat(filepath.Join(data, folder.Control)); err == nil {
 		t.Error("there is a socket")
 	}
-	o, p := &operator{Data: data}, &program{stdin: strings.NewReader("")}
-	if _, err := o.ask(t.Context(), p, "GET", "/readyz"); err == nil || !strings.Contains(err.Error(), "name the server with --url") {
-		t.Errorf("asking: %v", err)
+	backup := []string{"backup", filepath.Join(t.TempDir(), "backup.tar"), "--data=" + data}
+	if status, said := command(backup...); status != exitFailed || !strings.Contains(said, "name the server with --url") {
+		t.Errorf("asking: %d %s", status, said)
 	}
-	o.URL = r.addr["http"]
-	resp, err := o.ask(t.Context(), p, "GET", "/api/v1/rooms/blue/key")
-	if err != nil {
-		t.Fatal(err)
+	if status, said := command(append(backup, "--url="+r.addr["http"])...); status != exitFine {
+		t.Errorf("asking by the address: %d %s", status, said)
 	}
-	resp.Body.Close()
 	if status := r.stop(); status != exitFine {
 		t.Errorf("exit status %d", status)
 	}
@@ -77,15 +79,11 @@ func TestControlSocketTooDeep(t *testing.T) {
 func TestForgetInFiles(t *testing.T) {
 	data := t.TempDir()
 	putState(t, store.Config{Dir: filepath.Join(data, folder.Store), Node: "a"}, "blue", `{"locked":tru`)
-	forget := func() (int, string) {
-		var out strings.Builder
-		status := Main(t.Context(), []string{"forget", "blue", "--data=" + data}, func(string) string { return "" }, strings.NewReader(""), &out, &out)
-		return status, out.String()
-	}
+	forget := func() (int, string) { return command("forget", "blue", "--data="+data) }
 	if status, said := forget(); status != exitFine || !strings.Contains(said, "blue: starts as new") {
 		t.Fatalf("%d %s", status, said)
 	}
-	if copies := filesOf(t, filepath.Join(data, folder.Damaged)); len(copies) != 1 {
+	if copies := list(t, filepath.Join(data, folder.Damaged)); len(copies) != 1 {
 		t.Errorf("%d copies", len(copies))
 	}
 	if status, said := forget(); status != exitFailed || !strings.Contains(said, "nothing was done") {

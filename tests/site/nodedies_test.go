@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func TestNodeDies(t *testing.T) {
 	nodes := make([]*victim, 3)
 	for i := range nodes {
 		var err error
-		if nodes[i], err = startVictim("foyer", t.TempDir(), []string{"--nats=" + url, fmt.Sprintf("--node=node%d", i+1), "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"}); err != nil {
+		if nodes[i], err = startVictim(t.TempDir(), []string{"--nats=" + url, fmt.Sprintf("--node=node%d", i+1), "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(nodes[i].kill)

@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"foyer/lobby"
 )
 
 const (
@@ -217,7 +219,7 @@ func get(t *testing.T, url string) string {
 // listedAt is what a node lists: each room with its node and state.
 func listedAt(t *testing.T, base string) map[string]string {
 	t.Helper()
-	var list roomList
+	var list struct{ Rooms []lobby.Entry }
 	if err := json.Unmarshal([]byte(get(t, base+"/api/v1/rooms")), &list); err != nil {
 		t.Fatal(err)
 	}

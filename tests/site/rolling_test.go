@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"context"
@@ -32,7 +32,7 @@ func TestRollingRestart(t *testing.T) {
 	front := newFront(t)
 	start := func(i int) {
 		var err error
-		if nodes[i], err = startVictim("foyer", t.TempDir(), []string{"--nats=" + url, fmt.Sprintf("--node=node%d", i+1), "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"}); err != nil {
+		if nodes[i], err = startVictim(t.TempDir(), []string{"--nats=" + url, fmt.Sprintf("--node=node%d", i+1), "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(nodes[i].kill)

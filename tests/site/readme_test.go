@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"bytes"
@@ -48,23 +48,6 @@ func TestReadme(t *testing.T) {
 	for _, want := range []string{"* connected to rtmp://localhost/room/blue", "rtmp://localhost/room/blue", "Studio", "key live?key=", "--stale-after"} {
 		if !bytes.Contains(out, []byte(want)) {
 			t.Errorf("nothing printed %q", want)
-		}
-	}
-}
-
-// TestReadmeSettings: the file of settings that the README shows can be used,
-// with the lines in it that are left out as well.
-func TestReadmeSettings(t *testing.T) {
-	text := readFile(t, root+"README.md")
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(text, -1)
-	if len(blocks) == 0 {
-		t.Fatal("there is none")
-	}
-	for _, m := range blocks {
-		file := filepath.Join(t.TempDir(), "foyer.yaml")
-		writeFile(t, file, strings.ReplaceAll("\n"+m[1], "\n#", "\n"))
-		if _, err := serveSettings(t, []string{"serve", "--config=" + file}, nil); err != nil {
-			t.Error(err)
 		}
 	}
 }

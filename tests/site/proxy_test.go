@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"bytes"
@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -52,7 +51,7 @@ func TestHAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, program, "-db", "-f", file)
-	until(t, "haproxy has found the server", func() bool {
+	eventually(t, "haproxy has found the server", func() bool {
 		resp, err := http.Get("http://" + web + "/readyz")
 		if err != nil {
 			return false
@@ -66,7 +65,7 @@ func TestHAProxy(t *testing.T) {
 		t.Fatalf("by RTMP: %v", err)
 	}
 	defer nc.Close()
-	until(t, "the server knows where ann comes from", func() bool { return s.logged(`"msg":"client connected"`, `"remote":"127.0.0.2:`, `"protocol":"rtmp"`) })
+	eventually(t, "the server knows where ann comes from", func() bool { return s.logged(`"msg":"client connected"`, `"remote":"127.0.0.2:`, `"protocol":"rtmp"`) })
 
 	socket := websocket.Dialer{NetDialContext: fromAddr.DialContext}
 	ws, _, err := socket.Dial("ws://"+web+"/ws/room/blue", http.Header{"Origin": {"http://" + web}, "X-Forwarded-For": {"203.0.113.7"}})
@@ -77,7 +76,7 @@ func TestHAProxy(t *testing.T) {
 	if err := ws.WriteJSON(map[string]any{"type": "connect", "args": []string{"bob"}}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the server knows where bob comes from", func() bool { return s.logged(`"msg":"client connected"`, `"remote":"127.0.0.2:0"`, `"protocol":"ws"`) })
+	eventually(t, "the server knows where bob comes from", func() bool { return s.logged(`"msg":"client connected"`, `"remote":"127.0.0.2:0"`, `"protocol":"ws"`) })
 
 	for path, want := range map[string]int{"/metrics": 404, "/%6detrics": 404, "/admin": 404, "/Debug/pprof": 404, "/": 200} {
 		resp, err := http.Get("http://" + web + path)
@@ -130,7 +129,7 @@ func TestProxyProtocol(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", proto, err)
 				}
-				until(t, proto+" comes from "+peer, func() bool { return s.logged(`"msg":"client connected"`, `"remote":"`+peer+`"`) })
+				eventually(t, proto+" comes from "+peer, func() bool { return s.logged(`"msg":"client connected"`, `"remote":"`+peer+`"`) })
 			} else if err == nil {
 				t.Errorf("%s: a stranger's header did not end the connection", proto)
 			}
@@ -171,15 +170,6 @@ func start(t *testing.T, program string, args ...string) {
 			t.Logf("%s says:\n%s", program, out.Bytes())
 		}
 	})
-}
-
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it does not come to that: %s", what)
-		}
-	}
 }
 
 func freeAddr(t *testing.T) string {

@@ -1,9 +1,8 @@
-package cli
+package site
 
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	nats "github.com/nats-io/nats-server/v2/server"
 
 	"foyer/client"
-	"foyer/lobby"
 	"foyer/server/amf"
 )
 
@@ -49,41 +47,6 @@ func stopNATS(s *nats.Server) {
 	s.WaitForShutdown()
 }
 
-// listed is what the API of a server lists under that name; nil: nothing.
-func (r *running) listed(t *testing.T, name string) *lobby.Entry {
-	t.Helper()
-	resp, err := http.Get("http://" + r.addr["http"] + "/api/v1/rooms")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var answer struct{ Rooms []lobby.Entry }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range answer.Rooms {
-		if e.Name == name {
-			return &e
-		}
-	}
-	return nil
-}
-
-// ask is what a server answers to a GET.
-func (r *running) ask(t *testing.T, path string) (status int, body string) {
-	t.Helper()
-	resp, err := http.Get("http://" + r.addr["http"] + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	all, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(all)
-}
-
 // A server whose NATS is not there runs, says so, and has its rooms as soon as
 // it is there.
 func TestNATSLate(t *testing.T) {
@@ -115,18 +78,6 @@ func TestNATSLate(t *testing.T) {
 	}
 	if status := r.stop(); status != 0 {
 		t.Errorf("it ended with status %d", status)
-	}
-}
-
-// eventually waits for something to become true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(time.Minute); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
 	}
 }
 

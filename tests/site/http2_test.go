@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"bytes"
@@ -12,6 +12,14 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+)
+
+// The limits of a connection by HTTP/2, as docs/limits.md has them.
+const (
+	maxHeader  = 64 << 10
+	maxAhead   = 64 << 10
+	maxFrame   = 16 << 10
+	maxStreams = 100
 )
 
 // speakHTTP2 opens a connection of HTTP/2 and returns what the server sets.
