@@ -14,10 +14,10 @@ import (
 // of the module and of others. A path ending in "/..." is that tree. Tests may
 // use more: what they talk to as the other side.
 var mayImport = map[string][]string{
-	"foyer":                 {"foyer/internal/cli"},
-	"foyer/internal/folder": {},
-	"foyer/internal/cli": {"foyer/...", "github.com/alecthomas/kong", "github.com/goccy/go-yaml/...", "golang.org/x/sync/errgroup", "golang.org/x/term",
-		"charm.land/...", "github.com/charmbracelet/x/ansi"},
+	"foyer":                      {"foyer/internal/cli"},
+	"foyer/internal/folder":      {},
+	"foyer/internal/cli":         {"foyer/...", "github.com/alecthomas/kong", "github.com/goccy/go-yaml/...", "golang.org/x/sync/errgroup", "golang.org/x/term"},
+	"foyer/internal/terminal":    {"foyer/client", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "golang.org/x/sync/errgroup", "charm.land/...", "github.com/charmbracelet/x/ansi"},
 	"foyer/server/amf":           {},
 	"foyer/server/backlog":       {},
 	"foyer/server/rtmp":          {"foyer/server/amf", "foyer/server/backlog", "foyer/server/flv", "foyer/server/guard"},

@@ -15,9 +15,16 @@ import (
 	"time"
 
 	"foyer/client"
+	"foyer/internal/terminal"
 	"foyer/lobby"
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
+)
+
+// How long a lobby may take to let us in, and to answer.
+const (
+	dialTimeout = 15 * time.Second
+	callTimeout = 20 * time.Second
 )
 
 // roomsCommand lists the rooms of a lobby.
@@ -125,7 +132,7 @@ func (cmd *roomsCommand) print(w io.Writer, entries []lobby.Entry) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ROOM\tPEOPLE\tACTIVITY\tSTATE\tTITLE\tADDRESS")
 	for _, e := range entries {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Users, bar(e.Activity), state(e), cmp.Or(plain(e.Title), "-"), plain(e.RTMP))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n", e.Name, e.Users, bar(e.Activity), state(e), cmp.Or(terminal.Plain(e.Title), "-"), terminal.Plain(e.RTMP))
 	}
 	return t.Flush()
 }

@@ -39,8 +39,8 @@ func TestGivenToken(t *testing.T) {
 	}
 }
 
-// terminal opens a new terminal: its two ends.
-func terminal(t *testing.T) (master, slave *os.File) {
+// openTerminal opens a new terminal: its two ends.
+func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -74,7 +74,7 @@ func echoes(t *testing.T, f *os.File) bool {
 // TestTypedToken: a token that is typed is not shown, and a terminal is left as
 // it was, also when the program is stopped meanwhile.
 func TestTypedToken(t *testing.T) {
-	master, slave := terminal(t)
+	master, slave := openTerminal(t)
 	var out strings.Builder
 	p := &program{stdin: slave, stderr: &out}
 	type answer struct {

@@ -1,4 +1,4 @@
-package cli
+package terminal
 
 import (
 	"cmp"
@@ -85,31 +85,31 @@ func number(v amf.Value, name string) float64 {
 func (e event) String() string {
 	switch e.Type {
 	case "message":
-		return fmt.Sprintf("%s <%s> %s", e.clock(), plain(e.User.Nick), plain(e.Text))
+		return fmt.Sprintf("%s <%s> %s", e.clock(), Plain(e.User.Nick), Plain(e.Text))
 	case "removed":
 		return fmt.Sprintf("* message %.0f was removed", e.ID)
 	case "notice":
-		return "! " + plain(e.Text)
+		return "! " + Plain(e.Text)
 	case "join":
-		return fmt.Sprintf("* %s came", plain(e.User.Nick))
+		return fmt.Sprintf("* %s came", Plain(e.User.Nick))
 	case "leave":
-		return fmt.Sprintf("* %s left", plain(e.User.Nick))
+		return fmt.Sprintf("* %s left", Plain(e.User.Nick))
 	case "rename":
-		return fmt.Sprintf("* %s is now %s", plain(e.Old), plain(e.User.Nick))
+		return fmt.Sprintf("* %s is now %s", Plain(e.Old), Plain(e.User.Nick))
 	case "people":
 		nicks := make([]string, len(e.Users))
 		for i, u := range e.Users {
-			nicks[i] = plain(u.Nick)
+			nicks[i] = Plain(u.Nick)
 		}
 		return "* here: " + strings.Join(nicks, ", ")
 	case "title", "topic":
-		return fmt.Sprintf("* %s: %s", e.Type, plain(e.Text))
+		return fmt.Sprintf("* %s: %s", e.Type, Plain(e.Text))
 	case "gap":
 		return "* some messages in between are no longer kept"
 	case "refused":
-		return fmt.Sprintf("* not said: %s%s: %s", plain(e.Reason), e.again(), plain(e.Text))
+		return fmt.Sprintf("* not said: %s%s: %s", Plain(e.Reason), e.again(), Plain(e.Text))
 	}
-	return fmt.Sprintf("* %s%s", plain(cmp.Or(e.Text, e.Code)), e.again())
+	return fmt.Sprintf("* %s%s", Plain(cmp.Or(e.Text, e.Code)), e.again())
 }
 
 // clock is the time of day of the event.
@@ -124,8 +124,8 @@ func (e event) again() string {
 	return fmt.Sprintf(" (again in %v)", max(d.Round(100*time.Millisecond), 100*time.Millisecond))
 }
 
-// plain is s without what could steer a terminal or turn the direction of a line.
-func plain(s string) string {
+// Plain is s without what could steer a terminal or turn the direction of a line.
+func Plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t' || r == '\n':

@@ -1,4 +1,4 @@
-package cli
+package terminal
 
 import (
 	"cmp"
@@ -36,6 +36,19 @@ const (
 	maxReconnect    = 15 * time.Second
 	stableReconnect = 10 * time.Second
 )
+
+// Options say who comes to which room.
+type Options struct {
+	URI     string // of the room
+	Nick    string
+	Token   string // the admin token, to be a moderator; empty: none
+	History int    // how many of the newest messages to begin with; 200 at most
+}
+
+// conversation is one with these options; nothing hears of it yet.
+func (o Options) conversation() *conversation {
+	return &conversation{uri: o.URI, nick: o.Nick, token: o.Token, history: min(max(0, o.History), historyPage)}
+}
 
 // A conversation is one person's stay in a room. It comes back when the
 // connection is lost, and then shows what was said in between. It follows when
@@ -90,7 +103,7 @@ func (c *conversation) run(ctx context.Context) error {
 			return nil
 		}
 		if c.final(err) {
-			return advice(err)
+			return err
 		}
 		if time.Since(began) > stableReconnect {
 			delay = minReconnect

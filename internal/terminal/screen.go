@@ -1,10 +1,11 @@
-package cli
+package terminal
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -34,9 +35,10 @@ var (
 	nickColours = []string{"2", "4", "5", "6", "10", "12", "13", "14"}
 )
 
-// runScreen shows the room on the terminal until the user leaves, ctx ends or
-// the room says no.
-func runScreen(ctx context.Context, p *program, c *conversation) error {
+// Screen shows the room on a terminal until the user leaves, ctx ends or the
+// room says no.
+func Screen(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
+	c := o.conversation()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	var calls errgroup.Group // what the user asked for; it ends with ctx
@@ -46,7 +48,7 @@ func runScreen(ctx context.Context, p *program, c *conversation) error {
 	}
 	s.say, s.rename = c.say, c.rename
 	s.topicTo, s.move = c.setTopic, c.move
-	prog := tea.NewProgram(s, tea.WithInput(p.stdin), tea.WithOutput(p.stdout), tea.WithContext(ctx), tea.WithoutSignalHandler())
+	prog := tea.NewProgram(s, tea.WithInput(in), tea.WithOutput(out), tea.WithContext(ctx), tea.WithoutSignalHandler())
 	c.emit = func(e event) { prog.Send(e) }
 	calls.Go(func() error {
 		defer prog.Quit()
@@ -64,7 +66,7 @@ func runScreen(ctx context.Context, p *program, c *conversation) error {
 // is here, a line for the state of things, and a line to write in. It is the
 // model of a bubbletea program, whose loop owns it.
 type screen struct {
-	// set by runScreen
+	// set by Screen
 	uri     string
 	do      func(func(context.Context) tea.Msg) tea.Cmd
 	say     func(ctx context.Context, line string) error
@@ -179,17 +181,17 @@ func (s *screen) enter(line string) tea.Cmd {
 	case "/help":
 		s.help()
 	case "/nick":
-		return s.ask(request{line, "you are " + plain(arg), func(ctx context.Context) error { return s.rename(ctx, arg) }})
+		return s.ask(request{line, "you are " + Plain(arg), func(ctx context.Context) error { return s.rename(ctx, arg) }})
 	case "/topic":
 		if arg == "" {
-			s.tell("topic: " + plain(s.topic))
+			s.tell("topic: " + Plain(s.topic))
 			return nil
 		}
 		return s.ask(request{line: line, do: func(ctx context.Context) error { return s.topicTo(ctx, arg) }})
 	case "/move":
 		return s.ask(request{line: line, do: func(ctx context.Context) error { return s.move(ctx, arg) }})
 	default:
-		s.alarmed("there is no "+plain(name)+"; /help says what there is", 0)
+		s.alarmed("there is no "+Plain(name)+"; /help says what there is", 0)
 		s.edit.putBack(line)
 	}
 	return nil
@@ -238,10 +240,10 @@ func (s *screen) happened(e event) tea.Cmd {
 			s.uri = e.URL
 		}
 		if e.Level == "status" {
-			s.tell(plain(e.Text))
+			s.tell(Plain(e.Text))
 			return nil
 		}
-		return s.alarmed(plain(e.Text), time.Duration(e.RetryAfter)*time.Millisecond)
+		return s.alarmed(Plain(e.Text), time.Duration(e.RetryAfter)*time.Millisecond)
 	}
 	s.add(e)
 	return nil
@@ -283,7 +285,7 @@ func (s *screen) answered(err error) tea.Cmd {
 	if no == nil {
 		no = &errRefused{reason: "not sent: " + reason(err)}
 	}
-	return s.alarmed(plain(no.reason), no.retryAfter)
+	return s.alarmed(Plain(no.reason), no.retryAfter)
 }
 
 // tell sets the status line to something fine.
@@ -368,14 +370,14 @@ func (s *screen) render(e event) []string {
 	head, body := "", ""
 	switch e.Type {
 	case "message":
-		nick := plain(e.User.Nick)
+		nick := Plain(e.User.Nick)
 		head = styleFaint.Render(e.clock()[:5]) + " " + nickStyle(nick).Render(nick) + " "
-		body = plain(e.Text)
+		body = Plain(e.Text)
 		if e.Text == "" {
 			body = styleFaint.Render("(removed)")
 		}
 	case "notice":
-		head, body = styleNotice.Render("!!")+" ", styleNotice.Render(plain(e.Text))
+		head, body = styleNotice.Render("!!")+" ", styleNotice.Render(Plain(e.Text))
 	case "help":
 		body = styleFaint.Render(e.Text)
 	default:
@@ -412,7 +414,7 @@ func nickStyle(nick string) lipgloss.Style {
 // View implements [tea.Model].
 func (s *screen) View() tea.View {
 	rows := append([]string{s.bar()}, s.body()...)
-	prompt := ansi.Truncate(plain(s.nick), max(1, s.width/3), "…") + "> "
+	prompt := ansi.Truncate(Plain(s.nick), max(1, s.width/3), "…") + "> "
 	line, cursor := s.edit.view(max(1, s.width-ansi.StringWidth(prompt)))
 	rows = append(rows, s.statusLine(), ansi.Truncate(styleFaint.Render(prompt)+line, s.width, ""))
 	v := tea.NewView(strings.Join(rows, "\n"))
@@ -428,7 +430,7 @@ func (s *screen) bar() string {
 	left := " " + roomName(s.uri)
 	for _, part := range []string{s.title, s.topic} {
 		if part != "" {
-			left += " · " + plain(part)
+			left += " · " + Plain(part)
 		}
 	}
 	right := fmt.Sprintf(" %d here ", len(s.people))
@@ -465,8 +467,8 @@ func personLine(p person) string {
 	if p.Role == "moderator" {
 		mark = "@"
 	}
-	nick := ansi.Truncate(mark+plain(p.Nick), peopleWidth-7, "…")
-	return nickStyle(plain(p.Nick)).Render(nick) + styleFaint.Render(" "+plain(p.Via))
+	nick := ansi.Truncate(mark+Plain(p.Nick), peopleWidth-7, "…")
+	return nickStyle(Plain(p.Nick)).Render(nick) + styleFaint.Render(" "+Plain(p.Via))
 }
 
 // statusLine is the line above the input.
