@@ -17,6 +17,7 @@ var mayImport = map[string][]string{
 	"foyer":                      {"foyer/internal/cli"},
 	"foyer/internal/folder":      {},
 	"foyer/internal/cli":         {"foyer/...", "github.com/alecthomas/kong", "github.com/goccy/go-yaml/...", "golang.org/x/sync/errgroup", "golang.org/x/term"},
+	"foyer/internal/backup":      {"foyer/internal/folder", "foyer/store", "golang.org/x/sync/errgroup"},
 	"foyer/internal/terminal":    {"foyer/client", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "golang.org/x/sync/errgroup", "charm.land/...", "github.com/charmbracelet/x/ansi"},
 	"foyer/server/amf":           {},
 	"foyer/server/backlog":       {},

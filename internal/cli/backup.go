@@ -1,25 +1,15 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 
-	"foyer/internal/folder"
+	"foyer/internal/backup"
 	"foyer/store"
-	"foyer/web"
 )
-
-// backup writes a backup of this node to w.
-func (n *node) backup(ctx context.Context, w io.Writer, parts web.BackupParts) error {
-	a := &archiver{data: n.settings.Data, node: n.settings.Node, store: n.store, recordings: parts.Recordings, secrets: parts.Secrets}
-	return a.write(ctx, w)
-}
 
 // backupCommand has a server back itself up.
 type backupCommand struct {
@@ -46,30 +36,27 @@ func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
 	defer archive.Close()
 	show := &byteMeter{w: p.stderr, terminal: isTerminal(p.stderr), what: "backed up"}
 	in := io.TeeReader(archive, show)
-	var note *archiveNotes
+	var note *backup.Note
 	if cmd.File == "-" {
-		note, err = copyChecked(p.stdout, in)
+		note, err = backup.Copy(p.stdout, in)
 		if show.end(); err == nil && cmd.missing(note) != "" {
 			_, err = fmt.Fprintf(p.stderr, "Backed up%s.\n", cmd.missing(note))
 		}
 		return err
 	}
-	err = replaceFile(cmd.File, func(w io.Writer) (err error) {
-		note, err = copyChecked(w, in)
-		return err
-	})
+	note, err = backup.Save(cmd.File, in)
 	show.end()
 	if err != nil {
 		return fmt.Errorf("backing up into %s: %w", cmd.File, err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s: %s, checked%s\n", cmd.File, bytesText(show.bytes), cmd.missing(note))
+	_, err = fmt.Fprintf(p.stdout, "%s: %s, checked%s\n", cmd.File, backup.SizeText(show.bytes), cmd.missing(note))
 	return err
 }
 
 // missing says what a backup does not have, or nothing.
-func (cmd *backupCommand) missing(note *archiveNotes) string {
+func (cmd *backupCommand) missing(note *backup.Note) string {
 	switch {
-	case note.secrets > 0:
+	case note.Secrets > 0:
 		return ""
 	case cmd.Recordings:
 		return "; without the secrets, which only a backup on the server's own machine has"
@@ -91,8 +78,8 @@ func (cmd *backupCommand) archive(ctx context.Context, p *program) (io.ReadClose
 	go func() { // ends with the archive, or when it is closed, which waits for it
 		defer close(made)
 		w.CloseWithError(cmd.files(ctx, func(c *store.Store) error {
-			a := &archiver{data: cmd.Data, node: hostName(), store: c, recordings: cmd.Recordings, secrets: true}
-			return a.write(ctx, w)
+			from := &backup.Source{Data: cmd.Data, Node: hostName(), Version: versionLine(buildInfo()), Store: c, Recordings: cmd.Recordings, Secrets: true}
+			return from.Write(ctx, w)
 		}))
 	}()
 	return &pipedArchive{r, made}, nil
@@ -109,35 +96,4 @@ func (a *pipedArchive) Close() error {
 	err := a.PipeReader.Close()
 	<-a.made
 	return err
-}
-
-// copyChecked copies an archive, and fails when it is not whole and right.
-func copyChecked(w io.Writer, r io.Reader) (*archiveNotes, error) {
-	out := bufio.NewWriterSize(w, 1<<20)
-	note, err := readArchive(io.TeeReader(r, out), nil)
-	if err != nil {
-		return nil, err
-	}
-	return note, out.Flush()
-}
-
-// replaceFile makes a file that only its owner can read. It is there when it
-// is whole and on disk, or as it was before.
-func replaceFile(name string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	err = write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	return folder.Sync(filepath.Dir(name))
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"foyer/internal/backup"
 )
 
 // meterEvery is how often a line that shows progress is drawn.
@@ -25,7 +27,7 @@ func (m *byteMeter) Write(b []byte) (int, error) {
 	m.bytes += int64(len(b))
 	if now := time.Now(); m.terminal && now.Sub(m.drawn) >= meterEvery {
 		m.drawn = now
-		fmt.Fprintf(m.w, "\r\x1b[K%s %s (Ctrl-C breaks it off)", bytesText(m.bytes), m.what)
+		fmt.Fprintf(m.w, "\r\x1b[K%s %s (Ctrl-C breaks it off)", backup.SizeText(m.bytes), m.what)
 	}
 	return len(b), nil
 }
@@ -36,17 +38,4 @@ func (m *byteMeter) end() {
 		fmt.Fprint(m.w, "\r\x1b[K")
 	}
 	m.drawn = time.Time{}
-}
-
-// bytesText is a number of bytes for a person.
-func bytesText(n int64) string {
-	for _, unit := range []struct {
-		size float64
-		name string
-	}{{1e9, "GB"}, {1e6, "MB"}, {1e3, "KB"}} {
-		if float64(n) >= unit.size {
-			return fmt.Sprintf("%.1f %s", float64(n)/unit.size, unit.name)
-		}
-	}
-	return fmt.Sprintf("%d B", n)
 }

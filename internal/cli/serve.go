@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"foyer/certs"
+	"foyer/internal/backup"
 	"foyer/internal/folder"
 	"foyer/lobby"
 	"foyer/media"
@@ -229,6 +231,15 @@ func (n *node) secure() (err error) {
 		n.rtmps = tls.NewListener(n.rtmps, &tls.Config{GetCertificate: get})
 	}
 	return nil
+}
+
+// backup writes a backup of this node to w.
+func (n *node) backup(ctx context.Context, w io.Writer, parts web.BackupParts) error {
+	from := &backup.Source{
+		Data: n.settings.Data, Node: n.settings.Node, Version: versionLine(buildInfo()), Store: n.store,
+		Recordings: parts.Recordings, Secrets: parts.Secrets,
+	}
+	return from.Write(ctx, w)
 }
 
 // build makes the host with its applications, and the web side.

@@ -1,4 +1,4 @@
-package cli
+package backup
 
 import (
 	"archive/tar"
@@ -29,7 +29,7 @@ type entry struct {
 // known, its checksums.
 func forge(t testing.TB, entries ...entry) []byte {
 	t.Helper()
-	note, err := json.Marshal(archiveNotes{Foyer: archiveFormat, Version: "forged", Node: "one", At: time.Now()})
+	note, err := json.Marshal(Note{Foyer: archiveFormat, Version: "forged", Node: "one", At: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,14 +145,14 @@ func TestArchiveBombs(t *testing.T) {
 	for name, tt := range bombs(t) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
-			_, err := restoreFolder(t.Context(), dir, bytes.NewReader(tt.archive))
+			_, err := Restore(t.Context(), dir, bytes.NewReader(tt.archive))
 			if err == nil || !strings.Contains(err.Error(), tt.want) || len(err.Error()) > 500 {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 			if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("it left something: %v", err)
 			}
-			if _, err := restoreNATS(t.Context(), store.Config{URL: "nats://127.0.0.1:1"}, "nowhere", bytes.NewReader(tt.archive)); err == nil {
+			if _, err := RestoreNATS(t.Context(), store.Config{URL: "nats://127.0.0.1:1"}, "nowhere", bytes.NewReader(tt.archive)); err == nil {
 				t.Error("it may go into a NATS")
 			}
 		})
@@ -182,7 +182,7 @@ func TestRestoreNeedsSpace(t *testing.T) {
 		calls := 0
 		free = func(string) (int64, error) { calls++; return tt.free(calls), nil }
 		dir := filepath.Join(t.TempDir(), "data")
-		_, err := restoreFolder(t.Context(), dir, bytes.NewReader(archive))
+		_, err := Restore(t.Context(), dir, bytes.NewReader(archive))
 		if tt.fits != (err == nil) || err != nil && !strings.Contains(err.Error(), "is too small: the backup needs 1.0 KB more there") {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -198,23 +198,23 @@ func FuzzArchive(f *testing.F) {
 	f.Add(forge(f, entry{tar.Header{Name: folder.AdminToken}, "a token\n"}, entry{tar.Header{Name: archiveRecords + "blue/x.flv"}, "film"}))
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		above := t.TempDir()
-		var read int64
-		_, err := readArchive(bytes.NewReader(archive), func(head *tar.Header, r io.Reader) error {
+		var got int64
+		_, err := read(bytes.NewReader(archive), func(head *tar.Header, r io.Reader) error {
 			n, err := io.Copy(io.Discard, r)
-			read += n
+			got += n
 			if why := foreign(head, false); why != "" {
 				t.Errorf("%q %s", head.Name, why)
 			}
 			return err
 		})
-		if read > int64(len(archive)) {
-			t.Errorf("%d bytes became %d", len(archive), read)
+		if got > int64(len(archive)) {
+			t.Errorf("%d bytes became %d", len(archive), got)
 		}
 		if err != nil && len(err.Error()) > 1000 {
 			t.Errorf("an error of %d bytes", len(err.Error()))
 		}
 		dir := filepath.Join(above, "data")
-		_, _ = restoreFolder(t.Context(), dir, bytes.NewReader(archive))
+		_, _ = Restore(t.Context(), dir, bytes.NewReader(archive))
 		if there, _ := os.ReadDir(above); len(there) > 1 || len(there) == 1 && there[0].Name() != "data" {
 			t.Errorf("it wrote %v", there)
 		}
