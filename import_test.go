@@ -14,9 +14,12 @@ import (
 // of the module and of others. A path ending in "/..." is that tree. Tests may
 // use more: what they talk to as the other side.
 var mayImport = map[string][]string{
-	"foyer":                      {"foyer/internal/cli"},
-	"foyer/internal/folder":      {},
-	"foyer/internal/cli":         {"foyer/...", "github.com/alecthomas/kong", "github.com/goccy/go-yaml/...", "golang.org/x/sync/errgroup", "golang.org/x/term"},
+	"foyer":                 {"foyer/internal/cli"},
+	"foyer/internal/folder": {},
+	"foyer/internal/cli": {"foyer/internal/...", "foyer/client", "foyer/demo", "foyer/lobby", "foyer/room", "foyer/room/nick", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/store",
+		"github.com/alecthomas/kong", "github.com/goccy/go-yaml/...", "golang.org/x/term"},
+	"foyer/internal/node": {"foyer/internal/folder", "foyer/internal/backup", "foyer/certs", "foyer/lobby", "foyer/media", "foyer/room", "foyer/room/nick", "foyer/server", "foyer/server/amf", "foyer/server/guard", "foyer/server/rtmp",
+		"foyer/store", "foyer/web", "golang.org/x/sync/errgroup"},
 	"foyer/internal/backup":      {"foyer/internal/folder", "foyer/store", "golang.org/x/sync/errgroup"},
 	"foyer/internal/terminal":    {"foyer/client", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "golang.org/x/sync/errgroup", "charm.land/...", "github.com/charmbracelet/x/ansi"},
 	"foyer/server/amf":           {},

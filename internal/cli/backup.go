@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"foyer/internal/backup"
+	"foyer/internal/node"
 	"foyer/store"
 )
 
@@ -70,7 +71,7 @@ func (cmd *backupCommand) archive(ctx context.Context, p *program) (io.ReadClose
 	if err == nil {
 		return resp.Body, nil
 	}
-	if !errors.Is(err, errNotRunning) {
+	if !errors.Is(err, node.ErrNotRunning) {
 		return nil, err
 	}
 	r, w := io.Pipe()

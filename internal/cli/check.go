@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"foyer/internal/node"
 )
 
 // checkTimeout bounds one check: the health check of the image has 3 s.
@@ -69,12 +71,12 @@ func webOf(url, listen string, secure bool) (string, *http.Client, error) {
 		return "", nil, usagef("--http: %w", err)
 	}
 	if !secure {
-		return "http://" + loopback(listen, port), http.DefaultClient, nil
+		return "http://" + node.Loopback(listen, port), http.DefaultClient, nil
 	}
 	// This machine asks itself: who answers is not in doubt, and the
 	// certificate is for another name.
 	insecure := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	return "https://" + loopback(listen, port), &http.Client{Transport: insecure}, nil
+	return "https://" + node.Loopback(listen, port), &http.Client{Transport: insecure}, nil
 }
 
 // firstLine is s up to its first line break.
@@ -93,14 +95,4 @@ func portOf(listen string) (string, error) {
 		return "", fmt.Errorf("%q has no fixed port: give the URL", listen)
 	}
 	return port, nil
-}
-
-// loopback is how this machine reaches something of its own that listens at
-// that address: an address for everybody is also the loopback's.
-func loopback(listen, port string) string {
-	host, _, _ := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
 }

@@ -11,6 +11,7 @@ import (
 
 	"foyer/demo"
 	"foyer/internal/folder"
+	"foyer/internal/node"
 )
 
 // demoCommand serves, with bots in six rooms and pictures in some; or sends
@@ -20,7 +21,7 @@ type demoCommand struct {
 	TokenFile string   `group:"demo" placeholder:"FILE" typed:"" help:"For --at: file with that token. Default: --admin-token (- asks for it at the terminal), or the one in the data folder."`
 	Seed      uint64   `group:"demo" placeholder:"N" help:"The same number, the same evening. Default: another each time."`
 
-	Settings settings `embed:""`
+	Settings node.Settings `embed:""`
 }
 
 // Run plays until ctx ends.
@@ -37,21 +38,21 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 	if len(cmd.At) > 0 {
 		return cmd.visit(ctx, p, cfg)
 	}
-	if !cmd.Settings.hosts("room") {
+	if !cmd.Settings.Hosts("room") {
 		return usagef("the demo needs the application room: add it to --apps, or name room servers with --at")
 	}
 	defer p.catchHangups()()
-	n, err := newNode(ctx, p, &cmd.Settings, log)
+	n, err := p.newNode(ctx, &cmd.Settings, log)
 	if err != nil {
 		return err
 	}
-	cfg.Servers = []string{"rtmp://" + loopback(n.rtmp.Addr().String(), portNumber(n.rtmp))}
-	cfg.Token = string(n.secrets.Admin)
+	cfg.Servers = []string{n.RTMP()}
+	cfg.Token = n.AdminToken()
 	cfg.StreamKey = func(ctx context.Context, room string) (string, error) {
-		key, _, err := n.keyOf(ctx, room)
+		key, _, err := n.StreamKey(ctx, room)
 		return key, err
 	}
-	return n.run(ctx, func(ctx context.Context) error { return demo.Run(ctx, cfg) })
+	return n.Run(ctx, func(ctx context.Context) error { return demo.Run(ctx, cfg) })
 }
 
 // visit sends the bots to other servers.

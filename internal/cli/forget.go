@@ -1,18 +1,14 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
-	"time"
 
-	"foyer/internal/folder"
+	"foyer/internal/node"
 	"foyer/room"
-	"foyer/server"
 	"foyer/store"
 )
 
@@ -46,11 +42,11 @@ func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
 // drop drops the state and returns where a copy is.
 func (cmd *forgetCommand) drop(ctx context.Context, p *program) (aside string, err error) {
 	resp, err := cmd.ask(ctx, p, http.MethodDelete, "/api/v1/rooms/"+cmd.Room+"/state")
-	if errors.Is(err, errNotRunning) {
+	if errors.Is(err, node.ErrNotRunning) {
 		err = cmd.files(ctx, func(c *store.Store) (err error) {
-			aside, err = dropState(ctx, c, cmd.Data, cmd.Room)
+			aside, err = node.DropState(ctx, c, cmd.Data, cmd.Room)
 			if err == nil && aside == "" {
-				return errReadable
+				return node.ErrReadable
 			}
 			return err
 		})
@@ -63,36 +59,4 @@ func (cmd *forgetCommand) drop(ctx context.Context, p *program) (aside string, e
 	var answer struct{ Copy string }
 	err = json.NewDecoder(resp.Body).Decode(&answer)
 	return answer.Copy, err
-}
-
-// errReadable says that there is nothing to drop.
-var errReadable = errors.New("what is kept of this room can be read, or there is nothing: nothing was done")
-
-// forget is dropState for this node's store.
-func (n *node) forget(ctx context.Context, name string) (aside string, err error) {
-	return dropState(ctx, n.store, n.settings.Data, name)
-}
-
-// dropState drops the state of a room that cannot be read, when a copy of it is
-// on disk, and returns where that is; "" when it can be read.
-func dropState(ctx context.Context, store *store.Store, data, name string) (aside string, err error) {
-	name = server.Fold(name)
-	err = store.DropState(ctx, name, func(state []byte) error {
-		if room.Readable(state) == nil {
-			return errReadable
-		}
-		dir, file := filepath.Join(data, folder.Damaged), "room-"+name+"-"+time.Now().UTC().Format("20060102T150405Z")+".json"
-		aside = filepath.Join(dir, file)
-		if err := folder.WriteNew(dir, file, bytes.NewReader(state)); err != nil {
-			return err
-		}
-		return errors.Join(folder.Sync(aside), folder.Sync(dir))
-	})
-	if errors.Is(err, errReadable) {
-		return "", nil
-	}
-	if err == nil { // nobody knows which keys were void: now all are
-		err = store.ChangeRoomState(ctx, name, room.RenewKey)
-	}
-	return aside, err
 }

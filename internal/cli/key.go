@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"foyer/internal/folder"
+	"foyer/internal/node"
 	"foyer/lobby"
 	"foyer/room"
 	"foyer/store"
@@ -49,7 +50,7 @@ func (cmd *keyCommand) Run(ctx context.Context, p *program) error {
 		return cmd.printPassword(p)
 	}
 	public := strings.TrimRight(cmd.PublicRTMP, "/")
-	if public != "" && !isRTMP(public) {
+	if public != "" && !strings.HasPrefix(public, "rtmp://") && !strings.HasPrefix(public, "rtmps://") {
 		return usagef("--public-rtmp: %q is not an address such as rtmp://live.example.org", cmd.PublicRTMP)
 	}
 	if public == "" {
@@ -57,7 +58,7 @@ func (cmd *keyCommand) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return usagef("--rtmp: %w", err)
 		}
-		public = guessPublic("rtmp", cmd.RTMP, port)
+		public = node.GuessPublic("rtmp", cmd.RTMP, port)
 	}
 	find := cmd.operator.keyOf
 	if cmd.New {
@@ -88,7 +89,7 @@ func (o *operator) keyOf(ctx context.Context, p *program, given folder.Secret, n
 	if err == nil {
 		return readKey(resp, given, name)
 	}
-	if !errors.Is(err, errNotRunning) && !o.hasNoSocket() {
+	if !errors.Is(err, node.ErrNotRunning) && !o.hasNoSocket() {
 		return "", fmt.Errorf("asking for the key of %s: %w", name, err)
 	}
 	stream, err := givenSecret(given, o.Data, folder.StreamSecret)
@@ -98,19 +99,19 @@ func (o *operator) keyOf(ctx context.Context, p *program, given folder.Secret, n
 	if _, err := os.Stat(filepath.Join(o.Data, folder.Store)); o.NATS == "" && errors.Is(err, fs.ErrNotExist) {
 		return folder.StreamKey(stream, name, 0), nil // no server has been here yet
 	}
-	var generation int64
+	var key string
 	err = o.files(ctx, func(c *store.Store) (err error) {
-		generation, err = keyGeneration(ctx, c, name)
+		key, _, err = node.StreamKey(ctx, c, stream, name)
 		return err
 	})
-	return folder.StreamKey(stream, name, generation), err
+	return key, err
 }
 
 // hasNoSocket reports whether a server of the data folder can only be asked by
 // its address, which is not given. Whether it runs shows when its files are
 // opened.
 func (o *operator) hasNoSocket() bool {
-	return o.URL == "" && o.HTTP == "" && len(filepath.Join(o.Data, folder.Control)) > maxSocketPath
+	return o.URL == "" && o.HTTP == "" && len(filepath.Join(o.Data, folder.Control)) > node.MaxSocketPath
 }
 
 // renewKey makes another stream key of a room.
@@ -119,7 +120,7 @@ func (o *operator) renewKey(ctx context.Context, p *program, given folder.Secret
 	switch {
 	case err == nil:
 		return readKey(resp, given, name)
-	case !errors.Is(err, errNotRunning) && !o.hasNoSocket():
+	case !errors.Is(err, node.ErrNotRunning) && !o.hasNoSocket():
 		return "", fmt.Errorf("replacing the key of %s: %w", name, err)
 	case o.NATS != "":
 		return "", errors.New("no server runs with this data folder: name one of the site with --url, for the room may run on another one")
@@ -152,21 +153,6 @@ func readKey(resp *http.Response, given folder.Secret, name string) (string, err
 	}
 	_, key, _ := strings.Cut(answer.Key, "key=")
 	return cmp.Or(key, answer.Key), nil
-}
-
-// keyGeneration is how often the key of a room was replaced, more or less.
-func keyGeneration(ctx context.Context, c *store.Store, name string) (int64, error) {
-	state, err := c.RoomState(ctx, strings.ToLower(name))
-	if err != nil {
-		return 0, err
-	}
-	return room.KeyGeneration(state)
-}
-
-// keyOf is the stream key of a room, and its generation.
-func (n *node) keyOf(ctx context.Context, name string) (key string, generation int64, err error) {
-	generation, err = keyGeneration(ctx, n.store, name)
-	return folder.StreamKey(n.secrets.Stream, name, generation), generation, err
 }
 
 // givenSecret is a secret as given, else that of a server's data folder.

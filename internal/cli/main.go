@@ -28,9 +28,10 @@ type program struct {
 
 	// set by Main
 	args  []string
-	given map[string]any // values of the flags, by name; then owned by the node
+	given map[string]any // values of the flags, by name; then owned by the node, which calls reread
 
 	// of the log of a server
+	log   *slog.Logger
 	level slog.LevelVar
 	unset slog.Level // the level where the settings name none
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"foyer/internal/folder"
+	"foyer/internal/node"
 	"foyer/store"
 )
 
@@ -26,15 +27,15 @@ type operator struct {
 	AdminToken folder.Secret `placeholder:"SECRET" help:"The server's admin token, for --url and --http; - asks for it at the terminal, as does none when the data folder has none. Default: from the data folder."`
 	TokenFile  string        `placeholder:"FILE" typed:"" help:"File with that token."`
 	Data       string        `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
-	NATS       natsURL       `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
+	NATS       node.NATSURL  `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
 	NATSCA     string        `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
 	Config     string        `placeholder:"FILE" help:"The server's YAML file."`
 }
 
-// ask makes a request; any answer but 200 is an error, and errNotRunning says
+// ask makes a request; any answer but 200 is an error, and node.ErrNotRunning says
 // that no server has the data folder.
 func (o *operator) ask(ctx context.Context, p *program, method, path string) (*http.Response, error) {
-	url, client := controlOf(o.Data)
+	url, client := node.ControlClient(o.Data)
 	var token folder.Secret
 	if o.URL != "" || o.HTTP != "" {
 		var err error
@@ -54,8 +55,8 @@ func (o *operator) ask(ctx context.Context, p *program, method, path string) (*h
 	}
 	resp, err := client.Do(req)
 	switch {
-	case errors.Is(err, errNotRunning):
-		return nil, errNotRunning
+	case errors.Is(err, node.ErrNotRunning):
+		return nil, node.ErrNotRunning
 	case err != nil && token != "":
 		return nil, fmt.Errorf("%w (is the server running?)", err)
 	case err != nil:

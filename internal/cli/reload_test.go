@@ -1,65 +1,9 @@
 package cli
 
 import (
-	"bytes"
-	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"log/slog"
-	"math/big"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
-
-	"foyer/certs"
 )
-
-// TestCertificateWatched: a changed file is taken within a minute, a broken one
-// is an error in the log once, and the one of before stays.
-func TestCertificateWatched(t *testing.T) {
-	certFile, keyFile := certificate(t)
-	newCert, newKey := certificate(t)
-	old := readFile(t, certFile)
-	synctest.Test(t, func(t *testing.T) {
-		cert, err := certs.Open(certFile, keyFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var log bytes.Buffer
-		n := &node{p: new(program), settings: new(settings), cert: cert, log: slog.New(slog.NewTextHandler(&log, nil))}
-		first, _ := cert.Get(nil)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go n.upkeep(ctx) // ends with ctx; the test waits for it
-		after := func(change func(), line string, times int) {
-			t.Helper()
-			change()
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			if got := strings.Count(log.String(), line); got != times {
-				t.Errorf("%d times %q in the log, want %d:\n%s", got, line, times, log.String())
-			}
-		}
-		again := "certificate read again"
-		after(func() {}, again, 0)
-		after(func() { writeFile(t, certFile, readFile(t, newCert)) }, "certificate not read again", 1) // its key is missing
-		after(func() { writeFile(t, certFile, old[:len(old)/2]) }, "certificate not read again", 2)
-		if now, _ := cert.Get(nil); now != first {
-			t.Error("the certificate of before is gone")
-		}
-		after(func() { writeFile(t, certFile, readFile(t, newCert)); writeFile(t, keyFile, readFile(t, newKey)) }, "msg=\""+again, 1)
-		if now, _ := cert.Get(nil); now == first {
-			t.Error("the new certificate is not there")
-		}
-		cancel()
-		synctest.Wait()
-	})
-}
 
 // What is taken over is a setting, and is so once.
 func TestReloadables(t *testing.T) {
@@ -85,26 +29,4 @@ func readFile(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// certificate makes a certificate and returns the names of its files.
-func certificate(t *testing.T) (certFile, keyFile string) {
-	t.Helper()
-	public, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	writeFile(t, certFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
-	writeFile(t, keyFile, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
-	return certFile, keyFile
 }

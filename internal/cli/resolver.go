@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"foyer/internal/folder"
+	"foyer/internal/node"
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml/ast"
@@ -176,7 +177,7 @@ func envName(flag string) string {
 // has a password.
 func isSecret(v *kong.Value) bool {
 	switch v.Target.Interface().(type) {
-	case folder.Secret, natsURL:
+	case folder.Secret, node.NATSURL:
 		return true
 	}
 	return false

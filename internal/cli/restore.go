@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"foyer/internal/backup"
+	"foyer/internal/node"
 	"foyer/store"
 )
 
 // restoreCommand makes a data folder out of a backup.
 type restoreCommand struct {
-	File string  `arg:"" help:"A file of 'foyer backup'. - is the standard input."`
-	NATS natsURL `name:"nats" placeholder:"URL" help:"Put the store of the backup into this NATS, which must be empty, and make no data folder."`
-	CA   string  `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
-	Data string  `default:"foyer-data" placeholder:"DIR" help:"The data folder to make; it must be empty or not be there. Default: ${default}."`
+	File string       `arg:"" help:"A file of 'foyer backup'. - is the standard input."`
+	NATS node.NATSURL `name:"nats" placeholder:"URL" help:"Put the store of the backup into this NATS, which must be empty, and make no data folder."`
+	CA   string       `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
+	Data string       `default:"foyer-data" placeholder:"DIR" help:"The data folder to make; it must be empty or not be there. Default: ${default}."`
 }
 
 // Help is shown by restore --help.

@@ -13,11 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"foyer/internal/node"
+	"foyer/room/nick"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 // serveSettings are the settings of "foyer serve" with those arguments.
-func serveSettings(t *testing.T, args []string, env map[string]string) (*settings, error) {
+func serveSettings(t *testing.T, args []string, env map[string]string) (*node.Settings, error) {
 	t.Helper()
 	p := &program{getenv: func(name string) string { return env[name] }, stdout: t.Output(), stderr: t.Output()}
 	c, err := parse(p, args)
@@ -81,15 +84,15 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &settings{
+	want := &node.Settings{
 		RTMP: ":1935", HTTP: ":8080", Apps: []string{"lobby", "room"}, Mount: []string{"chapter4"}, Publish: "takeover", Elsewhere: "serve", MaxUsers: 1000,
 		Drain: 10 * time.Second, Grace: 30 * time.Second, Idle: 30 * time.Second, StaleAfter: 15 * time.Second, GoneAfter: 30 * time.Second, Data: "foyer-data", Node: hostName(),
 		History: 2000, HistoryAge: 720 * time.Hour,
-		People: peopleSettings{ReservedNicks: []string{"admin", "administrator", "moderator", "mod", "operator", "owner", "system", "server", "foyer"}},
-		Store:  storeSettings{DiskReserve: 64 << 20, MaxObjects: 1 << 30}, Publishing: publishingSettings{MaxBitrate: 50e6},
-		Limits: limitSettings{
+		People: node.PeopleSettings{ReservedNicks: []string{"admin", "administrator", "moderator", "mod", "operator", "owner", "system", "server", "foyer"}},
+		Store:  node.StoreSettings{DiskReserve: 64 << 20, MaxObjects: 1 << 30}, MaxBitrate: 50e6,
+		Limits: node.LimitSettings{
 			AddressConnections: 100, AddressRate: 300, AddressRooms: 5, OpenRooms: "everybody", MaxRooms: 10000,
-			Exempt: networks{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+			Exempt: node.Networks{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},
 	}
 	// kong makes them empty; TestEmptyLists has the other
@@ -97,7 +100,7 @@ func TestDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, s, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
 		t.Error(diff)
 	}
-	if err := s.check(); err != nil {
+	if err := checked(s); err != nil {
 		t.Error(err)
 	}
 }
@@ -145,28 +148,10 @@ func TestParseSettings(t *testing.T) {
 // A secret does not show itself, however it is printed.
 func TestSecretIsRedacted(t *testing.T) {
 	var out bytes.Buffer
-	s := settings{LobbySecret: "hush", NATS: "nats://me:hush@a:4222,tls://hush@b:4222", LogFormat: "json"}
-	s.logger(&out, slog.LevelInfo).Info("x", "secret", s.LobbySecret, "nats", s.NATS, "settings", s, "text", fmt.Sprint(s.NATS))
+	s := node.Settings{LobbySecret: "hush", NATS: "nats://me:hush@a:4222,tls://hush@b:4222", LogFormat: "json"}
+	newLogger(&s, &out, slog.LevelInfo).Info("x", "secret", s.LobbySecret, "nats", s.NATS, "settings", s, "text", fmt.Sprint(s.NATS))
 	if strings.Contains(out.String(), "hush") {
 		t.Errorf("the log shows it: %s", out.String())
-	}
-}
-
-func TestGuessPublic(t *testing.T) {
-	tests := []struct{ scheme, listen, port, want string }{
-		{"rtmp", ":1935", "1935", "rtmp://localhost"},
-		{"rtmp", "127.0.0.1:0", "40000", "rtmp://localhost:40000"},
-		{"rtmp", "[::]:1936", "1936", "rtmp://localhost:1936"},
-		{"rtmp", "192.0.2.1:1935", "1935", "rtmp://192.0.2.1"},
-		{"rtmp", "[2001:db8::1]:1935", "1935", "rtmp://[2001:db8::1]"},
-		{"http", ":8080", "8080", "http://localhost:8080"},
-		{"http", "0.0.0.0:80", "80", "http://localhost"},
-		{"https", "example.org:443", "443", "https://example.org"},
-	}
-	for _, tt := range tests {
-		if got := guessPublic(tt.scheme, tt.listen, tt.port); got != tt.want {
-			t.Errorf("guessPublic(%q, %q, %q) = %q, want %q", tt.scheme, tt.listen, tt.port, got, tt.want)
-		}
 	}
 }
 
@@ -180,7 +165,7 @@ func writeFile(t *testing.T, name, text string) {
 func TestRecordSettings(t *testing.T) {
 	for _, tt := range []struct {
 		limit string
-		want  size
+		want  node.Size
 	}{
 		{"0", 0}, {"500", 500}, {"1500 B", 1500}, {"500MB", 500e6}, {"1.5gb", 1.5e9}, {"2GiB", 2 << 30}, {"1 TiB", 1 << 40},
 		{"", -1}, {"-1", -1}, {"many", -1}, {"1XB", -1}, {"NaN", -1}, {"9999999TB", -1},
@@ -219,11 +204,11 @@ func TestSettingsRefused(t *testing.T) {
 			t.Errorf("%s: %v", tt.flags, err)
 			continue
 		}
-		if err := s.check(); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := checked(s); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.flags, err)
 		}
 	}
-	if s, err := serveSettings(t, []string{"serve", "--node-rtmp=rtmp://10.0.0.3"}, nil); err != nil || s.check() != nil {
+	if s, err := serveSettings(t, []string{"serve", "--node-rtmp=rtmp://10.0.0.3"}, nil); err != nil || checked(s) != nil {
 		t.Error("the right ones are refused, too")
 	}
 }
@@ -242,5 +227,220 @@ func TestReadmeSettings(t *testing.T) {
 		if _, err := serveSettings(t, []string{"serve", "--config=" + file}, nil); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestAddrSettings: what others could not use is refused with the flag and a
+// sentence, as wrong usage.
+func TestAddrSettings(t *testing.T) {
+	for _, tt := range []struct{ flag, want string }{
+		{"--trusted-proxies=10.0.0.0/8,192.0.2.1,::1,fd00::/8", ""}, {"--trusted-proxies=", ""},
+		{"--trusted-proxies=10.0.0.0/33", "10.0.0.0/33"}, {"--trusted-proxies=proxy.example", "proxy.example"}, {"--trusted-proxies=fe80::1%eth0", "fe80::1%eth0"}, {"--trusted-proxies=10.0.0.1:80", "10.0.0.1:80"},
+		{"--origins=https://example.org,http://localhost:3000", ""}, {"--origins=", ""},
+		{"--origins=example.org", "scheme"}, {"--origins=*", "scheme"}, {"--origins=https://example.org/page", "ends after"},
+		{"--allowed-hosts=live.example.org,10.0.0.1:8080,[::1],::1", ""}, {"--allowed-hosts=http://live.example.org", "host"}, {"--allowed-hosts=a/b", "host"},
+		{"--public-http=https://live.example.org/", ""}, {"--public-http=http://[::1]:8080", ""},
+		{"--public-http=live.example.org", "scheme"}, {"--public-http=localhost:8080", "scheme"}, {"--public-http=rtmp://live.example.org", "scheme"}, {"--public-http=https://", "scheme"},
+		{"--public-http=https://live.example.org/room/blue", "path"}, {"--public-http=https://live.example.org?a=b", "leave the rest out"}, {"--public-http=https://u:p@live.example.org", "leave the rest out"},
+		{"--public-http=https://live.example.org:http", "scheme"}, {"--public-http=https://b\u00fccher.example", "scheme"},
+		{"--public-rtmp=rtmps://live.example.org:443", ""}, {"--public-rtmp=rtmp://live.example.org/chapter4", ""},
+		{"--public-rtmp=live.example.org", "scheme"}, {"--public-rtmp=http://live.example.org", "scheme"}, {"--public-rtmp=rtmp:/live", "scheme"}, {"--public-rtmp=rtmp://live.example.org/live", "path"},
+	} {
+		s, err := serveSettings(t, []string{"serve", tt.flag}, nil)
+		usage := err != nil // in the eyes of the flags
+		if err == nil {
+			err = checked(s)
+			_, usage = err.(*usageError)
+		}
+		name, _, _ := strings.Cut(tt.flag, "=")
+		if tt.want == "" && err != nil || tt.want != "" && (!usage || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: %v", tt.flag, err)
+		}
+	}
+}
+
+// An empty list is nobody, on the command line and in the file; what is not
+// said at all is the default.
+func TestEmptyLists(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "foyer.yaml")
+	for _, c := range []struct {
+		name, yaml string
+		args       []string
+		networks   int
+	}{
+		{"default", "", nil, 8}, {"flag", "", []string{"--metrics-from="}, 0}, {"null", "metrics-from:", nil, 8}, {"text", "metrics-from: ''", nil, 0},
+		{"list", "metrics-from: []", nil, 0}, {"two", "metrics-from: [192.0.2.1, 10.0.0.0/8]", nil, 2}, {"flag over file", "metrics-from: ''", []string{"--metrics-from=::1"}, 1},
+	} {
+		writeFile(t, file, c.yaml)
+		s, err := serveSettings(t, append([]string{"serve", "--config=" + file}, c.args...), nil)
+		if err != nil || len(s.MetricsFrom) != c.networks {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	writeFile(t, file, "http: ''")
+	if s, err := serveSettings(t, []string{"serve", "--config=" + file}, nil); err != nil || s.HTTP != ":8080" {
+		t.Errorf("an address that is empty: %q, %v", s.HTTP, err)
+	}
+	if _, err := serveSettings(t, []string{"serve", "--metrics-from=here"}, nil); err == nil || !strings.Contains(err.Error(), `"here" is not an address`) {
+		t.Errorf("no address: %v", err)
+	}
+}
+
+func TestLimitSettings(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string // part of the error; "" for none
+	}{
+		{[]string{"--address-connections=0", "--address-rate=0", "--address-rooms=0"}, ""},
+		{[]string{"--address-rooms=-1"}, "less than nothing"},
+		{[]string{"--max-connections=-1"}, "less than nothing"},
+		{[]string{"--max-rooms=0"}, "at least 1"},
+		{[]string{"--open-rooms=somebody"}, "everybody"},
+		{[]string{"--exempt=somewhere"}, "is not an address"},
+		{[]string{"--exempt=10.0.0.0/33"}, "is not an address"},
+		{[]string{"--exempt=fe80::1%eth0"}, "is not an address"},
+		{[]string{"--exempt=192.0.2.1, 2001:db8::/32"}, ""},
+		{[]string{"--rooms=.."}, "a letter or digit first"},
+		{[]string{"--rooms=a/b"}, "a letter or digit first"},
+	} {
+		s, err := serveSettings(t, append([]string{"serve"}, tt.args...), nil)
+		if err == nil {
+			err = checked(s)
+		}
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
+		}
+	}
+}
+
+func TestExempt(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		env  map[string]string
+		want string
+	}{
+		{nil, nil, "127.0.0.0/8,::1/128"},
+		{[]string{"--exempt="}, nil, ""},
+		{[]string{"--exempt", ""}, nil, ""},
+		{[]string{"--exempt=10.1.2.3/8,::ffff:192.0.2.1, ::ffff:192.0.3.0/120,2001:db8::1/64"}, nil, "10.0.0.0/8,192.0.2.1/32,192.0.3.0/24,2001:db8::/64"},
+		{nil, map[string]string{"FOYER_EXEMPT": "192.0.2.1"}, "192.0.2.1/32"},
+	} {
+		s, err := serveSettings(t, append([]string{"serve"}, tt.args...), tt.env)
+		if err != nil {
+			t.Errorf("%q: %v", tt.args, err)
+			continue
+		}
+		if got := s.Limits.Exempt.String(); got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.args, got, tt.want)
+		}
+	}
+}
+
+func TestReservedNicksSetting(t *testing.T) {
+	var reserved nick.Reserved
+	for _, c := range []struct {
+		arg  string
+		want []string
+		err  string
+	}{
+		{"--reserved-nicks=", nil, ""},
+		{"--reserved-nicks=boss, Ren\u0065\u0301 ,", []string{"boss", "Ren\u00e9"}, ""},
+		{"--reserved-nicks=a\u200bb", nil, "Nickname has control or invisible characters."},
+	} {
+		s, err := serveSettings(t, []string{"serve", c.arg}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checked(s); c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+			t.Errorf("%+q: %v, want %q", c.arg, err, c.err)
+		} else if c.err == "" && !cmp.Equal(s.People.ReservedNicks, c.want) {
+			t.Errorf("%+q: got %q", c.arg, s.People.ReservedNicks)
+		} else if reserved.Set(s.People.ReservedNicks); reserved.Has("B0SS") != (len(c.want) > 0) {
+			t.Errorf("%+q: B0SS is reserved: %v", c.arg, reserved.Has("B0SS"))
+		}
+	}
+}
+
+func TestMaxBitrateSetting(t *testing.T) {
+	for text, want := range map[string]node.Bitrate{
+		"": 50e6, "50M": 50e6, "50Mbit/s": 50e6, "8000000": 8e6, "0": 0, "2.5 Mbit/s": 2.5e6, "800k": 800e3, "1Gbps": 1e9, "64kbit": 64e3,
+		"-1": -1, "fast": -1, "5X": -1, "NaN": -1, "5MB": -1, "1kM": -1, "9999999999G": -1,
+	} {
+		var args []string
+		if text != "" {
+			args = []string{"serve", "--max-bitrate=" + text}
+		}
+		s, err := serveSettings(t, args, nil)
+		if (err != nil) != (want < 0) || err == nil && s.MaxBitrate != want {
+			t.Errorf("%q: %v, want %d", text, err, want)
+		}
+	}
+}
+
+func TestStoreSettings(t *testing.T) {
+	for _, c := range []struct {
+		arg              string
+		reserve, objects node.Size
+		err              string
+	}{
+		{"--disk-reserve=64MiB", 64 << 20, 1 << 30, ""},
+		{"--disk-reserve=0", 0, 1 << 30, ""},
+		{"--max-objects=20MB", 64 << 20, 20e6, ""},
+		{"--max-objects=0", 0, 0, "--max-objects must be at least 1B"},
+	} {
+		s, err := serveSettings(t, []string{"serve", c.arg}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checked(s); c.err != "" || err != nil {
+			if err == nil || c.err == "" || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: %v, want %q", c.arg, err, c.err)
+			}
+			continue
+		}
+		if s.Store.DiskReserve != c.reserve || s.Store.MaxObjects != c.objects {
+			t.Errorf("%s: %d, %d", c.arg, s.Store.DiskReserve, s.Store.MaxObjects)
+		}
+	}
+}
+
+// The address of NATS has a password in it, so it can come from a file as
+// secrets do.
+func TestNATSFromFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "url")
+	writeFile(t, file, "tls://node1:hush@a:4222,tls://node1:hush@b:4222\n")
+	s, err := serveSettings(t, []string{"serve"}, map[string]string{"FOYER_NATS_FILE": file, "FOYER_NATS_CA": "ca.pem"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(s.NATS) != "tls://node1:hush@a:4222,tls://node1:hush@b:4222" || s.NATSCA != "ca.pem" {
+		t.Errorf("got %q, %q", string(s.NATS), s.NATSCA)
+	}
+}
+
+func TestTLSAutoSettings(t *testing.T) {
+	for _, c := range []struct{ flags, want string }{
+		{"--tls-auto=a.example --tls-cert=c --tls-key=k", "give only one of them"},
+		{"--acme-directory=https://x/", "name the hosts"}, {"--acme-ca=x", "name the hosts"},
+		{"--tls-auto=*.example.org", "--tls-auto"}, {"--tls-auto=192.0.2.1", "--tls-auto"}, {"--tls-auto=https://a.example", "--tls-auto"},
+		{"--tls-auto=a.example --acme-directory=example.org", "--acme-directory"},
+	} {
+		s, err := serveSettings(t, append([]string{"serve"}, strings.Split(c.flags, " ")...), nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.flags, err)
+			continue
+		}
+		if err := checked(s); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.flags, err)
+		}
+	}
+	s, err := serveSettings(t, []string{"serve", "--tls-auto=a.example,b.example", "--rtmps=:1936"}, nil)
+	if err != nil || checked(s) != nil {
+		t.Fatal("the right ones are refused, too")
+	}
+	missing := []string{"--data=" + t.TempDir(), "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0", "--tls-auto=a.example", "--acme-ca=missing.pem"}
+	var out strings.Builder
+	if status := Main(t.Context(), missing, func(string) string { return "" }, strings.NewReader(""), &out, &out); status != exitFailed || !strings.Contains(out.String(), "reading the authority's certificate") {
+		t.Errorf("without the authority's certificate: %d %s", status, out.String())
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package node
 
 import (
 	"context"
@@ -16,19 +16,19 @@ import (
 // protoControl is what is spoken at the control socket.
 const protoControl = "control"
 
-// maxSocketPath is how long the path of a socket may be, in bytes: what fits
+// MaxSocketPath is how long the path of a socket may be, in bytes: what fits
 // everywhere (108 with a zero on Linux, 104 elsewhere), less the name that it
 // has while it is made.
-const maxSocketPath = 100
+const MaxSocketPath = 100
 
-// errNotRunning says that no server has that data folder.
-var errNotRunning = errors.New("no server runs there")
+// ErrNotRunning says that no server has that data folder.
+var ErrNotRunning = errors.New("no server runs there")
 
 // listenControl opens the control socket. A server can do without one.
-func (n *node) listenControl() error {
+func (n *Node) listenControl() error {
 	name := filepath.Join(n.settings.Data, folder.Control)
-	if len(name) > maxSocketPath {
-		n.log.Warn("no control socket: the path of the data folder is too long for one; backup and forget need --url and the admin token", "file", name, "max", maxSocketPath)
+	if len(name) > MaxSocketPath {
+		n.log.Warn("no control socket: the path of the data folder is too long for one; backup and forget need --url and the admin token", "file", name, "max", MaxSocketPath)
 		return nil
 	}
 	if c, err := net.Dial("unix", name); err == nil {
@@ -83,20 +83,20 @@ func (l *controlListener) Close() error {
 	return l.Listener.Close()
 }
 
-// controlOf is the client of the server that has the data folder, and where it
-// is for that client. A request fails with errNotRunning when there is none.
-func controlOf(data string) (url string, client *http.Client) {
+// ControlClient is the client of the server that has the data folder, and where it
+// is for that client. A request fails with ErrNotRunning when there is none.
+func ControlClient(data string) (url string, client *http.Client) {
 	name := filepath.Join(data, folder.Control)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "unix", name)
 		switch {
-		case len(name) > maxSocketPath:
+		case len(name) > MaxSocketPath:
 			return nil, fmt.Errorf("the path %s is too long for a control socket: name the server with --url", name)
 		case errors.Is(err, fs.ErrPermission):
 			return nil, fmt.Errorf("%w: be the user who runs the server, or name it with --url", err)
 		case err != nil && ctx.Err() == nil:
-			return nil, errNotRunning
+			return nil, ErrNotRunning
 		}
 		return c, err
 	}

@@ -1,4 +1,4 @@
-package cli
+package node
 
 import (
 	"context"
@@ -24,7 +24,7 @@ func TestStoreIsAsMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			store := node{store: c}
+			store := Node{store: c}
 			memory := room.Memory{History: history}
 			p := &pair{t: t, rnd: rand.New(rand.NewPCG(uint64(seed), 1)), full: history < 600}
 			p.open(store.openRoom, memory.Open)

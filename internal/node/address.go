@@ -1,0 +1,85 @@
+package node
+
+import (
+	"net"
+	"os"
+)
+
+// RTMP is the RTMP address of this node, for this machine.
+func (n *Node) RTMP() string {
+	return "rtmp://" + Loopback(n.rtmp.Addr().String(), portNumber(n.rtmp))
+}
+
+// publicRTMP and publicHTTP are where others reach this node: as set, or as guessed.
+func (n *Node) publicRTMP() string {
+	if n.settings.PublicRTMP != "" {
+		return n.settings.PublicRTMP
+	}
+	return n.guess("rtmp", n.settings.RTMP, n.rtmp)
+}
+
+func (n *Node) publicHTTP() string {
+	if n.settings.PublicHTTP != "" {
+		return n.settings.PublicHTTP
+	}
+	scheme := "http"
+	if n.settings.secure() {
+		scheme = "https"
+	}
+	return n.guess(scheme, n.settings.HTTP, n.http)
+}
+
+// guess guesses the public address of a listener: at the first host that there
+// are certificates for, or as GuessPublic.
+func (n *Node) guess(scheme, listen string, ln net.Listener) string {
+	if len(n.settings.TLSAuto) > 0 {
+		listen = net.JoinHostPort(n.settings.TLSAuto[0], "0")
+	}
+	return GuessPublic(scheme, listen, portNumber(ln))
+}
+
+// GuessPublic guesses the address that others should use for what listens at
+// that address: its name if it has one, else localhost.
+func GuessPublic(scheme, listen, port string) string {
+	host, _, _ := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
+	}
+	if (map[string]string{"rtmp": "1935", "http": "80", "https": "443"})[scheme] != port {
+		return scheme + "://" + net.JoinHostPort(host, port)
+	}
+	if net.ParseIP(host) != nil && net.ParseIP(host).To4() == nil {
+		host = "[" + host + "]"
+	}
+	return scheme + "://" + host
+}
+
+// portNumber is the port that ln really listens at.
+func portNumber(ln net.Listener) string {
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+// nodeRTMP is where other nodes reach this one: as set, or as guessed.
+func (n *Node) nodeRTMP() string {
+	if n.settings.NodeRTMP != "" {
+		return n.settings.NodeRTMP
+	}
+	host, port, _ := net.SplitHostPort(n.rtmp.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return "rtmp://" + net.JoinHostPort(host, port)
+}
+
+// Loopback is how this machine reaches something of its own that listens at
+// that address: an address for everybody is also the loopback's.
+func Loopback(listen, port string) string {
+	host, _, _ := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

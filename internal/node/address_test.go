@@ -1,0 +1,64 @@
+package node
+
+import (
+	"net"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLoopback(t *testing.T) {
+	tests := []struct{ listen, want string }{
+		{":1935", "127.0.0.1:1935"}, {"0.0.0.0:1935", "127.0.0.1:1935"}, {"[::]:1935", "127.0.0.1:1935"},
+		{"192.0.2.1:1935", "192.0.2.1:1935"}, {"[::1]:1935", "[::1]:1935"}, {"localhost:1935", "localhost:1935"},
+	}
+	for _, tt := range tests {
+		if got := Loopback(tt.listen, "1935"); got != tt.want {
+			t.Errorf("Loopback(%q) = %q, want %q", tt.listen, got, tt.want)
+		}
+	}
+}
+
+func TestGuessPublic(t *testing.T) {
+	tests := []struct{ scheme, listen, port, want string }{
+		{"rtmp", ":1935", "1935", "rtmp://localhost"},
+		{"rtmp", "127.0.0.1:0", "40000", "rtmp://localhost:40000"},
+		{"rtmp", "[::]:1936", "1936", "rtmp://localhost:1936"},
+		{"rtmp", "192.0.2.1:1935", "1935", "rtmp://192.0.2.1"},
+		{"rtmp", "[2001:db8::1]:1935", "1935", "rtmp://[2001:db8::1]"},
+		{"http", ":8080", "8080", "http://localhost:8080"},
+		{"http", "0.0.0.0:80", "80", "http://localhost"},
+		{"https", "example.org:443", "443", "https://example.org"},
+	}
+	for _, tt := range tests {
+		if got := GuessPublic(tt.scheme, tt.listen, tt.port); got != tt.want {
+			t.Errorf("GuessPublic(%q, %q, %q) = %q, want %q", tt.scheme, tt.listen, tt.port, got, tt.want)
+		}
+	}
+}
+
+// With names to get certificates for, the first one is the address.
+func TestPublicHTTP(t *testing.T) {
+	n := &Node{settings: &Settings{TLSSettings: TLSSettings{TLSAuto: []string{"a.example", "b.example"}}}, http: fixedAddr(443)}
+	if got := n.publicHTTP(); got != "https://a.example" {
+		t.Errorf("the address is guessed as %s", got)
+	}
+}
+
+// fixedAddr is a listener at that port, for what asks no more of it.
+type fixedAddr int
+
+func (fixedAddr) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (fixedAddr) Close() error              { return nil }
+func (p fixedAddr) Addr() net.Addr          { return &net.TCPAddr{Port: int(p)} }
+
+// TestAccess: pages of the public address always may connect.
+func TestAccess(t *testing.T) {
+	s := &Settings{PublicHTTP: "https://live.example.org", AddrSettings: AddrSettings{Origins: []string{"https://example.org"}}}
+	if d := cmp.Diff([]string{"https://live.example.org", "https://example.org"}, s.access().Origins); d != "" {
+		t.Error(d)
+	}
+	if got := (&Settings{}).access().Origins; len(got) != 0 {
+		t.Errorf("with nothing set: %q", got)
+	}
+}

@@ -1,0 +1,216 @@
+package node
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"foyer/room"
+	"foyer/room/nick"
+	"foyer/web"
+)
+
+// Check refuses settings that contradict each other, and tidies the rest. Its
+// errors name the flag to look at.
+func (s *Settings) Check() error {
+	for _, app := range s.Apps {
+		if app != "lobby" && app != "room" {
+			return fmt.Errorf("--apps: %q is not an application; there are lobby and room", app)
+		}
+	}
+	switch {
+	case len(s.Apps) == 0:
+		return errors.New("--apps: name lobby, room or both")
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key belong together: give both")
+	case s.RTMPS != "" && !s.secure():
+		return errors.New("--rtmps needs --tls-cert and --tls-key, or --tls-auto")
+	case len(s.Rooms) > 0 && !s.Hosts("room"):
+		return errors.New("--rooms needs the application room: add it to --apps")
+	case slices.ContainsFunc(s.Rooms, func(name string) bool { return !room.ValidName(name) }):
+		return errors.New("--rooms: the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first")
+	case slices.ContainsFunc(s.Mount, func(path string) bool { return strings.ContainsFunc(path, unicode.IsSpace) }):
+		return errors.New("--mount: a path has no spaces")
+	case s.MaxUsers < 1:
+		return errors.New("--max-users must be at least 1")
+	case len(s.Record) > 0 && !s.Hosts("room"):
+		return errors.New("--record needs the application room: add it to --apps")
+	case s.Idle <= 0 || s.StaleAfter <= 0 || s.GoneAfter <= 0:
+		return errors.New("--idle, --stale-after and --gone-after must be longer than nothing")
+	case s.History < 1 || s.HistoryAge < time.Minute:
+		return errors.New("--history must be at least 1, --history-age at least 1m")
+	case s.Grace < 0:
+		return errors.New("--grace must not be less than nothing")
+	case s.Drain < 0:
+		return errors.New("--drain must not be less than nothing")
+	}
+	if err := s.TLSSettings.check(s.TLSCert); err != nil {
+		return err
+	}
+	if err := s.AdminSettings.check(); err != nil {
+		return err
+	}
+	if err := s.Limits.check(); err != nil {
+		return err
+	}
+	for _, l := range []struct{ flag, addr string }{{"--rtmp", s.RTMP}, {"--http", s.HTTP}, {"--rtmps", s.RTMPS}} {
+		if !listenable(l.addr) {
+			return fmt.Errorf("%s: %q is not an address to listen at such as :1935 or 127.0.0.1:1935", l.flag, l.addr)
+		}
+	}
+	for _, name := range s.Record {
+		if !room.ValidName(name) {
+			return fmt.Errorf("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, or all for every room", name)
+		}
+	}
+	if err := cmp.Or(s.Store.check(), s.People.check(), s.AddrSettings.check(), s.checkPublic()); err != nil {
+		return err
+	}
+	if s.Lobby != "" && !isRTMP(s.Lobby) {
+		return fmt.Errorf("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
+	}
+	if s.NodeRTMP != "" && !isRTMP(s.NodeRTMP) {
+		return fmt.Errorf("--node-rtmp: %q is not an absolute address such as rtmp://host:1935", s.NodeRTMP)
+	}
+	return s.checkNodes()
+}
+
+// listenable reports whether a text has the form of an address to listen at.
+func listenable(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	return addr == "" || err == nil
+}
+
+// isRTMP reports whether a text begins as an absolute RTMP address does.
+func isRTMP(uri string) bool {
+	return strings.HasPrefix(uri, "rtmp://") || strings.HasPrefix(uri, "rtmps://")
+}
+
+// check refuses what no authority could give.
+func (s *TLSSettings) check(certFile string) error {
+	switch {
+	case len(s.TLSAuto) > 0 && certFile != "":
+		return errors.New("--tls-auto gets the certificate that --tls-cert has: give only one of them")
+	case len(s.TLSAuto) == 0 && (s.ACMEDirectory != "" || s.ACMECA != ""):
+		return errors.New("--acme-directory and --acme-ca are for --tls-auto: name the hosts")
+	}
+	for _, host := range s.TLSAuto {
+		if host == "" || strings.ContainsAny(host, "*/: ") || net.ParseIP(host) != nil {
+			return fmt.Errorf("--tls-auto: %q is not the name of a host such as live.example.org", host)
+		}
+	}
+	if u, err := url.Parse(s.ACMEDirectory); s.ACMEDirectory != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		return fmt.Errorf("--acme-directory: %q is not an address such as https://acme.example.org/directory", s.ACMEDirectory)
+	}
+	return nil
+}
+
+// check refuses an address that cannot be.
+func (s *AdminSettings) check() error {
+	if !listenable(s.Admin) {
+		return fmt.Errorf("--admin: %q is not an address to listen at such as 127.0.0.1:9090", s.Admin)
+	}
+	return nil
+}
+
+// check refuses limits that let nobody in.
+func (l *LimitSettings) check() error {
+	switch {
+	case l.MaxConnections < 0 || l.AddressConnections < 0 || l.AddressRate < 0 || l.AddressRooms < 0:
+		return errors.New("--max-connections, --address-connections, --address-rate and --address-rooms must not be less than nothing")
+	case l.MaxRooms < 1:
+		return errors.New("--max-rooms must be at least 1")
+	}
+	return nil
+}
+
+// check refuses names that nobody could have anyway, and tidies the rest.
+func (s *PeopleSettings) check() error {
+	names := s.ReservedNicks
+	s.ReservedNicks = nil
+	for _, typed := range names {
+		if strings.TrimSpace(typed) == "" {
+			continue
+		}
+		name, wrong := nick.Parse(typed)
+		if wrong != "" {
+			return fmt.Errorf("--reserved-nicks: %.200q cannot be anybody's nick: %s", typed, wrong)
+		}
+		s.ReservedNicks = append(s.ReservedNicks, name)
+	}
+	return nil
+}
+
+// check refuses what would leave no room for anything.
+func (s *StoreSettings) check() error {
+	if s.MaxObjects < 1 {
+		return errors.New("--max-objects must be at least 1B")
+	}
+	return nil
+}
+
+// check refuses what is no address.
+func (a *AddrSettings) check() error {
+	for _, origin := range a.Origins {
+		if _, err := web.CheckOrigin(origin); origin != "" && err != nil {
+			return fmt.Errorf("--origins: %q: %v", origin, err)
+		}
+	}
+	for _, host := range a.AllowedHosts {
+		if _, _, err := web.CheckHost(host); host != "" && err != nil {
+			return fmt.Errorf("--allowed-hosts: %q: %v", host, err)
+		}
+	}
+	return nil
+}
+
+// checkPublic refuses what others could not use to get here, and tidies it.
+func (s *Settings) checkPublic() error {
+	s.PublicRTMP, s.PublicHTTP = strings.TrimRight(s.PublicRTMP, "/"), strings.TrimRight(s.PublicHTTP, "/")
+	if why := notPublic(s.PublicHTTP, "http", nil); why != "" {
+		return fmt.Errorf("--public-http: %q %s", s.PublicHTTP, why)
+	}
+	if why := notPublic(s.PublicRTMP, "rtmp", s.Mount); why != "" {
+		return fmt.Errorf("--public-rtmp: %q %s", s.PublicRTMP, why)
+	}
+	return nil
+}
+
+// notPublic says why an address is none of that scheme, plain or over TLS, to
+// which the path of a room can be added; "" when it is one. It may end in one of
+// the paths.
+func notPublic(address, scheme string, paths []string) string {
+	if address == "" {
+		return ""
+	}
+	u, err := url.Parse(address)
+	like := scheme + "://live.example.org"
+	switch {
+	case err != nil || u.Scheme != scheme && u.Scheme != scheme+"s" || u.Hostname() == "" || !portCanBe(u.Port()) || strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }):
+		return fmt.Sprintf("is not an address such as %s: it needs the scheme %s:// or %ss:// and a host", like, scheme, scheme)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return fmt.Sprintf("has more than a scheme, a host and a port, as in %s: leave the rest out", like)
+	}
+	path := strings.Trim(u.Path, "/")
+	if path == "" || slices.ContainsFunc(paths, func(p string) bool { return strings.Trim(p, "/") == path }) {
+		return ""
+	}
+	return fmt.Sprintf("has a path, under which there is nothing: leave it out, as in %s", like)
+}
+
+// checkNodes refuses a site of several nodes that have nothing in common.
+func (s *Settings) checkNodes() error {
+	if s.NATS != "" && s.NodeSecret == "" {
+		return errors.New("--nats needs --node-secret, the same on every server of the site: make it once, with 'openssl rand -hex 24', and give it as FOYER_NODE_SECRET_FILE or FOYER_NODE_SECRET")
+	}
+	return nil
+}
