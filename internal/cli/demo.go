@@ -41,7 +41,6 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 	if !cmd.Settings.Hosts("room") {
 		return usagef("the demo needs the application room: add it to --apps, or name room servers with --at")
 	}
-	defer p.catchHangups()()
 	n, err := p.newNode(ctx, &cmd.Settings, log)
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ type program struct {
 	level slog.LevelVar
 	unset slog.Level // the level where the settings name none
 
-	hangups <-chan os.Signal // nil: SIGHUP has its usual effect
+	hangups <-chan os.Signal // for a server; with any other command SIGHUP has its usual effect
 }
 
 // commands is the command line.
@@ -60,6 +60,10 @@ type commands struct {
 func Main(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	args = customary(args)
 	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, args: args}
+	// Before anything that takes time: a server that starts is not to be ended by
+	// a word about its settings.
+	release := p.catchHangups()
+	defer release()
 	cmd, err := parse(p, args)
 	switch {
 	case errors.Is(err, errHelp):
@@ -67,6 +71,9 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 	case err != nil:
 		fmt.Fprintf(stderr, "foyer: %v\nfoyer: see 'foyer --help', or 'foyer COMMAND --help'\n", err)
 		return exitUsage
+	}
+	if settingsOf(cmd) == nil && release() {
+		return exitFailed
 	}
 	p.given = given(cmd)
 	cmd.BindTo(ctx, (*context.Context)(nil))

@@ -51,12 +51,16 @@ var reloadables = []reloadable{
 	}},
 }
 
-// catchHangups has SIGHUP end nobody from now on, but wait in p.hangups.
-func (p *program) catchHangups() (stop func()) {
+// catchHangups has SIGHUP end nobody from now on, but wait in p.hangups. Release
+// gives it its usual effect again, and reports whether one is waiting.
+func (p *program) catchHangups() (release func() bool) {
 	hangups := make(chan os.Signal, 1) // 1: to read once is enough
 	signal.Notify(hangups, syscall.SIGHUP)
 	p.hangups = hangups
-	return func() { signal.Stop(hangups) }
+	return func() bool {
+		signal.Stop(hangups)
+		return len(hangups) > 0
+	}
 }
 
 // given are the values of a command's flags, by name, as they were given.
@@ -68,13 +72,15 @@ func given(cmd *kong.Context) map[string]any {
 	return values
 }
 
-// settingsOf are those of a command that serves.
+// settingsOf are those of a command that is a server; nil for any other.
 func settingsOf(cmd *kong.Context) *node.Settings {
 	switch c := cmd.Selected().Target.Addr().Interface().(type) {
 	case *serveCommand:
 		return &c.Settings
 	case *demoCommand:
-		return &c.Settings
+		if len(c.At) == 0 {
+			return &c.Settings
+		}
 	}
 	return nil
 }

@@ -14,7 +14,6 @@ type serveCommand struct {
 
 // Run serves until ctx ends.
 func (cmd *serveCommand) Run(ctx context.Context, p *program) error {
-	defer p.catchHangups()()
 	n, err := p.newNode(ctx, &cmd.Settings, p.logger(&cmd.Settings, slog.LevelInfo))
 	if err != nil {
 		return err

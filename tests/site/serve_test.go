@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,6 +98,36 @@ func TestServeCertificateAgain(t *testing.T) {
 		t.Errorf("who was in: %v", err)
 	}
 	r.stop()
+}
+
+// TestHangupAtOnce: a SIGHUP that comes while a server still reads its settings
+// does not end it.
+func TestHangupAtOnce(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "foyer.yaml")
+	if err := syscall.Mkfifo(config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v, err := startVictim(t.TempDir(), []string{"--config=" + config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.kill)
+	reading, err := os.OpenFile(config, os.O_WRONLY, 0) // as soon as the server reads it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(config); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, config, "max-users: 5\n") // for the second time
+	if err := v.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	reading.Close()
+	if err := v.await(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A graceful stop ends rooms and connections, and closes what listens.
