@@ -45,11 +45,11 @@ func (r *resolver) Resolve(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		return v, nil
 	}
 	if file := r.getenv(name + "_FILE"); file != "" && isSecret(flag.Value) {
-		b, err := os.ReadFile(file)
+		secret, err := folder.ReadSecret(file)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s_FILE: %w", name, err)
+			return nil, fmt.Errorf("%s_FILE: %w", name, err)
 		}
-		return strings.TrimSpace(string(b)), nil
+		return string(secret), nil
 	}
 	if v, ok := r.file[flag.Name]; ok && (v != "" || flag.Value.Target.Kind() == reflect.Slice) { // no list is one with nothing in it
 		return v, nil

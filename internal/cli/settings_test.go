@@ -404,6 +404,19 @@ func TestStoreSettings(t *testing.T) {
 	}
 }
 
+// A file of a secret that has nothing in it is refused: a secret that nobody else
+// has would be made instead.
+func TestEmptySecretFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	writeFile(t, file, "\n")
+	for _, name := range []string{"FOYER_NODE_SECRET_FILE", "FOYER_NATS_FILE"} {
+		_, err := serveSettings(t, []string{"serve"}, map[string]string{name: file})
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "is empty") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // The address of NATS has a password in it, so it can come from a file as
 // secrets do.
 func TestNATSFromFile(t *testing.T) {

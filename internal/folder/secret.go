@@ -126,7 +126,7 @@ func ReadSecret(name string) (Secret, error) {
 	}
 	s := Secret(strings.TrimSpace(string(b)))
 	if s == "" {
-		return "", fmt.Errorf("%s is empty: put a secret in, or delete it and start again", name)
+		return "", fmt.Errorf("%s is empty: put a secret into it", name)
 	}
 	return s, nil
 }
