@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,8 +34,10 @@ const patience = time.Minute
 // root is the folder of the repository.
 const root = "../../"
 
-// TestMain lets scripts run this program as the command foyer.
+// TestMain lets scripts run this program as the command foyer. They wait more
+// than they work, so more of them run at once than there are processors.
 func TestMain(m *testing.M) {
+	flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	testscript.Main(m, map[string]func(){"foyer": foyer})
 }
 

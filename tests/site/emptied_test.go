@@ -17,6 +17,7 @@ import (
 // stored again by itself, whoever made the streams anew, and is there after the
 // next start of everything.
 func TestNATSCameBackEmpty(t *testing.T) {
+	t.Parallel()
 	host := ownHost()
 	first := runNATS(t, host, nats.RANDOM_PORT)
 	port := first.Addr().(*net.TCPAddr).Port

@@ -44,6 +44,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers")
 	}
+	t.Parallel()
 	rounds := killRounds
 	if n := os.Getenv("FOYER_TEST_ROUNDS"); n != "" {
 		var err error

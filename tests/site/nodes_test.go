@@ -50,6 +50,7 @@ func stopNATS(s *nats.Server) {
 // A server whose NATS is not there runs, says so, and has its rooms as soon as
 // it is there.
 func TestNATSLate(t *testing.T) {
+	t.Parallel()
 	host := ownHost()
 	ln, err := net.Listen("tcp", host+":0")
 	if err != nil {
@@ -84,6 +85,7 @@ func TestNATSLate(t *testing.T) {
 // Two servers on one NATS list the same rooms, announce to both, and take the
 // other's rooms off when it ends.
 func TestTwoNodes(t *testing.T) {
+	t.Parallel()
 	url := startNATS(t)
 	flags := []string{"--nats=" + url, "--lobby-secret=secretPassword6", "--admin-token=operator-token-6", "--node-secret=among nodes"}
 	a := startServer(t, append(flags, "--node=a", "--rooms=blue")...)

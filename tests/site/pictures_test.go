@@ -20,6 +20,7 @@ func (r *running) picture(t *testing.T) (status int, data string) {
 // there, byte for byte, without its stream being brought; when that server is
 // gone, there soon is none.
 func TestPictureOfOtherNode(t *testing.T) {
+	t.Parallel()
 	flags := []string{"--nats=" + startNATS(t), "--lobby-secret=s", "--admin-token=a", "--stream-secret=k", "--node-secret=n"}
 	a, b := startServer(t, append(flags, "--node=a", "--rooms=blue")...), startServer(t, append(flags, "--node=b")...)
 	ctx, stop := context.WithCancel(t.Context())

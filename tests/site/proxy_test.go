@@ -93,6 +93,7 @@ func TestHAProxy(t *testing.T) {
 // TestProxyProtocol: a PROXY header of a trusted address counts on every
 // listener, before TLS too, and of any other it ends the connection.
 func TestProxyProtocol(t *testing.T) {
+	t.Parallel()
 	cert, key, trust := certificate(t)
 	for _, trusted := range []bool{true, false} {
 		s := startServer(t, "--trusted-proxies="+map[bool]string{true: "127.0.0.0/8", false: "192.0.2.0/24"}[trusted],

@@ -14,6 +14,7 @@ import (
 // TestRestoreNATS: what one server kept in its folder goes into a NATS, from
 // there into a backup again, and into another NATS: it is the same chat.
 func TestRestoreNATS(t *testing.T) {
+	t.Parallel()
 	const token = "operator-token-6"
 	file := filepath.Join(t.TempDir(), "site.tar")
 	var want string
