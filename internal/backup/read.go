@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"maps"
@@ -27,59 +26,81 @@ var (
 	errTooManyFiles = fmt.Errorf("the backup has too many files: their checksums are more than %d bytes", maxArchiveText)
 )
 
-// read reads an archive to its end and checks it. Each file but for the
-// note and the checksums is given to file, which may read it; nil only checks.
-// What file has read is good only when read returns nil.
-func read(r io.Reader, file func(head *tar.Header, r io.Reader) error) (*Note, error) {
-	in := tar.NewReader(r)
-	var note *Note
-	var want bytes.Buffer
+// read reads an archive to its end and checks it. Each file but for the note and
+// the checksums is given to file, which may read it; nil only checks. The files
+// are good only when read returns nil.
+func read(from io.Reader, file func(head *tar.Header, r io.Reader) error) (*Note, error) {
+	r := &reader{in: tar.NewReader(from), file: file}
 	for {
-		head, err := in.Next()
-		switch {
-		case note == nil && (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, tar.ErrHeader)):
-			return nil, fmt.Errorf("this is not a backup of foyer: %w", err)
-		case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, errIncomplete
-		case err != nil:
-			return nil, fmt.Errorf("reading the backup: %w", err)
-		case note == nil && head.Name != archiveNote:
-			return nil, fmt.Errorf("this is not a backup of foyer: it begins with %.100q", head.Name)
-		}
-		if why := foreign(head, note == nil); why != "" {
-			return nil, fmt.Errorf("the backup has a file that does not belong there: %.100q %s", head.Name, why)
-		}
-		if head.Name == archiveSums {
-			if err := checkSums(in, want.Bytes()); err != nil {
-				return nil, err
-			}
-			// What follows is only the padding of a tar.
-			_, err := io.Copy(io.Discard, r)
-			return note, err
-		}
-		sum := sha256.New()
-		if note == nil {
-			note, err = readNote(io.TeeReader(in, sum))
-		} else if file != nil {
-			err = file(head, io.TeeReader(in, sum))
-		}
-		if slices.Contains(folder.SecretFiles, head.Name) {
-			note.Secrets++
-		}
-		if err == nil {
-			err = rest(sum, in)
-		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errIncomplete
-		}
+		head, err := r.next()
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&want, "%x  %s\n", sum.Sum(nil), head.Name)
-		if want.Len() > maxArchiveText {
-			return nil, errTooManyFiles
+		if head.Name == archiveSums {
+			if err := checkSums(r.in, r.sums.Bytes()); err != nil {
+				return nil, err
+			}
+			_, err := io.Copy(io.Discard, from) // the padding of a tar
+			return r.note, err
+		}
+		if err := r.take(head); errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, errIncomplete
+		} else if err != nil {
+			return nil, err
 		}
 	}
+}
+
+// A reader reads an archive.
+type reader struct {
+	in   *tar.Reader
+	file func(head *tar.Header, r io.Reader) error
+	note *Note        // nil before it was read
+	sums bytes.Buffer // as the archive should have them at its end
+}
+
+// next is the next file, which may stand where it does.
+func (r *reader) next() (*tar.Header, error) {
+	head, err := r.in.Next()
+	switch {
+	case r.note == nil && (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, tar.ErrHeader)):
+		return nil, fmt.Errorf("this is not a backup of foyer: %w", err)
+	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, errIncomplete
+	case err != nil:
+		return nil, fmt.Errorf("reading the backup: %w", err)
+	case r.note == nil && head.Name != archiveNote:
+		return nil, fmt.Errorf("this is not a backup of foyer: it begins with %.100q", head.Name)
+	}
+	if why := foreign(head, r.note == nil); why != "" {
+		return nil, fmt.Errorf("the backup has a file that does not belong there: %.100q %s", head.Name, why)
+	}
+	return head, nil
+}
+
+// take reads a file and notes its checksum.
+func (r *reader) take(head *tar.Header) (err error) {
+	sum := sha256.New()
+	body := io.TeeReader(r.in, sum)
+	if r.note == nil {
+		r.note, err = readNote(body)
+	} else if r.file != nil {
+		err = r.file(head, body)
+	}
+	if err != nil {
+		return err
+	}
+	if slices.Contains(folder.SecretFiles, head.Name) {
+		r.note.Secrets++
+	}
+	if _, err := io.Copy(sum, r.in); err != nil { // what nobody has read
+		return err
+	}
+	fmt.Fprintf(&r.sums, "%x  %s\n", sum.Sum(nil), head.Name)
+	if r.sums.Len() > maxArchiveText {
+		return errTooManyFiles
+	}
+	return nil
 }
 
 // Copy copies an archive, and fails when it is not whole and right.
@@ -111,12 +132,6 @@ func Save(name string, r io.Reader) (note *Note, err error) {
 		return nil, err
 	}
 	return note, folder.Sync(filepath.Dir(name))
-}
-
-// rest adds what nobody has read to the sum.
-func rest(sum hash.Hash, in io.Reader) error {
-	_, err := io.Copy(sum, in)
-	return err
 }
 
 // foreign says why a writer has not written that file, or "". What it writes

@@ -19,6 +19,16 @@ import (
 // Check refuses settings that contradict each other, and tidies the rest. Its
 // errors name the flag to look at.
 func (s *Settings) Check() error {
+	return cmp.Or(
+		s.checkApps(), s.checkListeners(), s.checkRooms(), s.checkTimes(),
+		s.TLSSettings.check(s.TLSCert), s.AdminSettings.check(), s.Limits.check(), s.Store.check(), s.People.check(),
+		s.AddrSettings.check(), s.checkPublic(), s.checkNodes(),
+	)
+}
+
+// checkApps refuses applications that there are not, and settings for one that
+// does not run here.
+func (s *Settings) checkApps() error {
 	for _, app := range s.Apps {
 		if app != "lobby" && app != "room" {
 			return fmt.Errorf("--apps: %q is not an application; there are lobby and room", app)
@@ -27,20 +37,53 @@ func (s *Settings) Check() error {
 	switch {
 	case len(s.Apps) == 0:
 		return errors.New("--apps: name lobby, room or both")
+	case len(s.Rooms) > 0 && !s.Hosts("room"):
+		return errors.New("--rooms needs the application room: add it to --apps")
+	case len(s.Record) > 0 && !s.Hosts("room"):
+		return errors.New("--record needs the application room: add it to --apps")
+	}
+	return nil
+}
+
+// checkListeners refuses what cannot be listened at, or not so.
+func (s *Settings) checkListeners() error {
+	switch {
 	case (s.TLSCert == "") != (s.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key belong together: give both")
 	case s.RTMPS != "" && !s.secure():
 		return errors.New("--rtmps needs --tls-cert and --tls-key, or --tls-auto")
-	case len(s.Rooms) > 0 && !s.Hosts("room"):
-		return errors.New("--rooms needs the application room: add it to --apps")
+	}
+	for _, l := range []struct{ flag, addr string }{{"--rtmp", s.RTMP}, {"--http", s.HTTP}, {"--rtmps", s.RTMPS}} {
+		if !listenable(l.addr) {
+			return fmt.Errorf("%s: %q is not an address to listen at such as :1935 or 127.0.0.1:1935", l.flag, l.addr)
+		}
+	}
+	return nil
+}
+
+// checkRooms refuses names that no room can have, and rooms for nobody.
+func (s *Settings) checkRooms() error {
+	switch {
 	case slices.ContainsFunc(s.Rooms, func(name string) bool { return !room.ValidName(name) }):
 		return errors.New("--rooms: the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first")
 	case slices.ContainsFunc(s.Mount, func(path string) bool { return strings.ContainsFunc(path, unicode.IsSpace) }):
 		return errors.New("--mount: a path has no spaces")
 	case s.MaxUsers < 1:
 		return errors.New("--max-users must be at least 1")
-	case len(s.Record) > 0 && !s.Hosts("room"):
-		return errors.New("--record needs the application room: add it to --apps")
+	case s.Lobby != "" && !isRTMP(s.Lobby):
+		return fmt.Errorf("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
+	}
+	for _, name := range s.Record {
+		if !room.ValidName(name) {
+			return fmt.Errorf("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, or all for every room", name)
+		}
+	}
+	return nil
+}
+
+// checkTimes refuses times, and a history, that are too short.
+func (s *Settings) checkTimes() error {
+	switch {
 	case s.Idle <= 0 || s.StaleAfter <= 0 || s.GoneAfter <= 0:
 		return errors.New("--idle, --stale-after and --gone-after must be longer than nothing")
 	case s.History < 1 || s.HistoryAge < time.Minute:
@@ -50,35 +93,7 @@ func (s *Settings) Check() error {
 	case s.Drain < 0:
 		return errors.New("--drain must not be less than nothing")
 	}
-	if err := s.TLSSettings.check(s.TLSCert); err != nil {
-		return err
-	}
-	if err := s.AdminSettings.check(); err != nil {
-		return err
-	}
-	if err := s.Limits.check(); err != nil {
-		return err
-	}
-	for _, l := range []struct{ flag, addr string }{{"--rtmp", s.RTMP}, {"--http", s.HTTP}, {"--rtmps", s.RTMPS}} {
-		if !listenable(l.addr) {
-			return fmt.Errorf("%s: %q is not an address to listen at such as :1935 or 127.0.0.1:1935", l.flag, l.addr)
-		}
-	}
-	for _, name := range s.Record {
-		if !room.ValidName(name) {
-			return fmt.Errorf("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, or all for every room", name)
-		}
-	}
-	if err := cmp.Or(s.Store.check(), s.People.check(), s.AddrSettings.check(), s.checkPublic()); err != nil {
-		return err
-	}
-	if s.Lobby != "" && !isRTMP(s.Lobby) {
-		return fmt.Errorf("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
-	}
-	if s.NodeRTMP != "" && !isRTMP(s.NodeRTMP) {
-		return fmt.Errorf("--node-rtmp: %q is not an absolute address such as rtmp://host:1935", s.NodeRTMP)
-	}
-	return s.checkNodes()
+	return nil
 }
 
 // listenable reports whether a text has the form of an address to listen at.
@@ -207,9 +222,13 @@ func notPublic(address, scheme string, paths []string) string {
 	return fmt.Sprintf("has a path, under which there is nothing: leave it out, as in %s", like)
 }
 
-// checkNodes refuses a site of several nodes that have nothing in common.
+// checkNodes refuses a site of several nodes that have nothing in common, or
+// cannot reach each other.
 func (s *Settings) checkNodes() error {
-	if s.NATS != "" && s.NodeSecret == "" {
+	switch {
+	case s.NodeRTMP != "" && !isRTMP(s.NodeRTMP):
+		return fmt.Errorf("--node-rtmp: %q is not an absolute address such as rtmp://host:1935", s.NodeRTMP)
+	case s.NATS != "" && s.NodeSecret == "":
 		return errors.New("--nats needs --node-secret, the same on every server of the site: make it once, with 'openssl rand -hex 24', and give it as FOYER_NODE_SECRET_FILE or FOYER_NODE_SECRET")
 	}
 	return nil

@@ -34,18 +34,12 @@ func (n *Node) Run(ctx context.Context, beside func(context.Context) error) erro
 		}
 		g.Go(func() error { return n.serve(serving, ln) })
 	}
-	g.Go(func() error {
-		n.storeAgain(running)
-		return nil
-	})
-	g.Go(func() error {
-		n.sweepObjects(running)
-		return nil
-	})
-	g.Go(func() error {
-		n.upkeep(running)
-		return nil
-	})
+	for _, task := range []func(context.Context){n.storeAgain, n.sweepObjects, n.upkeep} {
+		g.Go(func() error {
+			task(running)
+			return nil
+		})
+	}
 	if n.auto != nil {
 		g.Go(func() error { return n.auto.Run(running) })
 	}
