@@ -2,6 +2,6 @@
 // the server runs, [Save] checks it on its way into a file, and [Restore] makes a
 // data folder of it, or nothing.
 //
-// An archive comes from anywhere. Reading one (read.go) takes nothing that a
-// writer (write.go) has not written, and writes nothing outside of its folder.
+// An archive may come from anywhere. Reading one (read.go) accepts only files that
+// a writer (write.go) could have written, and nothing gets outside of the folder.
 package backup

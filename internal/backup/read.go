@@ -134,9 +134,9 @@ func Save(name string, r io.Reader) (note *Note, err error) {
 	return note, folder.Sync(filepath.Dir(name))
 }
 
-// foreign says why a writer has not written that file, or "". What it writes
-// lands in the folder and has the bytes that follow the header: no links, and
-// none of the files that a few bytes of a tar can make as long as they like.
+// foreign says why no writer has written that file, or "". The files of a writer
+// land in the folder and have the bytes that follow the header. They are no links,
+// and none of those files that a few bytes of a tar can make as long as they like.
 func foreign(head *tar.Header, first bool) string {
 	name := head.Name
 	sparse := slices.ContainsFunc(slices.Collect(maps.Keys(head.PAXRecords)), func(key string) bool { return strings.HasPrefix(key, "GNU.sparse.") })

@@ -28,7 +28,7 @@ func Vacant(data string) error {
 		return err
 	}
 	if len(entries) == 1 && entries[0].Name() == folder.Restoring {
-		return fmt.Errorf("%s is of a restore that did not end: empty it first", data)
+		return fmt.Errorf("%s was left by a restore that did not finish: empty it first", data)
 	}
 	if len(entries) > 0 {
 		return fmt.Errorf("%s is not empty: stop the server, move the folder away, or name another one with --data", data)
@@ -135,8 +135,8 @@ func restoreParts(ctx context.Context, parts string, cfg store.Config) error {
 	return errors.Join(c.RestoreAll(ctx, files), c.Close())
 }
 
-// RestoreNATS puts the store of an archive into an external NATS. Until that is
-// done it is in the data folder, if there is one, or where temporary files are.
+// RestoreNATS puts the store of an archive into an external NATS. Meanwhile its
+// parts are in the data folder, if there is one, or where temporary files are.
 func RestoreNATS(ctx context.Context, into store.Config, data string, r io.Reader) (note *Note, err error) {
 	if info, err := os.Stat(data); err != nil || !info.IsDir() {
 		data = ""
@@ -169,16 +169,16 @@ const leaveFree = 64 << 20
 // free is how much of the disk of a folder may be filled; changed by tests.
 var free = store.Free
 
-// A space is what a restore may still write to a disk. What it has taken counts
-// before it is written.
+// A space is how much a restore may still write to a disk. Bytes that were taken
+// count before they are written.
 type space struct {
 	dir  string
 	left int64
 	read bool // left was asked for
 }
 
-// take takes so many bytes, or says that there are not so many. It counts with
-// what there was at first and with what there is now: others write, too.
+// take takes that many bytes, or says that there are not so many. It looks at what
+// was free at first and at what is free now, because others write, too.
 func (s *space) take(bytes int64) error {
 	now, err := free(s.dir)
 	if err != nil {
@@ -194,7 +194,7 @@ func (s *space) take(bytes int64) error {
 	return nil
 }
 
-// syncTree sees to it that everything below dir is on disk.
+// syncTree makes sure that everything below dir is on disk.
 func syncTree(dir string) error {
 	g := new(errgroup.Group)
 	g.SetLimit(8) // the disk can have several at once

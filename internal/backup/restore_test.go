@@ -89,7 +89,7 @@ func TestRestoreFolder(t *testing.T) {
 	}
 }
 
-// What is not whole or not right leaves the folder as it was.
+// An archive that is not whole or not right leaves the folder as it was.
 func TestRestoreFolderRefuses(t *testing.T) {
 	good := archiveOf(t, &fakeStore{})
 	damage := func(old, new string) []byte { return bytes.Replace(good, []byte(old), []byte(new), 1) }

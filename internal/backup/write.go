@@ -42,7 +42,7 @@ type writer struct {
 	sums bytes.Buffer
 }
 
-// Write writes the archive to w. What fails leaves it without its end.
+// Write writes the archive. One that fails has no end.
 func (s *Source) Write(ctx context.Context, to io.Writer) error {
 	w := &writer{data: s.Data, out: tar.NewWriter(to)}
 	note, err := json.Marshal(Note{Foyer: archiveFormat, Version: s.Version, Node: s.Node, At: time.Now().UTC()})

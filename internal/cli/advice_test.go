@@ -12,7 +12,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// Whoever does not get in is told what to do about it.
+// Anyone who does not get in is told what to do about it.
 func TestAdvice(t *testing.T) {
 	refused := func(text string) error {
 		return fmt.Errorf("connecting: %w", &rtmp.StatusError{Code: rtmp.CodeConnectRejected, Description: text})

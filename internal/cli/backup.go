@@ -14,7 +14,7 @@ import (
 
 // backupCommand has a server back itself up.
 type backupCommand struct {
-	File string `arg:"" help:"What to write; one that is there is replaced when the new one is whole. - is the standard output."`
+	File string `arg:"" help:"The file to write. One that is there is replaced when the new one is whole. - is the standard output."`
 
 	Recordings bool `help:"With the recordings."`
 	operator   `embed:""`
@@ -22,7 +22,7 @@ type backupCommand struct {
 
 // Help is shown by backup --help.
 func (backupCommand) Help() string {
-	return `The file has everything that is stored: chat, rooms, shared objects. One that is made on the server's own machine, without --url and --http, has the secrets of the data folder, too: whoever has it is a moderator everywhere, so keep it as you keep a password. One that comes over the network has no secrets. It is a tar; what was acknowledged when the backup began is in it. Its checksums are verified while it is written. With an external NATS its streams are in it, so one node's backup is enough.
+	return `The file has everything that is stored: chat, rooms, shared objects. A backup that is made on the server's own machine, without --url and --http, has the secrets of the data folder, too: anyone who has it is a moderator everywhere, so keep it as you keep a password. A backup that comes over the network has no secrets. The file is a tar. Everything that was acknowledged when the backup began is in it, and its checksums are verified while it is written. With an external NATS its streams are in it, so one node's backup is enough.
 
 The server that is asked is the one that has the data folder, if --url names no other; no token is needed then. When none runs, the backup is made of the files.`
 }
@@ -65,7 +65,7 @@ func (cmd *backupCommand) missing(note *backup.Note) string {
 	return "; without recordings (--recordings), and without the secrets, which only a backup on the server's own machine has"
 }
 
-// archive is what is to be in the file. Closing it ends its making.
+// archive is the content of the file. Closing it ends its making.
 func (cmd *backupCommand) archive(ctx context.Context, p *program) (io.ReadCloser, error) {
 	resp, err := cmd.ask(ctx, p, http.MethodGet, fmt.Sprintf("/api/v1/backup?recordings=%v", cmd.Recordings))
 	if err == nil {

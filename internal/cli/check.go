@@ -18,7 +18,7 @@ const checkTimeout = 2 * time.Second
 
 // checkCommand asks a server whether it is ready.
 type checkCommand struct {
-	URL string `arg:"" optional:"" help:"What to ask. Default: /readyz of this machine, at the port of --http."`
+	URL string `arg:"" optional:"" help:"The address to ask. Default: /readyz of this machine, at the port of --http."`
 
 	HTTP    string   `name:"http" default:":8080" placeholder:"ADDR" help:"Where the server listens for browsers. Default: ${default}."`
 	TLSCert string   `placeholder:"FILE" help:"The server's certificate, when it speaks https."`
@@ -73,7 +73,7 @@ func webOf(url, listen string, secure bool) (string, *http.Client, error) {
 	if !secure {
 		return "http://" + node.Loopback(listen, port), http.DefaultClient, nil
 	}
-	// This machine asks itself: who answers is not in doubt, and the
+	// This machine asks itself, so there is no doubt about the server, and the
 	// certificate is for another name.
 	insecure := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	return "https://" + node.Loopback(listen, port), &http.Client{Transport: insecure}, nil

@@ -19,7 +19,7 @@ import (
 type demoCommand struct {
 	At        []string `group:"demo" placeholder:"URL" help:"Serve nothing, only send the bots to these room servers: rtmp://host. They need the servers' admin token, and to broadcast, their stream secret."`
 	TokenFile string   `group:"demo" placeholder:"FILE" typed:"" help:"For --at: file with that token. Default: --admin-token (- asks for it at the terminal), or the one in the data folder."`
-	Seed      uint64   `group:"demo" placeholder:"N" help:"The same number, the same evening. Default: another each time."`
+	Seed      uint64   `group:"demo" placeholder:"N" help:"The same number gives the same evening. Default: another each time."`
 
 	Settings node.Settings `embed:""`
 }

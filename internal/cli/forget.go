@@ -12,7 +12,7 @@ import (
 	"foyer/store"
 )
 
-// forgetCommand has a room start as new whose state cannot be read.
+// forgetCommand makes a room start as new whose state cannot be read.
 type forgetCommand struct {
 	Room string `arg:"" help:"The room's name."`
 

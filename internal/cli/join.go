@@ -19,8 +19,8 @@ const screenHistory = 50
 type joinCommand struct {
 	URL string `arg:"" help:"The room: rtmp://host/room/NAME, or just NAME for one on this machine."`
 
-	Nick    string        `placeholder:"NAME" help:"Who to be. Default: your user name."`
-	Token   folder.Secret `placeholder:"SECRET" help:"The admin token, to be a moderator; - asks for it at the terminal. Other users of this machine see what is on a command line."`
+	Nick    string        `placeholder:"NAME" help:"The nick to have. Default: your user name."`
+	Token   folder.Secret `placeholder:"SECRET" help:"The admin token, to be a moderator; - asks for it at the terminal. Other users of this machine can see it on the command line."`
 	File    string        `name:"token-file" placeholder:"FILE" typed:"" help:"File with the token."`
 	JSON    bool          `name:"json" help:"Print every event as a JSON object; no screen."`
 	History *int          `placeholder:"N" help:"Begin with that many of the newest messages. Default: 50 on a screen, else none."`
@@ -62,7 +62,7 @@ func (cmd *joinCommand) Run(ctx context.Context, p *program) error {
 	return advice(terminal.Pipe(ctx, p.stdin, p.stdout, o, cmd.JSON))
 }
 
-// userName is the nick of somebody who did not say one.
+// userName is the nick of a person who did not choose one.
 func userName(getenv func(string) string) string {
 	if name := cmp.Or(getenv("USER"), getenv("USERNAME")); name != "" {
 		return name

@@ -22,9 +22,9 @@ import (
 // keyCommand prints what to type into OBS.
 type keyCommand struct {
 	Room  string `arg:"" help:"The room to broadcast into."`
-	Lobby bool   `typed:"" help:"Print the room's own password of the lobby instead: whatever connects to the lobby with this name and password is the room. It is good for no other name."`
+	Lobby bool   `typed:"" help:"Print the room's own password of the lobby instead: anything that connects to the lobby with this name and password is the room. It is good for no other name."`
 
-	New bool `help:"Make another key. The old one is void at once, and a broadcast with it ends."`
+	New bool `help:"Make another key. The old one is no longer valid, and a broadcast with it ends."`
 
 	RTMP         string        `default:":1935" placeholder:"ADDR" help:"Where the server listens for RTMP. Default: ${default}."`
 	PublicRTMP   string        `placeholder:"URL" help:"Where others reach it by RTMP. Default: a guess."`
@@ -36,7 +36,7 @@ type keyCommand struct {
 
 // Help is shown by key --help.
 func (keyCommand) Help() string {
-	return `A room has one key at a time. Whoever knows it may broadcast there; when the wrong people do, --new makes another one.
+	return `A room has one key at a time. Anyone who knows it may broadcast there; when the wrong people do, --new makes another one.
 
 The server that is asked is the one that has the data folder, if --url names no other. When none runs, it is done in the files.`
 }
@@ -82,8 +82,8 @@ func (cmd *keyCommand) printPassword(p *program) error {
 	return err
 }
 
-// keyOf is the stream key of a room as it is now. With a stream secret that is
-// given the key is made of that, whatever the secret of the server is.
+// keyOf is the stream key of a room as it is now. When a stream secret is given,
+// the key is made from that, whatever the secret of the server is.
 func (o *operator) keyOf(ctx context.Context, p *program, given folder.Secret, name string) (string, error) {
 	resp, err := o.ask(ctx, p, http.MethodGet, "/api/v1/rooms/"+name+"/key")
 	if err == nil {
@@ -107,9 +107,8 @@ func (o *operator) keyOf(ctx context.Context, p *program, given folder.Secret, n
 	return key, err
 }
 
-// hasNoSocket reports whether a server of the data folder can only be asked by
-// its address, which is not given. Whether it runs shows when its files are
-// opened.
+// hasNoSocket reports whether a server of the data folder could only be asked by
+// its address, which is not given. Opening the files shows whether it runs.
 func (o *operator) hasNoSocket() bool {
 	return o.URL == "" && o.HTTP == "" && len(filepath.Join(o.Data, folder.Control)) > node.MaxSocketPath
 }
@@ -137,8 +136,8 @@ func (o *operator) renewKey(ctx context.Context, p *program, given folder.Secret
 	return o.keyOf(ctx, p, given, name)
 }
 
-// readKey is the key in a server's answer, or the one of that generation that a
-// secret makes.
+// readKey is the key in a server's answer or, when a secret is given, the key of
+// the answer's generation that this secret makes.
 func readKey(resp *http.Response, given folder.Secret, name string) (string, error) {
 	defer resp.Body.Close()
 	var answer struct {

@@ -26,7 +26,7 @@ func (p *program) logger(s *node.Settings, unset slog.Level) *slog.Logger {
 	return p.log
 }
 
-// newLogger makes a log that w has.
+// newLogger makes a log that is written to w.
 func newLogger(s *node.Settings, w io.Writer, level slog.Leveler) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == "text" || s.LogFormat == "" && isTerminal(w) {

@@ -48,7 +48,7 @@ type commands struct {
 	Key     keyCommand     `cmd:"" help:"Print what to type into OBS to broadcast into a room."`
 	Backup  backupCommand  `cmd:"" help:"Copy what a running server keeps into a file."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder again out of such a file."`
-	Forget  forgetCommand  `cmd:"" help:"Have a room whose state cannot be read start as new."`
+	Forget  forgetCommand  `cmd:"" help:"Drop the state of a room that cannot be read, so that the room starts as new."`
 	Check   checkCommand   `cmd:"" help:"Exit with 0 when the server is ready; for health checks."`
 	Version versionCommand `cmd:"" help:"Print version, commit and Go version; also --version."`
 
@@ -60,8 +60,8 @@ type commands struct {
 func Main(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	args = customary(args)
 	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, args: args}
-	// Before anything that takes time: a server that starts is not to be ended by
-	// a word about its settings.
+	// Before anything that takes time, because a hangup must not end a server that
+	// is starting.
 	release := p.catchHangups()
 	defer release()
 	cmd, err := parse(p, args)
@@ -87,8 +87,8 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 	return exitFine
 }
 
-// customary has 'foyer help COMMAND' and 'foyer --version', which people know
-// from other programs, in our words.
+// customary translates 'foyer help COMMAND' and 'foyer --version', which people
+// know from other programs.
 func customary(args []string) []string {
 	switch {
 	case len(args) > 0 && args[0] == "help":

@@ -17,18 +17,18 @@ import (
 	"foyer/store"
 )
 
-// operator is how a command asks a server for what only its operators may ask:
-// the one that it names, with the admin token, or else the one that has the data
-// folder, by its control socket. When none has it, the command uses the files.
+// An operator asks a server for what only its operators may have: the server that
+// is named, with the admin token, or else the one that has the data folder, by its
+// control socket. When no server has the folder, the command uses the files.
 type operator struct {
 	URL        string        `name:"url" placeholder:"URL" help:"The server's web address. Default: the server that has the data folder."`
 	HTTP       string        `name:"http" placeholder:"ADDR" typed:"" help:"The same for a server on this machine: where it listens for browsers."`
 	TLSCert    string        `placeholder:"FILE" help:"The server's certificate, when --http speaks https."`
-	AdminToken folder.Secret `placeholder:"SECRET" help:"The server's admin token, for --url and --http; - asks for it at the terminal, as does none when the data folder has none. Default: from the data folder."`
+	AdminToken folder.Secret `placeholder:"SECRET" help:"The server's admin token, for --url and --http; - asks for it at the terminal. Default: from the data folder, or else asked for."`
 	TokenFile  string        `placeholder:"FILE" typed:"" help:"File with that token."`
 	Data       string        `default:"foyer-data" placeholder:"DIR" help:"The server's data folder. Default: ${default}."`
 	NATS       node.NATSURL  `name:"nats" placeholder:"URL" help:"The server's NATS, if it has one and does not run."`
-	NATSCA     string        `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
+	NATSCA     string        `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of the authority that signs those of --nats."`
 	Config     string        `placeholder:"FILE" help:"The server's YAML file."`
 }
 
@@ -70,8 +70,8 @@ func (o *operator) ask(ctx context.Context, p *program, method, path string) (*h
 	return resp, nil
 }
 
-// token is the admin token, for a server that asks for it: as given, else the
-// one in the data folder, else as somebody types it.
+// token is the admin token, for a server that asks for it: as given, else the one
+// in the data folder, else as it is typed.
 func (o *operator) token(ctx context.Context, p *program) (folder.Secret, error) {
 	if token, err := p.givenToken(ctx, o.AdminToken, o.TokenFile); token != "" || err != nil {
 		return token, err
@@ -102,7 +102,7 @@ func (o *operator) files(ctx context.Context, use func(*store.Store) error) erro
 	return errors.Join(use(c), c.Close())
 }
 
-// problemText is what an answer that is not the right one says.
+// problemText is the reason in an answer that is a refusal.
 func problemText(body []byte) string {
 	var problem struct{ Detail string }
 	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {

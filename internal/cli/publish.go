@@ -67,7 +67,7 @@ func (cmd *publishCommand) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-// explain adds what to do to an error that a person can do something about.
+// explain adds advice to an error that a person can do something about.
 func explain(err error) error {
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return fmt.Errorf("%w (is the server running?)", err)

@@ -12,15 +12,15 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// A reloadable is what a running server takes over when its settings are read
-// again.
+// A reloadable is a group of settings that a running server takes over when they
+// are read again.
 type reloadable struct {
 	flags []string
 	set   func(p *program, n *node.Node, s *node.Settings) error // an error leaves things as they were
 }
 
-// reloadables are the settings that need no new start. Others are named in a
-// warning.
+// reloadables are the settings that need no new start. The log names any others
+// that have changed.
 var reloadables = []reloadable{
 	{[]string{"log-level"}, func(p *program, _ *node.Node, s *node.Settings) error {
 		p.level.Set(levelOf(s, p.unset))
@@ -51,8 +51,8 @@ var reloadables = []reloadable{
 	}},
 }
 
-// catchHangups has SIGHUP end nobody from now on, but wait in p.hangups. Release
-// gives it its usual effect again, and reports whether one is waiting.
+// catchHangups makes SIGHUP wait in p.hangups from now on. Release gives it its
+// usual effect again, and reports whether one is waiting.
 func (p *program) catchHangups() (release func() bool) {
 	hangups := make(chan os.Signal, 1) // 1: to read once is enough
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -85,8 +85,8 @@ func settingsOf(cmd *kong.Context) *node.Settings {
 	return nil
 }
 
-// reread reads the settings again and takes over what can be, all of it or, when
-// something is wrong with one of them, nothing.
+// reread reads the settings again and takes over those that can be. When something
+// is wrong with one of them, it takes over none.
 func (p *program) reread(n *node.Node) error {
 	cmd, err := parse(p, p.args)
 	if err != nil {

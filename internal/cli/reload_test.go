@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What is taken over is a setting, and is so once.
+// Each flag that is taken over is a setting, and is listed once.
 func TestReloadables(t *testing.T) {
 	cmd, err := parse(&program{getenv: func(string) string { return "" }, stdout: t.Output(), stderr: t.Output()}, []string{"serve"})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // A resolver finds the values of flags that are not on the command line: in
 // the environment, then in the configuration file. It implements
 // [kong.Resolver]. Kong's own env tag is not used, because kong would ask the
-// file first, and the process's environment instead of run's.
+// file first, and the process's environment instead of the one that Main was given.
 type resolver struct {
 	getenv func(string) string
 
@@ -83,12 +83,12 @@ func (r *resolver) load(c *kong.Context) error {
 	return nil
 }
 
-// A configError is about the configuration file. kong takes it for one about
-// the flag that asked first; parse takes it out again.
+// A configError is about the configuration file. Kong wraps it as an error of the
+// flag that asked first; parse unwraps it.
 type configError struct{ err error }
 
 func (e *configError) Error() string {
-	text, _, _ := strings.Cut(e.err.Error(), "\n") // the parser goes on with a picture of the file
+	text, _, _ := strings.Cut(e.err.Error(), "\n") // a picture of the file follows
 	return "--config: " + text
 }
 

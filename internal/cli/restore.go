@@ -16,13 +16,13 @@ import (
 type restoreCommand struct {
 	File string       `arg:"" help:"A file of 'foyer backup'. - is the standard input."`
 	NATS node.NATSURL `name:"nats" placeholder:"URL" help:"Put the store of the backup into this NATS, which must be empty, and make no data folder."`
-	CA   string       `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of who signs those of --nats."`
+	CA   string       `name:"nats-ca" placeholder:"FILE" help:"Certificates (PEM) of the authority that signs those of --nats."`
 	Data string       `default:"foyer-data" placeholder:"DIR" help:"The data folder to make; it must be empty or not be there. Default: ${default}."`
 }
 
 // Help is shown by restore --help.
 func (restoreCommand) Help() string {
-	return `The folder is there as it was, or not at all: the file is read and checked first, then everything is put in place. Messages keep their numbers and times, so whoever comes back finds what he missed. With --nats all of the store goes there, or nothing; the nodes are stopped meanwhile. The secrets and recordings of the backup are not for NATS: a restore without --nats makes a folder of them.`
+	return `The folder is there as it was, or not at all: the file is read and checked first, then everything is put in place. Messages keep their numbers and times, so people who come back find what they missed. With --nats all of the store goes there, or nothing; the nodes are stopped meanwhile. The secrets and recordings of the backup are not for NATS: a restore without --nats makes a folder of them.`
 }
 
 // Run reads and checks the archive, then puts everything in place.

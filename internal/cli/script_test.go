@@ -55,7 +55,7 @@ func foyer() {
 //	demo NAME FLAG...    the same with the demo
 //	start NAME ARG...    start foyer with those arguments, with its input held open
 //	say NAME TEXT        write a line to its input
-//	sees NAME REGEXP     wait until its output goes on with that, after what was seen before
+//	sees NAME REGEXP     wait until its output continues with that, after what was seen before
 //	end NAME [STATUS]    close its input and wait for its end
 //	halt NAME [STATUS]   SIGTERM, and wait for its end
 //	crash NAME           SIGKILL
@@ -129,7 +129,7 @@ func (p *process) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// sees waits until the output goes on with re, and returns the match.
+// sees waits until the output continues with re, and returns the match.
 func (p *process) sees(re *regexp.Regexp) ([]string, error) {
 	timeout := time.After(patience)
 	for last := false; ; {
@@ -238,9 +238,9 @@ func scriptServe(command string) func(ts *testscript.TestScript, neg bool, args 
 
 var hosts atomic.Uint32
 
-// ownHost is an address of this machine alone that no other server has, where
-// there are such: what starts again at a port finds it free, whoever else has
-// taken a free port meanwhile.
+// ownHost is an address of this machine that no other server has, where there are
+// such. A server that starts again at its port finds it free then, even when
+// others have taken free ports meanwhile.
 func ownHost() string {
 	if runtime.GOOS != "linux" { // where all of 127.0.0.0/8 is the loopback
 		return "127.0.0.1"

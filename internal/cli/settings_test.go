@@ -188,7 +188,8 @@ func TestRecordSettings(t *testing.T) {
 	}
 }
 
-// TestSettingsRefused: what contradicts itself is refused, with the flag to look at.
+// TestSettingsRefused: settings that contradict each other are refused, with the
+// flag to look at.
 func TestSettingsRefused(t *testing.T) {
 	for _, tt := range []struct{ flags, want string }{
 		{"--apps=chess", "--apps"}, {"--tls-cert=c.pem", "--tls-key"}, {"--rtmps=:1936", "--rtmps"},
@@ -230,8 +231,8 @@ func TestReadmeSettings(t *testing.T) {
 	}
 }
 
-// TestAddrSettings: what others could not use is refused with the flag and a
-// sentence, as wrong usage.
+// TestAddrSettings: an address that others could not use is refused as wrong
+// usage, with the flag and a sentence.
 func TestAddrSettings(t *testing.T) {
 	for _, tt := range []struct{ flag, want string }{
 		{"--trusted-proxies=10.0.0.0/8,192.0.2.1,::1,fd00::/8", ""}, {"--trusted-proxies=", ""},
@@ -259,8 +260,8 @@ func TestAddrSettings(t *testing.T) {
 	}
 }
 
-// An empty list is nobody, on the command line and in the file; what is not
-// said at all is the default.
+// An empty list is nobody, on the command line and in the file; a list that is not
+// mentioned is the default.
 func TestEmptyLists(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "foyer.yaml")
 	for _, c := range []struct {
@@ -292,8 +293,8 @@ func TestLimitSettings(t *testing.T) {
 		want string // part of the error; "" for none
 	}{
 		{[]string{"--address-connections=0", "--address-rate=0", "--address-rooms=0"}, ""},
-		{[]string{"--address-rooms=-1"}, "less than nothing"},
-		{[]string{"--max-connections=-1"}, "less than nothing"},
+		{[]string{"--address-rooms=-1"}, "must not be negative"},
+		{[]string{"--max-connections=-1"}, "must not be negative"},
 		{[]string{"--max-rooms=0"}, "at least 1"},
 		{[]string{"--open-rooms=somebody"}, "everybody"},
 		{[]string{"--exempt=somewhere"}, "is not an address"},

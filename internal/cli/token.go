@@ -16,7 +16,7 @@ import (
 // askToken stands for a token that is typed at a terminal.
 const askToken = "-"
 
-// terminalDevice is the terminal of a process whose input comes from elsewhere.
+// terminalDevice is the terminal of a process that has its input from elsewhere.
 const terminalDevice = "/dev/tty"
 
 // givenToken is a token as the command line gives it: in a file, typed when it

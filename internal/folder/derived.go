@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// derived is how what follows from a secret is written.
+// derived is how a key that follows from a secret is written.
 var derived = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// StreamKey is the publishing key of a room: it follows from the stream secret,
-// the room's name in whatever case, and how often it was replaced, which is all
-// that is stored. The first generation is 0.
+// StreamKey is the publishing key of a room. It follows from the stream secret,
+// the room's name in whatever case, and its generation: how often the key was
+// replaced. Only the generation is stored; the first is 0.
 func StreamKey(stream Secret, room string, generation int64) string {
 	m := hmac.New(sha256.New, []byte(stream))
 	m.Write([]byte("foyer stream key\x00" + strings.ToLower(room)))

@@ -1,8 +1,8 @@
 // Package folder is the data folder of a server: the names of what is in it, the
 // secrets that it keeps, and what follows from them.
 //
-// The server and the commands of its operators meet here: what one of them
-// writes, the other one finds.
+// The server and the commands of its operators meet here: each finds what the
+// other has written.
 package folder
 
 import (
@@ -19,14 +19,14 @@ const (
 	Recordings = "recordings"   // a folder for each room
 	ACME       = "acme"         // certificates of --tls-auto
 	Damaged    = "damaged"      // copies of what could not be read
-	Control    = "control.sock" // where a server listens for its operators: anybody who can open it is one
+	Control    = "control.sock" // where a server listens for its operators: anyone who can open it is one
 	Restoring  = ".restoring"   // there while the folder is being restored: no server starts from it
 )
 
 // Whole refuses a data folder that is only half restored.
 func Whole(data string) error {
 	if _, err := os.Lstat(filepath.Join(data, Restoring)); err == nil {
-		return fmt.Errorf("%s is of a 'foyer restore' that did not end: empty it, and restore again", data)
+		return fmt.Errorf("%s was left by a 'foyer restore' that did not finish: empty it, and restore again", data)
 	}
 	return nil
 }
@@ -46,7 +46,7 @@ func WriteNew(dir, name string, r io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-// Sync sees to it that a file, or the list of a folder, is on disk.
+// Sync makes sure that a file, or the list of a folder, is on disk.
 func Sync(name string) error {
 	f, err := os.Open(name)
 	if err != nil {

@@ -42,7 +42,7 @@ func (s Secret) String() string {
 	return "redacted"
 }
 
-// Secrets are what a server keeps to itself.
+// Secrets are those of a server.
 type Secrets struct {
 	Lobby  Secret // between rooms and lobby
 	Admin  Secret // makes moderators and operators
@@ -87,12 +87,12 @@ func Load(data string, given Secrets) (*Secrets, error) {
 func (s *Secrets) Warn(log *slog.Logger) {
 	for _, setting := range s.short {
 		log.Warn("secret is short", "setting", setting,
-			"err", fmt.Sprintf("a secret of less than %d bytes can be guessed: make a longer one, as with 'openssl rand -hex 24'", shortSecret))
+			"err", fmt.Sprintf("a secret of fewer than %d bytes can be guessed: make a longer one, as with 'openssl rand -hex 24'", shortSecret))
 	}
 }
 
-// loadSecret reads the secret of that file into value, making it first if
-// there is none. Of two processes that start at once both get the same one.
+// loadSecret reads the secret of that file into value, and makes it first if there
+// is none. Two processes that start at once get the same one.
 func loadSecret(name string, value *Secret) (made bool, err error) {
 	*value, err = ReadSecret(name)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -58,7 +58,7 @@ func TestShortSecrets(t *testing.T) {
 	if got := strings.Join(sec.short, " "); got != "--admin-token --node-secret" || strings.Count(log.String(), "\n") != 2 {
 		t.Errorf("short are %q, and the log says\n%s", got, log.String())
 	}
-	for _, want := range []string{"level=WARN", "--admin-token", "less than 16 bytes", "openssl rand -hex 24"} {
+	for _, want := range []string{"level=WARN", "--admin-token", "fewer than 16 bytes", "openssl rand -hex 24"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %s:\n%s", want, log.String())
 		}

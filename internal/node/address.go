@@ -10,7 +10,7 @@ func (n *Node) RTMP() string {
 	return "rtmp://" + Loopback(n.rtmp.Addr().String(), portNumber(n.rtmp))
 }
 
-// publicRTMP and publicHTTP are where others reach this node: as set, or as guessed.
+// publicRTMP is where others reach this node by RTMP: as set, or as guessed.
 func (n *Node) publicRTMP() string {
 	if n.settings.PublicRTMP != "" {
 		return n.settings.PublicRTMP
@@ -18,6 +18,7 @@ func (n *Node) publicRTMP() string {
 	return n.guess("rtmp", n.settings.RTMP, n.rtmp)
 }
 
+// publicHTTP is where others reach its pages: as set, or as guessed.
 func (n *Node) publicHTTP() string {
 	if n.settings.PublicHTTP != "" {
 		return n.settings.PublicHTTP
@@ -29,8 +30,8 @@ func (n *Node) publicHTTP() string {
 	return n.guess(scheme, n.settings.HTTP, n.http)
 }
 
-// guess guesses the public address of a listener: at the first host that there
-// are certificates for, or as GuessPublic.
+// guess guesses the public address of a listener: the first host that there are
+// certificates for, or as [GuessPublic].
 func (n *Node) guess(scheme, listen string, ln net.Listener) string {
 	if len(n.settings.TLSAuto) > 0 {
 		listen = net.JoinHostPort(n.settings.TLSAuto[0], "0")
@@ -38,8 +39,8 @@ func (n *Node) guess(scheme, listen string, ln net.Listener) string {
 	return GuessPublic(scheme, listen, portNumber(ln))
 }
 
-// GuessPublic guesses the address that others should use for what listens at
-// that address: its name if it has one, else localhost.
+// GuessPublic guesses the address that others should use for a listener at that
+// address: its name if it has one, else localhost.
 func GuessPublic(scheme, listen, port string) string {
 	host, _, _ := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
@@ -74,8 +75,8 @@ func (n *Node) nodeRTMP() string {
 	return "rtmp://" + net.JoinHostPort(host, port)
 }
 
-// Loopback is how this machine reaches something of its own that listens at
-// that address: an address for everybody is also the loopback's.
+// Loopback is how this machine reaches a listener of its own at that address: the
+// address for everybody is also the loopback's.
 func Loopback(listen, port string) string {
 	host, _, _ := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {

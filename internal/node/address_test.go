@@ -37,7 +37,7 @@ func TestGuessPublic(t *testing.T) {
 	}
 }
 
-// With names to get certificates for, the first one is the address.
+// With names to get certificates for, the address has the first of them.
 func TestPublicHTTP(t *testing.T) {
 	n := &Node{settings: &Settings{TLSSettings: TLSSettings{TLSAuto: []string{"a.example", "b.example"}}}, http: fixedAddr(443)}
 	if got := n.publicHTTP(); got != "https://a.example" {
@@ -45,7 +45,7 @@ func TestPublicHTTP(t *testing.T) {
 	}
 }
 
-// fixedAddr is a listener at that port, for what asks no more of it.
+// fixedAddr is a listener of which only the port is asked.
 type fixedAddr int
 
 func (fixedAddr) Accept() (net.Conn, error) { return nil, net.ErrClosed }

@@ -12,7 +12,7 @@ import (
 	"foyer/server/guard"
 )
 
-// Descriptors that are left to what no stranger opens: the files of the store
+// Descriptors that are kept for files that no stranger opens: those of the store
 // and of recordings. Of 1,024 it is an eighth.
 const (
 	minSpare     = 128
@@ -22,8 +22,8 @@ const (
 	maxReserve   = 1024
 )
 
-// connections is how many there may be with that many descriptors; 0 when there
-// is no limit. enough is false when more were asked for than that.
+// connections is how many there may be with that many descriptors; 0 is no limit.
+// enough is false when the settings ask for more.
 func (l *LimitSettings) connections(descriptors uint64) (n int, enough bool) {
 	if descriptors == 0 {
 		return l.MaxConnections, true
@@ -74,8 +74,8 @@ func (n *Node) opens(ctx context.Context, instance string, r *server.Request) bo
 	}
 }
 
-// exists reports whether something is kept of a room. What cannot be found out
-// is left to the room, which will say that it cannot be opened.
+// exists reports whether something is kept of a room. When this cannot be found
+// out it says yes: the room will say that it cannot be opened.
 func (n *Node) exists(ctx context.Context, instance string) bool {
 	name, ok := strings.CutPrefix(instance, "room/")
 	if !ok {

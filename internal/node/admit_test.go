@@ -2,7 +2,7 @@ package node
 
 import "testing"
 
-// TestConnectionsOfDescriptors: some are left to the store.
+// TestConnectionsOfDescriptors: some descriptors are left for the store.
 func TestConnectionsOfDescriptors(t *testing.T) {
 	for _, tt := range []struct {
 		descriptors uint64

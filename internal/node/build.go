@@ -37,7 +37,7 @@ func (n *Node) buildHost() {
 		n.host.Always = append(n.host.Always, "room/"+name)
 	}
 	if n.several() {
-		n.host.Owners, n.host.NodeSecret = places{n.store}, string(n.secrets.Node)
+		n.host.Owners, n.host.NodeSecret = owners{n.store}, string(n.secrets.Node)
 	}
 	if n.recorder != nil {
 		n.host.OnStream = n.recorder.OnStream
@@ -87,7 +87,7 @@ func (n *Node) addRooms() {
 	handle("room", func() server.Application { return room.New(cfg) })
 }
 
-// buildWeb makes the pages, and what serves them at each listener.
+// buildWeb makes the pages, and a server of them for each listener.
 func (n *Node) buildWeb() {
 	s := n.settings
 	cfg := web.Config{

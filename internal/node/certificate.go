@@ -7,8 +7,8 @@ import (
 	"foyer/certs"
 )
 
-// upkeep takes over what changes outside while the node runs: the certificate
-// when its file does, and with SIGHUP the settings. It ends with ctx.
+// upkeep keeps the node as its files say while it runs: it takes the certificate
+// over when its file changes, and on a hangup the settings too. It ends with ctx.
 func (n *Node) upkeep(ctx context.Context) {
 	look := time.NewTicker(certs.LookEvery)
 	defer look.Stop()

@@ -26,12 +26,12 @@ func (s *Settings) Check() error {
 	)
 }
 
-// checkApps refuses applications that there are not, and settings for one that
+// checkApps refuses applications that do not exist, and settings for one that
 // does not run here.
 func (s *Settings) checkApps() error {
 	for _, app := range s.Apps {
 		if app != "lobby" && app != "room" {
-			return fmt.Errorf("--apps: %q is not an application; there are lobby and room", app)
+			return fmt.Errorf("--apps: %q is not an application; the applications are lobby and room", app)
 		}
 	}
 	switch {
@@ -45,7 +45,8 @@ func (s *Settings) checkApps() error {
 	return nil
 }
 
-// checkListeners refuses what cannot be listened at, or not so.
+// checkListeners refuses addresses at which nothing can listen, and half a
+// certificate.
 func (s *Settings) checkListeners() error {
 	switch {
 	case (s.TLSCert == "") != (s.TLSKey == ""):
@@ -61,7 +62,7 @@ func (s *Settings) checkListeners() error {
 	return nil
 }
 
-// checkRooms refuses names that no room can have, and rooms for nobody.
+// checkRooms refuses names that no room can have, and rooms without people.
 func (s *Settings) checkRooms() error {
 	switch {
 	case slices.ContainsFunc(s.Rooms, func(name string) bool { return !room.ValidName(name) }):
@@ -85,13 +86,13 @@ func (s *Settings) checkRooms() error {
 func (s *Settings) checkTimes() error {
 	switch {
 	case s.Idle <= 0 || s.StaleAfter <= 0 || s.GoneAfter <= 0:
-		return errors.New("--idle, --stale-after and --gone-after must be longer than nothing")
+		return errors.New("--idle, --stale-after and --gone-after must be longer than 0s")
 	case s.History < 1 || s.HistoryAge < time.Minute:
 		return errors.New("--history must be at least 1, --history-age at least 1m")
 	case s.Grace < 0:
-		return errors.New("--grace must not be less than nothing")
+		return errors.New("--grace must not be negative")
 	case s.Drain < 0:
-		return errors.New("--drain must not be less than nothing")
+		return errors.New("--drain must not be negative")
 	}
 	return nil
 }
@@ -110,7 +111,7 @@ func isRTMP(uri string) bool {
 	return strings.HasPrefix(uri, "rtmp://") || strings.HasPrefix(uri, "rtmps://")
 }
 
-// check refuses what no authority could give.
+// check refuses certificates that no authority could give.
 func (s *TLSSettings) check(certFile string) error {
 	switch {
 	case len(s.TLSAuto) > 0 && certFile != "":
@@ -129,7 +130,7 @@ func (s *TLSSettings) check(certFile string) error {
 	return nil
 }
 
-// check refuses an address that cannot be.
+// check refuses an address at which nothing can listen.
 func (s *AdminSettings) check() error {
 	if !listenable(s.Admin) {
 		return fmt.Errorf("--admin: %q is not an address to listen at such as 127.0.0.1:9090", s.Admin)
@@ -141,14 +142,14 @@ func (s *AdminSettings) check() error {
 func (l *LimitSettings) check() error {
 	switch {
 	case l.MaxConnections < 0 || l.AddressConnections < 0 || l.AddressRate < 0 || l.AddressRooms < 0:
-		return errors.New("--max-connections, --address-connections, --address-rate and --address-rooms must not be less than nothing")
+		return errors.New("--max-connections, --address-connections, --address-rate and --address-rooms must not be negative")
 	case l.MaxRooms < 1:
 		return errors.New("--max-rooms must be at least 1")
 	}
 	return nil
 }
 
-// check refuses names that nobody could have anyway, and tidies the rest.
+// check refuses nicks that nobody could have anyway, and tidies the rest.
 func (s *PeopleSettings) check() error {
 	names := s.ReservedNicks
 	s.ReservedNicks = nil
@@ -165,7 +166,7 @@ func (s *PeopleSettings) check() error {
 	return nil
 }
 
-// check refuses what would leave no room for anything.
+// check refuses a limit that would leave no space for anything.
 func (s *StoreSettings) check() error {
 	if s.MaxObjects < 1 {
 		return errors.New("--max-objects must be at least 1B")
@@ -173,7 +174,7 @@ func (s *StoreSettings) check() error {
 	return nil
 }
 
-// check refuses what is no address.
+// check refuses origins and hosts that are none.
 func (a *AddrSettings) check() error {
 	for _, origin := range a.Origins {
 		if _, err := web.CheckOrigin(origin); origin != "" && err != nil {
@@ -188,7 +189,8 @@ func (a *AddrSettings) check() error {
 	return nil
 }
 
-// checkPublic refuses what others could not use to get here, and tidies it.
+// checkPublic refuses public addresses by which nobody could get here, and tidies
+// the others.
 func (s *Settings) checkPublic() error {
 	s.PublicRTMP, s.PublicHTTP = strings.TrimRight(s.PublicRTMP, "/"), strings.TrimRight(s.PublicHTTP, "/")
 	if why := notPublic(s.PublicHTTP, "http", nil); why != "" {
@@ -200,9 +202,9 @@ func (s *Settings) checkPublic() error {
 	return nil
 }
 
-// notPublic says why an address is none of that scheme, plain or over TLS, to
-// which the path of a room can be added; "" when it is one. It may end in one of
-// the paths.
+// notPublic says why the path of a room cannot be added to an address, which must
+// have the scheme, plain or over TLS; "" when it can. The address may end in one
+// of the paths.
 func notPublic(address, scheme string, paths []string) string {
 	if address == "" {
 		return ""
@@ -219,7 +221,7 @@ func notPublic(address, scheme string, paths []string) string {
 	if path == "" || slices.ContainsFunc(paths, func(p string) bool { return strings.Trim(p, "/") == path }) {
 		return ""
 	}
-	return fmt.Sprintf("has a path, under which there is nothing: leave it out, as in %s", like)
+	return fmt.Sprintf("has a path, and there is nothing under it: leave it out, as in %s", like)
 }
 
 // checkNodes refuses a site of several nodes that have nothing in common, or

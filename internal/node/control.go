@@ -13,12 +13,12 @@ import (
 	"foyer/internal/folder"
 )
 
-// protoControl is what is spoken at the control socket.
+// protoControl stands for the control socket among the listeners.
 const protoControl = "control"
 
-// MaxSocketPath is how long the path of a socket may be, in bytes: what fits
-// everywhere (108 with a zero on Linux, 104 elsewhere), less the name that it
-// has while it is made.
+// MaxSocketPath is how long the path of a socket may be, in bytes. It fits
+// everywhere (108 with a zero on Linux, 104 elsewhere), also with the longer name
+// that the socket has while it is made.
 const MaxSocketPath = 100
 
 // ErrNotRunning says that no server has that data folder.
@@ -51,8 +51,8 @@ type controlListener struct {
 	file fs.FileInfo
 }
 
-// openControl listens at a socket of that name, which only this user can open
-// from its first moment. One that is there already is replaced.
+// openControl listens at a socket of that name. From its first moment only this
+// user can open it. A socket that is there already is replaced.
 func openControl(name string) (net.Listener, error) {
 	private, err := os.MkdirTemp(filepath.Dir(name), ".c") // mode 0700
 	if err != nil {
@@ -83,8 +83,9 @@ func (l *controlListener) Close() error {
 	return l.Listener.Close()
 }
 
-// ControlClient is the client of the server that has the data folder, and where it
-// is for that client. A request fails with ErrNotRunning when there is none.
+// ControlClient is a client of the server that has the data folder, and the URL of
+// that server for this client. A request fails with [ErrNotRunning] when no server
+// has the folder.
 func ControlClient(data string) (url string, client *http.Client) {
 	name := filepath.Join(data, folder.Control)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -94,7 +95,7 @@ func ControlClient(data string) (url string, client *http.Client) {
 		case len(name) > MaxSocketPath:
 			return nil, fmt.Errorf("the path %s is too long for a control socket: name the server with --url", name)
 		case errors.Is(err, fs.ErrPermission):
-			return nil, fmt.Errorf("%w: be the user who runs the server, or name it with --url", err)
+			return nil, fmt.Errorf("%w: run this as the user of the server, or name the server with --url", err)
 		case err != nil && ctx.Err() == nil:
 			return nil, ErrNotRunning
 		}

@@ -14,15 +14,15 @@ import (
 )
 
 // ErrReadable says that there is nothing to drop.
-var ErrReadable = errors.New("what is kept of this room can be read, or there is nothing: nothing was done")
+var ErrReadable = errors.New("the state of this room can be read, or there is none: nothing was done")
 
 // forget is [DropState] for this node's store.
 func (n *Node) forget(ctx context.Context, name string) (aside string, err error) {
 	return DropState(ctx, n.store, n.settings.Data, name)
 }
 
-// DropState drops the state of a room that cannot be read, when a copy of it is
-// on disk, and returns where that is; "" when it can be read.
+// DropState drops the state of a room if it cannot be read. It puts a copy on disk
+// first, and returns where that is; "" when the state can be read.
 func DropState(ctx context.Context, store *store.Store, data, name string) (aside string, err error) {
 	name = server.Fold(name)
 	err = store.DropState(ctx, name, func(state []byte) error {

@@ -3,6 +3,5 @@
 //
 // A node is listeners (listen.go), the host with its applications and the web
 // side (build.go), and a store (store.go). With --nats it is one of several
-// (nodes.go). What follows from a change of the settings while it runs is in
-// live.go.
+// (nodes.go). The settings that can change while it runs are in live.go.
 package node

@@ -29,7 +29,7 @@ const (
 	lostStreams  = 15 * time.Second // without an answer to it, or when nothing can be written, the end
 )
 
-// listen opens what the settings ask for.
+// listen opens the listeners that the settings ask for.
 func (n *Node) listen(ctx context.Context) (err error) {
 	s := n.settings
 	// Sessions have pings of their own; the kernel's would cost a system call each.
@@ -58,8 +58,8 @@ func (n *Node) listen(ctx context.Context) (err error) {
 }
 
 // secure puts TLS on the listeners, where there is a certificate or there will
-// be one. For HTTP/2 what is accepted has to be a *tls.Conn: nothing goes around
-// these, only inside.
+// be one. HTTP/2 needs a *tls.Conn to be accepted: other listeners go inside of
+// these, never around them.
 func (n *Node) secure() (err error) {
 	s := n.settings
 	var get func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -108,7 +108,7 @@ func (n *Node) server(h http.Handler) *http.Server {
 	}
 }
 
-// A listener is an open one, and what is spoken there.
+// A listener is an open one, with the protocol that is spoken there.
 type listener struct {
 	proto string // "rtmp", "rtmps", "http", "admin", protoControl
 	net.Listener

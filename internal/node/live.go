@@ -2,10 +2,10 @@ package node
 
 import "errors"
 
-// What follows can be set while a node runs, from [Config.Reread].
+// These methods may be called while a node runs, from [Config.Reread].
 
-// SetLimits sets what strangers may have. What is over a lower limit stays until
-// it ends by itself.
+// SetLimits sets how much strangers may have. Connections and rooms beyond a lower
+// limit stay until they end by themselves.
 func (n *Node) SetLimits(l *LimitSettings) {
 	limits := n.guard.Limits()
 	connections, enough := l.connections(descriptors())

@@ -28,14 +28,14 @@ var errStarting = errors.New("starting")
 
 // A Config is what a node is built from.
 type Config struct {
-	Settings *Settings // that Check has passed
+	Settings *Settings // Check has passed them
 	Log      *slog.Logger
 	Version  string              // of this program, for backups
-	Getenv   func(string) string // the environment, for what is no setting
-	Terminal io.Writer           // tells a person where to look; nil when there is none
+	Getenv   func(string) string // the environment, for variables that are no settings
+	Terminal io.Writer           // where a person is told where to look; nil when nobody is there
 
-	// Each hangup has the certificate read again, and Reread called, which may
-	// set what this node can take over while it runs.
+	// On each hangup the node reads its certificate again and calls Reread, which
+	// reads the settings again and gives the node those that it can take over.
 	Hangups <-chan os.Signal
 	Reread  func(*Node) error
 }
@@ -56,7 +56,7 @@ type Node struct {
 	recorder *media.Recorder // nil when nothing can be recorded
 	cert     *certs.File     // nil without files of one
 	auto     *certs.Auto     // nil without names to get some for
-	reserved nick.Reserved   // what nobody may call themselves
+	reserved nick.Reserved   // nicks that nobody may have
 	rtmp     net.Listener
 	rtmps    net.Listener // nil when off
 	http     net.Listener
@@ -64,7 +64,7 @@ type Node struct {
 	control  net.Listener // nil where there can be none
 	lobby    string       // where the rooms here report to; "" for nobody
 
-	openRooms atomic.Pointer[string] // who may open rooms, as --open-rooms
+	openRooms atomic.Pointer[string] // which peers may open rooms, as --open-rooms
 
 	unready atomic.Pointer[error] // why /readyz says no; nil when it says yes
 }
@@ -87,7 +87,7 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// open opens everything that can be in the way of a start.
+// open opens everything that may fail to open.
 func (n *Node) open(ctx context.Context) error {
 	if err := n.listen(ctx); err != nil {
 		return err

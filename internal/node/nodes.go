@@ -31,8 +31,8 @@ func (n *Node) objects() server.ObjectStore {
 	return n.store
 }
 
-// runsOn reports whether it is that node that runs a room: a claim is written by
-// nodes only.
+// runsOn reports whether that node runs a room. Only nodes write claims, so this
+// can be trusted.
 func (n *Node) runsOn(ctx context.Context, room, node string) bool {
 	owned, err := n.store.Find(ctx, "room/"+strings.ToLower(room))
 	return err == nil && owned != nil && owned.Node == node
@@ -66,11 +66,11 @@ func (o roomObjects) SaveObject(instance, object string, data []byte, done func(
 	o.store.SaveObject(instance, object, data, done)
 }
 
-// places is what the cluster knows of who runs what, in the words of the server.
-type places struct{ store *store.Store }
+// owners tells the server which node runs which room, as the store knows it.
+type owners struct{ store *store.Store }
 
 // Claim is server.Owners.
-func (p places) Claim(ctx context.Context, instance string, lost func()) (release func(), err error) {
+func (p owners) Claim(ctx context.Context, instance string, lost func()) (release func(), err error) {
 	release, err = p.store.Claim(ctx, instance, lost)
 	if owned, ok := errors.AsType[*store.OwnedError](err); ok {
 		return nil, &server.ElsewhereError{Node: owned.Node, RTMP: owned.RTMP}
@@ -78,8 +78,8 @@ func (p places) Claim(ctx context.Context, instance string, lost func()) (releas
 	return release, err
 }
 
-// Find is server.Owners, too. What cannot be found out is not known.
-func (p places) Find(ctx context.Context, instance string) *server.ElsewhereError {
+// Find is server.Owners, too. An error means that nobody is known to have the room.
+func (p owners) Find(ctx context.Context, instance string) *server.ElsewhereError {
 	owned, err := p.store.Find(ctx, instance)
 	if err != nil || owned == nil {
 		return nil

@@ -140,7 +140,7 @@ func (n *Node) startRoom(name string) error {
 }
 
 // stop lets the people go, then stops the instances, the recordings, the store
-// and the web side. What takes too long is cut off.
+// and the web side, and cuts them off when they take too long.
 func (n *Node) stop() {
 	n.unready.Store(&errStopping)
 	n.log.Info("node stopping", "node", n.settings.Node)

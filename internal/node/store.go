@@ -19,7 +19,7 @@ import (
 	"foyer/web"
 )
 
-// openStore opens what chat, settings and shared objects are kept in.
+// openStore opens the store of chat, settings and shared objects.
 func (n *Node) openStore(ctx context.Context) (err error) {
 	s := n.settings
 	n.store, err = store.Open(ctx, store.Config{
@@ -42,8 +42,8 @@ func (n *Node) openRoom(ctx context.Context, name string, found func(message []b
 	return kept, nil
 }
 
-// record opens the recordings. Where nothing is to be recorded unless a
-// moderator says so, a folder that cannot be had is no reason not to start.
+// record opens the recordings. When nothing is to be recorded unless a moderator
+// says so, the node starts also without a folder for them.
 func (n *Node) record() (err error) {
 	s, dir := n.settings, filepath.Join(n.settings.Data, folder.Recordings)
 	if _, err := os.Stat(dir); !s.Hosts("room") && errors.Is(err, fs.ErrNotExist) {
@@ -93,7 +93,7 @@ func StreamKey(ctx context.Context, s *store.Store, stream folder.Secret, name s
 	return folder.StreamKey(stream, name, generation), generation, err
 }
 
-// storeAgain has the objects of what runs here stored again whenever the store
+// storeAgain stores the objects of the instances here again whenever the store
 // came back empty, until ctx ends.
 func (n *Node) storeAgain(ctx context.Context) {
 	for {
@@ -109,8 +109,8 @@ func (n *Node) storeAgain(ctx context.Context) {
 // sweepEvery is between two looks for shared objects that nobody uses.
 const sweepEvery = 24 * time.Hour
 
-// sweepObjects has what nobody used for 30 days forgotten, now and once a day,
-// and what is in use kept, until ctx ends.
+// sweepObjects forgets the shared objects that nobody used for 30 days, now and
+// once a day, and keeps those in use, until ctx ends.
 func (n *Node) sweepObjects(ctx context.Context) {
 	for {
 		if n.store.Ready() == nil {

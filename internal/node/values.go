@@ -12,8 +12,8 @@ import (
 	"foyer/store"
 )
 
-// A NATSURL is where a NATS is. It may have a password in it, which never shows
-// in a log.
+// A NATSURL is the address of a NATS. It may have a password in it, which never
+// shows in a log.
 type NATSURL string
 
 // UnmarshalText implements encoding.TextUnmarshaler.

@@ -26,7 +26,7 @@ const (
 	callTimeout = 20 * time.Second
 	// historyPage is the most messages that a room hands out at once.
 	historyPage = 200
-	// historyOverlap is how far back it is looked for messages that were removed
+	// historyOverlap is how many messages back we look for some that were removed
 	// while the connection was lost.
 	historyOverlap = 150
 
@@ -83,7 +83,7 @@ type conversation struct {
 	own     event                 // the last message of our own
 }
 
-// errRefused is the reason why something was not done: the room said no.
+// An errRefused is the room's reason for not doing something.
 type errRefused struct {
 	reason     string
 	retryAfter time.Duration // zero: it makes no sense to try again
@@ -137,9 +137,9 @@ func (c *conversation) take(r client.Reconnect, jitter time.Duration) time.Durat
 	return wait
 }
 
-// final reports whether err leaves no sense in coming back: the room's no. When
-// that is about our nick it is somebody else's now: one of our own that is lost
-// makes way.
+// final reports whether it makes no sense to come back after err: the room refused.
+// When it refused our nick, the nick is somebody else's now: a lost connection of
+// our own makes way.
 func (c *conversation) final(err error) bool {
 	if !c.wasIn {
 		return true
@@ -158,8 +158,8 @@ func reason(err error) string {
 
 // visit is one connection, from dialling to its end. It returns the reason.
 //
-// What the connection tells is posted to visit's loop, which owns the state
-// and calls emit; while the loop is busy the connection is held back.
+// Everything that the connection tells is posted to visit's loop, which owns the
+// state and calls emit. While the loop is busy the connection is held back.
 func (c *conversation) visit(ctx context.Context) error {
 	inbox := make(chan func()) // unbuffered: order and back-pressure
 	left := make(chan struct{})
@@ -250,7 +250,7 @@ func (c *conversation) enter(nc *client.NetConnection, post func(func())) {
 	room, _ = nc.SharedObject("room", false, func([]sharedobject.Sync) { post(func() { c.syncRoom(room.Slots()) }) })
 }
 
-// syncUsers tells who came, left and changed the nick.
+// syncUsers tells of people who came, left or changed their nicks.
 func (c *conversation) syncUsers(slots map[string]amf.Value) {
 	now := make(map[string]person, len(slots))
 	for id, v := range slots {
@@ -384,7 +384,7 @@ func (c *conversation) page(ctx context.Context, nc *client.NetConnection, query
 	if err != nil {
 		return p, false, fmt.Errorf("asking for the history: %w", err)
 	}
-	p.epoch, p.last = number(v, "epoch"), math.Inf(1) // of rooms that do not say
+	p.epoch, p.last = number(v, "epoch"), math.Inf(1) // for rooms that do not say
 	if last, ok := amf.AsNumber(amf.Lookup(v, "last")); ok {
 		p.last = last
 	}
@@ -424,16 +424,16 @@ func (c *conversation) catchUp(nc *client.NetConnection, p pages, err error) {
 	})
 }
 
-// compare tells what the room has no longer of what was shown, and whether
-// something is missing after it.
+// compare tells which of the shown messages the room no longer has, and whether
+// some are missing after them.
 func (c *conversation) compare(p pages) {
 	began := c.epoch == 0 || c.last == 0 // nothing was there to be lost
 	if p.epoch != c.epoch || p.last < c.last {
 		if !began {
 			c.emit(event{Type: "gap"})
 		}
-		// Ids mean other messages; those of a history that lost its end are the
-		// same up to there.
+		// The ids mean other messages now. In a history that lost its end they are
+		// the same up to there.
 		last := 0.0
 		if p.epoch == c.epoch {
 			last = p.last
@@ -464,7 +464,7 @@ func (c *conversation) compare(p pages) {
 	})
 }
 
-// update changes what others wait for.
+// update changes state that others wait for.
 func (c *conversation) update(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -165,8 +165,8 @@ func mustSay(t *testing.T, g *guest, lines ...string) {
 	}
 }
 
-// What is said while the connection is lost is shown when it is back, once and
-// in order.
+// Messages that are said while the connection is lost are shown when it is back,
+// once and in order.
 func TestConversationClosesGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, stop := roomServer(t)
@@ -199,7 +199,8 @@ func TestConversationClosesGap(t *testing.T) {
 	})
 }
 
-// When more was said than the room keeps, or has started anew, that is told.
+// The gap is told when more was said than the room keeps, or the room has started
+// again.
 func TestConversationTellsOfGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, stop := roomServer(t)
@@ -262,8 +263,8 @@ func TestConversationOutlivesRoom(t *testing.T) {
 	})
 }
 
-// A room that lost its history, or the end of it, counts anew: that is told,
-// and nothing of what is said then is lost.
+// A room that lost its history, or the end of it, counts from there again. That is
+// told, and nothing that is said then is lost.
 func TestConversationHearsOfLoss(t *testing.T) {
 	for name, left := range map[string]int{"all": 0, "the end": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -306,7 +307,8 @@ func restore(t *testing.T, from, to *room.Memory, n int) {
 	}
 }
 
-// Who is thrown out does not come back, and hears why; so does who never came in.
+// A person who is thrown out does not come back, and hears why; so does one who
+// never came in.
 func TestConversationHearsNo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, stop := roomServer(t)
@@ -420,7 +422,8 @@ func TestConversationMeetsItsGhost(t *testing.T) {
 	}
 }
 
-// Who is sent to another room goes there, and hears only what is said there.
+// A person who is sent to another room goes there, and hears only what is said
+// there.
 func TestConversationFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, stop := roomServer(t)

@@ -21,13 +21,13 @@ import (
 //	join     User
 //	leave    User
 //	rename   User, Old: the nick before
-//	people   Users: who is in, told once for each connection
+//	people   Users: everybody in the room, told once for each connection
 //	title    Text
 //	topic    Text
 //	gap      some messages before the next one are missing: the room has them no longer
 //	status   Code, Level, Text: the connection; RetryAfter: when it is tried again;
 //	         URL: where it leads, when there is a new one
-//	refused  Text: what was not said, Reason, RetryAfter
+//	refused  Text: the line that was not said, Reason, RetryAfter
 //
 // Times are milliseconds: At since 1970, RetryAfter from now.
 type event struct {
@@ -124,7 +124,8 @@ func (e event) again() string {
 	return fmt.Sprintf(" (again in %v)", max(d.Round(100*time.Millisecond), 100*time.Millisecond))
 }
 
-// Plain is s without what could steer a terminal or turn the direction of a line.
+// Plain is s without characters that could steer a terminal or turn the direction
+// of a line.
 func Plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -34,12 +34,12 @@ func Pipe(ctx context.Context, in io.Reader, w io.Writer, o Options, asJSON bool
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	lines := make(chan string)
-	// Reading standard input cannot be interrupted. This is the one goroutine
-	// nobody waits for: it ends with the input, or with the program.
+	// Reading the input cannot be interrupted. Nobody waits for this goroutine: it
+	// ends with the input, or with the program.
 	go readLines(ctx, in, lines)
 	g, ctx := errgroup.WithContext(ctx)
-	// Who ends well ends the other. An error does so too, but as the group's
-	// first one: it is the reason, not that the other one was stopped.
+	// When one ends well it ends the other. An error does so too, but it is the
+	// group's first: the reason, and not that the other one was stopped.
 	g.Go(func() error { return leaving(leave, c.run(ctx)) })
 	g.Go(func() error { return leaving(leave, sayLines(ctx, c, out, lines)) })
 	err := g.Wait()
@@ -82,8 +82,8 @@ func sayLines(ctx context.Context, c *conversation, out *printer, lines <-chan s
 				return fmt.Errorf("the room refused %d of the lines", refused)
 			}
 			if !ok {
-				// What is here already may still come in: a program that only
-				// listens is not kept waiting for more.
+				// The history may still come in: a program that only listens
+				// gets it, and does not wait for more.
 				return c.await(ctx, func() bool { return c.nc != nil })
 			}
 			said, err := sayLine(ctx, c, out, line)

@@ -191,7 +191,7 @@ func (s *screen) enter(line string) tea.Cmd {
 	case "/move":
 		return s.ask(request{line: line, do: func(ctx context.Context) error { return s.move(ctx, arg) }})
 	default:
-		s.alarmed("there is no "+Plain(name)+"; /help says what there is", 0)
+		s.alarmed("there is no "+Plain(name)+"; /help lists the commands", 0)
 		s.edit.putBack(line)
 	}
 	return nil
@@ -200,8 +200,8 @@ func (s *screen) enter(line string) tea.Cmd {
 // help adds what the user can do to the scrollback.
 func (s *screen) help() {
 	for _, line := range []string{
-		"/nick NAME    be somebody else",
-		"/topic        what is the topic; /topic TEXT sets it (moderators)",
+		"/nick NAME    change your nick",
+		"/topic        show the topic; /topic TEXT sets it (moderators)",
 		"/move ROOM    send everybody to another room (moderators)",
 		"/quit         leave; so does Ctrl-C",
 		"//...         say something that begins with a slash",
@@ -264,8 +264,8 @@ func (s *screen) send(r request) tea.Cmd {
 	return s.do(func(ctx context.Context) tea.Msg { return answer{r.do(ctx)} })
 }
 
-// answered takes the end of the first request. What the room refused goes back
-// into the box, with the reason, and so does what waited behind it.
+// answered takes the end of the first request. A line that the room refused goes
+// back into the box, with the reason, and so do those that waited behind it.
 func (s *screen) answered(err error) tea.Cmd {
 	if err == nil {
 		if s.asked[0].done != "" || s.alarm {
@@ -301,7 +301,7 @@ func (s *screen) alarmed(text string, d time.Duration) tea.Cmd {
 	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tick{} })
 }
 
-// count goes on counting down.
+// count continues to count down.
 func (s *screen) count() tea.Cmd {
 	if time.Until(s.until) <= 0 {
 		s.until, s.alarm = time.Time{}, false
@@ -337,7 +337,7 @@ func (s *screen) remove(id float64) {
 	s.wrap()
 }
 
-// wrap makes the lines anew, for another width or other events.
+// wrap makes the lines again, for another width or other events.
 func (s *screen) wrap() {
 	s.lines = nil
 	for _, e := range s.events {

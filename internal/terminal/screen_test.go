@@ -156,8 +156,8 @@ func TestScreenScroll(t *testing.T) {
 	}
 }
 
-// What the room refuses goes back into the box with the reason; nothing that
-// was typed is lost, and the order stays.
+// A line that the room refuses goes back into the box with the reason. Nothing
+// that was typed is lost, and the order stays.
 func TestScreenRefusal(t *testing.T) {
 	s, said := testScreen(80, 8, nil, &errRefused{reason: "You talk too fast.", retryAfter: time.Minute})
 	typeKeys(s, "one", "enter", "two", "enter")

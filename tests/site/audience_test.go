@@ -14,11 +14,11 @@ import (
 	"foyer/server/rtmp"
 )
 
-// comeBack is how long somebody stays away whose connection has ended.
+// comeBack is how long people stay away whose connection has ended.
 const comeBack = 500 * time.Millisecond
 
-// An audience is people in rooms: in each two who talk, two who watch, one who
-// broadcasts, and one who never leaves when he is asked to.
+// An audience is people in rooms. In each room two people talk, two watch, one
+// broadcasts, and one never leaves when asked to.
 type audience struct {
 	t          *testing.T
 	viewers    []*viewer
@@ -27,7 +27,8 @@ type audience struct {
 	people     sync.WaitGroup
 }
 
-// startAudience brings them in; key is a room's, for who broadcasts. It ends with end.
+// startAudience brings them in; key is the key of a room, for the broadcast. The
+// audience ends with end.
 func startAudience(t *testing.T, base string, ledgers []*ledger, key func(room string) string) *audience {
 	a := &audience{t: t}
 	var ctx context.Context
@@ -63,7 +64,7 @@ func (a *audience) watching(what string) {
 	a.t.Logf("%s after %v", what, time.Since(began).Round(time.Millisecond))
 }
 
-// forget has the longest time without a picture begin anew.
+// forget has the longest time without a picture begin again.
 func (a *audience) forget() {
 	for _, v := range a.viewers {
 		v.mu.Lock()
@@ -84,7 +85,7 @@ func (a *audience) check(limit time.Duration) {
 	}
 }
 
-// end lets everybody go. What they see afterwards does not count.
+// end lets everybody go. Pictures after that do not count.
 func (a *audience) end() {
 	a.stop()
 	a.people.Wait()
@@ -93,7 +94,7 @@ func (a *audience) end() {
 // A viewer watches the pictures of a room, and comes back when they end.
 type viewer struct {
 	uri     string
-	follows bool // he understands ReconnectRequest
+	follows bool // understands ReconnectRequest
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -215,8 +216,8 @@ func broadcast(ctx context.Context, t *testing.T, uri, stream string) {
 	}
 }
 
-// A talker stays in a room and says something now and then. Asked to come back
-// he waits for his answer first, and so he is never without one.
+// A talker stays in a room and says something now and then. When asked to come
+// back, a talker waits for the answer first, and so is never without one.
 type talker struct {
 	uri    string
 	nick   string
@@ -248,8 +249,8 @@ func (k *talker) talk(ctx context.Context) (unanswered int) {
 	return unanswered
 }
 
-// linger is somebody who says that he understands ReconnectRequest, and stays
-// until he is cut off.
+// linger is somebody who claims to understand ReconnectRequest, and stays until
+// cut off.
 func linger(ctx context.Context, uri string) {
 	for ctx.Err() == nil {
 		dial, cancel := context.WithTimeout(ctx, 2*takeover)

@@ -130,7 +130,7 @@ func TestClockOff(t *testing.T) {
 }
 
 // testNodesOff has people talk in rooms of three nodes, through all of them, and
-// kills those whose clocks are wrong, one after the other.
+// kills the nodes with wrong clocks, one after the other.
 func testNodesOff(t *testing.T, program string) {
 	url := startNATS(t)
 	clocks := []time.Duration{0, time.Hour, -time.Hour}
@@ -215,8 +215,8 @@ func testNodesOff(t *testing.T, program string) {
 	c.check(nodes[0].rtmp, nodes[1].rtmp, nodes[2].rtmp)
 }
 
-// testSetBack has a server go on whose clock was an hour ahead the first time,
-// is right then, and an hour behind at last.
+// testSetBack starts a server three times: first its clock is an hour ahead, then
+// right, and in the end an hour behind.
 func testSetBack(t *testing.T, program string) {
 	data := t.TempDir()
 	c := &crowd{t: t, ledgers: []*ledger{newLedger("blue"), newLedger("red")}}
@@ -245,9 +245,9 @@ func testSetBack(t *testing.T, program string) {
 	}
 }
 
-// recognised checks that somebody whom a room knows again by his resume string
-// has his place, through another node, and that who is too fast is told when he
-// may go on, by whatever clock.
+// recognised checks that people whom a room knows again by a resume string have
+// their place, through another node, and that people who are too fast are told
+// when they may continue, by whatever clock.
 func recognised(t *testing.T, first, then string) {
 	t.Helper()
 	come := func(uri string) *client.NetConnection {
@@ -268,13 +268,14 @@ func recognised(t *testing.T, first, then string) {
 		}
 		if no {
 			if wait := number(refused.Application, "retryAfter"); wait <= 0 || wait > 2000 {
-				t.Errorf("he may go on in %v ms", wait)
+				t.Errorf("people may continue in %v ms", wait)
 			}
 		}
 	}
 }
 
-// ends checks that a room of a node that is off is gone everywhere when it has ended.
+// ends checks that a room of a node with a wrong clock is gone everywhere when it
+// has ended.
 func ends(t *testing.T, nodes []*victim) {
 	t.Helper()
 	for i, n := range nodes {

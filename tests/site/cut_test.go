@@ -33,9 +33,9 @@ const (
 
 // TestNetworkCut: three nodes, each on a machine of its own with one of three
 // NATS servers; people talk in rooms of all of them, on each of them. The wire of
-// one is pulled out, of the NATS that leads, and put in again. Its rooms go on at
-// the others, it acknowledges nothing and says so, and afterwards nothing that
-// anybody was acknowledged is missing, on any of them.
+// one is pulled out, of the NATS that leads, and put in again. Its rooms continue
+// at the others, and it acknowledges nothing and says so. Afterwards nothing that
+// was acknowledged is missing, on any of them.
 func TestNetworkCut(t *testing.T) {
 	if testing.Short() || os.Getenv("CI") != "true" && os.Getenv("FOYER_TEST_CLUSTER") != "1" {
 		t.Skip("set FOYER_TEST_CLUSTER=1 to cut the network between three nodes: it takes some 60 s")
@@ -55,7 +55,7 @@ func TestNetworkCut(t *testing.T) {
 	s.within("the rooms of the node that is cut off were served again", began, cutTakeover)
 	time.Sleep(time.Until(began.Add(silence)))
 	last := s.alone.newest(s.ledgers)
-	s.rest.heard("the others go on", s.ledgers)
+	s.rest.heard("the others continue", s.ledgers)
 	if now := s.alone.newest(s.ledgers); !slices.Equal(now, last) {
 		t.Errorf("a node that is cut off acknowledged messages: %v, later %v", last, now)
 	}

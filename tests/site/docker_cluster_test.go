@@ -37,7 +37,7 @@ const clusterFront = "rtmp://127.0.0.1:1935"
 // the front and on the nodes, and watch. The nodes restart one after the other;
 // then every node and every NATS server is killed once. All rooms are served
 // again in time, and nothing that was acknowledged is lost. In the end two NATS
-// servers are away: who watches goes on watching.
+// servers are away, and people continue to watch.
 func TestClusterCompose(t *testing.T) {
 	t.Setenv("NODE_SECRET", "0123456789abcdef0123456789abcdef")
 	c := newCompose(t, root+"docker-compose.cluster.yml", clusterOverride, "8080", "8081", "8082", "8083", "1935", "1936", "1937", "1938")
@@ -53,7 +53,7 @@ func TestClusterCompose(t *testing.T) {
 		}
 	}
 	people := &crowd{t: t, pause: 100 * time.Millisecond}
-	for i, n := range clusterNodes { // who comes first decides where a room runs
+	for i, n := range clusterNodes { // the first to come decides where a room runs
 		l := newLedger(fmt.Sprintf("room%d", i+1))
 		people.ledgers = append(people.ledgers, l)
 		if _, _, _, err := readHistory(t.Context(), n.rtmp+"/room/"+l.room, 0); err != nil {

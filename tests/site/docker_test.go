@@ -26,7 +26,7 @@ const composeOverride = "services: {lobby: {environment: {FOYER_GONE_AFTER: 15s}
 
 // TestCompose brings up docker-compose.yml as a newcomer does: a lobby on one
 // server, rooms on two others, people in them. Servers are killed, stopped and
-// started; the lobby's page tells, and the chat goes on. It runs when
+// started; the lobby's page tells, and the chat continues. It runs when
 // FOYER_TEST_DOCKER=1, which .ci/run says wherever images can be had.
 func TestCompose(t *testing.T) {
 	c := newCompose(t, root+"docker-compose.yml", composeOverride, "8080", "8081", "8082", "1935", "1936", "1937")
@@ -65,7 +65,7 @@ func TestCompose(t *testing.T) {
 
 	c.run("stop", "lobby")
 	said := c.lastMessage()
-	c.until("the chat goes on without the lobby", func() bool { return c.lastMessage() >= said+3 })
+	c.until("the chat continues without the lobby", func() bool { return c.lastMessage() >= said+3 })
 	c.run("start", "lobby")
 	c.until("the lobby finds all six rooms", func() bool {
 		return c.all(one, "live", "rooms1", 3) && c.all(two, "live", "rooms2", 3)

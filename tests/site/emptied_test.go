@@ -13,9 +13,9 @@ import (
 	"foyer/store"
 )
 
-// TestNATSCameBackEmpty: what is in the persistent objects of rooms that run is
-// stored again by itself, whoever made the streams anew, and is there after the
-// next start of everything.
+// TestNATSCameBackEmpty: the persistent objects of running rooms are stored again
+// when NATS comes back empty, whichever node made the streams again, and are there
+// after everything has started again.
 func TestNATSCameBackEmpty(t *testing.T) {
 	t.Parallel()
 	host := ownHost()

@@ -24,7 +24,7 @@ import (
 const (
 	killRounds = 3
 	killRooms  = 5
-	killPeople = 3 // who talk at once in each
+	killPeople = 3 // at once in each
 	// Before a kill people talk for this long at most, and at least for the share.
 	killTalk, minTalk = 500 * time.Millisecond, 0.2
 	// earlyKills is the share of the servers that are killed while they start,

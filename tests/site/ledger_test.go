@@ -13,7 +13,7 @@ import (
 
 // A line is a message that somebody said, or tried to.
 type line struct {
-	person, number int // his messages are numbered
+	person, number int // the messages of each person are numbered
 	id             int // as acknowledged, or as first seen in the history; 0: neither
 	acknowledged   bool
 }
@@ -38,7 +38,7 @@ func newLedger(room string) *ledger {
 	return &ledger{room: room, lines: make(map[string]*line), next: make(map[int]int), latest: make(map[int]int)}
 }
 
-// ask notes that a person is about to say his next message, and returns it.
+// ask notes that a person is about to say the next message, and returns it.
 func (l *ledger) ask(person int) (text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,13 +67,13 @@ type said struct {
 // first two must be 0.
 type tally struct {
 	acknowledged int // messages that were answered with their id
-	unanswered   int // those whose answer the end of the server cut off; being there or not is both right
+	unanswered   int // those whose answer the end of the server cut off: they may be there or not
 
 	lost       int // acknowledged, or seen in an earlier history, and not there
 	doubled    int // there more than once, or two with one id
 	disordered int // not in the order of the ids, or of one person's messages
 	altered    int // there with another id, or said by nobody
-	forgotten  int // rooms whose history says that it began anew, or is not complete
+	forgotten  int // rooms whose history began again, or is not complete
 
 	examples []string // of what is wrong
 }
@@ -105,7 +105,7 @@ func (l *ledger) check(after int, history []said, epoch float64, complete bool, 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.epoch != 0 && epoch != l.epoch {
-		t.wrong(&t.forgotten, "%s: the history began anew: epoch %.0f, it was %.0f", l.room, epoch, l.epoch)
+		t.wrong(&t.forgotten, "%s: the history began again: epoch %.0f, it was %.0f", l.room, epoch, l.epoch)
 	} else if !complete {
 		t.wrong(&t.forgotten, "%s: the history says that it is not complete", l.room)
 	}
@@ -193,7 +193,7 @@ func (l *ledger) checkOrder(after int, history []said, t *tally) (found map[stri
 		case s.id <= last:
 			t.wrong(&t.disordered, "%s: message %d comes after message %d", l.room, s.id, last)
 		case m.number <= l.latest[m.person] && (m.acknowledged || !l.late):
-			t.wrong(&t.disordered, "%s: %q comes after his message %d", l.room, s.text, l.latest[m.person])
+			t.wrong(&t.disordered, "%s: %q comes after message %d of the same person", l.room, s.text, l.latest[m.person])
 		}
 		found[s.text], ids[s.id], last, l.latest[m.person] = s.id, true, s.id, max(m.number, l.latest[m.person])
 		l.last = max(l.last, s.id)
@@ -201,7 +201,7 @@ func (l *ledger) checkOrder(after int, history []said, t *tally) (found map[stri
 	return found
 }
 
-// What can go wrong with a history is found, and nothing else.
+// Everything that can go wrong with a history is found, and nothing else.
 func TestLedger(t *testing.T) {
 	// Two people: 1 said four messages, the last two without an answer; 2 said one.
 	const one, two, three, four, other = "person 1, message 1", "person 1, message 2", "person 1, message 3", "person 1, message 4", "person 2, message 1"
@@ -279,8 +279,8 @@ func TestLedgerSeen(t *testing.T) {
 	}
 }
 
-// What was checked before is not asked for again; what is new has to fit to it.
-func TestLedgerGoesOn(t *testing.T) {
+// Messages that were checked are not asked for again; new ones have to fit to them.
+func TestLedgerContinues(t *testing.T) {
 	const one, two, three = "person 1, message 1", "person 1, message 2", "person 1, message 3"
 	tests := []struct {
 		name    string

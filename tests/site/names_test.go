@@ -23,8 +23,8 @@ var oddNames = []string{
 }
 
 // TestOddNames: a stranger who asks for names that cannot be, over RTMP and over
-// a WebSocket, leaves nothing in the store, which goes on: it was one request
-// that ended it for good.
+// a WebSocket, leaves nothing in the store, which still works: one such
+// request once ended it for good.
 func TestOddNames(t *testing.T) {
 	engine := runNATS(t, ownHost(), server.RANDOM_PORT)
 	t.Cleanup(func() { stopNATS(engine) })

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// A network is some machines of one's own, which see nothing but each other:
-// each is a network namespace, and so is the switch between them. Nothing of it
+// A network is some machines that see nothing but each other: each is a network
+// namespace, and so is the switch between them. Nothing of it
 // is in the network of this process.
 type network struct {
 	t     *testing.T
@@ -90,7 +90,8 @@ func (n *network) start(cmd *exec.Cmd) {
 }
 
 // wayIn opens a way from here to a port of a host, and returns where it begins.
-// It comes out on that host: who takes it is there, whatever is unplugged.
+// It comes out on that host: a connection through it gets there, whatever is
+// unplugged.
 func (n *network) wayIn(i, port int) string {
 	n.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -43,7 +43,7 @@ func TestNodeDies(t *testing.T) {
 	for i := range 6 {
 		c.ledgers = append(c.ledgers, newLedger(fmt.Sprintf("room%d", i+1)))
 	}
-	// Who comes first to a room decides where it runs: two on each node.
+	// The first to come to a room decides where it runs: two on each node.
 	for i, l := range c.ledgers {
 		if _, _, _, err := readHistory(t.Context(), nodes[i%3].rtmp+"/room/"+l.room, 0); err != nil {
 			t.Fatal(err)

@@ -93,7 +93,7 @@ func TestTwoNodes(t *testing.T) {
 	eventually(t, "b lists blue of a", func() bool { e := b.listed(t, "blue"); return e != nil && e.Node == "a" && e.RTMP != "" })
 	eventually(t, "a lists red of b", func() bool { e := a.listed(t, "red"); return e != nil && e.Node == "b" })
 
-	// Who comes to b for blue is with those who came to a.
+	// People who come to b for blue are with those who came to a.
 	for _, at := range []*running{a, b} {
 		nc, err := client.Dial(t.Context(), "rtmp://"+at.addr["rtmp"]+"/room/blue", client.Options{}, amf.String("ann-"+at.addr["rtmp"][10:]))
 		if err != nil {

@@ -11,7 +11,8 @@ import (
 	"foyer/server/amf"
 )
 
-// TestOpenRooms: who may open a room that does not exist, on a running server.
+// TestOpenRooms: --open-rooms of a running server says which peers may open a room
+// that does not exist.
 func TestOpenRooms(t *testing.T) {
 	data := t.TempDir()
 	var r *running

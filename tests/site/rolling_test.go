@@ -22,7 +22,7 @@ const noticed = time.Second
 
 // TestRollingRestart: three nodes restart one after the other while people
 // talk and watch, through a front. No message is lost or doubled, and nobody
-// is long without pictures, whether he understands ReconnectRequest or not.
+// is long without pictures, with or without ReconnectRequest.
 func TestRollingRestart(t *testing.T) {
 	if testing.Short() || os.Getenv("CI") != "true" && os.Getenv("FOYER_TEST_CLUSTER") != "1" {
 		t.Skip("set FOYER_TEST_CLUSTER=1 to restart three nodes: it takes some 30 s")
@@ -67,7 +67,7 @@ func TestRollingRestart(t *testing.T) {
 	a.end()
 	c.check(nodes[0].rtmp, nodes[1].rtmp, nodes[2].rtmp)
 	if n := a.unanswered.Load(); n > 0 {
-		t.Errorf("%d times somebody had no answer who does as he is asked", n)
+		t.Errorf("%d times somebody who leaves when asked had no answer", n)
 	}
 	a.check(dark)
 }

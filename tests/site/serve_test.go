@@ -63,7 +63,7 @@ func TestServeTLS(t *testing.T) {
 }
 
 // TestServeCertificateAgain: with SIGHUP there is a new certificate for https and
-// rtmps, and who is in stays.
+// rtmps, and people who are in stay.
 func TestServeCertificateAgain(t *testing.T) {
 	certFile, keyFile, trust := certificate(t)
 	r := startServer(t, "--rtmps=127.0.0.1:0", "--tls-cert="+certFile, "--tls-key="+keyFile)

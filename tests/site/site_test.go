@@ -126,8 +126,8 @@ func startServer(t *testing.T, flags ...string) *running {
 	return r
 }
 
-// certificate makes a certificate for this machine and returns the names of
-// its files, and who trusts it.
+// certificate makes a certificate for this machine and returns the names of its
+// files, and a configuration that trusts it.
 func certificate(t *testing.T) (certFile, keyFile string, trust *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -204,9 +204,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 var hosts atomic.Uint32
 
-// ownHost is an address of this machine alone that no other server has, where
-// there are such: what starts again at a port finds it free, whoever else has
-// taken a free port meanwhile.
+// ownHost is an address of this machine that no other server has, where there are
+// such. A server that starts again at its port finds it free then, even when
+// others have taken free ports meanwhile.
 func ownHost() string {
 	if runtime.GOOS != "linux" { // where all of 127.0.0.0/8 is the loopback
 		return "127.0.0.1"
