@@ -123,24 +123,6 @@ func parse(p *program, args []string) (*kong.Context, error) {
 	return cmd, err
 }
 
-// errHelp ends parsing after help was printed.
-var errHelp = errors.New("help was asked for")
-
-type helpFlag bool
-
-// BeforeReset is kong's hook for a flag that acts at once. Serve is what foyer
-// does without a command, but its help is for those who name it.
-func (helpFlag) BeforeReset(c *kong.Context) error {
-	show := *c
-	if cmd := c.Selected(); cmd != nil && !slices.Contains(c.Args, cmd.Name) {
-		show.Path = c.Path[:1]
-	}
-	if err := show.PrintUsage(false); err != nil {
-		return err
-	}
-	return errHelp
-}
-
 // A usageError is a setting or an argument that cannot work.
 type usageError struct{ err error }
 

@@ -182,11 +182,3 @@ func isSecret(v *kong.Value) bool {
 	}
 	return false
 }
-
-// helpText shows a flag's environment variable where it is not the obvious one.
-func helpText(v *kong.Value) string {
-	if v.Flag != nil && isSecret(v) {
-		return strings.TrimSuffix(v.Help, ".") + " (" + envName(v.Name) + ", or a file named by " + envName(v.Name) + "_FILE)."
-	}
-	return v.Help
-}

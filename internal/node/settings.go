@@ -100,7 +100,7 @@ type LimitSettings struct {
 
 // PeopleSettings say which nicks people may have.
 type PeopleSettings struct {
-	ReservedNicks []string `group:"rooms" default:"admin,administrator,moderator,mod,operator,owner,system,server,foyer" placeholder:"NICK" help:"Nicks that need the admin token, and so do those that look like them. Empty: nobody. Default: ${default}."`
+	ReservedNicks []string `group:"rooms" default:"admin,administrator,moderator,mod,operator,owner,system,server,foyer" placeholder:"NICK" help:"Nicks that need the admin token, and so do those that look like them. Empty: none. Default: ${default}."`
 }
 
 // StoreSettings bound what is kept.

@@ -104,7 +104,7 @@ func (b *Bitrate) UnmarshalText(text []byte) error {
 	unit, ok := bitrateUnits[strings.TrimSpace(rest[len(number):])]
 	n, err := strconv.ParseFloat(number, 64)
 	if !ok || err != nil || !(n >= 0) || n*unit >= 1<<53 {
-		return fmt.Errorf("%q is not a Bitrate such as 50M, 50Mbit/s or 8000000", text)
+		return fmt.Errorf("%q is not a bitrate such as 50M, 50Mbit/s or 8000000", text)
 	}
 	*b = Bitrate(n * unit)
 	return nil
