@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"foyer/internal/node"
 	"foyer/server/rtmp"
 )
 
@@ -16,7 +17,7 @@ var hints = []struct{ part, hint string }{
 	{"Nickname is ", "choose another one with --nick"},
 	{"Credential is not valid.", "--token-file takes the file admin-token of the server's data folder"},
 	{"Invalid room connection attempt.", "this is a lobby: the address of a room is rtmp://HOST/room/NAME"},
-	{"Room name is not valid.", "the address of a room is rtmp://HOST/room/NAME, the name 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first"},
+	{"Room name is not valid.", "the address of a room is rtmp://HOST/room/NAME, the name " + node.RoomNames},
 	{" is not defined.", "the address of a room is rtmp://HOST/room/NAME, that of a lobby rtmp://HOST/lobby"},
 	{"Method not found (rooms).", "the address of a lobby is rtmp://HOST/lobby"},
 }

@@ -29,7 +29,7 @@ The server that is asked is the one that has the data folder, if --url names no 
 // Run asks the server to drop the state.
 func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
 	if !room.ValidName(cmd.Room) {
-		return usagef("the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first")
+		return usagef("%q is not the name of a room: %s", cmd.Room, node.RoomNames)
 	}
 	aside, err := cmd.drop(ctx, p)
 	if err != nil {

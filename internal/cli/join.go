@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"foyer/internal/folder"
+	"foyer/internal/node"
 	"foyer/internal/terminal"
 	"foyer/room"
 	"foyer/room/nick"
@@ -45,7 +46,7 @@ func (cmd *joinCommand) Run(ctx context.Context, p *program) error {
 	}
 	if !strings.Contains(o.URI, "://") {
 		if !room.ValidName(o.URI) {
-			return usagef("%q is neither the address of a room, such as rtmp://host/room/NAME, nor its name: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first", o.URI)
+			return usagef("%q is neither the address of a room, such as rtmp://host/room/NAME, nor its name: %s", o.URI, node.RoomNames)
 		}
 		o.URI = "rtmp://localhost/room/" + o.URI
 	}

@@ -44,7 +44,7 @@ The server that is asked is the one that has the data folder, if --url names no 
 // Run prints the server and the key of a room, a line each.
 func (cmd *keyCommand) Run(ctx context.Context, p *program) error {
 	if !room.ValidName(cmd.Room) {
-		return usagef("%q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first", cmd.Room)
+		return usagef("%q is not the name of a room: %s", cmd.Room, node.RoomNames)
 	}
 	if cmd.Lobby {
 		return cmd.printPassword(p)

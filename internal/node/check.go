@@ -16,6 +16,9 @@ import (
 	"foyer/web"
 )
 
+// RoomNames is the rule of room.ValidName in words.
+const RoomNames = "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first"
+
 // Check refuses settings that contradict each other, and tidies the rest. Its
 // errors name the flag to look at.
 func (s *Settings) Check() error {
@@ -66,7 +69,7 @@ func (s *Settings) checkListeners() error {
 func (s *Settings) checkRooms() error {
 	switch {
 	case slices.ContainsFunc(s.Rooms, func(name string) bool { return !room.ValidName(name) }):
-		return errors.New("--rooms: the name of a room has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first")
+		return errors.New("--rooms: the name of a room has " + RoomNames)
 	case slices.ContainsFunc(s.Mount, func(path string) bool { return strings.ContainsFunc(path, unicode.IsSpace) }):
 		return errors.New("--mount: a path has no spaces")
 	case s.MaxUsers < 1:
@@ -76,7 +79,7 @@ func (s *Settings) checkRooms() error {
 	}
 	for _, name := range s.Record {
 		if !room.ValidName(name) {
-			return fmt.Errorf("--record: %q is not the name of a room: 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, or all for every room", name)
+			return fmt.Errorf("--record: %q is not the name of a room: %s, or all for every room", name, RoomNames)
 		}
 	}
 	return nil
