@@ -3,6 +3,8 @@ package media
 import (
 	"context"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,26 +51,63 @@ func TestFMP4(t *testing.T) {
 	})
 }
 
-// TestFMP4Backlog: what waits for a remux that does not run is bounded, and
-// what goes on begins with a key frame.
+// TestFMP4Backlog: what waits for a remux that stands still is bounded, and
+// afterwards it continues with a key frame. What the stream has at hand when it
+// begins is taken whole, with the headers in it.
 func TestFMP4Backlog(t *testing.T) {
-	f := NewFMP4(relay.New("live"))
-	body := string(make([]byte, 1<<20))
-	for range 100 {
-		f.WriteMessage(video(0, avcInter+body))
-		f.WriteMessage(video(0, avcHeader+body[:1000]))
-	}
-	if f.queued > 2*MaxBacklog {
-		t.Errorf("%d bytes wait", f.queued)
-	}
-	f.queue, f.queued = nil, 0
-	f.WriteMessage(video(0, avcInter))
-	f.WriteMessage(audio(0, aacFrame))
-	f.WriteMessage(video(0, avcKey))
-	f.WriteMessage(video(0, avcInter))
-	if len(f.queue) != 3 {
-		t.Errorf("%d messages wait, want a sound, a key frame and a picture", len(f.queue))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		stream := relay.New("live")
+		stream.Publish()
+		stream.WriteMessage(meta(metaVideo))
+		stream.WriteMessage(video(0, avcHeader))
+		stream.WriteMessage(video(0, avcKey))
+		huge := string(pictureOf(avcInter, 1<<20, strings.Repeat("x", 1<<20)))
+		for at := range uint32(5) {
+			stream.WriteMessage(video(at+1, huge))
+			stream.WriteMessage(video(at+1, avcHeader))
+		}
+		f := NewFMP4(stream)
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []Segment
+		var stands atomic.Bool
+		still := make(chan struct{})
+		ended := make(chan error)
+		go func() {
+			ended <- f.Run(ctx, func(s Segment) {
+				if got = append(got, s); stands.Load() {
+					<-still
+				}
+			})
+		}()
+		synctest.Wait()
+		if len(got) < 5 {
+			t.Errorf("got %v at once", show(t, got))
+		}
+		stands.Store(true)
+		for at := range uint32(100) {
+			stream.WriteMessage(video(at+100, huge))
+		}
+		if f.queue.bytes > 2*MaxBacklog {
+			t.Errorf("%d bytes wait", f.queue.bytes)
+		}
+		close(still)
+		synctest.Wait()
+		taken := len(got)
+		stream.WriteMessage(video(5000, avcInter))
+		stream.WriteMessage(video(5000, avcKey))
+		for at := range uint32(10) {
+			stream.WriteMessage(video(5040+40*at, avcInter))
+		}
+		synctest.Wait()
+		last := got[taken:]
+		if taken > 20 || !slices.ContainsFunc(last, func(s Segment) bool { return s.Key }) {
+			t.Errorf("got %v, and then %v", show(t, got[:taken]), show(t, last))
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestLastKeyFrame(t *testing.T) {

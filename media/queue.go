@@ -77,19 +77,21 @@ func (q *Queue) WriteMessage(m rtmp.Message) error {
 	if q.ended != nil {
 		return q.ended
 	}
-	n := len(m.Payload)
 	coded := ok && f.kind == flvCoded || !ok && m.Type != rtmp.TypeDataAMF0
-	if coded {
-		q.video = q.video || f.video
-		if !q.whole && !q.admitLocked(f, n) {
+	q.video = q.video || coded && f.video
+	n := len(m.Payload)
+	switch {
+	case q.whole:
+	case coded:
+		if !q.admitLocked(f, n) {
 			q.dropped++
 			return q.ended
 		}
-	} else if !q.fitsLocked(n, q.limit+queueReserve) {
-		if m.Type == rtmp.TypeDataAMF0 {
-			q.dropped++
-			return nil
-		}
+	case q.fitsLocked(n, q.limit+queueReserve):
+	case m.Type == rtmp.TypeDataAMF0:
+		q.dropped++
+		return nil
+	default:
 		q.endLocked(ErrBehind) // it could not be decoded without
 		return q.ended
 	}

@@ -145,12 +145,13 @@ func pictureOf(like string, size int, fill string) []byte {
 }
 
 func (s *soak) idle() bool {
-	s.fmp4.mu.Lock()
-	fmp4 := len(s.fmp4.queue)
-	s.fmp4.mu.Unlock()
-	s.hls.queue.mu.Lock()
-	defer s.hls.queue.mu.Unlock()
-	return fmp4 == 0 && len(s.hls.queue.items) == 0
+	return s.fmp4.queue.empty() && s.hls.queue.empty()
+}
+
+func (q *Queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items) == 0
 }
 
 func (s *soak) heap() uint64 {
