@@ -183,7 +183,7 @@ func (c *Cursor) step() step {
 // told. Soon after the last time that is no use, unless nothing went through
 // since: then it is stand that decides.
 func (c *Cursor) fallLocked() (st step, ok bool) {
-	now := c.s.clock.now
+	now := c.s.clock.now()
 	soon := c.fallen && int32(now-c.at) < int32(patience/time.Millisecond)
 	if soon && c.moved {
 		return step{hopeless: true}, true

@@ -108,7 +108,7 @@ func (s *Stream) tellLocked(code, description string) (todo []*seat) {
 	for _, p := range s.players {
 		todo = p.putLocked(todo, item{code: code, description: description})
 	}
-	s.log.notify(s.clock.now, code, description)
+	s.log.notify(s.clock.now(), code, description)
 	s.trimLocked()
 	return todo
 }
@@ -176,7 +176,7 @@ func (s *Stream) Join(p Player) {
 // before that, dated so that time does not jump. waiting says that the player
 // must wait for a key frame.
 func (s *Stream) beginLocked() (intro []rtmp.Message, begin uint64, waiting bool) {
-	begin, at := s.log.next(), s.clock.now
+	begin, at := s.log.next(), s.clock.now()
 	intro = s.introLocked()
 	switch {
 	case s.keyed && s.key >= s.log.first:
@@ -279,7 +279,7 @@ func (s *Stream) trimLocked() {
 	if s.keyed {
 		keep = s.key
 	}
-	s.log.trim(s.clock.now, keep, s.cursors == 0)
+	s.log.trim(s.clock.now(), keep, s.cursors == 0)
 }
 
 // keepLocked remembers what players to come will need.
