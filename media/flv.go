@@ -19,7 +19,7 @@ const MaxFLVWaiting = 64
 
 // An FLV makes an FLV file of the messages of a stream. It begins with the
 // first picture or sound, at time 0, behind the metadata and the sequence
-// headers that came before; time goes on without a jump when the publisher is
+// headers that came before; time continues without a jump when the publisher is
 // another. The zero value is for a stream that has no end.
 type FLV struct {
 	// File makes the metadata that of a file: it has room for the duration and
@@ -29,7 +29,7 @@ type FLV struct {
 	begun   bool
 	meta    []byte
 	waiting []rtmp.Message
-	time    timeline
+	clock   flv.Clock
 }
 
 // Append appends the bytes of m to b. Until the first picture or sound there
@@ -52,11 +52,11 @@ func (f *FLV) Append(b []byte, m rtmp.Message) []byte {
 	default:
 		b = f.begin(b, frame.video)
 	}
-	if isData {
-		m.Timestamp = uint32(f.time.now()) // whose own some encoders leave at 0
-	} else {
-		m.Timestamp = uint32(f.time.at(m.Timestamp))
+	at := f.clock.Now() // of data, whose own time some encoders leave at 0
+	if !isData {
+		at = max(0, f.clock.At(flv.Media(m.Type), m.Timestamp))
 	}
+	m.Timestamp = uint32(at)
 	return appendMessage(b, m)
 }
 
@@ -94,12 +94,12 @@ func appendMessage(b []byte, m rtmp.Message) []byte {
 	return flv.AppendTag(b, flv.Media(m.Type), m.Timestamp, m.Payload)
 }
 
-// Restart says that another publisher follows: its time goes on where the last
+// Restart says that another publisher follows: its time continues where the last
 // one's ended.
-func (f *FLV) Restart() { f.time.restart = true }
+func (f *FLV) Restart() { f.clock.Begin() }
 
 // Duration is the time of the last picture or sound.
-func (f *FLV) Duration() time.Duration { return time.Duration(f.time.now()) * time.Millisecond }
+func (f *FLV) Duration() time.Duration { return time.Duration(f.clock.Now()) * time.Millisecond }
 
 // Where FinishFLV writes: duration and filesize are the first two members of
 // the metadata of a file, so their places are fixed.

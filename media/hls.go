@@ -15,6 +15,7 @@ import (
 
 	"github.com/bluenviron/gohlslib/v2"
 
+	"foyer/server/flv"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
@@ -66,7 +67,7 @@ type HLS struct {
 
 	// owned by Run
 	tracks hlsTracks
-	time   timeline
+	clock  flv.Clock
 	room   hlsRoom
 	heard  time.Time
 	gone   bool // nobody publishes
@@ -132,7 +133,7 @@ func (h *HLS) take(it Item) {
 		return
 	case rtmp.CodePublishNotify:
 		h.tracks, h.room = hlsTracks{}, hlsRoom{}
-		h.time.restart = true
+		h.clock.Begin()
 		return
 	}
 	h.gone, h.heard = false, time.Now()
@@ -144,7 +145,7 @@ func (h *HLS) take(it Item) {
 	case flvHeader:
 		h.tracks.header(f)
 	case flvCoded:
-		h.frame(f, h.time.at(it.Message.Timestamp))
+		h.frame(f, max(0, h.clock.At(flv.Media(it.Message.Type), it.Message.Timestamp)))
 	}
 }
 

@@ -105,11 +105,11 @@ func TestRecording(t *testing.T) {
 		time.Sleep(DefaultGrace + 2*time.Second)
 		synctest.Wait()
 		k = one(t, r)
-		const want = "data@0 avc1@0 mp4a@0 key@0 video@40 audio@40 avc1@80 mp4a@80 key@80 video@120 key@160"
+		const want = "data@0 avc1@0 mp4a@0 key@0 video@40 audio@40 avc1@41 mp4a@41 key@41 video@81 key@82"
 		if got := tags(t, content(t, r, k)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		if k.Live || k.Duration != 160*time.Millisecond {
+		if k.Live || k.Duration != 82*time.Millisecond {
 			t.Errorf("finished: %+v", k)
 		}
 		if again.Players() != 0 || s.Players() != 0 {
