@@ -81,6 +81,25 @@ func TestRoomObject(t *testing.T) {
 	})
 }
 
+// TestBadSwitchChangesNothing: a call that is refused opens no locked room, and
+// lists no unlisted one.
+func TestBadSwitchChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := room.New(config()).(*room.Room)
+		h := newHost(t, config())
+		h.Handle("room", func() server.Application { return r })
+		mod := moderate(t, h)
+		for _, method := range []string{"lock", "unlist"} {
+			mod.must(method, amf.Bool(true))
+			mod.refused(method, amf.String("yes"))
+			mod.refused(method)
+		}
+		if s := r.Status(); !s.Locked || !s.Unlisted {
+			t.Errorf("locked: %v, unlisted: %v", s.Locked, s.Unlisted)
+		}
+	})
+}
+
 func TestKick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, config())
@@ -313,7 +332,7 @@ func TestRecord(t *testing.T) {
 				t.Errorf("recording is %s, want %v", got, on)
 			}
 		}
-		if got := mod.refused("record", amf.Number(1)).Description; got != "record: argument 1: want a boolean, got a number" {
+		if got := mod.refused("record", amf.Number(1)).Description; got != "The argument must be true or false." {
 			t.Error(got)
 		}
 	})

@@ -101,25 +101,27 @@ func (r *Room) setTags(args amf.Args) error {
 
 // setUnlisted is unlist(on).
 func (r *Room) setUnlisted(args amf.Args) error {
-	if err := args.Scan(&r.settings.Unlisted); err != nil {
-		return fail("unlist: "+err.Error(), 0)
+	on, err := flag(args.At(0))
+	if err != nil {
+		return err
 	}
+	r.settings.Unlisted = on
 	r.changed()
 	return nil
 }
 
-// setLock is lock(on): who comes to a locked room may watch, not talk.
+// setLock is lock(on): newcomers to a locked room may watch, not talk.
 func (r *Room) setLock(args amf.Args) error {
-	was := r.settings.Locked
-	if err := args.Scan(&r.settings.Locked); err != nil {
-		return fail("lock: "+err.Error(), 0)
+	on, err := flag(args.At(0))
+	if err != nil {
+		return err
 	}
-	if was == r.settings.Locked {
+	if on == r.settings.Locked {
 		return nil
 	}
-	r.doors.Members = nil
+	r.settings.Locked, r.doors.Members = on, nil
 	r.show()
-	if r.settings.Locked {
+	if on {
 		r.notify("The room is locked: newcomers can only watch.")
 	} else {
 		r.notify("The room is open again.")
@@ -129,9 +131,9 @@ func (r *Room) setLock(args amf.Args) error {
 
 // setRecord is record(on): whether what is broadcast here is kept, from now on.
 func (r *Room) setRecord(args amf.Args) error {
-	var on bool
-	if err := args.Scan(&on); err != nil {
-		return fail("record: "+err.Error(), 0)
+	on, err := flag(args.At(0))
+	if err != nil {
+		return err
 	}
 	keeper := r.cfg.Recorder
 	if keeper == nil {
@@ -190,6 +192,15 @@ func (r *Room) setRetention(args amf.Args) error {
 	r.show()
 	r.notify(k.String())
 	return nil
+}
+
+// flag reads an argument that switches something on or off.
+func flag(v amf.Value) (bool, error) {
+	on, ok := amf.AsBool(v)
+	if !ok {
+		return false, fail("The argument must be true or false.", 0)
+	}
+	return on, nil
 }
 
 // seconds reads a duration between 0 and max.
