@@ -207,10 +207,10 @@ func TestBadHistory(t *testing.T) {
 		ann := join(t, h, "ann")
 		field := func(name string, v amf.Value) amf.Value { return amf.Object{{Name: name, Value: v}} }
 		for want, v := range map[string]amf.Value{
-			"history: want an object":                     amf.Number(1),
-			"history: after: want a whole number from 0":  field("after", amf.String("x")),
-			"history: before: want a whole number from 0": field("before", amf.Number(-1)),
-			"history: limit: want a whole number from 1":  field("limit", amf.Number(0.5)),
+			"The query cannot be read: want an object.":                     amf.Number(1),
+			"The query cannot be read: after: want a whole number from 0.":  field("after", amf.String("x")),
+			"The query cannot be read: before: want a whole number from 0.": field("before", amf.Number(-1)),
+			"The query cannot be read: limit: want a whole number from 1.":  field("limit", amf.Number(0.5)),
 		} {
 			if got := ann.refused("history", v).Description; got != want {
 				t.Errorf("got %q, want %q", got, want)

@@ -43,7 +43,7 @@ type pageReads struct {
 func (r *Room) historyOf(from *server.Client, args amf.Args) (amf.Value, error) {
 	p, err := parsePage(args.At(0))
 	if err != nil {
-		return nil, server.Fail("history: " + err.Error())
+		return nil, server.Fail("The query cannot be read: " + err.Error() + ".")
 	}
 	r.trim()
 	// Who has seen more than there is has seen what was lost with the power.
