@@ -51,7 +51,7 @@ func (l *Lobby) report(from *server.Client, args amf.Args) (amf.Value, error) {
 	}
 	status, err := ParseStatus(args.At(0))
 	if err != nil {
-		return nil, server.Fail("report: " + err.Error())
+		return nil, server.Fail("The report cannot be read: " + err.Error() + ".")
 	}
 	answer := amf.Object{{Name: "interval", Value: amf.Number(ReportInterval.Milliseconds())}}
 	if l.roomList[r.key] != from || status.before(r.status) {

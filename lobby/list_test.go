@@ -70,14 +70,14 @@ func TestBadReports(t *testing.T) {
 		arg  amf.Value
 		want string
 	}{
-		{"nothing", amf.Null{}, "report: status: want an object, got nothing"},
-		{"a number", amf.Number(12), "report: status: want an object, got a number"},
-		{"an array", amf.StrictArray{}, "report: status: want an object, got an array"},
-		{"users in words", field("users", amf.String("many")), "report: status: users: want a number, got a string"},
-		{"a title that is an object", field("title", amf.Object{}), "report: status: title: want a string, got an object"},
-		{"live as a number", field("live", amf.Number(1)), "report: status: live: want a boolean, got a number"},
-		{"tags that are no strings", field("tags", amf.StrictArray{amf.Number(1)}), "report: status: tags: item 0: want a string, got a number"},
-		{"streams as a string", field("streams", amf.String("live")), "report: status: streams: want an array, got a string"},
+		{"nothing", amf.Null{}, "The report cannot be read: status: want an object, got nothing."},
+		{"a number", amf.Number(12), "The report cannot be read: status: want an object, got a number."},
+		{"an array", amf.StrictArray{}, "The report cannot be read: status: want an object, got an array."},
+		{"users in words", field("users", amf.String("many")), "The report cannot be read: status: users: want a number, got a string."},
+		{"a title that is an object", field("title", amf.Object{}), "The report cannot be read: status: title: want a string, got an object."},
+		{"live as a number", field("live", amf.Number(1)), "The report cannot be read: status: live: want a boolean, got a number."},
+		{"tags that are no strings", field("tags", amf.StrictArray{amf.Number(1)}), "The report cannot be read: status: tags: item 0: want a string, got a number."},
+		{"streams as a string", field("streams", amf.String("live")), "The report cannot be read: status: streams: want an array, got a string."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package lobby
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -133,8 +134,8 @@ func (e Entry) Value() amf.Object { return object(e.members()) }
 // their bounds. A member of another type is an error that names it.
 func ParseStatus(v amf.Value) (Status, error) {
 	var s Status
-	if err := parse("status", v, s.members()); err != nil {
-		return Status{}, err
+	if err := parse(v, s.members()); err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
 	}
 	s.clean()
 	return s, nil
@@ -143,8 +144,8 @@ func ParseStatus(v amf.Value) (Status, error) {
 // ParseEntry reads an entry by the rules of ParseStatus.
 func ParseEntry(v amf.Value) (Entry, error) {
 	var e Entry
-	if err := parse("entry", v, e.members()); err != nil {
-		return Entry{}, err
+	if err := parse(v, e.members()); err != nil {
+		return Entry{}, fmt.Errorf("entry: %w", err)
 	}
 	e.Name, e.State, e.Since = text(e.Name, MaxName), text(e.State, MaxName), whole(e.Since, MaxWhole)
 	e.Status.clean()
@@ -182,19 +183,22 @@ func object(ms []member) amf.Object {
 	return o
 }
 
-func parse(what string, v amf.Value, ms []member) error {
+// errNotValue says that bytes which stand for a value are none.
+var errNotValue = errors.New("not a value")
+
+func parse(v amf.Value, ms []member) error {
 	v, ok := decoded(v)
 	if !ok {
-		return fmt.Errorf("%s: not a value", what)
+		return errNotValue
 	}
 	switch v.(type) {
 	case amf.Object, amf.ECMAArray, *amf.TypedObject:
 	default:
-		return fmt.Errorf("%s: want an object, got %s", what, kind(v))
+		return fmt.Errorf("want an object, got %s", kind(v))
 	}
 	for _, m := range ms {
 		if err := m.parse(amf.Lookup(v, m.name)); err != nil {
-			return fmt.Errorf("%s: %s: %w", what, m.name, err)
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
 	return nil
@@ -203,7 +207,7 @@ func parse(what string, v amf.Value, ms []member) error {
 func (m member) parse(v amf.Value) error {
 	v, ok := decoded(v)
 	if !ok {
-		return fmt.Errorf("not a value")
+		return errNotValue
 	}
 	if none(v) {
 		return nil

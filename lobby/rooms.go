@@ -49,7 +49,7 @@ var orders = map[string]func(a, b *room) int{
 func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
 	q, err := parseQuery(args.At(0))
 	if err != nil {
-		return nil, server.Fail("rooms: " + err.Error())
+		return nil, server.Fail("The query cannot be read: " + err.Error() + ".")
 	}
 	most := MaxAnswer
 	if from.Local() {
@@ -111,7 +111,7 @@ func parseQuery(v amf.Value) (query, error) {
 	if none(v) {
 		return q, nil
 	}
-	err := parse("query", v, []member{
+	err := parse(v, []member{
 		{"text", &q.text}, {"tag", &q.tag}, {"live", &q.live}, {"sort", &q.sort}, {"limit", &q.limit}, {"unlisted", &q.unlisted},
 		{"name", &q.name}, {"after", &q.after}, {"language", &q.language}, {"open", &q.open},
 	})
@@ -119,10 +119,10 @@ func parseQuery(v amf.Value) (query, error) {
 		return query{}, err
 	}
 	if orders[q.sort] == nil {
-		return query{}, fmt.Errorf("query: sort: want activity, users, name or newest, got %q", text(q.sort, MaxTag))
+		return query{}, fmt.Errorf("sort: want activity, users, name or newest, got %q", text(q.sort, MaxTag))
 	}
 	if q.limit != whole(q.limit, MaxCount) {
-		return query{}, fmt.Errorf("query: limit: want a whole number, got %v", q.limit)
+		return query{}, fmt.Errorf("limit: want a whole number, got %v", q.limit)
 	}
 	q.text = strings.ToLower(strings.TrimSpace(q.text))
 	return q, nil
@@ -163,18 +163,18 @@ func (l *Lobby) announce(from *server.Client, args amf.Args) (amf.Value, error) 
 	if !isOperator(from) && !from.Local() {
 		return nil, server.Fail("Not allowed.")
 	}
-	var said string
-	if err := args.Scan(&said); err != nil {
-		return nil, server.Fail("announce: " + err.Error())
+	said, ok := amf.AsString(args.At(0))
+	if !ok {
+		return nil, server.Fail("The announcement must be a string.")
 	}
 	said = strings.TrimSpace(strings.ToValidUTF8(said, ""))
 	switch n := utf8.RuneCountInString(said); {
 	case n == 0:
-		return nil, server.Fail("announce: the text is empty")
+		return nil, server.Fail("The announcement is empty.")
 	case n > MaxAnnouncement:
-		return nil, server.Fail(fmt.Sprintf("announce: the text is longer than %d characters", MaxAnnouncement))
+		return nil, server.Fail(fmt.Sprintf("The announcement is longer than %d characters: it has %d.", MaxAnnouncement, n))
 	case strings.ContainsFunc(said, unicode.IsControl):
-		return nil, server.Fail("announce: the text has control characters")
+		return nil, server.Fail("The announcement has control characters.")
 	}
 	l.tellRooms(said)
 	rooms := len(l.roomList) + l.spread(said)
@@ -209,8 +209,10 @@ func (s *Sums) members() []member {
 // ParseSums reads an answer of the method sums.
 func ParseSums(v amf.Value) (Sums, error) {
 	var s Sums
-	err := parse("sums", v, s.members())
-	return s, err
+	if err := parse(v, s.members()); err != nil {
+		return Sums{}, fmt.Errorf("sums: %w", err)
+	}
+	return s, nil
 }
 
 // sums answers this process alone. The argument says whether unlisted rooms count.

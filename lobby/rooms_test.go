@@ -39,8 +39,8 @@ func TestRooms(t *testing.T) {
 		{"a language", q(str("language", "de-at")), "blue"},
 		{"the beginning of a language", q(str("language", "DE")), "red blue"},
 		{"no language of a room", q(str("language", "d")), ""},
-		{"bad language", q(num("language", 1)), "! rooms: query: language: want a string, got a number"},
-		{"bad open", q(num("open", 1)), "! rooms: query: open: want a boolean, got a number"},
+		{"bad language", q(num("language", 1)), "! The query cannot be read: language: want a string, got a number."},
+		{"bad open", q(num("open", 1)), "! The query cannot be read: open: want a boolean, got a number."},
 		{"after one that does not match", q(str("after", "blue"), str("sort", "users"), amf.Field{Name: "live", Value: amf.Bool(true)}), "red"},
 		{"limit", q(num("limit", 2), str("sort", "name")), "Amber blue"},
 		{"limit above", q(num("limit", 99)), "red blue Amber"},
@@ -51,12 +51,12 @@ func TestRooms(t *testing.T) {
 		{"after one that is gone, by activity", q(str("after", "bright")), "red blue Amber"},
 		{"after, with a limit", q(str("after", "red"), num("limit", 1)), "blue"},
 		{"one alone", q(str("name", "BLUE")), "blue"},
-		{"bad after", q(num("after", 1)), "! rooms: query: after: want a string, got a number"},
+		{"bad after", q(num("after", 1)), "! The query cannot be read: after: want a string, got a number."},
 		{"both", q(str("tag", "music"), str("text", "jazz")), "blue"},
-		{"bad sort", q(str("sort", "size")), `! rooms: query: sort: want activity, users, name or newest, got "size"`},
-		{"bad limit", q(num("limit", -1)), "! rooms: query: limit: want a whole number, got -1"},
-		{"bad text", q(num("text", 1)), "! rooms: query: text: want a string, got a number"},
-		{"no object", amf.String("x"), "! rooms: query: want an object, got a string"},
+		{"bad sort", q(str("sort", "size")), `! The query cannot be read: sort: want activity, users, name or newest, got "size".`},
+		{"bad limit", q(num("limit", -1)), "! The query cannot be read: limit: want a whole number, got -1."},
+		{"bad text", q(num("text", 1)), "! The query cannot be read: text: want a string, got a number."},
+		{"no object", amf.String("x"), "! The query cannot be read: want an object, got a string."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
