@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// What an event adds to the heat of a room.
+// How much heat an event adds to a room.
 const (
 	heatMessage = 1
-	heatArrival = 2  // of somebody with a nick
+	heatArrival = 2  // of a user
 	heatPublish = 15 // also the least heat while something is being published
 )
 
@@ -21,12 +21,12 @@ const (
 // activity is how much happens in a room. Each event adds heat, which cools
 // all the time: heat(t) = heat · 2^(-t/2 min). The activity is
 // heat / (heat + 30), in hundredths. Ten messages a minute make 0.5 of it in the
-// long run, one a second 0.85: there is room above for the rooms that are
-// livelier still. Some twenty minutes without anything make it 0.
+// long run, one a second 0.85: livelier rooms can still be told apart. After some
+// twenty minutes without any event it is 0.
 type activity struct {
-	last   time.Time // something happened
+	last   time.Time // of the last event
 	heat   float64
-	at     time.Time // the heat was so
+	at     time.Time // when the heat was that
 	said   [60]int   // messages of the last minute, by second
 	second int64     // the newest one of said
 }

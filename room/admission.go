@@ -11,14 +11,14 @@ import (
 	"foyer/server/rtmp"
 )
 
-// newcomer is who wants to come in with a nick.
+// newcomer is somebody who wants to come in with a nick.
 type newcomer struct {
 	nick, role string
 	proof      proof
 }
 
-// moderatorComes checks the credential of somebody who has one. Answers to an
-// address from where wrong ones came wait, the right ones too.
+// moderatorComes checks a credential. After wrong ones from an address, its answers
+// are delayed, and those to right credentials too.
 func (r *Room) moderatorComes(client *server.Client, n newcomer, credential amf.Value) error {
 	n.role = roleModerator
 	admit := func() error { return r.join(client, n) }
@@ -32,7 +32,7 @@ func (r *Room) moderatorComes(client *server.Client, n newcomer, credential amf.
 	return r.in.AdmitAfter(client, wait, admit)
 }
 
-// enter puts p into the table, a spectator as he is.
+// enter puts p into the table, for now as a spectator.
 func (r *Room) enter(client *server.Client, p *person) {
 	p.client = client
 	if p.since.IsZero() {
@@ -43,7 +43,7 @@ func (r *Room) enter(client *server.Client, p *person) {
 	r.changed()
 }
 
-// join lets somebody with a nick in, if the room and the moderators allow it.
+// join lets a newcomer in, if the room and its moderators allow it.
 func (r *Room) join(client *server.Client, n newcomer) error {
 	now, look := time.Now(), nick.LookOf(n.nick)
 	others, old := r.people.alike(look), (*person)(nil)
@@ -77,7 +77,7 @@ func (r *Room) join(client *server.Client, n newcomer) error {
 	return nil
 }
 
-// refusal is why a newcomer who is no moderator may not come in.
+// refusal says why a newcomer who is no moderator may not come in.
 func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now time.Time) error {
 	if r.cfg.Reserved.Has(n.nick) {
 		return reject("Nickname is reserved.", 0)
@@ -94,7 +94,7 @@ func (r *Room) refusal(n newcomer, look nick.Look, client *server.Client, now ti
 	return nil
 }
 
-// leave takes p out of the table.
+// leave takes p out of the room.
 func (r *Room) leave(p *person) {
 	r.forgetPages(p.client)
 	p.client.Data = nil
@@ -143,7 +143,7 @@ func (r *Room) listUsers(*server.Client, amf.Args) (amf.Value, error) {
 	return r.people.values(), nil
 }
 
-// none reports whether an argument stands for nothing.
+// none reports whether an argument is missing, null or undefined.
 func none(v amf.Value) bool {
 	switch v.(type) {
 	case nil, amf.Null, amf.Undefined:
@@ -152,14 +152,14 @@ func none(v amf.Value) bool {
 	return false
 }
 
-// reject is why somebody may not come in, and when it makes sense to try again.
+// reject makes the refusal of a connection, and says when to try again.
 func reject(reason string, retryAfter time.Duration) *rtmp.StatusError {
 	e := server.Reject(reason)
 	e.Application = server.Because(reason, retryAfter)
 	return e
 }
 
-// fail is why a method did nothing, and when it makes sense to try again.
+// fail makes the refusal of a call, and says when to try again.
 func fail(reason string, retryAfter time.Duration) *rtmp.StatusError {
 	e := server.Fail(reason)
 	e.Application = server.Because(reason, retryAfter)

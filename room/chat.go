@@ -11,10 +11,10 @@ import (
 
 // chat is what is said in the room.
 type chat struct {
-	history            // what is at hand of it
+	history            // its newest messages
 	epoch    int64     // milliseconds: when the history began, which a restart does not end
 	speakers speakers  // whose ids may be in it
-	pages    pageReads // what is being looked up in the rest
+	pages    pageReads // lookups of older messages in the store
 	unstored bool      // the last message could not be stored
 }
 
@@ -22,16 +22,16 @@ type chat struct {
 // nobody gets the id of somebody who has spoken.
 const idBlock = 100
 
-// speakers are the ids that may be in the chat. That a user with a new id may speak
-// is stored before the first such user does: after a kill, nobody gets that id.
+// speakers are the users whose ids may be in the chat. A new id is stored as such
+// before its user speaks, so that after a kill nobody else gets it.
 type speakers struct {
 	most    int           // no user with a higher number has said anything
 	stored  int           // the same, as it is stored together with the epoch; 0: it is not
 	waiting []func(error) // messages that wait for that
 }
 
-// begin takes over the history that was here before. A new one begins when none is
-// left: the chat that somebody remembers is gone.
+// begin continues with the stored history. If nothing is left of it, a new history
+// begins: the chat that somebody may remember is gone.
 func (c *chat) begin(epoch int64, users int, now float64) {
 	c.epoch, c.speakers = epoch, speakers{most: users, stored: users}
 	if epoch == 0 || users > 0 && c.last == 0 {
@@ -39,8 +39,8 @@ func (c *chat) begin(epoch int64, users int, now float64) {
 	}
 }
 
-// say stores what a user says and tells everybody who is in, him too. Nobody
-// hears what could not be stored.
+// say stores a message and then tells everybody in the room, its author too. Nobody
+// hears a message that could not be stored.
 func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 	p := personOf(from)
 	if p == nil || p.nick == "" {
@@ -86,8 +86,8 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 	return nil, server.ErrPending
 }
 
-// stored answers say. Who keeps the chat cannot always tell that a message is
-// not stored: its answer may be what was lost.
+// stored answers say. After an error the message may have been stored all the same:
+// perhaps only the answer of the store was lost.
 func stored(id uint64, err error) (amf.Value, error) {
 	if err != nil {
 		e := notStored()
@@ -101,7 +101,7 @@ func notStored() *rtmp.StatusError {
 	return fail("Messages cannot be stored at the moment.", StoreRetry)
 }
 
-// appended hears what became of a message.
+// appended hears whether a message was stored.
 func (r *Room) appended(m message, err error) {
 	if err != nil {
 		if !r.chat.unstored {
@@ -117,7 +117,7 @@ func (r *Room) appended(m message, err error) {
 	r.said(m)
 }
 
-// said tells everybody what is stored.
+// said tells everybody a message that is stored.
 func (r *Room) said(m message) {
 	if !r.chat.add(m) {
 		return
@@ -128,8 +128,8 @@ func (r *Room) said(m message) {
 	r.changed()
 }
 
-// silence is what moderators have p wait for before he says something, and how
-// long.
+// silence returns the reason why moderators keep p from talking now, and for how long
+// they do.
 func (r *Room) silence(p *person, now time.Time) (reason string, wait time.Duration) {
 	if wait = p.mutedUntil.Sub(now); wait > 0 {
 		return "You are muted.", wait
@@ -140,8 +140,8 @@ func (r *Room) silence(p *person, now time.Time) (reason string, wait time.Durat
 	return "", 0
 }
 
-// remove is remove(id): the message is gone for those who read it, too, as soon
-// as it is gone from what is kept.
+// remove is remove(id). As soon as the message is gone from the store, people who have
+// it are told.
 func (r *Room) remove(_ *server.Client, args amf.Args) (amf.Value, error) {
 	n, ok := amf.AsNumber(args.At(0))
 	id := int64(clampNumber(n, lobby.MaxWhole))
@@ -157,7 +157,7 @@ func (r *Room) remove(_ *server.Client, args amf.Args) (amf.Value, error) {
 	return nil, server.ErrPending
 }
 
-// removed hears what became of a message that had to go.
+// removed hears whether the store has removed a message.
 func (r *Room) removed(id int64, found bool, err error) (amf.Value, error) {
 	if err != nil {
 		r.log.Error("message not removed", "err", err)
@@ -175,10 +175,10 @@ func (r *Room) removed(id int64, found bool, err error) (amf.Value, error) {
 
 func noMessage() error { return fail("There is no such message.", 0) }
 
-// admitSpeaker calls f when it is stored that there is a chat, since when, and
-// whose ids may be in it: a kill after the first message must not make another
-// history of it. f runs at once, except for the first message and now and then when
-// there are new people. It gets an error when that could not be stored.
+// admitSpeaker calls f when the state says that there is a chat, since when, and which
+// ids may be in it: otherwise a kill after the first message would begin another
+// history. f runs at once, except for the first message, and now and then when there
+// are new people. It gets an error if the state could not be stored.
 func (r *Room) admitSpeaker(f func(error)) {
 	s := &r.chat.speakers
 	if r.people.last <= s.stored && len(s.waiting) == 0 {
@@ -195,8 +195,8 @@ func (r *Room) admitSpeaker(f func(error)) {
 	r.save(func(err error) { r.in.Post(func() { s.wereStored(most, err) }) })
 }
 
-// wereStored lets those who waited speak, or not: users up to that number are
-// stored now.
+// wereStored lets the messages go that have waited: users up to that number are
+// stored now, unless there was an error.
 func (s *speakers) wereStored(most int, err error) {
 	if err == nil {
 		s.stored = most

@@ -12,17 +12,17 @@ import (
 const (
 	ObjectUsers = "users"   // a slot per user, by id: {nick, role, since, via}
 	ObjectRoom  = "room"    // the slots title, topic, streams, away, ingest, slow, locked, recording, keep
-	ObjectsOpen = "public/" // users may create and write objects whose names start so
+	ObjectsOpen = "public/" // users may create and write objects whose names start with it
 )
 
-// DefaultMaxUsers is how many people with a nick a room holds unless told otherwise.
+// DefaultMaxUsers is how many people with a nick fit into a room unless told otherwise.
 const DefaultMaxUsers = 1000
 
-// Config is what every room of this process needs to know.
+// Config is the same for all rooms of this process.
 type Config struct {
 	Lobby      string                   // absolute RTMP address; "" for rooms that report to nobody
-	Secret     string                   // the password towards the lobby
-	Resume     func(room string) string // what shows the lobby that a restarted room is the same; nil: it waits until its old link is stale
+	Secret     string                   // the password for the lobby
+	Resume     func(room string) string // proves to the lobby that a restarted room is the same; nil: it waits until its old link is stale
 	AdminToken string                   // the moderators' credential; "" means that there are none
 	Node       string                   // this process's name
 	PublicRTMP string                   // "rtmp://host:1935": the room's address is PublicRTMP + "/room/" + name
@@ -35,14 +35,14 @@ type Config struct {
 	Recorder   Recorder                 // nil: moderators cannot have anything recorded
 	StaleAfter time.Duration            // when Lobby calls a silent room stale; 0: not known
 
-	// StreamKey is the publishing key of a room, of a generation: the first one
-	// is 0. nil or "" means that nobody publishes.
+	// StreamKey returns the publishing key of a generation of a room; the first
+	// generation is 0. nil or "" means that nobody may publish.
 	StreamKey func(room string, generation int64) string
 
-	// Open opens what is kept of a room; nil: a room keeps what it knows in
-	// memory, until it stops.
+	// Open opens the store of a room, and tells found of messages that turn up later.
+	// nil: each room is kept in memory until it stops.
 	Open func(ctx context.Context, room string, found func(message []byte)) (Store, error)
-	// How much of the chat Open's keeper keeps of a room; 0 is not known.
+	// How much of the chat the store of a room keeps; 0: not known.
 	History    int
 	HistoryAge time.Duration
 }
@@ -53,5 +53,5 @@ type Recorder interface {
 	Recorded(room string) bool
 }
 
-// ValidName reports whether name may be a room's, and a stream's.
+// ValidName reports whether name may be the name of a room or of a stream.
 func ValidName(name string) bool { return lobby.ValidName(name) }

@@ -1,23 +1,29 @@
-// Package room is the room application: people who talk, with what they need
-// for it, and streams they watch together.
+// Package room is the room application: people who talk, and streams that they
+// watch together.
 //
-// room.go is the page's room: it connects to the lobby when it starts, says
-// goodbye when it stops, and goes on when the lobby is away (link.go). Who is in
-// is one table (people.go, admission.go): users with a nick (package nick), and
-// spectators and encoders without one. What users say is stored, told to
-// everybody, and looked up again (chat.go, text.go, history.go, pages.go), as fast
-// as their addresses (ratelimit.go) and moderators (moderation.go) let them. What else a room
-// knows is stored as well, so that it is the same room when it starts again
-// (state.go); where is a matter of who runs it (store.go), or it is memory
-// (memory.go). Encoders publish with the room's key,
-// anybody plays (streams.go); viewers wait for one whose connection broke
-// (grace.go). What encoders send is looked at (tag.go, avc.go, ingest.go), to say
-// what of it hurts viewers (advice.go, health.go). Two shared objects show who is
-// there and how the room is; users may make others (objects.go). How much happens
-// in a room is a number between 0 and 1 (activity.go).
+// room.go is the page's room. It connects to the lobby when it starts and says
+// goodbye when it stops; while the lobby is away, the room continues (link.go). Its
+// parts each own their fields. people is the table of everybody in the room
+// (people.go): users with a nick (package nick), and spectators and encoders
+// without one; admission.go says how they come in and leave. chat stores each
+// message, tells it to everybody, and answers questions about earlier ones (chat.go,
+// text.go, history.go, pages.go). limits say how fast people may talk
+// (ratelimit.go), settings and doors are what moderators decide about the room and
+// about single people (settings.go, doors.go, moderation.go), and stage is what is
+// published (streams.go): with the key of the room (key.go), waited for when its
+// connection breaks (grace.go), and watched, to tell encoders what hurts their
+// viewers (health.go, ingest.go, advice.go).
 //
-// PROTOCOL.md describes all that for those who write clients.
+// All that a room has to know when it starts again is its state (state.go). A Store
+// keeps the state and the chat (store.go); a Memory keeps them until the process ends
+// (memory.go). Two shared objects show who is there and how the room is; users may
+// make others (objects.go). How much happens in a room is a number between 0 and 1
+// (activity.go).
+//
+// PROTOCOL.md describes the methods and objects for those who write clients.
 //
 // Everything runs on the goroutine of the room's instance, timers included, and
-// needs no lock; but for ingest, which a publisher's goroutine writes.
+// there is no lock. Only three things happen elsewhere, and come back with a Post or
+// an atomic value: the store calls back, old pages are read, and a monitor looks at
+// messages on their publisher's goroutine.
 package room

@@ -11,15 +11,15 @@ import (
 	"foyer/server/rtmp"
 )
 
-// doors are who may come in and who may talk, as moderators decided it person by
-// person. As JSON they are part of the room's state.
+// doors are the decisions of moderators about single people: bans, mutes, and those
+// who may come back to a locked room. As JSON they are part of the room's state.
 type doors struct {
 	Bans    sentences `json:"bans,omitempty"`
 	Mutes   sentences `json:"mutes,omitempty"`
-	Members members   `json:"insiders,omitempty"` // who left the locked room and may come back
+	Members members   `json:"insiders,omitempty"` // of the locked room: those who left and may come back
 }
 
-// begin takes over the doors of the room that was here before.
+// begin continues with the doors that were stored.
 func (d *doors) begin(stored doors, now time.Time) {
 	*d = doors{Bans: stored.Bans.known(), Mutes: stored.Mutes.known(), Members: stored.Members}
 	for i := range d.Members {
@@ -36,16 +36,16 @@ func (d *doors) drop(now time.Time) {
 	d.Members.drop(now)
 }
 
-// sentence is what moderators decided about somebody, for a time.
+// sentence is a ban or a mute: a decision about somebody, for a time.
 type sentence struct {
-	Nick   string       `json:"nick"`          // as it was; of an older program, in capitals
-	Addr   netip.Prefix `json:"addr,omitzero"` // not valid when it would meet others as well
+	Nick   string       `json:"nick"`          // as it was then; older programs wrote it in capitals
+	Addr   netip.Prefix `json:"addr,omitzero"` // not valid if it would hit others as well
 	Until  time.Time    `json:"until"`
 	Reason string       `json:"reason,omitempty"`
 	look   nick.Look    // of Nick
 }
 
-// refuse tells somebody who is banned why, and until when.
+// refuse tells a banned person the reason, and when the ban ends.
 func (s sentence) refuse(now time.Time) *rtmp.StatusError {
 	until := "You are banned until " + s.Until.UTC().Format("2006-01-02 15:04:05 UTC")
 	e := reject(withReason(until, s.Reason), s.Until.Sub(now))
@@ -55,7 +55,7 @@ func (s sentence) refuse(now time.Time) *rtmp.StatusError {
 	return e
 }
 
-// sentences is a list of them, bounded by MaxSentences.
+// sentences is a list of at most MaxSentences.
 type sentences []sentence
 
 func (ss *sentences) add(s sentence, now time.Time) {
@@ -67,7 +67,7 @@ func (ss *sentences) add(s sentence, now time.Time) {
 	*ss = append(*ss, s)
 }
 
-// known are sentences that were read from what is kept.
+// known completes sentences that were read from the store.
 func (ss sentences) known() sentences {
 	for i := range ss {
 		ss[i].look = nick.LookOf(ss[i].Nick)
@@ -75,20 +75,19 @@ func (ss sentences) known() sentences {
 	return ss
 }
 
-// lift ends what was decided about a nick, by its look, or about somebody's
-// address.
+// lift ends the sentences on a nick that looks like this, and on an address.
 func (ss *sentences) lift(look nick.Look, addr netip.Prefix) {
 	*ss = slices.DeleteFunc(*ss, func(s sentence) bool {
 		return s.look.Same(look) || s.Addr.IsValid() && s.Addr == addr
 	})
 }
 
-// drop forgets what is over.
+// drop forgets sentences that are over.
 func (ss *sentences) drop(now time.Time) {
 	*ss = slices.DeleteFunc(*ss, func(s sentence) bool { return !s.Until.After(now) })
 }
 
-// find returns the sentence that meets a nick or an address.
+// find returns a sentence on a nick that looks like this, or on an address.
 func (ss *sentences) find(look nick.Look, ip netip.Addr, now time.Time) (sentence, bool) {
 	ss.drop(now)
 	for _, s := range *ss {
@@ -99,14 +98,14 @@ func (ss *sentences) find(look nick.Look, ip netip.Addr, now time.Time) (sentenc
 	return sentence{}, false
 }
 
-// findNick reports whether a sentence meets the nick itself.
+// findNick reports whether there is a sentence on a nick that looks like this.
 func (ss *sentences) findNick(look nick.Look, now time.Time) bool {
 	_, ok := ss.find(look, netip.Addr{}, now)
 	return ok
 }
 
-// personal returns the addresses that are most likely one person's whose address
-// that is, if it is one (see server.Client.Person).
+// personal returns the block of addresses that most likely belongs to one person, or
+// none if ip is no person's address (see server.Client.Person).
 func personal(ip netip.Addr) netip.Prefix {
 	if !ip.IsValid() || ip.IsMulticast() || ip.IsUnspecified() {
 		return netip.Prefix{}

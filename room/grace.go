@@ -8,15 +8,15 @@ import (
 	"foyer/server/amf"
 )
 
-// An absence is that of a publisher that was lost: viewers wait for it.
+// An absence begins when the connection of a publisher breaks. Viewers wait.
 type absence struct {
 	since time.Time
 	timer *time.Timer // gives up
 	who   publisher
 }
 
-// OnLost lets the viewers of a publisher whose connection broke wait for it:
-// with the room's key, it or another may go on within the grace time.
+// OnLost lets viewers wait for a publisher whose connection broke. Within the grace
+// time it may continue, or another publisher with the key of the room.
 func (r *Room) OnLost(client *server.Client, public string) bool {
 	if personOf(client) == nil || r.cfg.Grace <= 0 {
 		return false // thrown out
@@ -28,11 +28,11 @@ func (r *Room) OnLost(client *server.Client, public string) bool {
 		}
 	})
 	r.stage.away[public] = w
-	r.notify(fmt.Sprintf("The connection of %s broke. It may go on within %s: stay.", public, r.cfg.Grace))
-	return true // OnUnpublish follows, and shows it
+	r.notify(fmt.Sprintf("The connection of %s broke. Please wait: the broadcast may continue within %s.", public, r.cfg.Grace))
+	return true // OnUnpublish follows, and shows the absence
 }
 
-// giveUp ends the wait for a stream: its viewers are told that it is over.
+// giveUp ends an absence: viewers are told that the stream is over.
 func (r *Room) giveUp(public string) {
 	r.stage.stopWaiting(public)
 	r.in.EndStream(public, badName("The stream has ended."))
@@ -48,9 +48,9 @@ func (s *stage) stopWaiting(public string) {
 	}
 }
 
-// release is release(stream): whoever publishes it has to stop, and nobody
-// waits for it any more. An encoder comes back by itself: for ReleaseTime it is
-// refused, by its key and address.
+// release is release(stream): its publisher has to stop, and viewers do not wait. An
+// encoder comes back by itself, so its key is refused from its address for
+// ReleaseTime.
 func (r *Room) release(args amf.Args) error {
 	name, _ := amf.AsString(args.At(0))
 	who, ok := r.publisherNamed(name)

@@ -40,7 +40,7 @@ func TestPublisherLost(t *testing.T) {
 		if got := viewer.take(); got != "" {
 			t.Errorf("the viewer got %s", got)
 		}
-		if got, want := ann.heard(), "notice({text:The connection of live broke. It may go on within 30s: stay.})"; got != want {
+		if got, want := ann.heard(), "notice({text:The connection of live broke. Please wait: the broadcast may continue within 30s.})"; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 		if streams, away := ann.slot(room.ObjectRoom, "streams"), ann.slot(room.ObjectRoom, "away"); streams != "[live]" || away != "{live:9.466848e+11}" {

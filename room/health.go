@@ -10,14 +10,14 @@ import (
 )
 
 // HealthInterval is how often the slot "ingest" of the shared object "room" is
-// brought up to date while somebody publishes; for who has just begun it is
-// sooner.
+// brought up to date while somebody publishes. After a publisher has begun, it is done
+// sooner once.
 const (
 	HealthInterval = 5 * time.Second
 	FirstHealth    = 2 * time.Second
 )
 
-// streamHealth returns how the streams are doing, by name.
+// streamHealth returns how the streams are doing, sorted by name.
 func (r *Room) streamHealth() []Health {
 	now, list := time.Now(), []Health{}
 	for _, p := range r.people.list {
@@ -43,7 +43,7 @@ func (r *Room) ingestOf(_ *server.Client, args amf.Args) (amf.Value, error) {
 	return amf.Object{{Name: "at", Value: amf.Number(ms(time.Now()))}, {Name: "streams", Value: streams}}, nil
 }
 
-// look shows in short how the streams are doing, and looks again later.
+// showHealth shows in short how the streams are doing, and does so again later.
 func (r *Room) showHealth() {
 	if r.stage.healthTimer != nil {
 		r.stage.healthTimer.Stop()

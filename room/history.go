@@ -11,7 +11,7 @@ import (
 	"foyer/server/amf"
 )
 
-// How much of the chat a room has at hand, and how much one answer carries.
+// How many messages of the chat a room has in memory, and how many one answer has.
 const (
 	MaxCached    = 500 // messages; the oldest go, CacheBlock at a time
 	CacheBlock   = 100
@@ -19,7 +19,7 @@ const (
 	MaxLimit     = 200
 )
 
-// message is something a user said. As JSON it is what is kept of it.
+// message is something that a user said. The store has it as JSON.
 type message struct {
 	ID   int64   `json:"id"`
 	At   int64   `json:"at"` // milliseconds since 1970
@@ -27,26 +27,26 @@ type message struct {
 	Text string  `json:"text"`
 }
 
-// speaker is who said it, as he was then.
+// speaker is the author of a message, as they were then.
 type speaker struct {
 	ID   string `json:"id"`
 	Nick string `json:"nick"`
 	Role string `json:"role"`
 }
 
-// as is m with its id.
+// as returns m with its id.
 func (m message) as(id uint64) message {
 	m.ID = int64(id)
 	return m
 }
 
-// data is m as it is kept.
+// data returns m as it is stored.
 func (m message) data() []byte {
 	data, _ := json.Marshal(m) // there is nothing in it that has no JSON
 	return data
 }
 
-// value is m as it travels.
+// value returns m as it travels.
 func (m message) value() amf.Object {
 	return amf.Object{
 		{Name: "id", Value: amf.Number(m.ID)},
@@ -58,7 +58,7 @@ func (m message) value() amf.Object {
 	}
 }
 
-// parseMessages reads what is kept. One that cannot be read is left out.
+// parseMessages reads stored messages. Those that cannot be read are left out.
 func parseMessages(list [][]byte) []message {
 	messages := make([]message, 0, len(list))
 	for _, data := range list {
@@ -70,15 +70,15 @@ func parseMessages(list [][]byte) []message {
 	return messages
 }
 
-// history is what was said lately, of what is kept. Ids grow by one; a message
-// that was removed leaves a gap.
+// history has the newest messages. Ids grow by one; a message that was removed leaves
+// a gap.
 type history struct {
 	messages []message // oldest first
 	last     int64     // newest id given
-	floor    int64     // all that is kept above this id is here
+	floor    int64     // all stored messages above this id are here
 }
 
-// fill begins with what was found.
+// fill begins with messages that were found.
 func (h *history) fill(found []message, last int64) {
 	h.messages, h.last, h.floor = found, last, last
 	if len(found) > 0 {
@@ -87,8 +87,8 @@ func (h *history) fill(found []message, last int64) {
 	}
 }
 
-// add puts m in its place, which is the end but for one that was found later.
-// It reports whether it is new here.
+// add puts m in its place, which is the end except for a message that turned up later.
+// It reports whether m is new here.
 func (h *history) add(m message) bool {
 	i, found := h.find(m.ID)
 	if found {
@@ -104,7 +104,7 @@ func (h *history) add(m message) bool {
 	return true
 }
 
-// trim forgets all but the newest, and what was said before a time.
+// trim forgets all messages but the newest, and those from before a time.
 func (h *history) trim(most int, oldest int64) {
 	n := max(0, len(h.messages)-most)
 	for n < len(h.messages) && h.messages[n].At < oldest {
@@ -125,7 +125,7 @@ func (h *history) remove(id int64) bool {
 	return found
 }
 
-// find returns where the message is, or the first one above its id.
+// find returns the place of the message, or of the first one above its id.
 func (h *history) find(id int64) (int, bool) {
 	return slices.BinarySearchFunc(h.messages, id, func(m message, id int64) int { return cmp.Compare(m.ID, id) })
 }
@@ -169,9 +169,9 @@ func parsePage(v amf.Value) (page, error) {
 	return p, nil
 }
 
-// page returns the messages of p, oldest first. More is true when the limit cut
-// something. It reports false when what is here cannot tell: there may be more
-// in what is kept. When it can, nothing that belongs to p was forgotten.
+// page returns the messages of p, oldest first; more is true if the limit cut
+// something. ok is false if the store has to be asked: it may have messages of p that
+// are not here.
 func (h *history) page(p page) (found []message, more, ok bool) {
 	found = h.messages
 	if p.before >= 0 {
@@ -188,7 +188,7 @@ func (h *history) page(p page) (found []message, more, ok bool) {
 	return found[max(0, len(found)-p.limit):], more, more || h.floor == 0 || nothing
 }
 
-// trim forgets what is too much or too old to be shown.
+// trim forgets messages that are too many or too old to be shown.
 func (r *Room) trim() {
 	count, age := less(r.settings.Retention.Count, r.cfg.History), less(r.settings.Retention.age(), r.cfg.HistoryAge)
 	if count == 0 {

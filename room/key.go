@@ -20,14 +20,14 @@ const ReleaseTime = time.Minute
 // forgotten first.
 const maxReleased = 64
 
-// KeyGeneration is the generation of a room's stream key, out of what
-// Store.Save was given; nil is a new room's.
+// KeyGeneration returns the generation of the stream key that a stored state has; nil
+// is the state of a new room.
 func KeyGeneration(state []byte) (int64, error) {
 	k, err := parseState(state)
 	return k.Generation, err
 }
 
-// RenewKey is state with another generation of the stream key.
+// RenewKey returns state with another generation of the stream key.
 func RenewKey(state []byte) ([]byte, error) {
 	k, err := parseState(state)
 	if err != nil {
@@ -36,7 +36,7 @@ func RenewKey(state []byte) ([]byte, error) {
 	if state == nil {
 		state = []byte("{}")
 	}
-	var all map[string]json.RawMessage // of another program too
+	var all map[string]json.RawMessage // also members that this program does not know
 	if err := json.Unmarshal(state, &all); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
@@ -44,18 +44,18 @@ func RenewKey(state []byte) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// nextGeneration is one that there has not been, even if what was kept of the
-// room has been forgotten meanwhile.
+// nextGeneration returns one that has never been, even if the state of the room was
+// forgotten meanwhile.
 func nextGeneration(last int64) int64 { return max(last+1, time.Now().Unix()) }
 
-// keys say with which key one may publish, and who may not although they have it. As
-// JSON they are part of the room's state.
+// keys say which key lets a client publish, and which publishers are refused although
+// they have it. As JSON they are part of the room's state.
 type keys struct {
 	Generation int64    `json:"key,omitempty"` // of the stream key; 0: the first
 	Released   releases `json:"released,omitempty"`
 }
 
-// streamKey is the key of the room; "" when nobody may publish.
+// streamKey returns the key of the room; "" if nobody may publish.
 func (r *Room) streamKey() string {
 	if r.cfg.StreamKey == nil {
 		return ""
@@ -63,9 +63,9 @@ func (r *Room) streamKey() string {
 	return r.cfg.StreamKey(r.name, r.stage.Generation)
 }
 
-// renewKey is newKey(), for operators: the old key is void at once, and so is
-// what is published with it, also what is waited for. The answer comes when
-// that is stored.
+// renewKey is newKey(), for operators. The old key is void at once: streams published
+// with it end, and nobody waits for those whose publisher was lost. The answer comes
+// when that is stored.
 func (r *Room) renewKey(from *server.Client, _ amf.Args) (amf.Value, error) {
 	switch {
 	case !from.Local():
@@ -102,7 +102,7 @@ func (r *Room) publisherOf(client *server.Client) publisher {
 	return publisher{guard.Source(client.IP()), r.stage.Generation}
 }
 
-// publisherNamed returns who publishes a stream, or was lost and is waited for.
+// publisherNamed returns the publisher of a stream, also one that was lost.
 func (r *Room) publisherNamed(stream string) (publisher, bool) {
 	for _, p := range r.people.list {
 		if p.publishing[stream] != nil {
@@ -121,7 +121,7 @@ type released struct {
 	Until time.Time `json:"until"`
 }
 
-// releases are all of them, the oldest first.
+// releases are all of them, oldest first.
 type releases []released
 
 func (all *releases) add(who publisher, now time.Time) {
@@ -133,7 +133,7 @@ func (all *releases) add(who publisher, now time.Time) {
 	*all = append(*all, released{who, now.Add(ReleaseTime)})
 }
 
-// wait is how long who may not publish.
+// wait returns how long this publisher is refused.
 func (all releases) wait(who publisher, now time.Time) time.Duration {
 	for _, l := range all {
 		if l.publisher == who && l.Until.After(now) {
@@ -143,7 +143,7 @@ func (all releases) wait(who publisher, now time.Time) time.Duration {
 	return 0
 }
 
-// drop forgets what is over.
+// drop forgets those whose time is over.
 func (all *releases) drop(now time.Time) {
 	*all = slices.DeleteFunc(*all, func(l released) bool { return !l.Until.After(now) })
 }

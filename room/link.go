@@ -9,16 +9,16 @@ import (
 	"foyer/server/rtmp"
 )
 
-// How the room reports to its lobby, and how it looks for a lobby it lost.
+// How often the room reports to its lobby, and tries to reach one that it has lost.
 const (
 	ReportPause = 500 * time.Millisecond // between reports of changes
-	MinReport   = time.Second            // what a lobby may ask for between reports without news
+	MinReport   = time.Second            // the shortest and the longest pause that a lobby may ask for
 	MaxReport   = time.Minute
 	MinRetry    = 500 * time.Millisecond
 	MaxRetry    = 15 * time.Second
-	StableLink  = 10 * time.Second // a link that lasted so long was good: the next retry is quick
+	StableLink  = 10 * time.Second // a link that lasted as long was good: the next retry is quick
 
-	maxComplaint = 300 // characters that are logged of what a lobby says
+	maxComplaint = 300 // characters of a lobby's message that are logged
 )
 
 // link is what the lobby is told, and the state of the connection to it.
@@ -30,9 +30,9 @@ type link struct {
 
 	interval  time.Duration // what the lobby asked for
 	reported  time.Time     // when the last report went out
-	told      time.Time     // when the last one did that carried news
+	told      time.Time     // when the last report with news went out
 	reporter  *time.Timer   // sends the next one
-	soon      bool          // which carries news
+	soon      bool          // the next one has news
 	attempts  int           // failed ones, in a row
 	since     time.Time     // when the link was made; zero while there is none
 	retry     *time.Timer   // makes the next one; nil when none is due
@@ -44,12 +44,12 @@ func (r *Room) lobbyFound() {
 	r.link.since = time.Now()
 }
 
-// lobbyLost tries again later. Every room of a lobby that restarts does so:
-// they spread over a delay that grows.
+// lobbyLost tries again later. When a lobby restarts, all of its rooms do: they spread
+// over a delay that grows.
 func (r *Room) lobbyLost(info *rtmp.StatusError) {
 	l := &r.link
 	if l.retry != nil {
-		return // one failure may have several things to say
+		return // one failure may be reported more than once
 	}
 	if !l.since.IsZero() && time.Since(l.since) >= StableLink {
 		l.attempts, l.complaint = 0, ""
@@ -70,7 +70,7 @@ func retryDelay(attempts int) time.Duration {
 	return MinRetry + rand.N(longest-MinRetry+1)
 }
 
-// complain logs what is wrong between room and lobby, once until it changes.
+// complain logs a trouble between room and lobby, unless it is the same as before.
 func (r *Room) complain(info *rtmp.StatusError) {
 	code, why := line(amf.String(info.Code), maxComplaint), line(amf.String(info.Description), maxComplaint)
 	text := code + ": " + why
@@ -81,8 +81,8 @@ func (r *Room) complain(info *rtmp.StatusError) {
 	r.log.Warn("lobby trouble", "lobby", r.cfg.Lobby, "code", code, "err", why)
 }
 
-// changed reports soon: at once, or when ReportPause has passed since the last
-// news. A report that had to come anyway holds nothing up.
+// changed reports at once, or when ReportPause has passed since the last report with
+// news. Reports without news hold nothing up.
 func (r *Room) changed() {
 	l := &r.link
 	if l.soon {
@@ -99,8 +99,8 @@ func (r *Room) reportIn(d time.Duration) {
 	r.link.reporter = r.in.After(d, r.report)
 }
 
-// report tells the lobby the room's whole state. Without a lobby it does
-// nothing: the whole state goes out when there is one again.
+// report tells the lobby the whole status of the room. Without a lobby it does nothing:
+// the whole status goes out when there is one again.
 func (r *Room) report() {
 	l := &r.link
 	news := l.soon
@@ -132,8 +132,8 @@ func (r *Room) reportTaken(answer amf.Value, err error) {
 	}
 }
 
-// reportPause is how long to wait for news before the next report: as long as
-// the lobby says, but not until it calls the room stale.
+// reportPause is how long the room waits with a report without news: as long as the
+// lobby says, but never so long that the lobby calls the room stale.
 func (r *Room) reportPause() time.Duration {
 	pause := clamp(r.link.interval, MinReport, MaxReport)
 	if r.cfg.StaleAfter > 0 {
@@ -142,7 +142,7 @@ func (r *Room) reportPause() time.Duration {
 	return pause
 }
 
-// announced passes what an operator of the lobby has to say on to the people.
+// announced passes an announcement of the lobby on to the people.
 func (r *Room) announced(args amf.Args) (amf.Value, error) {
 	if text := line(args.At(0), lobby.MaxAnnouncement); text != "" {
 		r.notify(text)
@@ -150,7 +150,7 @@ func (r *Room) announced(args amf.Args) (amf.Value, error) {
 	return amf.Null{}, nil
 }
 
-// status counts who is there: never a difference, always the table.
+// status is the report to the lobby. It counts the table of people, never differences.
 func (r *Room) status() lobby.Status {
 	now := time.Now()
 	s := lobby.Status{
@@ -175,5 +175,5 @@ func clamp(d, low, high time.Duration) time.Duration {
 	return min(max(d, low), high)
 }
 
-// ms is t as it travels: milliseconds since 1970.
+// ms returns t as it travels: in milliseconds since 1970.
 func ms(t time.Time) float64 { return float64(t.UnixMilli()) }

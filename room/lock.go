@@ -19,7 +19,7 @@ type member struct {
 	Until time.Time `json:"until,omitzero"` // they may come back; zero while they are in
 }
 
-// members are those who may come back, in the order in which they left.
+// members are people who may come back, in the order in which they left.
 type members []member
 
 // add remembers somebody who leaves.
@@ -66,8 +66,8 @@ func (ms members) with(in []*person) members {
 // Moderators need none.
 func (p *person) remembered() bool { return p.role == roleUser && p.proof != (proof{}) }
 
-// rememberMember lets a user come back who left the locked room, or lost the
-// connection to it.
+// rememberMember lets p come back to the locked room, after it left or lost its
+// connection.
 func (r *Room) rememberMember(p *person) {
 	if r.settings.Locked && p.remembered() {
 		r.doors.Members.add(member{p.proof, time.Now().Add(ReturnTime)})

@@ -12,15 +12,15 @@ import (
 // DefaultMemory is how many messages of a room a Memory keeps.
 const DefaultMemory = 500
 
-// Memory keeps what rooms know for as long as it lives itself: for tests, and
-// for servers that keep nothing. Its zero value is empty.
+// Memory has the stores of rooms in memory: for tests, and for servers that keep
+// nothing. Its zero value is empty.
 type Memory struct {
 	History int // messages of a room; default DefaultMemory
 
 	rooms sync.Map // of *memoryRoom, by name
 }
 
-// Open is for Config.Open. The room that it returns never finds a message later.
+// Open is for Config.Open. In its stores, no message turns up later.
 func (m *Memory) Open(_ context.Context, room string, _ func([]byte)) (Store, error) {
 	r := &memoryRoom{most: cmp.Or(m.History, DefaultMemory)}
 	r.kept.Store(&memories{limit: r.most})
@@ -28,20 +28,19 @@ func (m *Memory) Open(_ context.Context, room string, _ func([]byte)) (Store, er
 	return opened.(*memoryRoom), nil
 }
 
-// memoryRoom is one room in a Memory. What is kept of it is a value, and every
-// change puts another in its place, so pages can be read while the room appends
-// and removes messages.
+// memoryRoom is the store of one room. Its content is a value, and every change puts
+// another in its place, so pages can be read while messages come and go.
 type memoryRoom struct {
 	most int // set by Open
 	kept atomic.Pointer[memories]
 }
 
-// memories are what is kept of a room at one moment.
+// memories are the content of a store at one moment.
 type memories struct {
 	state     []byte
 	messages  []memo // oldest first; only Append writes behind its end
 	last      uint64 // newest id given
-	forgotten uint64 // newest id that was dropped for lack of room
+	forgotten uint64 // newest id that was dropped because of limit or age
 	limit     int
 	age       time.Duration // 0: any
 }
@@ -53,7 +52,7 @@ type memo struct {
 	data []byte
 }
 
-// change has f change what is kept. f runs again if another change was faster.
+// change lets f change the content. If another change was faster, f runs again.
 func (r *memoryRoom) change(f func(*memories)) {
 	for {
 		now := r.kept.Load()
@@ -66,7 +65,7 @@ func (r *memoryRoom) change(f func(*memories)) {
 	}
 }
 
-// now is what is kept, without what is too old.
+// now returns the content, without messages that are too old.
 func (r *memoryRoom) now() memories {
 	m := *r.kept.Load()
 	m.forget()

@@ -31,7 +31,7 @@ func (r *Room) Methods() map[string]server.Method {
 	}
 }
 
-// moderated is the method m for moderators, and for the process itself.
+// moderated makes a method of m, for moderators and for this process itself.
 func (r *Room) moderated(m func(amf.Args) error) server.Method {
 	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
 		if err := m(args); err != nil {
@@ -41,8 +41,8 @@ func (r *Room) moderated(m func(amf.Args) error) server.Method {
 	})
 }
 
-// decided is moderated for an m that changes what the room knows: it holds at
-// once, and is answered when it is stored.
+// decided is moderated for an m that changes the state of the room. The change
+// holds at once; the call is answered when it is stored.
 func (r *Room) decided(m func(amf.Args) error) server.Method {
 	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
 		if err := m(args); err != nil {
@@ -52,7 +52,7 @@ func (r *Room) decided(m func(amf.Args) error) server.Method {
 	})
 }
 
-// moderators lets moderators use m, and the process itself.
+// moderators lets only moderators call m, and this process itself.
 func (r *Room) moderators(m server.Method) server.Method {
 	return func(from *server.Client, args amf.Args) (amf.Value, error) {
 		if p := personOf(from); !from.Local() && (p == nil || p.role != roleModerator) {

@@ -14,7 +14,7 @@ import (
 const (
 	MaxReason    = 200                  // code points
 	MaxSentence  = 365 * 24 * time.Hour // of a ban or a mute
-	MaxSentences = 1000                 // bans of a room, and mutes; the one that ends first goes first
+	MaxSentences = 1000                 // bans of a room, and as many mutes; the one that ends first goes first
 )
 
 // kick is kick(nick, reason).
@@ -27,13 +27,13 @@ func (r *Room) kick(args amf.Args) error {
 	r.expel(p, reject(withReason("You were kicked", reason), 0))
 	r.notify(withReason(p.nick+" was kicked", reason))
 	if r.settings.Locked {
-		r.save(func(error) {}) // he may not come back
+		r.save(func(error) {}) // they are no member any more
 	}
 	return nil
 }
 
-// ban is ban(nick, seconds, reason), also of somebody who is not here; 0
-// seconds end a ban.
+// ban is ban(nick, seconds, reason), also for somebody who is not here; 0 seconds end
+// a ban.
 func (r *Room) ban(args amf.Args) error {
 	name, wrong := parseNick(args.At(0))
 	if wrong != "" {
@@ -73,7 +73,7 @@ func (r *Room) mute(args amf.Args) error {
 	}
 	now, look := time.Now(), nick.LookOf(p.nick)
 	addr := personal(p.client.Person())
-	r.doors.Mutes.lift(look, addr) // also what was decided when he had another nick
+	r.doors.Mutes.lift(look, addr) // also those from when they had another nick
 	p.mutedUntil = now.Add(d)
 	if d == 0 {
 		r.notify(p.nick + " may talk again.")
@@ -84,14 +84,14 @@ func (r *Room) mute(args amf.Args) error {
 	return nil
 }
 
-// expel throws p out, at once for everybody else. Rejected is the code that
-// keeps programs from coming back by themselves.
+// expel throws p out: at once, as everybody else sees it. The code of why is Rejected,
+// which keeps programs from coming back by themselves.
 func (r *Room) expel(p *person, why *rtmp.StatusError) {
 	r.leave(p)
 	p.client.Close(why)
 }
 
-// withReason is a sentence for people with a reason, if there is one.
+// withReason makes a sentence for people, with the reason if there is one.
 func withReason(what, reason string) string {
 	if reason == "" {
 		return what + "."

@@ -8,8 +8,8 @@ import (
 	"foyer/server/amf"
 )
 
-// OnDrain tells the lobby and the people that the server restarts: of them those whom the server
-// itself cannot ask to come back, in a call.
+// OnDrain tells the lobby and the people that the server restarts. Clients that the
+// server itself can ask to come back need no call.
 func (r *Room) OnDrain(retryAfter time.Duration) {
 	r.link.restarting = true
 	r.report()
@@ -24,7 +24,7 @@ func (r *Room) OnDrain(retryAfter time.Duration) {
 }
 
 // move is move(room), for moderators: it sends the audience to another room.
-// Who publishes stays, and so do the moderators.
+// Publishers and moderators stay.
 func (r *Room) move(from *server.Client, args amf.Args) (amf.Value, error) {
 	return r.moderated(func(args amf.Args) error { return r.send(from, args) })(from, args)
 }
@@ -58,8 +58,8 @@ func (r *Room) send(from *server.Client, args amf.Args) error {
 	return nil
 }
 
-// addressOf is the address of another room, as the client writes that of this
-// one: it may know the server by a name of its own.
+// addressOf returns the address of another room, written as the client wrote that of
+// this one: it may know the server by another name.
 func (r *Room) addressOf(c *server.Client, other string) string {
 	uri, _, _ := strings.Cut(c.URI(), "?")
 	uri = strings.TrimRight(uri, "/")

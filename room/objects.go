@@ -9,10 +9,10 @@ import (
 	"foyer/server/amf"
 )
 
-// MaxObjectName is the length of the name of an object that users make, in bytes.
+// MaxObjectName is how long the name of an object that users make may be, in bytes.
 const MaxObjectName = 128
 
-// show brings the shared object "room" up to date: only what changed travels.
+// show brings the shared object "room" up to date: only changes travel.
 func (r *Room) show() {
 	r.object.Set("title", amf.String(r.settings.Title))
 	r.object.Set("topic", amf.String(r.settings.Topic))
@@ -29,8 +29,8 @@ func (r *Room) show() {
 	r.showStreams()
 }
 
-// CanRead lets everybody who is in use the room's own objects, and make and
-// use those that are open.
+// CanRead lets everybody in the room use the room's own objects, and make and use open
+// ones.
 func (r *Room) CanRead(client *server.Client, object string, persistent bool) bool {
 	if personOf(client) == nil {
 		return false
@@ -38,14 +38,14 @@ func (r *Room) CanRead(client *server.Client, object string, persistent bool) bo
 	return !persistent && (object == ObjectUsers || object == ObjectRoom) || open(object)
 }
 
-// CanWrite lets users write what is open, as long as they may talk: a send
-// reaches everybody as a message does.
+// CanWrite lets users write open objects, as long as they may talk: a send reaches
+// everybody, as a message does.
 func (r *Room) CanWrite(client *server.Client, object, slot string) bool {
 	p := personOf(client)
 	return p != nil && p.nick != "" && open(object) && !p.mutedUntil.After(time.Now())
 }
 
-// open reports whether the object is of those that users make.
+// open reports whether the object is one that users make.
 func open(object string) bool {
 	name, ok := strings.CutPrefix(object, ObjectsOpen)
 	return ok && name != "" && len(object) <= MaxObjectName && utf8.ValidString(name) && !strings.ContainsFunc(name, hidden)

@@ -13,20 +13,20 @@ import (
 
 // How many pages of the stored chat are read at a time.
 const (
-	MaxPages      = 8                // of a room; of each client one
-	MaxPagesLocal = 4                // of programs that ask by HTTP
-	MaxWaiting    = 1000             // and so many wait for their turn
+	MaxPages      = 8                // of a room; one for each client
+	MaxPagesLocal = 4                // for all programs that ask by HTTP
+	MaxWaiting    = 1000             // how many wait for their turn
 	ReadTimeout   = 10 * time.Second // for one page
 )
 
-// errLeft answers who left while he waited for a page.
+// errLeft answers a client that left while it waited for a page.
 var errLeft = errors.New("room: client left")
 
 // pageRequest is a page that somebody asked for and that has to be looked up.
 type pageRequest struct {
 	client *server.Client
 	page   page
-	gap    bool // the page is not what was asked for: that is gone
+	gap    bool // the answer cannot be complete: the messages that were asked for are gone
 	answer func(amf.Value, error)
 }
 
@@ -46,7 +46,7 @@ func (r *Room) historyOf(from *server.Client, args amf.Args) (amf.Value, error) 
 		return nil, server.Fail("The query cannot be read: " + err.Error() + ".")
 	}
 	r.trim()
-	// Who has seen more than there is has seen what was lost with the power.
+	// A client that has seen more than there is has seen messages that were lost with the power.
 	gap := p.epoch >= 0 && (p.epoch != r.chat.epoch || p.after > r.chat.last)
 	if gap {
 		p.after, p.before = -1, -1
@@ -55,14 +55,14 @@ func (r *Room) historyOf(from *server.Client, args amf.Args) (amf.Value, error) 
 		return r.pageValue(found, !gap, more), nil
 	}
 	if len(r.chat.pages.waiting) >= MaxWaiting {
-		return nil, fail("Too many ask for old messages at the moment.", time.Second)
+		return nil, fail("Too many people are reading old messages at the moment.", time.Second)
 	}
 	r.chat.pages.waiting = append(r.chat.pages.waiting, &pageRequest{from, p, gap, r.in.Later()})
 	r.readNextPage()
 	return nil, server.ErrPending
 }
 
-// pageValue is the answer of history.
+// pageValue makes the answer of history.
 func (r *Room) pageValue(found []message, complete, more bool) amf.Value {
 	messages := make(amf.StrictArray, len(found))
 	for i, m := range found {
@@ -77,7 +77,7 @@ func (r *Room) pageValue(found []message, complete, more bool) amf.Value {
 	}
 }
 
-// readNextPage begins to read what may be read now.
+// readNextPage begins to read the pages whose turn it is.
 func (r *Room) readNextPage() {
 	w := &r.chat.pages
 	for i := 0; i < len(w.waiting) && w.on < MaxPages; {
@@ -94,7 +94,7 @@ func (r *Room) readNextPage() {
 	}
 }
 
-// read looks up a page beside the room, which waits for it when it stops.
+// readPage looks up a page beside the room. The store is not closed before it has ended.
 func (r *Room) readPage(a *pageRequest) {
 	w := &r.chat.pages
 	if w.busy == nil {
@@ -115,8 +115,8 @@ func (r *Room) readPage(a *pageRequest) {
 	})
 }
 
-// pageRead answers. What was removed meanwhile is left out, and what was stored
-// but not yet told: the message itself is on its way.
+// pageRead answers. It leaves out messages that were removed meanwhile, and those
+// that are stored but not yet told: they are on their way.
 func (r *Room) pageRead(a *pageRequest, found []message, complete, more bool, err error) {
 	w := &r.chat.pages
 	if w.busy[a.client]--; w.busy[a.client] == 0 {
@@ -136,7 +136,7 @@ func (r *Room) pageRead(a *pageRequest, found []message, complete, more bool, er
 	r.readNextPage()
 }
 
-// forgetPages forgets what a client who leaves was waiting for.
+// forgetPages forgets the requests of a client that leaves.
 func (r *Room) forgetPages(c *server.Client) {
 	r.chat.pages.waiting = slices.DeleteFunc(r.chat.pages.waiting, func(a *pageRequest) bool {
 		if a.client == c {

@@ -83,7 +83,7 @@ func TestTooManyReadings(t *testing.T) {
 		if v.on != room.MaxPagesLocal {
 			t.Errorf("%d pages are read for the process itself", v.on)
 		}
-		if got := spectate(t, h).ask("history", query("after", 1.0)).String(); got != "Too many ask for old messages at the moment. (1000)" {
+		if got := spectate(t, h).ask("history", query("after", 1.0)).String(); got != "Too many people are reading old messages at the moment. (1000)" {
 			t.Errorf("got %s", got)
 		}
 		close(v.pages)

@@ -13,7 +13,7 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// MaxNick is the length of a nick, in code points.
+// MaxNick is how long a nick may be, in code points.
 const MaxNick = nick.Max
 
 // Values of a user's role.
@@ -22,32 +22,32 @@ const (
 	roleModerator = "moderator"
 )
 
-// person is a client of the room. Without a nick he is a spectator, or an
-// encoder.
+// person is a client of the room: a user with a nick, or a spectator or an encoder
+// without one.
 type person struct {
 	client *server.Client
 	id     string // of a user: the slot in the shared object "users"
 	nick   string
 	role   string
-	proof  proof // by which he is known again
+	proof  proof // by which they are known when they return
 	since  time.Time
 
-	speech     bucket    // how fast he may talk: while he is new, or when no limit for addresses holds for him
-	renames    bucket    // and change his nick, in that case
+	speech     bucket    // how fast they may talk: while they are new, or where the limits for addresses do not apply
+	renames    bucket    // how fast they may change their nick, in the latter case
 	spoke      time.Time // last
 	mutedUntil time.Time
-	playing    map[string]int      // streams he plays, and how often
-	publishing map[string]*monitor // streams he publishes, and how they are doing
+	playing    map[string]int      // streams that they play, and how often
+	publishing map[string]*monitor // streams that they publish, and how these are doing
 }
 
-// personOf returns who the client is in the room: nil for one who was thrown
-// out, and for the process itself.
+// personOf returns the client's entry in the table: nil for one that was thrown
+// out, and for this process itself.
 func personOf(c *server.Client) *person {
 	p, _ := c.Data.(*person)
 	return p
 }
 
-// slot is p in the shared object "users".
+// slot returns p as a slot of the shared object "users".
 func (p *person) slot() amf.Object {
 	return amf.Object{
 		{Name: "nick", Value: amf.String(p.nick)}, {Name: "role", Value: amf.String(p.role)},
@@ -55,12 +55,12 @@ func (p *person) slot() amf.Object {
 	}
 }
 
-// value is p in an answer: the slot, and its id.
+// value returns p as it stands in an answer: the slot, and its id.
 func (p *person) value() amf.Object {
 	return append(amf.Object{{Name: "id", Value: amf.String(p.id)}}, p.slot()...)
 }
 
-// via says how p came.
+// via says how p is connected.
 func (p *person) via() string {
 	if strings.HasPrefix(p.client.Protocol(), "ws") {
 		return "web"
@@ -68,7 +68,7 @@ func (p *person) via() string {
 	return "rtmp"
 }
 
-// parseNick returns v as a nick, or what is wrong with it.
+// parseNick reads a nick, or says what is wrong with it.
 func parseNick(v amf.Value) (name, wrong string) {
 	name, ok := amf.AsString(v)
 	if !ok {
@@ -77,7 +77,7 @@ func parseNick(v amf.Value) (name, wrong string) {
 	return nick.Parse(name)
 }
 
-// people is the table of everybody who is in.
+// people is the table of everybody in the room.
 type people struct {
 	list   []*person                            // in order of arrival
 	nicks  map[string]*person                   // those who have a nick, by each reading of its look
@@ -94,8 +94,8 @@ func (ps *people) newID() string {
 	return "u" + strconv.Itoa(ps.last)
 }
 
-// seat gives p, whose nick looks so, a place among the users. Nobody else there
-// looks like it.
+// seat gives p a place among the users. look is that of its nick, and no other user
+// has anything in common with it.
 func (ps *people) seat(p *person, look nick.Look) {
 	ps.users++
 	for _, reading := range look {
@@ -104,7 +104,7 @@ func (ps *people) seat(p *person, look nick.Look) {
 	ps.object.Set(p.id, p.slot())
 }
 
-// unseat takes the place away again.
+// unseat takes that place away.
 func (ps *people) unseat(p *person) {
 	ps.users--
 	for _, reading := range nick.LookOf(p.nick) {
@@ -128,8 +128,8 @@ func (ps *people) remove(p *person) {
 	}
 }
 
-// alike returns the users who could be taken for somebody of that look, the one
-// who has the nick itself first.
+// alike returns the users whose nicks could be taken for one of that look; if one of
+// them has that very nick, it comes first.
 func (ps *people) alike(look nick.Look) (those []*person) {
 	for _, reading := range look {
 		if p := ps.nicks[reading]; p != nil && !slices.Contains(those, p) {
@@ -157,7 +157,7 @@ func (ps *people) named(v amf.Value) (*person, error) {
 	return nil, fail("Nobody here has this nick.", 0)
 }
 
-// values returns the users as the method users answers them.
+// values returns the users as the method users answers.
 func (ps *people) values() amf.StrictArray {
 	list := amf.StrictArray{}
 	for _, p := range ps.list {
@@ -168,7 +168,7 @@ func (ps *people) values() amf.StrictArray {
 	return list
 }
 
-// count counts them for the lobby.
+// count adds up for the lobby what people are doing.
 func (ps *people) count(s *lobby.Status) {
 	for _, p := range ps.list {
 		if p.nick != "" {
@@ -185,7 +185,7 @@ func (ps *people) count(s *lobby.Status) {
 	}
 }
 
-// tell calls a method of everybody who is in. It is encoded once for all.
+// tell calls a method of everybody in the room. The call is encoded once for all.
 func (ps *people) tell(method string, args ...amf.Value) {
 	push := &server.Push{Method: method, Args: args}
 	for _, p := range ps.list {
@@ -193,7 +193,7 @@ func (ps *people) tell(method string, args ...amf.Value) {
 	}
 }
 
-// notify tells everybody who is in something that no user said.
+// notify tells everybody in the room something that no user said.
 func (r *Room) notify(text string) {
 	r.people.tell("notice", amf.Object{{Name: "text", Value: amf.String(text)}})
 }

@@ -8,8 +8,8 @@ import (
 	"foyer/server/guard"
 )
 
-// Burst messages may come at once, then one every Refill: from one address, and
-// from everybody together.
+// Burst messages may come at once, then one every Refill: from one address, and, with
+// bounds of their own, from everybody together.
 const (
 	Burst      = 5
 	Refill     = time.Second
@@ -18,11 +18,11 @@ const (
 )
 
 const (
-	// NewTime is how long somebody with a nick is new. Who is new starts with
-	// one message instead of Burst.
+	// NewTime is how long a user is new. New users start with one message instead
+	// of Burst.
 	NewTime = 10 * time.Second
-	// ArrivalRefill is how often an address that comes again and again makes a
-	// room look busier, beyond Burst.
+	// ArrivalRefill is how often arrivals from one address make a room look busier,
+	// after Burst of them.
 	ArrivalRefill = 10 * time.Second
 	// MaxSources is how many addresses a room remembers.
 	MaxSources = 4096
@@ -36,7 +36,7 @@ type rate struct {
 }
 
 var (
-	talking     = rate{Burst, Refill} // and changing the nick
+	talking     = rate{Burst, Refill} // also for changing the nick
 	roomTalking = rate{RoomBurst, RoomRefill}
 	arriving    = rate{Burst, ArrivalRefill}
 )
@@ -47,7 +47,7 @@ type bucket struct {
 	at    time.Time
 }
 
-// wait returns how long the next one has to wait: zero when it may come now.
+// wait returns how long the next one has to wait: zero if it may come now.
 func (p *bucket) wait(now time.Time, a rate) time.Duration {
 	if p.spent > 0 {
 		p.spent = max(0, p.spent-now.Sub(p.at).Seconds()/a.refill.Seconds())
@@ -59,23 +59,23 @@ func (p *bucket) wait(now time.Time, a rate) time.Duration {
 	return 0
 }
 
-// take is for one that came.
+// take counts one that came.
 func (p *bucket) take(now time.Time, a rate) {
 	p.wait(now, a)
 	p.spent++
 }
 
-// give takes one back: it has not come.
+// give takes that back: it did not come after all.
 func (p *bucket) give() { p.spent = max(0, p.spent-1) }
 
-// source is what an address has spent in this room, whoever comes from there.
+// source is the allowance that all clients of an address share in this room.
 type source struct {
 	speech, renames, arrivals bucket
-	spoke                     time.Time // the last of those who have left
+	spoke                     time.Time // when anyone who has left spoke last
 }
 
-// rested reports whether s is as good as new. slow is how long somebody who
-// has spoken is silent.
+// rested reports whether s is as good as new. slow is how long users are silent after
+// they have spoken.
 func (s *source) rested(now time.Time, slow time.Duration) bool {
 	s.speech.wait(now, talking)
 	s.renames.wait(now, talking)
@@ -83,13 +83,13 @@ func (s *source) rested(now time.Time, slow time.Duration) bool {
 	return s.speech.spent+s.renames.spent+s.arrivals.spent == 0 && !s.spoke.Add(slow).After(now)
 }
 
-// sources are those of a room that are not rested, and some that are.
+// sources are all sources that are not rested, and some that are.
 type sources struct {
 	all   map[netip.Prefix]*source
-	sweep int // when there are so many, those that are rested are forgotten
+	sweep int // at so many, those that are rested are forgotten
 }
 
-// of returns the source of an address, which is new when it was not known.
+// of returns the source of an address, or makes one.
 func (ss *sources) of(addr netip.Addr, now time.Time, slow time.Duration) *source {
 	key := guard.Source(addr)
 	s := ss.all[key]
@@ -104,8 +104,8 @@ func (ss *sources) of(addr netip.Addr, now time.Time, slow time.Duration) *sourc
 	return s
 }
 
-// forget makes room. When all are busy, some of them lose what they have spent:
-// a room with so many addresses in it has other limits.
+// forget makes room for new sources. When none is rested, some start afresh: in a
+// room with so many addresses, other limits hold first.
 func (ss *sources) forget(now time.Time, slow time.Duration) {
 	if ss.all == nil {
 		ss.all = make(map[netip.Prefix]*source)
@@ -124,14 +124,14 @@ func (ss *sources) forget(now time.Time, slow time.Duration) {
 	ss.sweep = min(max(16, 2*len(ss.all)), MaxSources)
 }
 
-// limits are what of the allowances of the room is spent.
+// limits are the allowances for talking in the room.
 type limits struct {
 	sources        // by addresses
 	room    bucket // by everybody together
 }
 
-// arrived begins the allowances of somebody with a nick who has come, or come
-// back to a place that he had.
+// arrived sets the allowances of a user who has come. back says that they have returned
+// to their own place.
 func (r *Room) arrived(p *person, back bool, now time.Time) {
 	if !r.free(p.client) {
 		s := r.sourceOf(p.client, now)
@@ -142,14 +142,14 @@ func (r *Room) arrived(p *person, back bool, now time.Time) {
 			p.spoke = s.spoke
 		}
 		if s.arrivals.wait(now, arriving) > 0 {
-			return // the lobby has seen this address come
+			return // the room does not look busier
 		}
 		s.arrivals.take(now, arriving)
 	}
 	r.activity.warm(heatArrival, now)
 }
 
-// parted keeps of p what holds for the next one from his address.
+// parted keeps what p leaves to the next client of its address: the silence of slow mode.
 func (r *Room) parted(p *person, now time.Time) {
 	if p.spoke.Add(r.settings.slow()).After(now) && !r.free(p.client) {
 		if s := r.sourceOf(p.client, now); p.spoke.After(s.spoke) {
@@ -158,7 +158,7 @@ func (r *Room) parted(p *person, now time.Time) {
 	}
 }
 
-// renaming is how fast p changes his nick.
+// renaming returns the bucket for p to change its nick.
 func (r *Room) renaming(p *person, now time.Time) *bucket {
 	if r.free(p.client) {
 		return &p.renames
@@ -166,20 +166,20 @@ func (r *Room) renaming(p *person, now time.Time) *bucket {
 	return &r.sourceOf(p.client, now).renames
 }
 
-// free reports whether the limits for addresses leave a client alone. It has
-// the allowances of its own connection then.
+// free reports whether the limits for addresses do not apply to a client. It has
+// allowances of its own then.
 func (r *Room) free(c *server.Client) bool {
 	g := r.in.Guard()
 	return !g.Limiting() || g.Exempt(c.IP())
 }
 
-// sourceOf is where a client comes from.
+// sourceOf returns the source of a client.
 func (r *Room) sourceOf(c *server.Client, now time.Time) *source {
 	return r.limits.of(c.IP(), now, r.settings.slow())
 }
 
-// talk spends what a message of p costs, or says which limit is in its way and
-// for how long.
+// talk takes a message of p out of its allowances, or says which limit is in the way
+// and for how long.
 func (r *Room) talk(p *person, now time.Time) (limit string, wait time.Duration) {
 	if r.free(p.client) {
 		if wait = p.speech.wait(now, talking); wait == 0 {
@@ -204,8 +204,8 @@ func (r *Room) talk(p *person, now time.Time) (limit string, wait time.Duration)
 	return "", 0
 }
 
-// takeBack gives p back what something that he said at now has cost. He had
-// spoken before at spoke.
+// takeBack undoes talk for a message of p that came at now and was not said. The one
+// before was said at spoke.
 func (r *Room) takeBack(p *person, now, spoke time.Time) {
 	p.speech.give()
 	if !r.free(p.client) {
@@ -223,7 +223,7 @@ const (
 	limitRoomTalk = "room-talk"
 )
 
-// tooFast refuses what a limit leaves no room for at the moment.
+// tooFast refuses a call that came too soon for a limit.
 func (r *Room) tooFast(c *server.Client, limit, reason string, wait time.Duration) error {
 	r.in.Guard().Refuse(c.IP(), &guard.Refusal{Limit: limit, Reason: reason, RetryAfter: wait}, "instance", r.in.Name())
 	return fail(reason, wait)

@@ -27,7 +27,7 @@ func proofOf(v amf.Value) proof {
 	return sha256.Sum256([]byte(s))
 }
 
-// isOf reports whether p, which may be nil, gave this proof.
+// isOf reports whether p, which may be nil, has this proof.
 func (m proof) isOf(p *person) bool {
 	return p != nil && m != proof{} && subtle.ConstantTimeCompare(m[:], p.proof[:]) == 1
 }
@@ -45,7 +45,7 @@ func (m proof) MarshalText() ([]byte, error) {
 	return base64.RawStdEncoding.AppendEncode(nil, m[:]), nil
 }
 
-// UnmarshalText is the inverse of MarshalText.
+// UnmarshalText reads what MarshalText wrote.
 func (m *proof) UnmarshalText(text []byte) error {
 	data, err := base64.RawStdEncoding.DecodeString(string(text))
 	if err != nil || len(data) != len(m) {

@@ -18,7 +18,7 @@ type Room struct {
 	cfg  Config
 	in   *server.Instance
 	log  *slog.Logger
-	name string // as it was first opened: upper and lower case make no difference
+	name string // as the room was first opened: upper and lower case make no difference
 
 	lobbyNC *server.NetConnection
 	link    link // what the lobby is told, and how that connection is doing
@@ -45,7 +45,7 @@ func New(cfg Config) server.Application {
 	return &Room{cfg: cfg, people: newPeople(), stage: stage{away: make(map[string]*absence)}}
 }
 
-// OnAppStart opens what is kept of the room and connects it to its lobby.
+// OnAppStart opens the store of the room and connects the room to its lobby.
 func (r *Room) OnAppStart(in *server.Instance) error {
 	r.in, r.log, r.name, r.link.epoch = in, in.Log(), in.ShortName(), ms(time.Now())
 	r.activity.last = time.Now()
@@ -61,7 +61,7 @@ func (r *Room) OnAppStart(in *server.Instance) error {
 	return nil
 }
 
-// connectLobby makes lobbyNC: the lobby is told who we are and the password.
+// connectLobby makes lobbyNC. The lobby is told the name of the room and the password.
 func (r *Room) connectLobby() {
 	if r.cfg.Lobby == "" {
 		return
@@ -83,8 +83,8 @@ func (r *Room) connectLobby() {
 	}
 }
 
-// onStatus hears how the connection to the lobby is. Whatever happens to it,
-// the room goes on with the people in it.
+// onStatus hears how the connection to the lobby is. Whatever happens to it, the
+// room continues with the people in it.
 func (r *Room) onStatus(info *rtmp.StatusError) {
 	switch {
 	case info.Code == rtmp.CodeConnectSuccess:
@@ -92,12 +92,12 @@ func (r *Room) onStatus(info *rtmp.StatusError) {
 		r.report()
 	case !r.lobbyNC.IsConnected():
 		r.lobbyLost(info)
-	default: // NetConnection.Call.Failed, or why the lobby is about to close
+	default: // NetConnection.Call.Failed, or the reason why the lobby is about to close
 		r.complain(info)
 	}
 }
 
-// OnConnect lets people in: with a nick to talk, without one to watch.
+// OnConnect lets people in: with a nick to talk, or without one to watch.
 func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 	if none(args.At(0)) {
 		r.enter(client, &person{})
@@ -114,17 +114,17 @@ func (r *Room) OnConnect(client *server.Client, args amf.Args) error {
 	return r.join(client, n)
 }
 
-// OnDisconnect lets them out again.
+// OnDisconnect lets people out.
 func (r *Room) OnDisconnect(client *server.Client, _ error) {
 	if p := personOf(client); p != nil {
 		r.leave(p)
 		r.rememberMember(p)
 	}
-	client.Data = nil // nobody now, and no longer waiting to be somebody
+	client.Data = nil // also of a client that was still waiting to be let in
 }
 
-// OnAppStop says goodbye to the lobby. What is kept of the room is closed when
-// nothing uses it any more.
+// OnAppStop says goodbye to the lobby. The store is closed later, when nothing uses
+// it any more (see open).
 func (r *Room) OnAppStop() {
 	r.chat.speakers.wereStored(0, errLeft)
 	if r.store.failed || r.store.soon {

@@ -40,7 +40,7 @@ type retention struct {
 
 func (k retention) age() time.Duration { return time.Duration(k.Days * 24 * float64(time.Hour)) }
 
-// String is k as people are told.
+// String says it to the people in the room.
 func (k retention) String() string {
 	switch {
 	case k.Count > 0 && k.Days > 0:
@@ -72,7 +72,7 @@ func (r *Room) setTopic(args amf.Args) error {
 // setTitle is title(text).
 func (r *Room) setTitle(args amf.Args) error { return r.set(&r.settings.Title, args, lobby.MaxTitle) }
 
-// set stores a text that the lobby lists.
+// set changes a text that the lobby lists.
 func (r *Room) set(dst *string, args amf.Args, max int) error {
 	if _, ok := amf.AsString(args.At(0)); !ok {
 		return fail("The text must be a string.", 0)
@@ -129,7 +129,7 @@ func (r *Room) setLock(args amf.Args) error {
 	return nil
 }
 
-// setRecord is record(on): whether what is broadcast here is kept, from now on.
+// setRecord is record(on): whether broadcasts are recorded from now on.
 func (r *Room) setRecord(args amf.Args) error {
 	on, err := flag(args.At(0))
 	if err != nil {
@@ -153,7 +153,7 @@ func (r *Room) setRecord(args amf.Args) error {
 	return nil
 }
 
-// setSlow is slow(seconds): how often each user may talk; 0 is as usual.
+// setSlow is slow(seconds): how often each user may talk; 0 ends slow mode.
 func (r *Room) setSlow(args amf.Args) error {
 	d, err := seconds(args.At(0), MaxSlow)
 	if err != nil {
@@ -172,8 +172,8 @@ func (r *Room) setSlow(args amf.Args) error {
 	return nil
 }
 
-// setRetention is keep(count, days): how much of the chat is kept here, if that is
-// less than the server keeps; 0 is as much.
+// setRetention is keep(count, days): how much of the chat is kept here, if less than
+// the server keeps.
 func (r *Room) setRetention(args amf.Args) error {
 	k := retention{}
 	count, ok := amf.AsNumber(args.At(0))
@@ -212,7 +212,7 @@ func seconds(v amf.Value, max time.Duration) (time.Duration, error) {
 	return time.Duration(n * float64(time.Second)), nil
 }
 
-// clampNumber is n between 0 and most; 0 when it is no number.
+// clampNumber returns n, at least 0 and at most most; 0 if it is no number.
 func clampNumber(n float64, most int) float64 {
 	if !(n > 0) {
 		return 0

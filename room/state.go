@@ -14,13 +14,12 @@ import (
 	"foyer/server/rtmp"
 )
 
-// How long it takes to open what is kept of a room, and when it makes sense to
-// try again what could not be stored.
+// How long opening a store may take, and when to try again to save.
 const (
 	OpenTimeout = 10 * time.Second
 	StoreRetry  = 2 * time.Second
 	SaveRetry   = 5 * time.Second
-	SaveSoon    = time.Second // what nobody waits for
+	SaveSoon    = time.Second // for changes that nobody waits for
 )
 
 // MaxState bounds the state of a room, in bytes: NATS takes messages of 1 MiB
@@ -30,7 +29,7 @@ const MaxState = 768 << 10
 // state is everything a room knows but its chat, as JSON: with it, a room that
 // restarts is the same room. The chat is stored message by message.
 type state struct {
-	Format    int    `json:"format,omitempty"` // stateFormat; one that is higher is of a program to come
+	Format    int    `json:"format,omitempty"` // stateFormat; higher ones are those of newer programs
 	Name      string `json:"name,omitempty"`   // as the room was first opened
 	ChatEpoch int64  `json:"chatEpoch"`        // when the history began, in ms since 1970
 	Users     int    `json:"users"`            // no user with a higher number has said anything; 0: nobody has
@@ -42,13 +41,12 @@ type state struct {
 // stateFormat is what this program writes. The next one is 1.
 const stateFormat = 0
 
-// ErrUnreadable is wrapped by the error of a room that does not start because
-// what is kept of it cannot be read: as a new room, it would have no bans and
-// no lock.
-var ErrUnreadable = errors.New("room: what is kept of it cannot be read")
+// ErrUnreadable is wrapped by the error of a room that does not start because its
+// state cannot be read: as a new room, it would have no bans and no lock.
+var ErrUnreadable = errors.New("room: stored state cannot be read")
 
-// Readable returns nil for what Store.Save was given by a room of this program,
-// or an earlier one, and for nil; otherwise an error that wraps ErrUnreadable.
+// Readable returns nil if state was saved by this program or an earlier one, or is
+// nil; otherwise an error that wraps ErrUnreadable.
 func Readable(state []byte) error {
 	_, err := parseState(state)
 	return err
@@ -62,23 +60,23 @@ func parseState(data []byte) (k state, err error) {
 		return k, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if k.Format > stateFormat {
-		return k, fmt.Errorf("%w: it is of a newer program: format %d, not %d", ErrUnreadable, k.Format, stateFormat)
+		return k, fmt.Errorf("%w: a newer program wrote it: format %d, not %d", ErrUnreadable, k.Format, stateFormat)
 	}
 	return k, nil
 }
 
-// storage is the room's store, and how the saving of its state is going.
+// storage is the store of the room, and how saving the state is going.
 type storage struct {
 	Store
-	written []byte      // by the save that began last
+	written []byte      // by the newest save
 	begun   int         // how many saves
 	running int         // how many of them have not ended
-	failed  bool        // the last one
+	failed  bool        // the newest one
 	retry   *time.Timer // saves again; nil when that is not due
-	soon    bool        // something has changed that nobody waits for
+	soon    bool        // a change is to be saved that nobody waits for
 }
 
-// open finds what is kept of the room. It blocks; nobody is in yet.
+// open opens the store and restores the room. It blocks; nobody is in yet.
 func (r *Room) open() error {
 	ctx, cancel := context.WithTimeout(context.Background(), OpenTimeout)
 	defer cancel()
@@ -97,8 +95,8 @@ func (r *Room) open() error {
 	if err != nil {
 		store.Close()
 		r.log.Error("room state not read: the room does not start", "room", r.name, "err", err,
-			"advice", "restore a backup, use the newer program that wrote it, or begin anew with foyer forget "+r.name)
-		return errors.Join(reject("What is kept of this room cannot be read: it stays closed until its operators have seen to it.", 0), err)
+			"advice", "restore a backup, use the newer program that wrote it, or begin with an empty room: foyer forget "+r.name)
+		return errors.Join(reject("This room cannot be opened: its stored state cannot be read. It stays closed until its operators have seen to it.", 0), err)
 	}
 	r.store.Store = store
 	r.in.Go(func(ctx context.Context) { // also when the room ends in a panic
@@ -111,7 +109,7 @@ func (r *Room) open() error {
 	return nil
 }
 
-// restore makes the room what it was.
+// restore makes the room what it was before.
 func (r *Room) restore(k state) {
 	if ValidName(k.Name) && server.Fold(k.Name) == server.Fold(r.name) {
 		r.name = k.Name
@@ -153,8 +151,7 @@ func (r *Room) snapshot() []byte {
 	return data
 }
 
-// saved answers the call that is being served when all that the room knows is
-// stored.
+// saved answers the current call when the whole state is stored.
 func (r *Room) saved() (amf.Value, error) {
 	s := &r.store
 	if s.running == 0 && !s.failed && bytes.Equal(s.written, r.snapshot()) {
@@ -171,8 +168,8 @@ func (r *Room) saved() (amf.Value, error) {
 	return nil, server.ErrPending
 }
 
-// save stores what the room knows, and tries again until it is. Done may run
-// anywhere, when the room has stopped.
+// save stores the state, and tries again until that succeeds. done hears of the first
+// try; once the room has stopped, it may run on any goroutine.
 func (r *Room) save(done func(error)) {
 	s := &r.store
 	s.written, s.soon = r.snapshot(), false
@@ -190,7 +187,7 @@ func (r *Room) wasSaved(n int, err error) {
 	s := &r.store
 	s.running--
 	if n < s.begun {
-		return // a later one says more
+		return // a newer one counts
 	}
 	if err != nil && !s.failed {
 		r.log.Error("room state not stored", "err", err)
@@ -206,7 +203,7 @@ func (r *Room) wasSaved(n int, err error) {
 	}
 }
 
-// saveSoon stores what nobody waits for, together with what changes meanwhile.
+// saveSoon stores a change that nobody waits for, together with others of the next second.
 func (r *Room) saveSoon() {
 	if r.store.soon {
 		return

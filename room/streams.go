@@ -17,22 +17,22 @@ import (
 
 // How many streams of one room may be published at a time.
 const (
-	DefaultStreams = 4 // unless the room says more
+	DefaultStreams = 4
 	MaxStreams     = lobby.MaxStreams
 )
 
-// stage is what is published in the room, and by whom it may be.
+// stage is what is published in the room, and who may publish.
 type stage struct {
 	keys
 	away        map[string]*absence // streams whose publisher was lost, by name
-	healthTimer *time.Timer         // looks at the streams again; nil while there are none
+	healthTimer *time.Timer         // shows their health again; nil while there are none
 }
 
-// OnPublish lets an encoder publish NAME?key=KEY. The reason why it may not is
-// what a person reads in OBS.
+// OnPublish lets an encoder publish NAME?key=KEY. People read the reason of a refusal
+// in OBS.
 func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, error) {
 	public, query, _ := strings.Cut(name, "?")
-	values, _ := url.ParseQuery(query) // what it could not read is not there
+	values, _ := url.ParseQuery(query) // parts that cannot be read are left out
 	p := personOf(client)
 	switch {
 	case p == nil:
@@ -50,8 +50,8 @@ func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, e
 	})
 }
 
-// admitStream is the answer to a client that wants to publish and has shown a
-// key, which may have had to wait.
+// admitStream answers a client that wants to publish and has shown a key. After wrong
+// keys it runs later.
 func (r *Room) admitStream(client *server.Client, public string, right bool) (string, bool, error) {
 	switch {
 	case personOf(client) == nil: // thrown out meanwhile
@@ -71,8 +71,8 @@ func (r *Room) admitStream(client *server.Client, public string, right bool) (st
 	return public, r.cfg.Takeover, nil
 }
 
-// OnPublished hears that a publisher has begun. What it sends is looked at, to
-// say what of it will hurt.
+// OnPublished hears that a publisher has begun, and returns the monitor of what it
+// sends.
 func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Message) {
 	p := personOf(client)
 	if p == nil {
@@ -86,7 +86,7 @@ func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Messa
 	r.activity.warm(heatPublish, time.Now())
 	if _, back := r.stage.away[public]; back {
 		r.stage.stopWaiting(public)
-		r.in.Post(func() { r.notify(public + " is back.") }) // the encoder hears its answer first
+		r.in.Post(func() { r.notify(public + " is back.") }) // after the answer to the encoder
 	}
 	r.showStreams()
 	r.showHealth()
@@ -94,7 +94,7 @@ func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Messa
 	return in.WriteMessage
 }
 
-// OnUnpublish hears that a publisher stopped, or that a newer one took over.
+// OnUnpublish hears that a publisher has stopped, or that a newer one took over.
 func (r *Room) OnUnpublish(client *server.Client, public string) {
 	if p := personOf(client); p != nil {
 		delete(p.publishing, public)
@@ -103,7 +103,7 @@ func (r *Room) OnUnpublish(client *server.Client, public string) {
 	}
 }
 
-// OnPlay lets everybody play, also before there is a publisher.
+// OnPlay lets everybody play, even before there is a publisher.
 func (r *Room) OnPlay(client *server.Client, name string) (public string, err error) {
 	public, _, _ = strings.Cut(name, "?")
 	p := personOf(client)
@@ -118,7 +118,7 @@ func (r *Room) OnPlay(client *server.Client, name string) (public string, err er
 	return public, nil
 }
 
-// OnStop hears that a player stopped.
+// OnStop hears that a player has stopped.
 func (r *Room) OnStop(client *server.Client, public string) {
 	p := personOf(client)
 	if p == nil || p.playing[public] == 0 {
@@ -130,7 +130,7 @@ func (r *Room) OnStop(client *server.Client, public string) {
 	r.changed()
 }
 
-// streams returns what is being published, sorted by name; never nil.
+// streams returns the names of what is being published, sorted; never nil.
 func (r *Room) streams() []string {
 	list := []string{}
 	for _, p := range r.people.list {
@@ -140,7 +140,7 @@ func (r *Room) streams() []string {
 	return list
 }
 
-// names returns the streams of the room: those, and the ones that are waited for.
+// names returns those and the streams that are waited for, sorted.
 func (r *Room) names() []string {
 	list := slices.AppendSeq(r.streams(), maps.Keys(r.stage.away))
 	slices.Sort(list)
@@ -155,18 +155,18 @@ func (r *Room) tooManyStreams(client *server.Client) error {
 	return refusedFor(badName(no.Reason), 0)
 }
 
-// refusedFor adds to a refusal what a program can use.
+// refusedFor adds to a refusal the reason, and when to try again, for programs.
 func refusedFor(e *rtmp.StatusError, retryAfter time.Duration) *rtmp.StatusError {
 	e.Application = server.Because(e.Description, retryAfter)
 	return e
 }
 
-// badName is a refusal to publish.
+// badName makes the refusal to publish.
 func badName(reason string) *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: "NetStream.Publish.BadName", Description: reason}
 }
 
-// streamName is name in a sentence.
+// streamName returns a name that can stand in a sentence.
 func streamName(name string) string {
 	if ValidName(name) {
 		return name
@@ -174,8 +174,8 @@ func streamName(name string) string {
 	return "live"
 }
 
-// showStreams brings the slots of the shared object "room" up to date. A stream
-// that is waited for is still one.
+// showStreams brings the slots streams and away of the shared object "room" up to
+// date. A stream that is waited for is in both.
 func (r *Room) showStreams() {
 	list, away := amf.StrictArray{}, amf.Object{}
 	for _, name := range r.names() {
@@ -189,7 +189,7 @@ func (r *Room) showStreams() {
 	r.changed()
 }
 
-// showSome shows a slot that is there only while there is something in it.
+// showSome shows a slot that exists only while there is something in it.
 func (r *Room) showSome(slot string, o amf.Object) {
 	if len(o) == 0 {
 		r.object.Remove(slot)

@@ -10,14 +10,13 @@ import (
 	"foyer/server/amf"
 )
 
-// MaxText is the length of a message, in code points.
+// MaxText is how long a message may be, in code points.
 const MaxText = 500
 
-// parseText returns v as a message, or what is wrong with it. Line ends and
-// tabs stay; other control characters, marks that would turn the direction of
-// what stands around the message, and those that pile up on one letter over the
-// messages of others, are left out. A message in which there is nothing to see
-// is none.
+// parseText reads a message, or says what is wrong with it. Line ends and tabs stay.
+// Other control characters are left out, as are marks that would turn the direction of
+// the text around the message, and marks that pile up on one letter and cover the
+// messages of others. A message in which nothing can be seen is empty.
 func parseText(v amf.Value) (text, wrong string) {
 	text, ok := amf.AsString(v)
 	if !ok {
@@ -39,7 +38,7 @@ func parseText(v amf.Value) (text, wrong string) {
 	return text, ""
 }
 
-// line returns v as one line of at most max code points, "" when it is none.
+// line reads one line of at most max code points; "" if v is no string.
 func line(v amf.Value, max int) string {
 	s, _ := amf.AsString(v)
 	s = strings.Map(func(r rune) rune {
@@ -60,10 +59,9 @@ func line(v amf.Value, max int) string {
 	return s
 }
 
-// hidden reports whether r does something to the text around it instead of
-// being seen: control characters, line ends, marks that turn the direction of
-// writing, and characters without width. The two joiners are left: scripts and
-// emoji are written with them.
+// hidden reports whether r changes the text around it instead of being seen: control
+// characters, line ends, marks that turn the direction of writing, and characters
+// without width. The two joiners do not count: scripts and emoji need them.
 func hidden(r rune) bool {
 	return !nick.Joiner(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cs, unicode.Co)
 }
