@@ -12,13 +12,13 @@ import (
 	"foyer/server/rtmp"
 )
 
-// Bounds of resume, in bytes. What is shorter could be guessed.
+// Bounds of resume, in bytes. A shorter one could be guessed.
 const (
 	MinResume = 16
 	MaxResume = 256
 )
 
-// operator marks the Data of a client who showed the admin token.
+// operator is the Data of a client that showed the admin token.
 type operator struct{}
 
 func isOperator(c *server.Client) bool {
@@ -26,21 +26,21 @@ func isOperator(c *server.Client) bool {
 	return ok
 }
 
-// Password is a room's own password of a lobby with that secret: good for this
-// room, in upper or lower case, and for no other.
+// Password returns the own password of a room, for a lobby with that secret. It is good
+// for this room, in upper or lower case, and for no other.
 func Password(secret, room string) string {
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte("room:" + server.Fold(room)))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(m.Sum(nil)[:20]))
 }
 
-// newcomer is what an authenticated room says of itself as it connects.
+// newcomer is what an authenticated room says about itself when it connects.
 type newcomer struct {
 	name, node string
 	epoch      float64
 	resume     string
 	unlisted   bool
-	own        bool // it has its own password only
+	own        bool // it knows only its own password
 }
 
 func parseNewcomer(name string, v amf.Value) newcomer {
@@ -76,9 +76,9 @@ func (l *Lobby) authenticate(client *server.Client, args amf.Args) (admit func()
 	return func() error { return l.join(client, n) }, true
 }
 
-// OnPublish lets a room, and nobody else, publish a picture of itself: its
-// public name is the room's, whatever the encoder calls it. So an encoder that
-// knows the password can be a room.
+// OnPublish lets a room, and nobody else, publish a picture of itself. The public name
+// is that of the room, whatever the encoder calls it. So an encoder that knows the
+// password can be a room.
 func (l *Lobby) OnPublish(client *server.Client, _, _ string) (public string, takeover bool, err error) {
 	r, ok := client.Data.(*room)
 	if !ok || l.roomList[r.key] != client {
@@ -87,5 +87,5 @@ func (l *Lobby) OnPublish(client *server.Client, _, _ string) (public string, ta
 	return r.name, true, nil
 }
 
-// OnUnpublish has nothing to do: the link of a room is more than its picture.
+// OnUnpublish does nothing: a room stays without a picture.
 func (l *Lobby) OnUnpublish(*server.Client, string) {}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// PublishInterval is how soon after one change of the shared object the next may come.
+	// PublishInterval is the shortest time between two changes of the shared object.
 	PublishInterval = 500 * time.Millisecond
 	// MaxShown is how many rooms the shared object holds: a shared object has no more
 	// slots. With more rooms, those are pinned ones and the liveliest, chosen again
@@ -19,19 +19,19 @@ const (
 	ChooseInterval = 5 * time.Second
 )
 
-// board is the shared object "rooms", and what is not in it yet.
+// board is the shared object "rooms", and the changes that are not in it yet.
 type board struct {
 	object   *sharedobject.Object[*server.Client]
-	dirty    map[string]bool   // rooms that changed since it was published
-	slots    map[string]string // its slots, by the rooms they are of
+	dirty    map[string]bool   // rooms that have changed since
+	slots    map[string]string // names of its slots, by rooms
 	chosen   map[string]bool   // the rooms that it holds; nil: all
 	chosenAt time.Time         // when they were last chosen
-	timer    *time.Timer       // publishes what is dirty; nil: that may be done at once
+	timer    *time.Timer       // publishes dirty rooms; nil: that may be done at once
 }
 
-// touch notes that r changed. The first change is published at once, what
-// follows within PublishInterval together after it. The lobbies of other nodes
-// publish by a clock of their own and do not wait for that of this one.
+// touch notes that r changed. The first change is published at once; changes of the
+// next PublishInterval follow together. The lobbies of other nodes are told at once:
+// they publish by clocks of their own.
 func (l *Lobby) touch(r *room) {
 	l.board.dirty[r.key] = true
 	l.share(r.key)
@@ -40,8 +40,8 @@ func (l *Lobby) touch(r *room) {
 	}
 }
 
-// choose decides which rooms the shared object holds. Those that come in or go
-// out are dirty.
+// choose decides which rooms the shared object holds. Rooms that come in or go out
+// become dirty.
 func (l *Lobby) choose() {
 	if len(l.listed)+len(l.nodes.rooms) <= MaxShown {
 		if l.board.chosen != nil {

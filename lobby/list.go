@@ -10,28 +10,28 @@ import (
 
 // How the list is kept.
 const (
-	ReportInterval = 5 * time.Second // how often a room with nothing to tell should report
+	ReportInterval = 5 * time.Second // how often a room without news should report
 	MaxRooms       = 10000
 )
 
-// room is a room on the list. It outlives the links that the room makes.
+// room is a room on the list. It outlives the connections that the room makes.
 type room struct {
 	key    string // server.Fold of its name
 	name   string // as it was first opened
-	remote bool   // it is another node's: what follows is as that said
-	node   string // as it said when it connected
-	resume string // by which it shows that it is the same room, to us alone; "": it cannot
-	own    bool   // it has its own password only
+	remote bool   // it is another node's, and the rest is what that node said
+	node   string // as the room said when it connected
+	resume string // by which the room proves that it is the same; "": it cannot
+	own    bool   // it knows only its own password
 	state  string
-	since  time.Time // it is listed
-	heard  time.Time // its last sign of life or, when stale, when that was noticed
+	since  time.Time // when it was listed
+	heard  time.Time // when it last gave a sign of life or, if stale, when that was noticed
 	status Status
 	trend  string // its activity since then, a character a sample
 	timer  *time.Timer
-	value  amf.Object // the entry as it travels; nil when it has to be made again
+	value  amf.Object // the entry as it travels; nil: to be made again
 }
 
-// entry returns r as it is listed. It is made once for all who ask.
+// entry returns r as it is listed. It is made once for everybody.
 func (r *room) entry() amf.Object {
 	if r.value == nil {
 		r.value = r.plain().Value()
@@ -43,7 +43,7 @@ func (r *room) plain() Entry {
 	return Entry{Name: r.name, State: r.state, Since: float64(r.since.UnixMilli()), Status: r.status}
 }
 
-// report takes a room's whole state, unless a newer one is known.
+// report takes the whole status of a room, unless a newer one is known.
 func (l *Lobby) report(from *server.Client, args amf.Args) (amf.Value, error) {
 	r, ok := from.Data.(*room)
 	if !ok {
@@ -58,7 +58,7 @@ func (l *Lobby) report(from *server.Client, args amf.Args) (amf.Value, error) {
 		return append(answer, amf.Field{Name: "ignored", Value: amf.Bool(true)}), nil
 	}
 	if r.own {
-		status.Pinned = false // that is for those to say who have the lobby's password
+		status.Pinned = false // only rooms that know the lobby's password may say so
 	}
 	news := !sameNews(status, r.status)
 	r.status, r.heard, r.value = status, time.Now(), nil
@@ -76,14 +76,14 @@ func (s Status) before(t Status) bool {
 	return s.Epoch < t.Epoch || s.Epoch == t.Epoch && s.Seq < t.Seq
 }
 
-// sameNews reports whether somebody who looks at the list would see no
-// difference: a room with nothing to tell only counts on.
+// sameNews reports whether the list looks the same with either: a report without news
+// differs only in its number.
 func sameNews(a, b Status) bool {
 	a.Seq = b.Seq
 	return reflect.DeepEqual(a, b)
 }
 
-// list shows r as live, from now on if it was not on the list.
+// list shows r as live, and puts it on the list if it is not there.
 func (l *Lobby) list(r *room) {
 	if l.listed[r.key] != r {
 		l.listed[r.key] = r
@@ -94,7 +94,7 @@ func (l *Lobby) list(r *room) {
 	l.settle(r, StateLive)
 }
 
-// stale shows that nobody knows how r is.
+// stale shows that r was not heard of for a while.
 func (l *Lobby) stale(r *room) {
 	if !l.known(r) {
 		return
@@ -103,7 +103,7 @@ func (l *Lobby) stale(r *room) {
 	l.settle(r, StateStale)
 }
 
-// remove takes r off the list: it is gone.
+// remove takes r off the list.
 func (l *Lobby) remove(r *room) {
 	if !l.known(r) {
 		return
@@ -118,15 +118,15 @@ func (l *Lobby) remove(r *room) {
 	l.touch(r)
 }
 
-// settle gives r a state and the time it may stay in it.
+// settle gives r a state, and the time that it may stay in it.
 func (l *Lobby) settle(r *room, state string) {
 	r.state, r.heard, r.value = state, time.Now(), nil
 	l.watch(r)
 	l.touch(r)
 }
 
-// watch wakes up when r's time is over. A report only moves that time, so a
-// room costs a timer now and then, not one for each report.
+// watch sets a timer for the end of r's time. A report only moves that end, so a room
+// costs a timer now and then, not one for each report.
 func (l *Lobby) watch(r *room) {
 	if r.timer != nil {
 		r.timer.Stop()
@@ -148,7 +148,7 @@ func (l *Lobby) expire(r *room) {
 		l.watch(r)
 	case r.state == StateLive:
 		l.stale(r)
-	case r.remote && !l.nodes.fresh: // nobody knows; setFresh goes on
+	case r.remote && !l.nodes.fresh: // it may well be there; setFresh starts the time again
 	default:
 		l.remove(r)
 	}

@@ -16,8 +16,8 @@ import (
 type Config struct {
 	Secret     string        // the rooms' password; none means that no room gets in
 	AdminToken string        // the operators'; none means that there are none
-	StaleAfter time.Duration // without a report; default 15 s
-	GoneAfter  time.Duration // once stale; default 30 s
+	StaleAfter time.Duration // how long a room may be silent before it is stale; default 15 s
+	GoneAfter  time.Duration // how long a stale room stays on the list; default 30 s
 	Log        *slog.Logger  // nil means the instance's
 	Directory  Directory     // the rooms of other nodes; nil means that there are none
 	Bus        Bus           // to the lobbies of other nodes; nil means that there are none
@@ -30,11 +30,11 @@ type Lobby struct {
 	log *slog.Logger
 
 	// Rooms are kept by server.Fold of their names.
-	roomList map[string]*server.Client // the live client of every authenticated room
-	listed   map[string]*room          // who is on the list, with a link or for a while without
+	roomList map[string]*server.Client // the live client of every authenticated room, as on the page
+	listed   map[string]*room          // the rooms on the list, for a while also without a client
 
 	nodes   nodes   // the rooms of other nodes
-	board   board   // what visitors see of all
+	board   board   // the shared object that visitors watch
 	samples samples // how active rooms have been
 }
 
@@ -51,16 +51,16 @@ func New(cfg Config) server.Application {
 	}
 }
 
-// OnAppStart opens the shared objects that visitors watch, and joins the other nodes.
+// OnAppStart opens the shared object that visitors watch, and joins the other nodes.
 func (l *Lobby) OnAppStart(in *server.Instance) error {
 	l.in, l.log = in, cmp.Or(l.cfg.Log, in.Log())
 	l.board.object = in.SharedObject(ObjectRooms, false)
 	return l.joinNodes()
 }
 
-// OnConnect handles instances before anybody else: a room says its userName
-// and the password, an operator says admin and his token, and a visitor says
-// nothing. An answer to an address with many failures comes later.
+// OnConnect tells instances from visitors: a room gives its userName and the password,
+// an operator gives admin and the admin token, and a visitor gives nothing. Answers to
+// an address with many failures come later.
 func (l *Lobby) OnConnect(client *server.Client, args amf.Args) error {
 	if none(args.At(0)) {
 		return nil
@@ -70,8 +70,8 @@ func (l *Lobby) OnConnect(client *server.Client, args amf.Args) error {
 	return l.in.AdmitAfter(client, wait, admit)
 }
 
-// join puts an authenticated room into roomList. A link that is live gives way
-// only to the room that it is of.
+// join puts an authenticated room into roomList. A live connection is replaced only by
+// the room that it belongs to.
 func (l *Lobby) join(client *server.Client, n newcomer) error {
 	key := server.Fold(n.name)
 	r, old := l.listed[key], l.roomList[key]
@@ -85,8 +85,8 @@ func (l *Lobby) join(client *server.Client, n newcomer) error {
 	if r == nil {
 		r = &room{key: key, name: n.name}
 	} else if !same || n.node != r.node || 0 < n.epoch && n.epoch < r.status.Epoch {
-		// What another process said is not true of this one, nor is what it
-		// said before its clock was set back and it started again.
+		// The status is that of another process, or of this one before its clock was
+		// set back and it started again.
 		r.status = Status{}
 	}
 	r.node, r.resume, r.own = n.node, n.resume, n.own
@@ -98,14 +98,14 @@ func (l *Lobby) join(client *server.Client, n newcomer) error {
 		old.Close(&rtmp.StatusError{Code: rtmp.CodeConnectClosed, Description: "Replaced by a newer connection of this room."})
 	}
 	l.list(r)
-	if !n.own { // it is of this site: it knows the lobby's password
+	if !n.own { // it knows the lobby's password, so it belongs to this site
 		client.Vouch()
 	}
 	return nil
 }
 
-// OnDisconnect takes a room off the list when it said goodbye; one that just
-// vanished stays for a while. An old link that was replaced is nobody's.
+// OnDisconnect takes a room off the list if it said goodbye; one that just vanished
+// stays for a while. A connection that was replaced no longer belongs to a room.
 func (l *Lobby) OnDisconnect(client *server.Client, reason error) {
 	r, ok := client.Data.(*room)
 	client.Data = nil

@@ -12,19 +12,20 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// Directory is how lobbies of several nodes know each other's rooms.
+// A Directory tells the lobbies of several nodes about each other's rooms.
 type Directory interface {
-	// Put tells the others how a room is, as the JSON of an [Entry]. It does not
-	// block; the newest wins; it is renewed until Delete.
+	// Put tells the others the entry of a room, the JSON of an [Entry]. It does not
+	// block. The newest entry wins, and is renewed until Delete.
 	Put(room string, entry []byte)
 	Delete(room string)
-	// Watch tells the entries of the other nodes, on any goroutine: first all
-	// there are, then changes, and now and then those that are still so. A nil
-	// entry: gone. Fresh says whether what was told is all that is known now.
+	// Watch calls changed with the entries of other nodes, on any goroutine: first
+	// with all of them, then with changes, and now and then with entries that are
+	// still the same. A nil entry says that the room is gone. fresh says whether
+	// everything known now has been told.
 	Watch(changed func(room string, entry []byte), fresh func(bool)) (stop func())
 }
 
-// Bus carries what the lobbies of all nodes should hear, the sender's too.
+// A Bus carries messages to the lobbies of all nodes, also to the sender's.
 type Bus interface {
 	Publish(subject string, data []byte) error
 	Subscribe(subject string, f func(data []byte)) (stop func(), err error)
@@ -33,31 +34,30 @@ type Bus interface {
 // MaxElsewhere is how many rooms of other nodes are listed.
 const MaxElsewhere = 5 * MaxRooms
 
-// ObjectView is the shared object that says how old the lobby's view of the
-// other nodes' rooms is.
+// ObjectView is the shared object that says how old the lobby's view of other nodes is.
 const ObjectView = "view"
 
 // busAnnounce is the subject of announcements.
 const busAnnounce = "announce"
 
-// announcement is one as it travels between lobbies.
+// announcement is an announcement as it travels between lobbies.
 type announcement struct {
-	From string `json:"from"` // a lobby
+	From string `json:"from"` // the id of a lobby
 	Text string `json:"text"`
 }
 
-// nodes are the other nodes, as they say.
+// nodes is what the other nodes say.
 type nodes struct {
 	rooms map[string]*room // theirs, by server.Fold of their names
-	fresh bool             // that is all there is now
+	fresh bool             // their rooms are as they say
 	since time.Time        // since when fresh is what it is
-	id    string           // of this lobby among all
+	id    string           // of this lobby
 	leave []func()         // end what joinNodes began
 	view  *sharedobject.Object[*server.Client]
 }
 
-// joinNodes joins the other nodes, if there are any. Only the lobby that rooms
-// report to by themselves has a part in that: others are of this node alone.
+// joinNodes joins the other nodes, if there are any. Only the default lobby does: a
+// lobby with a name belongs to this node alone.
 func (l *Lobby) joinNodes() error {
 	if l.in.ShortName() != "_definst_" {
 		l.cfg.Directory, l.cfg.Bus = nil, nil
@@ -85,7 +85,7 @@ func (l *Lobby) joinNodes() error {
 	return nil
 }
 
-// leaveNodes takes the rooms of this node away from the others.
+// leaveNodes tells the other nodes that the rooms of this one are gone.
 func (l *Lobby) leaveNodes() {
 	for _, stop := range l.nodes.leave {
 		stop()
@@ -97,7 +97,7 @@ func (l *Lobby) leaveNodes() {
 	}
 }
 
-// remoteEntry reads what another node says of a room; nil: nothing (any more).
+// remoteEntry reads what another node says of a room; nil: the room is gone.
 func remoteEntry(name string, entry []byte) *Entry {
 	var e Entry
 	if entry == nil || json.Unmarshal(entry, &e) != nil || !ValidName(e.Name) || server.Fold(e.Name) != server.Fold(name) {
@@ -110,7 +110,7 @@ func remoteEntry(name string, entry []byte) *Entry {
 	return &e
 }
 
-// hear takes what another node says of a room. One that does not come again is
+// hear takes what another node says of a room. A room that it no longer speaks of is
 // stale after the usual time, and then gone.
 func (l *Lobby) hear(name string, e *Entry) {
 	key := server.Fold(name)
@@ -136,8 +136,8 @@ func (l *Lobby) hear(name string, e *Entry) {
 	}
 }
 
-// setFresh notes whether other nodes are heard. While they are not, their rooms
-// stay on the list, stale: they may well be there.
+// setFresh notes whether the other nodes can be heard. While they cannot, their rooms
+// stay on the list as stale: they may well be there.
 func (l *Lobby) setFresh(fresh bool) {
 	l.nodes.fresh, l.nodes.since = fresh, time.Now()
 	l.nodes.view.Set("fresh", amf.Bool(fresh))
@@ -153,10 +153,10 @@ func (l *Lobby) setFresh(fresh bool) {
 	}
 }
 
-// View says how old a lobby's view of the other nodes' rooms is.
+// View says how old a lobby's view of other nodes is.
 type View struct {
-	Fresh bool  // it is as it should be
-	At    int64 // since when, in ms since 1970; when it is not fresh, what is listed was true then
+	Fresh bool  // the view is up to date
+	At    int64 // since when, in ms since 1970; if it is not fresh, what is listed was true then
 }
 
 // ParseView reads what the method view answers; nil when there are no other nodes.
@@ -169,12 +169,12 @@ func ParseView(v amf.Value) *View {
 	return &View{fresh, int64(at)}
 }
 
-// Value is w as it travels.
+// Value returns w as it travels.
 func (w *View) Value() amf.Object {
 	return amf.Object{{Name: "fresh", Value: amf.Bool(w.Fresh)}, {Name: "at", Value: amf.Number(w.At)}}
 }
 
-// viewOf is the method view: as the shared object, but null where there are no
+// viewOf is the method view. It answers what the shared object says, or null where there are no
 // other nodes.
 func (l *Lobby) viewOf(*server.Client, amf.Args) (amf.Value, error) {
 	if l.cfg.Directory == nil {
@@ -203,8 +203,8 @@ func (l *Lobby) share(key string) {
 	l.cfg.Directory.Put(key, data)
 }
 
-// shown is the room of that name as it is listed, or nil. What a link says goes
-// before what others say, as long as there is one.
+// shown returns the room of that name as it is listed, or nil. A room that is connected
+// here goes before one of another node.
 func (l *Lobby) shown(key string) *room {
 	here, there := l.listed[key], l.nodes.rooms[key]
 	if here == nil || there != nil && here.state != StateLive && there.state == StateLive {
@@ -213,7 +213,7 @@ func (l *Lobby) shown(key string) *room {
 	return here
 }
 
-// all are the rooms as they are listed, in no order.
+// all yields the rooms as they are listed, in no order.
 func (l *Lobby) all() iter.Seq2[string, *room] {
 	return func(yield func(string, *room) bool) {
 		for key := range l.listed {
@@ -229,7 +229,7 @@ func (l *Lobby) all() iter.Seq2[string, *room] {
 	}
 }
 
-// known reports whether r is on a list still.
+// known reports whether r is still on a list.
 func (l *Lobby) known(r *room) bool {
 	if r.remote {
 		return l.nodes.rooms[r.key] == r
@@ -237,8 +237,8 @@ func (l *Lobby) known(r *room) bool {
 	return l.listed[r.key] == r
 }
 
-// spread has the other lobbies announce something, too, and returns how many
-// rooms that are, as far as is known.
+// spread has the other lobbies make an announcement too, and returns how many rooms
+// they have, as far as is known.
 func (l *Lobby) spread(said string) (rooms int) {
 	if l.cfg.Bus == nil {
 		return 0
@@ -259,7 +259,7 @@ func (l *Lobby) spread(said string) (rooms int) {
 	return rooms
 }
 
-// relay announces what another lobby was asked to.
+// relay makes an announcement of another lobby here.
 func (l *Lobby) relay(data []byte) {
 	var a announcement
 	if err := json.Unmarshal(data, &a); err != nil || a.From == l.nodes.id {

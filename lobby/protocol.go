@@ -16,7 +16,7 @@ import (
 	"foyer/server/amf"
 )
 
-// Names of the contract between the lobby and those who connect to it.
+// Names that the lobby and its clients share.
 const (
 	MethodReport   = "report"   // room → lobby
 	MethodRooms    = "rooms"    // anyone → lobby
@@ -33,8 +33,8 @@ const (
 	StateStale = "stale"
 )
 
-// Bounds of what a status may carry. What is longer is cut, what is larger is
-// the bound: a status of any size makes an entry of at most 16 KiB.
+// Bounds of a status. Longer texts are cut, and larger numbers brought down to the
+// bound: a status of any size makes an entry of at most 16 KiB.
 const (
 	MaxName    = 64  // bytes of a room's name
 	MaxTitle   = 100 // code points
@@ -47,20 +47,20 @@ const (
 	MaxNode    = 128     // code points
 	MaxAddress = 512     // bytes of the addresses rtmp and http; a longer one is none
 	MaxCount   = 1 << 30 // users, viewers …
-	MaxWhole   = 1 << 53 // epoch, seq and times: what a number still holds exactly
+	MaxWhole   = 1 << 53 // epoch, seq and times: a number holds no larger ones exactly
 )
 
-// Status is what a room reports: its whole state. Times are milliseconds since 1970.
+// Status is the report of a room, its whole state. Times are milliseconds since 1970.
 type Status struct {
 	Epoch             float64  `json:"epoch"` // grows when the room restarts
 	Seq               float64  `json:"seq"`   // grows within an epoch
 	Title             string   `json:"title"`
 	Topic             string   `json:"topic"`
 	Tags              []string `json:"tags"`
-	Users             int      `json:"users"`      // have a nick
-	Spectators        int      `json:"spectators"` // have none and neither publish nor play
-	Viewers           int      `json:"viewers"`    // play a stream
-	Publishers        int      `json:"publishers"` // publish one
+	Users             int      `json:"users"`      // with a nick
+	Spectators        int      `json:"spectators"` // without one, who neither publish nor play
+	Viewers           int      `json:"viewers"`    // clients that play a stream
+	Publishers        int      `json:"publishers"` // clients that publish one
 	MessagesPerMinute float64  `json:"messagesPerMinute"`
 	Activity          float64  `json:"activity"` // 0 to 1
 	LastActive        float64  `json:"lastActive"`
@@ -83,7 +83,8 @@ type Status struct {
 	Closes      float64 `json:"closes,omitempty"`
 }
 
-// accesses are the values of Status.Access: who gets into a room.
+// accesses are the values of Status.Access: to everybody, to talk only with a pass, or
+// only with a pass.
 var accesses = []string{"open", "talk", "pass"}
 
 // Entry is a room as the lobby lists it.
@@ -152,7 +153,7 @@ func ParseEntry(v amf.Value) (Entry, error) {
 	return e, nil
 }
 
-// ValidName reports whether name may be a room's, and a stream's.
+// ValidName reports whether name may be the name of a room or of a stream.
 func ValidName(name string) bool { return server.ValidName(name) }
 
 func object(ms []member) amf.Object {
@@ -183,7 +184,7 @@ func object(ms []member) amf.Object {
 	return o
 }
 
-// errNotValue says that bytes which stand for a value are none.
+// errNotValue is the error of raw bytes that are no value.
 var errNotValue = errors.New("not a value")
 
 func parse(v amf.Value, ms []member) error {
@@ -243,8 +244,8 @@ func (m member) parse(v amf.Value) error {
 	panic("lobby: member of a type without a rule")
 }
 
-// parseList takes a strict array, and the ECMA array that an AMF3 or an
-// ActionScript peer sends for one.
+// parseList reads a strict array, or the ECMA array that peers with AMF3 or ActionScript
+// send instead.
 func (m member) parseList(p *[]string, v amf.Value) error {
 	var items []amf.Value
 	switch v := v.(type) {
@@ -270,8 +271,8 @@ func (m member) parseList(p *[]string, v amf.Value) error {
 	return nil
 }
 
-// clean brings s within its bounds. Both ends do it: what the lobby lists is
-// safe to show, and what a page reads is, whoever the lobby is.
+// clean brings s within its bounds. Both ends do it: a lobby lists only what is safe to
+// show, and a page is safe with any lobby.
 func (s *Status) clean() {
 	s.Epoch, s.Seq, s.LastActive = whole(s.Epoch, MaxWhole), whole(s.Seq, MaxWhole), whole(s.LastActive, MaxWhole)
 	s.MessagesPerMinute = whole(s.MessagesPerMinute, MaxCount)
@@ -330,9 +331,8 @@ func list(in []string, max, size int) []string {
 	return out
 }
 
-// address returns s when it is an absolute address of that scheme, plain or
-// over TLS, and names no user: pages make links of it, and nothing else may
-// become one.
+// address returns s if it is an absolute address of that scheme, plain or over TLS, and
+// names no user. Pages make links of it, so anything else becomes "".
 func address(s, scheme string) string {
 	u, err := url.Parse(s)
 	if err != nil || len(s) > MaxAddress || u.Hostname() == "" || u.User != nil || u.Scheme != scheme && u.Scheme != scheme+"s" {
@@ -344,7 +344,7 @@ func address(s, scheme string) string {
 	return s
 }
 
-// decoded returns v, or what is in it when it is Raw.
+// decoded returns v, or the value in it if it is Raw.
 func decoded(v amf.Value) (amf.Value, bool) {
 	raw, ok := v.(amf.Raw)
 	if !ok {
@@ -354,7 +354,7 @@ func decoded(v amf.Value) (amf.Value, bool) {
 	return v, err == nil
 }
 
-// none reports whether v stands for nothing: a missing argument does, too.
+// none reports whether v is missing, null or undefined.
 func none(v amf.Value) bool {
 	switch v.(type) {
 	case nil, amf.Null, amf.Undefined:

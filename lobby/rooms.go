@@ -13,26 +13,25 @@ import (
 	"foyer/server/amf"
 )
 
-// MaxAnnouncement is the length of an announcement, in code points.
+// MaxAnnouncement is how long an announcement may be, in code points.
 const MaxAnnouncement = 500
 
-// MaxAnswer is how many rooms the method rooms answers at most, and without a
-// limit.
+// MaxAnswer is how many rooms the method rooms answers at most.
 const MaxAnswer = 500
 
 // query says which rooms are wanted, and in which order.
 type query struct {
 	text, tag, sort string
-	language        string // BCP 47: it or one that begins with it
-	name            string // this one alone
-	after           string // those that come behind it
+	language        string // BCP 47: this one, or one that begins with it
+	name            string // only this room
+	after           string // only rooms behind this one
 	live, unlisted  bool
-	open            bool // those that anybody may enter now
+	open            bool // only rooms that anybody may enter now
 	limit           float64
 }
 
-// orders are the values of query.sort. Pinned rooms come first in each, and
-// rooms that are equal by name.
+// orders are the values of query.sort. In each, pinned rooms come first, and equal ones
+// are ordered by name.
 var orders = map[string]func(a, b *room) int{
 	"activity": func(a, b *room) int {
 		return cmp.Or(cmp.Compare(b.status.Activity, a.status.Activity), cmp.Compare(b.status.Users, a.status.Users))
@@ -44,8 +43,8 @@ var orders = map[string]func(a, b *room) int{
 	"newest": func(a, b *room) int { return b.since.Compare(a.since) },
 }
 
-// rooms answers with the entries that match the query. This process may ask for
-// one more than the others, to see whether there are more.
+// rooms answers the entries that match the query. This process may ask for one more
+// than others may, to see whether there are more.
 func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
 	q, err := parseQuery(args.At(0))
 	if err != nil {
@@ -142,23 +141,22 @@ func (q query) matches(r *room) bool {
 	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), q.text) })
 }
 
-// isOpen reports whether anybody may enter the room then.
+// isOpen reports whether anybody may enter the room.
 func (s Status) isOpen(now time.Time) bool {
 	at := float64(now.UnixMilli())
 	full := s.Capacity > 0 && s.Users >= s.Capacity
 	return !s.Locked && !full && s.Access != "pass" && at >= s.Opens && (s.Closes == 0 || at < s.Closes)
 }
 
-// speaks reports whether the room's language is the wanted one or begins with
-// it, subtag by subtag: RFC 4647 §3.3.1. Without one wanted, any is.
+// speaks reports whether the room's language is the wanted one or begins with it,
+// subtag by subtag: RFC 4647 §3.3.1. "" wants any.
 func (s Status) speaks(wanted string) bool {
 	has, want := strings.ToLower(s.Language), strings.ToLower(wanted)
 	return want == "" || has == want || strings.HasPrefix(has, want+"-")
 }
 
-// announce tells every room something that its users should know, and answers
-// how many rooms that are. The web API calls it as this process, after it
-// checked the token.
+// announce tells every room something for its people, and answers how many rooms there
+// are. The web API calls it as this process, after it has checked the token.
 func (l *Lobby) announce(from *server.Client, args amf.Args) (amf.Value, error) {
 	if !isOperator(from) && !from.Local() {
 		return nil, server.Fail("Not allowed.")
@@ -182,7 +180,7 @@ func (l *Lobby) announce(from *server.Client, args amf.Args) (amf.Value, error) 
 	return amf.Object{{Name: "rooms", Value: amf.Number(rooms)}}, nil
 }
 
-// tellRooms announces something to the rooms that are connected here.
+// tellRooms makes an announcement to the rooms that are connected here.
 func (l *Lobby) tellRooms(said string) {
 	push := &server.Push{Method: MethodAnnounce, Args: []amf.Value{amf.String(said)}}
 	for _, client := range l.roomList {
@@ -190,11 +188,11 @@ func (l *Lobby) tellRooms(said string) {
 	}
 }
 
-// Sums are figures of all rooms on the list.
+// Sums add up all rooms on the list.
 type Sums struct {
 	Live, Stale                            int // rooms
-	Users, Spectators, Viewers, Publishers int // of all rooms
-	Present                                int // users of live rooms: nobody knows who is in a stale one
+	Users, Spectators, Viewers, Publishers int // in all of them
+	Present                                int // users of live rooms: those of stale ones are not known
 	MessagesPerMinute                      float64
 }
 
@@ -206,7 +204,7 @@ func (s *Sums) members() []member {
 	}
 }
 
-// ParseSums reads an answer of the method sums.
+// ParseSums reads the answer of the method sums.
 func ParseSums(v amf.Value) (Sums, error) {
 	var s Sums
 	if err := parse(v, s.members()); err != nil {

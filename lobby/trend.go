@@ -16,7 +16,7 @@ const (
 	TrendLength = 60               // samples at most
 )
 
-// levels are the activities that a sample tells apart, from 0 to 1.
+// levels are the characters of samples, for activities from 0 to 1.
 const levels = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 // Trends are the answer of the method trends: how active rooms have been.
@@ -26,7 +26,7 @@ type Trends struct {
 	Rooms map[string]string // by name: a character a sample, oldest first
 }
 
-// ParseTrends reads an answer of the method trends. What is no trend is left out.
+// ParseTrends reads the answer of the method trends. Texts that are no trend are left out.
 func ParseTrends(v amf.Value) Trends {
 	t := Trends{Rooms: make(map[string]string)}
 	at, _ := amf.AsNumber(amf.Lookup(v, "at"))
@@ -65,21 +65,21 @@ func level(sample byte) int {
 	return -1
 }
 
-// samples says when the activity of rooms is noted.
+// samples are the moments when the activity of rooms is noted.
 type samples struct {
 	timer *time.Timer // of the next; nil while no room is listed
 	last  time.Time
 }
 
-// startSampling begins to note activities, if that is not done already.
+// startSampling begins to note activities, unless that has begun already.
 func (l *Lobby) startSampling() {
 	if l.samples.timer == nil {
 		l.samples.timer = l.in.After(TrendStep, l.sample)
 	}
 }
 
-// sample notes how active all rooms are and does so again a step later, as
-// long as there is one. A stale room is as active as it said last.
+// sample notes how active all rooms are, and does so again a step later as long as there
+// are rooms. A stale room counts with its last report.
 func (l *Lobby) sample() {
 	l.samples.timer = nil
 	if len(l.listed)+len(l.nodes.rooms) == 0 {
@@ -93,8 +93,8 @@ func (l *Lobby) sample() {
 	l.samples.timer = l.in.After(TrendStep, l.sample)
 }
 
-// trends answers how active the rooms have been that the method rooms answers
-// without a query.
+// trends answers how active rooms have been: those that the method rooms answers without
+// a query.
 func (l *Lobby) trends(from *server.Client, _ amf.Args) (amf.Value, error) {
 	found := l.find(query{sort: "activity"}, isOperator(from))
 	found = found[:min(len(found), MaxAnswer)]
