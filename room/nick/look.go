@@ -11,17 +11,16 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// A Look is what a nick can be taken for, the nick itself in any case first.
-// Two nicks are one to the eye when their looks have something in common.
+// A Look lists what a nick can be taken for, first the nick itself without regard to case.
+// Two nicks look the same if their looks have something in common.
 type Look []string
 
 // LookOf returns the look of a nick, or of any other short text.
 //
-// That the case does not matter and that look-alikes are one do not add up to
-// one key: I looks like l, and i is the same name as I, but kari and karl are
-// two people. So a nick is compared in each way of reading it: without regard
-// to case, as it is written, and, where there are only capitals, with the l
-// among them as the I that it is taken for.
+// One key would not do. Case does not matter, and look-alikes count as one: I looks
+// like l, and i is the same name as I, but kari and karl are two people. So a nick is
+// compared in each way of reading it: without regard to case, as it is written, and, if
+// all letters are capitals, with an l among them read as I.
 func LookOf(nick string) Look {
 	written := strings.Map(func(r rune) rune {
 		switch {
@@ -44,14 +43,14 @@ func LookOf(nick string) Look {
 	return look
 }
 
-// smallCapitals are the letters of phonetics that are drawn as capitals, of
-// which the table of look-alikes has only a few.
+// smallCapitals are phonetic letters that are drawn as capitals. The table of look-alikes
+// has only a few of them.
 var smallCapitals = map[rune]rune{
 	'ᴀ': 'a', 'ʙ': 'b', 'ᴄ': 'c', 'ᴅ': 'd', 'ᴇ': 'e', 'ꜰ': 'f', 'ɢ': 'g', 'ʜ': 'h', 'ɪ': 'i', 'ᴊ': 'j', 'ᴋ': 'k', 'ʟ': 'l', 'ᴍ': 'm',
 	'ɴ': 'n', 'ᴏ': 'o', 'ᴘ': 'p', 'ꞯ': 'q', 'ʀ': 'r', 'ꜱ': 's', 'ᴛ': 't', 'ᴜ': 'u', 'ᴠ': 'v', 'ᴡ': 'w', 'ʏ': 'y', 'ᴢ': 'z',
 }
 
-// with is the look with one more way of reading it.
+// with returns l with one more way of reading the nick.
 func (l Look) with(reading string) Look {
 	if slices.Contains(l, reading) {
 		return l
@@ -59,13 +58,13 @@ func (l Look) with(reading string) Look {
 	return append(l, reading)
 }
 
-// Same reports whether the two are one to the eye.
+// Same reports whether the two nicks look the same.
 func (l Look) Same(m Look) bool {
 	return slices.ContainsFunc(l, func(reading string) bool { return slices.Contains(m, reading) })
 }
 
-// shape is a skeleton without upper and lower case, and without the ways that
-// Unicode has to write the same characters small, raised and so on.
+// shape returns a skeleton without upper and lower case, and without Unicode's small,
+// raised and other variants of the same characters.
 func shape(s string) string {
 	if !ascii(s) {
 		return draw(s)
@@ -78,7 +77,7 @@ func shape(s string) string {
 	return b.String()
 }
 
-// simple are the shapes of ASCII, where each character is for itself.
+// simple are the shapes of ASCII characters, each for itself.
 var simple = func() (table [utf8.RuneSelf]string) {
 	for i := range table {
 		table[i] = draw(string(rune(i)))
@@ -86,8 +85,8 @@ var simple = func() (table [utf8.RuneSelf]string) {
 	return table
 }()
 
-// draw makes a shape. One round is not always enough; what changes for longer
-// than that has not been found.
+// draw makes a shape. One round is not always enough; no text has been found that needs
+// more than four.
 func draw(s string) string {
 	for range 4 {
 		was := s
@@ -98,10 +97,9 @@ func draw(s string) string {
 	return s
 }
 
-// skeleton is the one of UTS #39 §4: texts with the same skeleton look alike.
-// It is the only use of the table, which is that of Unicode 13; characters that
-// are newer look like nothing but themselves. A dot on i or j is the one that
-// they have anyway.
+// skeleton is that of UTS #39 §4: texts with the same skeleton look alike. Only this
+// function uses the table, which is that of Unicode 13: newer characters look only like
+// themselves. A further dot on i or j is dropped.
 func skeleton(s string) string {
 	s = confusables.Skeleton(s)
 	if strings.Contains(s, "\u0307") {
@@ -112,8 +110,8 @@ func skeleton(s string) string {
 
 var dots = strings.NewReplacer("i\u0307", "i", "j\u0307", "j")
 
-// fold makes all characters small that differ by case only: Unicode's simple
-// folding, as in strings.EqualFold, and the I of Turkish that has a dot.
+// fold makes characters that differ only by case the same: by Unicode's simple folding,
+// as strings.EqualFold does, and with the dotted I of Turkish.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -132,7 +130,7 @@ func fold(s string) string {
 	}, s)
 }
 
-// shouted reports whether there are capitals and, but for l, no small letters.
+// shouted reports whether there are capitals and no small letters except l.
 func shouted(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsUpper) &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r != 'l' && unicode.IsLower(r) })

@@ -13,14 +13,14 @@ import (
 // Bounds of a nick.
 const (
 	Max         = 32 // code points, without blanks around it
-	MaxOnLetter = 2  // marks on one letter; vowels and the like that a script writes as marks count up to MaxMarks
+	MaxOnLetter = 2  // marks on one letter; with the vowels and the like that a script writes as marks, MaxMarks
 )
 
-// maxTyped bounds what is looked at, in code points: of so many, at least one
-// more than Max are left when marks have become part of their letters.
+// maxTyped bounds the texts that are looked at, in code points: of a longer one, more
+// than Max are left when marks have become part of their letters.
 const maxTyped = 4 * Max
 
-// What can be wrong with a nick.
+// Reasons why a nick is not valid.
 const (
 	wrongEmpty  = "Nickname is empty."
 	wrongHidden = "Nickname has control or invisible characters."
@@ -31,9 +31,9 @@ const (
 
 var wrongLong = fmt.Sprintf("Nickname is longer than %d characters.", Max)
 
-// Parse returns what somebody typed as it is shown, or what is wrong with it:
-// without blanks around it, with one space where there are several blanks, and
-// in Unicode's form NFC.
+// Parse returns a typed text as the nick that is shown, or the reason why it is not
+// valid: without blanks around it, with one space instead of several blanks, and in
+// Unicode's form NFC.
 func Parse(typed string) (nick, wrong string) {
 	if !utf8.ValidString(typed) {
 		return "", wrongHidden
@@ -67,11 +67,11 @@ func Parse(typed string) (nick, wrong string) {
 	return nick, ""
 }
 
-// inspect looks at each character of a nick, and returns the nick without what
-// is part of emoji, for PRECIS knows nothing of them.
+// inspect looks at each character of a nick, and returns the nick without the parts of
+// emoji, which PRECIS does not know.
 func inspect(nick []rune) (plain, wrong string) {
 	kept := make([]rune, 0, len(nick))
-	letter, on, vowels := false, 0, 0 // whether there is one that marks can be on, and how many are
+	letter, on, vowels := false, 0, 0 // whether there is a letter for marks, and how many marks are on it
 	for i, r := range nick {
 		switch {
 		case r == ' ':
@@ -98,11 +98,11 @@ func inspect(nick []rune) (plain, wrong string) {
 	return string(kept), ""
 }
 
-// Joiner reports whether r is one of the two characters that some scripts and
-// emoji cannot be written without, though they are not seen.
+// Joiner reports whether r is one of the two invisible characters that some scripts and
+// emoji cannot be written without.
 func Joiner(r rune) bool { return r == nonJoiner || r == joiner }
 
-// single returns text with one space where there are several blanks.
+// single returns text with one space instead of several blanks.
 func single(text string) string {
 	var before rune
 	blank := func(r rune) bool { return r == ' ' || r > unicode.MaxASCII && unicode.Is(unicode.Zs, r) }

@@ -14,8 +14,7 @@ type Reserved struct {
 	looks atomic.Pointer[map[string]bool]
 }
 
-// Set puts another list in the place of the old one. Who has one of its names
-// already keeps it.
+// Set replaces the list. Anyone who has one of its names already keeps it.
 func (r *Reserved) Set(names []string) {
 	looks := make(map[string]bool)
 	for _, name := range names {
@@ -26,9 +25,8 @@ func (r *Reserved) Set(names []string) {
 	r.looks.Store(&looks)
 }
 
-// Has reports whether somebody with that nick could be taken for one of the
-// list. That is stricter than between people, where two names may differ by an
-// accent, or by i and l.
+// Has reports whether a nick could be taken for one on the list. That is stricter than
+// between people, whose names may differ by an accent, or by i and l.
 func (r *Reserved) Has(nick string) bool {
 	if r == nil {
 		return false
@@ -45,8 +43,8 @@ func (r *Reserved) Has(nick string) bool {
 	return false
 }
 
-// strictly is the look of a name without its marks, and as its capitals are
-// read.
+// strictly returns the look of a name without its marks, and with its capitals read as
+// they are taken for.
 func strictly(name string) Look {
 	bare := name
 	if !ascii(name) {

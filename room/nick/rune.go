@@ -5,7 +5,7 @@ import (
 	"unicode"
 )
 
-// What joins characters, or picks how the one before it is drawn.
+// Characters that join others, or choose how the one before is drawn.
 const (
 	nonJoiner = '\u200c'
 	joiner    = '\u200d'
@@ -13,17 +13,16 @@ const (
 	keycap    = '\u20e3'
 )
 
-// blanks are characters that are drawn as nothing, though they count as
-// letters, marks or symbols.
+// blanks are letters, marks and symbols of which nothing is drawn.
 var blanks = &unicode.RangeTable{
 	R16: []unicode.Range16{{0x2800, 0x2800, 1}, {0xfffc, 0xfffc, 1}}, // BRAILLE PATTERN BLANK, OBJECT REPLACEMENT CHARACTER
 	R32: []unicode.Range32{{0x1d159, 0x1d159, 1}},                    // MUSICAL SYMBOL NULL NOTEHEAD
 }
 
-// Invisible reports whether r, which may be a letter by its category, has
-// nothing to see: blanks of every kind, control and format characters, and
-// those that Unicode calls default ignorable (UAX #44), which are variation
-// selectors, joiners, the fillers of Hangul and marks of direction.
+// Invisible reports whether nothing is drawn for r, whatever its category: blanks of
+// every kind, control and format characters, and those that Unicode calls default
+// ignorable (UAX #44), such as variation selectors, joiners, the fillers of Hangul and
+// marks of direction.
 func Invisible(r rune) bool {
 	if r < unicode.MaxASCII {
 		return r <= ' '
@@ -32,8 +31,8 @@ func Invisible(r rune) bool {
 		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, blanks)
 }
 
-// Blank reports whether a text has nothing to see: only what is invisible, and
-// marks that are on nothing.
+// Blank reports whether nothing can be seen of a text: it has only invisible characters,
+// and marks without a letter.
 func Blank(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return !Invisible(r) && !unicode.Is(unicode.M, r) })
 }
@@ -41,17 +40,16 @@ func Blank(text string) bool {
 // mark reports whether r is drawn onto the letter before it.
 func mark(r rune) bool { return r >= 0x300 && unicode.In(r, unicode.Mn, unicode.Me) }
 
-// written reports whether a mark is part of how a script writes its words, as
-// vowels are in many: those are letters that happen to be drawn as marks.
+// written reports whether a mark belongs to the spelling of words, as vowels do in many
+// scripts: those are letters that happen to be drawn as marks.
 func written(r rune) bool { return unicode.Is(unicode.Other_Alphabetic, r) }
 
-// MaxMarks is how many marks Marks leaves on a letter. Scripts that pile up
-// most, Burmese and pointed Hebrew, need that many.
+// MaxMarks is how many marks Marks leaves on a letter. Burmese and pointed Hebrew, which
+// pile up most, need that many.
 const MaxMarks = 4
 
-// Marks takes the marks out of a text that are too many on one letter, and
-// would be drawn over the lines above and below. It is for texts; a nick with
-// too many is not valid.
+// Marks leaves out marks beyond MaxMarks on one letter, which would be drawn over the
+// lines above and below. It is for texts; a nick with too many marks is not valid.
 func Marks(text string) string {
 	on := 0
 	return strings.Map(func(r rune) rune {
@@ -69,7 +67,7 @@ func Marks(text string) string {
 	}, text)
 }
 
-// pictures are the blocks where emoji are, and the single ones elsewhere.
+// pictures are the blocks of emoji, and single emoji elsewhere.
 var pictures = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0xa9, 0xae, 5}, {0x203c, 0x2049, 13}, {0x2122, 0x2139, 23}, {0x2194, 0x21aa, 1}, {0x231a, 0x23ff, 1}, {0x24c2, 0x24c2, 1},
@@ -78,8 +76,8 @@ var pictures = &unicode.RangeTable{
 	R32: []unicode.Range32{{0x1f000, 0x1faff, 1}},
 }
 
-// emoji reports whether the joiner or selector at i of a text belongs to an
-// emoji: U+FE0F behind one, or in a keycap; U+200D between two.
+// emoji reports whether the joiner or selector at i of a text belongs to an emoji: U+FE0F
+// behind one or in a keycap, U+200D between two.
 func emoji(text []rune, i int) bool {
 	at := func(i int) rune {
 		if i < 0 || i >= len(text) {
