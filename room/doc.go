@@ -12,7 +12,7 @@
 // about single people (settings.go, doors.go, moderation.go), and stage is what is
 // published (streams.go): with the key of the room (key.go), waited for when its
 // connection breaks (grace.go), and watched, to tell encoders what hurts their
-// viewers (health.go, ingest.go, advice.go).
+// viewers (health.go, package ingest).
 //
 // All that a room has to know when it starts again is its state (state.go). A Store
 // keeps the state and the chat (store.go); a Memory keeps them until the process ends

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"foyer/room/ingest"
 	"foyer/server"
 	"foyer/server/amf"
 )
@@ -17,15 +18,20 @@ const (
 	FirstHealth    = 2 * time.Second
 )
 
+// maxEncoder is how much of an encoder's name is shown, in code points.
+const maxEncoder = 60
+
 // streamHealth returns how the streams are doing, sorted by name.
-func (r *Room) streamHealth() []Health {
-	now, list := time.Now(), []Health{}
+func (r *Room) streamHealth() []ingest.Health {
+	now, list := time.Now(), []ingest.Health{}
 	for _, p := range r.people.list {
 		for public, in := range p.publishing {
-			list = append(list, in.health(public, now))
+			h := in.Health(public, now)
+			h.Encoder = line(amf.String(h.Encoder), maxEncoder)
+			list = append(list, h)
 		}
 	}
-	slices.SortFunc(list, func(a, b Health) int { return strings.Compare(a.Stream, b.Stream) })
+	slices.SortFunc(list, func(a, b ingest.Health) int { return strings.Compare(a.Stream, b.Stream) })
 	return list
 }
 
@@ -34,7 +40,7 @@ func (r *Room) ingestOf(_ *server.Client, args amf.Args) (amf.Value, error) {
 	streams := amf.StrictArray{}
 	for _, h := range r.streamHealth() {
 		if none(args.At(0)) || args.At(0) == amf.String(h.Stream) {
-			streams = append(streams, h.value())
+			streams = append(streams, h.Value())
 		}
 	}
 	if len(streams) == 0 && !none(args.At(0)) {
@@ -51,7 +57,7 @@ func (r *Room) showHealth() {
 	}
 	streams := amf.Object{}
 	for _, h := range r.streamHealth() {
-		streams = append(streams, amf.Field{Name: h.Stream, Value: h.summary()})
+		streams = append(streams, amf.Field{Name: h.Stream, Value: h.Summary()})
 	}
 	r.showSome("ingest", streams)
 	if len(streams) > 0 {

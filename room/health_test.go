@@ -18,6 +18,13 @@ const (
 	avcNext = "\x27\x01\x00\x00\x00"
 )
 
+// meta sends onMetaData as an encoder does that has a name of two lines.
+func (d *device) meta() {
+	d.send(rtmp.TypeDataAMF0, 0, string(amf.Append(amf.Append(nil, amf.String("onMetaData")), amf.Object{
+		{Name: "encoder", Value: amf.String("obs-output\nmodule\u202e")},
+	})))
+}
+
 // film sends pictures for a while, 25 a second, with a key frame in each second.
 func (d *device) film(from, length time.Duration) {
 	d.send(rtmp.TypeVideo, uint32(from.Milliseconds()), avcHeader)
@@ -44,13 +51,14 @@ func TestHealth(t *testing.T) {
 		}
 		encoder := s.encoder()
 		encoder.must("live")
+		encoder.meta()
 		encoder.film(0, 12*time.Second)
 		const sentence = "There is no sound. If there should be some, add an audio source in the encoder."
 		want := "{live:{video:H.264 audio: width:640 height:360 fps:25 bitrate:1e+06 advice:[" + sentence + "]}}"
 		if got := ann.slot(room.ObjectRoom, "ingest"); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		want = "{streams:[{stream:live encoder: video:{codec:H.264 profile:Baseline width:640 height:360 fps:25 bitrate:1e+06 " +
+		want = "{streams:[{stream:live encoder:obs-output module video:{codec:H.264 profile:Baseline width:640 height:360 fps:25 bitrate:1e+06 " +
 			"keyFrames:1000 bFrames:false} audio:null drift:0 speed:1 silent:40 tracks:1 advice:[" + sentence + "]}]}"
 		for _, args := range [][]amf.Value{nil, {amf.Null{}}, {amf.String("live")}} {
 			if got := brief(ann.must("ingest", args...)); got != want {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foyer/lobby"
+	"foyer/room/ingest"
 	"foyer/room/nick"
 	"foyer/server"
 	"foyer/server/amf"
@@ -36,8 +37,8 @@ type person struct {
 	renames    bucket    // how fast they may change their nick, in the latter case
 	spoke      time.Time // last
 	mutedUntil time.Time
-	playing    map[string]int      // streams that they play, and how often
-	publishing map[string]*monitor // streams that they publish, and how these are doing
+	playing    map[string]int             // streams that they play, and how often
+	publishing map[string]*ingest.Monitor // streams that they publish, and how these are doing
 }
 
 // personOf returns the client's entry in the table: nil for one that was thrown

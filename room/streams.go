@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"foyer/lobby"
+	"foyer/room/ingest"
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/guard"
@@ -78,9 +79,9 @@ func (r *Room) OnPublished(client *server.Client, public string) func(rtmp.Messa
 	if p == nil {
 		return nil // thrown out in this turn
 	}
-	in := newMonitor(time.Now())
+	in := ingest.NewMonitor(time.Now())
 	if p.publishing == nil {
-		p.publishing = make(map[string]*monitor)
+		p.publishing = make(map[string]*ingest.Monitor)
 	}
 	p.publishing[public] = in
 	r.activity.warm(heatPublish, time.Now())

@@ -1,4 +1,4 @@
-package room
+package ingest
 
 import (
 	"encoding/hex"

@@ -1,4 +1,4 @@
-package room
+package ingest
 
 import (
 	"testing"
@@ -72,11 +72,11 @@ func FuzzTag(f *testing.F) {
 		if picture, ok := parseAVC(p.payload); ok && (picture.width < 1 || picture.width > MaxSide || picture.height < 1 || picture.height > MaxSide) {
 			t.Errorf("%x: a picture of %d x %d", b, picture.width, picture.height)
 		}
-		in := newMonitor(epoch)
+		in := NewMonitor(epoch)
 		for range 3 {
 			in.WriteMessage(m)
 		}
-		if r := in.health("live", epoch); r.Advice == nil {
+		if r := in.Health("live", epoch); r.Advice == nil {
 			t.Error("no list of advice")
 		}
 	})

@@ -1,4 +1,4 @@
-package room
+package ingest
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 
 // When something hurts viewers.
 const (
-	settled       = 5 * time.Second         // what did not come until then is missing
-	stalled       = 3 * time.Second         // without sound or picture
+	settled       = 5 * time.Second         // anything that has not come by then is missing
+	stalled       = 3 * time.Second         // without sound and pictures
 	longKeyFrames = 4200 * time.Millisecond // a setting of 4 s is fine
 	heavyBitrate  = 8e6                     // bits a second of video
 	slowFrames    = 15                      // a second

@@ -1,4 +1,4 @@
-package room
+package ingest
 
 import (
 	"strings"
@@ -42,7 +42,7 @@ func good() encoder {
 }
 
 // run sends it, in real time.
-func (e encoder) run(in *monitor) {
+func (e encoder) run(in *Monitor) {
 	write := func(kind rtmp.MessageType, at time.Duration, payload string) {
 		in.WriteMessage(rtmp.Message{Type: kind, Timestamp: e.start + uint32(at.Milliseconds()), Payload: []byte(payload)})
 	}
@@ -91,13 +91,13 @@ func (e encoder) run(in *monitor) {
 func healthOf(t *testing.T, e encoder) (r Health) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
-		in := newMonitor(time.Now())
+		in := NewMonitor(time.Now())
 		for range 2 { // somebody looks now and then, and first after the first window
 			e.length = 12 * time.Second
 			done := make(chan struct{})
 			go func() { e.run(in); close(done) }()
 			<-done
-			r = in.health("live", time.Now())
+			r = in.Health("live", time.Now())
 			e.start += uint32(float64(e.length.Milliseconds()) * e.speed)
 			if e.silentAfter > 0 {
 				return
@@ -112,7 +112,7 @@ func TestIngest(t *testing.T) {
 	e.meta = amf.Object{{Name: "width", Value: amf.Number(1)}, {Name: "encoder", Value: amf.String("obs-output module\n(libobs 30)")}}
 	r := healthOf(t, e)
 	want := Health{
-		Stream: "live", Since: epoch, Encoder: "obs-output module (libobs 30)",
+		Stream: "live", Since: epoch, Encoder: "obs-output module\n(libobs 30)",
 		VideoCodec: "H.264", Profile: "Baseline", Width: 640, Height: 360, FPS: 25, VideoBitrate: r.VideoBitrate, KeyFrames: 2 * time.Second,
 		AudioCodec: "AAC", SampleRate: 48000, Channels: 2, AudioBitrate: r.AudioBitrate,
 		Speed: 1, Silent: r.Silent, Tracks: 1, Advice: []string{},
@@ -124,7 +124,7 @@ func TestIngest(t *testing.T) {
 	if r.VideoBitrate < 2e6 || r.VideoBitrate > 2.1e6 || r.AudioBitrate < 160e3 || r.AudioBitrate > 165e3 {
 		t.Errorf("got %.0f and %.0f bits a second", r.VideoBitrate, r.AudioBitrate)
 	}
-	short := r.summary()
+	short := r.Summary()
 	if got, _ := amf.AsNumber(amf.Lookup(short, "bitrate")); got != 2.2e6 {
 		t.Errorf("got %v in short", got)
 	}
@@ -185,18 +185,18 @@ func TestAdvice(t *testing.T) {
 // TestAdviceOnDrift: clocks that are not the same.
 func TestAdviceOnDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := newMonitor(time.Now())
+		in := NewMonitor(time.Now())
 		e := good()
 		e.ahead = func(at time.Duration) time.Duration { return at / 100 }
 		e.length = 12 * time.Second
 		e.run(in)
-		if got := in.health("live", time.Now()).Advice; len(got) != 0 {
+		if got := in.Health("live", time.Now()).Advice; len(got) != 0 {
 			t.Errorf("at the beginning: %q", got)
 		}
 		e.start += 12000
 		e.ahead = func(at time.Duration) time.Duration { return 300*time.Millisecond + at/100 }
 		e.run(in)
-		got := in.health("live", time.Now()).Advice
+		got := in.Health("live", time.Now()).Advice
 		if len(got) != 1 || !strings.Contains(got[0], "drift apart") {
 			t.Errorf("later: %q", got)
 		}
@@ -220,7 +220,7 @@ func TestMetaData(t *testing.T) {
 			t.Errorf("%v x %v: got %d x %d", c.width, c.height, r.Width, r.Height)
 		}
 	}
-	in := newMonitor(epoch)
+	in := NewMonitor(epoch)
 	big := amf.Append(amf.Append(nil, amf.String("onMetaData")), amf.Object{
 		{Name: "encoder", Value: amf.String("x")}, {Name: "padding", Value: amf.String(strings.Repeat("x", MaxMetaData))},
 	})
@@ -232,7 +232,7 @@ func TestMetaData(t *testing.T) {
 
 // TestIngestIsCheap: it stands between publisher and players.
 func TestIngestIsCheap(t *testing.T) {
-	in := newMonitor(time.Now())
+	in := NewMonitor(time.Now())
 	m := tagged(true, "\x27\x01\x00\x00\x00"+strings.Repeat("x", 1000))
 	if n := testing.AllocsPerRun(1000, func() { m.Timestamp += 40; in.WriteMessage(m) }); n != 0 {
 		t.Errorf("%v allocations for a message", n)
@@ -240,7 +240,7 @@ func TestIngestIsCheap(t *testing.T) {
 }
 
 func BenchmarkIngest(b *testing.B) {
-	in := newMonitor(time.Now())
+	in := NewMonitor(time.Now())
 	m := tagged(true, "\x27\x01\x00\x00\x00"+strings.Repeat("x", 1000))
 	for b.Loop() {
 		m.Timestamp += 40

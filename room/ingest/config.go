@@ -1,4 +1,4 @@
-package room
+package ingest
 
 import (
 	"encoding/binary"
@@ -7,10 +7,10 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 )
 
-// MaxSide is the largest width and height that is believed.
+// MaxSide is the largest width or height that is believed.
 const MaxSide = 16384
 
-// avcPicture is what a decoder of H.264 is told of the pictures to come.
+// avcPicture is what a sequence header of H.264 says about the pictures.
 type avcPicture struct {
 	profile       string
 	width, height int
