@@ -3,7 +3,10 @@ package ingest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
+
+	"foyer/server/flv"
 )
 
 // When something hurts viewers.
@@ -50,7 +53,7 @@ func (in *observed) adviseVideo(h Health, s sum, age time.Duration, say func(boo
 		say(age >= settled, "There is no picture. If there should be one, add a video source in the encoder.")
 		return
 	}
-	configured := in.video.codec == codecAVC || in.video.codec == codecHEVC || in.video.codec == codecAV1
+	configured := slices.Contains([]string{flv.AVC.Name(), flv.HEVC.Name(), flv.AV1.Name()}, in.video.codec)
 	say(in.video.frames > 0 && configured && !in.video.header,
 		"The encoder does not send the %s sequence header: nobody can decode the picture. Stop and start the stream.", h.VideoCodec)
 	say(in.keys == 0 && in.video.frames > 0 && age >= settled,
@@ -58,12 +61,12 @@ func (in *observed) adviseVideo(h Health, s sum, age time.Duration, say func(boo
 	say(h.KeyFrames > longKeyFrames,
 		"Key frames come every %.0f seconds, and viewers wait for one: set the keyframe interval to 2 seconds.", math.Round(h.KeyFrames.Seconds()))
 	switch in.video.codec {
-	case codecAVC:
+	case flv.AVC.Name():
 		say(in.picture.width > 0 && !in.picture.common,
 			"Browsers do not play H.264 %s: choose profile high (or main) and the colour format NV12 or I420.", in.picture.profile)
-	case codecHEVC:
+	case flv.HEVC.Name():
 		say(true, "Many browsers do not play H.265: choose H.264 if not everybody can watch.")
-	case codecAV1, "VP9":
+	case flv.AV1.Name(), flv.VP9.Name():
 		say(true, "Some browsers, and most phones and televisions over HLS, do not play %s: choose H.264 if not everybody can watch.", h.VideoCodec)
 	default:
 		say(in.video.frames > 0, "Browsers do not play %s video: choose H.264.", h.VideoCodec)
@@ -80,10 +83,10 @@ func (in *observed) adviseAudio(h Health, age time.Duration, say func(bool, stri
 	case "":
 		say(in.audio.frames == 0 && age >= settled, "There is no sound. If there should be some, add an audio source in the encoder.")
 		say(in.audio.frames > 0, "The encoding of the sound is unknown: choose AAC.")
-	case codecAAC:
+	case flv.AAC.Name():
 		say(in.audio.frames > 0 && !in.audio.header,
 			"The encoder does not send the AAC sequence header: nobody can decode the sound. Stop and start the stream.")
-	case codecOpus, codecMP3, "FLAC":
+	case flv.Opus.Name(), flv.MP3.Name(), flv.FLAC.Name():
 	default:
 		say(true, "Browsers do not play %s sound: choose AAC.", h.AudioCodec)
 	}

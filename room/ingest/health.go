@@ -44,7 +44,7 @@ func (in *Monitor) Health(stream string, now time.Time) Health {
 	o := *in.shown.Load()
 	h := Health{
 		Stream: stream, Since: o.since, Encoder: o.encoder, Tracks: o.tracks + 1,
-		VideoCodec: o.name(&o.video), AudioCodec: o.name(&o.audio), Silent: now.Sub(o.since),
+		VideoCodec: o.video.codecName(), AudioCodec: o.audio.codecName(), Silent: now.Sub(o.since),
 		Width: int(o.metaWidth), Height: int(o.metaHeight), SampleRate: o.sampleRate, Channels: o.channels,
 	}
 	if heard := in.heard.Load(); heard >= 0 {
@@ -93,12 +93,12 @@ func (in *observed) keyFrames() time.Duration {
 	return d
 }
 
-// name returns the codec of a lane, or "unknown" if it has no name.
-func (in *observed) name(l *lane) string {
+// codecName returns the codec of a lane, or "unknown" if it has no name.
+func (l *lane) codecName() string {
 	if l.codec == "" && l.frames > 0 {
 		return "unknown"
 	}
-	return string(l.codec)
+	return l.codec
 }
 
 // sum adds up the last whole seconds.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/flv"
 	"foyer/server/rtmp"
 )
 
@@ -47,8 +48,8 @@ type observed struct {
 
 // lane is either sound or pictures.
 type lane struct {
-	codec  codec
-	header bool // a sequence header came
+	codec  string // its name; "": not known
+	header bool   // a sequence header came
 	frames int
 	time   int64 // of the last frame, in ms, without wrapping
 }
@@ -90,11 +91,11 @@ func (in *Monitor) WriteMessage(m rtmp.Message) {
 	case rtmp.TypeVideo:
 		in.heard.Store(int64(now.Sub(in.since)))
 		s.video += len(m.Payload)
-		in.see(s, parseTag(m), m.Timestamp)
+		in.see(s, mainTrack(m), m.Timestamp)
 	case rtmp.TypeAudio:
 		in.heard.Store(int64(now.Sub(in.since)))
 		s.audio += len(m.Payload)
-		in.hear(s, parseTag(m), m.Timestamp)
+		in.hear(s, mainTrack(m), m.Timestamp)
 	case rtmp.TypeDataAMF0:
 		in.read(m.Payload)
 	}
@@ -112,34 +113,49 @@ func (in *observed) turn(now time.Time) bool {
 	return in.second > before
 }
 
+// mainTrack reads an audio or video message. Of several tracks it reads the one with
+// the number 0, which most people want, wherever that is in the message. If there is
+// none, the tag has only the number of the first track.
+func mainTrack(m rtmp.Message) (t flv.Tag) {
+	ok := t.Parse(flv.Media(m.Type), m.Payload)
+	first := t.Track
+	for ok && t.Track != 0 {
+		ok = t.Next()
+	}
+	if !ok {
+		return flv.Tag{Track: first}
+	}
+	return t
+}
+
 // see takes a video message.
-func (in *Monitor) see(s *second, t tag, at uint32) {
-	if in.tracks = max(in.tracks, int(t.track)); t.track != 0 {
+func (in *Monitor) see(s *second, t flv.Tag, at uint32) {
+	if in.tracks = max(in.tracks, int(t.Track)); t.Track != 0 {
 		return
 	}
-	if t.codec != "" {
-		in.video.codec = t.codec
-	}
-	if t.header {
-		defer in.show()
+	in.video.name(t.Codec)
+	switch {
+	case t.Kind == flv.SequenceStart:
 		in.video.header = true
-		if t.codec == codecAVC {
-			if p, ok := parseAVC(t.payload); ok {
-				in.picture = p
-			}
+		if p, ok := parseAVC(t.Body); ok && t.Codec == flv.AVC {
+			in.picture = p
 		}
+		in.show()
+	case t.Kind == flv.CodedFrames && len(t.Body) > 0:
+		in.frame(s, t, at)
 	}
-	if !t.frame {
-		return
-	}
+}
+
+// frame takes a frame of video.
+func (in *observed) frame(s *second, t flv.Tag, at uint32) {
 	if in.video.advance(at, &in.audio) {
 		s.back++
 	}
 	s.frames++
 	if !s.shifted {
-		s.low, s.high, s.shifted = t.shift, t.shift, true
+		s.low, s.high, s.shifted = t.Shift, t.Shift, true
 	}
-	s.low, s.high = min(s.low, t.shift), max(s.high, t.shift)
+	s.low, s.high = min(s.low, t.Shift), max(s.high, t.Shift)
 	if !s.startSet {
 		s.start, s.startSet = in.video.time, true
 	}
@@ -147,7 +163,7 @@ func (in *Monitor) see(s *second, t tag, at uint32) {
 		s.ahead += in.audio.time - in.video.time
 		s.paired++
 	}
-	if t.key {
+	if t.Key {
 		if in.keys > 0 {
 			in.intervals[in.keys%len(in.intervals)] = in.video.time - in.keyAt
 		}
@@ -157,22 +173,29 @@ func (in *Monitor) see(s *second, t tag, at uint32) {
 }
 
 // hear takes an audio message.
-func (in *Monitor) hear(s *second, t tag, at uint32) {
-	if in.tracks = max(in.tracks, int(t.track)); t.track != 0 {
+func (in *Monitor) hear(s *second, t flv.Tag, at uint32) {
+	if in.tracks = max(in.tracks, int(t.Track)); t.Track != 0 {
 		return
 	}
-	if t.codec != "" {
-		in.audio.codec = t.codec
-	}
-	if t.header {
-		defer in.show()
+	in.audio.name(t.Codec)
+	switch {
+	case t.Kind == flv.SequenceStart:
 		in.audio.header = true
-		if t.codec == codecAAC {
-			in.sampleRate, in.channels = parseAAC(t.payload)
+		if t.Codec == flv.AAC {
+			in.sampleRate, in.channels = parseAAC(t.Body)
+		}
+		in.show()
+	case t.Kind == flv.CodedFrames && len(t.Body) > 0:
+		if in.audio.advance(at, &in.video) {
+			s.back++
 		}
 	}
-	if t.frame && in.audio.advance(at, &in.video) {
-		s.back++
+}
+
+// name notes the codec of a message, if it says a known one.
+func (l *lane) name(c flv.Codec) {
+	if name := c.Name(); name != "" {
+		l.codec = name
 	}
 }
 

@@ -3,33 +3,9 @@ package ingest
 import (
 	"testing"
 
+	"foyer/server/flv"
 	"foyer/server/rtmp"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 )
-
-// tags are what encoders send, by name. They are the fuzz seeds, too.
-var tags = []struct {
-	name  string
-	video bool
-	bytes string
-	want  tag
-}{
-	{"H.264 header", true, "\x17\x00\x00\x00\x00head", tag{codec: codecAVC, header: true, payload: []byte("head")}},
-	{"H.264 key frame", true, "\x17\x01\x00\x00\x50key", tag{codec: codecAVC, frame: true, key: true, shift: 80, payload: []byte("key")}},
-	{"H.264 end", true, "\x17\x02\x00\x00\x00", tag{codec: codecAVC}},
-	{"a key frame without data", true, "\x17\x01\x00\x00\x00", tag{codec: codecAVC}},
-	{"cut short", true, "\x17\x01\x00", tag{}},
-	{"command", true, "\x57\x00", tag{codec: codecAVC, payload: []byte("\x00")}},
-	{"an unknown FourCC", true, "\x91wxyzkey", tag{frame: true, key: true, payload: []byte("key")}},
-	{"HDR", true, "\x94hvc1hdr", tag{codec: codecHEVC, payload: []byte("hdr")}},
-	{"track 2 alone", true, "\x96\x01av01\x02key", tag{track: 2}},
-	{"tracks 1 and 0", true, "\x96\x11av01\x01\x00\x00\x01x\x00\x00\x00\x03key", tag{codec: codecAV1, frame: true, key: true, payload: []byte("key")}},
-	{"AAC", false, "\xaf\x01data", tag{codec: codecAAC, frame: true, payload: []byte("data")}},
-	{"Opus header", false, "\x90OpusHead", tag{codec: codecOpus, header: true, payload: []byte("Head")}},
-	{"empty audio", false, "", tag{}},
-}
 
 func tagged(video bool, payload string) rtmp.Message {
 	m := rtmp.Message{Type: rtmp.TypeAudio, Payload: []byte(payload)}
@@ -39,18 +15,39 @@ func tagged(video bool, payload string) rtmp.Message {
 	return m
 }
 
-func TestParseTag(t *testing.T) {
-	for _, c := range tags {
-		if d := cmp.Diff(c.want, parseTag(tagged(c.video, c.bytes)), cmp.AllowUnexported(tag{}), cmpopts.EquateEmpty()); d != "" {
-			t.Errorf("%s: (-want +got)\n%s", c.name, d)
+// messages are what encoders send. They are the fuzz seeds, too.
+var messages = []struct {
+	name  string
+	video bool
+	bytes string
+	track uint8
+	codec flv.Codec
+}{
+	{"H.264 header", true, "\x17\x00\x00\x00\x00head", 0, flv.AVC},
+	{"H.264 key frame", true, "\x17\x01\x00\x00\x50key", 0, flv.AVC},
+	{"a key frame without data", true, "\x17\x01\x00\x00\x00", 0, flv.AVC},
+	{"cut short", true, "\x17\x01\x00", 0, 0},
+	{"command", true, "\x57\x00", 0, flv.AVC},
+	{"HDR", true, "\x94hvc1hdr", 0, flv.HEVC},
+	{"track 2 alone", true, "\x96\x01av01\x02key", 2, 0},
+	{"tracks 1 and 0", true, "\x96\x11av01\x01\x00\x00\x01x\x00\x00\x00\x03key", 0, flv.AV1},
+	{"AAC", false, "\xaf\x01data", 0, flv.AAC},
+	{"Opus header", false, "\x90OpusHead", 0, flv.Opus},
+	{"empty audio", false, "", 0, 0},
+}
+
+// TestMainTrack: of several tracks, the one with the number 0 is watched.
+func TestMainTrack(t *testing.T) {
+	for _, c := range messages {
+		if got := mainTrack(tagged(c.video, c.bytes)); got.Track != c.track || got.Codec != c.codec {
+			t.Errorf("%s: got track %d of %v, want %d of %v", c.name, got.Track, got.Codec, c.track, c.codec)
 		}
 	}
 }
 
-// FuzzTag: whatever an encoder sends, what is read makes sense, and an ingest
-// survives it.
-func FuzzTag(f *testing.F) {
-	for _, c := range tags {
+// FuzzMonitor: a monitor survives whatever an encoder sends, and changes nothing of it.
+func FuzzMonitor(f *testing.F) {
+	for _, c := range messages {
 		f.Add(c.video, []byte(c.bytes))
 	}
 	for _, c := range pictures {
@@ -58,26 +55,19 @@ func FuzzTag(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, video bool, b []byte) {
 		m := tagged(video, string(b))
-		p := parseTag(m)
-		switch {
-		case p.header && p.frame:
-			t.Errorf("%x is a header and a frame", b)
-		case p.key && (!p.frame || !video):
-			t.Errorf("%x is a key frame and no frame", b)
-		case len(p.payload) > len(b):
-			t.Errorf("%x has grown", b)
-		case string(m.Payload) != string(b):
-			t.Error("the message was changed")
-		}
-		if picture, ok := parseAVC(p.payload); ok && (picture.width < 1 || picture.width > MaxSide || picture.height < 1 || picture.height > MaxSide) {
-			t.Errorf("%x: a picture of %d x %d", b, picture.width, picture.height)
-		}
 		in := NewMonitor(epoch)
 		for range 3 {
 			in.WriteMessage(m)
 		}
-		if r := in.Health("live", epoch); r.Advice == nil {
+		if string(m.Payload) != string(b) {
+			t.Error("the message was changed")
+		}
+		h := in.Health("live", epoch)
+		if h.Advice == nil {
 			t.Error("no list of advice")
+		}
+		if h.Width < 0 || h.Width > MaxSide || h.Height < 0 || h.Height > MaxSide {
+			t.Errorf("%x: a picture of %d x %d", b, h.Width, h.Height)
 		}
 	})
 }
