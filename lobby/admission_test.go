@@ -13,8 +13,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// TestPassword keeps what others compute: HMAC-SHA256 with the lobby secret of
-// "room:" and the name in lower case, 20 bytes of it, in base32.
+// TestPassword keeps the rule that others compute passwords by: HMAC-SHA256 with the
+// lobby secret over "room:" and the name in lower case, 20 bytes of it, in base32.
 func TestPassword(t *testing.T) {
 	for _, c := range []struct{ secret, room, want string }{
 		// printf room:studio | openssl dgst -sha256 -hmac secretPassword6 -binary | head -c 20 | base32 | tr A-Z a-z
@@ -30,8 +30,7 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// TestOwnPassword: a room's own password is good for its name, and for nothing
-// else.
+// TestOwnPassword: a room's own password is good for its name and for no other.
 func TestOwnPassword(t *testing.T) {
 	blue := lobby.Password(secret, "blue")
 	for _, c := range []struct {
@@ -54,7 +53,7 @@ func TestOwnPassword(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, lobby.Config{}) // no secret: what follows from none is none
+		h := newHost(t, lobby.Config{}) // without a secret there are no own passwords
 		if _, err := connect(t, h, amf.String("blue"), amf.String(lobby.Password("", "blue"))); err == nil {
 			t.Error("let in by a lobby without a secret")
 		}
@@ -79,8 +78,8 @@ func TestOwnPasswordPinsNothing(t *testing.T) {
 	})
 }
 
-// TestUnlistedFromTheFirstMoment: visitors never see a room that says so as it
-// connects, in no way there is.
+// TestUnlistedFromTheFirstMoment: visitors never see a room that is unlisted as it
+// connects, whichever way they look.
 func TestUnlistedFromTheFirstMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(nodes)
@@ -106,8 +105,8 @@ func TestUnlistedFromTheFirstMoment(t *testing.T) {
 	})
 }
 
-// TestNamesWithoutCase: two names that differ by case only are one room, shown
-// as it was first opened, here and on other nodes.
+// TestNamesWithoutCase: names that differ only by case are one room, shown as it was
+// first opened, here and on other nodes.
 func TestNamesWithoutCase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(nodes)

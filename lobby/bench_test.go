@@ -10,8 +10,8 @@ import (
 	"foyer/server/amf"
 )
 
-// A report with news, of one of a thousand rooms, to the answer and back: what
-// it costs the lobby. A thousand rooms without news make 200 of them a second.
+// The lobby answers a report with news, from one of a thousand rooms. A thousand rooms
+// without news send 200 reports a second.
 func BenchmarkReport(b *testing.B) {
 	h := &server.Host{Log: slog.New(slog.DiscardHandler)}
 	h.Handle("lobby", func() server.Application { return lobby.New(lobby.Config{Secret: secret}) })

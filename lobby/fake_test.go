@@ -34,7 +34,7 @@ func newLobby(t *testing.T) *server.Host {
 	return newHost(t, lobby.Config{Secret: secret, AdminToken: token})
 }
 
-// peer is a connection that only remembers.
+// peer is a connection that only remembers what it was sent.
 type peer struct {
 	t      *testing.T
 	client *server.Client
@@ -102,7 +102,7 @@ func connectUntil(t *testing.T, ctx context.Context, h *server.Host, ip string, 
 	return p, err
 }
 
-// must is connect that works.
+// must connects, which has to work.
 func must(t *testing.T, h *server.Host, args ...amf.Value) *peer {
 	t.Helper()
 	p, err := connect(t, h, args...)
@@ -120,7 +120,7 @@ func mustRoom(t *testing.T, h *server.Host, name, node string) *peer {
 	})
 }
 
-// resumeOf is what mustRoom shows.
+// resumeOf is the resume that mustRoom gives.
 func resumeOf(name, node string) string { return "room " + name + ", started at " + node }
 
 // call calls a method and waits for the answer.
@@ -149,7 +149,7 @@ func (p *peer) report(s lobby.Status) (ignored bool) {
 	return ignored
 }
 
-// entries are what rooms(query) answers.
+// entries returns the answer of rooms(query).
 func (p *peer) entries(query ...amf.Value) []lobby.Entry {
 	p.t.Helper()
 	v, err := p.call(lobby.MethodRooms, query...)
@@ -207,7 +207,7 @@ func (p *peer) received() int {
 	return p.messages
 }
 
-// rejection is what a *rtmp.StatusError says.
+// rejection returns the parts of a *rtmp.StatusError.
 func rejection(err error) (code, description string) {
 	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
 		return s.Code, s.Description

@@ -81,9 +81,9 @@ func TestNameInUse(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		node, resume string        // of the newcomer; the older one has n1
-		after        time.Duration // the older one was heard last
+		after        time.Duration // since the older one was heard last
 		want         string
-		keepsLast    bool // what was reported stays on the list
+		keepsLast    bool // the last report stays on the list
 	}{
 		{"another room while the link is live", "n2", resumeOf("blue", "n2"), 0, inUse, true},
 		{"nothing while the link is live", "", "", 0, inUse, true},
@@ -121,8 +121,7 @@ func TestNameInUse(t *testing.T) {
 	}
 }
 
-// TestShortResume: what could be guessed is none, and what is shown to nobody
-// is in no entry.
+// TestShortResume: a resume that could be guessed counts as none, and no entry shows one.
 func TestShortResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for resume, replaces := range map[string]bool{
@@ -332,7 +331,7 @@ func TestVisitorsDoNotWrite(t *testing.T) {
 
 func TestFullLobby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &server.Host{} // which does not log 10,000 rooms
+		h := &server.Host{} // without a log of 10,000 rooms
 		h.Handle("lobby", func() server.Application {
 			return lobby.New(lobby.Config{Secret: secret, Log: slog.New(slog.DiscardHandler)})
 		})
@@ -348,7 +347,7 @@ func TestFullLobby(t *testing.T) {
 	})
 }
 
-// voucher notes whether the lobby takes it for one of this site.
+// voucher notes whether the lobby takes its client for one of this site.
 type voucher struct {
 	peer
 	vouched bool
@@ -356,7 +355,7 @@ type voucher struct {
 
 func (p *voucher) Vouch() { p.vouched = true }
 
-// TestRoomsAreNotCounted: many rooms of one server report from one address.
+// TestRoomsAreNotCounted: many rooms of one server may report from one address.
 func TestRoomsAreNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newLobby(t)

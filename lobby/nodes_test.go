@@ -23,7 +23,7 @@ type nodes struct {
 	away  bool
 }
 
-// place is one lobby's end of it.
+// place is one lobby's share of them.
 type place struct {
 	nodes   *nodes
 	entries map[string][]byte
@@ -82,7 +82,7 @@ func (p *place) Watch(changed func(string, []byte), fresh func(bool)) (stop func
 	}
 }
 
-// renew tells everything of p again, as the directory does every few seconds.
+// renew tells the entries of p again, as the directory does every few seconds.
 func (p *place) renew() {
 	p.nodes.mu.Lock()
 	defer p.nodes.mu.Unlock()
@@ -133,8 +133,8 @@ func (n *nodes) newNode(t *testing.T) (*server.Host, *place) {
 	return h, p
 }
 
-// What other nodes hear does not wait for the lobby's own publishing: it would
-// wait for theirs once more.
+// News for other nodes does not wait for the lobby's own publishing: it waits for theirs
+// anyway.
 func TestSharedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(nodes)
@@ -255,8 +255,8 @@ func TestNodeFallsSilent(t *testing.T) {
 	})
 }
 
-// While the other nodes cannot be heard, nothing here stops, and nobody says
-// that their rooms are gone.
+// While the other nodes cannot be heard, nothing stops here, and their rooms do not count
+// as gone.
 func TestViewGrowsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(nodes)

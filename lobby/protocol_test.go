@@ -12,7 +12,7 @@ import (
 	"foyer/server/amf"
 )
 
-// full is a status with every field set, and how it travels.
+// full is a status with every field set, and its form on the wire.
 var full = lobby.Status{
 	Epoch: 1700000000000, Seq: 12, Title: "Blue room", Topic: "tea", Tags: []string{"music"},
 	Users: 3, Spectators: 2, Viewers: 4, Publishers: 1, MessagesPerMinute: 7, Activity: 0.5,
@@ -163,7 +163,7 @@ func TestLargestEntry(t *testing.T) {
 	}
 }
 
-// What parses is within its bounds: parsed again it is the same.
+// A parsed status is within its bounds: parsed again it is the same.
 func FuzzStatus(f *testing.F) {
 	f.Add(amf.Append(nil, full.Value()))
 	f.Add(amf.Append(nil, lobby.Entry{Name: "blue", Status: full}.Value()))

@@ -160,8 +160,8 @@ func TestOpenRooms(t *testing.T) {
 	})
 }
 
-// TestManyRooms: lists are bounded, and nothing is missing from the pages of
-// one. The shared object holds the liveliest, and those that are pinned.
+// TestManyRooms: lists are bounded, and their pages miss nothing. The shared object holds
+// pinned rooms and the liveliest.
 func TestManyRooms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const many = lobby.MaxShown + 200

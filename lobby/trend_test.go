@@ -15,7 +15,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// trends are what trends() answers.
+// trends returns the answer of trends().
 func (p *peer) trends() lobby.Trends {
 	p.t.Helper()
 	v, err := p.call(lobby.MethodTrends)

@@ -14,7 +14,7 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// a mute peer takes nothing in.
+// mute is a peer that ignores everything.
 type mute struct{}
 
 func (mute) Push(*server.Push) error                                   { return nil }
@@ -49,7 +49,7 @@ func BenchmarkCome(b *testing.B) {
 	}
 }
 
-// BenchmarkSay has somebody come, say as much as may come at once, and leave.
+// BenchmarkSay has somebody come, say as much as is allowed at once, and leave.
 func BenchmarkSay(b *testing.B) {
 	h := benchHost(b)
 	benchCome(b, h, "ann")

@@ -14,12 +14,12 @@ import (
 	"foyer/server/rtmp"
 )
 
-// visitor is a client as the test knows it: what it does is what counts.
+// visitor is a client, and what it is doing.
 type visitor struct {
 	*device            // by RTMP
 	web     *peer      // or by the web
 	nick    string     // "" of spectators
-	plays   []*playing // what it plays, the same stream twice, too
+	plays   []*playing // the streams that it plays, the same one perhaps twice
 	streams map[string]bool
 }
 
@@ -80,7 +80,7 @@ func (c *crowd) play() {
 	}
 	if v.device != nil {
 		if len(v.streams) > 0 {
-			return // one device does one thing here
+			return // a device does only one thing here
 		}
 		v.device.play(name)
 		v.plays = append(v.plays, &playing{stream: v.device.stream})
@@ -161,7 +161,7 @@ func (c *crowd) release() {
 	c.visitors = slices.DeleteFunc(c.visitors, func(v *visitor) bool { return v.streams[name] })
 }
 
-// want counts what the test knows.
+// want counts what visitors are doing.
 func (c *crowd) want() (w [4]int, streams []string) {
 	w[0] = 1 // the moderator
 	streams = []string{}
@@ -186,7 +186,7 @@ func (c *crowd) want() (w [4]int, streams []string) {
 	return w, streams
 }
 
-// TestCounts: whatever clients do, the room counts those who are there.
+// TestCounts: whatever clients do, the room counts the ones that are there.
 func TestCounts(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestHalfOpenViewer: one whose network is gone is not counted for ever.
+// TestHalfOpenViewer: a viewer whose network is gone is not counted for ever.
 func TestHalfOpenViewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var blue *room.Room

@@ -12,8 +12,8 @@ import (
 )
 
 // TestProtocolExamples keeps the examples of PROTOCOL.md true: JSON that
-// parses, and bytes that are AMF0 values. Where something is left out ("…")
-// there is nothing to check.
+// parses, and bytes that are AMF0 values. Examples with something left out ("…") are
+// not checked.
 func TestProtocolExamples(t *testing.T) {
 	text, err := os.ReadFile("PROTOCOL.md")
 	if err != nil {

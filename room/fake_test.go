@@ -48,7 +48,7 @@ func newHost(t *testing.T, cfg room.Config) *server.Host {
 	return h
 }
 
-// peer is a connection that only remembers.
+// peer is a connection that only remembers what it was sent.
 type peer struct {
 	t *testing.T
 
@@ -58,7 +58,7 @@ type peer struct {
 	pushes   []*server.Push
 	statuses []*rtmp.StatusError // of the connection
 	objects  map[string]*sharedobject.Replica
-	status   string // of the last shared object message that had one
+	status   string // of the last message of a shared object that had one
 	closed   error
 }
 
@@ -157,7 +157,7 @@ func (p *peer) call(method string, args ...amf.Value) (amf.Value, error) {
 	return a.v, a.err
 }
 
-// must is call that works.
+// must calls a method that has to work.
 func (p *peer) must(method string, args ...amf.Value) amf.Value {
 	p.t.Helper()
 	v, err := p.call(method, args...)
@@ -167,7 +167,7 @@ func (p *peer) must(method string, args ...amf.Value) amf.Value {
 	return v
 }
 
-// refused is call that fails, and returns why.
+// refused calls a method that has to fail, and returns the refusal.
 func (p *peer) refused(method string, args ...amf.Value) *rtmp.StatusError {
 	p.t.Helper()
 	v, err := p.call(method, args...)
@@ -210,7 +210,7 @@ func (p *peer) write(object, slot string, v amf.Value) string {
 	return p.status
 }
 
-// slot returns a slot of an object as text.
+// slot returns a slot of an object, as text.
 func (p *peer) slot(object, slot string) string {
 	synctest.Wait()
 	p.mu.Lock()

@@ -13,7 +13,7 @@ import (
 
 const grace = 30 * time.Second
 
-// What an encoder of Sorenson video sends: no header is needed.
+// Messages of an encoder of Sorenson video, which needs no header.
 const keyFrame, nextFrame = "\x12key", "\x22next"
 
 func graceful() room.Config {
@@ -22,7 +22,8 @@ func graceful() room.Config {
 	return cfg
 }
 
-// TestPublisherLost: viewers stay, the room says so, and the same key goes on.
+// TestPublisherLost: viewers stay, the room tells them, and an encoder with the same key
+// continues.
 func TestPublisherLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, graceful())
@@ -56,7 +57,7 @@ func TestPublisherLost(t *testing.T) {
 		second.send(rtmp.TypeVideo, 0, nextFrame)
 		second.send(rtmp.TypeVideo, 40, keyFrame)
 		if got := viewer.take(); got != "video" {
-			t.Errorf("the viewer got %s, want the picture to go on at a key frame", got)
+			t.Errorf("the viewer got %s, want the picture to continue at a key frame", got)
 		}
 		if got := ann.heard(); got != "notice({text:live is back.})" {
 			t.Errorf("got %s", got)
@@ -71,7 +72,7 @@ func TestPublisherLost(t *testing.T) {
 	})
 }
 
-// TestGraceEnds: after it everything is as if the publisher had said goodbye.
+// TestGraceEnds: after the grace time everything is as if the publisher had said goodbye.
 func TestGraceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, graceful())
@@ -99,7 +100,8 @@ func TestGraceEnds(t *testing.T) {
 	})
 }
 
-// TestPublisherStops: nobody waits for one that says so, nor without grace.
+// TestPublisherStops: nobody waits for a publisher that stops by itself, or without a
+// grace time.
 func TestPublisherStops(t *testing.T) {
 	for name, test := range map[string]struct {
 		cfg   room.Config
@@ -195,7 +197,7 @@ func TestKickedPublisher(t *testing.T) {
 }
 
 // TestHalfOpen: a publisher whose network is gone is dropped by the pings, and
-// does not keep a newer one from taking over before.
+// until then does not keep a newer one from taking over.
 func TestHalfOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, graceful())
@@ -231,7 +233,7 @@ func TestHalfOpen(t *testing.T) {
 	})
 }
 
-// TestManyAway: streams that are waited for count, so that there is a bound.
+// TestManyAway: streams that are waited for count as streams, so they are bounded.
 func TestManyAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, graceful())
@@ -248,14 +250,14 @@ func TestManyAway(t *testing.T) {
 	})
 }
 
-// why is level and description of a status.
+// why returns the level and the description of a status.
 func why(c *rtmptest.Command) string {
 	level, _ := amf.AsString(amf.Lookup(c.Args.At(1), "level"))
 	description, _ := amf.AsString(amf.Lookup(c.Args.At(1), "description"))
 	return level + ": " + description
 }
 
-// TestOBS: what OBS shows is in the description.
+// TestOBS: the description says what OBS should show.
 func TestOBS(t *testing.T) {
 	for key, want := range map[string]string{
 		"live?key=stream-key-blue": "status: live is now published.",

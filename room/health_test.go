@@ -10,7 +10,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// What an encoder of H.264 sends.
+// Messages of an encoder of H.264.
 const (
 	avcHeader = "\x17\x00\x00\x00\x00\x01\x42\xc0\x1e\xff\xe1\x00\x19\x67\x42\xc0\x1e\xd9\x00\xa0\x2f\xf9\x70\x11" +
 		"\x00\x00\x03\x00\x01\x00\x00\x03\x00\x32\x0f\x16\x2e\x48"
@@ -18,7 +18,7 @@ const (
 	avcNext = "\x27\x01\x00\x00\x00"
 )
 
-// meta sends onMetaData as an encoder does that has a name of two lines.
+// meta sends the onMetaData of an encoder with a name of two lines.
 func (d *device) meta() {
 	d.send(rtmp.TypeDataAMF0, 0, string(amf.Append(amf.Append(nil, amf.String("onMetaData")), amf.Object{
 		{Name: "encoder", Value: amf.String("obs-output\nmodule\u202e")},
@@ -39,8 +39,8 @@ func (d *device) film(from, length time.Duration) {
 	synctest.Wait()
 }
 
-// TestHealth: what a stream is like is in the shared object, and at length in
-// what the method answers.
+// TestHealth: the shared object says in short how a stream is doing, and the method at
+// length.
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, config())

@@ -18,8 +18,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// newKey replaces the key of blue, as an operator does, and returns the one
-// there is then.
+// newKey replaces the key of blue, as an operator does, and returns the new one.
 func newKey(t *testing.T, h *server.Host, kept *room.Memory) string {
 	t.Helper()
 	if _, err := h.CallOrStart(t.Context(), "room/blue", "newKey"); err != nil {
@@ -36,8 +35,8 @@ func newKey(t *testing.T, h *server.Host, kept *room.Memory) string {
 	return keyOf("blue", generation)
 }
 
-// TestNewKey: the old key is void at once, for what is published with it and
-// for what is waited for, and stays void when the room restarts.
+// TestNewKey: the old key is void at once. Streams with it end, also those that are
+// waited for, and it stays void when the room restarts.
 func TestNewKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := new(room.Memory)
@@ -94,7 +93,7 @@ func TestNewKey(t *testing.T) {
 	})
 }
 
-// TestRenewKeyOfState: what is kept of a room is changed without the room.
+// TestRenewKeyOfState: the stored state of a room is changed without the room.
 func TestRenewKeyOfState(t *testing.T) {
 	for _, state := range []string{"", `{"chatEpoch":5,"users":7,"topic":"t","ofTomorrow":[1]}`, `{"chatEpoch":5,"users":7,"key":99999999999}`} {
 		var before []byte

@@ -18,7 +18,7 @@ import (
 	"foyer/server/rtmp/rtmptest"
 )
 
-// network connects hosts in memory. While it is down nobody answers.
+// network connects hosts in memory. While it is down, nobody answers.
 type network struct {
 	mu    sync.Mutex
 	down  bool
@@ -53,7 +53,7 @@ func (n *network) attempts() int {
 	return n.dials
 }
 
-// cut breaks what is connected.
+// cut breaks all connections.
 func (n *network) cut(down bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -74,8 +74,8 @@ func (n *network) Accept() (net.Conn, error) {
 func (n *network) Close() error   { return nil }
 func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1935} }
 
-// newNetwork returns a host with a lobby, a host with rooms that report to it,
-// and what is between them.
+// newNetwork returns a host with a lobby, a host with rooms that report to it, and the
+// network between them.
 func newNetwork(t *testing.T, password string, configure ...func(*lobby.Config, *room.Config)) (lobbies, rooms *server.Host, n *network) {
 	t.Helper()
 	n = &network{in: make(chan net.Conn)}
@@ -182,8 +182,8 @@ func TestReportsOfAQuietRoom(t *testing.T) {
 	})
 }
 
-// TestReportsToAnImpatientLobby: a room that has nothing to tell is live all
-// the time, however soon its server's lobby takes silence for trouble.
+// TestReportsToAnImpatientLobby: a room without news stays live, however soon its
+// server's lobby takes silence for trouble.
 func TestReportsToAnImpatientLobby(t *testing.T) {
 	for _, stale := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -251,7 +251,7 @@ func TestLobbyAway(t *testing.T) {
 		if got := n.attempts(); got < 5 || got > 30 {
 			t.Errorf("%d attempts in a minute", got)
 		}
-		ann.say("the room goes on")
+		ann.say("the room continues")
 		if got := bob.heard(); got == "" {
 			t.Error("bob heard nothing")
 		}
@@ -283,7 +283,7 @@ func TestLobbyRefuses(t *testing.T) {
 		if e := entry(t, lobbies); e.Name != "" {
 			t.Errorf("listed: %+v", e)
 		}
-		ann.say("the room goes on")
+		ann.say("the room continues")
 	})
 }
 
@@ -292,7 +292,7 @@ func TestBadLobbyAddress(t *testing.T) {
 		for _, address := range []string{"", "lobby", "http://h/lobby"} {
 			cfg := config()
 			cfg.Lobby = address
-			join(t, newHost(t, cfg), "ann").say("the room goes on")
+			join(t, newHost(t, cfg), "ann").say("the room continues")
 		}
 	})
 }
@@ -311,9 +311,9 @@ func TestAnnouncement(t *testing.T) {
 	})
 }
 
-// TestRoomTakesItsOwnLink: a room that runs again, on another node even, while
-// the lobby still takes its old link for live, replaces it at once. Another room
-// of that name does not, although it runs on a node of the same name.
+// TestRoomTakesItsOwnLink: while the lobby still takes the old link of a room for live,
+// the room runs again, perhaps on another node, and replaces it at once. Another room of
+// that name cannot, although it runs on a node of the same name.
 func TestRoomTakesItsOwnLink(t *testing.T) {
 	for _, same := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -348,8 +348,8 @@ func TestRoomTakesItsOwnLink(t *testing.T) {
 	}
 }
 
-// TestUnlistedRoomIsNeverShown: not for the moment between its start and its
-// first report either.
+// TestUnlistedRoomIsNeverShown: not even for the moment between its start and its first
+// report.
 func TestUnlistedRoomIsNeverShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(room.Memory)

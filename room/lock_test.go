@@ -47,7 +47,7 @@ func TestInsidersComeBack(t *testing.T) {
 		check("bob left", "bob", "", "Room is locked.")
 		check("bob left", "eve", "nobody's secret string", "Room is locked.")
 		q = check("bob left", "bob", bob, "in")
-		check("bob is in", "eve", bob, "Room is locked.") // not for two
+		check("bob is in", "eve", bob, "Room is locked.") // a proof is good once
 
 		// Killed: another server finds what was stored, and nobody in.
 		time.Sleep(time.Hour)
@@ -61,7 +61,7 @@ func TestInsidersComeBack(t *testing.T) {
 		h = first
 		restart(t, p, q, r, dan, mod)
 
-		// Stopped, and who takes too long is not awaited.
+		// Stopped. Anyone who takes too long may not come back.
 		h = newHost(t, keptIn(v))
 		p = check("after a stop", "ann", ann, "in")
 		time.Sleep(room.ReturnTime)
@@ -88,7 +88,7 @@ func TestInsidersAreBounded(t *testing.T) {
 		mod.must("lock", amf.Bool(true))
 		restart(t, people...)
 		h = newHost(t, cfg)
-		for i, want := range map[int]string{0: "Room is locked.", 1: "in", room.MaxMembers: "in"} { // 0 left first
+		for i, want := range map[int]string{0: "Room is locked.", 1: "in", room.MaxMembers: "in"} { // user 0 left first
 			if _, got := again(t, h, fmt.Sprint("p", i), fmt.Sprint("a long secret string ", i)); got != want {
 				t.Errorf("number %d: %s, want %s", i, got, want)
 			}

@@ -137,7 +137,7 @@ func TestBan(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, ip   string
-		other, nip string // who comes then
+		other, nip string // newcomers after that
 		banned     bool
 	}{
 		{"the nick from elsewhere", "203.0.113.5", "Bob", "203.0.113.9", true},
@@ -274,7 +274,7 @@ func TestRemove(t *testing.T) {
 		}
 		ann.say("c")
 		if got := watcher.heard(); !strings.Contains(got, "id:3") {
-			t.Errorf("ids do not go on: %s", got)
+			t.Errorf("ids do not continue: %s", got)
 		}
 	})
 }
@@ -308,11 +308,11 @@ func TestLock(t *testing.T) {
 		}
 		spectate(t, h)
 		join(t, h, "mod2", amf.String(token))
-		ann.say("those who are in may go on")
+		ann.say("people who are in may continue")
 	})
 }
 
-// A tape is a recorder that only remembers what it was told.
+// tape is a recorder that only remembers what it was told.
 type tape map[string]bool
 
 func (t tape) Record(room string, on bool) { t[room] = on }

@@ -10,8 +10,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// follower comes by RTMP from a program that understands ReconnectRequest, or
-// with a protocol of its own.
+// follower connects a program: one that understands ReconnectRequest over RTMP, or one
+// with a given protocol.
 func follower(t *testing.T, h *server.Host, nick, protocol, uri string) *peer {
 	t.Helper()
 	p, err := connectAs(t, h, server.Request{Args: amf.Args{amf.String(nick)}, Protocol: protocol, URI: uri, Reconnects: true})

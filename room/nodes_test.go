@@ -20,7 +20,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// claims is where the rooms of several nodes run.
+// claims says where the rooms of several nodes run.
 type claims struct {
 	mu    sync.Mutex
 	owner map[string]string // RTMP address by instance
@@ -58,7 +58,7 @@ func (c claimant) Find(_ context.Context, instance string) *server.ElsewhereErro
 func newNodes(t testing.TB, n int, cfg room.Config) (hosts []*server.Host, addresses []string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	if _, benchmark := t.(*testing.B); !benchmark { // which keeps what it prints in memory
+	if _, benchmark := t.(*testing.B); !benchmark { // a benchmark keeps its log in memory
 		log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
 	all := &claims{owner: make(map[string]string)}
@@ -89,7 +89,7 @@ func newNodes(t testing.TB, n int, cfg room.Config) (hosts []*server.Host, addre
 	return hosts, addresses
 }
 
-// TestRoomOfTwoNodes: who comes by another node is a guest like any other.
+// TestRoomOfTwoNodes: people who come by another node are guests like any other.
 func TestRoomOfTwoNodes(t *testing.T) {
 	hosts, addresses := newNodes(t, 2, config())
 	visitor, _ := dial(t, addresses[0]+"/lobby")
@@ -134,7 +134,7 @@ func TestRoomOfTwoNodes(t *testing.T) {
 	}
 }
 
-// BenchmarkCall is a call at the node that runs the room, and at another one.
+// BenchmarkCall calls a method at the node that runs the room, and at another one.
 func BenchmarkCall(b *testing.B) {
 	hosts, addresses := newNodes(b, 2, config())
 	if err := hosts[0].Start("room/blue"); err != nil {
@@ -185,7 +185,7 @@ func BenchmarkIdleRoom(b *testing.B) {
 	}
 }
 
-// number is how many rooms the lobby shows.
+// number returns how many rooms the lobby shows.
 func number(b *testing.B, h *server.Host) int {
 	v, err := h.Call(b.Context(), "lobby", "rooms")
 	if err != nil {
@@ -233,8 +233,8 @@ func inUse() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-// TestNewKeyOnEveryNode: a key is replaced at one node, and what is published by
-// another with the old one ends.
+// TestNewKeyOnEveryNode: when a key is replaced at one node, streams that are published
+// with it at another end.
 func TestNewKeyOnEveryNode(t *testing.T) {
 	cfg := config()
 	cfg.Open = new(room.Memory).Open

@@ -31,7 +31,7 @@ func TestObjects(t *testing.T) {
 		{"no name", "public/", true, false, noRead, noWrite},
 		{"a control character", "public/\x00", true, false, noRead, noWrite},
 		{"a long name", "public/" + strings.Repeat("x", 128), true, false, noRead, noWrite},
-		{"a persistent one of one's own", "public/board", true, true, "", noWrite}, // write asks for the temporary one
+		{"a persistent one of one's own", "public/board", true, true, "", noWrite}, // write uses the temporary one
 		{"the users, persistent", "users", true, true, "SharedObject.BadPersistence", noWrite},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -66,8 +66,8 @@ func TestUsersShareObjects(t *testing.T) {
 	})
 }
 
-// TestUsersKeepObjects: what users write into a persistent object of theirs is
-// there when the room is started again.
+// TestUsersKeepObjects: a persistent object of users is still there when the room is
+// started again.
 func TestUsersKeepObjects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := memory{}

@@ -12,7 +12,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// long fills a room with more than it has at hand.
+// long fills a room with more messages than it has in memory.
 func long(t *testing.T, h *server.Host) *peer {
 	t.Helper()
 	ann := join(t, h, "ann")

@@ -22,8 +22,8 @@ func TestAdmission(t *testing.T) {
 		name string
 		path string // "": room/blue
 		args []amf.Value
-		want string // description of the rejection
-		user string // what stands in users
+		want string // the description of the rejection
+		user string // the entry in users
 	}{
 		{"a spectator says nothing", "", nil, "", ""},
 		{"null counts as none", "", []amf.Value{amf.Null{}, str(token)}, "", ""},
@@ -150,7 +150,7 @@ func TestModeratorGuessesSlowDown(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if list := brief(spectate(t, h).must("users")); strings.Contains(list, "late") {
-			t.Errorf("somebody who left while he waited is in: %s", list)
+			t.Errorf("somebody who left while they waited is in: %s", list)
 		}
 	})
 }
@@ -226,14 +226,14 @@ func TestLookAlikes(t *testing.T) {
 		if got := kari.refused("nick", amf.String("k\u0430rl")).Description; got != "Nickname is already in use." {
 			t.Errorf("a look-alike: got %q", got)
 		}
-		// One's own may look otherwise, and what it looked like is free then.
+		// One's own nick may change its look, and the former look is free then.
 		for _, name := range []string{"Kari", "k\u0430ri", "\uff2bari", "bea"} {
 			kari.must("nick", amf.String(name))
 		}
 		join(t, h, "kari")
 		kari.client.Leave(rtmp.ErrClosed)
 		join(t, h, "BEA")
-		moderate(t, h).must("kick", amf.String("B\u0415A")) // a moderator may type it as he sees it
+		moderate(t, h).must("kick", amf.String("B\u0415A")) // moderators may type a nick as they see it
 	})
 }
 

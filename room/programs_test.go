@@ -13,16 +13,16 @@ import (
 	"foyer/server/amf"
 )
 
-// process is a real program that runs.
+// process is a real program while it runs.
 type process struct {
 	*exec.Cmd
-	said  bytes.Buffer  // on stderr; read it when it has ended
+	said  bytes.Buffer  // on stderr; to be read when it has ended
 	out   chan []byte   // what it writes to stdout
 	ended chan struct{} // closed when it has ended
 }
 
-// program starts one, and kills it at the end of the test. Without it the test
-// is skipped, except in CI.
+// program starts a program, and kills it at the end of the test. If it is not installed,
+// the test is skipped, except in CI.
 func program(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	if testing.Short() {
@@ -46,7 +46,7 @@ func program(t *testing.T, name string, args ...string) *process {
 	return p
 }
 
-// writer hands on what is written, until ctx ends.
+// writer passes on everything written to it, until ctx ends.
 type writer struct {
 	ctx context.Context
 	out chan []byte
@@ -61,7 +61,7 @@ func (w writer) Write(b []byte) (int, error) {
 	}
 }
 
-// end waits for the end of the program, and returns how it was.
+// end waits for the end of the program, and returns its error.
 func (p *process) end(t *testing.T) *os.ProcessState {
 	t.Helper()
 	for {
@@ -88,7 +88,7 @@ func ffmpegTo(url string, more ...string) []string {
 	return append(append(args, more...), "-f", "flv", url)
 }
 
-// TestWrongKeyInPrograms: people read why.
+// TestWrongKeyInPrograms: people can read the reason.
 func TestWrongKeyInPrograms(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]func(url string) []string{
@@ -113,7 +113,7 @@ func TestWrongKeyInPrograms(t *testing.T) {
 	}
 }
 
-// TestGStreamerPublishes: what the room says of it is what it sends.
+// TestGStreamerPublishes: the room says of a stream what GStreamer sends.
 func TestGStreamerPublishes(t *testing.T) {
 	t.Parallel()
 	address := strings.Replace(evening(t), "/chapter4/", "/room/blue/", 1)
@@ -127,7 +127,7 @@ func TestGStreamerPublishes(t *testing.T) {
 }
 
 // TestKilledPublisher: ffmpeg is killed, and started again with the same key.
-// Who watches with ffmpeg stays.
+// A viewer with ffmpeg stays.
 func TestKilledPublisher(t *testing.T) {
 	t.Parallel()
 	address := strings.Replace(eveningOf(t, graceful()), "/chapter4/", "/room/blue/", 1)
@@ -145,7 +145,7 @@ func TestKilledPublisher(t *testing.T) {
 	until(t, "the notice", calls, func(s string) bool { return strings.Contains(s, "The connection of live broke.") })
 	second := program(t, "ffmpeg", ffmpegTo(url, "-t", "2")...)
 	until(t, "the publisher", calls, func(s string) bool { return s == "notice({text:live is back.})" })
-	viewer.writes(t, "the picture that goes on", 30000)
+	viewer.writes(t, "the picture that continues", 30000)
 	if how := second.end(t); how.ExitCode() != 0 {
 		t.Errorf("ffmpeg: %v, %s", how, second.said.String())
 	}

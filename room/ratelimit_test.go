@@ -14,7 +14,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// newLimited returns a host whose guard limits addresses, but for 127.0.0.0/8.
+// newLimited returns a host whose guard limits all addresses but 127.0.0.0/8.
 func newLimited(t *testing.T, cfg room.Config) *server.Host {
 	h := newHost(t, cfg)
 	h.Guard = new(guard.Guard)
@@ -32,8 +32,8 @@ func from(t *testing.T, h *server.Host, addr string, args ...amf.Value) *peer {
 	return p
 }
 
-// talks says so much at once that it is refused, and returns how much that was
-// and how long to wait.
+// talks talks until it is refused, and returns how many messages that took and how long
+// to wait.
 func (p *peer) talks() (said int, wait float64) {
 	p.t.Helper()
 	for {
@@ -110,8 +110,8 @@ func TestAllowanceOfARoom(t *testing.T) {
 	})
 }
 
-// TestNobodyEmptiesAHistory: what one address can push out of what is kept is
-// what it may say, whatever it does.
+// TestNobodyEmptiesAHistory: whatever an address does, it pushes no more messages out of
+// the history than it is allowed to say.
 func TestNobodyEmptiesAHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m room.Memory
@@ -175,8 +175,8 @@ func TestSlowHoldsForAnAddress(t *testing.T) {
 	})
 }
 
-// TestArrivalsOfAnAddress: somebody who comes and goes all the time does not
-// make a room look full of life.
+// TestArrivalsOfAnAddress: somebody who comes and goes all the time does not make a room
+// look busy.
 func TestArrivalsOfAnAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newLimited(t, config())

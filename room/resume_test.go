@@ -21,7 +21,7 @@ func TestOldConnectionIsReplaced(t *testing.T) {
 		before := bob.slot(room.ObjectUsers, "u3")
 		ann := join(t, h, "ANN", amf.String(""), amf.String(resume))
 		if old.closed == nil {
-			t.Error("the old is still there")
+			t.Error("the old connection is still there")
 		}
 		if got := bob.slot(room.ObjectUsers, "u3"); got != "{nick:ANN role:user via:rtmp}" || before != "{nick:ann role:user via:rtmp}" {
 			t.Errorf("others see %s, and saw %s", got, before)
@@ -29,7 +29,7 @@ func TestOldConnectionIsReplaced(t *testing.T) {
 		if got := ann.refused("say", amf.String("x")).Description; got != "You are muted." {
 			t.Errorf("a mute was escaped: %s", got)
 		}
-		// The late end of the old changes nothing.
+		// The late end of the old connection changes nothing.
 		if got := brief(bob.must("users").(amf.StrictArray)...); got != "{id:u1 nick:mod role:moderator via:rtmp} {id:u2 nick:bob role:user via:rtmp} {id:u3 nick:ANN role:user via:rtmp}" {
 			t.Errorf("there are %s", got)
 		}
@@ -61,7 +61,7 @@ func TestNobodyElseIsReplaced(t *testing.T) {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 		}
-		// Who was thrown out is not known again: a ban holds.
+		// Anyone who was thrown out is not let in by a proof: a ban holds.
 		mod := moderate(t, h)
 		mod.must("ban", amf.String("ann"), amf.Number(60), amf.String("spam"))
 		if _, err := connect(t, h, amf.String("ann"), amf.Null{}, amf.String(resume)); err == nil {

@@ -13,8 +13,8 @@ import (
 	"foyer/server/amf"
 )
 
-// TestRecordIsKept has a moderator decide, and servers that start again with
-// something else in their settings.
+// TestRecordIsKept: the decision of a moderator holds when servers start again with other
+// settings.
 func TestRecordIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vault)
@@ -38,9 +38,9 @@ func TestRecordIsKept(t *testing.T) {
 	})
 }
 
-// TestUnreadable has a room start with what it cannot read: it does not, says
-// so to who comes, and leaves it as it is. What an earlier program wrote, without
-// a format, is read.
+// TestUnreadable: a room does not start with a state that it cannot read, tells people
+// so, and leaves the state as it is. It reads that of an earlier program, which has no
+// format.
 func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, state := range []string{"", "{", `{"locked":"yes"}`, `{"format":1,"locked":true}`, `{"locked":true} and more`} {
@@ -53,7 +53,7 @@ func TestUnreadable(t *testing.T) {
 			}
 			_, err := h.Connect(t.Context(), &peer{}, server.Request{Path: "room/blue", Args: amf.Args{amf.String("ann")}})
 			if reason, _ := application(err); !strings.Contains(reason, "cannot be read") || strings.Contains(err.Error(), "format") {
-				t.Errorf("%q: who comes is told %v", state, err)
+				t.Errorf("%q: people are told %v", state, err)
 			}
 			if string(kept.State()) != state || v.closed != 2 || v.saves != 0 {
 				t.Errorf("%q is %q now, %d saves, %d closed", state, kept.State(), v.saves, v.closed)
@@ -79,7 +79,7 @@ func TestEpochIsCertain(t *testing.T) {
 		if got := one.String() + two.String() + three.String(); got != "pendingpendingpending" {
 			t.Errorf("got %s", got)
 		}
-		if len(v.held) != 1 { // what the room knows; no message before that
+		if len(v.held) != 1 { // the state; no message before it
 			t.Errorf("%d things are being stored, want 1", len(v.held))
 		}
 		v.let()
@@ -97,14 +97,14 @@ func TestEpochIsCertain(t *testing.T) {
 	})
 }
 
-// TestEpochThatIsNotStored has nothing stored without it.
+// TestEpochThatIsNotStored: nothing is stored unless the epoch is.
 func TestEpochThatIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vault)
 		h := newHost(t, keptIn(v))
 		ann := join(t, h, "ann")
 		v.set(func() { v.away = true })
-		for _, want := range []bool{false, true} { // only the message itself may be there
+		for _, want := range []bool{false, true} { // only the message itself may have been stored
 			e := ann.refused("say", amf.String("one"))
 			if got, _ := amf.AsBool(amf.Lookup(e.Application, "perhaps")); got != want {
 				t.Errorf("perhaps: %v, want %v", got, want)
@@ -120,7 +120,7 @@ func TestEpochThatIsNotStored(t *testing.T) {
 	})
 }
 
-// TestStopBeforeTheFirst answers who waits when the room stops.
+// TestStopBeforeTheFirst: messages that wait are answered when the room stops.
 func TestStopBeforeTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vault)

@@ -13,7 +13,7 @@ import (
 	"foyer/server/amf"
 )
 
-// model is what a room's history has to be, the simple way.
+// model is the history of a room, in its simplest form.
 type model struct {
 	limit     int
 	ids       []int
@@ -29,7 +29,7 @@ func (m *model) add() {
 	}
 }
 
-// page is what history has to answer, as told.
+// page returns the answer that history has to give, in short.
 func (m *model) page(after, before, limit int) string {
 	var found []string
 	for _, id := range m.ids {
@@ -55,14 +55,14 @@ func (m *model) page(after, before, limit int) string {
 	return s
 }
 
-// reader is a client that comes and goes, and has to know everything.
+// reader is a client that comes and goes, and has to miss nothing.
 type reader struct {
 	ids   map[int]bool
 	last  int
 	epoch float64
 }
 
-// follow takes what the room called.
+// follow takes the calls of the room.
 func (r *reader) follow(p *peer) {
 	synctest.Wait()
 	p.mu.Lock()
@@ -80,7 +80,7 @@ func (r *reader) follow(p *peer) {
 	p.pushes = nil
 }
 
-// catchUp asks for what was said meanwhile, as PROTOCOL.md says.
+// catchUp asks for the messages since, as PROTOCOL.md says.
 func (r *reader) catchUp(t *testing.T, p *peer) {
 	t.Helper()
 	for more := true; more; {
@@ -125,7 +125,7 @@ func TestRandomHistory(t *testing.T) {
 						}
 						if found {
 							m.ids = slices.Delete(m.ids, i, i+1)
-							delete(seen.ids, id) // also when it was removed while he was away
+							delete(seen.ids, id) // also if it was removed while the reader was away
 						}
 					case n < 990:
 						randomPage(t, rnd, m, mod)

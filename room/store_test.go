@@ -18,7 +18,7 @@ import (
 
 var errAway = errors.New("the store is away")
 
-// keptIn is config with a store.
+// keptIn returns a configuration with a store.
 func keptIn(v *vault) room.Config {
 	cfg := config()
 	cfg.Open = v.Open
@@ -44,7 +44,7 @@ func (p *peer) ask(method string, args ...amf.Value) *reply {
 	return a
 }
 
-// String is the answer as far as it is known.
+// String returns the answer, as far as it is known.
 func (a *reply) String() string {
 	synctest.Wait()
 	a.mu.Lock()
@@ -80,7 +80,7 @@ func query(pairs ...any) amf.Value {
 	return o
 }
 
-// told is a page in short: "1,2,3 complete more".
+// told returns a page in short: "1,2,3 complete more".
 func told(v amf.Value) string {
 	var ids []string
 	for _, m := range amf.Lookup(v, "messages").(amf.StrictArray) {
@@ -131,7 +131,7 @@ func TestSayThatIsNotStored(t *testing.T) {
 		h := newHost(t, keptIn(v))
 		ann, mod := join(t, h, "ann"), moderate(t, h)
 		v.set(func() { v.away = true })
-		for range 3 * room.Burst { // the allowance is given back
+		for range 3 * room.Burst { // each one gives its allowance back
 			if got := ann.ask("say", amf.String("x")).String(); got != "Messages cannot be stored at the moment. (2000)" {
 				t.Fatalf("got %s", got)
 			}
@@ -178,12 +178,12 @@ func TestFoundLater(t *testing.T) {
 		if got := told(ann.must("history")); got != "1,2,3 complete" {
 			t.Errorf("got %s", got)
 		}
-		v.found([]byte("{")) // a damaged one is nobody's
+		v.found([]byte("{")) // a damaged message is ignored
 		v.set(func() { v.silent = true })
 		ann.refused("say", amf.String("four"))
 		v.set(func() { v.silent = false })
 		ann.say("five")    // told before
-		v.found(v.lost[1]) // what belongs above
+		v.found(v.lost[1]) // one from before
 		if got := told(ann.must("history")); got != "1,2,3,4,5 complete" {
 			t.Errorf("got %s", got)
 		}
@@ -299,7 +299,7 @@ func TestModeratorsAreAnsweredWhenStored(t *testing.T) {
 	})
 }
 
-// TestStateIsBounded has a room with the longest sentences there are.
+// TestStateIsBounded has a room with as many and as long sentences as there can be.
 func TestStateIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sentences := func(reason string) string {
@@ -326,8 +326,8 @@ func TestStateIsBounded(t *testing.T) {
 	})
 }
 
-// TestNameIsKept: a room is called as it was first opened, whoever comes first
-// after a restart.
+// TestNameIsKept: a room is called as it was first opened, however the first client after
+// a restart writes it.
 func TestNameIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vault)
@@ -436,7 +436,7 @@ func TestHistoryEpoch(t *testing.T) {
 			{query("after", 3.0, "epoch", epoch), "4,5 complete"},
 			{query("after", 5.0, "epoch", epoch), " complete"},
 			{query("after", 3.0, "epoch", epoch-1, "limit", 3.0), "3,4,5 more"},
-			{query("after", 9.0, "epoch", epoch), "1,2,3,4,5"}, // has seen what is not here
+			{query("after", 9.0, "epoch", epoch), "1,2,3,4,5"}, // has seen more than there is
 			{query("before", 3.0, "epoch", epoch+1), "1,2,3,4,5"},
 			{query("before", 3.0, "epoch", epoch), "1,2 complete"},
 			{query("after", 9.0), " complete"},
@@ -455,7 +455,7 @@ func TestHistoryEpoch(t *testing.T) {
 	})
 }
 
-// TestEmptyChat has a state that knows of a chat which is gone.
+// TestEmptyChat has a state whose chat is gone.
 func TestEmptyChat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, state := range map[string]string{
@@ -533,7 +533,7 @@ func TestKeep(t *testing.T) {
 	})
 }
 
-// TestServerKeepsLess has a server whose limits are below what is at hand.
+// TestServerKeepsLess has a server that keeps less than a room has in memory.
 func TestServerKeepsLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vault{Memory: room.Memory{History: 5}}
@@ -569,8 +569,8 @@ func TestRoomThatCannotBeOpened(t *testing.T) {
 	})
 }
 
-// TestStopWhileStoring stops a room whose store is slow: what is on its way is
-// stored, pages are given up, and the store is closed once, last.
+// TestStopWhileStoring stops a room whose store is slow: messages on their way are stored,
+// pages are given up, and the store is closed once, at the end.
 func TestStopWhileStoring(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vault{Memory: room.Memory{History: 2000}}

@@ -202,8 +202,8 @@ func TestThrownOutClientsAreNobody(t *testing.T) {
 	})
 }
 
-// TestStreamKeyGuesses: after five wrong keys within a minute each further
-// answer waits, a right key's too. Nobody else does.
+// TestStreamKeyGuesses: after five wrong keys within a minute, each further answer waits,
+// also to a right key. Nobody else waits.
 func TestStreamKeyGuesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, config())
@@ -255,7 +255,7 @@ func TestStreamKeyGuesses(t *testing.T) {
 	})
 }
 
-// TestPublisherLeavesWhileItWaits: there is nobody to be told then.
+// TestPublisherLeavesWhileItWaits: nobody is left to be told.
 func TestPublisherLeavesWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, config())

@@ -21,7 +21,7 @@ import (
 type studio struct {
 	t     *testing.T
 	host  *server.Host
-	from  net.Addr // of devices to come; nil: nowhere
+	from  net.Addr // the address of the next devices; nil: none
 	conns chan net.Conn
 	done  chan struct{}
 }
@@ -67,7 +67,7 @@ func (s *studio) Accept() (net.Conn, error) {
 func (s *studio) Close() error   { close(s.done); return nil }
 func (s *studio) Addr() net.Addr { return &net.TCPAddr{} }
 
-// device is somebody who speaks RTMP with the room blue: an encoder or a player.
+// device speaks RTMP with the room blue: an encoder or a player.
 type device struct {
 	t       *testing.T
 	session *rtmp.Session
@@ -162,7 +162,7 @@ func (d *device) publish(name string) error {
 	return err
 }
 
-// must is publish that works.
+// must publishes, which has to work.
 func (d *device) must(name string) {
 	d.t.Helper()
 	if err := d.publish(name); err != nil {
@@ -191,14 +191,14 @@ func (d *device) send(kind rtmp.MessageType, at uint32, payload string) {
 	}
 }
 
-// crash ends the connection as a kill does: without a word.
+// crash ends the connection as a kill does, without a goodbye.
 func (d *device) crash() {
 	d.session.Close(errors.New("crashed"))
 	<-d.session.Done()
 	synctest.Wait()
 }
 
-// stop ends it as encoders do that are told to stop.
+// stop ends the connection as encoders do.
 func (d *device) stop() {
 	d.stream.Close()
 	synctest.Wait()
@@ -218,7 +218,7 @@ func (d *device) reason() string {
 	return d.ended.Error() + " " + strings.Join(d.got, " ")
 }
 
-// peer is an encoder whose words a test chooses. It has connected as OBS does,
+// peer is an encoder whose messages a test chooses. It has connected as OBS does,
 // with server rtmp://studio/room/blue.
 func (s *studio) peer() *rtmptest.Peer { s.t.Helper(); return s.peerAs() }
 

@@ -21,7 +21,7 @@ import (
 // it: the room connects to rtmp://localhost/chapter4/lobby.
 func evening(t *testing.T) (address string) { t.Helper(); return eveningOf(t, config()) }
 
-// eveningOf is evening with rooms that are set up otherwise.
+// eveningOf is evening with another configuration of rooms.
 func eveningOf(t *testing.T, cfg room.Config) (address string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func dial(t *testing.T, uri string, args ...amf.Value) (nc *client.NetConnection
 	return nc, calls
 }
 
-// watch hands out what stands in a slot each time the object changes.
+// watch returns the value of a slot each time the object changes.
 func watch(t *testing.T, nc *client.NetConnection, object, slot string) chan amf.Value {
 	t.Helper()
 	values := make(chan amf.Value, 256) // more than any test provokes

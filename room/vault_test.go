@@ -8,24 +8,24 @@ import (
 	"foyer/room"
 )
 
-// vault is a Memory that can be slow, away, and unsure.
+// vault is a Memory that can be slow, out of reach, or unsure.
 type vault struct {
 	room.Memory
 
 	mu      sync.Mutex
 	away    bool     // nothing is stored
-	silent  bool     // what is appended is stored, but said not to be
-	held    []func() // what waits for let; nil when nothing is held
-	queue   []func() // what is being done
+	silent  bool     // messages are stored, but the answer says that they are not
+	held    []func() // calls that wait for let; nil while nothing is held
+	queue   []func() // calls in progress
 	working bool
 	pages   chan bool
 	found   func([]byte)
-	lost    [][]byte // what was stored in silence
+	lost    [][]byte // messages that were stored while silent
 	saves   int
 	closed  int
 	on      int // pages being read
 	most    int
-	broken  bool // something was asked of it after Close
+	broken  bool // it was used after Close
 }
 
 func (v *vault) Open(ctx context.Context, name string, found func([]byte)) (room.Store, error) {
@@ -45,10 +45,10 @@ func (v *vault) set(f func()) {
 	f()
 }
 
-// hold makes all that is asked for wait.
+// hold makes all calls wait.
 func (v *vault) hold() { v.set(func() { v.held = []func(){} }) }
 
-// let does it.
+// let does them.
 func (v *vault) let() {
 	var held []func()
 	v.set(func() { held, v.held = v.held, nil })
@@ -57,7 +57,7 @@ func (v *vault) let() {
 	}
 }
 
-// do runs f now or when it is let.
+// do runs f now, or at the next let.
 func (v *vault) do(f func()) {
 	v.mu.Lock()
 	if v.held != nil {
@@ -73,7 +73,7 @@ func (v *vault) do(f func()) {
 	v.mu.Unlock()
 }
 
-// work does what is asked for in order, on a goroutine of its own.
+// work does the calls in order, on a goroutine of its own.
 func (v *vault) work() {
 	for {
 		v.mu.Lock()
@@ -162,7 +162,7 @@ func (b *box) Page(ctx context.Context, after, before int64, limit int) ([][]byt
 
 func (b *box) Close() {
 	b.v.let()
-	for working := true; working; { // what was asked for is answered
+	for working := true; working; { // all calls are answered
 		time.Sleep(time.Millisecond)
 		b.v.set(func() { working = b.v.working })
 	}

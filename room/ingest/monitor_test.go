@@ -14,16 +14,16 @@ import (
 
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// encoder is what a publisher sends, 50 messages of sound a second and fps
-// pictures. The zero value is changed by a test; good is one without fault.
+// encoder sends 50 messages of sound a second and fps pictures. Tests begin with good,
+// which has no fault, and change it.
 type encoder struct {
-	codec               string // the bytes before the four that H.264 has
+	codec               string // the first bytes of pictures, instead of those of H.264
 	fps, keys           int    // a key frame every so many frames; 0: none
 	size                int    // bytes of a frame
 	shift               func(frame int) byte
 	header              string
 	noAudio, noVideo    bool
-	audio               string // what a message begins with
+	audio               string // the first bytes of messages
 	audioHeader         string
 	speed               float64 // of its clock
 	ahead               func(at time.Duration) time.Duration
@@ -87,12 +87,12 @@ func (e encoder) run(in *Monitor) {
 	}
 }
 
-// healthOf runs an encoder and returns how it does.
+// healthOf runs an encoder and returns its health.
 func healthOf(t *testing.T, e encoder) (r Health) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
 		in := NewMonitor(time.Now())
-		for range 2 { // somebody looks now and then, and first after the first window
+		for range 2 { // somebody looks after the first window, and later
 			e.length = 12 * time.Second
 			done := make(chan struct{})
 			go func() { e.run(in); close(done) }()
@@ -135,7 +135,7 @@ func TestAdvice(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*encoder)
-		want   []string // what each sentence has
+		want   []string // a part of each sentence
 	}{
 		{"nothing", func(*encoder) {}, nil},
 		{"key frames every 4 seconds", func(e *encoder) { e.keys = 100 }, nil},
@@ -203,7 +203,7 @@ func TestAdviceOnDrift(t *testing.T) {
 	})
 }
 
-// TestMetaData: sizes that no header tells, and what is no size.
+// TestMetaData: sizes that no header tells, and values that are no sizes.
 func TestMetaData(t *testing.T) {
 	for _, c := range []struct {
 		width, height amf.Value

@@ -1,4 +1,4 @@
 package nick
 
-// Shape is one reading of a nick, as it is compared.
+// Shape returns one reading of a nick, in the form in which nicks are compared.
 var Shape = shape

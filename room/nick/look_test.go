@@ -91,8 +91,8 @@ func TestReserved(t *testing.T) {
 	}
 }
 
-// TestSkeletons: whatever a character looks like looks like itself, and
-// nothing that is seen becomes nothing.
+// TestSkeletons: the look of a look is the same look, and no visible character has an
+// empty one.
 func TestSkeletons(t *testing.T) {
 	for c := range unicode.MaxRune + 1 {
 		if !utf8.ValidRune(c) || nick.Invisible(c) || c == '\U0001f16d' { // that one has a tab in its line of the table
