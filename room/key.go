@@ -81,15 +81,7 @@ func (r *Room) renewKey(from *server.Client, _ amf.Args) (amf.Value, error) {
 		r.notify(name + " was ended: its stream key was replaced.")
 	}
 	r.showStreams()
-	answer := r.in.Later()
-	r.save(func(err error) {
-		if err != nil {
-			answer(nil, fail("The old key is void now, but that cannot be stored at the moment.", StoreRetry))
-			return
-		}
-		answer(amf.Null{}, nil)
-	})
-	return nil, server.ErrPending
+	return r.whenSaved("The old key is void now, but that cannot be stored at the moment.")
 }
 
 // A publisher is known by its address and its key.

@@ -157,10 +157,16 @@ func (r *Room) saved() (amf.Value, error) {
 	if s.running == 0 && !s.failed && bytes.Equal(s.written, r.snapshot()) {
 		return amf.Null{}, nil
 	}
+	return r.whenSaved("This holds now, but it cannot be stored at the moment.")
+}
+
+// whenSaved saves the state and answers the current call then: null, or a failure with
+// that text.
+func (r *Room) whenSaved(failure string) (amf.Value, error) {
 	answer := r.in.Later()
 	r.save(func(err error) {
 		if err != nil {
-			answer(nil, fail("This holds now, but it cannot be stored at the moment.", StoreRetry))
+			answer(nil, fail(failure, StoreRetry))
 			return
 		}
 		answer(amf.Null{}, nil)
