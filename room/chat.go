@@ -51,39 +51,52 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 		return nil, fail(wrong, 0)
 	}
 	now := time.Now()
-	if reason, wait := r.silence(p, now); wait > 0 {
-		return nil, fail(reason, wait)
+	if err := r.mayTalk(p, now); err != nil {
+		return nil, err
 	}
-	switch limit, wait := r.talk(p, now); {
-	case wait == 0:
-	case limit == limitRoomTalk:
-		return nil, r.tooFast(from, limit, "Too much is being said in this room.", wait)
-	default:
-		return nil, r.tooFast(from, limit, "You talk too fast.", wait)
-	}
-	spoke := p.spoke
+	spoke, answer := p.spoke, r.in.Later()
 	p.spoke = now
 	m := message{At: now.UnixMilli(), User: speaker{p.id, p.nick, p.role}, Text: text}
-	answer := r.in.Later()
+	unsaid := func() { r.takeBack(p, now, spoke) }
 	r.admitSpeaker(func(err error) {
 		if err != nil {
-			r.takeBack(p, now, spoke)
+			unsaid()
 			answer(nil, notStored())
 			return
 		}
-		r.store.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
-			heard := r.in.Post(func() {
-				if r.appended(m.as(id), err); err != nil {
-					r.takeBack(p, now, spoke)
-				}
-				answer(stored(id, err))
-			})
-			if !heard { // the room has stopped
-				answer(stored(id, err))
-			}
-		})
+		r.append(m, unsaid, answer)
 	})
 	return nil, server.ErrPending
+}
+
+// mayTalk takes a message of p out of its allowances, or refuses it.
+func (r *Room) mayTalk(p *person, now time.Time) error {
+	if reason, wait := r.silence(p, now); wait > 0 {
+		return fail(reason, wait)
+	}
+	switch limit, wait := r.talk(p, now); {
+	case wait == 0:
+		return nil
+	case limit == limitRoomTalk:
+		return r.tooFast(p.client, limit, "Too much is being said in this room.", wait)
+	default:
+		return r.tooFast(p.client, limit, "You talk too fast.", wait)
+	}
+}
+
+// append stores a message and answers. unsaid is for one that could not be stored.
+func (r *Room) append(m message, unsaid func(), answer func(amf.Value, error)) {
+	r.store.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
+		heard := r.in.Post(func() {
+			if r.appended(m.as(id), err); err != nil {
+				unsaid()
+			}
+			answer(stored(id, err))
+		})
+		if !heard { // the room has stopped
+			answer(stored(id, err))
+		}
+	})
 }
 
 // stored answers say. After an error the message may have been stored all the same:
