@@ -17,32 +17,33 @@ import (
 
 const (
 	// snapshotChunk is how much of a stream travels in one message, and
-	// snapshotWindow how much is on its way. Memory use follows from them.
+	// snapshotWindow how much may be on its way. They bound the memory that a
+	// backup takes.
 	snapshotChunk, snapshotWindow = 128 << 10, 1 << 20
 	// chunkTimeout is how long the engine may take for one chunk.
 	chunkTimeout = 30 * time.Second
-	// maxSnapshotHead bounds the line a stream's file begins with.
+	// maxSnapshotHead bounds the first line of a stream's file.
 	maxSnapshotHead = 64 << 10
 )
 
-// A snapshotHead is the first line of a stream's file. What the engine calls a
-// snapshot of the stream follows it: messages with their sequences and times,
-// and the gaps between them.
+// A snapshotHead is the first line of a stream's file. The engine's snapshot of
+// the stream follows it: messages with their sequences and times, and the gaps
+// between them.
 type snapshotHead struct {
 	Foyer  string             `json:"foyer"` // snapshotFormat
 	Config json.RawMessage    `json:"config"`
 	State  server.StreamState `json:"state"`
 }
 
-// snapshotFormat tells our files from others'.
+// snapshotFormat tells our files from those of others.
 const snapshotFormat = "stream 1"
 
-// Backup gives add a file for each stream that is on disk; key-value buckets
-// are streams too. What is only in memory, as leases are, is left out: it is
-// nobody's after a restore. Each stream is as it was at one moment, with all
-// that was acknowledged before Backup was called. Nothing waits for it. A file
-// is made in the folder spool before add reads it, so that a slow reader does
-// not hold the engine up.
+// Backup calls add with a file for each stream that is on disk, which includes
+// the key-value buckets. It leaves out streams in memory, such as the leases,
+// which mean nothing after a restore. Each stream is as it was at one moment,
+// with everything that was acknowledged before Backup was called. Nothing waits
+// for a backup. A file is written to the folder spool before add reads it, so
+// that a slow reader does not hold up the engine.
 func (s *Store) Backup(ctx context.Context, spool string, add func(name string, size int64, r io.Reader) error) error {
 	names, err := s.onDisk(ctx)
 	if err != nil {
@@ -56,7 +57,7 @@ func (s *Store) Backup(ctx context.Context, spool string, add func(name string, 
 	return nil
 }
 
-// onDisk are the names of the streams that are on disk.
+// onDisk returns the names of the streams that are on disk.
 func (s *Store) onDisk(ctx context.Context) (names []string, err error) {
 	list := s.js().ListStreams(ctx)
 	for info := range list.Info() {
@@ -65,13 +66,13 @@ func (s *Store) onDisk(ctx context.Context) (names []string, err error) {
 		}
 	}
 	if err := list.Err(); err != nil {
-		return nil, fmt.Errorf("listing what is kept: %w", err)
+		return nil, fmt.Errorf("listing streams: %w", err)
 	}
 	slices.Sort(names)
 	return names, nil
 }
 
-// backUp gives add the file of one stream.
+// backUp calls add with the file of one stream.
 func (s *Store) backUp(ctx context.Context, name, spool string, add func(string, int64, io.Reader) error) error {
 	f, err := os.CreateTemp(spool, ".backup-*")
 	if err != nil {
@@ -146,7 +147,8 @@ func nextChunk(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
 	return sub.NextMsgWithContext(ctx)
 }
 
-// ask makes a request of JetStream's API that the client library does not have.
+// ask makes a request of JetStream's API that the client library does not
+// offer.
 func (s *Store) ask(ctx context.Context, subject string, request, response any) error {
 	b, err := json.Marshal(request)
 	if err != nil {

@@ -75,7 +75,7 @@ func messagesOf(t *testing.T, stream jetstream.Stream) map[uint64]storedMessage 
 	return all
 }
 
-// backup is what Backup gives, by name.
+// backup returns the files of a backup, by name.
 func backup(t *testing.T, c *Store) map[string][]byte {
 	t.Helper()
 	files, spool := make(map[string][]byte), t.TempDir()
@@ -149,8 +149,8 @@ func TestBackup(t *testing.T) {
 	if err := d.Restore(t.Context(), bytes.NewReader(files["TALK"])); err == nil {
 		t.Error("a stream that is there was restored")
 	}
-	// The numbers go on where they were, after the removed ones, and all of it
-	// is on disk.
+	// The numbers continue after the removed messages, and everything is on
+	// disk.
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,31 +13,33 @@ import (
 	"github.com/minio/highwayhash"
 )
 
-// The layout of the engine's blocks, as in filestore.go of nats-server: records
-// of a length, a sequence, a time, the length of a subject; then the subject,
-// headers, data; then a checksum of all but the lengths.
+// The layout of the engine's blocks, as in filestore.go of nats-server. A
+// record has a length, a sequence, a time and the length of a subject; then
+// come the subject, headers and data; then a checksum of everything but the
+// lengths.
 const (
 	recordHeader = 22
 	recordHash   = 8
 	recordMost   = 32 << 20
-	hasHeaders   = 1 << 31 // of the length
-	tombstone    = 1 << 62 // of the sequence
-	erased       = 1 << 63 // of the sequence
+	hasHeaders   = 1 << 31 // in the length
+	tombstone    = 1 << 62 // in the sequence
+	erased       = 1 << 63 // in the sequence
 )
 
-// Where damaged blocks are kept as they were.
+// Where damaged blocks are kept as they were found.
 const (
 	damagedDir = "damaged"
-	tailCopy   = ".end" // after the name of one whose end alone was not whole
+	tailCopy   = ".end" // after the name of a block that was damaged at its end only
 )
 
-// mendBlocks looks at every record of the embedded engine's blocks before it
-// starts. The engine drops all that comes after a damaged one in its block;
-// without the damaged one it keeps them. The block as it was is kept beside, in
-// the folder damaged. whole is false when anything was.
+// mendBlocks checks every record of the embedded engine's blocks before the
+// engine starts. The engine drops everything in a block that follows a damaged
+// record; once the damaged record is removed it keeps the rest. The block as it
+// was found is kept in the folder damaged. whole is false when any block was
+// damaged.
 //
-// It reads all blocks at each start, also those that were whole at the last: on
-// a disk that goes bad neither a file's size nor its time changes.
+// It reads all blocks at each start, even those that were whole the last time:
+// when a disk goes bad, neither the size nor the time of a file changes.
 func mendBlocks(dir string, log *slog.Logger) (whole bool, err error) {
 	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", "*", "msgs", "*.blk"))
 	if err != nil {
@@ -61,7 +63,7 @@ func mendBlock(dir, path string, log *slog.Logger) (whole bool, err error) {
 	stream := filepath.Base(filepath.Dir(filepath.Dir(path)))
 	mended, gaps, tail := mend(data, stream, filepath.Base(path))
 	if tail > 0 {
-		// What was written when the power went; the engine cuts it off.
+		// It was being written when the power went; the engine cuts it off.
 		log.Warn("store file ends in the middle of a message", "file", path, "bytes", tail)
 	}
 	if gaps == 0 && tail == 0 {
@@ -82,18 +84,20 @@ func mendBlock(dir, path string, log *slog.Logger) (whole bool, err error) {
 	if err := replace(path, mended); err != nil {
 		return false, err
 	}
-	// The engine makes its index again, of what is there.
+	// The engine builds its index again, from the records that are left.
 	return false, ignoreGone(os.Remove(filepath.Join(filepath.Dir(path), "index.db")))
 }
 
 // damagedBefore reports whether a block of the stream was damaged between
-// others' messages, now or at an earlier start: as long as the copy is there.
+// messages, now or at an earlier start. It goes by the copies that mendBlocks
+// has kept.
 func damagedBefore(dir, stream string) bool {
 	copies, err := filepath.Glob(filepath.Join(dir, damagedDir, stream+"-*.blk"))
 	return err != nil || len(copies) > 0
 }
 
-// replace writes a file so that after a crash it is the old or the new one.
+// replace writes a file in such a way that after a crash it is the old or the
+// new one.
 func replace(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".mended")
 	if err != nil {
@@ -106,8 +110,8 @@ func replace(path string, data []byte) error {
 	return os.Rename(f.Name(), path)
 }
 
-// mend returns the records of a block that are whole. gaps is in how many
-// places between them something was not, tail how many bytes follow the last.
+// mend returns the whole records of a block. gaps is the number of places
+// between them that were damaged, and tail how many bytes follow the last.
 func mend(data []byte, stream, block string) (mended []byte, gaps, tail int) {
 	var index uint32
 	fmt.Sscanf(block, "%d.blk", &index)
@@ -117,7 +121,7 @@ func mend(data []byte, stream, block string) (mended []byte, gaps, tail int) {
 		panic(err) // the length of the key is wrong
 	}
 	var last uint64
-	start := 0 // of the whole records that are not copied yet
+	start := 0 // of the whole records not copied yet
 	for i := 0; i < len(data); {
 		if seq, n := record(data[i:], h); n > 0 {
 			i += n
@@ -141,7 +145,7 @@ func mend(data []byte, stream, block string) (mended []byte, gaps, tail int) {
 }
 
 // record returns the sequence (0 for a tombstone) and the length of the record
-// at the beginning of b; 0, 0 when there is no whole one.
+// at the beginning of b, or 0, 0 when there is no whole record.
 func record(b []byte, h hash.Hash64) (seq uint64, n int) {
 	if len(b) < recordHeader+recordHash {
 		return 0, 0

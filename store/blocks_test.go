@@ -36,7 +36,7 @@ func damagedStore(t *testing.T, indexed bool) (dir, block string) {
 	return dir, filepath.Join(msgs, "1.blk")
 }
 
-// A damaged file costs what was damaged; the rest is kept, and the server starts.
+// Only the damaged part of a file is lost, and the server starts.
 func TestDamagedBlock(t *testing.T) {
 	all := []uint64{1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}
 	without := func(ids ...uint64) []uint64 {
@@ -85,7 +85,7 @@ func TestDamagedBlock(t *testing.T) {
 					t.Errorf("state %q", r.State())
 				}
 				next := uint64(21)
-				if len(tt.want) < len(all) { // perhaps of the newest, too: no id is given again
+				if len(tt.want) < len(all) { // the newest message may be lost, too: no id is given out again
 					next = reserve + 1
 				}
 				mustSay(t, r, next, next+1)
@@ -136,8 +136,8 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// After a power loss that may have cost the last second, ids that were given in
-// it are not given again.
+// After a power loss that may have cost the last second, ids that were given
+// out in it are not given out again.
 func TestPowerLost(t *testing.T) {
 	for note, next := range map[string]uint64{
 		"another-boot second": reserve + 1, "another-boot always": 21, bootID() + " second": 21, "": 21,

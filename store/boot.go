@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// openFile is in the folder of the embedded engine. While that is open, it is
-// locked, and says which run of the machine that is, and how the files are
-// flushed.
+// openFile is in the folder of the embedded engine. While the folder is open
+// the file is locked, and it says during which run of the machine the folder
+// was opened and how its files are flushed.
 const openFile = "open"
 
-// bootID names this run of the machine, where there is a name for it.
+// bootID identifies this run of the machine, where the system has an ID for it.
 func bootID() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return cmp.Or(strings.TrimSpace(string(id)), "unknown")
 }
 
-// lockDir makes the folder this process's own. lost reports whether the store was
-// open when the machine stopped, and may miss its last second: then ids above
-// the last that is there were given.
+// lockDir makes the folder this process's own. lost reports whether the store
+// was open when the machine stopped, so that its last second may be missing:
+// ids above the last one that is left may have been given out.
 func (s *Store) lockDir() (lost bool, err error) {
 	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
 		return false, err
@@ -45,7 +45,7 @@ func (s *Store) lockDir() (lost bool, err error) {
 	return noted && boot != bootID() && sync != Always.String(), err
 }
 
-// noteOpen writes into the openFile.
+// noteOpen writes the openFile.
 func (s *Store) noteOpen(sync Sync) error {
 	if err := s.locked.Truncate(0); err != nil {
 		return err
@@ -54,8 +54,8 @@ func (s *Store) noteOpen(sync Sync) error {
 	return errors.Join(err, s.locked.Sync())
 }
 
-// unlockDir empties the openFile, when the store has been closed as it should
-// be, and gives the folder free.
+// unlockDir empties the openFile if the store was closed properly, and releases
+// the folder.
 func (s *Store) unlockDir(closed bool) (err error) {
 	if s.locked == nil {
 		return nil
@@ -69,17 +69,18 @@ func (s *Store) unlockDir(closed bool) (err error) {
 }
 
 // missingFile is in the folder of the embedded engine once messages may have
-// been lost, and says since when. It stays: a room may be opened only much later.
+// been lost, and says since when. It stays there, since a room may be opened
+// much later.
 const missingFile = "missing"
 
-// noteMissing notes that messages of before may be missing, the newest ones, too.
+// noteMissing notes that earlier messages may be missing, even the newest ones.
 func (s *Store) noteMissing() error {
 	now := time.Now().UnixNano()
 	s.missing.Store(now)
 	return os.WriteFile(filepath.Join(s.cfg.Dir, missingFile), strconv.AppendInt(nil, now, 10), 0o600)
 }
 
-// missingSince returns what noteMissing noted last.
+// missingSince returns the time that noteMissing noted last.
 func missingSince(dir string) int64 {
 	data, _ := os.ReadFile(filepath.Join(dir, missingFile))
 	at, _ := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)

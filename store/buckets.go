@@ -13,13 +13,14 @@ import (
 // replicasOf is how many copies an external NATS keeps, if it has the servers.
 const replicasOf = 3
 
-// copyEvery is how often a NATS that had too few servers is asked for more copies.
+// copyEvery is how often a NATS that had too few servers is asked to keep more
+// copies.
 const copyEvery = 10 * time.Second
 
-// errNoPeers is what a cluster says that has too few servers.
+// errNoPeers is the error of a cluster that has too few servers.
 var errNoPeers = &jetstream.APIError{ErrorCode: 10005}
 
-// copies is how many copies of everything there are to be.
+// copies returns how many copies of everything there should be.
 func (s *Store) copies() int {
 	if s.embedded() || s.nc().ConnectedClusterName() == "" {
 		return 1
@@ -27,19 +28,19 @@ func (s *Store) copies() int {
 	return replicasOf
 }
 
-// withCopies has make make something with all the copies, or with one while
-// NATS has too few servers.
+// withCopies calls make to make something with all the copies, or with one
+// while NATS has too few servers.
 func (s *Store) withCopies(name string, make func(copies int) error) error {
 	copies := s.copies()
 	err := make(copies)
 	if copies > 1 && errors.Is(err, errNoPeers) {
-		s.log.Warn("store has fewer than three servers: one copy is kept until it has", "url", s.where(), "name", name)
+		s.log.Warn("NATS has fewer than three servers: it keeps one copy until it has three", "url", s.where(), "name", name)
 		err = make(1)
 	}
 	return err
 }
 
-// wantCopies reports whether more copies of something should be asked for now.
+// wantCopies reports whether it is time to ask for more copies of something.
 func (s *Store) wantCopies(name string, has int) bool {
 	if has >= s.copies() {
 		return false
@@ -53,8 +54,8 @@ func (s *Store) wantCopies(name string, has int) bool {
 	return false
 }
 
-// ensureBucket makes a bucket when it is not there, or makes it what it should
-// be today: one that was made when NATS had too few servers gets its copies.
+// ensureBucket makes a bucket that is not there, and updates one that is: a
+// bucket made when NATS had too few servers gets its copies.
 func (s *Store) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) error {
 	cfg.History = 1
 	stream, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return s.js().Stream(ctx, "KV_"+cfg.Bucket) })
@@ -76,7 +77,7 @@ func (s *Store) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) 
 	return nil
 }
 
-// mendBucket makes a bucket what it should be today, as far as NATS can.
+// mendBucket updates the settings of a bucket as far as NATS can.
 func (s *Store) mendBucket(ctx context.Context, is jetstream.StreamConfig, cfg jetstream.KeyValueConfig) error {
 	copies := s.wantCopies(cfg.Bucket, is.Replicas)
 	if is.MaxAge == cfg.TTL && !copies {
@@ -95,7 +96,7 @@ func (s *Store) mendBucket(ctx context.Context, is jetstream.StreamConfig, cfg j
 	return err
 }
 
-// noBucket reports whether err says that a bucket is not there, or not served.
+// noBucket reports whether err says that a bucket is missing, or not served.
 func noBucket(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNotFound)
 }

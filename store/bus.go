@@ -7,10 +7,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// busSpace keeps what nodes tell each other apart from what is kept.
+// busSpace separates the subjects on which nodes talk from those of stored
+// data.
 const busSpace = "foyer"
 
-// A subscription is what this node listens to; it outlives its connection.
+// A subscription is a subject that this node listens to, over one connection
+// after another.
 type subscription struct {
 	// set by subscribe
 	subject string
@@ -19,8 +21,8 @@ type subscription struct {
 	sub *nats.Subscription // guarded by Store.subscribing: over the present connection
 }
 
-// Publish tells every node that subscribes to topic, this one too. It is
-// an error while NATS is away.
+// Publish sends data to every node that subscribes to topic, including this
+// one. It fails while NATS is away.
 func (s *Store) Publish(topic string, data []byte) error {
 	if err := s.nc().Publish(subject(busSpace, key(topic)), data); err != nil {
 		return fmt.Errorf("publishing %s: %w", topic, err)
@@ -28,9 +30,9 @@ func (s *Store) Publish(topic string, data []byte) error {
 	return nil
 }
 
-// Subscribe calls f with what is published to topic, in order and one after
-// the other, until stop. What is published while this node is cut off from NATS
-// it never hears.
+// Subscribe calls f with what is published to topic, in order and one at a
+// time, until stop is called. It misses what is published while this node is
+// cut off from NATS.
 func (s *Store) Subscribe(topic string, f func([]byte)) (stop func(), err error) {
 	if stop, err = s.subscribe(subject(busSpace, key(topic)), func(m *nats.Msg) { f(m.Data) }); err != nil {
 		return nil, fmt.Errorf("subscribing to %s: %w", topic, err)
@@ -38,8 +40,8 @@ func (s *Store) Subscribe(topic string, f func([]byte)) (stop func(), err error)
 	return stop, nil
 }
 
-// Ask asks the node of that name what it answers to topic, until ctx ends.
-// One that is not there is known at once.
+// Ask sends a question to a node and returns its answer to topic, waiting until
+// ctx ends. It fails at once when no such node is connected.
 func (s *Store) Ask(ctx context.Context, node, topic string, question []byte) ([]byte, error) {
 	m, err := s.nc().RequestWithContext(ctx, subject(busSpace, key(topic), key(node)), question)
 	if err != nil {
@@ -48,8 +50,8 @@ func (s *Store) Ask(ctx context.Context, node, topic string, question []byte) ([
 	return m.Data, nil
 }
 
-// Answer calls f with what other nodes ask this one, one after the other, until
-// stop. An answer longer than NATS takes becomes an empty one.
+// Answer calls f with the questions of other nodes, one at a time, until stop
+// is called. An answer that is too long for NATS is sent empty.
 func (s *Store) Answer(topic string, f func(question []byte) []byte) (stop func(), err error) {
 	stop, err = s.subscribe(subject(busSpace, key(topic), key(s.cfg.Node)), func(m *nats.Msg) {
 		answer := f(m.Data)
@@ -66,8 +68,8 @@ func (s *Store) Answer(topic string, f func(question []byte) []byte) (stop func(
 	return stop, nil
 }
 
-// subscribe calls f with what comes at a subject until stop, over whichever
-// connection there is.
+// subscribe calls f with the messages of a subject until stop is called, over
+// whichever connection there is.
 func (s *Store) subscribe(subject string, f nats.MsgHandler) (stop func(), err error) {
 	h := &subscription{subject: subject, f: f}
 	s.subscribing.Lock()

@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// TestAsk: a question goes to the node of that name; one that is gone is known
-// at once, one that says nothing when the time is over.
+// TestAsk: a question goes to the node of that name. It fails at once if the
+// node is gone, and in time if the node does not answer.
 func TestAsk(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)

@@ -13,28 +13,28 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Headers of what is in the chat's stream. A message has an id; a mark has the
-// highest id that was given before it, and stands where that message was
-// removed or where a node began to write.
+// Headers in the stream of the chat. A message has an id. A mark has the
+// highest id given out before it, and stands where that message was removed or
+// where a node began to write.
 const (
 	headerID   = "Foyer-Id"
 	headerMark = "Foyer-Mark"
-	headerBy   = "Foyer-By" // who wrote it, and the how manieth it was of them
+	headerBy   = "Foyer-By" // the writer, and for a message which of the writer's it is
 )
 
-// maxUnsure is how many messages a room remembers of which it is not known
+// maxUnsure is how many messages of a room are remembered while it is not known
 // whether they are stored.
 const maxUnsure = 1000
 
-// A try is a message of which it is not known whether it is stored.
+// A try is a message that may or may not be stored.
 type try struct {
 	by   string
 	id   uint64
 	data []byte
 }
 
-// fenceChat makes sure that no other node writes for the room any more, and
-// finds the end of its chat.
+// fenceChat makes sure that no other node can write to the room's chat any
+// more, and finds the end of it.
 func (r *Room) fenceChat(ctx context.Context) error {
 	for {
 		last, err := r.store.lastOf(ctx, chatStream, r.subject)
@@ -49,7 +49,7 @@ func (r *Room) fenceChat(ctx context.Context) error {
 		if r.store.embedded() {
 			return nil
 		}
-		seq, err := r.mark(ctx, id) // in an empty chat, too: another may be about to begin it
+		seq, err := r.mark(ctx, id) // in an empty chat, too: another node may be about to write its first message
 		if !wrongSequence(err) {
 			r.expect = seq
 			return err
@@ -66,7 +66,8 @@ func (r *Room) mark(ctx context.Context, last uint64) (seq uint64, err error) {
 	return r.store.publish(ctx, m)
 }
 
-// load reads the chat: where each message is, and the newest ones.
+// load reads the chat: where each message is, and the newest messages
+// themselves.
 func (r *Room) load(ctx context.Context, known ids) error {
 	var marks []uint64
 	var marked, hole uint64
@@ -80,7 +81,7 @@ func (r *Room) load(ctx context.Context, known ids) error {
 			}
 			if id := m.id(); id > r.index.last {
 				if n := len(r.index.entries); r.store.holes.Load() && n > 0 && id > r.index.last+1 && r.index.entries[n-1].at < missing {
-					hole, r.newest = id-1, nil // lost or removed: who knows
+					hole, r.newest = id-1, nil // lost or removed: it cannot be told which
 				}
 				r.index.add(entry{id: id, seq: m.seq, at: m.at})
 				r.newest = append(r.newest[max(0, len(r.newest)-maxNewest+1):], m.data)
@@ -89,7 +90,7 @@ func (r *Room) load(ctx context.Context, known ids) error {
 		if err != nil {
 			return err
 		}
-		if next == before { // damaged, or a copy that is behind
+		if next == before { // damaged, or read from a copy that is behind
 			if r.store.embedded() || tries > 20 {
 				break
 			}
@@ -117,9 +118,10 @@ func (r *Room) load(ctx context.Context, known ids) error {
 	return nil
 }
 
-// Append stores a message, after those that came before it. message makes its
-// bytes when its id is certain: the last one and 1. When it is not stored, after
-// at most 10 s, done gets an error, and the id goes to the next message.
+// Append stores a message after those that came before it. It calls message for
+// the bytes once the id is certain: one above the last. When the message could
+// not be stored within 10 s, done gets an error and the id goes to the next
+// message.
 func (r *Room) Append(message func(id uint64) []byte, done func(id uint64, err error)) {
 	answer := func(id uint64, err error) {
 		if err != nil {
@@ -151,7 +153,7 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(r.expect, 10))
 		seq, err := r.store.publish(ctx, m)
 		if wrongSequence(err) {
-			// Of what was tried before, this message too, something is stored.
+			// Something is stored: an earlier try, perhaps of this message.
 			var mine bool
 			if seq, mine, err = r.findEnd(ctx, by); err == nil && !mine {
 				continue
@@ -167,7 +169,7 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 		r.keep(id, seq)
 		r.store.flushed(func(err error) {
 			if err != nil {
-				done(0, fmt.Errorf("storing safely: %w", err))
+				done(0, fmt.Errorf("flushing to disk: %w", err))
 				r.found(data)
 				return
 			}
@@ -177,7 +179,8 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 	}
 }
 
-// uncertain reports whether what failed with err may be stored nevertheless.
+// uncertain reports whether a message may be stored although storing it
+// returned err.
 func uncertain(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	return !ok || api.Code == 503
@@ -201,7 +204,7 @@ func (r *Room) keep(id, seq uint64) {
 	}
 }
 
-// limits are how many messages are kept, and since when. mu is held.
+// limits returns how many messages are kept, and since when. mu is held.
 func (r *Room) limits(now time.Time) (count int, oldest time.Time) {
 	return cmp.Or(r.count, r.store.cfg.History), now.Add(-cmp.Or(r.age, r.store.cfg.HistoryAge))
 }
@@ -212,9 +215,9 @@ func (r *Room) lastID() uint64 {
 	return r.index.last
 }
 
-// findEnd finds out what is at the end of the chat when it is not what we
-// expected: the message by that is being stored, one that seemed to have
-// failed, nothing at all, or one that another owner wrote.
+// findEnd finds out what is at the end of the chat when it is not what was
+// expected: the message marked by, one that seemed to have failed, nothing at
+// all, or one from another owner.
 func (r *Room) findEnd(ctx context.Context, by string) (seq uint64, mine bool, err error) {
 	last, err := r.store.lastOf(ctx, chatStream, r.subject)
 	switch {
@@ -228,7 +231,7 @@ func (r *Room) findEnd(ctx context.Context, by string) (seq uint64, mine bool, e
 			r.mu.Unlock()
 		}
 		return 0, false, nil
-	case last.seq == r.expect: // somebody else was refused at the same moment
+	case last.seq == r.expect: // another write was refused at the same moment
 		return 0, false, pause(ctx, 5*time.Millisecond)
 	case by != "" && last.header.Get(headerBy) == by:
 		return last.seq, true, nil
@@ -236,7 +239,7 @@ func (r *Room) findEnd(ctx context.Context, by string) (seq uint64, mine bool, e
 	i := slices.IndexFunc(r.unsure, func(t try) bool { return t.by == last.header.Get(headerBy) })
 	if i < 0 {
 		r.elsewhere = ErrElsewhere
-		r.store.log.Warn("room is written by another node", "room", r.name)
+		r.store.log.Warn("room was taken over by another node", "room", r.name)
 		if seq, mine = r.salvage(ctx, by); mine {
 			return seq, true, nil
 		}
@@ -248,8 +251,9 @@ func (r *Room) findEnd(ctx context.Context, by string) (seq uint64, mine bool, e
 	return 0, false, nil
 }
 
-// salvage looks for what was stored before another node began to write, and
-// whose answer was lost: the message by, or one that had seemed to have failed.
+// salvage looks for messages that were stored before another node began to
+// write, and whose answers were lost: the message marked by, or one that seemed
+// to have failed.
 func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
 	for {
 		var late [][]byte
@@ -266,7 +270,7 @@ func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
 			continue
 		}
 		if err != nil {
-			r.store.log.Warn("last messages not found out about", "room", r.name, "err", err)
+			r.store.log.Warn("last messages not looked up", "room", r.name, "err", err)
 		}
 		for _, data := range late {
 			r.found(data)
@@ -275,16 +279,16 @@ func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
 	}
 }
 
-// check finds out what became of messages whose answer was lost.
+// check finds out whether messages whose answer was lost are stored.
 func (r *Room) check() {
 	r.enqueue(func(ctx context.Context) {
 		if r.elsewhere == nil {
-			r.findEnd(ctx, "") // what it cannot find out now, the next message will
+			r.findEnd(ctx, "") // if it cannot find out now, the next message will
 		}
 	}, func(error) {})
 }
 
-// Remove takes a message out for good. Its id is not given again.
+// Remove takes a message out for good. Its id is not given out again.
 func (r *Room) Remove(id uint64, done func(found bool, err error)) {
 	r.enqueue(func(ctx context.Context) {
 		found, err := r.remove(ctx, id)
@@ -311,7 +315,7 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 	if !found {
 		return false, nil
 	}
-	if e.seq == r.expect { // its id must not be forgotten
+	if e.seq == r.expect { // it is the newest: a mark keeps its id
 		seq, err := r.mark(ctx, last)
 		if wrongSequence(err) {
 			var mine bool

@@ -28,7 +28,7 @@ func say(r *Room, text string) (uint64, error) {
 	return a.id, a.err
 }
 
-// mustSay stores texts, which get those ids.
+// mustSay stores texts and checks their ids.
 func mustSay(t *testing.T, r *Room, from, to uint64) {
 	t.Helper()
 	for want := from; want <= to; want++ {

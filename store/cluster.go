@@ -165,7 +165,7 @@ func (c *cluster) awaitLink(ctx context.Context) error {
 			return nil
 		}
 		if up {
-			_ = pause(ctx, wait) // ctx is looked at below
+			_ = pause(ctx, wait) // ctx is checked below
 		} else {
 			select {
 			case <-changed:

@@ -12,17 +12,17 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// hang is how long a test waits for what does not take long.
+// hang is how long a test waits before it gives up.
 const hang = time.Minute
 
-// hurried is a pace for tests. A busy machine may be late by some two seconds,
-// and nobody loses anything.
+// hurried is a pace for tests. A busy machine may be late by some two seconds
+// before a lease ends.
 var hurried = pace{
 	lease: 3 * time.Second, renew: 300 * time.Millisecond, grace: 3 * time.Second,
 	live: 3500 * time.Millisecond, refresh: 500 * time.Millisecond, gap: 50 * time.Millisecond,
 }
 
-// external is a NATS that is not in a node.
+// external is a NATS outside the nodes.
 type external struct {
 	t      *testing.T
 	dir    string
@@ -49,7 +49,7 @@ func (e *external) stop() {
 	stopNATS(e.engine)
 }
 
-// restart is a restart that loses everything in memory, and files, too, if empty.
+// restart loses everything in memory, and with empty the files, too.
 func (e *external) restart(empty bool) {
 	e.t.Helper()
 	e.stop()
@@ -59,7 +59,7 @@ func (e *external) restart(empty bool) {
 	e.start()
 }
 
-// node joins it, over a cable when there is one.
+// node opens a node, over a cable when there is one.
 func (e *external) node(name string, cables ...*cable) *Store {
 	e.t.Helper()
 	return e.nodeAt(&hurried, name, cables...)
@@ -82,8 +82,8 @@ func (e *external) nodeAt(p *pace, name string, cables ...*cable) *Store {
 	return c
 }
 
-// A cable is a connection that can be cut: what is open breaks, what is new is
-// refused until it is mended.
+// A cable is a connection that can be cut: open connections break, and new ones
+// are refused until it is mended.
 type cable struct {
 	ln net.Listener
 	to string

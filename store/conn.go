@@ -13,15 +13,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// lostAfter is how long the store may be impossible to open again before it
-// counts as lost for good.
+// lostAfter is how long the store may fail to open again before it counts as
+// lost for good.
 const lostAfter = 30 * time.Second
 
-// maxShown is how much of a node's name NATS is told: it sends that line, too.
+// maxShown is how much of a node's name NATS is told, since it repeats the name
+// in protocol lines whose length is limited.
 const maxShown = 64
 
-// oldestNATS is the first version that has what is used here: many messages of
-// a subject for one request, and markers for what has expired in a bucket.
+// oldestNATS is the first version with everything that is used here: several
+// messages of a subject in one request, and markers for expired entries of a
+// bucket.
 const oldestNATS = "2.11"
 
 // A conn is one connection to NATS. The client library mends one that breaks,
@@ -32,23 +34,23 @@ type conn struct {
 	js jetstream.JetStream
 }
 
-// nc is the connection of now. It may be closed a moment later.
+// nc returns the present connection. It may be closed a moment later.
 func (s *Store) nc() *nats.Conn { return s.conn.Load().nc }
 
-// js is JetStream over the connection of now.
+// js returns JetStream over the present connection.
 func (s *Store) js() jetstream.JetStream { return s.conn.Load().js }
 
-// options are those of every connection.
+// options returns the options of every connection.
 func (s *Store) options() []nats.Option {
 	options := []nats.Option{
 		nats.Name("foyer " + s.shown()), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
-		nats.ReconnectBufSize(-1), // a publisher must hear that NATS is away
+		nats.ReconnectBufSize(-1), // a publisher must learn that NATS is away
 		nats.ReconnectHandler(func(*nats.Conn) { s.woken.ring() }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { s.woken.ring() }),
 		nats.ClosedHandler(func(*nats.Conn) { s.woken.ring() }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.log.Warn("NATS complained", "err", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.log.Warn("NATS reported an error", "err", err) }),
 	}
 	if s.embedded() {
 		return append(options, nats.InProcessServer(s))
@@ -56,11 +58,11 @@ func (s *Store) options() []nats.Option {
 	if s.cfg.CA != "" {
 		options = append(options, nats.RootCAs(s.cfg.CA))
 	}
-	// A password may be set right there while we keep trying.
+	// The password may be corrected on the server while we keep trying.
 	return append(options, nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort())
 }
 
-// shown is the node's name for the eyes of NATS.
+// shown returns the node's name as NATS is told it.
 func (s *Store) shown() string {
 	name := string(key(s.cfg.Node))
 	return name[:min(len(name), maxShown)]
@@ -81,10 +83,10 @@ func (s *Store) dial() error {
 	return nil
 }
 
-// redial opens another connection in place of one that was closed for good,
-// and listens there to what the old one listened to. Only watch calls it.
+// redial opens another connection after the old one was closed for good, and
+// renews the subscriptions on it. Only watch calls it.
 func (s *Store) redial() error {
-	s.log.Error("connection to NATS was closed for good: another is opened", "err", s.nc().LastError())
+	s.log.Error("connection to NATS was closed for good: opening another", "err", s.nc().LastError())
 	s.subscribing.Lock() // Subscribe does not wait for NATS
 	defer s.subscribing.Unlock()
 	if err := s.dial(); err != nil {
@@ -103,7 +105,7 @@ func (s *Store) redial() error {
 	return nil
 }
 
-// revive opens again what has ended: the embedded engine, the connection.
+// revive restarts the embedded engine, or the connection, when it has ended.
 func (s *Store) revive(ctx context.Context) error {
 	s.mu.Lock()
 	dead := s.broken || s.engine != nil && !s.engine.JetStreamEnabled() || s.engine == nil && s.embedded()
@@ -119,8 +121,8 @@ func (s *Store) revive(ctx context.Context) error {
 	return nil
 }
 
-// noteDead notes since when the store could not be opened again. A full disk is
-// not counted: that ends when there is room.
+// noteDead notes since when the store has failed to open again. A full disk
+// does not count, since the store opens as soon as there is room.
 func (s *Store) noteDead(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,16 +136,17 @@ func (s *Store) noteDead(err error) {
 	}
 }
 
-// Lost says why the store will not come back in this process, or nil: it could
-// not be opened again for half a minute, which starting the process again may
-// mend. A disk that is full or a NATS that is away is not lost.
+// Lost returns why the store will not come back in this process, or nil. The
+// store is lost when it could not be opened again for half a minute; restarting
+// the process may help. A full disk, or a NATS that is away, does not make it
+// lost.
 func (s *Store) Lost() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lost
 }
 
-// checkVersion checks that the connected NATS has what is used here.
+// checkVersion checks that the connected NATS is recent enough.
 func (s *Store) checkVersion() error {
 	if has := s.nc().ConnectedServerVersion(); has != "" && older(has, oldestNATS) {
 		return fmt.Errorf("NATS at %s is version %s: foyer needs %s or newer", s.where(), has, oldestNATS)
@@ -151,8 +154,8 @@ func (s *Store) checkVersion() error {
 	return nil
 }
 
-// older compares versions by their first two numbers. One that cannot be read
-// is not older.
+// older compares the first two numbers of two versions. A version that cannot
+// be read is not older.
 func older(has, than string) bool {
 	a, b := strings.SplitN(has, ".", 3), strings.SplitN(than, ".", 3)
 	for i := range 2 {
@@ -168,7 +171,7 @@ func older(has, than string) bool {
 	return false
 }
 
-// noJetStream explains the error of a NATS that keeps nothing.
+// noJetStream explains the error of a NATS without JetStream.
 func (s *Store) noJetStream(err error) error {
 	switch apiCode(err) {
 	case jetstream.JSErrCodeJetStreamNotEnabled, jetstream.JSErrCodeJetStreamNotEnabledForAccount:

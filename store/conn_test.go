@@ -14,7 +14,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// endings end the connection of a cluster for good, or what it is connected to.
+// endings end the connection of a store for good, or the server at its other
+// end.
 var endings = []struct {
 	name string
 	end  func(t *testing.T, c *Store)
@@ -22,7 +23,7 @@ var endings = []struct {
 	{"closed behind its back", func(_ *testing.T, c *Store) { c.nc().Close() }},
 	{"a line that is too long", func(_ *testing.T, c *Store) { _ = c.nc().Publish(strings.Repeat("x", 5000), nil) }},
 	{"a message that is too long", func(t *testing.T, c *Store) {
-		// As a server does whose bounds were made smaller meanwhile.
+		// As if the server's limits had been lowered in the meantime.
 		if err := c.nc().Publish("x", make([]byte, c.nc().MaxPayload())); err != nil {
 			t.Error(err)
 		}
@@ -30,8 +31,8 @@ var endings = []struct {
 	}},
 }
 
-// A connection that is closed for good is opened again: what is said is stored,
-// and what was listened to is heard.
+// A connection that is closed for good is opened again: messages are stored,
+// and subscriptions work.
 func TestClosedConnection(t *testing.T) {
 	for _, engine := range []string{"embedded", "external"} {
 		for _, e := range endings {
@@ -94,8 +95,8 @@ func checkRevival(t *testing.T, c *Store, end func(*testing.T, *Store)) {
 	})
 }
 
-// A store that cannot be opened again is lost, and says so; one that comes back
-// after all is not.
+// A store that cannot be opened again is lost, and says so, until it comes back
+// after all.
 func TestLost(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "store")
@@ -127,7 +128,7 @@ func TestLost(t *testing.T) {
 	mustSay(t, open(t, c, "blue"), 1, 1)
 }
 
-// A NATS that cannot be used says which one can.
+// The error about a NATS that cannot be used says which one can.
 func TestUnfitNATS(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]string{

@@ -15,32 +15,33 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// liveBucket has an entry for each node and room, and one for each node that
-// only says that it is there. It is in memory: everything in it is renewed.
+// liveBucket has an entry for each room of each node, and one for each node,
+// which only says that the node is there. It is in memory: all its entries are
+// renewed.
 const liveBucket = "ROOMS_LIVE"
 
 // maxPending bounds the entries that NATS has not answered yet.
 const maxPending = 16384
 
-// A Directory tells the nodes which rooms the others have. What it tells is a
-// copy: a node knows its own rooms without it.
+// A Directory tells the nodes about each other's rooms. It holds copies only: a
+// node knows its own rooms without it.
 type Directory struct {
 	// set by newDirectory
 	store   *Store
 	cluster *cluster
-	prefix  string // of this node's keys
-	wake    bell   // the queue has something earlier
+	prefix  string // of the keys of this node
+	wake    bell   // rung when something is due earlier than the queue said
 
 	// owned by write
 	conn *nats.Conn // the connection of js
 	js   jetstream.JetStream
 
 	mu       sync.Mutex
-	own      map[string]*listing          // guarded by mu: of this node, by room
-	queue    queue                        // guarded by mu: the same, by when they are put next
-	theirs   map[string]map[string]theirs // guarded by mu: by room, then node
-	fresh    bool                         // guarded by mu: theirs is whole
-	heard    time.Time                    // guarded by mu: this node's own sign of life, last
+	own      map[string]*listing          // guarded by mu: the entries of this node, by room
+	queue    queue                        // guarded by mu: the same entries, by when they are put next
+	theirs   map[string]map[string]theirs // guarded by mu: the entries of the others, by room, then node
+	fresh    bool                         // guarded by mu: theirs is complete and up to date
+	heard    time.Time                    // guarded by mu: when this node heard its own sign of life last
 	watchers map[*watcher]bool            // guarded by mu
 }
 
@@ -48,8 +49,8 @@ type Directory struct {
 type listing struct {
 	room  string
 	entry []byte    // nil: gone
-	news  bool      // entry was not put yet
-	paid  time.Time // until when the news that were put are enough: one may be ahead, a renewal is none
+	news  bool      // entry has not been put yet
+	paid  time.Time // entry may not change again until a gap after this; one change may come early, renewals do not count
 	due   time.Time // when it is put next
 	index int       // in the queue
 }
@@ -58,7 +59,7 @@ type listing struct {
 type theirs struct {
 	entry []byte
 	Epoch float64 // of the entry: it changes when the room starts
-	since uint64  // the revision by which this node knew of that start first
+	since uint64  // the revision by which this node first knew of that start
 	heard time.Time
 }
 
@@ -80,7 +81,7 @@ func newDirectory(s *Store, c *cluster) (*Directory, error) {
 	return d, nil
 }
 
-// ready makes js for the connection of now.
+// ready sets js for the present connection.
 func (d *Directory) ready() (err error) {
 	nc := d.store.nc()
 	if d.conn == nc {
@@ -94,8 +95,8 @@ func (d *Directory) ready() (err error) {
 	return err
 }
 
-// Directory is what the nodes know of each other's rooms; nil with the
-// embedded engine, which has no other nodes.
+// Directory returns the directory of the nodes' rooms, or nil with the embedded
+// engine, which has no other nodes.
 func (s *Store) Directory() *Directory {
 	if s.cluster == nil {
 		return nil
@@ -103,13 +104,14 @@ func (s *Store) Directory() *Directory {
 	return s.cluster.directory
 }
 
-// Put tells the others how a room of this node is: a JSON object whose number
-// epoch changes when the room starts. It is told within half a second, after a
-// quiet one at once, the newest only, and renewed until Delete. It does not
-// block.
+// Put tells the other nodes the state of a room of this node: a JSON object
+// whose number epoch changes when the room starts. They are told within half a
+// second, at once if nothing was told for a while; only the newest entry
+// counts. It is renewed until Delete. Put does not block.
 func (d *Directory) Put(room string, entry []byte) { d.set(room, entry) }
 
-// Delete tells the others that a room is gone from this node. It does not block.
+// Delete tells the other nodes that a room of this node has ended. It does not
+// block.
 func (d *Directory) Delete(room string) { d.set(room, nil) }
 
 func (d *Directory) set(room string, entry []byte) {
@@ -135,7 +137,7 @@ func (d *Directory) set(room string, entry []byte) {
 	d.wake.ring()
 }
 
-// hasten puts l not later than due. The caller has mu.
+// hasten moves l forward to due. The caller has mu.
 func (d *Directory) hasten(l *listing, due time.Time) {
 	if due.Before(l.due) {
 		l.due = due
@@ -143,7 +145,7 @@ func (d *Directory) hasten(l *listing, due time.Time) {
 	}
 }
 
-// write puts what is due, until leave.
+// write puts the entries that are due, until leave.
 func (d *Directory) write() {
 	for made := false; ; {
 		up, changed := d.cluster.link()
@@ -165,7 +167,7 @@ func (d *Directory) write() {
 			if up, _ := d.cluster.link(); up {
 				d.deleteAll()
 				d.flush()
-				d.store.nc().FlushTimeout(tryTimeout) // a node that does not hear of it sees it expire
+				d.store.nc().FlushTimeout(tryTimeout) // a node that misses it sees the entry expire
 			}
 			return
 		case <-changed:
@@ -177,8 +179,8 @@ func (d *Directory) write() {
 	}
 }
 
-// make makes the bucket. What it has lost is put again. Read says in the log
-// when it cannot be had.
+// make makes the bucket; the caller then puts everything again. When it fails,
+// read logs why.
 func (d *Directory) make() bool { return d.ready() == nil && d.ensure(d.cluster.ctx) == nil }
 
 func (d *Directory) ensure(ctx context.Context) error {
@@ -190,7 +192,7 @@ func (d *Directory) ensure(ctx context.Context) error {
 	})
 }
 
-// again puts everything again, spread over a while.
+// again schedules every entry to be put again, spread over a while.
 func (d *Directory) again() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -204,7 +206,7 @@ func (d *Directory) again() {
 	heap.Init(&d.queue)
 }
 
-// deleteAll makes everything gone.
+// deleteAll schedules the deletion of every entry.
 func (d *Directory) deleteAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -214,7 +216,8 @@ func (d *Directory) deleteAll() {
 	heap.Init(&d.queue)
 }
 
-// flush puts what is due and returns how long nothing will be.
+// flush puts the entries that are due, and returns how long it is until the
+// next one.
 func (d *Directory) flush() time.Duration {
 	d.mu.Lock()
 	now := time.Now()
@@ -252,7 +255,7 @@ func (d *Directory) flush() time.Duration {
 	return wait
 }
 
-// refused tries once more what NATS did not take.
+// refused schedules another try of an entry that NATS did not take.
 func (d *Directory) refused(m *nats.Msg, err error) {
 	d.store.log.Debug("directory entry not stored", "subject", m.Subject, "err", err)
 	room := untoken(part(strings.TrimPrefix(strings.TrimPrefix(m.Subject, d.prefix), ".")))
@@ -269,7 +272,7 @@ func (d *Directory) refused(m *nats.Msg, err error) {
 	d.wake.ring()
 }
 
-// queue is a heap of listings: the next one first.
+// queue is a heap of listings, of which the first is due first.
 type queue []*listing
 
 func (q queue) Len() int           { return len(q) }
@@ -283,8 +286,9 @@ func (q *queue) Pop() any {
 	return l
 }
 
-// errUnheard is why a watch is begun anew whose own news do not come back.
-var errUnheard = errors.New("nothing comes back")
+// errUnheard is why a watch is restarted when this node's own entries do not
+// come back to it.
+var errUnheard = errors.New("its own entries do not come back")
 
 // read follows the entries of the other nodes, until leave.
 func (d *Directory) read() {
@@ -300,7 +304,7 @@ func (d *Directory) read() {
 		err := d.follow(changed)
 		was := d.setFresh(false)
 		if d.cluster.ctx.Err() == nil {
-			if was || !told { // once for each time that it goes away
+			if was || !told { // once for each break
 				d.store.log.Warn("directory of rooms not followed", "err", err)
 			}
 			told = true
@@ -309,8 +313,8 @@ func (d *Directory) read() {
 	}
 }
 
-// follow takes a whole picture and then changes, until the connection changes
-// or this node's own sign of life stays away three times.
+// follow reads all entries and then their changes, until the connection changes
+// or this node's own sign of life is missed three times.
 func (d *Directory) follow(changed <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(d.cluster.ctx)
 	defer cancel()
@@ -358,7 +362,7 @@ func (d *Directory) follow(changed <-chan struct{}) error {
 	}
 }
 
-// take takes an entry. It reports whether that was this node's sign of life.
+// take notes an entry. It reports whether it was this node's own sign of life.
 func (d *Directory) take(key string, entry []byte, revision uint64, op jetstream.KeyValueOp) (own bool) {
 	node, name, ok := strings.Cut(key, ".")
 	if own := d.prefix == kv(liveBucket, part(node)); own || !ok {
@@ -373,7 +377,7 @@ func (d *Directory) take(key string, entry []byte, revision uint64, op jetstream
 	}
 	t := theirs{entry: entry, since: revision, heard: time.Now()}
 	if json.Unmarshal(entry, &t) != nil {
-		return false // of a node that is not like us
+		return false // from a node of another kind
 	}
 	if old, ok := d.theirs[room][node]; ok && old.Epoch == t.Epoch {
 		t.since = old.since
@@ -388,8 +392,8 @@ func (d *Directory) take(key string, entry []byte, revision uint64, op jetstream
 	return false
 }
 
-// forget drops an entry. The room is told as gone when that is known: of one
-// whose node just fell silent nobody knows. The caller has mu.
+// forget drops an entry. Watchers are told that the room is gone when that is
+// certain; when a node just falls silent it is not. The caller has mu.
 func (d *Directory) forget(room, node string, gone bool) {
 	if _, ok := d.theirs[room][node]; !ok {
 		return
@@ -404,9 +408,9 @@ func (d *Directory) forget(room, node string, gone bool) {
 	}
 }
 
-// newest is the entry of the node that started a room last, or none: by NATS's
-// order, since epochs are by the clocks of nodes, which may be wrong. The
-// caller has mu.
+// newest returns the entry of the node that started a room last, or none.
+// NATS's order decides, since epochs come from the clocks of nodes, which may
+// be wrong. The caller has mu.
 func (d *Directory) newest(room string) (node string, best theirs) {
 	for n, t := range d.theirs[room] {
 		if best.entry == nil || best.since < t.since {
@@ -416,8 +420,9 @@ func (d *Directory) newest(room string) (node string, best theirs) {
 	return node, best
 }
 
-// sweep forgets what was not in a picture begun then and whole since, when its
-// node has had the time to put it again; and what expired without a word.
+// sweep forgets entries that were missing when everything was read from begun
+// to whole, once their nodes have had the time to put them again, and entries
+// that have expired without notice.
 func (d *Directory) sweep(begun, whole time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -431,14 +436,14 @@ func (d *Directory) sweep(begun, whole time.Time) {
 	}
 }
 
-// tell gives all watchers the news. The caller has mu.
+// tell gives all watchers an entry. The caller has mu.
 func (d *Directory) tell(room string, entry []byte) {
 	for w := range d.watchers {
 		w.tell(room, entry)
 	}
 }
 
-// setFresh reports whether it was.
+// setFresh sets fresh, and returns what it was.
 func (d *Directory) setFresh(fresh bool) (was bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -449,31 +454,31 @@ func (d *Directory) setFresh(fresh bool) (was bool) {
 	return was
 }
 
-// age is how long ago this node heard its own sign of life: what it knows of
-// the others may be as old.
+// age returns how long ago this node heard its own sign of life: its knowledge
+// of the others may be as old as that.
 func (d *Directory) age() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return time.Since(d.heard)
 }
 
-// A watcher passes news on, on a goroutine of its own: of each room only the
-// newest waits.
+// A watcher calls back on a goroutine of its own. Of each room only the newest
+// entry waits for it.
 type watcher struct {
 	wake bell
 
 	mu    sync.Mutex
-	rooms map[string][]byte // guarded by mu: news
-	fresh *bool             // guarded by mu: news
+	rooms map[string][]byte // guarded by mu: entries to be told
+	fresh *bool             // guarded by mu: to be told; nil: nothing new
 }
 
-// Watch tells the entries of other nodes from now on, on any goroutine, one
-// after the other: first all there are, then changes, and that they were
-// renewed. A room that several nodes have is told as the newest says. A nil
-// entry: gone. An entry whose node falls silent is not told as gone; it is just
-// not renewed. Fresh(true) is called when everything has been told, fresh(false)
-// when NATS is away or its news do not come through. Stop ends it: when it
-// returns nothing is being told.
+// Watch calls changed with the entries of other nodes, on any goroutine, one at
+// a time: first with all there are, then with changes and renewals. Of a room
+// that several nodes have, the newest counts. A nil entry says that the room is
+// gone. When a node falls silent its entries are not reported as gone; they are
+// just not renewed. Watch calls fresh(true) when everything has been told, and
+// fresh(false) when NATS is away or its messages do not come through. Once stop
+// has returned, nothing more is called.
 func (d *Directory) Watch(changed func(room string, entry []byte), fresh func(bool)) (stop func()) {
 	w := &watcher{wake: newBell(), rooms: make(map[string][]byte)}
 	d.mu.Lock()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// view is what a watcher knows.
+// view notes what a watcher is told.
 type view struct {
 	mu      sync.Mutex
 	rooms   map[string]string
@@ -88,7 +88,7 @@ func TestDirectoryRenewal(t *testing.T) {
 	}
 }
 
-// One piece of news may be ahead; those after it keep the pace.
+// One change may come early; those after it keep the pace.
 func TestDirectoryPace(t *testing.T) {
 	t.Parallel()
 	p := hurried
@@ -102,7 +102,7 @@ func TestDirectoryPace(t *testing.T) {
 		eventually(t, "b hears it", at.has(map[string]string{"blue": string(report(1, seq))}))
 		return time.Since(began)
 	}
-	tell(1) // with what a start takes
+	tell(1) // slower: the first one includes the start
 	if took := tell(2); took > p.gap/2 {
 		t.Errorf("the second news took %v", took)
 	}
@@ -141,7 +141,7 @@ func TestDirectory(t *testing.T) {
 	eventually(t, "the rooms of a node that ends are gone", atA.has(map[string]string{}))
 }
 
-// A change now and then is told at once, many are told as few.
+// A change now and then is told at once; of many, only some are told.
 func TestDirectoryTellsTheNewest(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
@@ -211,7 +211,7 @@ func TestDirectoryCutAndHealed(t *testing.T) {
 	eventually(t, "a knows b's news", atA.has(all("b", 40, 2)))
 }
 
-// What is in memory is put again when NATS comes back empty.
+// When NATS comes back empty, everything in memory is put again.
 func TestDirectoryAfterRestart(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
@@ -229,7 +229,8 @@ func TestDirectoryAfterRestart(t *testing.T) {
 	eventually(t, "b knows the news", atB.has(map[string]string{"blue": string(report(1, 2))}))
 }
 
-// A node that falls silent is not said to be gone: it is just not renewed.
+// When a node falls silent its rooms are not reported as gone: they are just
+// not renewed.
 func TestDirectoryNodeFallsSilent(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)

@@ -1,28 +1,31 @@
 // Package store keeps what must not be lost, and joins several nodes. Its
-// engine is NATS with JetStream: in the process, or an external cluster of NATS servers.
+// engine is NATS with JetStream: in the process, or an external cluster of NATS
+// servers.
 //
-// The chat of all rooms is one stream, each room a subject of it. A room sends
-// one message at a time, and says which one it thinks is the newest: so an
-// answer that got lost, and another node that has taken the room over, are both
-// found out by the next message, and ids have neither gaps nor doubles. What
-// else a room knows, and shared objects, are values in buckets.
+// The chat of all rooms is one stream, in which each room has a subject
+// (chat.go). A room sends one message at a time, and says which message it
+// believes to be the newest. So the next message reveals that an answer was
+// lost, or that another node has taken the room over, and ids have neither gaps
+// nor duplicates. The state of rooms (room.go) and shared objects (state.go)
+// are values in buckets.
 //
-// Whatever a room, an object or a node is called, its keys are bounded (keys.go):
-// NATS ends a connection over a subject that is too long, and its client
-// library takes that for final. If it does happen the connection, or the
-// embedded engine, is opened again (conn.go). A room or an instance of which
-// nothing is kept leaves nothing behind.
+// Keys are bounded whatever rooms, objects and nodes are called (keys.go): NATS
+// ends a connection over a subject that is too long, and its client library
+// does not open it again. When that happens all the same, the store opens
+// another connection, or starts the embedded engine again (conn.go). A room or
+// an instance of which nothing is stored leaves no trace.
 //
 // The embedded engine has written a message to its file when it answers, so a
 // killed process loses nothing. Against a power loss the file must be flushed
-// as well: a flusher does that for everything that was stored since the last
-// flush, and only then are the messages acknowledged.
+// as well: a flusher does that for everything stored since the last flush, and
+// only then are the messages acknowledged (sync.go).
 //
-// With an external NATS there are several nodes. An instance runs on the one
-// that has claimed it (owners.go). A claim names the lease of its node
-// (lease.go), one for all it has, which ends by itself when it is not renewed:
-// only its node's monotonic clock and NATS say when. What a former
-// owner still writes is refused, chat and values alike (fence.go). The nodes
-// know each other's rooms from a bucket that everybody renews (directory.go),
-// and tell and ask each other things (bus.go).
+// With an external NATS there are several nodes (cluster.go). An instance runs
+// on the node that has claimed it (owners.go). A claim names the lease of its
+// node (lease.go). A node has one lease for all its claims, which ends unless
+// it is renewed; only the node's monotonic clock and NATS decide when. The
+// store rejects writes from a former owner, to the chat and to values alike
+// (fence.go). The nodes learn about each other's rooms from a bucket that all
+// of them renew (directory.go), and send each other messages and questions
+// (bus.go).
 package store

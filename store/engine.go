@@ -17,18 +17,18 @@ import (
 // Limits of the embedded engine.
 const (
 	maxPayload   = 8 << 20 // bytes of a message
-	probeSize    = 4 << 20 // bytes that must fit on the disk before the engine starts again
+	probeSize    = 4 << 20 // bytes that must fit on the disk before the engine is started again
 	syncInterval = time.Second
 )
 
-// embed starts the engine in this process: no port, its files in Dir.
+// embed starts the engine in this process, with no port and its files in Dir.
 func (s *Store) embed() error {
 	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
 		return err
 	}
 	whole, err := mendBlocks(s.cfg.Dir, s.log)
 	if err != nil {
-		s.log.Error("store file damaged", "err", err) // the engine makes of it what it can
+		s.log.Error("store file damaged", "err", err) // the engine uses what it can
 	}
 	if whole {
 		s.missing.Store(missingSince(s.cfg.Dir))
@@ -60,25 +60,26 @@ func (s *Store) embed() error {
 	return nil
 }
 
-// unlimited is for an engine that may fill its disk up to Config.Reserve. By
-// default it would allow itself a part of what is free when it starts, and
-// refuse everything when less gets free.
+// unlimited lets the engine fill its disk up to Config.Reserve. By default the
+// engine would take a share of the space that is free when it starts, and
+// refuse everything when less is free later.
 const unlimited = 1 << 60
 
-// mostStored is how much the engine may store. For a restore that is what the
-// disk has room for now: the engine believes the sizes that a backup claims.
+// mostStored returns how much the engine may store. For a restore that is the
+// space that is free now, because the engine believes the sizes that a backup
+// claims.
 func (s *Store) mostStored() (int64, error) {
 	if !s.cfg.Bare {
 		return unlimited, nil
 	}
 	free, err := Free(s.cfg.Dir)
 	if err != nil {
-		return 0, fmt.Errorf("looking how much of the disk is free: %w", err)
+		return 0, fmt.Errorf("measuring the free disk space: %w", err)
 	}
 	return max(min(free-s.reserve.Load(), unlimited), 1), nil
 }
 
-// InProcessConn connects to the embedded engine that runs now.
+// InProcessConn connects to the embedded engine.
 func (s *Store) InProcessConn() (net.Conn, error) {
 	s.mu.Lock()
 	engine := s.engine
@@ -89,7 +90,7 @@ func (s *Store) InProcessConn() (net.Conn, error) {
 	return engine.InProcessConn()
 }
 
-// shutdown ends the embedded engine; its files are whole then.
+// shutdown ends the embedded engine, after which its files are complete.
 func (s *Store) shutdown() error {
 	s.mu.Lock()
 	engine := s.engine
@@ -102,8 +103,8 @@ func (s *Store) shutdown() error {
 	return nil
 }
 
-// broke says that the embedded engine could not write. It does not try again by
-// itself, even when there is room again.
+// broke notes that the embedded engine could not write. The engine does not try
+// again by itself, even when there is room again.
 func (s *Store) broke(err error) {
 	if !s.embedded() {
 		return
@@ -118,7 +119,7 @@ func (s *Store) broke(err error) {
 	}
 }
 
-// repair starts the embedded engine again once the disk can be written.
+// repair starts the embedded engine again once its disk can be written to.
 func (s *Store) repair(context.Context) error {
 	if err := s.probe(); err != nil {
 		return fmt.Errorf("the disk of %s: %w", s.cfg.Dir, err)
@@ -134,12 +135,12 @@ func (s *Store) repair(context.Context) error {
 	s.mu.Unlock()
 	s.log.Info("store started again", "dir", s.cfg.Dir)
 	if s.nc().IsClosed() {
-		return nil // there will be another
+		return nil // watch opens another
 	}
 	return s.nc().ForceReconnect()
 }
 
-// probe reports whether the disk takes something.
+// probe reports whether the disk can be written to.
 func (s *Store) probe() (err error) {
 	f, err := os.CreateTemp(s.cfg.Dir, "probe")
 	if err != nil {
@@ -152,11 +153,11 @@ func (s *Store) probe() (err error) {
 	return f.Sync()
 }
 
-// engineLog is the log of the embedded engine: what it finds out about damaged
-// files, for instance. It implements server.Logger.
+// engineLog receives the log of the embedded engine, which includes what it
+// finds out about damaged files. It implements server.Logger.
 //
-// The engine does not answer a message that it could not write: it says so
-// here, and is of no use from then on.
+// The engine does not answer a message that it could not write. It reports the
+// error here, and is of no use from then on.
 type engineLog struct {
 	log   *slog.Logger
 	broke func(error)

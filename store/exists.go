@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Exists reports whether anything is kept of a room: what it knows, or a
-// message. One that was only opened leaves nothing. It blocks at most until ctx
-// ends.
+// Exists reports whether anything is stored of a room: its state, or a message.
+// A room that was only opened leaves nothing. Exists blocks until ctx ends at
+// the latest.
 func (s *Store) Exists(ctx context.Context, room string) (bool, error) {
 	p, err := s.roomPart(ctx, room)
 	if err != nil {

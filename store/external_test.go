@@ -20,8 +20,9 @@ import (
 
 var asides atomic.Uint32
 
-// aside is a host of its own for what is stopped and started again: at one that
-// others use, too, its port could be theirs by then. Linux has all of 127/8.
+// aside returns an address for servers that are stopped and started again. On
+// an address that others use, too, their port could be taken in between. Linux
+// has all of 127/8.
 func aside() (host string) {
 	pid := os.Getpid()
 	host = fmt.Sprintf("127.%d.%d.%d", 128|pid>>8&127, pid&255, 1+asides.Add(1)%254)
@@ -33,8 +34,7 @@ func aside() (host string) {
 	return host
 }
 
-// startNATS runs a NATS of its own until the test ends, at that address; "" is
-// any.
+// startNATS runs a NATS at that address, "" for any, until the test ends.
 func startNATS(t testing.TB, dir, addr string) *server.Server {
 	t.Helper()
 	s := runNATS(t, dir, addr)
@@ -42,7 +42,7 @@ func startNATS(t testing.TB, dir, addr string) *server.Server {
 	return s
 }
 
-// runNATS runs it until stopNATS.
+// runNATS runs a NATS until stopNATS.
 func runNATS(t testing.TB, dir, addr string) *server.Server {
 	t.Helper()
 	host, port := aside(), server.RANDOM_PORT
@@ -79,8 +79,8 @@ func join(t *testing.T, url string) *Store {
 	return c
 }
 
-// A NATS that goes and comes back, with what it kept or without, is one that
-// rooms go on with, without being opened again.
+// When NATS goes away and comes back, with its data or without, rooms continue
+// without being opened again.
 func TestNATSAway(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -122,9 +122,10 @@ func TestNATSAway(t *testing.T) {
 	mustSay(t, r, 8, 8)
 }
 
-// TestCameBackEmpty: every node finds out that NATS has come back empty, not only
-// the one that makes the streams anew, and what it saves again is there, once,
-// although the sequences begin again; who does not own it saves nothing.
+// TestCameBackEmpty: every node finds out that NATS has come back empty, not
+// only the node that makes the streams again. What it saves again is stored
+// once, although the sequences begin again; a node that does not own an
+// instance saves nothing.
 func TestCameBackEmpty(t *testing.T) {
 	t.Parallel()
 	nats := startNATS(t, t.TempDir(), "")
@@ -155,7 +156,7 @@ func TestCameBackEmpty(t *testing.T) {
 		case <-time.After(startTimeout):
 			t.Fatalf("the node of %s does not know", rooms[i])
 		}
-		for range 2 { // in the end once
+		for range 2 { // several may have been told: the last one counts
 			if err := saveObject(c, "room/"+rooms[i], "score", "3"); err != nil {
 				t.Errorf("%s: %v", rooms[i], err)
 			}
@@ -178,7 +179,7 @@ func TestCameBackEmpty(t *testing.T) {
 			t.Error("it came back empty once")
 		}
 	}
-	// Away and back with what it has is not empty.
+	// Away and back with its data is not empty.
 	stopNATS(nats)
 	waitFor(t, "the readiness to end", func() bool { return nodes[0].Ready() != nil })
 	startNATS(t, dir, addr)
@@ -188,7 +189,7 @@ func TestCameBackEmpty(t *testing.T) {
 	}
 }
 
-// A node that thinks that it owns a room still cannot write when another has
+// A node that still believes it owns a room cannot write once another has
 // opened it.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
@@ -216,8 +217,8 @@ func TestElsewhere(t *testing.T) {
 	checkPage(t, r, 0, -1, 50, []uint64{1, 2, 3, 4, 5, 6}, true, false)
 }
 
-// A deaf proxy stands between a client and a server, and swallows for some time
-// what the server says.
+// A deaf proxy stands between a client and a server, and drops the server's
+// answers for some time.
 type deafProxy struct {
 	mu    sync.Mutex
 	conns []net.Conn
@@ -273,8 +274,8 @@ func (p *deafProxy) set(deaf bool) {
 	}
 }
 
-// A message whose answer got lost was said to have failed. It is found, and its
-// id is its own.
+// A message whose answer was lost was reported as failed. It is found, and
+// keeps its id.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
 	nats := startNATS(t, t.TempDir(), "")
@@ -311,7 +312,7 @@ func TestAnswerLost(t *testing.T) {
 	}
 }
 
-// What rooms keep less than others is theirs alone.
+// A room that keeps less than others does not affect them.
 func TestLimit(t *testing.T) {
 	c := start(t, t.TempDir())
 	r, other := open(t, c, "blue"), open(t, c, "red")
@@ -332,8 +333,8 @@ func TestLimit(t *testing.T) {
 	checkPage(t, r, 38, -1, 50, []uint64{39, 40, 41, 42, 43}, true, false)
 }
 
-// A server that leads and hears of too few others can store nothing, whatever
-// else it says.
+// A leading server that hears from too few others can store nothing, whatever
+// it says.
 func TestMajority(t *testing.T) {
 	for _, c := range []struct {
 		silent, others int

@@ -10,25 +10,27 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A fence lets one node write under the keys of one instance: who passed it
-// last. Every write says which was the last one under any of these keys, and
-// leaves its own behind; a former owner is refused, however late it comes.
+// A fence lets one node write under the keys of one instance: the node that
+// raised it last. Every write names the last write under any of these keys, and
+// becomes the last one itself. So a former owner is refused, however late it
+// comes.
 type fence struct {
 	// set by newFence
 	store  *Store
 	bucket string
-	filter string // all the subjects
+	filter string // all subjects of the keys
 	by     string // this writer
 
-	turn chan struct{} // 1: who has put something in may write, one at a time
+	turn chan struct{} // 1: whoever has put something in may write, one at a time
 
-	// owned by who has the turn
+	// owned by whoever has the turn
 	expect    uint64 // sequence of the last write
-	elsewhere error  // another node has passed
+	elsewhere error  // another node has raised its fence
 }
 
-// newFence makes sure that no other node writes under the subjects of filter any
-// more. mark is one of them, where nothing is kept. It blocks.
+// newFence makes sure that no other node can write under the subjects of filter
+// any more. mark is one of these subjects, under which nothing is stored. It
+// blocks.
 func (s *Store) newFence(ctx context.Context, bucket, filter, mark string) (*fence, error) {
 	f := &fence{store: s, bucket: bucket, filter: filter, by: rand.Text()[:12], turn: make(chan struct{}, 1)}
 	for {
@@ -49,11 +51,11 @@ func (s *Store) newFence(ctx context.Context, bucket, filter, mark string) (*fen
 	}
 }
 
-// refusedPause is how long who was refused waits for a write that is being
-// done at the same moment.
+// refusedPause is the wait after a refusal, for a write that is being done at
+// the same moment.
 const refusedPause = 5 * time.Millisecond
 
-// put stores m unless another node has passed.
+// put stores m unless another node has raised its fence.
 func (f *fence) put(ctx context.Context, m *nats.Msg) error {
 	select {
 	case f.turn <- struct{}{}:
@@ -73,7 +75,7 @@ func (f *fence) put(ctx context.Context, m *nats.Msg) error {
 	return f.elsewhere
 }
 
-// write stores m if nobody has written since.
+// write stores m if nothing was written since the last write that is known.
 func (f *fence) write(ctx context.Context, m *nats.Msg) error {
 	m.Header.Set(headerBy, f.by)
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(f.expect, 10))
@@ -85,8 +87,8 @@ func (f *fence) write(ctx context.Context, m *nats.Msg) error {
 	return err
 }
 
-// findEnd finds out what was written last when it is not what we expected:
-// a write whose answer was lost, nothing any more, or a write of another node.
+// findEnd finds out what was written last when that is not what was expected: a
+// write whose answer was lost, nothing any more, or a write of another node.
 func (f *fence) findEnd(ctx context.Context) error {
 	last, err := f.store.lastOf(ctx, "KV_"+f.bucket, f.filter)
 	switch {
@@ -94,13 +96,13 @@ func (f *fence) findEnd(ctx context.Context) error {
 		return err
 	case last == nil: // the store came back empty
 		f.expect = 0
-	case last.seq == f.expect: // what we wrote before is being stored
+	case last.seq == f.expect: // our earlier write is still being stored
 		return pause(ctx, refusedPause)
 	case last.header.Get(headerBy) == f.by:
 		f.expect = last.seq
 	default:
 		f.elsewhere = ErrElsewhere
-		f.store.log.Warn("another node has written: nothing is saved any more", "subjects", f.filter)
+		f.store.log.Warn("instance was taken over by another node: nothing is saved any more", "subjects", f.filter)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func saveObject(c *Store, instance, object, value string) error {
 	return <-answer
 }
 
-// objectsOf are the objects of an instance.
+// objectsOf returns the objects of an instance.
 func objectsOf(t *testing.T, c *Store, instance string) map[string]string {
 	t.Helper()
 	all, _, err := c.LoadObjects(t.Context(), instance)
@@ -39,8 +39,8 @@ func objectsOf(t *testing.T, c *Store, instance string) map[string]string {
 	return objects
 }
 
-// A former owner that does not know yet can save nothing any more: neither over
-// what the new one has saved, nor what that does not know, nor take it away.
+// A former owner that does not know yet can no longer save anything: it can
+// neither replace nor delete an object of the new owner, nor add one.
 func TestFence(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
@@ -97,7 +97,7 @@ func TestFence(t *testing.T) {
 	if got := objectsOf(t, b, instance); !maps.Equal(got, want) {
 		t.Errorf("at last: %v, want %v", got, want)
 	}
-	if err := saveObject(b, instance, "score", "3"); err != nil { // loading again does not lock out who loads
+	if err := saveObject(b, instance, "score", "3"); err != nil { // loading again does not lock out the owner
 		t.Error(err)
 	}
 	r.Close()
@@ -106,7 +106,7 @@ func TestFence(t *testing.T) {
 	}
 }
 
-// A state whose answer got lost does not keep the next one out.
+// A state whose answer was lost does not prevent the next one.
 func TestSaveAnswerLost(t *testing.T) {
 	t.Parallel()
 	nats := startNATS(t, t.TempDir(), "")

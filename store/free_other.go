@@ -2,5 +2,5 @@
 
 package store
 
-// Free does not know where the standard library cannot ask.
+// Free returns a great number: the standard library cannot ask this system.
 func Free(string) (bytes int64, err error) { return 1 << 62, nil }

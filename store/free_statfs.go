@@ -4,7 +4,7 @@ package store
 
 import "syscall"
 
-// Free is how much of the disk of a folder this process may still fill.
+// Free returns how much of the disk of a folder this process may still fill.
 func Free(dir string) (bytes int64, err error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// small mounts a small disk; without the right to it the test is skipped, except
-// in CI, where it fails.
+// small mounts a small disk. Without the right to do so the test is skipped, or
+// fails in CI.
 func small(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -50,8 +50,8 @@ func fill(t *testing.T, file string) {
 	}
 }
 
-// A full disk is an error of what was to be stored. When there is room again,
-// everything goes on, and nothing acknowledged is missing.
+// When the disk is full, storing fails. When there is room again everything
+// works, and no acknowledged message is missing.
 func TestFullDisk(t *testing.T) {
 	for _, sync := range []Sync{Second, Always} {
 		t.Run(sync.String(), func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestFullDisk(t *testing.T) {
 			fill(t, filler)
 			text := strings.Repeat("x", 8000)
 			last := uint64(5)
-			for range 10 { // what fits in the file's last page is stored
+			for range 10 { // messages that fit into the file's last page are stored
 				said := time.Now()
 				id, err := say(r, text)
 				if err != nil {

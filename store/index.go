@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// An entry is where a message of a room is.
+// An entry says where a message of a room is.
 type entry struct {
 	id, seq uint64
 	at      int64 // Unix ns
 }
 
-// An index says where the messages of a room are. Ids grow by one; a message
-// that was removed leaves a gap, the oldest ones are forgotten.
+// An index says where the messages of a room are. Ids grow by one. A message
+// that was removed leaves a gap, and the oldest messages are forgotten.
 type index struct {
 	entries   []entry // oldest first
 	last      uint64  // newest id given
-	forgotten uint64  // newest id that was dropped for lack of room, or for its age
+	forgotten uint64  // newest id that was dropped for its age or because there were too many
 }
 
-// add keeps e, whose id is last+1.
+// add keeps e, whose id is the next one.
 func (x *index) add(e entry) {
 	x.last = e.id
 	x.entries = append(x.entries, e)
 }
 
-// find returns where the message is, or the first one above its id.
+// find returns the index of the message, or of the first one above its id.
 func (x *index) find(id uint64) (int, bool) {
 	return slices.BinarySearchFunc(x.entries, id, func(e entry, id uint64) int {
 		switch {
@@ -38,7 +38,7 @@ func (x *index) find(id uint64) (int, bool) {
 	})
 }
 
-// remove takes the message out and reports whether it was there.
+// remove takes a message out and reports whether it was there.
 func (x *index) remove(id uint64) bool {
 	i, found := x.find(id)
 	if found {
@@ -54,8 +54,8 @@ func (x *index) forget(id uint64) {
 	x.forgotten = max(x.forgotten, id)
 }
 
-// trim drops what is more than count, and what was said before oldest. It
-// reports whether it dropped anything.
+// trim drops messages beyond count, and those from before oldest. It reports
+// whether it dropped any.
 func (x *index) trim(count int, oldest time.Time) bool {
 	i := max(0, len(x.entries)-count)
 	for at := oldest.UnixNano(); i < len(x.entries) && x.entries[i].at < at; {
@@ -67,7 +67,7 @@ func (x *index) trim(count int, oldest time.Time) bool {
 	return i > 0
 }
 
-// front is the id below the first message that is there.
+// front returns the id below the first message that is left.
 func (x *index) front() uint64 {
 	if len(x.entries) == 0 {
 		return x.last
@@ -76,9 +76,9 @@ func (x *index) front() uint64 {
 }
 
 // page returns the messages of a page, oldest first: the first ones above
-// after, or the last ones below before, or both bounds; -1 is not asked.
-// complete is false when something that belongs to them was forgotten, and more
-// is true when the limit cut something.
+// after, the last ones below before, or the first ones between both; -1 means
+// no bound. complete is false when a message that belongs there was forgotten,
+// and more is true when limit cut some off.
 func (x *index) page(after, before int64, limit int) (found []entry, complete, more bool) {
 	found = x.entries
 	if before >= 0 {

@@ -9,17 +9,16 @@ import (
 
 // NATS ends a connection that names a subject of more than 4,096 bytes, and the
 // client library never opens that connection again. So all subjects and keys
-// are made here, of parts that are bounded whatever the name is that they stand
-// for.
+// are made here, of parts whose length is bounded whatever name they stand for.
 const (
 	maxPart    = 1024 // bytes of a part
-	maxSpace   = 64   // bytes of what stands before the parts
+	maxSpace   = 64   // bytes before the parts
 	maxSubject = maxSpace + 2*(1+maxPart)
 )
 
 // A part is one element of a subject: no dots, no blanks, no wildcards, at most
-// maxPart bytes. key and token make it of a name; those that are written out
-// are constants.
+// maxPart bytes. key and token make a part of a name; parts that are written
+// out are constants.
 type part string
 
 // subject joins parts. At most two of them are names.
@@ -33,11 +32,11 @@ func subject(space string, parts ...part) string {
 	return b.String()
 }
 
-// kv is the subject of a key of a bucket, or with "*" of several.
+// kv returns the subject of a key in a bucket, or with "*" of several keys.
 func kv(bucket string, parts ...part) string { return subject("$KV."+bucket, parts...) }
 
-// token writes the name of a room or an instance as a part: with "=" for its
-// dots. A name that no room can have becomes its hash.
+// token writes the name of a room or an instance as a part, with "=" for each
+// dot. A name that no room can have becomes its hash.
 func token(name string) part {
 	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/"
 	if name == "" || len(name) > maxPart || strings.Trim(name, allowed) != "" {
@@ -46,11 +45,11 @@ func token(name string) part {
 	return part(strings.ReplaceAll(name, ".", "="))
 }
 
-// untoken is the name that token wrote.
+// untoken returns the name that token wrote.
 func untoken(p part) string { return strings.ReplaceAll(string(p), "=", ".") }
 
-// key writes any text as a part, escaped: different texts stay different. One
-// that becomes too long is replaced by its hash.
+// key writes any text as a part, escaped: different texts stay different. A
+// text that becomes too long is replaced by its hash.
 func key(name string) part {
 	if len(name) > maxPart {
 		return hashed(name)
@@ -72,7 +71,7 @@ func key(name string) part {
 	return part(b.String())
 }
 
-// unkey is the text that key escaped.
+// unkey returns the text that key escaped.
 func unkey(p part) string {
 	var b strings.Builder
 	for i := 0; i < len(p); i++ {
@@ -87,12 +86,12 @@ func unkey(p part) string {
 	return b.String()
 }
 
-// hashed stands for a name that cannot be written as it is. Neither token nor
-// key writes "=h" for anything else.
+// hashed returns a part for a name that cannot be written out. Neither token
+// nor key writes "=h" for anything else.
 func hashed(name string) part {
 	sum := sha256.Sum256([]byte(name))
 	return part("=h" + hex.EncodeToString(sum[:]))
 }
 
-// isHashed reports whether the name of a part cannot be read from it.
+// isHashed reports whether a part does not tell its name.
 func isHashed(p part) bool { return strings.HasPrefix(string(p), "=h") }

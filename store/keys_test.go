@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// plainKey is what NATS takes as a key of a bucket: no wildcard, no blank.
+// plainKey matches the keys that NATS takes for a bucket: no wildcard, no
+// blank.
 var plainKey = regexp.MustCompile(`^[-/_=.a-zA-Z0-9]+$`)
 
 // nasty are names that a stranger might think of.
@@ -16,7 +17,7 @@ var nasty = []string{
 	strings.Repeat("a", 4000), strings.Repeat(".", 4000), strings.Repeat("ä", 5000), "a/" + strings.Repeat("/", 5000),
 }
 
-// checkSubject is what holds of every subject whatever the names in it.
+// checkSubject checks what holds for every subject, whatever names are in it.
 func checkSubject(t *testing.T, s string) {
 	t.Helper()
 	if len(s) > maxSubject || strings.ContainsAny(s, " \t\r\n*>\x00") || strings.Contains("."+s+".", "..") {

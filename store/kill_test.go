@@ -22,7 +22,7 @@ const (
 
 const roomsToKill = 10
 
-// either is a message that was being removed.
+// either is the text of a message that was being removed.
 const either = "?"
 
 // TestKillChild is the process that TestKill kills: it stores messages in many
@@ -60,8 +60,8 @@ func TestKillChild(t *testing.T) {
 	<-t.Context().Done()
 }
 
-// A process that is killed at any moment has lost nothing that it acknowledged,
-// has nothing twice, and gives no id again.
+// A process that is killed at any moment loses nothing that it acknowledged,
+// stores nothing twice, and gives out no id again.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	rounds := 4
@@ -107,8 +107,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// runAndKill runs the child, reads what it says, and kills it some time after
-// its first word.
+// runAndKill runs the child, reads its output, and kills it some time after its
+// first line.
 func runAndKill(t *testing.T, dir string, after time.Duration, line func(string)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*hang)

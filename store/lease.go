@@ -13,17 +13,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// leasesBucket has a key for each node that is alive. It is in memory and
-// forgets what is not renewed.
+// leasesBucket has a key for each node that is alive. It is in memory, and
+// entries that are not renewed expire.
 const leasesBucket = "LEASES"
 
-// errNoLease is why nothing can be claimed yet, or any more for a while.
+// errNoLease is why a node can claim nothing at the moment.
 var errNoLease = errors.New("this node has no lease")
 
-// A lease says that this process is alive, and with it all claims that name it:
-// one write renews them all. What says how long it lasts is the monotonic clock
-// of this process: nobody compares clocks. One that NATS does not have any more
-// has ended for ever, since others may have seen that: the next has a new ID.
+// A lease says that this process is alive, and so keeps all claims that name
+// it: one write renews them all. The monotonic clock of this process decides
+// how long it lasts; clocks are never compared. A lease that is missing from
+// NATS has ended for good, since other nodes may have seen that. The next one
+// has a new ID.
 type lease struct {
 	// set by join
 	store   *Store
@@ -33,8 +34,8 @@ type lease struct {
 	revision uint64 // owned by join, then by keep
 
 	mu    sync.Mutex
-	id    string    // guarded by mu, written by whom revision belongs to
-	until time.Time // guarded by mu: until then it is surely alive
+	id    string    // guarded by mu, written by the owner of revision
+	until time.Time // guarded by mu: the lease is certainly alive until then
 }
 
 // newLease takes the first lease, if NATS is there.
@@ -42,12 +43,12 @@ func newLease(s *Store, c *cluster) (*lease, error) {
 	value, err := json.Marshal(owner{Node: s.cfg.Node, RTMP: s.cfg.RTMP})
 	l := &lease{store: s, cluster: c, value: value, id: rand.Text()}
 	if err == nil && s.Ready() == nil {
-		_ = l.renew() // keep tries on
+		_ = l.renew() // keep tries again
 	}
 	return l, err
 }
 
-// sure is the ID of the lease when it is surely alive, or "".
+// sure returns the ID of the lease while it is certainly alive, else "".
 func (l *lease) sure() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +58,7 @@ func (l *lease) sure() string {
 	return ""
 }
 
-// keep renews the lease until leave, and ends it then.
+// keep renews the lease until leave, and then ends it.
 func (l *lease) keep() {
 	for wait := jitter(l.cluster.pace.renew); ; {
 		_, changed := l.cluster.link()
@@ -98,8 +99,8 @@ func (l *lease) renew() error {
 	return err
 }
 
-// look finds out why the lease could not be renewed: an answer was lost, or it
-// has ended.
+// examine finds out why the lease could not be renewed: an answer was lost, or
+// the lease has ended.
 func (l *lease) examine() error {
 	m, err := l.store.entry(l.cluster.ctx, leasesBucket, token(l.id))
 	if err != nil {
@@ -110,7 +111,7 @@ func (l *lease) examine() error {
 		return nil
 	}
 	if l.revision != 0 {
-		l.store.log.Warn("lease has ended: another begins")
+		l.store.log.Warn("lease ended: taking another")
 	}
 	l.revision = 0
 	l.mu.Lock()
@@ -119,8 +120,8 @@ func (l *lease) examine() error {
 	return nil
 }
 
-// write renews the lease, if it has not ended. From when it was sent, not
-// answered, it lasts.
+// write renews the lease, unless it has ended. The lease lasts from when the
+// request was sent, not from when it was answered.
 func (l *lease) write() error {
 	sent := time.Now()
 	revision, err := l.store.swap(l.cluster.ctx, leasesBucket, token(l.id), l.value, l.revision)
@@ -146,13 +147,14 @@ func (l *lease) end() {
 	gone.Header.Set("KV-Operation", "DEL")
 	_, err := timed(context.Background(), func(ctx context.Context) (*nats.Msg, error) { return l.store.nc().RequestMsgWithContext(ctx, gone) })
 	if err != nil {
-		l.store.log.Warn("lease not ended: it ends by itself", "err", err)
+		l.store.log.Warn("lease not ended: it will expire", "err", err)
 	}
 }
 
-// ended reports whether a lease has ended. One that cannot be seen is ended for
-// certain, since the server that was asked may have been behind: when it is
-// alive after all, that is an error that wrongSequence knows.
+// ended reports whether a lease has ended. A lease that is missing is marked as
+// ended, since the server that was asked may have been behind: if the lease is
+// alive after all, that write fails with an error that wrongSequence
+// recognises.
 func (s *Store) ended(ctx context.Context, lease string) (bool, error) {
 	m, err := s.entry(ctx, leasesBucket, token(lease))
 	if err != nil || m != nil {
@@ -162,8 +164,8 @@ func (s *Store) ended(ctx context.Context, lease string) (bool, error) {
 	return err == nil, err
 }
 
-// entry is the newest value of a key, nil when there is none. It is read where
-// writes are decided, since a copy may be behind.
+// entry returns the newest value of a key, nil when there is none. It asks the
+// server that decides about writes, since a copy may be behind.
 func (s *Store) entry(ctx context.Context, bucket string, key part) (*stored, error) {
 	m, err := s.lastOf(ctx, "KV_"+bucket, kv(bucket, key))
 	if noBucket(err) {
@@ -172,8 +174,8 @@ func (s *Store) entry(ctx context.Context, bucket string, key part) (*stored, er
 	return m, err
 }
 
-// swap stores the value of a key if nobody has written it since revision, and
-// returns the new one. No value: the key is gone.
+// swap stores the value of a key unless it was written after revision, and
+// returns the new revision. No value deletes the key.
 func (s *Store) swap(ctx context.Context, bucket string, key part, value []byte, revision uint64) (uint64, error) {
 	m := nats.NewMsg(kv(bucket, key))
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))

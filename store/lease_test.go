@@ -18,7 +18,7 @@ var steady = func() *pace {
 	return &p
 }()
 
-// sequence is how much has ever been written to a bucket.
+// sequence returns how many writes a bucket has ever had.
 func sequence(t testing.TB, c *Store, bucket string) uint64 {
 	t.Helper()
 	s, err := c.js().Stream(t.Context(), "KV_"+bucket)
@@ -28,7 +28,7 @@ func sequence(t testing.TB, c *Store, bucket string) uint64 {
 	return s.CachedInfo().State.LastSeq
 }
 
-// leases is the bucket.
+// leases returns the bucket.
 func leases(t testing.TB, c *Store) jetstream.KeyValue {
 	t.Helper()
 	kv, err := c.js().KeyValue(t.Context(), leasesBucket)
@@ -38,7 +38,7 @@ func leases(t testing.TB, c *Store) jetstream.KeyValue {
 	return kv
 }
 
-// leaseOf is the ID of a node's lease.
+// leaseOf returns the ID of a node's lease.
 func leaseOf(t testing.TB, c *Store) string {
 	t.Helper()
 	id := c.cluster.lease.sure()
@@ -125,8 +125,8 @@ func TestManyTakenOver(t *testing.T) {
 	eventually(t, "a finds out", func() bool { return lost.Load() == claims })
 }
 
-// A lease that NATS has lost has ended for ever: what others have taken since is
-// lost, the rest is claimed under the next one.
+// A lease that NATS has lost has ended for good: instances that others have
+// taken since are lost, and the rest is claimed under the next lease.
 func TestLeaseEnds(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []bool{false, true} {
@@ -187,8 +187,9 @@ func endLease(t *testing.T, c *Store, id string, gone bool) {
 	}
 }
 
-// Who finds that a lease has ended has made sure of it: not even its node, which
-// does not know yet, can renew it. One that is alive cannot be ended so.
+// A node that finds a lease ended has made sure of it: not even the lease's own
+// node, which does not know yet, can renew it. A lease that is alive cannot be
+// ended that way.
 func TestEndedForCertain(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
@@ -203,7 +204,7 @@ func TestEndedForCertain(t *testing.T) {
 		t.Errorf("alive: ended %v, %v", ended, err)
 	}
 	endLease(t, b, id, true)
-	for range 2 { // it cannot be seen; it was ended
+	for range 2 { // first it is missing, then marked as ended
 		if ended, err := b.ended(t.Context(), id); !ended || err != nil {
 			t.Errorf("gone: ended %v, %v", ended, err)
 		}
@@ -216,7 +217,7 @@ func TestEndedForCertain(t *testing.T) {
 	}
 }
 
-// Of those who want what a dead node had, one gets it.
+// When several nodes want the instances of a dead node, one gets each.
 func TestDeadClaimHasOneTaker(t *testing.T) {
 	t.Parallel()
 	const claims = 60
@@ -257,8 +258,8 @@ func TestDeadClaimHasOneTaker(t *testing.T) {
 	}
 }
 
-// What could not be given back, because nothing was answered, is when something
-// is again.
+// A claim that could not be given back because NATS did not answer is given
+// back once it does.
 func TestReleaseUnanswered(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)

@@ -4,5 +4,5 @@ package store
 
 import "os"
 
-// lock does nothing where there is no such lock in the standard library.
+// lock does nothing: the standard library has no such lock for this system.
 func lock(*os.File) error { return nil }

@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A complaints is a log that keeps what NATS complained about.
+// A complaints is a log that keeps the errors that NATS reported.
 type complaints struct {
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -26,7 +26,7 @@ type complaints struct {
 func (c *complaints) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if bytes.Contains(b, []byte("ermission")) || bytes.Contains(b, []byte("NATS complained")) {
+	if bytes.Contains(b, []byte("ermission")) || bytes.Contains(b, []byte("NATS reported an error")) {
 		c.out.Write(b)
 	}
 	return c.t.Write(b)
@@ -38,7 +38,7 @@ func (c *complaints) String() string {
 	return c.out.String()
 }
 
-// The logins that deploy has let a node do all that it does, over TLS, and
+// The logins of deploy let a node do everything that it does, over TLS, and
 // nothing else.
 func TestLogins(t *testing.T) {
 	addr := aside()
@@ -74,10 +74,10 @@ func TestLogins(t *testing.T) {
 	eventually(t, "both are ready", func() bool { return a.Ready() == nil && b.Ready() == nil })
 	useAll(t, a, b)
 	if text := said.String(); text != "" {
-		t.Errorf("NATS complained: %s", text)
+		t.Errorf("NATS reported an error: %s", text)
 	}
 
-	// What a node does not do it may not do either.
+	// A node may do nothing else.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if _, err := a.js().CreateStream(ctx, jetstream.StreamConfig{Name: "OTHER", Storage: jetstream.MemoryStorage}); err == nil {
@@ -215,7 +215,7 @@ func useAll(t *testing.T, a, b *Store) {
 			t.Error(err)
 		}
 	}
-	eventually(t, "it is restored", func() bool { // the nodes make them again at once
+	eventually(t, "it is restored", func() bool { // the nodes make streams again at once
 		for _, name := range []string{chatStream, "KV_" + roomsBucket, "KV_" + objectsBucket, "KV_" + claimsBucket} {
 			_ = a.js().DeleteStream(t.Context(), name)
 		}

@@ -18,7 +18,7 @@ import (
 // node's while the lease that the claim names is alive (lease.go).
 const claimsBucket = "CLAIMS"
 
-// claimBuckets are the buckets of leases and claims.
+// claimBuckets returns the settings of the buckets of leases and claims.
 func (s *Store) claimBuckets() []jetstream.KeyValueConfig {
 	p := cmp.Or(s.cfg.pace, &defaultPace)
 	return []jetstream.KeyValueConfig{
@@ -37,7 +37,7 @@ func (e *OwnedError) Error() string { return "runs on node " + e.Node + ", " + e
 
 // errEarlier is returned when another process with this node's name has the
 // claim: most likely an earlier one, whose lease will end.
-var errEarlier = errors.New("an earlier process of this node still has it")
+var errEarlier = errors.New("an earlier process of this node still owns it")
 
 // errTaken is returned for an instance that another node has claimed while its
 // owner was out of touch, whether it still has it or not.
@@ -63,7 +63,7 @@ type ownership struct {
 	letGo    context.CancelFunc
 	ended    chan struct{} // closed when the instance is no longer ours
 
-	turn  chan struct{} // 1: whoever has put something in may write
+	turn  chan struct{} // 1: whoever has put something in may write the claim
 	wrote bool          // owned by whoever has the turn: NATS may have the claim
 	lease string        // guarded by cluster.mu: the one that the claim names in NATS; "": none yet
 
@@ -200,7 +200,7 @@ func (o *ownership) claim(ctx context.Context) error {
 	}
 }
 
-// try claims once. again says that the instance was ours before: then it fails
+// try claims once. again says that the instance was ours before; then try fails
 // if another node has had it since.
 func (o *ownership) try(ctx context.Context, again bool) error {
 	ctx, cancel := o.store.cluster.linkedTo(ctx)
@@ -333,7 +333,7 @@ func (o *ownership) erase(ctx context.Context, revision uint64) {
 		err = o.store.purge(ctx, f.filter, f.expect+1)
 	}
 	if err = errors.Join(err, o.store.purge(ctx, kv(claimsBucket, o.key), revision+1)); err != nil {
-		o.store.log.Warn("claim of an instance of which nothing is stored not removed", "instance", o.instance, "err", err)
+		o.store.log.Warn("claim of an empty instance not removed", "instance", o.instance, "err", err)
 	}
 }
 

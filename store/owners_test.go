@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// claim claims and fails the test if that does.
+// claim claims an instance, or fails the test.
 func claim(t *testing.T, c *Store, instance string) (release func(), lost chan struct{}) {
 	t.Helper()
 	lost = make(chan struct{})
@@ -145,7 +145,7 @@ func TestOwnerVanishes(t *testing.T) {
 	}
 }
 
-// A node that was restarted waits for what it had before to end.
+// A node that was restarted waits until its earlier claims have ended.
 func TestEarlierProcess(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
@@ -182,8 +182,8 @@ func TestOwnerPaused(t *testing.T) {
 	eventually(t, "a finds out", func() bool { return closed(lost) })
 }
 
-// What others kept something of, and gave back, while a node was away is not its
-// own any more, even when nothing is left to see of their lease.
+// An instance that others had, stored something of and gave back while a node
+// was away is no longer the node's, even when nothing is left of their lease.
 func TestOwnerPausedForLong(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
@@ -241,8 +241,8 @@ func TestClaimNATSAway(t *testing.T) {
 	}
 }
 
-// A NATS that came back empty gives out the same revisions again: what another
-// claimed in it is not taken for one's own.
+// A NATS that came back empty gives out the same revisions again: a node does
+// not mistake another's claim for its own.
 func TestTakenFromEmptyNATS(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)
@@ -296,10 +296,11 @@ func TestCloseGivesBack(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	claim(t, b, "room/blue") // who has it, or had it before, would be said at once
+	claim(t, b, "room/blue") // an owner, or a former one, would be reported at once
 }
 
-// A former owner's message comes too late once another has claimed and opened.
+// A former owner's message is refused once another node has claimed and opened
+// the room.
 func TestClaimFencesChat(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Page returns messages, oldest first: the first ones above after, or the last
-// ones below before, or with both the first ones between them; -1 is not asked.
-// complete is false when something that belongs to them is no longer kept, but
-// for what was removed; more is true when limit cut something. It blocks.
+// Page returns messages, oldest first: the first ones above after, the last
+// ones below before, or the first ones between both; -1 means no bound.
+// complete is false when a message that belongs there has been dropped, other
+// than by Remove; more is true when limit cut some off. It blocks.
 func (r *Room) Page(ctx context.Context, after, before int64, limit int) (messages [][]byte, complete, more bool, err error) {
 	for {
 		r.mu.Lock()
@@ -25,14 +25,14 @@ func (r *Room) Page(ctx context.Context, after, before int64, limit int) (messag
 			return messages, complete, more, nil
 		}
 		r.mu.Lock()
-		if _, still := r.index.find(gone); still { // and it was not removed meanwhile
+		if _, still := r.index.find(gone); still { // it was not removed in the meantime
 			r.lost(gone)
 		}
 		r.mu.Unlock()
 	}
 }
 
-// lost notes that a message is not in the stream any more. mu is held.
+// lost notes that a message is missing from the stream. mu is held.
 func (r *Room) lost(id uint64) {
 	if id == r.index.front()+1 {
 		r.index.forget(id)
@@ -43,7 +43,8 @@ func (r *Room) lost(id uint64) {
 	r.index.forgotten = max(r.index.forgotten, id)
 }
 
-// fetch reads those messages; gone is the id of one that is not there, or 0.
+// fetch reads the messages of entries. gone is the id of one that is missing,
+// or 0.
 func (r *Room) fetch(ctx context.Context, entries []entry) (messages [][]byte, gone uint64, err error) {
 	if len(entries) == 0 {
 		return nil, 0, nil
@@ -63,7 +64,7 @@ func (r *Room) fetch(ctx context.Context, entries []entry) (messages [][]byte, g
 		}
 	}
 	for _, e := range entries {
-		if _, ok := data[e.seq]; !ok { // a copy may be behind; the first one knows
+		if _, ok := data[e.seq]; !ok { // a copy may be behind; the leader is not
 			m, err := r.store.get(ctx, chatStream, map[string]any{"seq": e.seq})
 			if err != nil || m == nil {
 				return nil, e.id, err
@@ -75,7 +76,8 @@ func (r *Room) fetch(ctx context.Context, entries []entry) (messages [][]byte, g
 	return messages, 0, nil
 }
 
-// Limit keeps less of this room's chat than of others; 0 is as of others.
+// Limit keeps less of this room's chat than of the other rooms'. 0 means as
+// much.
 func (r *Room) Limit(count int, age time.Duration) {
 	r.enqueue(func(context.Context) {
 		r.mu.Lock()
@@ -89,7 +91,7 @@ func (r *Room) Limit(count int, age time.Duration) {
 	}, func(error) {})
 }
 
-// purge takes out of the stream what this room has forgotten.
+// purge removes from the stream what this room has forgotten.
 func (r *Room) purge() {
 	r.mu.Lock()
 	keep := r.expect

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// pausedNode has the address of NATS in the process that is to be stopped.
+// pausedNode is the environment variable with NATS's address, for the process
+// that is stopped.
 const pausedNode = "FOYER_TEST_PAUSED_NODE"
 
 // TestPausedProcess is such a process: a node with a room, until it has lost it.
@@ -39,8 +40,8 @@ func TestPausedProcess(t *testing.T) {
 	fmt.Println("lost")
 }
 
-// A process that is stopped and goes on when another has its room can neither
-// write nor believe that it has it.
+// A process that was stopped, and continues when another node has its room, can
+// neither write nor believe that it owns the room.
 func TestProcessStopped(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)

@@ -11,25 +11,25 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// unusedFor is how long an object is kept that nobody uses.
+// unusedFor is how long an unused object is kept.
 const unusedFor = 30 * 24 * time.Hour
 
-// sweptKey says since when objects have been stored again while they were used.
-// What was stored before may have been used without a trace. It has one part,
-// so it is no object.
+// sweptKey marks since when objects in use have been stored again every day.
+// Objects stored before then may have been in use without a trace. The key has
+// one part, so it is no object's.
 const sweptKey part = "=swept"
 
-// A quota bounds what all objects take in the store, of an external NATS too.
-// The store says every second how much that is; what was taken since counts
-// until it has been seen twice.
+// A quota bounds what all objects take in the store, even in an external NATS.
+// The store measures that every second. Bytes taken since then count until it
+// has been measured twice.
 type quota struct {
 	mu          sync.Mutex
 	most        int64 // guarded by mu
-	stored      int64 // guarded by mu: as it was seen last
-	now, before int64 // guarded by mu: taken since, and between the two last looks
+	stored      int64 // guarded by mu: as it was measured last
+	now, before int64 // guarded by mu: taken since the last measurement, and between the last two
 }
 
-// take reports whether so many bytes more may be stored, and counts them.
+// take reports whether so many more bytes may be stored, and counts them.
 func (q *quota) take(bytes int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -40,14 +40,14 @@ func (q *quota) take(bytes int64) bool {
 	return true
 }
 
-// look notes what the store says.
+// look notes a measurement.
 func (q *quota) look(bytes int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.stored, q.before, q.now = bytes, q.now, 0
 }
 
-// SetLimits changes Config.Reserve and Config.Objects of a store that runs.
+// SetLimits changes Config.Reserve and Config.Objects while the store is open.
 func (s *Store) SetLimits(reserve, objects int64) {
 	s.reserve.Store(max(cmp.Or(reserve, DefaultReserve), 0))
 	s.objects.mu.Lock()
@@ -55,11 +55,11 @@ func (s *Store) SetLimits(reserve, objects int64) {
 	s.objects.most = cmp.Or(objects, DefaultObjects)
 }
 
-// TakesObjects reports whether clients may store so many bytes more in objects.
+// TakesObjects reports whether clients may store so many more bytes in objects.
 func (s *Store) TakesObjects(bytes int) bool { return s.objects.take(int64(bytes)) }
 
-// measureDisk keeps the embedded engine from filling its disk: with less free
-// than the reserve nothing more is stored. A full disk would end the engine.
+// measureDisk keeps the embedded engine from filling its disk: nothing more is
+// stored while less is free than the reserve. A full disk would end the engine.
 func (s *Store) measureDisk() error {
 	reserve := s.reserve.Load()
 	if !s.embedded() || reserve == 0 {
@@ -67,11 +67,11 @@ func (s *Store) measureDisk() error {
 	}
 	free, err := Free(s.cfg.Dir)
 	if err != nil {
-		return nil // the engine will say what is wrong with it
+		return nil // the engine will find out what is wrong with the disk
 	}
 	var low error
 	if free < reserve {
-		low = fmt.Errorf("the disk of %s has %d MiB left, fewer than the %d MiB that must stay free: make room there, or set --disk-reserve",
+		low = fmt.Errorf("the disk of %s has %d MiB left, less than the %d MiB that must stay free: make room there, or lower --disk-reserve",
 			s.cfg.Dir, free>>20, reserve>>20)
 	}
 	s.mu.Lock()
@@ -80,10 +80,11 @@ func (s *Store) measureDisk() error {
 	return low
 }
 
-// SweepObjects forgets the objects that were stored last before 30 days, and
-// returns how many. An object in use is stored again each day; those from before
-// that was so are left alone for 30 days. It blocks, but not long when nothing
-// is to be forgotten: the oldest ones come first.
+// SweepObjects forgets the objects that were stored more than 30 days ago, and
+// returns how many there were. An object in use is stored again each day, since
+// the first sweep; so nothing goes for 30 days after that. It blocks, but only
+// briefly when there is nothing to forget, since it begins with the oldest
+// objects.
 func (s *Store) SweepObjects(ctx context.Context) (gone int, err error) {
 	began, err := s.sweptSince(ctx)
 	if err != nil || time.Since(began) < unusedFor {
@@ -92,7 +93,7 @@ func (s *Store) SweepObjects(ctx context.Context) (gone int, err error) {
 	return s.forgetBefore(ctx, time.Now().Add(-unusedFor))
 }
 
-// forgetBefore forgets the objects that were stored last before that.
+// forgetBefore forgets the objects that were stored last before oldest.
 func (s *Store) forgetBefore(ctx context.Context, oldest time.Time) (gone int, err error) {
 	for next := uint64(1); ; {
 		m, err := s.get(ctx, "KV_"+objectsBucket, map[string]any{"seq": next, "next_by_subj": kv(objectsBucket, "*", "*")})
@@ -108,7 +109,7 @@ func (s *Store) forgetBefore(ctx context.Context, oldest time.Time) (gone int, e
 	}
 }
 
-// sweptSince is when the first sweep was.
+// sweptSince returns when the first sweep was.
 func (s *Store) sweptSince(ctx context.Context) (time.Time, error) {
 	subject := kv(objectsBucket, sweptKey)
 	for {

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// The quota counts what the store says that objects take, and what was taken
-// since it was asked.
+// The quota counts the measured bytes of objects, and the bytes taken since the
+// measurement.
 func TestObjectsQuota(t *testing.T) {
 	q := quota{most: 100}
 	for i, step := range []struct {
-		look  int64 // 0: nobody looks
+		look  int64 // 0: no measurement
 		take  int64
 		takes bool
 	}{
 		{0, 60, true}, {0, 41, false}, {0, 40, true}, {0, 1, false},
-		{100, 1, false}, // what was taken may not be in there yet
+		{100, 1, false}, // the bytes taken may not be in it yet
 		{100, 1, false}, // now it is
 		{40, 60, true},  // something was removed
 		{40, 1, false}, {50, 51, false}, {50, 50, true},
@@ -102,8 +102,8 @@ func TestSweepObjects(t *testing.T) {
 	}
 }
 
-// With less of its disk free than it must leave, the store takes nothing more
-// and says why, without its engine coming to harm; with more it continues.
+// When too little of its disk is free, the store refuses messages and says why,
+// and its engine comes to no harm; with more free it continues.
 func TestReserve(t *testing.T) {
 	t.Parallel()
 	free, err := Free(t.TempDir())

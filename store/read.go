@@ -11,16 +11,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A stored message is one that is in the chat's stream.
+// A stored message is a message as it is in a stream.
 type stored struct {
-	subject string // only of what get returns
+	subject string // set by get only
 	seq     uint64
 	at      int64 // Unix ns
 	header  nats.Header
 	data    []byte
 }
 
-// id is the id of the message; of a mark, the highest before it.
+// id returns the id of a message, or of a mark the highest id before it.
 func (m *stored) id() uint64 {
 	for _, name := range []string{headerID, headerMark} {
 		if id, err := strconv.ParseUint(m.header.Get(name), 10, 64); err == nil {
@@ -62,8 +62,8 @@ func (s *Store) get(ctx context.Context, stream string, request map[string]any) 
 	return m, nil
 }
 
-// read calls each with the messages of a subject from a sequence on, at most
-// count. Any copy of the stream may answer.
+// read calls each with at most count messages of a subject, from a sequence on.
+// Any copy of the stream may answer.
 func (s *Store) read(ctx context.Context, subject string, from uint64, count int, each func(stored)) error {
 	request, err := json.Marshal(map[string]any{"seq": from, "next_by_subj": subject, "batch": count})
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Store) read(ctx context.Context, subject string, from uint64, count int
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
-		case "204", "404": // that was all; there is nothing
+		case "204", "404": // the end, or nothing at all
 			return nil
 		default:
 			return fmt.Errorf("reading from NATS: %s %s", status, m.Header.Get("Description"))
@@ -102,12 +102,12 @@ func (s *Store) read(ctx context.Context, subject string, from uint64, count int
 	}
 }
 
-// nextMsg waits for the next message of an answer.
+// nextMsg waits for the next part of an answer.
 func nextMsg(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
 	return timed(ctx, sub.NextMsgWithContext)
 }
 
-// delete takes a message out of the chat's stream.
+// delete removes a message from the chat's stream.
 func (s *Store) delete(ctx context.Context, seq uint64) error {
 	var answer struct{}
 	err := s.api(ctx, "STREAM.MSG.DELETE."+chatStream, map[string]any{"seq": seq, "no_erase": true}, &answer)
@@ -117,8 +117,8 @@ func (s *Store) delete(ctx context.Context, seq uint64) error {
 	return err
 }
 
-// value returns what a key of a bucket has, nil when there is nothing. It asks
-// the server that decides, since a copy may be behind.
+// value returns the value of a key, nil when there is none. It asks the server
+// that decides about writes, since a copy may be behind.
 func (s *Store) value(ctx context.Context, bucket string, parts ...part) ([]byte, error) {
 	m, err := s.lastOf(ctx, "KV_"+bucket, kv(bucket, parts...))
 	if err != nil {

@@ -19,20 +19,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// restoringStream is in an external NATS while that is being restored, and
-// stays when the restore is killed. Nodes do not use such a NATS.
+// restoringStream exists in an external NATS while that is being restored, and
+// is left behind when the restore is killed. Nodes do not use such a NATS.
 const restoringStream = "RESTORING"
 
-// settleTimeout is how long it may take until all servers of a NATS know which
-// of them restores a stream.
+// settleTimeout is how long the servers of a NATS may take to learn which of
+// them restores a stream.
 const settleTimeout = 5 * time.Second
 
-// undoTimeout is how long it may take to take away what a restore has made.
+// undoTimeout is how long the removal of a failed restore may take.
 const undoTimeout = 30 * time.Second
 
-// RestoreAll makes all the streams of those files of Backup again. Into an
-// external NATS, all of them or none: it refuses one in which there is anything,
-// and when something fails it takes away again what it has made.
+// RestoreAll makes all the streams in files that Backup made. Into an external
+// NATS it restores all of them or none: it refuses a NATS that is not empty,
+// and when something fails it removes the streams it has made.
 func (s *Store) RestoreAll(ctx context.Context, files []string) (err error) {
 	if s.embedded() {
 		_, err := s.restoreFiles(ctx, files)
@@ -44,7 +44,7 @@ func (s *Store) RestoreAll(ctx context.Context, files []string) (err error) {
 	if err := s.vacant(ctx); err != nil {
 		return err
 	}
-	mark := jetstream.StreamConfig{Name: restoringStream, Storage: jetstream.FileStorage, Description: rand.Text()} // nobody else's
+	mark := jetstream.StreamConfig{Name: restoringStream, Storage: jetstream.FileStorage, Description: rand.Text()} // a description of its own, so that no other restore makes the same stream
 	if _, err := s.js().CreateStream(ctx, mark); err != nil {
 		return fmt.Errorf("beginning the restore: %w", err)
 	}
@@ -53,13 +53,14 @@ func (s *Store) RestoreAll(ctx context.Context, files []string) (err error) {
 	defer cancel()
 	if err != nil {
 		if undo := s.remove(ctx, made); undo != nil {
-			return errors.Join(err, undo) // what is half stays marked
+			return errors.Join(err, undo) // a half restored NATS stays marked
 		}
 	}
 	return errors.Join(err, s.remove(ctx, []string{restoringStream}))
 }
 
-// restoreFiles makes streams, and returns which it may have made.
+// restoreFiles makes streams, and returns the names of those that it may have
+// made.
 func (s *Store) restoreFiles(ctx context.Context, files []string) (made []string, err error) {
 	for _, file := range files {
 		name, err := s.restoreFile(ctx, file)
@@ -73,7 +74,7 @@ func (s *Store) restoreFiles(ctx context.Context, files []string) (made []string
 	return made, nil
 }
 
-// remove takes streams away.
+// remove deletes streams.
 func (s *Store) remove(ctx context.Context, names []string) (err error) {
 	for _, name := range names {
 		if failed := s.js().DeleteStream(ctx, name); failed != nil && !errors.Is(failed, jetstream.ErrStreamNotFound) {
@@ -83,7 +84,8 @@ func (s *Store) remove(ctx context.Context, names []string) (err error) {
 	return err
 }
 
-// awaitAccount waits a little for an external NATS, and says what is wrong with it.
+// awaitAccount waits a little for an external NATS, and returns what is wrong
+// with it.
 func (s *Store) awaitAccount(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.reach)
 	defer cancel()
@@ -102,23 +104,23 @@ func (s *Store) awaitAccount(ctx context.Context) error {
 	}
 }
 
-// vacant returns an error when there are streams already, but for those in
-// memory: they are of nodes that run, or ran a moment ago, and end by themselves.
+// vacant returns an error when there are streams already. Streams in memory do
+// not count: they belong to nodes that run or ran a moment ago, and expire.
 func (s *Store) vacant(ctx context.Context) error {
 	there, err := s.onDisk(ctx)
 	switch {
 	case err != nil:
 		return err
 	case slices.Contains(there, restoringStream):
-		return fmt.Errorf("NATS at %s is of a restore that did not end, or goes on: when it does not, empty its store", s.where())
+		return fmt.Errorf("NATS at %s is being restored, or has had a restore that did not end: if none is running, empty its store", s.where())
 	case len(there) > 0:
 		return fmt.Errorf("NATS at %s is not empty, it has %s: stop the nodes and empty its store, or name another NATS", s.where(), strings.Join(there, ", "))
 	}
 	return nil
 }
 
-// restoreFile makes the stream of a file. It returns its name once there may be
-// one that it has made.
+// restoreFile makes the stream of a file. It returns its name as soon as it may
+// have made one.
 func (s *Store) restoreFile(ctx context.Context, file string) (name string, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -128,7 +130,7 @@ func (s *Store) restoreFile(ctx context.Context, file string) (name string, err 
 	return s.restoreFrom(ctx, f)
 }
 
-// nameTaken is the error code of JetStream for a restore into a stream that is there.
+// nameTaken is JetStream's error code for restoring a stream that exists.
 const nameTaken = 10130
 
 func (s *Store) restoreFrom(ctx context.Context, r io.Reader) (name string, err error) {
@@ -147,7 +149,7 @@ func (s *Store) restoreFrom(ctx context.Context, r io.Reader) (name string, err 
 	return name, nil
 }
 
-// beingRestored is an error while an external NATS is being restored.
+// beingRestored returns an error while an external NATS is being restored.
 func (s *Store) beingRestored(ctx context.Context) error {
 	if s.embedded() {
 		return nil
@@ -159,7 +161,7 @@ func (s *Store) beingRestored(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.New("it is being restored: when that is over, remove its stream " + restoringStream)
+	return errors.New("it is being restored: if no restore is running, remove its stream " + restoringStream)
 }
 
 // readSnapshotHead reads the first line of a stream's file.
@@ -182,10 +184,10 @@ func readSnapshotHead(in *bufio.Reader) (name string, req server.JSApiStreamRest
 	return req.Config.Name, req, nil
 }
 
-// restore sends what follows the first line to the engine.
+// restore sends everything after the first line to the engine.
 func (s *Store) restore(ctx context.Context, name string, req server.JSApiStreamRestoreRequest, in io.Reader) error {
 	var begun server.JSApiStreamRestoreResponse
-	err := s.withCopies(name, func(copies int) error { // what made the backup may have had others
+	err := s.withCopies(name, func(copies int) error { // the NATS that was backed up may have had another number of copies
 		req.Config.Replicas, begun = copies, server.JSApiStreamRestoreResponse{}
 		err := s.ask(ctx, fmt.Sprintf(server.JSApiStreamRestoreT, name), req, &begun)
 		if err == nil && begun.Error != nil {
@@ -202,7 +204,8 @@ func (s *Store) restore(ctx context.Context, name string, req server.JSApiStream
 		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {
 			return readErr
 		}
-		// The end is a chunk without bytes; its answer comes when all is in place.
+		// An empty chunk is the end; its answer comes when everything is in
+		// place.
 		var done server.JSApiStreamCreateResponse
 		if err := s.sendChunk(ctx, begun.DeliverSubject, chunk[:n], &done); err != nil {
 			return err
@@ -211,20 +214,20 @@ func (s *Store) restore(ctx context.Context, name string, req server.JSApiStream
 			continue
 		}
 		if done.StreamInfo == nil || done.StreamInfo.State.LastSeq < req.State.LastSeq {
-			return errors.New("the engine says that it is in place, but its end is missing")
+			return errors.New("the engine reports success, but the end of the stream is missing")
 		}
 		return nil
 	}
 }
 
-// sendChunk sends one chunk and waits for its answer, which is empty but for
-// an error and for the last.
+// sendChunk sends one chunk and waits for the answer. The answer is empty
+// except for an error, and after the last chunk.
 func (s *Store) sendChunk(ctx context.Context, subject string, chunk []byte, done *server.JSApiStreamCreateResponse) error {
 	ctx, cancel := context.WithTimeout(ctx, chunkTimeout)
 	defer cancel()
 	m, err := s.nc().RequestWithContext(ctx, subject, chunk)
 	for begun := time.Now(); errors.Is(err, nats.ErrNoResponders) && time.Since(begun) < settleTimeout && pause(ctx, retryAfter) == nil; {
-		m, err = s.nc().RequestWithContext(ctx, subject, chunk) // nobody got it: the servers have not told each other yet who wants it
+		m, err = s.nc().RequestWithContext(ctx, subject, chunk) // no server took it: they do not know yet which of them restores the stream
 	}
 	if err != nil || len(m.Data) == 0 {
 		return err

@@ -23,7 +23,8 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) error {
 	return err
 }
 
-// backupFiles is a backup of a store with a chat, a state and an object, as files.
+// backupFiles returns the files of a backup of a store with a chat, a state and
+// an object.
 func backupFiles(t *testing.T) (files []string) {
 	t.Helper()
 	one := start(t, filepath.Join(t.TempDir(), "one"))
@@ -88,7 +89,7 @@ func TestRestoreAll(t *testing.T) {
 	if left := everything(t, into); len(left) > 0 {
 		t.Errorf("a restore that failed left %v", left)
 	}
-	// The engine needs a moment to take away what it has begun.
+	// The engine needs a moment to remove a stream it has begun.
 	twice := append(slices.Clone(files), files[0])
 	waitFor(t, "the second failure", func() bool {
 		err := into.RestoreAll(t.Context(), twice)
@@ -98,7 +99,7 @@ func TestRestoreAll(t *testing.T) {
 		t.Errorf("a restore that failed left %v", left)
 	}
 
-	// While it goes on, or was killed.
+	// While another restore runs, or after it was killed.
 	waitFor(t, "the mark", func() bool {
 		_, err := into.js().CreateStream(t.Context(), jetstream.StreamConfig{Name: restoringStream})
 		return err == nil
@@ -121,7 +122,8 @@ func TestRestoreAll(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// What that node has made is not written over, though there is nothing in it.
+	// The streams that a node has made are not written over, though they are
+	// empty.
 	if err := into.RestoreAll(t.Context(), files); err == nil || !strings.Contains(err.Error(), "not empty, it has CHAT, KV_") {
 		t.Errorf("over what is there: %v", err)
 	}
@@ -160,7 +162,7 @@ func TestRestoreAllOfCluster(t *testing.T) {
 	mustBeRestored(t, c)
 }
 
-// TestRestoreAllNowhere: who is not there is told of.
+// TestRestoreAllNowhere: the error says that NATS is away.
 func TestRestoreAllNowhere(t *testing.T) {
 	t.Parallel()
 	into, err := Open(t.Context(), Config{URL: "nats://foyer:hush@127.0.0.1:1", Node: "restore", Bare: true, reach: 1})
@@ -173,8 +175,8 @@ func TestRestoreAllNowhere(t *testing.T) {
 	}
 }
 
-// framed is data as the engine's snapshots have it, in the framing of snappy,
-// not compressed.
+// framed returns data as it is in the engine's snapshots: framed as by snappy,
+// but not compressed.
 func framed(data []byte) []byte {
 	out := []byte("\xff\x06\x00\x00sNaPpY")
 	for len(data) > 0 {
@@ -231,8 +233,8 @@ func TestRestoreBomb(t *testing.T) {
 	}
 }
 
-// oldSparse is a tar with one sparse file of that size and no byte in it, as GNU
-// tar wrote it first.
+// oldSparse returns a tar with one sparse file of that size and no data, as
+// early GNU tar wrote it.
 func oldSparse(size int64) []byte {
 	block := make([]byte, 1024)
 	copy(block, "msgs/1.blk")
@@ -240,7 +242,7 @@ func oldSparse(size int64) []byte {
 	copy(block[124:], fmt.Sprintf("%011o\x00%011o\x00", 0, 0))
 	block[156] = tar.TypeGNUSparse
 	copy(block[257:], "ustar  \x00")
-	big := func(b []byte, n int64) { // as a number that does not fit in octal
+	big := func(b []byte, n int64) { // as numbers too great for octal digits are written
 		b[0] = 0x80
 		binary.BigEndian.PutUint64(b[4:], uint64(n))
 	}

@@ -11,28 +11,28 @@ import (
 	"time"
 )
 
-// A Room is what is kept of one room: its chat, message by message, and its
+// A Room is what is stored of one room: its chat, message by message, and its
 // state, as a whole. Its methods may be called from any goroutine.
 type Room struct {
 	// set by OpenRoom
 	store   *Store
 	name    string
-	part    part   // of the keys of what is kept beside the chat
-	subject string // of the chat
+	part    part   // of the keys of state and ids
+	subject string // of the chat's messages
 	by      string // this writer
 	found   func([]byte)
 	state   []byte
 	newest  [][]byte
 	atOpen  uint64 // the last id
-	keys    *fence // for what is kept beside the chat; nil: there are no other nodes
+	keys    *fence // for state and ids; nil: there are no other nodes
 
 	// owned by run
 	expect    uint64 // sequence of the newest message in the stream, as far as we know
 	sent      uint64 // how many were sent
-	unsure    []try  // answered with an error, but perhaps stored
+	unsure    []try  // tries that were answered with an error, but may be stored
 	elsewhere error  // another owner has written
 	reserved  uint64 // highest id that the bucket knows of
-	skipped   int64  // for which loss ids were skipped, as the bucket knows
+	skipped   int64  // the loss for which ids were skipped, as the bucket knows
 	strict    bool   // this room keeps less than the others
 
 	mu      sync.Mutex
@@ -45,36 +45,36 @@ type Room struct {
 	count   int    // limits; 0: as the store's
 	age     time.Duration
 
-	ctx    context.Context // of the work; ends when Close has no more patience
+	ctx    context.Context // of the work; ends when Close stops waiting
 	cancel context.CancelFunc
 }
 
-// maxNewest is how many messages a room is given when it is opened.
+// maxNewest is how many messages OpenRoom reads for Newest.
 const maxNewest = 200
 
-// maxWaiting is how much of one room may wait to be stored.
+// maxWaiting is how many requests of one room may wait.
 const maxWaiting = 10_000
 
-// work is something that waits for its turn.
+// work is a request that waits for its turn.
 type work struct {
 	since time.Time
 	do    func(context.Context)
 }
 
-// ids is what is kept of a room's ids beside the stream.
+// ids is what is stored of a room's ids beside the stream.
 type ids struct {
-	Reserved  uint64 `json:"reserved"`          // no id above was given
-	Front     uint64 `json:"front"`             // up to here nothing is left, and
-	Forgotten uint64 `json:"forgotten"`         // up to here because it was forgotten, not removed
+	Reserved  uint64 `json:"reserved"`          // no higher id was given out
+	Front     uint64 `json:"front"`             // no message up to this id is left, and
+	Forgotten uint64 `json:"forgotten"`         // those up to this one were forgotten, not removed
 	Skipped   int64  `json:"skipped,omitempty"` // ids were skipped for this loss (Store.missing)
 }
 
 // reserve is how many ids are reserved at a time.
 const reserve = 1000
 
-// OpenRoom opens what is kept of a room. From now on no other node can write
-// for it. found gets a message that turned out to be stored after its done had
-// said that it was not. It blocks.
+// OpenRoom opens what is stored of a room. From then on no other node can write
+// for it. found is called with a message that turns out to be stored after its
+// done was called with an error. It blocks.
 func (s *Store) OpenRoom(ctx context.Context, name string, found func(message []byte)) (*Room, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -84,7 +84,7 @@ func (s *Store) OpenRoom(ctx context.Context, name string, found func(message []
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening what is kept of room %s: %w", name, err)
+		return nil, fmt.Errorf("opening room %s: %w", name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,11 +141,11 @@ func (r *Room) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// State is what Save saved last, as it was found by OpenRoom; nil for a new room.
+// State returns what was saved last when OpenRoom read it; nil for a new room.
 func (r *Room) State() []byte { return r.state }
 
-// Save keeps the whole state. While one is being saved only the newest waits;
-// every done is called.
+// Save stores the whole state. While one state is being stored, only the newest
+// waits; every done is called.
 func (r *Room) Save(state []byte, done func(error)) {
 	state = slices.Clone(state)
 	r.mu.Lock()
@@ -154,13 +154,14 @@ func (r *Room) Save(state []byte, done func(error)) {
 	r.store.saves.save(r.keys, kv(roomsBucket, "state", r.part), state, done)
 }
 
-// Newest are the newest messages as they were found by OpenRoom, oldest first, at most 200.
+// Newest returns the newest messages when OpenRoom read them, oldest first, at
+// most 200.
 func (r *Room) Newest() [][]byte { return r.newest }
 
-// Last is the highest id that was ever given here, as it was found by OpenRoom.
+// Last returns the highest id ever given out when OpenRoom read the room.
 func (r *Room) Last() uint64 { return r.atOpen }
 
-// enqueue has do run when its turn comes, or calls fail.
+// enqueue calls do when its turn comes, or fail at once.
 func (r *Room) enqueue(do func(context.Context), fail func(error)) {
 	r.mu.Lock()
 	var err error
@@ -182,8 +183,8 @@ func (r *Room) enqueue(do func(context.Context), fail func(error)) {
 	}
 }
 
-// run does what waits, one after the other, and ends when nothing does. The
-// first that comes starts it, Close waits for it.
+// run does what is enqueued, one request after the other, and ends when nothing
+// is left. enqueue starts it, Close waits for it.
 func (r *Room) run() {
 	for {
 		r.mu.Lock()
@@ -204,7 +205,7 @@ func (r *Room) run() {
 	}
 }
 
-// saveIDs keeps what the stream does not say of the ids.
+// saveIDs stores what the stream does not tell about the ids.
 func (r *Room) saveIDs(front, forgotten uint64) {
 	data, _ := json.Marshal(ids{Reserved: r.reserved, Front: front, Forgotten: forgotten, Skipped: r.skipped})
 	r.store.saves.save(r.keys, kv(roomsBucket, "ids", r.part), data, func(err error) {
@@ -219,7 +220,7 @@ func (r *Room) saveAgain() {
 	r.mu.Lock()
 	state := r.saved
 	r.mu.Unlock()
-	r.enqueue(func(context.Context) { r.reserved = 0 }, func(error) {}) // to be saved again with the next message
+	r.enqueue(func(context.Context) { r.reserved = 0 }, func(error) {}) // so that the next message saves the ids again
 	if state == nil {
 		return
 	}
@@ -230,8 +231,8 @@ func (r *Room) saveAgain() {
 	})
 }
 
-// Close is the last call. What was asked for has been answered when it returns,
-// after at most 5 s.
+// Close must be the last call. When it returns, after at most 5 s, every
+// request has been answered.
 func (r *Room) Close() {
 	r.mu.Lock()
 	if r.closed {
@@ -276,6 +277,6 @@ func (r *Room) erase() {
 		r.store.purge(ctx, r.subject, r.expect+1),
 	)
 	if err != nil {
-		r.store.log.Warn("marks of a room of which nothing is stored not removed", "room", r.name, "err", err)
+		r.store.log.Warn("marks of an empty room not removed", "room", r.name, "err", err)
 	}
 }

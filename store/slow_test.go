@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A lag is a connection over which everything takes a while, and nothing comes
-// through at times: what was sent then arrives later, as TCP has it.
+// A lag is a connection over which everything takes a while, and at times
+// nothing comes through: it arrives later, as with TCP.
 type lag struct {
 	addr  string
 	delay time.Duration // each way
@@ -23,7 +23,7 @@ type lag struct {
 	stuck chan struct{} // guarded by mu: closed when answers come through
 }
 
-// slowly puts a lag before a server.
+// slowly puts a lag in front of a server.
 func slowly(t *testing.T, to string, delay time.Duration) *lag {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -83,7 +83,7 @@ func (l *lag) pass(to io.WriteCloser, from io.ReadCloser, answers bool) {
 		data []byte
 		due  time.Time
 	}
-	pieces := make(chan piece, 1<<12) // of one delay: far more than a test sends
+	pieces := make(chan piece, 1<<12) // of one delay: far more than a test sends in it
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		for p := range pieces {
@@ -114,7 +114,7 @@ func (l *lag) pass(to io.WriteCloser, from io.ReadCloser, answers bool) {
 	writing.Wait()
 }
 
-// A talk is what was said in a room, and what became of it.
+// A talk notes what was said in a room, and what became of it.
 type talk struct {
 	mu      sync.Mutex
 	stored  map[string]uint64 // answered with an id
@@ -125,14 +125,14 @@ type talk struct {
 
 func newTalk() *talk { return &talk{stored: make(map[string]uint64), refused: make(map[string]error)} }
 
-// heard is what OpenRoom wants to know.
+// heard is called with found messages, see OpenRoom.
 func (k *talk) heard(m []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.found = append(k.found, string(m))
 }
 
-// say says something without waiting, and tells when it was answered.
+// say says something without waiting, and notes the answer.
 func (k *talk) say(r *Room, text string, answered *sync.WaitGroup) {
 	answered.Add(1)
 	begun := time.Now()
@@ -188,10 +188,9 @@ func (k *talk) check(t *testing.T, c *Store, room string) {
 	t.Logf("%d stored, %d refused, of which %d were found later; the longest answer took %v", len(k.stored), len(k.refused), len(k.found), k.longest)
 }
 
-// TestNATSSlow: a NATS that takes 600 ms for everything is one that works; one
-// that says nothing for a while answers late, or what was said is refused, and
-// nothing is doubled. The room is kept, or lost when it is silent for longer
-// than the lease.
+// TestNATSSlow: a NATS that takes 600 ms for everything works. When NATS is
+// silent for a while, messages are answered late or refused, and none is stored
+// twice. The node keeps the room, unless the silence is longer than its lease.
 func TestNATSSlow(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -268,8 +267,9 @@ func TestNATSSlow(t *testing.T) {
 	k.check(t, b, "blue")
 }
 
-// TestNATSAwayLong: NATS is away for a while, with FOYER_SLOW=1 for a minute:
-// who says something hears why not, in time, and everything is as before after.
+// TestNATSAwayLong: NATS is away for a while, with FOYER_SLOW=1 for a minute.
+// Everything said meanwhile is refused in time, with the reason, and afterwards
+// all is as before.
 func TestNATSAwayLong(t *testing.T) {
 	t.Parallel()
 	away, patient, pause := 2*time.Second, 4*time.Second, 300*time.Millisecond

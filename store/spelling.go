@@ -9,25 +9,25 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Names that differ by case only are one name, and come here in lower case. An
-// older version kept each spelling by itself. What it kept under a name with
-// capital letters stays where it is, and is found there by the name in lower
-// case, as long as nothing is kept under that name itself. Of several
-// spellings the one that was written last is taken; the others stay in the
-// store, where nobody finds them.
+// Names that differ only by case are one name, and arrive here in lower case.
+// An older version kept each spelling separately. Anything it stored under a
+// name with capital letters stays where it is, and is found by the name in
+// lower case as long as nothing is stored under that one. Of several spellings,
+// the one that was written last counts; the others stay in the store, where
+// nothing finds them.
 //
-// spellings are such parts, by the part of the name in lower case. They are
-// read once: nothing makes new ones.
+// spellings maps the part of each name in lower case to the part of its old
+// spelling. It is read once, since nothing adds to it.
 type spellings struct{ rooms, objects map[part]part }
 
-// readSpellings reads the spellings, if that has not been done.
+// readSpellings reads the spellings, unless that has been done.
 func (s *Store) readSpellings(ctx context.Context) (*spellings, error) {
 	if read := s.spellings.Load(); read != nil {
 		return read, nil
 	}
 	rooms, err := s.spellingsIn(ctx, roomsBucket, func(parts []string) (is, lower part) {
 		if len(parts) != 2 || parts[0] == "owner" {
-			return "", "" // the fence says nothing of what is kept
+			return "", "" // the fence stores nothing
 		}
 		return part(parts[1]), part(strings.ToLower(parts[1]))
 	}, func(is part) string { return kv(roomsBucket, "*", is) })
@@ -85,7 +85,7 @@ func (s *Store) spellingsIn(ctx context.Context, bucket string, names func([]str
 		for is := range these {
 			m, err := s.lastOf(ctx, "KV_"+bucket, all(is))
 			if err != nil {
-				return nil, fmt.Errorf("reading what was kept as %s: %w", is, err)
+				return nil, fmt.Errorf("reading %s: %w", is, err)
 			}
 			if m != nil && m.seq > last {
 				last, newest[lower] = m.seq, is
@@ -95,7 +95,7 @@ func (s *Store) spellingsIn(ctx context.Context, bucket string, names func([]str
 	return newest, nil
 }
 
-// roomPart is the part under which a room is kept.
+// roomPart returns the part under which a room is stored.
 func (s *Store) roomPart(ctx context.Context, name string) (part, error) {
 	old, err := s.readSpellings(ctx)
 	if err != nil {
@@ -104,7 +104,8 @@ func (s *Store) roomPart(ctx context.Context, name string) (part, error) {
 	return spelledAs(old.rooms, token(name)), nil
 }
 
-// objectsPart is the part under which the objects of an instance are kept.
+// objectsPart returns the part under which the objects of an instance are
+// stored.
 func (s *Store) objectsPart(instance string) part {
 	if old := s.spellings.Load(); old != nil {
 		return spelledAs(old.objects, key(instance))

@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// entries are the keys that a bucket has, what has been deleted too.
+// entries returns the keys of a bucket, even those that have been deleted.
 func entries(t *testing.T, c *Store, bucket string) (keys []string) {
 	t.Helper()
 	stream, err := c.js().Stream(t.Context(), "KV_"+bucket)
@@ -89,8 +89,8 @@ func TestOldSpelling(t *testing.T) {
 	}
 }
 
-// A room and an instance of which nothing is kept leave nothing in an external
-// NATS. One of which something is kept leaves its claim, too.
+// A room and an instance of which nothing is stored leave nothing in an
+// external NATS. When something is stored, the claim stays, too.
 func TestNothingLeft(t *testing.T) {
 	t.Parallel()
 	e := startExternal(t)

@@ -12,12 +12,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A saver stores values under keys, each as a whole: while one is being stored
-// only the newest waits.
+// A saver stores values under keys, each as a whole. While one value of a key
+// is being stored, only the newest waits.
 type saver struct {
 	// set by Open
 	store  *Store
-	ctx    context.Context // of all that is being stored; ends when close has no more patience
+	ctx    context.Context // of everything that is being stored; ends when close stops waiting
 	cancel context.CancelFunc
 
 	mu     sync.Mutex
@@ -25,13 +25,13 @@ type saver struct {
 	closed bool
 }
 
-// saving is a key that is being stored.
+// saving is a key whose value is being stored.
 type saving struct {
-	data    []byte // nil: forget it
+	data    []byte // nil: delete it
 	done    []func(error)
 	waiting bool
 	idle    chan struct{} // closed when nothing waits any more
-	fence   *fence        // of who saved last; nil: there are no other nodes
+	fence   *fence        // of the last caller of save; nil: there are no other nodes
 }
 
 // save stores data under the subject of a key, if the fence lets it through.
@@ -56,7 +56,7 @@ func (s *saver) save(f *fence, subject string, data []byte, done func(error)) {
 	k.done = append(k.done, done)
 }
 
-// run stores what waits for a key, and ends when nothing does. save starts it,
+// run stores the values of a key, and ends when none waits. save starts it,
 // close waits for it.
 func (s *saver) run(subject string, k *saving) {
 	for {
@@ -86,7 +86,7 @@ func (s *saver) run(subject string, k *saving) {
 	}
 }
 
-// awaitSaved waits until nothing is being stored under that key.
+// awaitSaved waits until nothing is being stored under a key.
 func (s *saver) awaitSaved(subject string) {
 	s.mu.Lock()
 	k := s.keys[subject]
@@ -100,7 +100,8 @@ func (s *saver) awaitSaved(subject string) {
 	s.store.awaitFlush()
 }
 
-// close refuses more, and waits for what is being stored, but not for long.
+// close refuses further values, and waits a little for those that are being
+// stored.
 func (s *saver) close() {
 	defer time.AfterFunc(closeTimeout, s.cancel).Stop()
 	s.mu.Lock()
@@ -115,7 +116,7 @@ func (s *saver) close() {
 	}
 }
 
-// put stores data under the subject of a key; nil forgets it.
+// put stores data under the subject of a key; nil deletes it.
 func (s *Store) put(ctx context.Context, f *fence, subject string, data []byte) error {
 	m := nats.NewMsg(subject)
 	m.Data = data
@@ -126,14 +127,14 @@ func (s *Store) put(ctx context.Context, f *fence, subject string, data []byte) 
 		_, err := s.publish(ctx, m)
 		return err
 	}
-	if data == nil { // what is purged leaves no trace for who comes too late
+	if data == nil { // a purged key would leave nothing that refuses a late writer
 		m.Header.Set("KV-Operation", "DEL")
 	}
 	return f.put(ctx, m)
 }
 
-// purge removes what is stored under the subject of a key or of a room's chat,
-// but for what came at the sequence keep or after it, if that is not 0.
+// purge removes everything stored under the subject of a key or of a room's
+// chat, except from the sequence keep on if that is not 0.
 func (s *Store) purge(ctx context.Context, subject string, keep uint64) error {
 	stream := chatStream
 	if key, ok := strings.CutPrefix(subject, "$KV."); ok {
@@ -148,8 +149,8 @@ func (s *Store) purge(ctx context.Context, subject string, keep uint64) error {
 	return s.api(ctx, "STREAM.PURGE."+stream, request, &answer)
 }
 
-// DropState takes the state of a room that is not open out of what is kept, if
-// look, which is given it, returns nil; its chat stays. It blocks.
+// DropState deletes the state of a room that is not open, if look returns nil
+// for it. The chat stays. It blocks.
 func (s *Store) DropState(ctx context.Context, room string, look func(state []byte) error) error {
 	p, err := s.roomPart(ctx, room)
 	if err != nil {
@@ -167,14 +168,14 @@ func (s *Store) DropState(ctx context.Context, room string, look func(state []by
 		return err
 	}
 	if err := s.purge(ctx, subject, m.seq+1); err != nil {
-		return fmt.Errorf("dropping the state of room %s: %w", room, err)
+		return fmt.Errorf("deleting the state of room %s: %w", room, err)
 	}
 	s.awaitFlush()
 	return nil
 }
 
-// RoomState is what is kept of what a room knows, open or not; nil for a new
-// room. It blocks.
+// RoomState returns the stored state of a room, whether it is open or not; nil
+// for a new room. It blocks.
 func (s *Store) RoomState(ctx context.Context, room string) ([]byte, error) {
 	p, err := s.roomPart(ctx, room)
 	if err != nil {
@@ -187,8 +188,8 @@ func (s *Store) RoomState(ctx context.Context, room string) ([]byte, error) {
 	return state, nil
 }
 
-// ChangeRoomState has change make another state of the one of a room that is
-// not open anywhere. It returns when that is stored.
+// ChangeRoomState replaces the state of a room that is not open anywhere by
+// what change makes of it. It returns when that is stored.
 func (s *Store) ChangeRoomState(ctx context.Context, room string, change func(state []byte) ([]byte, error)) error {
 	p, err := s.roomPart(ctx, room)
 	if err != nil {
@@ -208,13 +209,13 @@ func (s *Store) ChangeRoomState(ctx context.Context, room string, change func(st
 	return nil
 }
 
-// ownerKey is where the fence of an instance's objects stands: key gives it to
-// no object.
+// ownerKey is the key of the fence of an instance's objects: key makes it of no
+// name.
 const ownerKey part = "=owner"
 
-// LoadObjects returns the objects that are kept of an instance, by name, and
-// since when. If this node has claimed it, from now on no other node can save
-// them. It blocks.
+// LoadObjects returns the stored objects of an instance, by name, and when each
+// was stored. If this node has claimed the instance, no other node can save its
+// objects from then on. It blocks.
 func (s *Store) LoadObjects(ctx context.Context, instance string) (objects map[string][]byte, since map[string]time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -249,7 +250,7 @@ func (s *Store) loadObjects(ctx context.Context, instance string) (objects map[s
 	for {
 		select {
 		case e := <-all.Updates():
-			if e == nil { // that was all
+			if e == nil { // the end
 				if len(objects) > 0 {
 					s.cluster.noteKept(instance)
 				}
@@ -260,7 +261,7 @@ func (s *Store) loadObjects(ctx context.Context, instance string) (objects map[s
 			case part(object) == ownerKey:
 			case e.Operation() == jetstream.KeyValuePut:
 				objects[unkey(part(object))], since[unkey(part(object))] = e.Value(), e.Created()
-			default: // it has been forgotten: now without a trace
+			default: // deleted: remove what marks that
 				if err := s.purge(ctx, "$KV."+objectsBucket+"."+e.Key(), e.Revision()+1); err != nil {
 					return nil, nil, err
 				}
@@ -273,7 +274,8 @@ func (s *Store) loadObjects(ctx context.Context, instance string) (objects map[s
 	}
 }
 
-// fenceObjects fences the objects of an instance, if it is claimed.
+// fenceObjects raises the fence of an instance's objects, if this node has
+// claimed it.
 func (s *Store) fenceObjects(ctx context.Context, instance string) error {
 	if s.cluster == nil {
 		return nil
@@ -289,12 +291,13 @@ func (s *Store) fenceObjects(ctx context.Context, instance string) error {
 	return err
 }
 
-// SaveObject keeps an object of an instance; nil data forgets it. It does not
-// block. While one is being saved only the newest waits; every done is called.
-// Where there are other nodes, only who claimed an instance saves its objects.
+// SaveObject stores an object of an instance; nil data deletes it. It does not
+// block. While one value is being stored, only the newest waits; every done is
+// called. Where there are other nodes, only the owner of an instance saves its
+// objects.
 func (s *Store) SaveObject(instance, object string, data []byte, done func(error)) {
 	k := key(object)
-	if isHashed(k) { // its name could not be read again
+	if isHashed(k) { // the name could not be read back
 		done(fmt.Errorf("store: the name of an object of %d bytes is too long to be kept", len(object)))
 		return
 	}
@@ -312,7 +315,7 @@ func (s *Store) SaveObject(instance, object string, data []byte, done func(error
 	s.saves.save(f, kv(objectsBucket, s.objectsPart(instance), k), data, done)
 }
 
-// awaitFlush waits until what was stored so far has been flushed.
+// awaitFlush waits until everything that is stored has been flushed.
 func (s *Store) awaitFlush() {
 	done := make(chan struct{})
 	s.flushed(func(error) { close(done) })

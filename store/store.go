@@ -18,14 +18,15 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// How long things may take, and how much of the chat is kept when nothing else is said.
+// How long things may take, and how much chat is kept unless Config says
+// otherwise.
 const (
-	startTimeout = 10 * time.Second // an engine to start; what is kept of a room to be read
-	reachTimeout = 3 * time.Second  // an external NATS to be ready, before the rest starts without it
-	patience     = 8 * time.Second  // to store a message, with all retries
-	tryTimeout   = 2 * time.Second  // one try of it
-	watchEvery   = time.Second      // between two looks whether the store is well
-	closeTimeout = 5 * time.Second  // for what is still on its way when a room closes
+	startTimeout = 10 * time.Second // for an engine to start, and for a room to be read
+	reachTimeout = 3 * time.Second  // for an external NATS to be ready, before Open returns without it
+	patience     = 8 * time.Second  // for storing a message, with all retries
+	tryTimeout   = 2 * time.Second  // for one try
+	watchEvery   = time.Second      // between two checks whether the store works
+	closeTimeout = 5 * time.Second  // for the requests of a room that closes
 
 	DefaultHistory    = 2000 // messages a room
 	DefaultHistoryAge = 30 * 24 * time.Hour
@@ -33,12 +34,12 @@ const (
 	DefaultObjects    = 1 << 30
 )
 
-// Why something is not stored. The error of a full disk or a store that does
-// not answer says more.
+// Why something is not stored. A full disk, or a store that does not answer,
+// has an error of its own.
 var (
 	ErrClosed    = errors.New("store: closed")
-	ErrBusy      = errors.New("store: too much waits to be stored")
-	ErrElsewhere = errors.New("store: another node has written for this room: it is its own now")
+	ErrBusy      = errors.New("store: too many requests are waiting")
+	ErrElsewhere = errors.New("store: another node has taken this room over")
 )
 
 // Config says where things are kept. Its zero value does not work: Dir or URL
@@ -46,16 +47,16 @@ var (
 type Config struct {
 	Dir        string        // folder of the embedded engine's files; unused with URL
 	URL        string        // an external NATS, "nats://a:4222,nats://b:4222"; "" means embedded
-	CA         string        // with URL: a file (PEM) of who signs its certificates; "": the system's
+	CA         string        // with URL: a file (PEM) of the authority of its certificates; "": the system's
 	Node       string        // this process's name
 	RTMP       string        // with URL: "rtmp://host:port", where other nodes reach this one
 	Sync       Sync          // when the embedded engine's files are safe from a power loss
-	History    int           // how many messages of a room are kept; 0: DefaultHistory
+	History    int           // how many messages are kept of a room; 0: DefaultHistory
 	HistoryAge time.Duration // and how long; 0: DefaultHistoryAge
 	Log        *slog.Logger  // nil: nothing is logged
-	Reserve    int64         // bytes of its disk that the embedded engine leaves free; 0: DefaultReserve, less than 0: none
-	Objects    int64         // bytes of all objects in the store, above which no client may store more; 0: DefaultObjects
-	Bare       bool          // only Backup and RestoreAll work: nothing is made, nor watched
+	Reserve    int64         // bytes of its disk that the embedded engine leaves free; 0: DefaultReserve, negative: none
+	Objects    int64         // bytes of all objects in the store, beyond which clients may store no more; 0: DefaultObjects
+	Bare       bool          // only Backup and RestoreAll work: nothing is made or watched
 
 	// for tests
 	fsync    func(*os.File) error // nil: (*os.File).Sync
@@ -66,15 +67,15 @@ type Config struct {
 	lost     time.Duration        // 0: lostAfter
 }
 
-// A Store is this process's connection to where things are kept: an engine
-// in the process, or an external NATS.
+// A Store is this process's connection to its storage: an engine in the
+// process, or an external NATS.
 type Store struct {
 	// set by Open
 	cfg     Config
 	log     *slog.Logger
 	locked  *os.File // the openFile; nil: external
-	cluster *cluster // what is shared with other nodes; nil: embedded, there are none
-	flush   *flusher // nil when nobody waits for a flush
+	cluster *cluster // nil: embedded, there are no other nodes
+	flush   *flusher // nil: nothing waits for a flush
 
 	conn          atomic.Pointer[conn]   // the connection; nil: none yet
 	subscribing   sync.Mutex             // held while watch opens another connection
@@ -82,8 +83,8 @@ type Store struct {
 
 	spellings atomic.Pointer[spellings] // nil: not read yet
 
-	missing atomic.Int64 // when it was last found that messages may be missing (Unix ns); 0: never
-	holes   atomic.Bool  // and between others, too
+	missing atomic.Int64 // when messages were last found to be missing (Unix ns); 0: never
+	holes   atomic.Bool  // messages may be missing between others, too
 
 	objects quota
 	reserve atomic.Int64 // Config.Reserve
@@ -96,25 +97,26 @@ type Store struct {
 	emptied bell // see Emptied
 
 	// owned by Open, then by watch
-	made time.Time // when the stream of the chat was made, as it was seen last
+	made time.Time // when the chat's stream was made, as far as is known
 
 	mu        sync.Mutex
 	engine    *server.Server       // nil: external
-	unwell    error                // why nothing can be stored; nil when it can
+	unwell    error                // why nothing can be stored; nil: it can
 	broken    bool                 // the embedded engine must be started again
-	low       error                // its disk has less free than the reserve; nil: it has more
-	reached   bool                 // the store was well once
-	deadSince time.Time            // since when it could not be opened again; zero: it is open
-	lost      error                // why that is for good; nil: it is not
+	low       error                // why too little of its disk is free; nil: enough is
+	reached   bool                 // the store has worked at least once
+	deadSince time.Time            // since when it has failed to open again; zero: it is open
+	lost      error                // why it will not come back; nil: it may
 	copied    map[string]time.Time // when more copies were asked for last, by name
 	rooms     map[*Room]bool
 	closed    bool
 }
 
-// Open starts the embedded engine, or connects to the external one. Close ends it.
+// Open starts the embedded engine, or connects to the external one. Close ends
+// it.
 //
-// An external NATS that is not there, or not ready, is no error: Open waits for
-// it a little, and what needs it then fails until it is; see [Store.Ready].
+// An external NATS that is away or not ready is no error: Open waits a little
+// for it, and calls that need it fail until it is there; see [Store.Ready].
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg.History = cmp.Or(cfg.History, DefaultHistory)
 	cfg.patience = cmp.Or(cfg.patience, patience)
@@ -173,8 +175,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// await waits until everything that things are kept in is there. For an
-// external NATS it does not wait long: watch goes on.
+// await waits until all streams and buckets exist. It does not wait long for an
+// external NATS: watch continues.
 func (s *Store) await(ctx context.Context) (err error) {
 	if s.embedded() {
 		s.made, err = s.ensure(ctx)
@@ -192,14 +194,14 @@ func (s *Store) await(ctx context.Context) (err error) {
 			s.mu.Lock()
 			s.unwell = err
 			s.mu.Unlock()
-			s.log.Error("store not there yet: trying on", "err", err)
+			s.log.Error("store not there yet: trying again", "err", err)
 			return nil
 		}
 	}
 }
 
-// Close ends the connection, and the embedded engine when its files are whole.
-// Rooms are closed before.
+// Close closes the rooms, then the connection, and the embedded engine once its
+// files are complete.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -215,9 +217,9 @@ func (s *Store) Close() error {
 	if s.stop != nil {
 		s.stop()
 	}
-	s.hangUp() // what waits for NATS ends
+	s.hangUp() // requests that wait for NATS end
 	s.wg.Wait()
-	s.hangUp() // and what watch may have opened meanwhile
+	s.hangUp() // a connection that watch has opened in the meantime
 	err := s.shutdown()
 	return errors.Join(err, s.unlockDir(err == nil && s.stop != nil))
 }
@@ -229,25 +231,25 @@ func (s *Store) hangUp() {
 	}
 }
 
-// opened are the rooms that are open.
+// opened returns the rooms that are open.
 func (s *Store) opened() []*Room {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Keys(s.rooms))
 }
 
-// Ready says why nothing can be stored, or nil.
+// Ready returns why nothing can be stored, or nil.
 func (s *Store) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unwell
 }
 
-// embedded reports whether the engine is in this process: then there are no
+// embedded reports whether the engine is in this process, so that there are no
 // other nodes.
 func (s *Store) embedded() bool { return s.cfg.URL == "" }
 
-// where is the address of the store, without the secrets in it.
+// where returns the address of the store, without the secrets in it.
 func (s *Store) where() string {
 	if s.embedded() {
 		return "this process"
@@ -255,7 +257,8 @@ func (s *Store) where() string {
 	return Redacted(s.cfg.URL)
 }
 
-// Redacted is the address of a NATS, or several, without the secrets in it.
+// Redacted returns the address of a NATS, or several, without the secrets in
+// it.
 func Redacted(addresses string) string {
 	all := strings.Split(addresses, ",")
 	for i, address := range all {
@@ -273,24 +276,24 @@ func Redacted(addresses string) string {
 	return strings.Join(all, ",")
 }
 
-// Stats are what a store has done so far.
+// Stats are figures of a store since it was opened.
 type Stats struct {
 	Stored, Failed uint64        // messages
 	Flushes        uint64        // to disk, each for many messages
 	FlushTime      time.Duration // how long they took together
 	LastFlush      time.Duration // how long the last one took
-	// BusAge is how old what this node knows of the others may be; 0: there are
-	// none. It grows while NATS is away.
+	// BusAge is how old this node's knowledge of the others may be; 0: there
+	// are none. It grows while NATS is away.
 	BusAge time.Duration
 }
 
-// counters are the Stats while they grow.
+// counters are the Stats as they grow.
 type counters struct {
 	stored, failed, flushes atomic.Uint64
 	flushTime, lastFlush    atomic.Int64
 }
 
-// Stats returns what the store has done so far.
+// Stats returns the figures so far.
 func (s *Store) Stats() Stats {
 	stats := Stats{
 		Stored: s.stats.stored.Load(), Failed: s.stats.failed.Load(), Flushes: s.stats.flushes.Load(),

@@ -11,7 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Where things are kept. The buckets are for the nats tool, too.
+// Where things are stored. Operators may look into the buckets with the nats
+// tool.
 const (
 	chatStream    = "CHAT" // the subject chat.<room> of each room
 	chatSubject   = "chat"
@@ -19,7 +20,8 @@ const (
 	objectsBucket = "OBJECTS" // keys <instance>.<object>, both escaped, and <instance>.=owner
 )
 
-// ensure makes what things are kept in, and returns when the chat was made.
+// ensure makes the streams and buckets, and returns when the chat's stream was
+// made.
 func (s *Store) ensure(ctx context.Context) (made time.Time, err error) {
 	if err := s.beingRestored(ctx); err != nil {
 		return made, err
@@ -42,12 +44,14 @@ func (s *Store) ensure(ctx context.Context) (made time.Time, err error) {
 	return made, nil
 }
 
-// ensureChat makes the stream of the chat, or gives it the limits of today.
+// ensureChat makes the stream of the chat, or sets its limits to the present
+// ones.
 func (s *Store) ensureChat(ctx context.Context) (made time.Time, err error) {
 	cfg := jetstream.StreamConfig{
 		Name: chatStream, Subjects: []string{subject(chatSubject, "*")}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: int64(s.cfg.History), MaxAge: s.cfg.HistoryAge, AllowDirect: true,
-		// Every room's newest message is told by its own sequence; doubles are found by that.
+		// Duplicates are found by the sequence of each room's newest message
+		// instead.
 		Duplicates: min(time.Second, s.cfg.HistoryAge),
 	}
 	stream, err := timed(ctx, func(ctx context.Context) (jetstream.Stream, error) { return s.js().Stream(ctx, chatStream) })
@@ -79,21 +83,21 @@ func (s *Store) ensureChat(ctx context.Context) (made time.Time, err error) {
 		s.log.Info("stream changed", "stream", chatStream, "copies", cfg.Replicas)
 	}
 	if limits {
-		return made, nil // as good as it can be
+		return made, nil // as good as NATS can do now
 	}
 	return made, err
 }
 
-// unheard is how long the NATS server that leads may hear nothing of another.
-// They speak every second.
+// unheard is how long the leading NATS server may hear nothing from another
+// one. They speak every second.
 const unheard = 5 * time.Second
 
-// majority checks that the server that leads hears of so many others that it can
-// store something. One that is cut off from them goes on leading for a while,
-// and says that all is well.
+// majority checks that the leading server hears from enough others to store
+// something. A server that is cut off from them leads for a while longer, and
+// says that all is well.
 func majority(g *jetstream.ClusterInfo) error {
 	if g == nil {
-		return nil // it is one server only
+		return nil // there is only one server
 	}
 	silent := 0
 	for _, r := range g.Replicas {
@@ -102,16 +106,16 @@ func majority(g *jetstream.ClusterInfo) error {
 		}
 	}
 	if 2*silent > len(g.Replicas) {
-		return fmt.Errorf("%s has heard nothing of the others for %v", g.Leader, unheard)
+		return fmt.Errorf("%s has heard nothing from the others for %v", g.Leader, unheard)
 	}
 	return nil
 }
 
-// blink is how long there may be no connection before the store is away.
+// blink is how long the connection may be down before the store counts as away.
 const blink = 300 * time.Millisecond
 
-// watch looks whether the store is well until ctx ends, and puts right what it
-// can. Open starts it, Close waits for it.
+// watch checks whether the store works until ctx ends, and repairs what it can.
+// Open starts it, Close waits for it.
 func (s *Store) watch(ctx context.Context) {
 	for {
 		select {
@@ -137,7 +141,7 @@ func (s *Store) examine(ctx context.Context) error {
 		return err
 	}
 	if !s.nc().IsConnected() && !s.embedded() && s.Ready() == nil {
-		_ = pause(ctx, blink) // another server of the same NATS may be there at once
+		_ = pause(ctx, blink) // another server of the same NATS may take over at once
 	}
 	if !s.nc().IsConnected() {
 		return s.away()
@@ -161,11 +165,11 @@ func (s *Store) examine(ctx context.Context) error {
 	return nil
 }
 
-// Emptied has a value when the store came back empty: rooms that are open have
-// stored their state again then, and objects want to be saved again.
+// Emptied receives a value when the store came back empty. Rooms that are open
+// have stored their state again by then; objects should be saved again.
 func (s *Store) Emptied() <-chan struct{} { return s.emptied }
 
-// away is the error while there is no connection.
+// away returns the error while there is no connection.
 func (s *Store) away() error {
 	if err := s.nc().LastError(); err != nil && !s.embedded() {
 		return fmt.Errorf("NATS at %s is away: %w", s.where(), err)
@@ -173,8 +177,8 @@ func (s *Store) away() error {
 	return fmt.Errorf("NATS at %s is away", s.where())
 }
 
-// judge keeps what examine said. When the store is well again, the rooms find
-// out what became of what they did not hear of.
+// judge notes the result of examine. When the store works again, the rooms find
+// out whether messages whose answers were lost are stored.
 func (s *Store) judge(err error) {
 	s.mu.Lock()
 	was, began := s.unwell, s.reached
@@ -193,8 +197,8 @@ func (s *Store) judge(err error) {
 	}
 }
 
-// publish stores m and returns its sequence. It tries again while ctx allows,
-// so m may be refused although a try before has stored it.
+// publish stores m and returns its sequence. It retries until ctx ends, so m
+// may be refused because an earlier try has stored it.
 func (s *Store) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		if err := s.isBroken(); err != nil {
@@ -220,8 +224,8 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	}
 }
 
-// try is a context for one request. What is asked before the connection breaks
-// is never answered.
+// try returns a context for one request. A request sent before the connection
+// breaks is never answered.
 func (s *Store) try(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.cluster != nil {
 		return s.cluster.try(ctx)
@@ -229,7 +233,7 @@ func (s *Store) try(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, tryTimeout)
 }
 
-// isBroken says why the embedded engine can or may write nothing, or nil.
+// isBroken returns why the embedded engine cannot or must not write, or nil.
 func (s *Store) isBroken() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,7 +246,7 @@ func (s *Store) isBroken() error {
 	return nil
 }
 
-// storeFailed is the error code of JetStream when it could not write.
+// storeFailed is JetStream's error code when it could not write.
 const storeFailed = 10077
 
 func (s *Store) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
@@ -284,7 +288,7 @@ func (s *Store) ending() bool {
 	return s.closed
 }
 
-// api asks JetStream.
+// api makes a request of JetStream.
 func (s *Store) api(ctx context.Context, method string, request, answer any) error {
 	ctx, cancel := s.try(ctx)
 	defer cancel()
@@ -308,7 +312,7 @@ func (s *Store) api(ctx context.Context, method string, request, answer any) err
 	return nil
 }
 
-// apiCode is the code of JetStream's error, or 0.
+// apiCode returns the code of JetStream's error, or 0.
 func apiCode(err error) jetstream.ErrorCode {
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return api.ErrorCode
@@ -316,7 +320,8 @@ func apiCode(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// wrongSequence reports whether something else is at the end of the chat.
+// wrongSequence reports whether a write was refused because something else was
+// written before.
 func wrongSequence(err error) bool {
 	code := apiCode(err)
 	return code == jetstream.JSErrCodeStreamWrongLastSequence || code == jetstream.JSErrCodeStreamWrongLastSequenceConstant

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// Sync says when what is stored in the embedded engine's files is safe from a
-// power loss. A process that is killed loses nothing with any of them.
+// Sync says when stored data in the embedded engine's files is safe from a
+// power loss. With any setting, a process that is killed loses nothing.
 type Sync int
 
 const (
-	Auto   Sync = iota // Always when the disk is quick enough, else Second
-	Always             // before it is answered
+	Auto   Sync = iota // Always if the disk is fast enough, else Second
+	Always             // before it is acknowledged
 	Second             // at most a second later
 )
 
@@ -50,7 +50,7 @@ func (s *Sync) UnmarshalText(text []byte) error {
 const (
 	measureFor   = 100 * time.Millisecond
 	measureBlock = 4096
-	measureMost  = 256 // blocks: a quick disk may be a small one
+	measureMost  = 256 // blocks: a fast disk may be a small one
 	quickEnough  = 300 // flushes a second
 )
 
@@ -75,7 +75,7 @@ func measure(dir string) (float64, error) {
 	return float64(n) / time.Since(start).Seconds(), nil
 }
 
-// auto is what Auto is for a disk that does so many flushes a second.
+// auto returns the setting for a disk that does so many flushes a second.
 func auto(rate float64) Sync {
 	if rate >= quickEnough {
 		return Always
@@ -86,7 +86,7 @@ func auto(rate float64) Sync {
 // startFlush starts the flusher if the settings, or the disk, ask for it.
 func (s *Store) startFlush(ctx context.Context) error {
 	if !s.embedded() {
-		return nil // the flush is NATS's
+		return nil // NATS flushes
 	}
 	sync := s.cfg.Sync
 	attrs := []any{"dir", s.cfg.Dir}
@@ -104,7 +104,7 @@ func (s *Store) startFlush(ctx context.Context) error {
 	s.log.Info("store opened", append(attrs, "sync", sync.String())...)
 	if sync == Always {
 		f := newFlusher(s)
-		if err := f.sync(); err != nil { // what the engine made when it started, and folders
+		if err := f.sync(); err != nil { // the files and folders that the engine made when it started
 			return err
 		}
 		s.flush = f
@@ -113,8 +113,8 @@ func (s *Store) startFlush(ctx context.Context) error {
 	return nil
 }
 
-// flushed calls done when everything that is stored now is as safe as the
-// settings ask for.
+// flushed calls done when everything stored so far is as safe as the settings
+// ask for.
 func (s *Store) flushed(done func(error)) {
 	if s.flush == nil {
 		done(nil)
@@ -124,18 +124,18 @@ func (s *Store) flushed(done func(error)) {
 }
 
 // A flusher makes what the engine has written safe from a power loss, for many
-// messages at once: while one flush is on, the next messages gather.
+// messages at once: during one flush, messages gather for the next.
 //
-// The engine writes into its files before it answers, but flushes them seldom:
-// its own flush for each message would be as many flushes as messages. A flush
-// of a file works whoever has written it, so the flusher looks which files are
-// not as they were flushed last, and flushes those.
+// The engine writes to its files before it answers, but seldom flushes them; if
+// it flushed for each message, there would be as many flushes as messages. Any
+// process may flush a file, whoever wrote it. So the flusher looks for files
+// that have changed since their last flush, and flushes those.
 type flusher struct {
 	store *Store
 	fsync func(*os.File) error // (*os.File).Sync, but in tests
 
 	// owned by run
-	clean map[string]os.FileInfo // files and folders as they were when last flushed
+	clean map[string]os.FileInfo // files and folders as they were at their last flush
 
 	wake bell
 
@@ -152,7 +152,7 @@ func newFlusher(s *Store) *flusher {
 	return f
 }
 
-// add calls done when everything that is stored now is flushed.
+// add calls done when everything stored so far is flushed.
 func (f *flusher) add(done func(error)) {
 	f.mu.Lock()
 	ended := f.ended
@@ -167,7 +167,8 @@ func (f *flusher) add(done func(error)) {
 	f.wake.ring()
 }
 
-// run flushes until ctx ends, and once more then. startFlush starts it, Close waits for it.
+// run flushes until ctx ends, and then once more. startFlush starts it, Close
+// waits for it.
 func (f *flusher) run(ctx context.Context) {
 	for ended := false; !ended; {
 		select {
@@ -197,7 +198,7 @@ func (f *flusher) run(ctx context.Context) {
 	}
 }
 
-// sync flushes what has changed since it was flushed last.
+// sync flushes everything that has changed since its last flush.
 func (f *flusher) sync() error {
 	root := filepath.Join(f.store.cfg.Dir, "jetstream")
 	now := make(map[string]os.FileInfo, len(f.clean))
@@ -207,7 +208,7 @@ func (f *flusher) sync() error {
 		}
 		if !d.IsDir() && !isBlock(path) && f.clean[path] != nil {
 			now[path] = f.clean[path]
-			return nil // what the engine can make again from the blocks
+			return nil // the engine can make it again from the blocks
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -220,7 +221,7 @@ func (f *flusher) sync() error {
 		return f.one(path)
 	})
 	if err != nil {
-		f.clean = make(map[string]os.FileInfo) // nothing is sure
+		f.clean = make(map[string]os.FileInfo) // nothing is certain any more
 		return err
 	}
 	f.clean = now
@@ -239,7 +240,8 @@ func (f *flusher) one(path string) error {
 	return errors.Join(f.fsync(file), file.Close())
 }
 
-// ignoreGone is err but for a file that the engine has removed meanwhile.
+// ignoreGone returns err, or nil if a file is missing because the engine has
+// removed it.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

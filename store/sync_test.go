@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// With Always, a message is answered after the file that has it was flushed,
-// and all that came meanwhile share the next flush.
+// With Always, a message is answered after its file was flushed, and all
+// messages that come meanwhile share the next flush.
 func TestFlushBeforeAnswer(t *testing.T) {
 	var mu sync.Mutex
-	var flushed []string // what was in the blocks of the chat when they were flushed
+	var flushed []string // the contents of the chat's blocks when they were flushed
 	gate := make(chan bool)
 	c, err := Open(t.Context(), Config{Dir: t.TempDir(), Node: "test", Sync: Always, fsync: func(f *os.File) error {
 		if !strings.Contains(f.Name(), "CHAT") || !isBlock(f.Name()) {
@@ -74,7 +74,7 @@ func TestFlushBeforeAnswer(t *testing.T) {
 	}
 }
 
-// A flush that fails is an error of the message, which is there all the same.
+// When a flush fails so does the message, although it is in the stream.
 func TestFlushFails(t *testing.T) {
 	sick := errors.New("sick disk")
 	var mu sync.Mutex
@@ -109,7 +109,7 @@ func TestFlushFails(t *testing.T) {
 	mustSay(t, r, 2, 3)
 }
 
-// waitFor waits until something is so.
+// waitFor waits until something holds.
 func waitFor(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for end := time.Now().Add(hang); !so(); time.Sleep(5 * time.Millisecond) {

@@ -25,13 +25,12 @@ import (
 type trio struct {
 	t       *testing.T
 	options []*server.Options
-	servers []*server.Server // nil: does not run
+	servers []*server.Server // nil: it does not run
 	login   Config           // how nodes reach them
 }
 
-// deployed is the configuration of a NATS server that deploy has, with secrets
-// that deploy makes for servers at these addresses. It returns the folder of the
-// secrets, too.
+// deployed returns deploy's configuration of a NATS server, and the folder of
+// secrets that deploy makes for servers at these addresses.
 func deployed(t *testing.T, addrs []string) (config, secrets string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -53,7 +52,7 @@ func deployed(t *testing.T, addrs []string) (config, secrets string) {
 	return config, secrets
 }
 
-// login is how a node reaches the servers.
+// login returns how a node reaches the servers.
 func login(t *testing.T, secrets, node string) (cfg Config) {
 	t.Helper()
 	url, err := os.ReadFile(filepath.Join(secrets, node, "nats-url"))
@@ -183,7 +182,7 @@ func (tr *trio) open(t *testing.T, cfg Config) *Store {
 	return c
 }
 
-// everything is what is kept, and in how many copies.
+// everything returns all streams, and how many copies each has.
 func everything(t *testing.T, c *Store) map[string]int {
 	t.Helper()
 	copies := make(map[string]int)
@@ -208,7 +207,7 @@ func inThree(t *testing.T, c *Store) bool {
 	return len(copies) == 6
 }
 
-// slow skips a test that takes long, unless it is asked for.
+// slow skips a test that takes long, unless it was asked for.
 func slow(t *testing.T) {
 	t.Helper()
 	if testing.Short() || os.Getenv("CI") != "true" && os.Getenv("FOYER_SLOW") != "1" {
@@ -217,8 +216,8 @@ func slow(t *testing.T) {
 }
 
 // TestThreeLate: nodes start together, before there is any NATS. They come up,
-// say why they are not ready, and are when it is. What was kept once is kept three
-// times then, and any one of the three may go.
+// say why they are not ready, and are ready when NATS is. Streams that had one
+// copy get three, and any one of the three servers may go.
 func TestThreeLate(t *testing.T) {
 	slow(t)
 	tr := newTrio(t)
@@ -303,7 +302,7 @@ func allCurrent(t *testing.T, c *Store) bool {
 	return current && list.Err() == nil
 }
 
-// TestBackupOfCluster: what one machine kept can move to three, and back.
+// TestBackupOfCluster: the data of one machine can move to three, and back.
 func TestBackupOfCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three servers")
