@@ -17,13 +17,13 @@ func (a Args) At(i int) Value {
 }
 
 // Scan stores the arguments into dst (*string, *float64, *int, *bool, *Object,
-// *Value), in order; fewer arguments than destinations, or one that does not
-// fit, is an error that says which ("argument 2: want a string, got a number").
-// An Object destination takes an ECMA array and a typed object's fields too;
-// an int takes a whole number that fits. More arguments than destinations are
-// fine. The destination of an argument that does not fit becomes zero, later
-// ones stay as they are. A destination of any other type is the caller's
-// mistake and panics.
+// *Value), in order. When there are fewer arguments than destinations, or one
+// does not fit, the error says which ("argument 2: want a string, got a
+// number"). An Object destination also takes the fields of an ECMA array or a
+// typed object; an int takes a whole number that fits. More arguments than
+// destinations are fine. The destination of an argument that does not fit
+// becomes zero, and later destinations stay as they are. A destination of any
+// other type is the caller's mistake and panics.
 func (a Args) Scan(dst ...any) error {
 	for i, p := range dst {
 		if err := scan(a, i, p); err != nil {
@@ -71,7 +71,7 @@ func scan(a Args, i int, dst any) error {
 	return nil
 }
 
-// asInt takes whole numbers that float64 holds exactly.
+// asInt accepts whole numbers that a float64 holds exactly.
 func asInt(v Value) (int, bool) {
 	f, ok := AsNumber(v)
 	if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<53 || float64(int(f)) != f {
@@ -80,7 +80,7 @@ func asInt(v Value) (int, bool) {
 	return int(f), true
 }
 
-// got says what v is; a number that should be whole is named.
+// got describes v for an error message, with the number itself if it is one.
 func got(v Value, want string) string {
 	if n, ok := v.(Number); ok && want == wholeNumber {
 		return fmt.Sprint(float64(n))
@@ -88,7 +88,7 @@ func got(v Value, want string) string {
 	return kind(v)
 }
 
-// kind says what v is, in the words of an error message.
+// kind names the type of v for an error message.
 func kind(v Value) string {
 	switch v.(type) {
 	case Number:

@@ -11,8 +11,8 @@ import (
 	"foyer/server/amf"
 )
 
-// decodeAll decodes a message both ways, wants both to agree, and returns the
-// error.
+// decodeAll decodes a message in both ways, checks that they agree, and returns
+// the error.
 func decodeAll(t *testing.T, b []byte) error {
 	t.Helper()
 	_, err := amf.NewDecoder(b).Rest()
@@ -37,8 +37,8 @@ func wantErr(t *testing.T, got, want error) {
 	}
 }
 
-// openers are the bytes of every type that holds others, up to what it holds,
-// and the bytes behind it.
+// openers has the bytes of every type that holds others: those before its
+// contents, and those after.
 var openers = []struct{ name, before, open, close string }{
 	{"object", "", "03 0001 61", "000009"},
 	{"ECMA array", "", "08 00000001 0001 61", "000009"},
@@ -88,7 +88,7 @@ func TestNestingBombMixed(t *testing.T) {
 	}
 }
 
-// A length or count that lies must not be believed.
+// A lying length or count must not be believed.
 func TestLyingLengths(t *testing.T) {
 	for _, l := range []struct{ name, bytes, want string }{
 		{"string", "02 FFFF 61", "bytes announced"},
@@ -131,7 +131,7 @@ func TestLyingLengths(t *testing.T) {
 	}
 }
 
-// allocated is how many bytes f takes, whether freed or not.
+// allocated returns how many bytes f allocates, whether freed or not.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -174,7 +174,7 @@ func TestRefused(t *testing.T) {
 		{"record set", "0E", amf.ErrMarker},
 		{"object end", "09", amf.ErrMarker},
 		{"marker 0x12", "12", amf.ErrMarker},
-		{"reference to nothing", "07 0000", amf.ErrReference},
+		{"reference to a missing object", "07 0000", amf.ErrReference},
 		{"reference ahead", "0A 00000002 07 0001 03 000009", amf.ErrReference},
 		{"reference to itself", "03 0001 61 07 0000 000009", amf.ErrCycle},
 		{"reference to what is around", "0A 00000001 03 0001 61 07 0000 000009", amf.ErrCycle},
@@ -198,7 +198,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// An error stays: what follows it in the message has no meaning.
+// An error stays: the rest of the message has no meaning.
 func TestErrorStays(t *testing.T) {
 	d := amf.NewDecoder([]byte{0x12, 0x05})
 	_, first := d.Next()
@@ -255,18 +255,18 @@ func TestBillionLaughs(t *testing.T) {
 	}
 }
 
-// repeat is a message of head and n times tail.
+// repeat returns a message of head and n times tail.
 func repeat(head string, n int, tail string) []byte {
 	return append(unhex(head), bytes.Repeat(unhex(tail), n)...)
 }
 
-// One big thing and many references to it are few elements but many bytes once
-// they are written in full.
+// One big value and many references to it are few elements, but many bytes once
+// they are written out.
 func TestReferencesToBigThings(t *testing.T) {
 	big := hexOf(long[:65535])
 	for _, r := range []struct {
 		name string
-		make func(n int) []byte // n references to 65,535 bytes or little more
+		make func(n int) []byte // n references to 65,535 bytes or a little more
 	}{
 		{"AMF0 object", func(n int) []byte { return repeat("03 0001 61 02 FFFF"+big+"000009", n, "07 0000") }},
 		{"AMF0 names", func(n int) []byte { return repeat("03 FFFF"+big+"05 000009", n, "07 0000") }},
@@ -293,7 +293,7 @@ func sized3(head string, n int, tail string) []byte {
 	return append(b, repeat(head, n, tail)...)
 }
 
-// Many references to small things are cheap however far these lie apart.
+// Many references to small values are cheap, however far apart the values are.
 func TestReferencesBackAndForth(t *testing.T) {
 	gap := "02 0800" + hexOf(long[:2048])
 	far := func(name string) string { return "03 0001 61 02 0002" + hexOf(name) + "000009" + gap }
@@ -324,8 +324,8 @@ func TestSealedNamesBomb(t *testing.T) {
 	wantErr(t, err, amf.ErrElements)
 }
 
-// Values that refer to the one before are flat in the message and deep when
-// they are written in full.
+// Values that each refer to the one before are flat in the message, and deep
+// when they are written out.
 func TestReferenceChain(t *testing.T) {
 	chain := func(n int) []byte {
 		b := unhex("0A 00000000")
@@ -348,7 +348,8 @@ func TestReferenceChain(t *testing.T) {
 	wantErr(t, decodeAll(t, chain3(amf.MaxDepth)), amf.ErrDepth)
 }
 
-// The element limit is the message's, however it is divided into values.
+// The limit of elements holds for the whole message, however it is divided into
+// values.
 func TestMaxElements(t *testing.T) {
 	const most = amf.MaxElements
 	ints := func(n int) []byte { // two vectors of n items, an element each and two
@@ -376,7 +377,7 @@ func TestMaxElements(t *testing.T) {
 	}
 }
 
-// behind is v in AMF3 behind 0x11.
+// behind returns v in AMF3 after 0x11.
 func behind(v amf.Value) []byte { return amf.Append3([]byte{0x11}, v) }
 
 // A small string that is kept must not keep a big message alive.

@@ -24,8 +24,8 @@ const (
 	avmPlus0     marker0 = 0x11 // an AMF3 value follows (AMF0 §3.1)
 )
 
-// value0 decodes one AMF0 value that stands in depth others. While d.dry it
-// only checks, and the value means nothing.
+// value0 decodes one AMF0 value that is nested in depth others. While d.dry is
+// set it only checks, and the value it returns means nothing.
 func (d *Decoder) value0(depth int) (Value, error) {
 	at := d.i
 	if err := d.count(1); err != nil {
@@ -65,8 +65,8 @@ func (d *Decoder) value0(depth int) (Value, error) {
 		return XML(s), nil
 	case avmPlus0:
 		d.amf3 = true
-		d.elements--    // it is one value
-		d.three.reset() // AMF3 tables are the value's own
+		d.elements--    // it counts as one value
+		d.three.reset() // AMF3 tables belong to one value
 		return d.value3(depth)
 	case objectEnd0:
 		return nil, d.fail(at, ErrMarker, "object end outside an object")
@@ -74,7 +74,7 @@ func (d *Decoder) value0(depth int) (Value, error) {
 	return nil, d.fail(at, ErrMarker, "AMF0 marker %#02x", m)
 }
 
-// complex0 decodes what has a place in the reference table.
+// complex0 decodes a value of a type that has a place in the reference table.
 func (d *Decoder) complex0(m marker0, at, depth int) (v Value, err error) {
 	if err := d.enter(at, depth); err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (d *Decoder) strictArray0(depth int) (Value, error) {
 	return StrictArray(d.popValues(base)), nil
 }
 
-// reference0 decodes what a reference refers to once more (AMF0 §2.9).
+// reference0 decodes the object of a reference once more (AMF0 §2.9).
 func (d *Decoder) reference0(at, depth int) (Value, error) {
 	d.reference = true
 	n, err := d.uint16()

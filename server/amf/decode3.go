@@ -30,7 +30,7 @@ const (
 	dictionary3   marker3 = 0x11
 )
 
-// tables are what the references of one AMF3 value refer to (AMF3 §2.2).
+// tables are the reference tables of one AMF3 value (AMF3 §2.2).
 type tables struct {
 	strings []text
 	objects []span
@@ -38,7 +38,7 @@ type tables struct {
 	names   []text // of all traits, one after another
 }
 
-// text is a string of the table. In a dry run only its length is known.
+// text is a string in a table. In a dry run only its length is known.
 type text struct {
 	s string
 	n int
@@ -50,7 +50,7 @@ type traits struct {
 	first   int // in tables.names
 	count   int
 	dynamic bool
-	bytes   int // of class and names: what a reference to it stands for
+	bytes   int // of class and names: the bytes that a reference to it stands for
 }
 
 func (t *tables) size() int {
@@ -64,8 +64,8 @@ func (t *tables) reset() {
 	t.strings, t.objects, t.traits, t.names = t.strings[:0], t.objects[:0], t.traits[:0], t.names[:0]
 }
 
-// value3 decodes one AMF3 value that stands in depth others. While d.dry it
-// only checks, and the value means nothing.
+// value3 decodes one AMF3 value that is nested in depth others. While d.dry is
+// set it only checks, and the value it returns means nothing.
 func (d *Decoder) value3(depth int) (Value, error) {
 	at := d.i
 	if err := d.count(1); err != nil {
@@ -103,8 +103,9 @@ func (d *Decoder) value3(depth int) (Value, error) {
 	return d.complex3(marker3(m), at, depth)
 }
 
-// complex3 decodes what has a place in the object table. Its head is a number
-// whose lowest bit tells a reference from a value (AMF3 §3.9 and on).
+// complex3 decodes a value of a type that has a place in the object table. It
+// begins with a number whose lowest bit tells a value from a reference (AMF3
+// §3.9 and later).
 func (d *Decoder) complex3(m marker3, at, depth int) (v Value, err error) {
 	head, err := d.u29()
 	if err != nil {
@@ -252,8 +253,8 @@ func (d *Decoder) items3(n, depth int) ([]Value, error) {
 	return d.popValues(base), nil
 }
 
-// dynamic3 reads pairs of name and value up to an empty name, and returns
-// them and what lay on the pile above base before.
+// dynamic3 reads pairs of name and value up to an empty name. It returns them
+// after the fields that were already on the pile above base.
 func (d *Decoder) dynamic3(base, depth int) ([]Field, error) {
 	for {
 		name, err := d.string3()
@@ -304,7 +305,7 @@ func (d *Decoder) object3(at, n, depth int) (Value, error) {
 	return Object(fields), nil
 }
 
-// traits3 reads traits or a reference to some.
+// traits3 reads traits, or a reference to traits.
 func (d *Decoder) traits3(at, n int) (traits, error) {
 	if n&1 == 0 { // U29O-traits-ref
 		n >>= 1
@@ -345,7 +346,7 @@ func (d *Decoder) vector3(m marker3, n int) (Value, error) {
 	if m == doubleVector3 {
 		size = 8
 	}
-	if _, err := d.byte(); err != nil { // fixed length or not
+	if _, err := d.byte(); err != nil { // whether the length is fixed
 		return nil, err
 	}
 	if err := d.expect(n, size); err != nil {
@@ -401,7 +402,7 @@ func (d *Decoder) objectVector3(n, depth int) (Value, error) {
 
 // dictionary3 reads n pairs of key and value (AMF3 §3.16).
 func (d *Decoder) dictionary3(n, depth int) (Value, error) {
-	if _, err := d.byte(); err != nil { // weak keys or not
+	if _, err := d.byte(); err != nil { // whether keys are weak
 		return nil, err
 	}
 	if err := d.expect(2*n, 1); err != nil {

@@ -8,30 +8,33 @@ import (
 	"sync"
 )
 
-// Limits of one message (one Decoder). They hold before memory is taken.
+// Limits of one message, and so of one Decoder. They are checked before memory
+// is allocated.
 const (
-	// MaxDepth is how many objects and arrays may stand inside each other.
+	// MaxDepth is how deeply objects and arrays may be nested.
 	MaxDepth = 32
-	// MaxElements is how many values a message may hold, members and items counted.
+	// MaxElements is how many values a message may hold, members and items
+	// included.
 	MaxElements = 16384
-	// MaxExpansion is how many bytes the references of a message may stand for:
-	// what is referred to is written in full when it is encoded again.
+	// MaxExpansion is how many bytes the references of a message may stand for,
+	// since a value is written out in full when it is encoded again.
 	MaxExpansion = 1 << 20
 )
 
-// Strings of one message share memory piece by piece, because most messages
-// are small and read whole. A string that is kept pins no more than a piece.
+// The strings of one message share memory in pieces, because most messages are
+// small and are read whole. A string that somebody keeps holds on to one piece
+// only.
 const (
 	pieceSize = 1024
 	maxShared = pieceSize / 4 // a longer string has memory of its own
 )
 
 // Decoder decodes the AMF0 values of one message, one after another, under
-// limits that hold for all of them together. The AMF0 reference table is the
-// message's; AMF3 tables are each value's (the value after 0x11).
+// limits for all of them together. The AMF0 reference table belongs to the
+// message; AMF3 tables belong to the value after each 0x11.
 //
-// A reference is resolved by decoding what it refers to once more: values
-// share nothing, and every limit counts what they really hold.
+// A reference is resolved by decoding its object once more. So values share
+// nothing, and every limit counts what they really hold.
 type Decoder struct {
 	b   []byte
 	i   int
@@ -41,7 +44,7 @@ type Decoder struct {
 	expanded int
 	objects  []span // AMF0 reference table (§2.9)
 	replay   int    // > 0 while an AMF0 reference is resolved: nothing is added to its table
-	replay3  int    // the same for AMF3
+	replay3  int    // the same for an AMF3 reference
 
 	dry       bool // check only; values are nil, strings empty
 	reference bool // an AMF0 reference was met
@@ -53,11 +56,11 @@ type Decoder struct {
 	*scratch // only while a value is being decoded
 }
 
-// A span is where an object of a reference table stands in the message. Its
-// end is 0 while it is still being read.
+// A span says where an object of a reference table is in the message. Its end
+// is 0 while the object is still being read.
 type span struct{ start, end int }
 
-// scratch is memory that is needed only while a value is decoded.
+// scratch is memory that is needed only while a value is being decoded.
 type scratch struct {
 	fields []Field // members read so far, of all open objects
 	values []Value // items read so far, of all open arrays
@@ -95,9 +98,9 @@ func (d *Decoder) finish(v Value, err error) (Value, error) {
 // When no bytes are left the error is ErrShort, never io.EOF.
 func (d *Decoder) Next() (Value, error) { return d.next(false) }
 
-// NextRaw is Next without decoding where that is possible: it returns Raw, or
-// a decoded value when the bytes hold an AMF0 reference and so mean something
-// else in another message. It accepts exactly what Next accepts.
+// NextRaw is Next without decoding, where that is possible. It returns Raw, or
+// a decoded value when the bytes hold an AMF0 reference and would mean
+// something else in another message. It accepts exactly what Next accepts.
 func (d *Decoder) NextRaw() (Value, error) {
 	before := *d
 	d.dry, d.reference = true, false
@@ -113,10 +116,10 @@ func (d *Decoder) NextRaw() (Value, error) {
 // More reports whether bytes are left.
 func (d *Decoder) More() bool { return d.i < len(d.b) }
 
-// Offset is how many bytes have been read.
+// Offset returns how many bytes have been read.
 func (d *Decoder) Offset() int { return d.i }
 
-// Rest decodes all the values that are left.
+// Rest decodes all remaining values.
 func (d *Decoder) Rest() (Args, error) {
 	var args Args
 	for d.More() {
@@ -160,7 +163,7 @@ func (d *Decoder) next(three bool) (v Value, err error) {
 
 // release gives s back, keeping nothing of the message alive.
 func (s *scratch) release() {
-	const keep = 1024 // elements; more than that is a rare message's
+	const keep = 1024 // elements; few messages need more
 	if cap(s.fields) > keep || cap(s.values) > keep || s.three.size() > keep {
 		return
 	}
@@ -176,7 +179,7 @@ func (d *Decoder) fail(at int, err error, format string, a ...any) error {
 	return &DecodeError{Offset: at, Detail: fmt.Sprintf(format, a...), Err: err}
 }
 
-// count adds n elements to the message's.
+// count adds n to the message's elements.
 func (d *Decoder) count(n int) error {
 	if n > MaxElements-d.elements {
 		return d.fail(d.i, ErrElements, "more than %d in a message", MaxElements)
@@ -185,7 +188,7 @@ func (d *Decoder) count(n int) error {
 	return nil
 }
 
-// expand adds n bytes to those that references stand for.
+// expand adds n to the bytes that references stand for.
 func (d *Decoder) expand(at, n int) error {
 	if n > MaxExpansion-d.expanded {
 		return d.fail(at, ErrExpansion, "more than %d bytes in a message", MaxExpansion)
@@ -194,8 +197,8 @@ func (d *Decoder) expand(at, n int) error {
 	return nil
 }
 
-// expect checks a count of items before memory is taken for them: each needs
-// at least size bytes and counts as an element.
+// expect checks a count of items before memory is allocated for them. Each
+// needs at least size bytes and counts as an element.
 func (d *Decoder) expect(n, size int) error {
 	if left := len(d.b) - d.i; n < 0 || n > left/size {
 		return d.fail(d.i, ErrShort, "%d items in %d bytes", uint32(n), left)
@@ -206,8 +209,8 @@ func (d *Decoder) expect(n, size int) error {
 	return nil
 }
 
-// enter checks the depth of a value that holds others; depth is how many it
-// stands in.
+// enter checks the depth of a value that holds others; depth is how many it is
+// nested in.
 func (d *Decoder) enter(at, depth int) error {
 	if depth >= MaxDepth {
 		return d.fail(at, ErrDepth, "more than %d levels", MaxDepth)
@@ -228,7 +231,7 @@ func open(table *[]span, at, replay int) int {
 	return len(*table) - 1
 }
 
-// shut notes that the object of that number ends here.
+// shut notes that the object with that number ends here.
 func (d *Decoder) shut(table []span, number int) {
 	if number >= 0 {
 		table[number].end = d.i
@@ -306,7 +309,7 @@ func (d *Decoder) text(n int) (string, error) {
 	return d.piece[:n], nil
 }
 
-// popFields takes the members from base on off the pile.
+// popFields takes the members from base on from the pile.
 func (d *Decoder) popFields(base int) []Field {
 	top := d.fields[base:]
 	fields := make([]Field, len(top))
@@ -316,7 +319,7 @@ func (d *Decoder) popFields(base int) []Field {
 	return fields
 }
 
-// popValues takes the items from base on off the pile.
+// popValues takes the items from base on from the pile.
 func (d *Decoder) popValues(base int) []Value {
 	top := d.values[base:]
 	values := make([]Value, len(top))

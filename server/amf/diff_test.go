@@ -15,7 +15,7 @@ import (
 	amf0 "github.com/yutopp/go-amf0"
 )
 
-// toGoAMF0 is v as go-amf0 holds it.
+// toGoAMF0 returns v as go-amf0 represents it.
 func toGoAMF0(v amf.Value) any {
 	switch v := v.(type) {
 	case amf.Number:
@@ -88,9 +88,9 @@ func knownFields(fields []amf.Field) bool {
 	return true
 }
 
-// checkGoAMF0 lets each side read what the other wrote. What go-amf0 reads is
-// our own encoding of an accepted value, never a peer's bytes: those could
-// overflow its stack.
+// checkGoAMF0 lets each side read what the other wrote. go-amf0 only reads our
+// own encoding of an accepted value, since a peer's bytes could overflow its
+// stack.
 func checkGoAMF0(t *testing.T, v amf.Value) {
 	t.Helper()
 	if !known(v) {

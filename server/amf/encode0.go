@@ -53,8 +53,8 @@ func Append(b []byte, v Value) []byte {
 	return append(b, byte(null0)) // Null, nil, an empty Raw
 }
 
-// AppendName appends s as a bare string with a 16-bit length and no marker,
-// what Decoder.Name reads. A longer one is cut.
+// AppendName appends s as a bare string with a 16-bit length and no marker, as
+// Decoder.Name reads it. A string that is too long is cut.
 func AppendName(b []byte, s string) []byte {
 	return appendShort(b, s[:min(len(s), maxName)])
 }

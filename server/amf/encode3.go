@@ -10,9 +10,10 @@ import (
 // tells a value from a reference. No message comes near it.
 const max29 = 1<<28 - 1
 
-// Append3 appends the AMF3 encoding of v, without the 0x11 marker. It writes
-// no references, so it stands anywhere. A Date loses its zone; a member of an
-// ECMAArray with an empty name, which AMF3 has not, is left out.
+// Append3 appends the AMF3 encoding of v, without the 0x11 marker. It writes no
+// references, so the bytes can be put anywhere. A Date loses its zone. A member
+// of an ECMAArray with an empty name is left out, since AMF3 has no such
+// member.
 func Append3(b []byte, v Value) []byte {
 	if raw, ok := v.(Raw); ok && len(raw) > 1 && marker0(raw[0]) == avmPlus0 {
 		return append(b, raw[1:]...) // its references refer into itself
@@ -78,8 +79,8 @@ func appendNumber3(b []byte, f float64) []byte {
 }
 
 // appendECMAArray3 writes the members "0", "1" and so on at the end of v as
-// numbered ones. An array of nothing else stays named, so that it decodes to
-// what it was.
+// numbered ones. An array with no other members stays named, so that it decodes
+// to the same type.
 func appendECMAArray3(b []byte, v ECMAArray) []byte {
 	dense := denseFrom(v)
 	b = appendHead3(append(b, byte(array3)), len(v)-dense)
@@ -95,7 +96,8 @@ func appendECMAArray3(b []byte, v ECMAArray) []byte {
 	return b
 }
 
-// denseFrom returns where the members "0" to "n" at the end of v begin.
+// denseFrom returns the index at which the members "0" to "n" at the end of v
+// begin.
 func denseFrom(v ECMAArray) int {
 	first := len(v) - 1
 	for first > 0 && v[first].Name != "0" {

@@ -44,7 +44,7 @@ func ExampleDecoder() {
 	// amf.String hi
 }
 
-// A value that is only passed on need not be decoded.
+// A value that is only relayed need not be decoded.
 func ExampleDecoder_NextRaw() {
 	message := amf.Append(nil, amf.Object{{Name: "nick", Value: amf.String("ann")}})
 	v, err := amf.NewDecoder(message).NextRaw()

@@ -2,17 +2,17 @@ package amf
 
 import "slices"
 
-// Plain returns v with everything replaced that an AMF0-only peer cannot read:
-// vectors become strict arrays, a Dictionary with string keys an object, any
-// other AMF3-only value null; what is written as AMF3 but need not be is
-// decoded, and names are cut to the 65,535 bytes that AMF0 has for them. It
-// returns v itself when nothing needs replacing.
+// Plain returns v with everything replaced that a peer with only AMF0 cannot
+// read. Vectors become strict arrays, a Dictionary with string keys becomes an
+// object, and any other AMF3-only value null. A value that is written as AMF3
+// but need not be is decoded, and names are cut to the 65,535 bytes that AMF0
+// allows. Plain returns v itself when nothing needs replacing.
 func Plain(v Value) Value {
 	v, _ = plain(v)
 	return v
 }
 
-// plain also reports whether it replaced something.
+// plain is Plain, and reports whether it replaced anything.
 func plain(v Value) (Value, bool) {
 	switch x := v.(type) {
 	case Object:

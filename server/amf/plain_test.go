@@ -48,7 +48,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// What an AMF0-only peer can read comes back as it is, not as a copy.
+// A value that a peer with only AMF0 can read comes back as it is, not as a
+// copy.
 func TestPlainKeeps(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { amf.Plain(reportValue) }); n != 0 {
 		t.Errorf("allocates %v times", n)

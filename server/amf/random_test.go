@@ -8,8 +8,8 @@ import (
 	"foyer/server/amf"
 )
 
-// TestRandomValues writes and reads values that have every type in every
-// place, which bytes made at random hardly ever have.
+// TestRandomValues writes and reads values with every type in every place,
+// which random bytes hardly ever have.
 func TestRandomValues(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {

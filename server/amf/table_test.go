@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// A row is one value and its bytes, as the specification has them. It drives
+// A row is one value and its bytes, as the specification gives them. It drives
 // decoding, encoding and the fuzz seeds.
 type row struct {
 	name  string
@@ -225,7 +225,8 @@ func TestTable0(t *testing.T) {
 	}
 }
 
-// checkRaw wants data back as it is, or decoded when it holds a reference.
+// checkRaw checks that data comes back as it is, or decoded when it holds a
+// reference.
 func checkRaw(t *testing.T, data []byte, want amf.Value) {
 	t.Helper()
 	got, err := amf.NewDecoder(data).NextRaw()
@@ -308,7 +309,8 @@ func TestAppend3EmptyName(t *testing.T) {
 	}
 }
 
-// What is not a value of ours is written as null, never as broken bytes.
+// Anything that is not a value of this package is written as null, never as
+// broken bytes.
 func TestAppendNothing(t *testing.T) {
 	for _, v := range []amf.Value{nil, (*amf.TypedObject)(nil), amf.Raw(nil)} {
 		if got := amf.Append(nil, v); !bytes.Equal(got, []byte{0x05}) {
@@ -359,8 +361,8 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// References count in the whole message, also over values that were taken raw
-// or stand before in it.
+// References count over the whole message, including values that were taken
+// raw.
 func TestReferencesInMessage(t *testing.T) {
 	b := unhex("03 0001 61 0A 00000001 0101 000009" + // object 0, with array 1
 		"07 0001" + "07 0000" + "03 000009" + "07 0002")
@@ -390,7 +392,7 @@ func TestReferencesInMessage(t *testing.T) {
 	}
 }
 
-// What is decoded lives on when the message's bytes are used again.
+// Decoded values stay the same when the message's bytes are used again.
 func TestNoAlias(t *testing.T) {
 	for _, v := range []amf.Value{report, amf.Bytes("abc"), amf.String(long), amf.StrictArray{amf.String(long), amf.String("x")}} {
 		data := amf.Append(nil, v)

@@ -5,10 +5,10 @@ package amf
 // *TypedObject, the AMF3-only Bytes, IntVector, UintVector, DoubleVector,
 // *ObjectVector, Dictionary, and Raw. A nil Value is taken for null.
 //
-// Values are trees: a value that contains itself must not be made, and is
-// never decoded. Strings are kept as they came, valid UTF-8 or not, so that
-// they can be relayed; whoever needs valid text calls strings.ToValidUTF8
-// (encoding/json does it by itself).
+// Values are trees: the Decoder returns no value that contains itself, and
+// callers must not make one. Strings are kept as they came, valid UTF-8 or not,
+// so that they can be relayed; callers that need valid text use
+// strings.ToValidUTF8 (encoding/json does it by itself).
 type Value interface{ isValue() }
 
 type (
@@ -69,10 +69,10 @@ type (
 	// Entry is a key of a Dictionary and its value.
 	Entry struct{ Key, Value Value }
 
-	// Raw is exactly one AMF0 value (which may be 0x11 and an AMF3 value) as
-	// it came: checked against the limits, free of AMF0 references, whose
-	// numbers count in the whole message, and not decoded. Append writes it
-	// back byte for byte.
+	// Raw is exactly one AMF0 value (which may be 0x11 and an AMF3 value) as it
+	// came, not decoded. It has been checked against the limits, and holds no
+	// AMF0 references, since their numbers depend on the whole message. Append
+	// writes it back byte for byte.
 	Raw []byte
 )
 
@@ -95,7 +95,7 @@ func (*ObjectVector) isValue() {}
 func (Dictionary) isValue()    {}
 func (Raw) isValue()           {}
 
-// Value decodes r. It is Undefined when r is not what a Decoder returned.
+// Value decodes r. It returns Undefined when r did not come from a Decoder.
 func (r Raw) Value() Value {
 	v, err := Parse(r)
 	if err != nil {
@@ -130,9 +130,9 @@ func members(v Value) ([]Field, bool) {
 	return nil, false
 }
 
-// Lookup returns the member of that name of an object, ECMA array or typed
-// object (decoding a Raw), or Undefined. Of several members of the same name
-// the last one counts, as when the object is rebuilt in Flash or JavaScript.
+// Lookup returns the member with that name of an object, ECMA array or typed
+// object (decoding a Raw), or Undefined. Of several members with the same name
+// the last one counts, as in Flash and JavaScript.
 func Lookup(v Value, name string) Value {
 	fields, _ := members(v)
 	for i := len(fields) - 1; i >= 0; i-- {
