@@ -17,17 +17,17 @@ const (
 	RequestChange EventType = 3  // request: Slot becomes Value; null or undefined removes it
 	Change        EventType = 4  // Slot has become Value
 	Success       EventType = 5  // the receiver's own RequestChange of Slot is done
-	SendMessage   EventType = 6  // call Method with Args at everybody, the sender too
+	SendMessage   EventType = 6  // call Method with Args at every subscriber, including the sender
 	Status        EventType = 7  // something was refused: Code and Level
 	Clear         EventType = 8  // all slots are gone; from a subscriber the same as RequestClear
 	Remove        EventType = 9  // Slot is gone
 	RequestRemove EventType = 10 // request: remove Slot
-	UseSuccess    EventType = 11 // subscribed; what follows brings the subscriber up to date
+	UseSuccess    EventType = 11 // subscribed; the following events bring the subscriber up to date
 	RequestClear  EventType = 14 // request: remove all slots. Not in the specification; newer Flash players send it
 )
 
-// eventEcho is what Adobe's newer servers send beside or instead of Success:
-// the slot and its value. It is read as Success and never written.
+// eventEcho has a slot and its value. Adobe's newer servers send it beside or
+// instead of Success. It is read as Success and never written.
 const eventEcho EventType = 13
 
 var eventNames = [...]string{
@@ -37,7 +37,8 @@ var eventNames = [...]string{
 	RequestClear: "requestClear",
 }
 
-// String returns the name of t on the WebSocket bridge: "use", "requestChange".
+// String returns the name of t on the WebSocket bridge, such as "use" or
+// "requestChange".
 func (t EventType) String() string {
 	if int(t) < len(eventNames) && eventNames[t] != "" {
 		return eventNames[t]
@@ -45,7 +46,7 @@ func (t EventType) String() string {
 	return "event " + strconv.Itoa(int(t))
 }
 
-// ParseEventType returns the type of that name, the inverse of
+// ParseEventType returns the type with that name. It is the inverse of
 // [EventType.String].
 func ParseEventType(name string) (t EventType, ok bool) {
 	for i, n := range eventNames {

@@ -6,18 +6,18 @@ import (
 	"foyer/server/amf"
 )
 
-// maxMessage is what a message may grow to before Flush starts another one. A
-// peer of ours refuses shared object messages of 256 KiB.
+// maxMessage is the size from which Flush starts another message. Our own peers
+// refuse shared object messages of 256 KiB.
 const maxMessage = 128 << 10
 
-// A Lag says how far behind a subscriber is with reading, and so what it can be
-// told.
+// A Lag says how far behind a subscriber is with reading, and so which messages
+// it gets.
 type Lag uint32
 
 const (
 	InStep Lag = iota // everything
-	Behind            // answers and sends; of the slots, the latest when it has caught up
-	Far               // answers only: what others send is lost for it
+	Behind            // answers and sends; the latest state of the slots when it has caught up
+	Far               // answers only: it misses what others send
 )
 
 // Dirty reports whether Flush has something to do.
@@ -25,18 +25,19 @@ func (o *Object[S]) Dirty() bool {
 	return o.changed || o.newcomers > 0 || o.ready > 0 || len(o.log) > 0
 }
 
-// Flush hands out what has to be told: one message a subscriber, or a few in
-// order when it would grow beyond 128 KiB, and the same *Message to all who are
-// told the same. send must not call methods of o.
+// Flush hands out what subscribers have to be told: one message for each of
+// them, or several in order when one would grow beyond 128 KiB, and the same
+// *Message to all that are told the same. send must not call methods of o.
 func (o *Object[S]) Flush(send func(s S, m *Message)) {
 	o.FlushPaced(func(S) Lag { return InStep }, send)
 }
 
-// FlushPaced is Flush for subscribers some of whom may be behind. Such a one is
-// not told of slots: it lags, until CatchUp, and then is told of each slot that
-// has changed meanwhile once, with its latest value. What it has asked for is
-// answered at once, as long as it has not to be told of others' changes, and so
-// is what is sent to all, unless it is Far behind. lag must not call methods of o.
+// FlushPaced is Flush when some subscribers may be behind. A subscriber that is
+// behind is not told of changes of slots: it lags until CatchUp, and then is
+// told of each slot that has changed, once, with its latest value. Its own
+// requests are answered at once, unless the answer involves others' changes. It
+// also gets at once what is sent to all, unless it is Far behind. lag must not
+// call methods of o.
 func (o *Object[S]) FlushPaced(lag func(s S) Lag, send func(s S, m *Message)) {
 	f := flushing[S]{o: o, log: o.log, version: o.version}
 	if o.hold != nil && o.hold.on {
@@ -71,7 +72,8 @@ func (o *Object[S]) Lagging(s S) bool {
 	return sub != nil && sub.lagging && !sub.ready
 }
 
-// CatchUp has the next Flush tell s what it has missed, if it is not behind then.
+// CatchUp makes the next Flush tell s what it has missed, unless it is behind
+// then.
 func (o *Object[S]) CatchUp(s S) {
 	if o.Lagging(s) {
 		o.subs[s].ready = true
@@ -88,28 +90,28 @@ type flushing[S comparable] struct {
 
 	last     group
 	lastMade []*Message
-	made     map[group][]*Message // for those who are told the same
+	made     map[group][]*Message // for those that are told the same
 }
 
-// A group of subscribers is told the same.
+// A group identifies subscribers that are told the same.
 type group struct {
 	tell  tell
-	start *snapshot // what the slots have that it has not; nil: it has all
+	start *snapshot // the slots that it lacks; nil: none
 	from  int       // where in the log it came
 }
 
-// tell is what is told.
+// tell says which part of start and the log a subscriber is told.
 type tell uint8
 
 const (
 	_           tell = iota
 	tellAll          // start, then the log in order
-	tellLoose        // of start and the log only what is no state of slots
-	tellAnswers      // of that only what answers the subscriber itself
+	tellLoose        // only the events in them that are no state of slots
+	tellAnswers      // of these only the answers to the subscriber itself
 	tellLatest       // as tellLoose, then the slots of start
 )
 
-// owed returns what a subscriber is told now, and finds out whether it lags.
+// owed returns what a subscriber is to be told now, and notes whether it lags.
 func (f *flushing[S]) owed(sub *subscriber[S], l Lag) []*Message {
 	g := group{tellAll, sub.start, sub.from}
 	switch {
@@ -134,7 +136,7 @@ func (f *flushing[S]) owed(sub *subscriber[S], l Lag) []*Message {
 // ahead reports whether the slots have changes that must not be told yet.
 func (f *flushing[S]) ahead() bool { return f.o.hold != nil && f.o.hold.on && f.o.changed }
 
-// fall has a subscriber lag, from what it has been told so far.
+// fall makes a subscriber lag, from the version it has been told so far.
 func (f *flushing[S]) fall(sub *subscriber[S], l Lag) {
 	if sub.ready && l != InStep {
 		sub.ready = false
@@ -153,7 +155,7 @@ func (f *flushing[S]) fall(sub *subscriber[S], l Lag) {
 	}
 }
 
-// shared returns what the group g is told, made once.
+// shared returns the messages for the group g, made once.
 func (f *flushing[S]) shared(g group) []*Message {
 	if g == f.last {
 		return f.lastMade
@@ -170,7 +172,7 @@ func (f *flushing[S]) shared(g group) []*Message {
 	return ms
 }
 
-// messages returns what sub, of the group g, is told, usually as one message.
+// messages returns the messages for sub, of the group g: usually one.
 func (f *flushing[S]) messages(sub *subscriber[S], g group) []*Message {
 	var events []Event
 	version := f.version
@@ -187,17 +189,18 @@ func (f *flushing[S]) messages(sub *subscriber[S], g group) []*Message {
 	case tellLatest:
 		events = append(events, g.start.events[1:]...) // UseSuccess was told
 	case tellLoose, tellAnswers:
-		version = 0 // whoever comes back with that has seen nothing
+		version = 0 // a subscriber that comes back with it has seen nothing
 	}
 	return f.o.split(events, version)
 }
 
-// changes reports whether e is about slots, for others than who asked for it.
+// changes reports whether e tells subscribers of slots that somebody else has
+// changed.
 func (e *entry[S]) changes() bool {
 	return e.event.Type == Change || e.event.Type == Remove || e.event.Type == Clear
 }
 
-// append appends what of e sub is told.
+// append appends the events of e that sub is told.
 func (e *entry[S]) append(events []Event, sub *subscriber[S], t tell) []Event {
 	own := e.origin == sub || e.asker == sub
 	switch {
@@ -216,7 +219,8 @@ func (e *entry[S]) append(events []Event, sub *subscriber[S], t tell) []Event {
 }
 
 // split makes messages of at most maxMessage each, or of one event. Only the
-// last has the version: whoever has seen less than all of them has seen nothing.
+// last message has the version: a subscriber that has not seen all of them has
+// seen nothing.
 func (o *Object[S]) split(events []Event, version uint32) []*Message {
 	var ms []*Message
 	for len(events) > 0 {
@@ -237,7 +241,7 @@ func (o *Object[S]) split(events []Event, version uint32) []*Message {
 	return ms
 }
 
-// size is about how many bytes e takes on the wire.
+// size estimates how many bytes e takes on the wire.
 func (e *Event) size() int {
 	n := 16 + len(e.Slot) + len(e.Method) + sizeOf(e.Args)
 	if v, ok := e.Value.(amf.Raw); ok {

@@ -24,7 +24,7 @@ func (r *listener) hear(m *Message) {
 	r.heard = append(r.heard, fmt.Sprint(m.Version, " ", strings.Join(words, ", ")))
 }
 
-// TestLag: what one that is behind hears.
+// TestLag: what a subscriber that is behind is told.
 func TestLag(t *testing.T) {
 	o := New[*listener]("so", false, 1)
 	set := func(r *listener, slot string, v int) { o.Request(r, change(slot, amf.Number(v)), true) }
@@ -107,7 +107,7 @@ func TestLag(t *testing.T) {
 	want("gets what it has not", late, "11 change n")
 }
 
-// TestLagOfStored: who catches up is told no more than is stored.
+// TestLagOfStored: a subscriber that catches up is told no more than is stored.
 func TestLagOfStored(t *testing.T) {
 	o := New[*listener]("so", true, 1)
 	o.Store()
@@ -137,7 +137,7 @@ func TestLagOfStored(t *testing.T) {
 	}
 }
 
-// TestLagIsShared: those who miss the same are told the same message.
+// TestLagIsShared: subscribers that miss the same get the same message.
 func TestLagIsShared(t *testing.T) {
 	o := New[int]("so", false, 1)
 	for i := range 100 {

@@ -2,28 +2,29 @@ package sharedobject
 
 import "slices"
 
-// hold is what an object that is stored knows beside what any object does: what
-// is being stored, and how to go back when it cannot be.
+// hold is the extra state of an object that is stored: what is being stored,
+// and how to go back when that fails.
 type hold struct {
 	on      bool
 	version uint32  // of what is being stored
-	mark    int     // in the log: what is told when it is stored
+	mark    int     // in the log: the events before it are told once version is stored
 	ownMark int     // in own: the same
-	own     []Event // changes by the owner that are not stored, in order
-	burnt   uint32  // a version that was not stored: nothing else may have it
+	own     []Event // the owner's changes that are not stored, in order
+	burnt   uint32  // a version that was not stored: no other state may have it
 }
 
-// Store makes an object tell of changes only what is stored. The owner then
-// calls, instead of Flush alone, Hold when there is something to store, and
-// Flush when that is done or Rollback when it failed. Before anything changes.
+// Store makes an object tell subscribers only of changes that are stored.
+// Instead of Flush alone, the owner then calls Hold when there is something to
+// store, and Flush when that is done, or Rollback when it failed. Store must be
+// called before anything changes.
 func (o *Object[S]) Store() { o.hold = new(hold) }
 
 // Changed reports whether there are changes that have not been held or flushed.
 func (o *Object[S]) Changed() bool { return o.changed }
 
 // Hold returns a snapshot to be stored. The next Flush tells what has happened
-// up to here; until then only the owner may change the object, and subscribers
-// may only go.
+// up to now. Until then only the owner may change the object, and subscribers
+// may leave but not come.
 func (o *Object[S]) Hold() []byte {
 	h := o.hold
 	h.on, h.version, h.mark, h.ownMark = true, o.version, len(o.log), len(h.own)
@@ -31,10 +32,10 @@ func (o *Object[S]) Hold() []byte {
 	return o.Snapshot()
 }
 
-// Rollback takes back all that has changed since snapshot, what is stored, was
-// taken. Who asked for a change is answered with a Status of that code; what
-// else has to be told, the next Flush tells at once. The owner's own changes
-// are not lost: Redo makes them again.
+// Rollback takes back everything that has changed since snapshot, which is
+// stored, was taken. Subscribers that asked for a change are answered with a
+// Status of that code; the next Flush tells the rest at once. The owner's own
+// changes are not lost: Redo makes them again.
 func (o *Object[S]) Rollback(snapshot []byte, code string) error {
 	h := o.hold
 	h.burnt = max(h.burnt, o.version)
@@ -50,7 +51,7 @@ func (o *Object[S]) Rollback(snapshot []byte, code string) error {
 	return nil
 }
 
-// Redo makes those changes of the owner again that Rollback took back.
+// Redo makes the owner's changes again that Rollback took back.
 func (o *Object[S]) Redo() {
 	own := o.hold.own
 	o.hold.own = nil
@@ -66,15 +67,15 @@ func (o *Object[S]) Redo() {
 	}
 }
 
-// record keeps a change of the owner for Redo. One that changes nothing counts
-// while others may be taken back.
+// record keeps a change of the owner for Redo. Even a change that has no effect
+// counts while others may be taken back.
 func (o *Object[S]) record(e Event, changes bool) {
 	if h := o.hold; h != nil && (changes || o.changed || h.on) {
 		h.own = append(h.own, e)
 	}
 }
 
-// latest leaves of changes what is not undone by later ones.
+// latest drops the changes that later ones undo.
 func latest(own []Event) []Event {
 	var kept []Event
 	seen := make(map[string]bool)
@@ -92,11 +93,11 @@ func latest(own []Event) []Event {
 	return kept
 }
 
-// rewrite makes the log what it would be had no request been granted.
+// rewrite makes the log what it would be if no request had been granted.
 func (o *Object[S]) rewrite(code string) {
 	old := o.log
 	o.log = nil
-	at := make([]int, len(old)+1) // where in the new log what was in the old one begins
+	at := make([]int, len(old)+1) // the index in the new log for each index in the old one
 	for i := range old {
 		at[i] = len(o.log)
 		e := old[i]

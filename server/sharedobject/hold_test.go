@@ -8,8 +8,8 @@ import (
 
 const failed = "SharedObject.Flush.Failed"
 
-// TestHold: Flush tells what was held, and the owner's changes since then next
-// time, under a version of their own.
+// TestHold: Flush tells what was held. The next Flush tells the owner's changes
+// since then, under a version of their own.
 func TestHold(t *testing.T) {
 	o := New[string]("so", true, 1)
 	o.Store()
@@ -36,7 +36,7 @@ func TestHold(t *testing.T) {
 }
 
 // TestRollback: subscribers' changes are refused, the owner's are made again,
-// what changes nothing is told, and newcomers get what is stored.
+// events that change nothing are told, and newcomers get the stored state.
 func TestRollback(t *testing.T) {
 	o := New[string]("so", true, 1)
 	o.Store()
@@ -48,7 +48,7 @@ func TestRollback(t *testing.T) {
 
 	request(t, o, "ann", Event{Type: SendMessage, Method: "early"})
 	request(t, o, "ann", change("a", amf.Number(2)))
-	o.Set("a", amf.Number(2)) // the same, but of the owner's will
+	o.Set("a", amf.Number(2)) // the same, but the owner's own change
 	o.Use("late", 0)
 	o.Use("again", 2)
 	request(t, o, "bob", Event{Type: RequestRemove, Slot: "none"})
@@ -82,7 +82,7 @@ func TestRollback(t *testing.T) {
 	})
 }
 
-// TestRedo: what is undone by later changes is not made again, however often
+// TestRedo: changes that later ones undo are not made again, however often
 // storing fails.
 func TestRedo(t *testing.T) {
 	o := New[string]("so", true, 1)

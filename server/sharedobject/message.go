@@ -10,8 +10,8 @@ import (
 	"foyer/server/amf"
 )
 
-// MaxEvents is how many events a message may have. It bounds what a message of
-// nothing but empty events costs; see [Parse].
+// MaxEvents is how many events a message may have. It bounds the cost of a
+// message of empty events; see [Parse].
 const MaxEvents = 16384
 
 // flagPersistent is the one flag with a known meaning. Adobe's peers set 0x10
@@ -23,7 +23,7 @@ var errShort = errors.New("message is cut short")
 // A Message is a shared object message. It is immutable once it is sent.
 type Message struct {
 	Name       string
-	Version    uint32 // to the owner: the last one the sender has seen; from it: the current one
+	Version    uint32 // to the owner: the last version that the sender has seen; from the owner: the current one
 	Persistent bool
 	Events     []Event
 }
@@ -42,7 +42,7 @@ func Parse(payload []byte, amf3 bool) (*Message, error) {
 
 type parser struct {
 	m      Message
-	budget int // how many bytes of values there may still be, what references stand for included
+	budget int // how many bytes of values there may still be, including what references stand for
 }
 
 func (p *parser) message(r reader, amf3 bool) error {
@@ -94,8 +94,8 @@ func (p *parser) event(r *reader) error {
 	return nil
 }
 
-// data appends the events that data holds. Bytes behind what an event
-// needs are ignored: some servers put values into UseSuccess.
+// data appends the events in data. Bytes after those that an event needs are
+// ignored: some servers put values into UseSuccess.
 func (p *parser) data(t EventType, data reader) (err error) {
 	e := Event{Type: t}
 	switch t {
@@ -123,8 +123,8 @@ func (p *parser) data(t EventType, data reader) (err error) {
 	return nil
 }
 
-// pairs reads slots and their values. References reach across an event,
-// not further.
+// pairs reads slots and their values. References reach within an event, not
+// further.
 func (p *parser) pairs(t EventType, data reader) error {
 	d := amf.NewDecoder(data)
 	for d.More() && len(p.m.Events) <= MaxEvents {
@@ -170,7 +170,7 @@ func (p *parser) value(d *amf.Decoder) (amf.Value, error) {
 	}
 	r := raw(v)
 	if p.budget -= len(r); p.budget < 0 {
-		return nil, errors.New("references stand for too much")
+		return nil, errors.New("references expand to too many bytes")
 	}
 	return r, nil
 }
@@ -225,7 +225,8 @@ func appendValue(b []byte, v amf.Value, amf3 bool) []byte {
 	return amf.Append(b, v)
 }
 
-// appendString appends s with a length of two bytes, cut to what that can say.
+// appendString appends s with a length of two bytes, cut to the greatest such
+// length.
 func appendString(b []byte, s string) []byte {
 	if len(s) > math.MaxUint16 {
 		s = strings.ToValidUTF8(s[:math.MaxUint16], "")
@@ -234,7 +235,7 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// A reader is what is left to read.
+// A reader holds the bytes that are left to read.
 type reader []byte
 
 func (r *reader) take(n int) ([]byte, error) {

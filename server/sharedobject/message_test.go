@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// unhex reads hex digits; what follows a # in a line is a comment.
+// unhex reads hex digits. A # begins a comment.
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	var digits strings.Builder
@@ -215,7 +215,7 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-// A peer that speaks only AMF0 is not sent what AMF0 does not have.
+// A peer that speaks only AMF0 is sent nothing else.
 func TestAppendPlain(t *testing.T) {
 	m := &Message{Name: "x", Events: []Event{
 		{Type: Change, Slot: "list", Value: amf.Raw(amf.Append(nil, amf.IntVector{1, 2}))},
@@ -240,7 +240,7 @@ func TestAppendPlain(t *testing.T) {
 	}
 }
 
-// Strings whose length two bytes cannot say are cut, at a rune.
+// Strings that are too long for a length of two bytes are cut, between runes.
 func TestAppendLongString(t *testing.T) {
 	m := &Message{Name: strings.Repeat("é", 40000)}
 	got, err := Parse(m.Append(nil, false), false)
@@ -275,7 +275,7 @@ func TestParseError(t *testing.T) {
 		{"value longer than its event", head + "03 00000005 0001 78 02 0009 686968696869686968", false},
 		{"slot without value", head + "03 00000003 0001 78", false},
 		{"value of no type", head + "04 00000004 0001 78 55", false},
-		{"reference to nothing", head + "04 00000006 0001 78 07 0000", false},
+		{"reference to a missing object", head + "04 00000006 0001 78 07 0000", false},
 		{"array that claims four billion", head + "03 00000008 0001 78 0a ffffffff", false},
 		{"status without level", head + "07 00000003 0001 78", false},
 		{"send without a name", head + "06 00000000", false},
@@ -395,7 +395,7 @@ func FuzzSharedObject(f *testing.F) {
 	})
 }
 
-// checkApply applies whatever came to a replica and an object.
+// checkApply applies any message to a replica and an object.
 func checkApply(t *testing.T, m *Message) {
 	var r Replica
 	o := New[int](m.Name, m.Persistent, m.Version)

@@ -9,8 +9,8 @@ import (
 )
 
 // An Object is a remote shared object as its owner sees it: a pure value that
-// belongs to one goroutine. S is the handle of a subscriber. What has to be
-// told is collected until Flush. Make it with [New].
+// belongs to one goroutine. S is the handle of a subscriber. The object
+// collects what it has to tell until Flush. Make it with [New].
 type Object[S comparable] struct {
 	// set by New
 	name       string
@@ -18,17 +18,17 @@ type Object[S comparable] struct {
 
 	// the slots and their past
 	version uint32
-	changed bool // since Flush: version has grown already
+	changed bool // since Flush, so version has already grown
 	slots   map[string]*slot
 	order   []*slot // in order of creation
 	past    past
-	cached  map[uint32]*snapshot // of what the slots are now, by the version they start from
+	cached  map[uint32]*snapshot // of the slots as they are now, by the version they start from
 	bytes   int                  // in the slots, names included
-	hold    *hold                // nil: what happens is told, stored or not
+	hold    *hold                // nil: changes are told whether they are stored or not
 
-	// who is told what
+	// the subscribers, and what they are to be told
 	subs      map[S]*subscriber[S]
-	list      []*subscriber[S] // the same, to walk over
+	list      []*subscriber[S] // the same, for loops
 	log       []entry[S]       // what happened since Flush, in order
 	newcomers int              // subscribers with a start
 	ready     int              // subscribers that are to catch up
@@ -44,11 +44,12 @@ type slot struct {
 
 func (s *slot) size() int { return len(s.name) + len(s.value) }
 
-// New makes an empty object whose first version is first (0 counts as 1): a
-// temporary object made anew must start at another version than the one before
-// ended with, so that no subscriber takes it for the old one.
+// New makes an empty object whose first version is first (0 counts as 1). A
+// temporary object that is made again must start at another version than the
+// one at which the earlier object ended, so that no subscriber mistakes it for
+// that one.
 func New[S comparable](name string, persistent bool, first uint32) *Object[S] {
-	first = max(first, 1) // 0 is what a subscriber says that has seen nothing
+	first = max(first, 1) // 0 means that a subscriber has seen nothing
 	return &Object[S]{
 		name:       name,
 		persistent: persistent,
@@ -61,20 +62,20 @@ func New[S comparable](name string, persistent bool, first uint32) *Object[S] {
 	}
 }
 
-// Name is the object's name; with Persistent it is its key.
+// Name returns the object's name. Name and Persistent together identify it.
 func (o *Object[S]) Name() string { return o.name }
 
 // Persistent reports whether the object is to outlive its users.
 func (o *Object[S]) Persistent() bool { return o.persistent }
 
-// Version is the current version. It grows by one with the first change after
-// a Flush, so that all that one Flush tells has the same version.
+// Version returns the current version. It grows by one with the first change
+// after a Flush, so that everything that one Flush tells has the same version.
 func (o *Object[S]) Version() uint32 { return o.version }
 
-// Len is the number of slots.
+// Len returns the number of slots.
 func (o *Object[S]) Len() int { return len(o.slots) }
 
-// Value returns what is in a slot, decoded.
+// Value returns the value of a slot, decoded.
 func (o *Object[S]) Value(slot string) (amf.Value, bool) {
 	s, ok := o.slots[slot]
 	if !ok {
@@ -83,10 +84,10 @@ func (o *Object[S]) Value(slot string) (amf.Value, bool) {
 	return decoded(s.value), true
 }
 
-// Bytes is how much is in the slots, names included.
+// Bytes returns the size of all slots, names included.
 func (o *Object[S]) Bytes() int { return o.bytes }
 
-// SlotBytes is how much of Bytes a slot is; 0 when it is not there.
+// SlotBytes returns a slot's share of Bytes, 0 if there is no such slot.
 func (o *Object[S]) SlotBytes(slot string) int {
 	if s := o.slots[slot]; s != nil {
 		return s.size()
@@ -103,15 +104,15 @@ func (o *Object[S]) Slots() []string {
 	return names
 }
 
-// Subscribers is the number of subscribers.
+// Subscribers returns the number of subscribers.
 func (o *Object[S]) Subscribers() int { return len(o.list) }
 
 // Subscribed reports whether s is a subscriber.
 func (o *Object[S]) Subscribed(s S) bool { return o.subs[s] != nil }
 
-// Set puts v into a slot. Null or undefined removes the slot; a value equal to
-// the one that is there changes nothing. v is encoded at once: what the caller
-// does with it afterwards does not matter.
+// Set puts v into a slot. Null or undefined removes the slot, and a value equal
+// to the present one changes nothing. v is encoded at once, so the caller may
+// change it afterwards.
 func (o *Object[S]) Set(slot string, v amf.Value) {
 	if isNull(v) {
 		o.Remove(slot)
@@ -145,12 +146,12 @@ func (o *Object[S]) Clear() {
 	}
 }
 
-// Send calls method at all subscribers. It does not change the version.
+// Send calls method on all subscribers. It does not change the version.
 func (o *Object[S]) Send(method string, args ...amf.Value) {
 	o.tell(entry[S]{event: Event{Type: SendMessage, Method: method, Args: rawArgs(args)}})
 }
 
-// set returns the event to tell, unless the value is there already.
+// set returns the event to tell, unless the slot has that value already.
 func (o *Object[S]) set(name string, v amf.Raw) (e Event, ok bool) {
 	s := o.slots[name]
 	if s == nil {
@@ -223,7 +224,7 @@ func isNull(v amf.Value) bool {
 	return false
 }
 
-// decoded returns the value that v is the encoding of.
+// decoded returns v as a decoded value.
 func decoded(v amf.Value) amf.Value {
 	if r, ok := v.(amf.Raw); ok {
 		if d, err := amf.Parse(r); err == nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// flush returns what each subscriber is told, an event a word, and fails on a
-// message without events.
+// flush returns what each subscriber is told, one word for each event, and
+// fails on a message without events.
 func flush(t *testing.T, o *Object[string]) map[string]string {
 	t.Helper()
 	told := map[string]string{}
@@ -90,7 +90,8 @@ func TestFlow(t *testing.T) {
 	request(t, o, "bob", change("y", amf.String("b")))
 	expect(t, o, told{"bob": "v12 success:y"})
 
-	// Removes and sends go to all, the originator too; a send has no version.
+	// Removes and sends go to all, including their origin; a send has no
+	// version.
 	request(t, o, "ann", Event{Type: RequestRemove, Slot: "y"})
 	request(t, o, "ann", Event{Type: SendMessage, Method: "f", Args: amf.Args{amf.Bool(true)}})
 	expect(t, o, told{"ann": "v13 remove:y send:f,true", "bob": "v13 remove:y send:f,true"})
@@ -102,7 +103,8 @@ func TestFlow(t *testing.T) {
 	request(t, o, "bob", change("z", amf.Null{}))
 	expect(t, o, told{"ann": "v14 success:z remove:z", "bob": "v14 change:z=2 remove:z"})
 
-	// What is not there is removed for who asked; the version stays.
+	// The removal of a missing slot is told only to the subscriber that asked;
+	// the version stays.
 	request(t, o, "ann", change("z", amf.Undefined{}))
 	request(t, o, "bob", Event{Type: RequestRemove, Slot: "none"})
 	expect(t, o, told{"ann": "v14 remove:z", "bob": "v14 remove:none"})
@@ -159,7 +161,7 @@ func TestOwner(t *testing.T) {
 	expect(t, o, told{})
 }
 
-// What the owner does to a value after Set does not reach the object.
+// A value that the owner changes after Set does not change the object.
 func TestSetCopies(t *testing.T) {
 	o := New[string]("so", false, 1)
 	v := amf.Object{{Name: "a", Value: amf.Number(1)}}
@@ -302,8 +304,8 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// Who comes in the middle of a turn gets what there was when it came, and then
-// the same as everybody else, in the same order.
+// A subscriber that comes in the middle of a turn gets the state as it was
+// then, and after that the same as everybody else, in the same order.
 func TestUseWithinTurn(t *testing.T) {
 	o := New[string]("so", false, 1)
 	o.Use("ann", 0)
@@ -324,7 +326,7 @@ func TestUseWithinTurn(t *testing.T) {
 	})
 }
 
-// A use repeated is answered again, after what was pending.
+// A repeated use is answered again, after the pending answers.
 func TestUseAgain(t *testing.T) {
 	o := New[string]("so", false, 1)
 	o.Use("ann", 0)
@@ -341,7 +343,8 @@ func TestUseAgain(t *testing.T) {
 		t.Errorf("%d subscribers", o.Subscribers())
 	}
 
-	// Released and back in one turn: a newcomer, whose old answers are void.
+	// Released and back in one turn: a newcomer, which gets none of its old
+	// answers.
 	request(t, o, "ann", change("x", amf.Number(3)))
 	o.Release("ann")
 	o.Use("ann", 0)
@@ -358,7 +361,7 @@ func TestUseAgain(t *testing.T) {
 	}
 }
 
-// All who are told the same are given the same message.
+// All subscribers that are told the same get the same message.
 func TestFlushShares(t *testing.T) {
 	o := New[int]("so", false, 1)
 	share := func(want int) {
@@ -420,7 +423,7 @@ func TestResync(t *testing.T) {
 		o.Release("ann")
 	}
 
-	step(func() { o.Clear() }) // 106: whoever saw less gets all
+	step(func() { o.Clear() }) // 106: a subscriber that saw less gets everything
 	o.Use("ann", 105)
 	o.Use("bob", 106)
 	expect(t, o, told{"ann": "v106 useSuccess clear", "bob": "v106 useSuccess"})
@@ -445,7 +448,7 @@ func TestMaxCached(t *testing.T) {
 	}
 }
 
-// Versions wrap, past 0, which means that nothing was seen.
+// Versions wrap and skip 0, which means that nothing was seen.
 func TestVersionWraps(t *testing.T) {
 	o := New[string]("so", false, math.MaxUint32-1)
 	o.Use("ann", 0)
@@ -470,8 +473,8 @@ func TestVersionWraps(t *testing.T) {
 	}
 }
 
-// Tombstones are bounded: what was removed too long ago is not remembered, and
-// who has not seen it removed starts anew.
+// Tombstones are bounded: old removals are forgotten, and a subscriber that has
+// not seen them starts again from nothing.
 func TestMaxTombstones(t *testing.T) {
 	o := New[string]("so", false, 1)
 	for i := range MaxTombstones + 1 {
@@ -502,8 +505,8 @@ func TestMaxTombstones(t *testing.T) {
 	}
 }
 
-// A snapshot larger than a peer takes comes as several messages, of which only
-// the last says the version.
+// A snapshot that is larger than a peer takes comes as several messages, of
+// which only the last has the version.
 func TestLargeSnapshot(t *testing.T) {
 	o := New[int]("so", false, 41)
 	value := amf.String(strings.Repeat("v", 10_000))

@@ -3,19 +3,19 @@ package sharedobject
 import "slices"
 
 // MaxTombstones is how many removed slots an object remembers for subscribers
-// that come back. With more, older versions fall out of the resync window.
+// that come back. Beyond that, older versions fall out of the resync window.
 const MaxTombstones = 1024
 
-// past is the resync window: what has to be known of slots that are no more to
-// tell the difference between an old version and the present one.
+// past is the resync window: the removed slots, without which the difference
+// between an old version and the present one cannot be told.
 type past struct {
-	since  uint32      // the oldest version that the difference is known to
-	stones []tombstone // oldest first; only of slots that do not exist
+	since  uint32      // the oldest version whose difference to the present one is known
+	stones []tombstone // oldest first; none for a slot that exists again
 }
 
 type tombstone struct {
 	slot    string
-	version uint32 // that removed it
+	version uint32 // in which the slot was removed
 }
 
 func (p *past) removed(slot string, version uint32) {
@@ -30,20 +30,20 @@ func (p *past) recreated(slot string) {
 	p.stones = slices.DeleteFunc(p.stones, func(t tombstone) bool { return t.slot == slot })
 }
 
-// maxCached is how many snapshots are kept, for as long as nothing changes.
+// maxCached is how many snapshots are kept until something changes.
 const maxCached = 8
 
-// A snapshot brings a new subscriber up to date. It is shared by all that come
-// with the same version while nothing changes.
+// A snapshot brings a new subscriber up to date. Until something changes, all
+// subscribers that come with the same version share it.
 type snapshot struct {
-	since  uint32 // 0: it is everything
+	since  uint32 // 0: the snapshot is everything
 	events []Event
 }
 
-// snapshot returns what a subscriber lacks that has seen version since: the
-// difference when that is in the resync window, otherwise everything.
+// snapshot returns what a subscriber lacks that has seen the version since: the
+// difference if since is in the resync window, otherwise everything.
 func (o *Object[S]) snapshot(since uint32) *snapshot {
-	// Versions wrap, so compare how far they lie back.
+	// Versions wrap, so their distances are compared.
 	if since == 0 || o.version-since > o.version-o.past.since {
 		since = 0
 	}

@@ -10,8 +10,8 @@ import (
 const (
 	SyncClear   = "clear"   // all slots are gone
 	SyncChange  = "change"  // somebody else changed Slot, which was Old before
-	SyncSuccess = "success" // our own request to change Slot is done; it was Old before
-	SyncReject  = "reject"  // our own request to set Slot to Old was not done, or lost against another's
+	SyncSuccess = "success" // our own request to change Slot was done; it was Old before
+	SyncReject  = "reject"  // our own request to set Slot to Old was refused, or lost to another's
 	SyncDelete  = "delete"  // Slot, which was Old, is gone
 	SyncStatus  = "status"  // something was refused: Status says why
 )
@@ -23,30 +23,30 @@ type Sync struct {
 	Status     string    // of SyncStatus and a refused SyncReject: a Code constant
 }
 
-// maxPending bounds how many requests a Replica waits for: a server that
-// answers none must not make it grow.
+// maxPending bounds how many requests a Replica waits for, so that a server
+// that answers none does not make it grow.
 const maxPending = 4096
 
-// A Replica is a shared object as its user sees it. Apply what the owner sends
-// and tell Request what is sent to the owner. The zero value is an object that
-// nothing is known of.
+// A Replica is a shared object as its user sees it. Pass Apply what the owner
+// sends, and Request what is sent to the owner. The zero value is an object of
+// which nothing is known.
 //
-// Unlike in Flash, a slot has its new value when the owner
-// has agreed, not before, so that a replica is always what its object was at that version. A Status does
-// not say which request it refuses: it is taken to be the oldest without an
-// answer. That can go wrong only when a remove, clear or send of ours is refused
-// (or could not be stored) after the like of somebody else's was told; a Use from
-// version 0 sets it right.
+// Unlike in Flash, a slot changes when the owner has agreed, not before. So a
+// replica is always what its object was at that version. A Status does not say
+// which request it refuses; it is taken for the answer to the oldest request
+// without one. That goes wrong only when a remove, clear or send of ours is
+// refused (or could not be stored) after somebody else's request of the same
+// kind was told. A Use from version 0 sets it right.
 type Replica struct {
 	Version uint32
 	Slots   map[string]amf.Value // decoded
 
 	pending []Event              // requests without an answer, oldest first
-	tried   map[string]amf.Value // what seems to have been refused; a Success may still prove otherwise
+	tried   map[string]amf.Value // values that seem to have been refused; a Success may still prove otherwise
 }
 
-// Request notes an event that is being sent to the owner. Without it a Success
-// means nothing to the replica.
+// Request notes an event that is being sent to the owner. Without that, a
+// Success means nothing to the replica.
 func (r *Replica) Request(e Event) {
 	switch e.Type {
 	case RequestChange:
@@ -65,8 +65,8 @@ func (r *Replica) Request(e Event) {
 	r.pending = append(r.pending, e)
 }
 
-// Apply changes the replica as m says and returns the sync list: clear, change,
-// success, delete, reject as Flash has them, and status.
+// Apply changes the replica as m says. It returns the sync list: clear, change,
+// success, delete and reject as in Flash, and status.
 func (r *Replica) Apply(m *Message) []Sync {
 	if r.Slots == nil {
 		r.Slots = make(map[string]amf.Value)
@@ -106,8 +106,9 @@ func (r *Replica) apply(e Event) Sync {
 	return Sync{}
 }
 
-// change: the owner's value wins over one that we asked for and that is not
-// agreed to. If it will be (here the last writer wins), Success brings it.
+// change: the owner's value wins over a value that we asked for and the owner
+// has not agreed to. If the owner does agree (here the last writer wins),
+// Success brings our value.
 func (r *Replica) change(e Event) Sync {
 	s := Sync{Code: SyncChange, Slot: e.Slot, Old: r.Slots[e.Slot]}
 	for _, p := range r.pending {
@@ -159,9 +160,9 @@ func (r *Replica) refused(p Event) {
 	r.tried[p.Slot] = p.Value
 }
 
-// answered takes the oldest request off those that wait, if it is of that kind.
-// name is its slot or handler. Whoever asked for a remove, a clear or a send
-// cannot tell its own from another's; the first one counts.
+// answered takes the oldest request off the list, if it is of that kind; name
+// is its slot or handler. The answer to a remove, a clear or a send of our own
+// cannot be told from another user's: the first one counts.
 func (r *Replica) answered(t EventType, name string) {
 	if len(r.pending) == 0 {
 		return

@@ -146,8 +146,8 @@ func TestMaxPending(t *testing.T) {
 	}
 }
 
-// A user is a subscriber with a replica and a wire in both directions: what it
-// asks for and what it is told takes its time.
+// A user is a subscriber with a replica, and a wire in both directions on which
+// messages take their time.
 type user struct {
 	id      int
 	replica Replica
@@ -157,8 +157,8 @@ type user struct {
 	lag     Lag
 }
 
-// Whatever some users and the owner do, in whatever order the wires deliver:
-// when all is delivered, every replica is equal to the object. Some requests
+// Whatever the users and the owner do, and in whatever order the wires deliver:
+// once everything is delivered, every replica equals the object. Some requests
 // are refused, some users leave and come back with the version they had, some
 // are behind for a while.
 func TestReplicasConverge(t *testing.T) {
@@ -183,7 +183,7 @@ func converge(t *testing.T, r *rand.Rand) {
 			w.use(u)
 		}
 	}
-	for i := 0; i < 3; i++ { // what is asked for, what that led to, what was missed
+	for i := 0; i < 3; i++ { // requests, their results, and what was missed
 		for _, u := range w.users {
 			w.deliverUp(u, len(u.up))
 		}
@@ -300,8 +300,8 @@ func (w *world) ask(u *user) {
 	}
 }
 
-// deliverUp: a user may not set the slot of its own number. Removes are not
-// refused: see Replica.
+// deliverUp: a user may not set the slot of its own number.
+// Removes are not refused: see Replica.
 func (w *world) deliverUp(u *user, n int) {
 	for _, e := range u.up[:n] {
 		if e.Type == Use {
@@ -353,7 +353,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// One change told to a thousand: what it costs does not depend on how many.
+// One change told to a thousand: its cost does not depend on their number.
 func BenchmarkChange1000(b *testing.B) {
 	o := New[int]("users", false, 1)
 	for i := range 1000 {

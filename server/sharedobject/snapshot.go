@@ -8,8 +8,9 @@ import (
 	"foyer/server/amf"
 )
 
-// MaxSnapshot is the largest snapshot that Restore takes: an object with as
-// much as its users may put into it has one, a message of NATS too.
+// MaxSnapshot is the largest snapshot that Restore takes. An object that is as
+// large as its users may make it fits, and so does a snapshot into a message of
+// NATS.
 const MaxSnapshot = 1000 << 10
 
 // snapshotFormat is the first byte of a snapshot. The rest, all numbers but the
@@ -23,17 +24,17 @@ const MaxSnapshot = 1000 << 10
 // A name or value is its length and its bytes; an age is how many versions ago.
 const snapshotFormat = 1
 
-// The least that a slot and a tombstone take, to bound counts that lie.
+// The least bytes that a slot and a tombstone take, against counts that lie.
 const (
 	minSlot  = 4
 	minStone = 2
 )
 
 // ErrSnapshot is wrapped by the errors of [Restore].
-var ErrSnapshot = errors.New("sharedobject: snapshot is not valid")
+var ErrSnapshot = errors.New("sharedobject: invalid snapshot")
 
-// Snapshot returns all there is to know of the object's slots and their past,
-// for [Restore]. Subscribers and what they have to be told are no part of it.
+// Snapshot returns the object's slots and their past, for [Restore].
+// Subscribers, and what they have to be told, are no part of it.
 func (o *Object[S]) Snapshot() []byte {
 	b := make([]byte, 0, 32+o.bytes+8*len(o.order))
 	b = append(b, snapshotFormat)
@@ -59,8 +60,9 @@ func appendBytes[T string | amf.Raw](b []byte, s T) []byte {
 	return append(appendNumber(b, uint32(len(s))), s...)
 }
 
-// Restore makes the persistent object that a snapshot was taken of, with the
-// versions it had, so that subscribers who come back are told the difference.
+// Restore makes the persistent object again that a snapshot was taken of, with
+// the versions it had, so that subscribers that come back are told the
+// difference.
 func Restore[S comparable](name string, snapshot []byte) (*Object[S], error) {
 	o := New[S](name, true, 1)
 	if err := o.restore(snapshot); err != nil {
@@ -121,7 +123,7 @@ func (o *Object[S]) restoreSlots(r *reader) error {
 			return fmt.Errorf("slot %.40q: %w", s.name, err)
 		}
 		if o.slots[s.name] != nil {
-			return fmt.Errorf("slot %.40q is there twice", s.name)
+			return fmt.Errorf("slot %.40q occurs twice", s.name)
 		}
 		o.slots[s.name] = s
 		o.order = append(o.order, s)
@@ -168,7 +170,7 @@ func (r *reader) number() (uint32, error) {
 	return uint32(n), nil
 }
 
-// count reads how many things follow, each of at least size bytes.
+// count reads how many items follow, of at least size bytes each.
 func (r *reader) count(size int) (int, error) {
 	n, err := r.number()
 	if err == nil && uint64(n) > uint64(len(*r)/size) {

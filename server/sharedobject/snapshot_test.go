@@ -39,8 +39,8 @@ func restored(t *testing.T, snapshot []byte) *Object[string] {
 	return o
 }
 
-// TestSnapshot: whatever version a subscriber comes back with, it is told what
-// the object it knew would have told it.
+// TestSnapshot: whatever version a subscriber comes back with, it is told the
+// same as by the object that it knew.
 func TestSnapshot(t *testing.T) {
 	o := some()
 	again := restored(t, o.Snapshot())
@@ -64,7 +64,7 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// TestSnapshotWraps: versions go on after the largest one.
+// TestSnapshotWraps: versions continue after the largest one.
 func TestSnapshotWraps(t *testing.T) {
 	o := New[string]("so", true, math.MaxUint32-1)
 	for i := range 4 {
@@ -76,7 +76,8 @@ func TestSnapshotWraps(t *testing.T) {
 	expect(t, again, told{"ann": "v3 useSuccess change:1=1 change:2=2 change:3=3"})
 }
 
-// TestSnapshotOfTheLargest: what users may put into an object can be stored.
+// TestSnapshotOfTheLargest: an object that is as large as users may make it can
+// be stored.
 func TestSnapshotOfTheLargest(t *testing.T) {
 	o := New[string]("so", true, math.MaxInt32)
 	for i := range MaxTombstones {

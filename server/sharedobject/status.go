@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Codes of the Status event, all at level error. The first five are those of
-// Flash's servers; the others say which limit a request went over.
+// Codes of the Status event, all with the level error. Flash's servers have the
+// first five; the others say which limit a request went over.
 const (
 	CodeNoReadAccess         = "SharedObject.NoReadAccess"         // may not use the object
 	CodeNoWriteAccess        = "SharedObject.NoWriteAccess"        // may not change, remove, clear or send
@@ -20,23 +20,23 @@ const (
 	CodeBadSlotName          = "SharedObject.BadSlotName"          // see ValidSlot
 )
 
-// Limits of what subscribers may ask for. The owner itself is not held to them.
+// Limits for the requests of subscribers. The owner is not bound by them.
 const (
 	MaxSlots    = 4096
-	MaxValue    = 16 << 10 // encoded; also of all arguments of a send together
+	MaxValue    = 16 << 10 // encoded; also for all arguments of a send together
 	MaxName     = 256      // bytes of an object's name
 	MaxSlotName = 256      // bytes of a slot's or a handler's name
 )
 
-// Why [Object.Request] did nothing. All but ErrNotSubscribed and ErrNotRequest
-// have been answered with a Status.
+// The reasons for which [Object.Request] did nothing. For all but
+// ErrNotSubscribed and ErrNotRequest the subscriber gets a Status.
 var (
-	ErrNotSubscribed = errors.New("sharedobject: request without use")
+	ErrNotSubscribed = errors.New("sharedobject: request without a use before it")
 	ErrNotRequest    = errors.New("sharedobject: event is not a request")
 	ErrNoWriteAccess = errors.New("sharedobject: no write access")
 	ErrTooManySlots  = errors.New("sharedobject: too many slots")
 	ErrValueTooLarge = errors.New("sharedobject: value too large")
-	ErrBadSlotName   = errors.New("sharedobject: slot name is not valid")
+	ErrBadSlotName   = errors.New("sharedobject: invalid slot name")
 )
 
 var codes = map[error]string{
@@ -47,7 +47,7 @@ var codes = map[error]string{
 }
 
 // Refusal returns the message that tells a peer, subscribed or not, why it
-// cannot have the object: code is one of the Code constants.
+// cannot have the object. code is one of the Code constants.
 func Refusal(name string, persistent bool, code string) *Message {
 	return &Message{Name: name, Persistent: persistent, Events: []Event{refusal(code)}}
 }

@@ -2,30 +2,30 @@ package sharedobject
 
 import "foyer/server/amf"
 
-// A subscriber has been told everything before the last Flush and is owed the
-// log from there on, or, when it came since, start and the log from where it
-// came.
+// A subscriber has been told everything before the last Flush, and is owed the
+// log from there on. If it came later it is owed start, and the log from where
+// it came.
 type subscriber[S comparable] struct {
 	id       S
 	index    int       // in Object.list
 	start    *snapshot // nil: it was here at the last Flush
 	since    uint32    // the version that start is for
-	missed   uint32    // while it lags: the version that it was told last
-	from     int       // where in the log it came
+	missed   uint32    // while it lags: the last version that it was told
+	from     int       // the index in the log at which it came
 	personal bool      // the log has a reply to it
 	asked    bool      // the log has an event that it has asked for
-	lagging  bool      // it has been behind, and misses something
-	ready    bool      // to be told that
+	lagging  bool      // it was behind, and misses something
+	ready    bool      // to be told what it misses
 }
 
-// An entry of the log is an event for everybody; or a reply for its origin and
-// the event, if any, for everybody else.
+// An entry of the log is an event for everybody, or a reply to its origin
+// together with the event, if any, for everybody else.
 type entry[S comparable] struct {
 	event  Event
 	origin *subscriber[S]
 	reply  []Event
 	start  *snapshot      // the reply to Use
-	asker  *subscriber[S] // of a request: who is refused when a change is rolled back
+	asker  *subscriber[S] // of a request: the subscriber that is refused when the change is rolled back
 }
 
 // tell logs e, if there is anybody to tell.
@@ -42,10 +42,10 @@ func (o *Object[S]) tell(e entry[S]) {
 	o.log = append(o.log, e)
 }
 
-// Use subscribes s, which has seen version (0: nothing). It will be told
-// UseSuccess and the object as it is now: only what changed since version when
-// the object can tell, otherwise Clear and everything. What happens from now on
-// follows. A subscriber that asks again is told again.
+// Use subscribes s, which has seen version (0: nothing). s will be told
+// UseSuccess and the object as it is now: the changes since version if the
+// object knows them, otherwise Clear and everything. Later changes follow. A
+// subscriber that asks again is told again.
 func (o *Object[S]) Use(s S, version uint32) {
 	snap := o.snapshot(version)
 	if sub := o.subs[s]; sub != nil {
@@ -58,8 +58,7 @@ func (o *Object[S]) Use(s S, version uint32) {
 	o.newcomers++
 }
 
-// Release unsubscribes s. It is not told anything any more, not even what it
-// is owed.
+// Release unsubscribes s. It is told nothing more, not even what it is owed.
 func (o *Object[S]) Release(s S) {
 	sub := o.subs[s]
 	if sub == nil {
@@ -79,12 +78,13 @@ func (o *Object[S]) Release(s S) {
 	o.list = o.list[:last]
 }
 
-// Request does what subscriber s asks for: e is a RequestChange, RequestRemove,
-// RequestClear (or Clear) or SendMessage, and allowed the application's answer.
-// The change is told to the others as Change and to s as Success, everything
-// else to all alike, s too. A request that changes nothing is answered all the
-// same. What is not allowed or goes over a limit is answered to s alone, with a
-// Status, and is returned as one of this package's errors.
+// Request does what subscriber s asks for. e is a RequestChange, RequestRemove,
+// RequestClear (or Clear) or SendMessage; allowed is the application's answer.
+// A change is told to the others as Change and to s as Success; anything else
+// is told to all alike, including s. A request that changes nothing is answered
+// all the same. A request that is not allowed, or goes over a limit, is
+// answered with a Status to s alone, and Request returns one of this package's
+// errors.
 func (o *Object[S]) Request(s S, e Event, allowed bool) error {
 	sub := o.subs[s]
 	if sub == nil {
@@ -107,9 +107,9 @@ func (o *Object[S]) Request(s S, e Event, allowed bool) error {
 }
 
 // Refuse answers a request of subscriber s with a Status of that code, for a
-// reason of the owner's own. The answer keeps its place among those to other
-// requests, which a subscriber relies on; for who does not subscribe there is
-// [Refusal].
+// reason of the owner's. The answer keeps its place among the answers to other
+// requests, which a subscriber relies on. For peers that are not subscribed
+// there is [Refusal].
 func (o *Object[S]) Refuse(s S, code string) {
 	if sub := o.subs[s]; sub != nil {
 		o.tell(entry[S]{origin: sub, reply: []Event{refusal(code)}})
