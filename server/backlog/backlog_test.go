@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// owner counts what becomes of it.
+// owner counts the calls of its methods.
 type owner struct{ ended, moved int }
 
 func (o *owner) EndSlow() { o.ended++ }
 func (o *owner) Moved()   { o.moved++ }
 
-// outbox is an outbox without anybody who writes.
+// outbox is an outbox that nobody writes from.
 type outbox struct {
 	owner
 	tally  Tally
@@ -60,7 +60,7 @@ func TestBudgetEndsTheWorst(t *testing.T) {
 		if old.ended != 1 || large.ended != 0 || small.ended != 0 {
 			t.Errorf("ended: %d that stands still, %d large, %d small", old.ended, large.ended, small.ended)
 		}
-		large.add(b, make([]byte, 200<<10), nil) // what was asked to end counts as gone
+		large.add(b, make([]byte, 200<<10), nil) // a connection that is being ended counts as gone
 		if large.ended != 1 || small.ended != 0 {
 			t.Errorf("ended: %d large, %d small", large.ended, small.ended)
 		}
@@ -167,7 +167,8 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-// TestWriterFinal: the last words have less time, and none that was begun before.
+// TestWriterFinal: the last words have less time, even if their write began
+// before.
 func TestWriterFinal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -191,8 +192,8 @@ func TestWriterClosed(t *testing.T) {
 	}
 }
 
-// TestWriterTLS: a write that is given up breaks TLS, so none is while the peer
-// reads.
+// TestWriterTLS: a write that is given up breaks TLS, so none is given up while
+// the peer reads.
 func TestWriterTLS(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

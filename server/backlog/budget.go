@@ -7,50 +7,51 @@ import (
 	"time"
 )
 
-// DefaultLimit is how many bytes may wait in all outboxes of a process together.
+// DefaultLimit is how many bytes may wait in all outboxes of a process, taken
+// together.
 const DefaultLimit = 256 << 20
 
-// Free is how many bytes an outbox may have without counting them. With 10,000
-// of them that is less than a sixth of the budget.
+// Free is how many bytes an outbox may hold without being counted. In 10,000
+// outboxes that is less than a sixth of the budget.
 const Free = 4 << 10
 
-// A Budget is what waits in the outboxes of a process. The zero value has
-// DefaultLimit. It is safe for concurrent use; nil counts nothing.
+// A Budget counts the bytes that wait in the outboxes of a process. The zero
+// value has DefaultLimit. It is safe for concurrent use; nil counts nothing.
 type Budget struct {
 	Limit int // in bytes, set before use; 0 means DefaultLimit
 
 	mu     sync.Mutex          // guards what follows, and the Bytes and counts in it; a leaf
-	used   int                 // bytes that wait, shared ones once
-	doomed int                 // of those, about what goes when all ends that were asked for have come
+	used   int                 // bytes that wait; shared ones count once
+	doomed int                 // roughly how many of them go once every connection that is being ended has ended
 	counts map[*count]struct{} // outboxes with something counted
 }
 
-// Bytes are encoded once and may wait in any number of outboxes.
+// Bytes are encoded once, and may wait in any number of outboxes.
 type Bytes struct {
 	b       []byte
 	waiting int // in how many outboxes; guarded by the Budget's mu
 }
 
-// Share makes Bytes of b, which is not copied and must not be changed.
+// Share returns b as Bytes. b is not copied and must not be changed.
 func Share(b []byte) *Bytes { return &Bytes{b: b} }
 
-// Bytes are the bytes.
+// Bytes returns the bytes.
 func (b *Bytes) Bytes() []byte { return b.b }
 
-// overhead is what each message that waits costs, beside its bytes.
+// overhead is counted for each message that waits, beside its bytes.
 const overhead = 64
 
-// An Owner has an outbox and writes it. It is called without locks, and does
-// not block.
+// An Owner has an outbox and writes from it. Its methods are called without
+// locks held, and do not block.
 type Owner interface {
 	// EndSlow ends the connection at once. Any goroutine may call it.
 	EndSlow()
-	// Moved says that some of what is being written was written. The goroutine
-	// that writes calls it.
+	// Moved says that a part of the current write is done. The writing
+	// goroutine calls it.
 	Moved()
 }
 
-// A count is what is counted of one outbox. Guarded by the Budget's mu.
+// A count holds the figures of one outbox. It is guarded by the Budget's mu.
 type count struct {
 	owner  Owner
 	bytes  int
@@ -60,7 +61,7 @@ type count struct {
 
 func (b *Budget) limit() int { return cmp.Or(b.Limit, DefaultLimit) }
 
-// Used is how many bytes wait, as far as they are counted.
+// Used returns how many of the waiting bytes are counted.
 func (b *Budget) Used() int {
 	if b == nil {
 		return 0
@@ -70,7 +71,7 @@ func (b *Budget) Used() int {
 	return b.used
 }
 
-// hold counts p for c, and reports whether there is too much.
+// hold counts p for c, and reports whether the budget is exceeded.
 func (b *Budget) hold(c *count, p *Bytes) (over bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -93,7 +94,7 @@ func (b *Budget) hold(c *count, p *Bytes) (over bool) {
 	return b.used-b.doomed > b.limit()
 }
 
-// release takes back what hold has counted.
+// release undoes hold.
 func (b *Budget) release(c *count, pieces []Piece) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -117,9 +118,9 @@ func (b *Budget) release(c *count, pieces []Piece) {
 	}
 }
 
-// Relieve ends the worst outboxes until an eighth of the budget is free: those
-// with most bytes, each weighed by the seconds since its last progress. Call it,
-// without locks, when Add has said so.
+// Relieve ends the worst outboxes until an eighth of the budget is free. The
+// worst have the most bytes, multiplied by the seconds since their last
+// progress. Call it without locks held, when Add reports over.
 func (b *Budget) Relieve() {
 	for _, c := range b.worst() {
 		c.owner.EndSlow()

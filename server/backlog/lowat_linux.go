@@ -5,12 +5,12 @@ import (
 	"syscall"
 )
 
-// lowWater is how much may wait in the kernel that it has not sent yet.
+// lowWater is how many unsent bytes may wait in the kernel.
 const lowWater = 64 << 10
 
-// setLowWater makes the kernel say early that it takes more. It matters where
-// Writer cannot look for itself: a write of TLS that is given up is the end of
-// the connection.
+// setLowWater makes the kernel report early that it takes more. That matters
+// for TLS, where Writer cannot try for itself: a TLS write that is given up
+// ends the connection.
 func setLowWater(nc *tls.Conn) {
 	const tcpNotSentLowAt = 25 // of linux/tcp.h
 	sc, ok := nc.NetConn().(syscall.Conn)
@@ -18,7 +18,7 @@ func setLowWater(nc *tls.Conn) {
 		return
 	}
 	if raw, err := sc.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) { // where it cannot be set, slow peers have to be a little quicker
+		raw.Control(func(fd uintptr) { // if it cannot be set, slow peers must read a little faster
 			syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowAt, lowWater)
 		})
 	}

@@ -1,9 +1,9 @@
 package backlog
 
-// How far behind a peer is, in bytes of messages that wait to be written.
+// The bytes that wait for a peer, by which its Level is found.
 const (
-	MaxStep = 64 << 10 // more is Behind: of a state it is told the latest, once it has caught up
-	MaxMore = 1 << 20  // more is Far: it is not told events that it can do without, nor is it read
+	MaxStep = 64 << 10 // with more a peer is Behind: it is told the latest state once it has caught up
+	MaxMore = 1 << 20  // with more it is Far: it misses events that it can do without, and is not read
 )
 
 // A Level is how far behind a peer is.
@@ -15,9 +15,9 @@ const (
 	Far
 )
 
-// LevelOf is the level of an outbox of n bytes that had level before. A peer is
-// in step again when it has read half of what made it fall behind, so that it
-// is not in and out of step with each message.
+// LevelOf returns the level of an outbox of n bytes that had the level before.
+// A peer is in step again once it has read half of the bytes that made it fall
+// behind, so that it does not change with each message.
 func LevelOf(n int, before Level) Level {
 	for l, limit := range [...]int{MaxStep, MaxMore} {
 		if int(before) > l {
@@ -30,21 +30,21 @@ func LevelOf(n int, before Level) Level {
 	return Far
 }
 
-// A Piece is something that waits to be written.
+// A Piece is a message that waits to be written.
 type Piece struct {
 	B    []byte
-	held *Bytes // what is counted for it; nil: nothing is
+	held *Bytes // counted for it; nil: nothing is
 }
 
-// A Tally is what is counted of one outbox. The zero value is that of an empty
-// one. The outbox guards it, by a lock that is held when its methods are called.
+// A Tally counts the bytes of one outbox. The zero value is an empty outbox's.
+// The outbox guards it with a lock that is held when its methods are called.
 type Tally struct {
 	c *count // nil: nothing is counted
 }
 
-// Add makes a Piece of packed, of which shared are the Bytes if it has such, and
-// counts it. Where little waits the outbox need not call it. over says that there
-// is more than the budget: the caller unlocks, and calls Relieve.
+// Add makes a Piece of packed and counts it; shared holds the Bytes of packed,
+// if it has any. While little waits the outbox need not call Add. over says
+// that the budget is exceeded: the caller unlocks, and calls Relieve.
 func (t *Tally) Add(b *Budget, o Owner, packed []byte, shared *Bytes) (p Piece, over bool) {
 	if shared == nil {
 		shared = Share(packed)
@@ -56,7 +56,7 @@ func (t *Tally) Add(b *Budget, o Owner, packed []byte, shared *Bytes) (p Piece, 
 	return Piece{packed, shared}, over
 }
 
-// Done takes pieces off the count: they are written, or dropped.
+// Done stops counting pieces that were written or dropped.
 func (t *Tally) Done(b *Budget, pieces []Piece) {
 	if t.c == nil {
 		return
@@ -67,7 +67,7 @@ func (t *Tally) Done(b *Budget, pieces []Piece) {
 	}
 }
 
-// Moved notes that some of a piece was written.
+// Moved notes that a part of a piece was written.
 func (t *Tally) Moved(b *Budget) {
 	if t.c != nil {
 		b.release(t.c, nil)

@@ -13,38 +13,40 @@ import (
 // waits for it.
 const Patience = 10 * time.Second
 
-// How a Writer finds out. It looks every glance whether a write that waits has
-// got on: the kernel takes more of it then, if the peer has read anything, though
-// it would not have said so by itself before a third of its buffer is free.
+// How a Writer notices progress. Every glance it tries to continue a write that
+// waits. If the peer has read anything the kernel takes more, which by itself
+// it would report only once a third of its buffer is free.
 const (
 	glance     = time.Second
-	fresh      = time.Second // a deadline so old is still good, so that not every write sets one
-	recordSize = 16 << 10    // of TLS: a write of so much is got on with or not
+	fresh      = time.Second // a deadline of this age is still used, so that not every write sets one
+	recordSize = 16 << 10    // of TLS: the unit in which progress is noticed
 )
 
 // ErrStuck says that nothing could be written for Patience.
-var ErrStuck = errors.New("backlog: peer takes nothing")
+var ErrStuck = errors.New("backlog: peer does not read")
 
-// A Writer writes to one connection, as slowly as its peer reads. One goroutine
-// at a time may write. The zero value is ready.
+// A Writer writes to one connection, as slowly as its peer reads. Only one
+// goroutine at a time may write. The zero value is ready.
 type Writer struct {
-	set   int64        // when the deadline was set, in Unix time; owned by who writes
-	final atomic.Int64 // when writing has to be over, in Unix time; 0: not foreseen
+	set   int64        // when the deadline was set, in Unix time; owned by the writing goroutine
+	final atomic.Int64 // when writing must end, in Unix time; 0: not yet known
 }
 
 // A writing is one call of Write or WriteBuffers.
 type writing struct {
 	w     *Writer
 	nc    net.Conn
-	whole bool      // a timeout breaks the connection: TLS
+	whole bool      // a timeout breaks the connection, as with TLS
 	moved time.Time // the last progress
 	owner Owner
 }
 
-// Write writes p to nc, for o. The error is ErrStuck when the peer takes nothing.
+// Write writes p to nc, for o. The error is ErrStuck when the peer takes
+// nothing.
 //
-// A goroutine that is made for one write has a stack of 2 KiB. What is done
-// before and after the system call keeps nothing on it meanwhile.
+// A goroutine that is started for one write has a stack of 2 KiB. So the work
+// before and after the system call is done in functions of its own, and leaves
+// nothing on the stack during the call.
 func (w *Writer) Write(nc net.Conn, p []byte, o Owner) (n int, err error) {
 	began := w.ready(nc)
 	if began == 0 {
@@ -106,7 +108,7 @@ func (w *Writer) writeRest(nc net.Conn, p []byte, n int, err error, o Owner, beg
 	}
 }
 
-// WriteBuffers is Write for several pieces, which it eats.
+// WriteBuffers is Write for several pieces. It consumes the slice.
 func (w *Writer) WriteBuffers(nc net.Conn, pieces *net.Buffers, o Owner) (n int64, err error) {
 	g := w.begin(nc, o)
 	if g.whole {
@@ -130,7 +132,7 @@ func (w *Writer) WriteBuffers(nc net.Conn, pieces *net.Buffers, o Owner) (n int6
 	}
 }
 
-// Final says that what is written after t is of no use.
+// Final says that nothing needs to be written after t.
 func (w *Writer) Final(nc net.Conn, t time.Time) {
 	w.final.Store(t.UnixNano())
 	nc.SetWriteDeadline(t)
@@ -149,9 +151,9 @@ func (w *Writer) begin(nc net.Conn, o Owner) writing {
 	return g
 }
 
-// arm sets the deadline of the next write. Nothing moves Final.
+// arm sets the deadline of the next write, at most the one of Final.
 func (g *writing) arm(now time.Time) {
-	wait := fresh + glance // so that it lasts for all writes while it is fresh
+	wait := fresh + glance // so that it serves every write while it is fresh
 	if g.whole {
 		wait = fresh + Patience
 	}
@@ -174,7 +176,7 @@ func (g *writing) set(now, deadline time.Time) {
 }
 
 // goOn judges a write that has failed after n bytes. It returns nil if the peer
-// is to be given more time, and has set the deadline for that.
+// gets more time, and sets the deadline for that.
 func (g *writing) goOn(n int, err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -190,6 +192,6 @@ func (g *writing) goOn(n int, err error) error {
 		return ErrStuck
 	}
 	g.set(now, now.Add(min(glance, left)))
-	g.w.set = 0 // the next Write begins with a deadline of its own
+	g.w.set = 0 // so that the next Write sets a deadline of its own
 	return nil
 }
