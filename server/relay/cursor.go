@@ -6,22 +6,23 @@ import (
 	"foyer/server/rtmp"
 )
 
-// What becomes of a follower that is too slow.
+// Limits for a slow follower.
 const (
-	// patience is how long one may stand still, and how far in the stream's
-	// time it must get from one fall off the end of the log to the next.
+	// patience is how long a follower may stand still, and how far in the
+	// stream's time it must get between two falls off the end of the log.
 	patience = 10 * time.Second
-	// maxServe is how many bytes one Serve gives, more or less: others are
-	// waiting too.
+	// maxServe is roughly how many bytes one Serve gives, since others are
+	// waiting.
 	maxServe = 256 << 10
 )
 
-// A Follower is a player that takes bytes which many share. Its methods do not
-// block; they are called by who serves its Cursor. *rtmp.Player is one.
+// A Follower is a player that takes bytes that many players share, such as
+// *rtmp.Player. Its methods do not block. They are called by the goroutine that
+// serves its Cursor.
 type Follower interface {
 	Player
 	// WritePacked takes some of the messages and returns how many. The error
-	// rtmp.ErrMessages asks for WriteMessage instead; any other says that the
+	// rtmp.ErrMessages asks for WriteMessage instead; any other means that the
 	// follower is gone.
 	WritePacked(rtmp.Packed) (messages int, err error)
 	// Close ends the follower, which is told why.
@@ -35,16 +36,16 @@ type Cursor struct {
 	f Follower
 
 	next    uint64    // number of the entry to come
-	waiting bool      // to begin: for a key frame, if there is video
+	waiting bool      // for a place to begin: a key frame, if there is video
 	left    bool      // guarded by the stream's mu
-	fallen  bool      // has lost messages, at
-	moved   bool      // has taken some since
+	fallen  bool      // has lost messages, last at the time at
+	moved   bool      // has taken some since then
 	at      uint32    // in the stream's time
-	still   time.Time // since when nothing was taken; zero: it is not so
+	still   time.Time // since when the follower has taken nothing; zero: it takes messages
 }
 
-// Follow adds a follower: what Join is to players that take messages. It gets
-// nothing until its cursor is served, and then what Join gives.
+// Follow adds a follower, as Join adds a player that takes messages. It gets
+// nothing until its cursor is served, and then the same as from Join.
 func (s *Stream) Follow(f Follower) *Cursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,9 +64,10 @@ func (c *Cursor) Leave() {
 }
 
 // Serve gives the follower what it misses, as far as it takes it. behind says
-// that there is more: it should be served again before long. An error says
-// that the follower is gone, or had to go: it was closed with NetStream.Play.
-// InsufficientBW after it fell off the end of the log twice, or stood still.
+// that there is more, so that it should be served again soon. An error means
+// that the follower is gone, or had to go: it was closed with
+// NetStream.Play.InsufficientBW after it fell off the end of the log twice, or
+// stood still.
 func (c *Cursor) Serve() (behind bool, err error) {
 	for given := 0; given < maxServe; {
 		st := c.step()
@@ -102,7 +104,7 @@ func (c *Cursor) Serve() (behind bool, err error) {
 	return true, nil
 }
 
-// give offers messages and moves on past those that were taken.
+// give offers messages, and moves past those that were taken.
 func (c *Cursor) give(p rtmp.Packed) (took int, err error) {
 	took, err = c.f.WritePacked(p)
 	if err == rtmp.ErrMessages {
@@ -119,7 +121,7 @@ func (c *Cursor) give(p rtmp.Packed) (took int, err error) {
 	return took, err
 }
 
-// messages returns the next n messages, or what there is left of them.
+// messages returns the next n messages, or those that are left.
 func (c *Cursor) messages(n int) (all []rtmp.Message) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -145,13 +147,13 @@ func (c *Cursor) giveUp() error {
 	return rtmp.ErrSlow
 }
 
-// A step is what to do next for a follower: one of these, or nothing.
+// A step is what to do next for a follower: at most one of its fields is set.
 type step struct {
 	hopeless, fell bool
 	notice         *notice
 	messages       []rtmp.Message
 	packed         rtmp.Packed
-	last           bool // there was no more than packed
+	last           bool // nothing follows packed
 }
 
 func (c *Cursor) step() step {
@@ -179,9 +181,9 @@ func (c *Cursor) step() step {
 	return step{packed: p, last: c.next+uint64(len(p.Ends)) == s.log.next()}
 }
 
-// fallLocked lets the follower begin again, and reports whether it is to be
-// told. Soon after the last time that is no use, unless nothing went through
-// since: then it is stand that decides.
+// fallLocked lets the follower begin again, and reports whether to tell it.
+// Soon after the last time that would be of no use, unless nothing went through
+// since; then stand decides.
 func (c *Cursor) fallLocked() (st step, ok bool) {
 	now := c.s.clock.now()
 	soon := c.fallen && int32(now-c.at) < int32(patience/time.Millisecond)
@@ -196,8 +198,8 @@ func (c *Cursor) fallLocked() (st step, ok bool) {
 	return step{fell: true}, true
 }
 
-// beginLocked moves to where a follower can begin. Notices on the way there are
-// not left out. When it must wait, that is for ok to be true, with nothing to do.
+// beginLocked moves to where a follower can begin. It does not leave out
+// notices on the way. A follower that must wait gets ok with nothing to do.
 func (c *Cursor) beginLocked() (st step, ok bool) {
 	intro, begin, waiting := c.s.beginLocked()
 	for ; c.next < begin; c.next++ {
@@ -213,7 +215,7 @@ func (c *Cursor) beginLocked() (st step, ok bool) {
 	return step{messages: intro}, len(intro) > 0
 }
 
-// Settle says that no follower misses anything just now.
+// Settle says that no follower misses anything at the moment.
 func (s *Stream) Settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -86,7 +86,7 @@ func TestFollow(t *testing.T) {
 		t.Errorf("%d players, grown %d times", s.Players(), grown)
 	}
 
-	// The end is told in order, and what the next one sends goes on from there.
+	// The end is told in order, and the next publisher continues from there.
 	write(s, 580, aac)
 	s.Unpublish()
 	s.Publish()
@@ -100,8 +100,8 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// Who is served at the right moments gets what it misses in one piece, wherever
-// blocks end.
+// A follower that is served at the right moments gets everything it misses in
+// one piece, wherever blocks end.
 func TestSettle(t *testing.T) {
 	s := New("cam")
 	s.Publish()
@@ -149,7 +149,7 @@ func TestFollowAudio(t *testing.T) {
 	expect(t, &f.player, "aacHead@0 aac@20")
 }
 
-// Who wants messages of its own gets them one by one, in order.
+// A follower that wants messages of its own gets them one by one, in order.
 func TestFollowPlainly(t *testing.T) {
 	s := New("cam")
 	s.Publish()
@@ -170,8 +170,8 @@ func TestFollowPlainly(t *testing.T) {
 }
 
 // A follower that falls off the end of the log begins again at the newest key
-// frame and is told. When it does so again soon, it must go. The others see
-// nothing of that.
+// frame and is told. When it falls off again soon, it must go. The others
+// notice nothing.
 func TestFallingBehind(t *testing.T) {
 	s := New("cam")
 	s.Publish()
@@ -208,8 +208,8 @@ func TestFallingBehind(t *testing.T) {
 	}
 }
 
-// One that does not take anything for a while must go, though nobody publishes
-// any more.
+// A follower that takes nothing for a while must go, even though nobody
+// publishes any more.
 func TestStandingStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New("cam")
@@ -248,8 +248,8 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// Key frames of 4 MiB, all the time: the log stays within its bounds, and who
-// keeps up sees no gap.
+// Key frames of 4 MiB, all the time: the log stays within its bounds, and a
+// follower that keeps up sees no gap.
 func TestHugeKeyFrames(t *testing.T) {
 	s := New("cam")
 	s.Publish()
@@ -271,7 +271,7 @@ func TestHugeKeyFrames(t *testing.T) {
 	}
 }
 
-// Messages of nothing, and notices, take up room too.
+// Empty messages, and notices, take up room too.
 func TestLogOfLittle(t *testing.T) {
 	s := New("cam")
 	s.Publish()
@@ -379,7 +379,7 @@ func benchmarkMessage(b interface{ Fatal(...any) }, followers int) (one func(), 
 		}
 }
 
-// What a message allocates does not depend on how many follow.
+// The allocations of a message do not depend on the number of followers.
 func TestAllocations(t *testing.T) {
 	for _, followers := range []int{1, 1000} {
 		one, check := benchmarkMessage(t, followers)

@@ -6,36 +6,36 @@ import (
 	"foyer/server/rtmp"
 )
 
-// Limits of what a stream keeps of the past: for players to come, and for those
-// that are behind.
+// Limits of the past that a stream keeps for new players, and for those that
+// are behind.
 const (
-	MaxLogBytes = 16 << 20 // messages, packed and, if they are long, as they came, and what it takes to find them
+	MaxLogBytes = 16 << 20 // of messages: packed, and as they came if they are long, with their index
 	MaxLogTime  = 20000    // ms, of messages since the last key frame
 	MaxLag      = 3000     // ms, of those before it
 )
 
-// Blocks of a log begin small, for streams of little.
+// Blocks of a log begin small, for streams with little data.
 const (
 	minBlock      = 16 << 10
 	maxBlock      = 256 << 10
-	nearlyFull    = 8   // with less than one in so many bytes left
-	entryOverhead = 128 // bytes an entry takes up beside its message, and to spare
+	nearlyFull    = 8   // with less than this fraction of its bytes left
+	entryOverhead = 128 // bytes that an entry takes up beside its message, rounded up
 )
 
-// A log is the last messages of a stream, packed, in a few blocks of bytes, and
-// where in them each one is. Bytes that were appended are never written again:
-// who has a piece may read it without a lock, for as long as it likes.
+// A log has the last messages of a stream, packed, in a few blocks of bytes,
+// and the place of each message. Bytes that were appended are never written
+// again, so a piece can be read without a lock for any length of time.
 type log struct {
 	blocks  []*block
 	entries []entry // entries[head:] are kept; the first of them has the number first
 	head    int
 	first   uint64
 	bytes   int  // of entries[head:], with overhead
-	size    int  // of the last block that was made
+	size    int  // size of the last block that was made
 	closed  bool // the last block is not to be appended to
 }
 
-// A block is a run of packed messages without a notice between them.
+// A block is a run of packed messages with no notice between them.
 type block struct {
 	first uint64 // number of its first message
 	bytes []byte
@@ -54,13 +54,13 @@ type entry struct {
 // A notice is a status that players are told when they get there.
 type notice struct{ code, description string }
 
-// next is the number of the next entry.
+// next returns the number of the next entry.
 func (l *log) next() uint64 { return l.first + uint64(len(l.entries)-l.head) }
 
-// at returns the entry of a number from first up to next.
+// at returns the entry of number n, from first up to next.
 func (l *log) at(n uint64) *entry { return &l.entries[l.head+int(n-l.first)] }
 
-// append packs m. It returns it with its payload in the log, if it is there in
+// append packs m. It returns m with its payload in the log, if it is there in
 // one piece, so that the publisher's buffer need not be kept as well.
 func (l *log) append(m rtmp.Message) rtmp.Message {
 	m.StreamID = rtmp.SharedStream
@@ -94,9 +94,9 @@ func (l *log) add(e entry) {
 	l.bytes += int(e.cost)
 }
 
-// settle is called when there is nobody who misses anything: a good moment to
-// leave a block that is nearly full. In the middle of what somebody misses, the
-// next block would take a write of its own.
+// settle is called when no follower misses anything, which is a good moment to
+// leave a block that is nearly full. At any other time, the next block would
+// cost a follower another write.
 func (l *log) settle() {
 	if len(l.blocks) > 0 {
 		b := l.blocks[len(l.blocks)-1]
@@ -119,7 +119,7 @@ func (l *log) room(n int) *block {
 }
 
 // trim forgets entries from the front: those before keep that are over MaxLag
-// old or, with lean, all of them, and those over the limits.
+// old, or with lean all of those, and those beyond the limits.
 func (l *log) trim(now uint32, keep uint64, lean bool) {
 	for l.head < len(l.entries) {
 		e := &l.entries[l.head]
@@ -136,7 +136,7 @@ func (l *log) trim(now uint32, keep uint64, lean bool) {
 	}
 }
 
-// trimBlocks lets go of the blocks that no entry is in.
+// trimBlocks drops the blocks that hold no entry.
 func (l *log) trimBlocks() {
 	n := 0
 	for n+1 < len(l.blocks) && l.blocks[n+1].first <= l.first {
@@ -147,8 +147,8 @@ func (l *log) trimBlocks() {
 	}
 }
 
-// from returns the messages from number n on that lie together; entry n is a
-// message.
+// from returns the messages from number n on that are next to each other; entry
+// n is a message.
 func (l *log) from(n uint64) rtmp.Packed {
 	e := l.at(n)
 	base := int32(0)

@@ -7,25 +7,25 @@ import (
 	"foyer/server/rtmp"
 )
 
-// Limits of what a stream keeps for players to come. What goes over them is
+// Limits of what a stream keeps for new players. Messages beyond them are
 // passed on but not kept.
 const (
 	MaxHeaders     = 32       // sequence headers: one for each codec and track
 	MaxHeaderBytes = 64 << 10 // of one sequence header, or of the metadata
 )
 
-// maxSpare is how many messages a player's queue keeps room for while empty.
+// maxSpare is how many messages an empty queue of a player keeps room for.
 const maxSpare = 64
 
 // A Player takes the messages of a stream. Its methods do not block; a Stream
-// calls them one at a time. One whose WriteMessage fails is dropped.
+// calls them one at a time. A player whose WriteMessage fails is dropped.
 type Player interface {
 	WriteMessage(rtmp.Message) error
 	Status(code, description string)
 }
 
-// A Stream passes what one publisher sends to its players. Its methods are safe
-// for concurrent use; what one player is told keeps its order.
+// A Stream passes the messages of one publisher to its players. Its methods are
+// safe for concurrent use, and each player gets everything in order.
 type Stream struct {
 	name string // set by New
 
@@ -40,8 +40,8 @@ type Stream struct {
 	key      uint64 // number of the last key frame, once keyed
 	metadata *rtmp.Message
 	headers  []header       // in order of arrival
-	intro    []rtmp.Message // metadata and headers, for who begins now; nil: to be made
-	keyIntro []rtmp.Message // the same for who begins at key
+	intro    []rtmp.Message // metadata and headers, for players that begin now; nil: to be made
+	keyIntro []rtmp.Message // the same for players that begin at key
 	players  map[Player]*seat
 	cursors  int
 	grown    func() // see Watch
@@ -53,8 +53,8 @@ type header struct {
 }
 
 // A seat is a player's place at a stream. Everything for the player goes
-// through queue, which one goroutine at a time empties: the lock is not held
-// while the player is called, and the order holds.
+// through queue, which one goroutine at a time empties. So the order holds, and
+// the lock is not held while the player is called.
 type seat struct {
 	player Player // set by Join
 
@@ -77,8 +77,8 @@ func New(name string) *Stream {
 }
 
 // Publish says that a publisher begins. Players that waited for one are told
-// NetStream.Play.PublishNotify. When another publisher was there, the new one
-// takes its place without a word to the players.
+// NetStream.Play.PublishNotify. When there is a publisher already, the new one
+// takes its place and players are told nothing.
 func (s *Stream) Publish() {
 	s.mu.Lock()
 	s.forgetLocked()
@@ -113,7 +113,7 @@ func (s *Stream) tellLocked(code, description string) (todo []*seat) {
 	return todo
 }
 
-// unlockGrown unlocks mu and sees to it that the players get what is new.
+// unlockGrown unlocks mu and lets the players have what is new.
 func (s *Stream) unlockGrown(todo []*seat) {
 	grown := s.grown
 	if s.cursors == 0 {
@@ -126,15 +126,15 @@ func (s *Stream) unlockGrown(todo []*seat) {
 	}
 }
 
-// Watch has f called whenever there is something new for followers: by the
-// goroutine that brings it, so f does not block.
+// Watch has f called whenever there is something new for followers. The
+// publisher's goroutine calls it, so f must not block.
 func (s *Stream) Watch(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.grown = f
 }
 
-// Live reports whether somebody publishes.
+// Live reports whether there is a publisher.
 func (s *Stream) Live() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,9 +146,9 @@ func (s *Stream) forgetLocked() {
 	s.clock.begin()
 }
 
-// Join adds a player. It gets the metadata, the sequence headers and what has
-// come since the last key frame at once, and then the stream; a stream without
-// video from now. Before a publisher comes, the player waits.
+// Join adds a player. It gets the metadata, the sequence headers and everything
+// since the last key frame at once, and then the stream; a stream without video
+// begins with the present. Before a publisher comes, the player waits.
 func (s *Stream) Join(p Player) {
 	s.mu.Lock()
 	if s.players[p] != nil {
@@ -192,7 +192,7 @@ func (s *Stream) beginLocked() (intro []rtmp.Message, begin uint64, waiting bool
 	return dated, begin, waiting
 }
 
-// introLocked returns what a player needs that begins now.
+// introLocked returns the messages that a player needs before it can begin now.
 func (s *Stream) introLocked() []rtmp.Message {
 	if s.intro == nil {
 		s.intro = make([]rtmp.Message, 0, 1+len(s.headers))
@@ -206,7 +206,7 @@ func (s *Stream) introLocked() []rtmp.Message {
 	return s.intro
 }
 
-// Leave removes a player. A message that is on its way may still arrive.
+// Leave removes a player. A message on its way may still arrive.
 func (s *Stream) Leave(p Player) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,7 +222,7 @@ func (s *Stream) dropLocked(p *seat) {
 	p.queue, p.taken = nil, 0
 }
 
-// Players is the number of players, those that wait included.
+// Players returns the number of players, including those that wait.
 func (s *Stream) Players() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -230,8 +230,8 @@ func (s *Stream) Players() int {
 }
 
 // WriteMessage passes an audio, video or data message of the publisher to the
-// players. While nobody publishes, it does nothing. Video from before the first
-// key frame is of no use to anybody.
+// players. While nobody publishes, it does nothing. It drops video from before
+// the first key frame, which nobody could use.
 func (s *Stream) WriteMessage(m rtmp.Message) {
 	c := classify(&m)
 	s.mu.Lock()
@@ -273,7 +273,7 @@ func (s *Stream) minorLocked(track uint8) bool {
 	return s.keyed && track > s.track && s.key >= s.log.first
 }
 
-// trimLocked forgets what nobody will need any more.
+// trimLocked forgets what no player will need any more.
 func (s *Stream) trimLocked() {
 	keep := s.log.next()
 	if s.keyed {
@@ -282,7 +282,7 @@ func (s *Stream) trimLocked() {
 	s.log.trim(s.clock.now(), keep, s.cursors == 0)
 }
 
-// keepLocked remembers what players to come will need.
+// keepLocked keeps what new players will need.
 func (s *Stream) keepLocked(m rtmp.Message, c class) {
 	if m.Type == rtmp.TypeVideo && len(m.Payload) > 0 {
 		s.video = true
@@ -319,8 +319,8 @@ func (p *seat) admitLocked(m rtmp.Message, c class, video bool) bool {
 		m.Type != rtmp.TypeAudio && m.Type != rtmp.TypeVideo
 }
 
-// putLocked queues it for the player and appends p to todo when nobody else is
-// emptying its queue: the caller then must.
+// putLocked queues an item for the player. It appends p to todo when no
+// goroutine is emptying its queue: then the caller must.
 func (p *seat) putLocked(todo []*seat, it item) []*seat {
 	p.queue = append(p.queue, it)
 	if p.emptying {
@@ -343,8 +343,8 @@ func (s *Stream) empty(todo []*seat) {
 	}
 }
 
-// take takes the next item out of the queue of p; when there is none, it gives
-// up the duty to empty it.
+// take takes the next item from the queue of p. When there is none, the caller
+// no longer empties the queue.
 func (s *Stream) take(p *seat) (it item, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// player remembers what it is told, a word each.
+// player remembers what it is told, a word for each message.
 type player struct {
 	mu     sync.Mutex
 	told   []string
@@ -51,7 +51,7 @@ func (p *player) take() string {
 	return s
 }
 
-// What a publisher sends.
+// The messages of a publisher.
 const (
 	meta    = "\x02\x00\x0aonMetaData\x05"
 	noMeta  = "\x02\x00\x0f@clearDataFrame\x02\x00\x0aonMetaData"
@@ -105,8 +105,8 @@ func TestStream(t *testing.T) {
 	write(s, 0, meta, avcHead, aacHead, avcKey, aac, avcNext)
 	expect(t, early, "PublishNotify:cam is now published. meta@0 avcHead@0 aacHead@0 key@0 aac@0 next@0")
 
-	// Who comes later gets what it needs at once, dated so that time does not
-	// jump, and what has come since the last key frame.
+	// A player that comes later gets the headers at once, dated so that time
+	// does not jump, and everything since the last key frame.
 	write(s, 1000, avcKey, avcNext)
 	s.Join(late)
 	s.Join(late)
@@ -141,7 +141,8 @@ func TestStream(t *testing.T) {
 	s.Unpublish()
 	expect(t, early, "")
 
-	// The next publisher starts from nothing, with a key frame, and time goes on.
+	// The next publisher starts from nothing, with a key frame, and time
+	// continues.
 	s.Publish()
 	write(s, 0, avcHead, avcNext, avcKey)
 	expect(t, early, "PublishNotify:cam is now published. avcHead@2041 key@2041")
@@ -161,7 +162,7 @@ func TestAudioOnly(t *testing.T) {
 	expect(t, p, "avcHead@40 aac@40 key@40 aac@40")
 }
 
-// A publisher that takes over is not announced, and begins anew.
+// A publisher that takes over is not announced, and starts from nothing.
 func TestTakeover(t *testing.T) {
 	s := New("cam")
 	s.Publish()
@@ -205,7 +206,7 @@ func TestReentry(t *testing.T) {
 	expect(t, other, "avcHead@0 UnpublishNotify:cam is now unpublished.")
 }
 
-// What goes over a limit is passed on and not kept.
+// Messages over a limit are passed on and not kept.
 func TestLimits(t *testing.T) {
 	s := New("cam")
 	s.Publish()
