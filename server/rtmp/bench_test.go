@@ -35,9 +35,9 @@ func loopback(t testing.TB) (client, server net.Conn) {
 
 // BenchmarkCall is a call and its answer over loopback, in turns with a bare
 // echo of as many bytes: "ratio" is the one's time over the other's. The next
-// call is made where the answer arrives, as an echo's next write is made where
-// the last read returned; "waiting-ratio" is that of Call, which wakes a second
-// goroutine for each answer.
+// call is made on the goroutine that gets the answer, as an echo's next write
+// is made on the one that read; "waiting-ratio" is that of Call, which wakes a
+// second goroutine for each answer.
 func BenchmarkCall(b *testing.B) {
 	cnc, snc := loopback(b)
 	client, _ := pairOver(b, cnc, snc, nil, nil, handler(echo))
@@ -77,7 +77,7 @@ func BenchmarkCall(b *testing.B) {
 	b.ReportMetric(float64(calls)/float64(echoes), "waiting-ratio")
 }
 
-// requestChain makes n calls, each when the answer to the last one is there.
+// requestChain makes n calls, each after the answer to the one before.
 func requestChain(s *rtmp.Session, n int) {
 	done := make(chan struct{})
 	args := []amf.Value{amf.String("hello")}
@@ -114,11 +114,11 @@ func bareEcho(b *testing.B, out, in int) func() {
 	}
 }
 
-// BenchmarkCalls keeps many calls under way, as many clients do together.
+// BenchmarkCalls keeps many calls pending, as many clients together do.
 func BenchmarkCalls(b *testing.B) {
 	cnc, snc := loopback(b)
 	client, _ := pairOver(b, cnc, snc, nil, nil, handler(echo))
-	free := make(chan struct{}, 64) // so many under way
+	free := make(chan struct{}, 64) // at most so many pending
 	for range cap(free) {
 		free <- struct{}{}
 	}
@@ -129,12 +129,12 @@ func BenchmarkCalls(b *testing.B) {
 	}
 }
 
-// maxIdle is what an idle session may cost this process, its goroutine
-// included: 10 KiB less what a server adds.
+// maxIdle is the memory that an idle session may take, including its goroutine:
+// 10 KiB less the part that a server adds.
 const maxIdle = 8 << 10
 
-// Sessions that have talked and are silent now, both ends in this process, the
-// server's on the goroutine that did the handshake.
+// Sessions that have talked and are now silent, with both ends in this process,
+// and the server's end on the goroutine that did the handshake.
 func TestIdleMemory(t *testing.T) {
 	const pairs = 400
 	measure := func() uint64 {
@@ -174,7 +174,7 @@ func TestIdleMemory(t *testing.T) {
 	wg.Wait()
 }
 
-// BenchmarkConnect is handshake, connect, and goodbye, both ends.
+// BenchmarkConnect measures handshake, connect and goodbye, at both ends.
 func BenchmarkConnect(b *testing.B) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

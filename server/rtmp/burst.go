@@ -9,14 +9,14 @@ import (
 
 // ErrMessages says that a player cannot share bytes with others at the moment:
 // it plays on another message stream than SharedStream, has paused, or wants no
-// audio or no video. It takes messages one by one: WriteMessage.
+// audio or no video. Use WriteMessage for it instead.
 var ErrMessages = errors.New("rtmp: player needs messages of its own")
 
-// mediaQueue is how much media may wait in an outbox for more to be added to it
-// by WritePacked.
+// mediaQueue is how much media may wait in an outbox before WritePacked adds no
+// more.
 const mediaQueue = 64 << 10
 
-// A burst is one write of bytes that many players share, past the outbox.
+// A burst is one write, past the outbox, of bytes that many players share.
 type burst struct {
 	try    func(fd uintptr) // b.write, made once
 	pieces [2][]byte
@@ -24,11 +24,11 @@ type burst struct {
 	err    error
 }
 
-// WritePacked writes messages that were packed for all players. It does not
-// block, and keeps no bytes of its own: on a socket that nobody else writes to
-// just now, it writes as much as there is room for; elsewhere it puts a
-// reference into the outbox. It returns how many messages that was: the last of
-// them may still be on its way, and then comes before anything else.
+// WritePacked writes messages that were packed for all players, and returns how
+// many. It does not block, and copies no bytes. On a socket that nobody else is
+// writing to, it writes as much as there is room for; otherwise it puts a
+// reference into the outbox. A part of the last message may still be waiting,
+// and is written before anything else.
 //
 // The error is ErrMessages, or says that the player is gone.
 func (pl *Player) WritePacked(p Packed) (messages int, err error) {
@@ -57,7 +57,7 @@ func (pl *Player) WritePacked(p Packed) (messages int, err error) {
 	n, err := pl.w.run(s.c, rest, p.Bytes)
 	if err != nil {
 		s.fail(err)
-		return 0, err // writing stays true: there is nothing left to write to
+		return 0, err // writing stays true: nothing can be written any more
 	}
 	messages, end := p.through(n[1])
 	s.messagesOut.Add(uint64(messages))
@@ -77,26 +77,26 @@ func (pl *Player) WritePacked(p Packed) (messages int, err error) {
 	return messages, nil
 }
 
-// queuePackedLocked puts some of p into the outbox, by reference, if little
-// media waits there, and unlocks mu.
+// queuePackedLocked puts a part of p into the outbox, by reference, if little
+// media waits there. It unlocks mu.
 func (s *Session) queuePackedLocked(p Packed) (messages int, err error) {
 	if s.out.bytes[laneMedia] >= mediaQueue {
 		s.mu.Unlock()
 		return 0, nil
 	}
 	messages, end := p.through(min(len(p.Bytes), maxBatch))
-	s.out.add(laneMedia, backlog.Piece{B: p.Bytes[:end:end]}) // not counted: it is the relay's
+	s.out.add(laneMedia, backlog.Piece{B: p.Bytes[:end:end]}) // not counted: the bytes are the relay's
 	return messages, s.writeLocked()
 }
 
 // run writes first and then second, as far as there is room, and returns how
-// much of each. One goroutine at a time: the one that is the session's writer.
+// much of each. Only the session's writer may call it.
 func (b *burst) run(c *Conn, first, second []byte) (n [2]int, err error) {
 	if b.try == nil {
 		b.try = b.write
 	}
 	b.pieces, b.n, b.err = [2][]byte{first, second}, [2]int{}, nil
-	err = c.src.raw.Control(b.try) // Write would get ready to wait
+	err = c.src.raw.Control(b.try) // unlike Write, Control does not prepare to wait
 	b.pieces = [2][]byte{}
 	c.bytesOut.Add(uint64(b.n[0] + b.n[1]))
 	return b.n, normalize(cmp.Or(err, b.err))

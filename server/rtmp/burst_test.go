@@ -14,8 +14,8 @@ import (
 	"foyer/server/rtmp/rtmptest"
 )
 
-// packed packs video messages for all players; message i says i and is n bytes
-// long.
+// packed packs video messages for all players. Message i has the number i in it
+// and is n bytes long.
 func packed(first, count, n int) rtmp.Packed {
 	var p rtmp.Packed
 	for i := range count {
@@ -50,7 +50,7 @@ func playing(t *testing.T, cnc, snc net.Conn, dst rtmp.Sink) (*rtmp.Player, *rtm
 	return <-players, client, server
 }
 
-// lastBytes is a Sink that looks whether each message is the one after the last.
+// lastBytes is a Sink that checks that each message follows the last one.
 type lastBytes struct {
 	t    *testing.T
 	want int
@@ -76,7 +76,7 @@ func (l *lastBytes) WriteMessage(m rtmp.Message) {
 }
 
 // A write that the socket takes in part is finished before anything else, and
-// what is said meanwhile comes between two messages.
+// other messages come between two whole messages.
 func TestPartialWrites(t *testing.T) {
 	const count, size = 400, 100_001 // more than a socket holds, in two chunks each
 	cnc, snc := loopback(t)
@@ -94,7 +94,7 @@ func TestPartialWrites(t *testing.T) {
 			if full++; full == 3 {
 				close(sink.hold)
 			}
-			if full%10 == 2 { // the outbox has something to say in the middle of it
+			if full%10 == 2 { // the outbox has a message in the middle of it
 				server.Send(rtmp.Pack(rtmp.CallMessage(0, "meanwhile")))
 			}
 			time.Sleep(time.Millisecond) // for the kernel to move bytes
@@ -102,7 +102,7 @@ func TestPartialWrites(t *testing.T) {
 		}
 		left = after(left, n)
 	}
-	server.Send(rtmp.Pack(rtmp.CallMessage(0, "the end"))) // takes the rest along
+	server.Send(rtmp.Pack(rtmp.CallMessage(0, "the end"))) // it has the rest written, too
 	<-sink.done
 	if full < 3 {
 		t.Errorf("the socket was full %d times", full)
@@ -130,8 +130,8 @@ func TestPackedOverTLS(t *testing.T) {
 	<-sink.done
 }
 
-// Who has paused, plays on another message stream or has gone does not take
-// bytes that others share. In an outbox nothing but a little waits.
+// A player that has paused, plays on another message stream or has gone does
+// not take bytes that others share. Little waits in its outbox.
 func TestPackedRefused(t *testing.T) {
 	players := make(chan *rtmp.Player, 2) // two plays
 	h := desk{play: func(p *rtmp.Play) { players <- p.Accept(nil) }}
@@ -182,7 +182,7 @@ func TestPackedRefused(t *testing.T) {
 	})
 }
 
-// A player that is closed is told why, at level error, and warned before.
+// A player that is closed is warned before, and told why with the level error.
 func TestPlayerClosed(t *testing.T) {
 	players := make(chan *rtmp.Player, 1) // one play
 	slow := &rtmp.StatusError{Code: rtmp.CodePlaySlow, Description: "Too slow."}

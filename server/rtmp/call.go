@@ -7,17 +7,18 @@ import (
 	"foyer/server/amf"
 )
 
-// Request calls method; done, if not nil, runs once, on Run's goroutine, with
-// the result, the *StatusError of an _error, or the reason the session ended.
-// done nil means transaction 0: no answer wanted. An error (ErrBusy, or why
-// the session is ending) means that done will not run.
+// Request calls method. done runs once, on Run's goroutine, with the result,
+// the *StatusError of an _error, or the reason for which the session ended. If
+// done is nil no answer is wanted, and the transaction is 0. When Request
+// returns an error (ErrBusy, or the reason for which the session is ending),
+// done does not run.
 func (s *Session) Request(method string, args []amf.Value, done func(amf.Value, error)) error {
 	_, err := s.request(method, args, done)
 	return err
 }
 
 func (s *Session) request(method string, args []amf.Value, done func(amf.Value, error)) (tx uint32, err error) {
-	alone := false // the only call under way: somebody waits for just this one
+	alone := false // the only call without an answer: the caller waits for it alone
 	if done != nil {
 		if tx, alone, err = s.expect(done); err != nil {
 			return 0, err
@@ -35,7 +36,7 @@ func (s *Session) request(method string, args []amf.Value, done func(amf.Value, 
 	return tx, nil
 }
 
-// expect gives done a transaction, and reports whether it is the only one.
+// expect gives done a transaction, and reports whether no other one is pending.
 func (s *Session) expect(done func(amf.Value, error)) (tx uint32, alone bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,8 +68,8 @@ func (s *Session) forget(tx uint32) bool {
 	return ok
 }
 
-// answered returns who waits for the answer to a transaction, or nil: answers
-// to calls never made exist, and those to calls given up.
+// answered returns the function that waits for the answer to a transaction. It
+// returns nil for an answer to a call that was given up, or never made.
 func (s *Session) answered(tx float64) func(amf.Value, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,8 +82,8 @@ func (s *Session) answered(tx float64) func(amf.Value, error) {
 	return done
 }
 
-// Call is Request that waits. It must not be used on Run's goroutine, where
-// the answer is read.
+// Call is a Request that waits for the answer. It must not be used on Run's
+// goroutine, which reads the answer.
 func (s *Session) Call(ctx context.Context, method string, args ...amf.Value) (amf.Value, error) {
 	type answer struct {
 		v   amf.Value
@@ -105,7 +106,7 @@ func (s *Session) Call(ctx context.Context, method string, args ...amf.Value) (a
 	}
 }
 
-// A Call is a command of the peer that is not for the session itself.
+// A Call is a command of the peer that the session does not serve itself.
 type Call struct {
 	Method string
 	Args   amf.Args // after the command object
@@ -113,7 +114,7 @@ type Call struct {
 	s        *Session
 	stream   uint32
 	tx       float64
-	alone    bool // nothing had come behind it yet
+	alone    bool // nothing had arrived after it yet
 	answered atomic.Bool
 }
 
@@ -121,13 +122,13 @@ type Call struct {
 // a transaction other than 0).
 func (c *Call) WantsReply() bool { return c.tx != 0 }
 
-// Reply answers the call, and returns how many bytes that takes. It works once;
-// for a call that wants no reply it does nothing. Any goroutine may use it.
+// Reply answers the call, and returns how many bytes the answer takes. It works
+// once. For a call that wants no reply it does nothing. Any goroutine may use
+// it.
 func (c *Call) Reply(v amf.Value) (bytes int) { return c.answer("_result", v) }
 
-// Fail answers the call with an _error, as Reply does with a result: a
-// *StatusError as it is, any other error as NetConnection.Call.Failed without
-// its text.
+// Fail answers the call with an _error, in the same way. A *StatusError is sent
+// as it is, any other error as NetConnection.Call.Failed without its text.
 func (c *Call) Fail(err error) {
 	if c.WantsReply() {
 		c.answer("_error", statusOf(err, CodeCallFailed, "").Object())
@@ -147,7 +148,8 @@ func (c *Call) answer(name string, v amf.Value) (bytes int) {
 	return len(m.Payload)
 }
 
-// serveCommand handles a command: an answer, one for the session, or a call.
+// serveCommand handles a command: an answer, a command for the session, or a
+// call.
 func (s *Session) serveCommand(m Message) error {
 	cmd, err := parseCommand(m)
 	if err != nil {
@@ -170,7 +172,7 @@ func (s *Session) serveCommand(m Message) error {
 	return nil
 }
 
-// shorten makes a name of the peer's fit for an error.
+// shorten cuts a name that the peer has sent, for an error text.
 func shorten(name string) string { return name[:min(len(name), 64)] }
 
 // sessionCommands are served whatever the Handler is.
@@ -188,15 +190,15 @@ var sessionCommands = map[string]func(*Session, *command) error{
 	"onBWCheck":       (*Session).replyNull,
 }
 
-// Reserved reports whether a name is not free for methods: a session of a
-// server would take it for a command of its own.
+// Reserved reports whether a name cannot be a method's, because a server's
+// session serves it as a command of its own.
 func Reserved(name string) bool {
 	return name == "connect" || sessionCommands[name] != nil || streamCommands[name] != nil
 }
 
 func ignore(*Session, *command) error { return nil }
 
-// builtin returns what serves cmd instead of the Handler.
+// builtin returns the function that serves cmd instead of the Handler, or nil.
 func (s *Session) builtin(cmd *command) func(*Session, *command) error {
 	if serve := sessionCommands[cmd.name]; serve != nil {
 		return serve
@@ -207,10 +209,10 @@ func (s *Session) builtin(cmd *command) func(*Session, *command) error {
 	return nil
 }
 
-// replyNull answers a command that matters to nobody.
+// replyNull answers a command that has no effect here.
 func (s *Session) replyNull(cmd *command) error { return s.reply(cmd, amf.Null{}) }
 
-// reply answers cmd if it wants that.
+// reply answers cmd if it wants an answer.
 func (s *Session) reply(cmd *command, v amf.Value) error {
 	if cmd.tx != 0 {
 		s.send(laneCommands, commandMessage(cmd.stream, s.amf3, "_result", cmd.tx, amf.Null{}, v))
@@ -226,7 +228,7 @@ func (s *Session) replyError(cmd *command, info *StatusError) error {
 	return nil
 }
 
-// serveResult hands an answer to who waits for it.
+// serveResult passes an answer to the function that waits for it.
 func (s *Session) serveResult(cmd *command) error {
 	done := s.answered(cmd.tx)
 	if done == nil {
@@ -245,7 +247,8 @@ func (s *Session) serveResult(cmd *command) error {
 	return nil
 }
 
-// serveStatus handles onStatus: of the NetConnection, or of a stream of ours.
+// serveStatus handles onStatus, for the NetConnection or for a stream of this
+// end.
 func (s *Session) serveStatus(cmd *command) error {
 	v, err := cmd.result()
 	if err != nil {

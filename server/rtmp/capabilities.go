@@ -9,17 +9,18 @@ const (
 	capsModEx               = 4
 	capsTimestampNanoOffset = 8
 
-	// capsHere are those of this server: who can reconnect may be asked to; the
-	// rest a relay has by passing messages on untouched.
+	// capsHere are the capabilities of this server. Clients that can reconnect
+	// may be asked to; a relay has the other ones since it passes messages on
+	// untouched.
 	capsHere = capsReconnect | capsMultitrack | capsModEx | capsTimestampNanoOffset
 
-	canForward = 4 // of a FourCC: neither decoded nor encoded, but passed on
+	canForward = 4 // of a FourCC: it is neither decoded nor encoded, but passed on
 )
 
-// capabilities answers what a client said of itself in the command object of
-// connect: every FourCC is passed on, and capsEx as far as it is known here. A
-// client that said nothing gets nothing. Specification and programs disagree
-// about which object of the answer they belong to, so they are in both.
+// capabilities answers the capabilities that a client lists in the command
+// object of connect. Every FourCC can be passed on, and of capsEx the bits
+// known here. A client that lists none gets none. Specification and programs
+// disagree about which object of the answer has them, so both do.
 func capabilities(object amf.Object) []amf.Field {
 	var enhanced, extended bool
 	var caps uint32
@@ -46,7 +47,7 @@ func capabilities(object amf.Object) []amf.Field {
 }
 
 // Reconnects reports whether the client understands the status
-// NetConnection.Connect.ReconnectRequest: it said so in capsEx.
+// NetConnection.Connect.ReconnectRequest, according to its capsEx.
 func (r *ConnectRequest) Reconnects() bool { return CapsReconnect(amf.Lookup(r.Object, "capsEx")) }
 
 // CapsReconnect reports whether a capsEx has the bit for reconnecting.

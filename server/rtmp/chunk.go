@@ -14,42 +14,42 @@ const maxHeader = 3 + 11 + 4
 const initialChunkSize = 128
 
 // chunkReader puts messages together from chunks (RTMP 1.0 §5.3). It does no
-// I/O: next is fed bytes, in pieces of any size. Memory is taken as bytes
-// arrive: a message that only claims to be long costs nothing.
+// I/O: next is given bytes, in pieces of any size. Memory is allocated as bytes
+// arrive, so a message that only claims to be long costs nothing.
 type chunkReader struct {
 	size    int           // the peer's chunk size
 	streams []chunkStream // in order of appearance
-	cur     int           // index of the one that the chunk being read belongs to
-	evict   int           // index of the last one that had to give way
+	cur     int           // index of the chunk stream being read
+	evict   int           // index of the chunk stream that was replaced last
 	left    int           // bytes of its payload still to come
 	taken   int           // capacity of all unfinished payloads
 	offset  uint64        // bytes read so far
 
-	inChunk   bool  // the header of the one being read has been
+	inChunk   bool  // the header of the chunk has been read
 	trust     trust // which limits hold
 	begun     uint8 // how many messages are unfinished, at most MaxChunkStreams
 	published int8  // of the peer's message streams, at most MaxStreams
 }
 
-// chunkStream is what later headers of the same chunk stream leave out.
+// chunkStream keeps the fields that later headers of a chunk stream leave out.
 type chunkStream struct {
 	id        uint32
 	timestamp uint32 // of the message being read, or the last one
 	delta     uint32 // repeated by a type 3 header that begins a message
 	length    uint32
 	streamID  uint32
-	grown     uint32 // of the payload: how long it was when that was progress
-	since     uint32 // and when, in ms of the connection; 0: nobody has looked yet
+	grown     uint32 // length of the payload at its last progress
+	since     uint32 // when that was, in ms of the connection; 0: not looked at yet
 	typ       MessageType
 	extended  bool // the last type 0, 1 or 2 header had an extended timestamp
 	begun     bool // a message is being read
 	payload   []byte
 }
 
-// next reads from b until a message is complete (ok) or b is used up. n is how
-// much of b it used: less than all without a message means that the rest, at
-// most maxHeader bytes, is the beginning of a header and must come again with
-// more behind it.
+// next reads from b until a message is complete (ok) or b is used up, and
+// returns how many bytes it used. When it has used less than b without
+// completing a message, the rest, at most maxHeader bytes, is the beginning of
+// a header: it must be passed again, followed by more.
 func (r *chunkReader) next(b []byte) (n int, m Message, ok bool, err error) {
 	for {
 		if !r.inChunk {
@@ -80,7 +80,7 @@ func (r *chunkReader) next(b []byte) (n int, m Message, ok bool, err error) {
 }
 
 // take appends p to the payload being read. atHand is how many bytes have
-// arrived: as much room as they and those before them fill is made at once.
+// arrived; take makes room for all of them at once.
 func (r *chunkReader) take(p []byte, atHand int) error {
 	st := &r.streams[r.cur]
 	if need := len(st.payload) + len(p); need > cap(st.payload) {
@@ -106,9 +106,10 @@ func (r *chunkReader) drop(st *chunkStream) {
 	st.payload, st.begun, st.since = nil, false, 0
 }
 
-// stalled returns since when, in ms of the connection, the unfinished message
-// has made no progress that has waited longest. It is called when nothing is
-// left to read: now, after the peer was held back for so many ms.
+// stalled returns since when, in ms of the connection, an unfinished message
+// has made no progress: the one that has waited longest. It is called when
+// nothing is left to read, at the time now, after the peer was held back for so
+// many ms.
 func (r *chunkReader) stalled(now, held uint32) uint32 {
 	var longest uint32
 	for i := range r.streams {
@@ -124,8 +125,9 @@ func (r *chunkReader) stalled(now, held uint32) uint32 {
 	return now - longest
 }
 
-// grew reports whether an unfinished message has made progress: a byte is
-// enough for a short one, but no memory is held for long by a drip.
+// grew reports whether an unfinished message has made progress. One byte is
+// enough for a short message, but a drip of bytes does not hold memory for
+// long.
 func (st *chunkStream) grew() bool {
 	n := uint32(len(st.payload))
 	return n > st.grown && n-st.grown >= st.grown/minProgress
@@ -209,7 +211,8 @@ func (r *chunkReader) use(id uint32, format byte) error {
 		r.streams = append(r.streams, chunkStream{id: id})
 		return nil
 	}
-	// In the place of one without an unfinished message, each in its turn.
+	// It replaces a chunk stream without an unfinished message, each in its
+	// turn.
 	for range r.streams {
 		r.evict = (r.evict + 1) % len(r.streams)
 		if st := &r.streams[r.evict]; !st.begun {
@@ -220,8 +223,9 @@ func (r *chunkReader) use(id uint32, format byte) error {
 	return r.errorf("more than %d unfinished messages", MaxChunkStreams)
 }
 
-// continuation reads a header of type 3, whose basic header is n bytes long:
-// more of a message, or a new one just like the last one on its chunk stream.
+// continuation reads a header of type 3, whose basic header is n bytes long. It
+// continues a message, or begins one with the same fields as the last one on
+// its chunk stream.
 func (r *chunkReader) continuation(h []byte, id uint32, n int) (int, error) {
 	i := r.find(id)
 	if i < 0 {
@@ -243,9 +247,9 @@ func (r *chunkReader) continuation(h []byte, id uint32, n int) (int, error) {
 	return n, nil
 }
 
-// repeated reports how many bytes of h, 4 or 0, are the extended timestamp
-// again. RTMP 1.0 §5.3.1.3 wants it on type 3 headers too, but some encoders
-// leave it out: what does not look like it is payload. It repeats the field of
+// repeated reports how many bytes of h, 4 or 0, repeat the extended timestamp.
+// RTMP 1.0 §5.3.1.3 wants it on type 3 headers too, but some encoders leave it
+// out, so bytes that do not look like it are payload. It repeats the field of
 // the last header or, with some senders, the time of the message. ok is false
 // when more bytes are needed to tell.
 func repeated(h []byte, st *chunkStream) (n int, ok bool) {
@@ -261,9 +265,9 @@ func repeated(h []byte, st *chunkStream) (n int, ok bool) {
 	return 0, string(h) != string(a[:len(h)]) && string(h) != string(b[:len(h)])
 }
 
-// begin starts a message whose header st now holds. The first message after a
-// type 0 header that is repeated by a type 3 header comes that header's
-// timestamp later: RTMP 1.0 §5.3.1.2.4 says so, and ffmpeg sends it.
+// begin starts a message whose header st now holds. When a type 3 header begins
+// a message right after a type 0 header, the timestamp of that header is the
+// difference between the two: RTMP 1.0 §5.3.1.2.4 says so, and ffmpeg sends it.
 func (r *chunkReader) begin(st *chunkStream) error {
 	if most := st.typ.limit(r.trust); int(st.length) > most {
 		return r.errorf("%w: %v message of %d bytes exceeds %d", ErrMessageSize, st.typ, st.length, most)

@@ -27,8 +27,8 @@ func audio(stream, time uint32, payload string) rtmp.Message {
 	return rtmp.Message{Type: rtmp.TypeAudio, StreamID: stream, Timestamp: time, Payload: []byte(payload)}
 }
 
-// chunkTable is what chunks mean: the reader's test, and the fuzzer's seeds.
-// The chunk size is 4.
+// chunkTable lists chunks and their meaning: it tests the reader, and seeds the
+// fuzzer. The chunk size is 4.
 var chunkTable = []struct {
 	name, bytes string
 	want        []rtmp.Message
@@ -149,7 +149,7 @@ func TestChunkSizeGreaterThanAnyMessage(t *testing.T) {
 	}
 }
 
-// header is a type 0 header on a chunk stream of a message of n bytes.
+// header returns a type 0 header, on a chunk stream, of a message of n bytes.
 func header(csid int, typ rtmp.MessageType, n int) []byte {
 	b := []byte{1, byte(csid - 64), byte((csid - 64) >> 8)}
 	if csid < 64 {
@@ -207,7 +207,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// Every chunk stream there is, opened and left.
+// Every possible chunk stream, begun and left.
 func TestBombChunkStreams(t *testing.T) {
 	r := rtmp.NewChunkReader(1, rtmp.Publisher)
 	var err error
@@ -222,7 +222,7 @@ func TestBombChunkStreams(t *testing.T) {
 	}
 }
 
-// Chunk streams without an unfinished message give way, the others stay.
+// Chunk streams without an unfinished message are replaced; the others stay.
 func TestManyChunkStreams(t *testing.T) {
 	r := rtmp.NewChunkReader(1, rtmp.Publisher)
 	if _, err := r.Feed(append(header(3, rtmp.TypeVideo, 2), 'x')); err != nil {
@@ -240,7 +240,7 @@ func TestManyChunkStreams(t *testing.T) {
 	}
 }
 
-// A length that lies costs what arrived, not what it claims.
+// A lying length costs only the bytes that arrived.
 func TestBombLyingLength(t *testing.T) {
 	r := rtmp.NewChunkReader(rtmp.MaxChunkSize, rtmp.Publisher)
 	if _, err := r.Feed(append(header(4, rtmp.TypeVideo, rtmp.MaxMessage), 'x')); err != nil {

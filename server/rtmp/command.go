@@ -16,7 +16,7 @@ type command struct {
 	args   *amf.Decoder
 }
 
-var errCommand = errors.New("a command is a name, a transaction and values")
+var errCommand = errors.New("a command has a name, a transaction and values")
 
 // parseCommand reads the beginning of m.
 func parseCommand(m Message) (*command, error) {
@@ -62,7 +62,7 @@ func amf0Payload(m Message) ([]byte, error) {
 	return m.Payload, nil
 }
 
-// object reads the command object; without one it is null.
+// object reads the command object, null if there is none.
 func (c *command) object() (amf.Value, error) {
 	if !c.args.More() {
 		return amf.Null{}, nil
@@ -70,7 +70,7 @@ func (c *command) object() (amf.Value, error) {
 	return c.args.Next()
 }
 
-// arguments reads the command object, which nobody needs, and what follows it.
+// arguments skips the command object and reads the arguments.
 func (c *command) arguments() (amf.Args, error) {
 	if _, err := c.object(); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (c *command) arguments() (amf.Args, error) {
 	return c.args.Rest()
 }
 
-// result reads what a _result or _error carries: one value, maybe none.
+// result reads the value of a _result or _error, if there is one.
 func (c *command) result() (amf.Value, error) {
 	args, err := c.arguments()
 	if err != nil {
@@ -108,13 +108,14 @@ func commandMessage(stream uint32, amf3 bool, name string, tx float64, values ..
 }
 
 // CallMessage makes the message of a call without an answer on message stream
-// 0, for peers of an object encoding: to be packed once and sent to many.
+// 0, for peers with that object encoding. It can be packed once and sent to
+// many.
 func CallMessage(objectEncoding int, method string, args ...amf.Value) Message {
 	return commandMessage(0, objectEncoding == 3, method, 0, append([]amf.Value{amf.Null{}}, args...)...)
 }
 
-// StatusMessage makes the message of an onStatus on message stream 0, for
-// peers of an object encoding: to be packed once and sent to many.
+// StatusMessage makes the message of an onStatus on message stream 0, for peers
+// with that object encoding. It can be packed once and sent to many.
 func StatusMessage(objectEncoding int, info *StatusError) Message {
 	return statusMessage(0, objectEncoding == 3, info)
 }

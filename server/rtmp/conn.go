@@ -17,11 +17,11 @@ import (
 	"foyer/server/guard"
 )
 
-// windowSize is the Window Acknowledgement Size and the Peer Bandwidth we
-// announce; the figure is Flash Media Server's.
+// windowSize is the Window Acknowledgement Size and the Peer Bandwidth that we
+// announce. The figure is Flash Media Server's.
 const windowSize = 2500000
 
-// Conn reads and writes whole messages: what is below a Session. One goroutine
+// Conn reads and writes whole messages. A Session is built on it. One goroutine
 // may read and another one write.
 type Conn struct {
 	nc    net.Conn
@@ -31,24 +31,24 @@ type Conn struct {
 	// owned by the goroutine that reads
 	in       chunkReader
 	src      source
-	unread   []byte      // arrived and not yet looked at; part of src's buffer
+	unread   []byte      // arrived but not yet parsed; a part of src's buffer
 	share    guard.Share // of Config.Partial
-	window   uint32      // acknowledge each time so many bytes have come
+	window   uint32      // the bytes after which each acknowledgement is due
 	filled   uint32      // when bytes came last: since begun, in ms
 	acked    uint64
 	answered bool    // Set Peer Bandwidth was
 	server   bool    // the peer has connected to us; set by NewServerConn
 	nonces   *Nonces // until connect is there
 
-	w backlog.Writer // owned by who writes
+	w backlog.Writer // owned by the writing goroutine
 
-	// reply sends what reading makes necessary: acknowledgements, ping answers.
-	// It is write until a Session puts its outbox there.
+	// reply sends the answers of the reading side: acknowledgements and answers
+	// to pings. It is write until a Session puts them into its outbox.
 	reply func(packed []byte) error
 
 	lastRead   atomic.Int64  // since begun, in ns
-	stalled    atomic.Uint32 // since begun, in ms: an unfinished message made progress last, while more is waited for; 0: there is none
-	reading    atomic.Bool   // waiting for the peer to say something
+	stalled    atomic.Uint32 // since begun, in ms: the last progress of an unfinished message, while waiting for more; 0: there is none
+	reading    atomic.Bool   // waiting for bytes of the peer
 	bytesIn    atomic.Uint64
 	bytesOut   atomic.Uint64
 	messagesIn atomic.Uint64
@@ -85,8 +85,8 @@ func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.Re
 		return nil, ended(ctx, err)
 	}
 	c.nonces = nonces
-	// What only had to do with the beginning of a connection is not kept for
-	// its life; and only a socket itself can be polled.
+	// A wrapper that only matters at the beginning of a connection is not kept
+	// for its life, and only the socket itself can be polled.
 	if w, ok := nc.(interface{ Plain() net.Conn }); ok {
 		c.nc = w.Plain()
 	}
@@ -99,7 +99,7 @@ func (c *Conn) closeWhen(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { c.nc.Close() })
 }
 
-// ended is why I/O under ctx failed with err.
+// ended returns why I/O under ctx failed with err.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -107,8 +107,8 @@ func ended(ctx context.Context, err error) error {
 	return timedOut(err)
 }
 
-// ReadMessage reads the next message. What the chunk layer is told by the peer
-// it obeys without returning it: Set Chunk Size, Abort, Acknowledgement, Window
+// ReadMessage reads the next message. It obeys messages for the chunk layer
+// without returning them: Set Chunk Size, Abort, Acknowledgement, Window
 // Acknowledgement Size, Set Peer Bandwidth, and ping requests.
 func (c *Conn) ReadMessage() (Message, error) {
 	for {
@@ -153,7 +153,7 @@ func (c *Conn) fill() error {
 		return c.readFailed(err)
 	}
 	if unfinished {
-		c.stalled.Store(0) // what follows may hold the peer back
+		c.stalled.Store(0) // the peer may be held back from here on
 	}
 	total := c.bytesIn.Add(uint64(len(c.unread) - kept))
 	now := time.Since(c.begun)
@@ -179,10 +179,10 @@ func (c *Conn) holdPartial() error {
 	return nil
 }
 
-// milliseconds is the time of the connection, which is never 0.
+// milliseconds returns the age of the connection, which is never 0.
 func (c *Conn) milliseconds() uint32 { return max(1, uint32(time.Since(c.begun)/time.Millisecond)) }
 
-// readFailed is why a read failed.
+// readFailed returns why a read failed.
 func (c *Conn) readFailed(err error) error {
 	if c.cfg.Partial.Over(&c.share) {
 		return c.in.protocolError(guard.ErrBudget)
@@ -190,7 +190,7 @@ func (c *Conn) readFailed(err error) error {
 	return normalize(err)
 }
 
-// forget gives back what unfinished messages took. Nothing more is read.
+// forget gives back the memory of unfinished messages. Nothing more is read.
 func (c *Conn) forget() {
 	c.in.streams, c.in.taken, c.in.begun = nil, 0, 0
 	c.cfg.Partial.Release(&c.share)
@@ -246,7 +246,7 @@ func (c *Conn) protocolError(doing string, err error) error {
 	return c.in.protocolError(fmt.Errorf("%s: %w", doing, err))
 }
 
-// WriteMessage writes m in one write. Not for use beside a Session.
+// WriteMessage writes m in one write. It must not be used beside a Session.
 func (c *Conn) WriteMessage(m Message) error { return c.write(Pack(m)) }
 
 // write writes chunks before there is a session.
@@ -256,7 +256,7 @@ func (c *Conn) write(packed []byte) error {
 	return normalize(err)
 }
 
-// writePatiently writes chunks for a session: ErrSlow means that the peer has
+// writePatiently writes chunks for a session. ErrSlow means that the peer has
 // taken nothing for a while.
 func (c *Conn) writePatiently(o backlog.Owner, packed []byte) error {
 	n, err := c.w.Write(c.nc, packed, o)
@@ -264,7 +264,7 @@ func (c *Conn) writePatiently(o backlog.Owner, packed []byte) error {
 	return normalize(err)
 }
 
-// writeNow writes as much of packed as there is room for and never waits: the
+// writeNow writes as much of packed as there is room for, and never waits. The
 // deadline of an earlier write does not matter.
 func (c *Conn) writeNow(packed []byte) (n int, err error) {
 	if c.src.raw == nil {
@@ -279,7 +279,7 @@ func (c *Conn) writeNow(packed []byte) (n int, err error) {
 }
 
 // writeAll writes several pieces as writePatiently does, in one system call
-// where there is one. It eats them.
+// where there is one. It consumes the slice.
 func (c *Conn) writeAll(o backlog.Owner, pieces *net.Buffers, total int) error {
 	_, vectors := c.nc.(*net.TCPConn)
 	if len(*pieces) > 1 && (!vectors || total <= readBuffer) {
@@ -293,8 +293,8 @@ func (c *Conn) writeAll(o backlog.Owner, pieces *net.Buffers, total int) error {
 	return normalize(err)
 }
 
-// writeJoined copies small pieces together: cheaper than a vector of them, and
-// the only way where there are no vectors.
+// writeJoined copies small pieces together. That is cheaper than a vector of
+// them, and the only way where there are no vectors.
 func (c *Conn) writeJoined(o backlog.Owner, pieces net.Buffers) error {
 	p := buffers.Get().(*[readBuffer]byte)
 	defer buffers.Put(p)
@@ -317,10 +317,10 @@ func (c *Conn) writeJoined(o backlog.Owner, pieces net.Buffers) error {
 	return c.writePatiently(o, p[:n])
 }
 
-// finish ends a connection whose last words have been written so that the peer
-// can read them: a connection closed with bytes of the peer unread is reset,
-// and takes them along. It reports whether the reader should go on until the
-// peer has left, at most lingerTimeout.
+// finish ends a connection in such a way that the peer can read the last words
+// that were written. If it were closed with bytes of the peer unread it would
+// be reset, and the words lost. finish reports whether the reader should
+// continue until the peer has left, for at most lingerTimeout.
 func (c *Conn) finish() (linger bool) {
 	c.nc.SetReadDeadline(time.Now().Add(lingerTimeout))
 	half, ok := c.nc.(interface{ CloseWrite() error })
@@ -331,7 +331,7 @@ func (c *Conn) finish() (linger bool) {
 	return true
 }
 
-// drain reads and forgets until the connection is over.
+// drain reads and discards until the connection has ended.
 func (c *Conn) drain() {
 	for {
 		var err error
@@ -345,19 +345,19 @@ func (c *Conn) drain() {
 func (c *Conn) Close() error { return c.nc.Close() }
 
 // RemoteAddr returns the address at the other end of the socket: the peer's, or
-// that of a proxy which brings it.
+// that of a proxy in front of it.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
 const (
 	readBuffer  = 64 << 10 // borrowed while bytes are there
-	smallBuffer = 4 << 10  // kept, where waiting without a buffer is not possible
+	smallBuffer = 4 << 10  // kept where the connection cannot be polled
 )
 
 var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 
-// source reads a connection into borrowed buffers: while it waits it has none.
-// That is possible where the system says that bytes are there (a socket);
-// elsewhere (TLS, a pipe) it keeps a small one.
+// source reads a connection into borrowed buffers. On a socket it has none
+// while it waits, since the system says when bytes are there; elsewhere (TLS, a
+// pipe) it keeps a small one.
 type source struct {
 	raw   syscall.RawConn // nil: no socket
 	ready func(fd uintptr) bool
@@ -379,8 +379,8 @@ func (s *source) init(nc net.Conn) {
 	}
 }
 
-// read waits for bytes of nc and returns them behind rest, which is at most
-// maxHeader bytes of what it returned last.
+// read waits for bytes of nc and returns them after rest, which is at most
+// maxHeader bytes of those it returned last.
 func (s *source) read(nc net.Conn, rest []byte) ([]byte, error) {
 	if s.raw == nil {
 		return s.readSmall(nc, rest)
@@ -401,7 +401,7 @@ func (s *source) read(nc net.Conn, rest []byte) ([]byte, error) {
 	return s.buf[:int(s.kept)+int(s.n)], nil
 }
 
-// readReady is called when there may be bytes, and once before.
+// readReady is called when there may be bytes, and once before that.
 func (s *source) readReady(fd uintptr) bool {
 	p := buffers.Get().(*[readBuffer]byte)
 	n, err := pollRead(fd, p[s.kept:])

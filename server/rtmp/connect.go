@@ -14,19 +14,19 @@ import (
 // agentProgram begins the flashVer of connections between instances.
 const agentProgram = "FlashCom/"
 
-// fmsVersion is the version we claim in connect's result: Flash Media Server
-// 3.5, the last one whose protocol this is.
+// fmsVersion is the version that we claim in the result of connect: Flash Media
+// Server 3.5, the last one with this protocol.
 const fmsVersion = "FMS/3,5,7,7009"
 
 // ConnectRequest is a connect command (RTMP 1.0 §7.2.1.1).
 type ConnectRequest struct {
 	App, TCURL, FlashVer, SWFURL, PageURL string
 	ObjectEncoding                        int        // 0 or 3
-	Object                                amf.Object // the whole command object, as sent; to be sent: more members
+	Object                                amf.Object // received: the whole command object; to be sent: further members
 	Args                                  amf.Args   // the user arguments after it
 	// Nonces are those of the handshake; nil when there are none. Connect sets them.
 	Nonces *Nonces
-	// Sign returns one more member of Object, now that Nonces and App are set;
+	// Sign returns one more member for Object, once Nonces and App are set;
 	// nil: there is none.
 	Sign func(*ConnectRequest) amf.Field
 
@@ -34,8 +34,8 @@ type ConnectRequest struct {
 	tx float64
 }
 
-// ReadConnect reads messages until the connect command. Another command before
-// it is a *ProtocolError. When it fails, c is closed.
+// ReadConnect reads messages up to the connect command. Any other command
+// before it is a *ProtocolError. When ReadConnect fails, c is closed.
 func ReadConnect(ctx context.Context, c *Conn) (*ConnectRequest, error) {
 	stop := c.closeWhen(ctx)
 	defer stop()
@@ -77,8 +77,8 @@ func readConnect(c *Conn) (*ConnectRequest, error) {
 	}
 }
 
-// parseConnect reads what follows the name connect. Only the app is needed:
-// ffmpeg sends little more.
+// parseConnect reads everything after the name connect. Only the app must be
+// there: ffmpeg sends little more.
 func parseConnect(cmd *command) (*ConnectRequest, error) {
 	v, err := cmd.object()
 	if err != nil {
@@ -111,8 +111,8 @@ func parseConnect(cmd *command) (*ConnectRequest, error) {
 	return r, nil
 }
 
-// preamble is what precedes every answer to connect, a rejection too, as with
-// Flash Media Server.
+// preamble returns the messages before every answer to connect, even a
+// rejection, as with Flash Media Server.
 func preamble() []Message {
 	bandwidth := control(TypeSetPeerBandwidth, windowSize)
 	bandwidth.Payload = append(bandwidth.Payload, 2) // dynamic
@@ -124,10 +124,10 @@ func preamble() []Message {
 	}
 }
 
-// Accept sends the control preamble, Set Chunk Size and the Success result
-// (extra fields are appended to the information object), then onBWDone, for
-// which old players wait; other programs of this kind do without it.
-// A Session of the connection may exist already, but must not run yet.
+// Accept sends the control preamble, Set Chunk Size and the Success result,
+// with extra fields appended to the information object. It also sends onBWDone,
+// for which old players wait, except to other programs of this kind. A Session
+// of the connection may exist already, but must not run yet.
 func (r *ConnectRequest) Accept(extra ...amf.Field) error {
 	properties := amf.Object{
 		{Name: "fmsVer", Value: amf.String(fmsVersion)},
@@ -153,10 +153,10 @@ func (r *ConnectRequest) Accept(extra ...amf.Field) error {
 	return r.c.nc.SetWriteDeadline(time.Time{})
 }
 
-// Reject sends the control preamble, _error with the information object and a
-// close command, flushes, and closes the connection gently so that the peer
-// can read it; that takes at most a few seconds. An err that is no
-// *StatusError becomes a plain Rejected.
+// Reject sends the control preamble, _error with the information object, and a
+// close command. Then it closes the connection so that the peer can still read
+// them, which takes at most a few seconds. An err that is no *StatusError
+// becomes a plain Rejected.
 func (r *ConnectRequest) Reject(err error) error {
 	info := statusOf(err, CodeConnectRejected, "Connection rejected.")
 	ms := append(preamble(),
@@ -174,7 +174,7 @@ func (r *ConnectRequest) Reject(err error) error {
 	return nil
 }
 
-// Connect sends r and waits for the answer: the information object, or the
+// Connect sends r and returns the answer: the information object, or the
 // *StatusError of a rejection. When it fails, c is closed.
 func Connect(ctx context.Context, c *Conn, r *ConnectRequest) (info amf.Object, err error) {
 	stop := c.closeWhen(ctx)
@@ -187,7 +187,7 @@ func Connect(ctx context.Context, c *Conn, r *ConnectRequest) (info amf.Object, 
 		}
 		return nil, ended(ctx, err)
 	}
-	c.in.trust = publisher // the server that we have come to
+	c.in.trust = publisher // the server that we connect to
 	c.nc.SetDeadline(time.Time{})
 	return info, nil
 }
@@ -202,7 +202,7 @@ func connect(c *Conn, r *ConnectRequest) (amf.Object, error) {
 	}
 	args := append([]amf.Value{r.object()}, r.Args...)
 	m := commandMessage(0, false, "connect", connectTransaction, args...)
-	// Servers exist that read no Set Chunk Size before connect.
+	// Some servers read no Set Chunk Size before connect.
 	if err := c.write(appendChunks(nil, &m, initialChunkSize)); err != nil {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func connect(c *Conn, r *ConnectRequest) (amf.Object, error) {
 	}
 }
 
-// rejection is the *StatusError of an _error.
+// rejection returns the *StatusError of an _error.
 func rejection(v amf.Value) error {
 	e := ParseStatus(v)
 	if e.Code == CodeCallFailed && len(members(v)) == 0 {
@@ -244,8 +244,8 @@ func rejection(v amf.Value) error {
 	return e
 }
 
-// object returns the command object to send: r's fields, then its Object's
-// other members.
+// object returns the command object to send: the fields of r, then the other
+// members of its Object.
 func (r *ConnectRequest) object() amf.Object {
 	o := amf.Object{{Name: "app", Value: amf.String(r.App)}}
 	add := func(name, value string) {

@@ -16,10 +16,10 @@ type Address struct {
 	TLS  bool
 	Host string // host:port to dial
 	App  string // "room/blue", with "?query" if it has one: the app of connect
-	URL  string // the whole, without slashes at the end: the tcUrl of connect
+	URL  string // the whole address, without slashes at the end: the tcUrl of connect
 }
 
-// AddressError says why an address cannot be connected to.
+// An AddressError says why an address cannot be connected to.
 type AddressError struct{ URI, Reason string }
 
 func (e *AddressError) Error() string {
@@ -27,8 +27,8 @@ func (e *AddressError) Error() string {
 }
 
 // ParseURI reads the absolute rtmp:// or rtmps:// address of an application
-// instance. Relative addresses (rtmp:/app) and tunnels (rtmpt, http) mean
-// something to a movie in a browser only: they are an *AddressError.
+// instance. Relative addresses (rtmp:/app) and tunnels (rtmpt, http) only mean
+// something to a movie in a browser, and are an *AddressError.
 func ParseURI(uri string) (*Address, error) {
 	fail := func(reason string) (*Address, error) { return nil, &AddressError{uri, reason} }
 	scheme, rest, ok := strings.Cut(uri, ":")
@@ -71,15 +71,15 @@ func ParseURI(uri string) (*Address, error) {
 type DialOptions struct {
 	Config  *Config
 	Handler Handler // nil: every call is answered with MethodNotFound
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer
 	TLS     *tls.Config // for rtmps; nil means the host's name and the system's certificates
 }
 
-// Dial opens a connection to an absolute rtmp:// or rtmps:// address, does the
-// handshake and connect, with r's App and TCURL filled in from uri when empty
-// (r itself stays as it is; nil means no arguments). dial nil means
-// net.Dialer. The caller runs the Session. Errors: *AddressError, *StatusError
-// when the server said no, ErrTimeout, ErrClosed, or the network's own.
+// Dial opens a connection to an absolute rtmp:// or rtmps:// address, and does
+// the handshake and connect. It fills in App and TCURL from uri when they are
+// empty, without changing r; r may be nil. The caller runs the Session. Errors:
+// *AddressError, *StatusError when the server refused, ErrTimeout, ErrClosed, or
+// the network's own.
 func Dial(ctx context.Context, uri string, r *ConnectRequest, o DialOptions) (*Session, amf.Object, error) {
 	a, err := ParseURI(uri)
 	if err != nil {
@@ -99,7 +99,7 @@ func Dial(ctx context.Context, uri string, r *ConnectRequest, o DialOptions) (*S
 	defer cancel()
 	nc, err := o.open(ctx2, a)
 	if err != nil {
-		return nil, nil, err // names the address
+		return nil, nil, err // it names the address
 	}
 	c, err := NewClientConn(ctx2, nc, o.Config)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // The digest handshake. Later Flash Players play H.264 and AAC only after it.
-// Its keys are constants that every implementation carries.
+// Its keys are constants that every implementation has.
 
 var (
 	digestTail = []byte{
@@ -18,12 +18,12 @@ var (
 	fullServerKey = append(serverKey[:len(serverKey):len(serverKey)], digestTail...)
 )
 
-// digestServerVersion goes where a plain S1 has zeros: a client that sent a
-// digest expects one back when it is not zero.
+// digestServerVersion takes the place of the zeros in a plain S1: when it is
+// not zero, a client that sent a digest expects one back.
 var digestServerVersion = [4]byte{3, 5, 7, 7}
 
-// digestAt is where the digest of a C1 or S1 is. The two schemes differ in
-// which half of the packet they use.
+// digestAt returns where the digest of a C1 or S1 is. The two schemes use
+// different halves of the packet.
 func digestAt(p []byte, scheme int) int {
 	base := [...]int{8, 772}[scheme]
 	return (int(p[base])+int(p[base+1])+int(p[base+2])+int(p[base+3]))%728 + base + 4
@@ -43,7 +43,7 @@ func findDigest(c1 []byte) (digest []byte, scheme int) {
 	return nil, 0
 }
 
-// digestOf is the digest of p, which has its place at at.
+// digestOf returns the digest of p, whose place in p is at at.
 func digestOf(p []byte, at int, key []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write(p[:at])

@@ -11,32 +11,32 @@ import (
 	"foyer/server/backlog"
 )
 
-// Why a session ended. Test with errors.Is.
+// The reasons for which a session ends. Test with errors.Is.
 var (
-	// ErrClosed: the connection is gone and nobody said why, or this end
-	// closed it without a reason.
+	// ErrClosed: the connection is gone without a reason given, or this end
+	// closed it without one.
 	ErrClosed = errors.New("rtmp: connection closed")
 	// ErrGoodbye: the peer sent the command close.
 	ErrGoodbye = errors.New("rtmp: peer said goodbye")
 	// ErrSlow: the peer took nothing for backlog.Patience, or the outboxes of
-	// the process were too full and its was the worst.
+	// the process were too full and this peer's was the worst.
 	ErrSlow = errors.New("rtmp: peer does not read fast enough")
 	// ErrSilent: nothing came for Config.PingTimeout, not even answers to pings.
 	ErrSilent = errors.New("rtmp: peer gave no sign of life")
 	// ErrTimeout: handshake and connect took longer than Config.HandshakeTimeout.
 	ErrTimeout = errors.New("rtmp: peer took too long to connect")
-	// ErrBusy: MaxRequests calls of ours wait for answers already.
+	// ErrBusy: MaxRequests calls of this end wait for answers already.
 	ErrBusy = errors.New("rtmp: too many calls without an answer")
 )
 
-// What a peer did that ended its session: wrapped by a *ProtocolError.
+// Breaches of the protocol that end a session, wrapped by a *ProtocolError.
 var (
 	ErrMessageSize = errors.New("message too long")
 	ErrStalled     = errors.New("unfinished message made no progress for 10 s")
 	// guard.ErrBudget: Config.Partial is used up, and this peer is the worst.
 )
 
-// ProtocolError means the peer broke the protocol; the connection is gone.
+// ProtocolError means that the peer broke the protocol; the connection is gone.
 type ProtocolError struct {
 	Offset uint64 // bytes of the peer before it, counted from the end of the handshake
 	Err    error
@@ -48,7 +48,8 @@ func (e *ProtocolError) Error() string {
 
 func (e *ProtocolError) Unwrap() error { return e.Err }
 
-// normalize turns the many ways in which a connection can be over into ErrClosed.
+// normalize turns the many errors of a connection that has ended into
+// ErrClosed.
 func normalize(err error) error {
 	for _, gone := range []error{
 		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,

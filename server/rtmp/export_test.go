@@ -2,7 +2,7 @@ package rtmp
 
 import "io"
 
-// What tests need from inside.
+// Internals that tests need.
 
 const (
 	InitialChunkSize = initialChunkSize
@@ -22,7 +22,7 @@ func NewChunkReader(size int, of trust) *ChunkReader {
 	return &ChunkReader{r: chunkReader{size: size, trust: of}}
 }
 
-// Trust is how much of a peer is taken in.
+// Trust says how much a peer may send.
 type Trust = trust
 
 const (
@@ -53,7 +53,7 @@ func (c *ChunkReader) Feed(b []byte) (ms []Message, err error) {
 // Next feeds b in place, without copies.
 func (c *ChunkReader) Next(b []byte) (n int, m Message, ok bool, err error) { return c.r.next(b) }
 
-// Taken is the memory of unfinished messages, Rest what is kept of a header.
+// Taken is the memory of unfinished messages, Rest the kept part of a header.
 func (c *ChunkReader) Taken() int      { return c.r.taken }
 func (c *ChunkReader) Rest() []byte    { return c.rest }
 func (c *ChunkReader) Abort(id uint32) { c.r.abort(id) }

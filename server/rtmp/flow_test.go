@@ -25,7 +25,8 @@ import (
 //	go test ./server/rtmp -run TestFlows -update
 var update = flag.Bool("update", false, "record the conversations in testdata again")
 
-// jukebox plays what ffmpeg once published, and takes whatever is published.
+// jukebox plays messages that ffmpeg once published, and takes whatever is
+// published.
 type jukebox struct{ tape []rtmp.Message }
 
 func (j jukebox) ServeCall(c *rtmp.Call)       { echo(c) }
@@ -40,8 +41,9 @@ func (j jukebox) ServePlay(p *rtmp.Play) {
 
 const publishFlow = "testdata/ffmpeg-publish.flow"
 
-// conversations are the programs and what they are told, with ADDR for where
-// the server is. ffmpeg's publishing comes first: the players get its pictures.
+// conversations are the programs and their arguments, with ADDR for the
+// server's address. The one in which ffmpeg publishes comes first, since the
+// players get its pictures.
 var conversations = []struct {
 	file string
 	args []string
@@ -162,9 +164,9 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-// sameMessages compares what a server said. Lanes may overtake each other, so
-// each is compared by itself. A program that left did not hear the last words:
-// the server may say more now.
+// sameMessages compares the messages of a server. Lanes may overtake each
+// other, so each is compared by itself. A program that left did not hear the
+// last words, so the server may say more now.
 func sameMessages(t *testing.T, want, got []byte) {
 	t.Helper()
 	lanes := func(b []byte) [3][]rtmp.Message {
@@ -194,7 +196,8 @@ func sameMessages(t *testing.T, want, got []byte) {
 	}
 }
 
-// FuzzCommand: what is read as a command is written, and reads, the same.
+// FuzzCommand: a command that was read is the same after writing and reading it
+// again.
 func FuzzCommand(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.flow")
 	if err != nil || len(files) == 0 {

@@ -17,7 +17,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// go-rtmp is the stranger: a client and a server that share no code with ours.
+// go-rtmp is a client and a server that share no code with ours.
 
 func quiet() *logrus.Logger {
 	logrus.SetOutput(io.Discard) // it logs there too

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// The handshake (RTMP 1.0 §5.2). go-rtmp's handshake package was considered:
-// it does not look at C0, writes in pieces and keeps 4.6 KB on the stack.
+// The handshake (RTMP 1.0 §5.2). go-rtmp's handshake package was considered,
+// but it does not check C0, writes in pieces and keeps 4.6 KB on the stack.
 
 const (
 	rtmpVersion   = 3
@@ -25,12 +25,13 @@ type handshakeBuffer [1 + 2*handshakeSize]byte
 
 var handshakeBuffers = sync.Pool{New: func() any { return new(handshakeBuffer) }}
 
-// Nonces are what client and server of a plain handshake chose at random. Both
-// know both, and no two connections have the same: what is signed together
-// with them is worth nothing on any other connection.
+// Nonces are random bytes that client and server choose in a plain handshake.
+// Both sides know both nonces, and no two connections have the same: a
+// signature that includes them is worth nothing on any other connection.
 type Nonces struct{ Client, Server [32]byte }
 
-// noncesAt is where they are in C1 and S1 (RTMP 1.0 §5.2.3: after time and zero).
+// noncesAt is where nonces are in C1 and S1 (RTMP 1.0 §5.2.3: after time and
+// zero).
 const noncesAt = 8
 
 func noncesOf(c1, s1 []byte) *Nonces {
@@ -40,10 +41,10 @@ func noncesOf(c1, s1 []byte) *Nonces {
 	return n
 }
 
-// serverHandshake is the server's side. S0, S1 and S2 go out in one write as
-// soon as C1 is here (ffmpeg needs that); what C2 contains does not matter,
-// for clients exist that echo nothing. There are no nonces when the client
-// wanted a digest.
+// serverHandshake does the server's side. S0, S1 and S2 go out in one write as
+// soon as C1 is here, which ffmpeg needs. The content of C2 does not matter,
+// since some clients echo nothing. There are no nonces when the client wanted a
+// digest.
 func serverHandshake(rw io.ReadWriter) (*Nonces, error) {
 	in := handshakeBuffers.Get().(*handshakeBuffer)
 	defer handshakeBuffers.Put(in)
@@ -72,8 +73,8 @@ func serverHandshake(rw io.ReadWriter) (*Nonces, error) {
 	return nonces, err
 }
 
-// answerPlain fills S1 and S2 for C1, and reports whether that is the plain
-// handshake.
+// answerPlain fills S1 and S2 for C1, and reports whether the handshake is a
+// plain one.
 func answerPlain(s1, s2, c1 []byte) bool {
 	fillRandom(s1)
 	clear(s1[:noncesAt]) // time 0, zero: the plain handshake
@@ -85,7 +86,7 @@ func answerPlain(s1, s2, c1 []byte) bool {
 	return true
 }
 
-// clientHandshake is the client's side, plain.
+// clientHandshake does the client's side of the plain handshake.
 func clientHandshake(rw io.ReadWriter) (*Nonces, error) {
 	b := handshakeBuffers.Get().(*handshakeBuffer)
 	defer handshakeBuffers.Put(b)
@@ -111,7 +112,7 @@ func clientHandshake(rw io.ReadWriter) (*Nonces, error) {
 	return nonces, err
 }
 
-// notRTMP says what a peer seems to speak whose first bytes are b.
+// notRTMP names the protocol that a peer seems to speak, by its first bytes b.
 func notRTMP(b []byte) error {
 	for _, is := range []struct{ first, what string }{
 		{"GET ", "an HTTP request"},
@@ -130,7 +131,7 @@ func notRTMP(b []byte) error {
 	return fmt.Errorf("handshake: version %d, want %d", b[0], rtmpVersion)
 }
 
-// fillRandom fills a C1 or S1. Nobody may foresee the nonce in it; the other
+// fillRandom fills a C1 or S1. The nonce in it must be unpredictable; the other
 // bytes only have to differ from peer to peer.
 func fillRandom(p []byte) {
 	b := p

@@ -17,7 +17,7 @@ import (
 )
 
 func TestHandshake(t *testing.T) {
-	client, server := net.Pipe() // every write is seen as it was made
+	client, server := net.Pipe() // net.Pipe shows each write as it was made
 	done := make(chan error)
 	go func() { done <- rtmp.ServerHandshake(server) }()
 	if err := rtmp.ClientHandshake(client); err != nil {
@@ -48,13 +48,13 @@ func TestPlainHandshake(t *testing.T) {
 	if !bytes.Equal(s[1537:3073], c1) {
 		t.Error("S2 is not C1")
 	}
-	client.Write(make([]byte, 1536)) // C2 with nothing in it
+	client.Write(make([]byte, 1536)) // an empty C2
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
 
-// A Flash Player's C1 carries a digest, and so must what it gets.
+// A Flash Player's C1 has a digest, and so must S1 and S2.
 func TestDigestHandshake(t *testing.T) {
 	for scheme := range 2 {
 		client, server := net.Pipe()
@@ -119,8 +119,8 @@ func TestNotRTMP(t *testing.T) {
 	}
 }
 
-// Connections that do not come to the point are closed in time, however they
-// dawdle.
+// Connections that never get to connect are closed in time, however slowly they
+// send.
 func TestBombBytePerMinute(t *testing.T) {
 	for name, start := range map[string]int{"before C0": 0, "in C1": 1000, "in C2": 1537 + 100, "before connect": 3073} {
 		synctest.Test(t, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestBombBytePerMinute(t *testing.T) {
 			if d := time.Since(begun); d != 10*time.Second {
 				t.Errorf("%s: after %v", name, d)
 			}
-			time.Sleep(2 * time.Minute) // the client finds out
+			time.Sleep(2 * time.Minute) // the client finds out by then
 		})
 	}
 }
@@ -203,7 +203,8 @@ func TestNonces(t *testing.T) {
 	}
 }
 
-// TestNoNoncesWithADigest: what a Flash Player signs with says nothing of us.
+// TestNoNoncesWithADigest: the digest of a Flash Player proves nothing, so
+// there are no nonces.
 func TestNoNoncesWithADigest(t *testing.T) {
 	cnc, snc := rtmptest.Pipe()
 	defer cnc.Close()

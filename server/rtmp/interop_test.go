@@ -13,8 +13,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// program returns a command of a real program; without it the test is skipped,
-// except in CI, where all of them must be there.
+// program returns a command of a real program. The test is skipped if the
+// program is missing, and fails in CI.
 func program(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	if testing.Short() {
@@ -34,7 +34,7 @@ func program(t *testing.T, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs cmd and returns what it said.
+// run runs cmd and returns its output.
 func run(t *testing.T, cmd *exec.Cmd) (string, error) {
 	t.Helper()
 	out, err := cmd.CombinedOutput()

@@ -8,16 +8,16 @@ import (
 	"foyer/server/guard"
 )
 
-// What a peer may take, in bytes and in number. Going over one of the limits
-// of the wire ends the connection with a *ProtocolError.
+// The bytes and numbers that a peer may use. A peer that goes over a limit of
+// the wire ends its connection with a *ProtocolError.
 const (
 	MaxMessageBeforeConnect = 64 << 10  // any message, until its connect is accepted
 	MaxMessage              = 4 << 20   // audio, video, data, aggregate of a peer that publishes with a right
 	MaxMessageOfSpectator   = 64 << 10  // the same of any other peer
-	MaxCommand              = 256 << 10 // commands, shared objects, whatever else
+	MaxCommand              = 256 << 10 // commands, shared objects, and everything else
 	MaxControl              = 1 << 10   // protocol control and user control
 	MaxPartial              = 8 << 20   // memory of all unfinished messages of a connection that publishes
-	MaxPartialOfSpectator   = 320 << 10 // of any other: a command and a bit
+	MaxPartialOfSpectator   = 320 << 10 // of any other peer: a command and a little more
 	MaxPartialBeforeConnect = 128 << 10 // until its connect is accepted
 	MaxChunkStreams         = 64        // chunk streams of a connection
 	MaxStreams              = 16        // message streams the peer has open at a time
@@ -30,32 +30,33 @@ const (
 // How long things may take.
 const (
 	MaxStall      = 10 * time.Second // without progress of an unfinished message
-	minProgress   = 32               // progress is one part in so many of what is there, at least a byte
+	minProgress   = 32               // progress is this part of the bytes already there, at least one byte
 	flushTimeout  = 2 * time.Second  // for the last words of Close and Reject
 	lingerTimeout = time.Second      // for the peer to read them and leave
 )
 
-// Config is optional everywhere; the zero value is usable.
+// Config is optional everywhere. The zero value is usable.
 type Config struct {
 	HandshakeTimeout time.Duration // handshake and connect together; 0 means 10 s
 	PingInterval     time.Duration // silence before a ping is sent; 0 means 10 s
 	PingTimeout      time.Duration // silence before the session ends; 0 means 30 s
-	// Partial is the memory that unfinished messages of many connections share;
-	// nil means that of all whose Config says nothing.
+	// Partial is the memory that unfinished messages of many connections share.
+	// All connections without one share a budget, too.
 	Partial *guard.Budget
 
-	// Outboxes counts what waits to be written; nil: nobody does.
+	// Outboxes counts the bytes that wait to be written; nil: they are not
+	// counted.
 	Outboxes *backlog.Budget
 }
 
-// WithDefaults is cfg, or nil, with all that is left out. Connections that get
-// the same pointer to it share it.
+// WithDefaults returns cfg with its defaults filled in; cfg may be nil.
+// Connections that get the same pointer share it.
 func (cfg *Config) WithDefaults() *Config { return cfg.withDefaults() }
 
 // withDefaults is safe to call on nil.
 func (cfg *Config) withDefaults() *Config {
 	if cfg == nil || *cfg == (Config{}) {
-		return &defaults // one for everybody, not one a connection
+		return &defaults // one for all connections
 	}
 	if cfg.HandshakeTimeout != 0 && cfg.PingInterval != 0 && cfg.PingTimeout != 0 && cfg.Partial != nil {
 		return cfg // nor here

@@ -96,8 +96,8 @@ func TestRequestLimit(t *testing.T) {
 	})
 }
 
-// A peer that stops reading is let go after backlog.Patience, however much or
-// little is said to it, and nothing ever waits for it.
+// A peer that stops reading is disconnected after backlog.Patience, however
+// much or little it is sent, and nothing ever waits for it.
 func TestBombReaderStops(t *testing.T) {
 	for _, size := range []int{1000, rtmptest.PipeBuffer + 1, 3 << 20} {
 		withPeer(t, nil, rtmp.ErrSlow, func(p *rtmptest.Peer, s *rtmp.Session) {
@@ -122,8 +122,8 @@ func TestBombReaderStops(t *testing.T) {
 	}
 }
 
-// A peer that reads is not let go, however slowly it reads and however much is
-// said to it in a moment; and it gets everything, in order.
+// A peer that reads stays connected, however slowly it reads and however much
+// it is sent at once, and it gets everything in order.
 func TestSlowReaderStays(t *testing.T) {
 	for _, rate := range []int{4 << 10, 10e6 / 8, 48e6 / 8} { // bytes a second
 		withPeer(t, nil, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
@@ -157,8 +157,8 @@ func TestSlowReaderStays(t *testing.T) {
 	}
 }
 
-// The outboxes of a process are bounded together: the worst go first, and bytes
-// that wait in many count once.
+// The outboxes of a process are bounded together: the worst peers go first, and
+// bytes that wait in many outboxes count once.
 func TestBombManyReadersStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const sessions = 100
@@ -199,7 +199,7 @@ func TestBombManyReadersStop(t *testing.T) {
 		if n := len(ended); n == 0 || n == sessions || time.Since(begun) != 0 {
 			t.Errorf("%d sessions have ended after %v", n, time.Since(begun))
 		}
-		for range sessions { // the others by Patience
+		for range sessions { // the others go by Patience
 			if err := <-ended; err != rtmp.ErrSlow {
 				t.Errorf("ended with %v", err)
 			}
@@ -210,8 +210,8 @@ func TestBombManyReadersStop(t *testing.T) {
 	})
 }
 
-// A peer that asks and does not read the answers (pings, calls, seeks) is not
-// read any more, and let go in the end.
+// A peer that asks (by pings, calls, seeks) and does not read the answers is no
+// longer read, and disconnected in the end.
 func TestBombReaderStopsAndAsks(t *testing.T) {
 	ping := rtmp.Message{Type: rtmp.TypeUserControl, Payload: []byte{0, 6, 0, 0, 0, 1}}
 	call := rtmp.CommandMessage(0, false, "echo", 5, amf.Null{}, amf.String(string(make([]byte, 1000))))
@@ -233,7 +233,7 @@ func TestBombReaderStopsAndAsks(t *testing.T) {
 	}
 }
 
-// While a peer is not read it is not taken to be silent.
+// A peer that is not read does not count as silent.
 func TestNotReadIsNotSilent(t *testing.T) {
 	withPeer(t, handler(echo), rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
 		p.Expect("onBWDone", 0)
@@ -289,7 +289,8 @@ func TestSilence(t *testing.T) {
 }
 
 // dripping runs test with the raw end of a connection whose other end has a
-// session, and returns how that ended and how long after the beginning of test.
+// session. It returns how that session ended, and how long after the beginning
+// of test.
 func dripping(t *testing.T, cfg *rtmp.Config, h rtmp.Handler, test func(nc net.Conn)) (dur time.Duration, err error) {
 	synctest.Test(t, func(t *testing.T) {
 		cnc, snc := rtmptest.Pipe()
@@ -332,7 +333,7 @@ func TestBombDrip(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		test  func(nc net.Conn)
-		after time.Duration // the end comes; what is left is silence
+		after time.Duration // when the session ends; after that the peer is silent
 	}{
 		{"nothing but a header", func(nc net.Conn) { nc.Write(partial(100, 0)) }, rtmp.MaxStall},
 		{"a part of it", func(nc net.Conn) { nc.Write(partial(100_000, 50_000)) }, rtmp.MaxStall},
@@ -366,7 +367,8 @@ func TestBombDrip(t *testing.T) {
 	}
 }
 
-// TestSlowIsNotStalled: a peer of a slow line makes progress, and is let be.
+// TestSlowIsNotStalled: a peer on a slow line makes progress, and stays
+// connected.
 func TestSlowIsNotStalled(t *testing.T) {
 	calls := 0
 	count := handler(func(c *rtmp.Call) { calls++ })
@@ -389,8 +391,8 @@ func TestSlowIsNotStalled(t *testing.T) {
 	}
 }
 
-// TestHeldBackIsNotStalled: a message does not wait for its peer while the peer
-// waits for us.
+// TestHeldBackIsNotStalled: a message does not count as stalled while its peer
+// is held back.
 func TestHeldBackIsNotStalled(t *testing.T) {
 	slow := handler(func(c *rtmp.Call) {
 		if c.Method == "wait" {
@@ -408,8 +410,8 @@ func TestHeldBackIsNotStalled(t *testing.T) {
 	}
 }
 
-// TestPartialBudget: when all unfinished messages take too much, the peer goes
-// that holds most for longest, and what it held is given back.
+// TestPartialBudget: when all unfinished messages take too much memory, the
+// peer that has held the most for longest goes, and its memory is given back.
 func TestPartialBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := &rtmp.Config{Partial: &guard.Budget{Max: 250 << 10}}
@@ -443,8 +445,8 @@ func TestPartialBudget(t *testing.T) {
 	})
 }
 
-// TestLongMessagesNeedARight: a peer may send long pictures while it publishes,
-// and hears why it may not before it is let go.
+// TestLongMessagesNeedARight: a peer may send long pictures while it publishes.
+// Otherwise it is told why not before it is disconnected.
 func TestLongMessagesNeedARight(t *testing.T) {
 	long := rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Payload: append([]byte{0x17, 1}, make([]byte, rtmp.MaxMessageOfSpectator)...)}
 	withPeer(t, newStation(t), rtmp.ErrMessageSize, func(p *rtmptest.Peer, _ *rtmp.Session) {
@@ -518,7 +520,8 @@ func TestCloseWithReason(t *testing.T) {
 	})
 }
 
-// Last words to a peer that does not read, or does not leave, take bounded time.
+// Last words to a peer that does not read, or does not leave, take a bounded
+// time.
 func TestCloseIsBounded(t *testing.T) {
 	for name, fill := range map[string]int{"stays": 0, "does not read": 200 << 10} {
 		withPeer(t, nil, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {

@@ -33,12 +33,12 @@ func (s *Session) serveMedia(m Message) error {
 }
 
 // setDataFrame is the AMF0 string before onMetaData that asks the server to
-// keep it for players who come later.
+// keep it for later players.
 var setDataFrame = []byte("\x02\x00\x0D@setDataFrame")
 
-// sink returns where m goes: to the sink of the peer's stream that is
-// published, or of ours that plays. Sloppy encoders send metadata on message
-// stream 0; that is accepted when exactly one stream is published.
+// sink returns the sink for m: that of the stream which the peer publishes, or
+// which this end plays. Some encoders send metadata on message stream 0, which
+// is accepted when exactly one stream is published.
 func (s *Session) sink(m Message) (Sink, uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,9 +68,9 @@ func (s *Session) sink(m Message) (Sink, uint32) {
 
 var errAggregate = errors.New("sub-message goes past the end")
 
-// splitAggregate yields the messages of an aggregate (RTMP 1.0 §7.1.6): FLV
-// tags, whose times are shifted so that the first one has the aggregate's and
-// whose stream is the aggregate's.
+// splitAggregate yields the messages of an aggregate (RTMP 1.0 §7.1.6). They
+// are FLV tags. Their times are shifted so that the first one has the time of
+// the aggregate, whose stream they share.
 func splitAggregate(m Message, yield func(Message)) error {
 	var offset uint32
 	for b, first := m.Payload, true; len(b) > 0; first = false {
@@ -93,14 +93,14 @@ func splitAggregate(m Message, yield func(Message)) error {
 			yield(sub)
 		}
 		b = b[h.Size:]
-		b = b[min(flv.BackSize, len(b)):] // the back pointer; some leave out the last one
+		b = b[min(flv.BackSize, len(b)):] // the back pointer; some peers leave out the last one
 	}
 	return nil
 }
 
 // A gate decides which messages of one stream fit into the outbox. Once video
-// is dropped, everything up to the next key frame is: it could not be decoded.
-// Guarded by the session's mu.
+// has been dropped, so is everything up to the next key frame, since it could
+// not be decoded. It is guarded by the session's mu.
 type gate struct {
 	waiting          bool // for a key frame
 	noAudio, noVideo bool // the player does not want it
@@ -114,7 +114,7 @@ func (g *gate) open() bool { return *g == gate{} }
 func (g *gate) pass(o *outbox, m Message, n int) bool {
 	switch m.Type {
 	case TypeAudio:
-		// Sound is small and missed most: it may use the reserve too.
+		// Sound is small, and missed most: it may use the reserve, too.
 		return !g.paused && !g.noAudio && o.fits(n, MaxMediaOutbox+mediaReserve)
 	case TypeVideo:
 		var t flv.Tag

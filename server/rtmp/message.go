@@ -51,16 +51,16 @@ func (t MessageType) String() string {
 	return "type " + strconv.Itoa(int(t))
 }
 
-// A trust is how much of a peer is taken in.
+// A trust says how much a peer may send.
 type trust uint8
 
 const (
-	stranger  trust = iota // its connect was not accepted yet
-	spectator              // it was
+	stranger  trust = iota // its connect has not been accepted yet
+	spectator              // its connect has been accepted
 	publisher              // it publishes with a right, or is the server that we play from
 )
 
-// limit is how long a message of this type may be.
+// limit returns how long a message of this type may be.
 func (t MessageType) limit(of trust) int {
 	switch {
 	case t <= TypeSetPeerBandwidth:
@@ -76,7 +76,7 @@ func (t MessageType) limit(of trust) int {
 	return MaxCommand
 }
 
-// partial is how much memory unfinished messages of such a peer may take.
+// partial returns how much memory unfinished messages of such a peer may take.
 func (of trust) partial() int {
 	return [...]int{MaxPartialBeforeConnect, MaxPartialOfSpectator, MaxPartial}[of]
 }
@@ -97,12 +97,12 @@ const (
 	eventPingResponse = 7
 )
 
-// control makes a protocol control message of one number.
+// control makes a protocol control message with one number.
 func control(t MessageType, n uint32) Message {
 	return Message{Type: t, Payload: binary.BigEndian.AppendUint32(nil, n)}
 }
 
-// userControl makes a user control message of an event and one number.
+// userControl makes a user control message with an event and one number.
 func userControl(event uint16, n uint32) Message {
 	b := binary.BigEndian.AppendUint16(make([]byte, 0, 6), event)
 	return Message{Type: TypeUserControl, Payload: binary.BigEndian.AppendUint32(b, n)}

@@ -2,8 +2,8 @@ package rtmp
 
 import "foyer/server/amf"
 
-// A netStream is a message stream that the peer has created. What it does,
-// publish or play or nothing, is guarded by the session's mu and changed on
+// A netStream is a message stream that the peer has created. It publishes,
+// plays, or does nothing. That is guarded by the session's mu, and changed on
 // Run's goroutine only.
 type netStream struct {
 	id      uint32
@@ -11,8 +11,8 @@ type netStream struct {
 	play    *Play
 }
 
-// streamCommands are the NetStream commands (RTMP 1.0 §7.2.2) and what comes
-// with them, which a Session serves when its Handler is a StreamHandler.
+// streamCommands are the NetStream commands (RTMP 1.0 §7.2.2) and those that
+// accompany them. A Session serves them when its Handler is a StreamHandler.
 var streamCommands = map[string]func(*Session, *command) error{
 	"createStream":    (*Session).serveCreateStream,
 	"deleteStream":    (*Session).serveDeleteStream,
@@ -64,7 +64,8 @@ func (s *Session) streamLocked(id uint32) *netStream {
 	return s.peer[id-1]
 }
 
-// serveDeleteStream has the stream's id as argument (RTMP 1.0 §7.2.2.3).
+// serveDeleteStream deletes the stream whose id is the argument (RTMP 1.0
+// §7.2.2.3).
 func (s *Session) serveDeleteStream(cmd *command) error {
 	args, err := cmd.arguments()
 	if err != nil {
@@ -82,7 +83,8 @@ func (s *Session) serveDeleteStream(cmd *command) error {
 	return nil
 }
 
-// serveCloseStream comes on the stream itself, which can be used again.
+// serveCloseStream closes the stream that the command comes on, which can be
+// used again.
 func (s *Session) serveCloseStream(cmd *command) error {
 	if st := s.stream(cmd.stream); st != nil {
 		s.closeStream(st)
@@ -90,7 +92,7 @@ func (s *Session) serveCloseStream(cmd *command) error {
 	return nil
 }
 
-// closeStream stops what st does, at the peer's wish.
+// closeStream stops publishing or playing on st, as the peer asked.
 func (s *Session) closeStream(st *netStream) {
 	s.mu.Lock()
 	p := st.publish
@@ -101,7 +103,8 @@ func (s *Session) closeStream(st *netStream) {
 	s.endStream(st, nil)
 }
 
-// endStream stops what st does, because of reason, without telling the peer.
+// endStream stops publishing or playing on st for reason, without telling the
+// peer.
 func (s *Session) endStream(st *netStream, reason error) {
 	s.mu.Lock()
 	publish, play := st.publish, st.play
@@ -120,12 +123,12 @@ func (s *Session) status(l lane, id uint32, info *StatusError) {
 	s.send(l, statusMessage(id, s.amf3, info))
 }
 
-// begin sends StreamBegin (RTMP 1.0 §7.1.7). It goes into the command lane
-// here, to stay where it belongs among the answers.
+// begin sends StreamBegin (RTMP 1.0 §7.1.7). It goes into the command lane, so
+// that it keeps its place among the answers.
 func (s *Session) begin(id uint32) { s.send(laneCommands, userControl(eventStreamBegin, id)) }
 
-// streamStatus makes an information object of level status about the stream of
-// that name.
+// streamStatus makes an information object with the level status, about the
+// stream with that name.
 func streamStatus(code, description, name string) *StatusError {
 	return &StatusError{
 		Level: LevelStatus, Code: code, Description: description,
@@ -139,16 +142,17 @@ func (s *Session) noStream(cmd *command, code string) error {
 	return nil
 }
 
-// serveReleaseStream answers commands of FMLE that ask for nothing here.
+// serveReleaseStream answers commands of FMLE that have no effect here.
 func (s *Session) serveReleaseStream(cmd *command) error { return s.reply(cmd, amf.Undefined{}) }
 
-// serveFCPublish announces a publish command; the answer that FMLE likes is
-// onFCPublish.
+// serveFCPublish answers the announcement of a publish command with
+// onFCPublish, as FMLE expects.
 func (s *Session) serveFCPublish(cmd *command) error {
 	return s.answerFC(cmd, "onFCPublish", CodePublishStart)
 }
 
-// serveFCSubscribe is what live players of some content networks wait for.
+// serveFCSubscribe sends the answer that live players of some content networks
+// wait for.
 func (s *Session) serveFCSubscribe(cmd *command) error {
 	return s.answerFC(cmd, "onFCSubscribe", CodePlayStart)
 }
@@ -187,5 +191,6 @@ func (s *Session) serveFCUnpublish(cmd *command) error {
 	return nil
 }
 
-// serveStreamLength answers players that ask before they play: live is 0 long.
+// serveStreamLength answers players that ask for the length before they play: a
+// live stream is 0 long.
 func (s *Session) serveStreamLength(cmd *command) error { return s.reply(cmd, amf.Number(0)) }

@@ -8,38 +8,38 @@ import (
 	"foyer/server/backlog"
 )
 
-// A lane is a part of the outbox. A lower one is written first; nothing is
-// reordered within one.
+// A lane is a part of the outbox. A lower lane is written first, and each lane
+// keeps its order.
 type lane uint8
 
 const (
 	laneControl  lane = iota // acknowledgements, pings, StreamBegin
 	laneCommands             // commands, replies, shared objects
-	laneMedia                // audio, video, data, and what must stay in order with them
+	laneMedia                // audio, video, data, and messages that must stay in order with them
 	lanes
 )
 
-// maxBatch is how many bytes of a lane go into one write, so that what comes
-// meanwhile in a lower one need not wait for all of it.
+// maxBatch is how many bytes of a lane go into one write, so that new messages
+// in a lower lane need not wait for all of it.
 const maxBatch = 256 << 10
 
-// outbox holds what is not yet written. It is guarded by its session's mu,
-// level apart. An empty one owns no memory.
+// outbox holds messages that are not yet written. It is guarded by its
+// session's mu, except for level. An empty outbox owns no memory.
 type outbox struct {
 	q     *queue        // nil: nothing queued
 	bytes [lanes]int    // queued or being written
-	late  *late         // nil: little waits
-	level atomic.Uint32 // a backlog.Level, of the lanes that are not media; and fullBit
+	late  *late         // nil: little is waiting
+	level atomic.Uint32 // the backlog.Level of the lanes other than media, and fullBit
 }
 
-// late is what an outbox has while much waits.
+// late is the extra state of an outbox while much waits.
 type late struct {
 	tally backlog.Tally
-	wake  func()        // when level is InStep; nil: nobody waits for that
-	room  chan struct{} // closed when it is no longer full; nil: nobody waits for that
+	wake  func()        // called when level is InStep again; nil: nobody waits for that
+	room  chan struct{} // closed when the outbox is no longer full; nil: nobody waits for that
 }
 
-// behind returns what there is while much waits.
+// behind returns o.late, and makes it if there is none.
 func (o *outbox) behind() *late {
 	if o.late == nil {
 		o.late = new(late)
@@ -47,7 +47,8 @@ func (o *outbox) behind() *late {
 	return o.late
 }
 
-// piece makes a piece of what is about to be added, behind n bytes.
+// piece makes a piece of a message that is about to be added, after n waiting
+// bytes.
 func (o *outbox) piece(s *Session, packed []byte, shared *backlog.Bytes, n int) (p backlog.Piece, over bool) {
 	if shared != nil {
 		packed = shared.Bytes()
@@ -62,8 +63,8 @@ type queue [lanes][]backlog.Piece
 
 var queues = sync.Pool{New: func() any { return new(queue) }}
 
-// fits reports whether n more bytes of media are within max. One thing that is
-// larger by itself goes through when nothing waits before it.
+// fits reports whether n more bytes of media are within max. A message that is
+// larger than max by itself goes through when nothing waits before it.
 func (o *outbox) fits(n, max int) bool {
 	return o.bytes[laneMedia] == 0 || o.bytes[laneMedia]+n <= max
 }
@@ -82,8 +83,8 @@ func (o *outbox) add(l lane, p backlog.Piece) {
 	o.grade()
 }
 
-// addFirst queues the rest of something that is written already in part: before
-// all else.
+// addFirst queues the rest of a message that has been written in part, before
+// everything else.
 func (o *outbox) addFirst(rest backlog.Piece) {
 	o.add(laneControl, rest)
 	q := o.q[laneControl]
@@ -91,17 +92,17 @@ func (o *outbox) addFirst(rest backlog.Piece) {
 	q[0] = rest
 }
 
-// fullBit in level says that the peer is not read: see full.
+// fullBit in level says that the peer is not read; see full.
 const fullBit = 1 << 7
 
-// full reports whether the peer is Far behind, or has so much media waiting
-// that it must be answers: nobody else is given more than the gate lets pass.
+// full reports whether the peer is Far behind, or has more media waiting than
+// the gate lets pass, so that the rest must be answers.
 func (o *outbox) full() bool { return o.level.Load()&fullBit != 0 }
 
 func (o *outbox) getLevel() backlog.Level { return backlog.Level(o.level.Load() &^ fullBit) }
 
-// grade finds out the level, and wakes who waits for another one. What it
-// returns is to be called without locks, unless it is nil.
+// grade updates the level, and wakes those that wait for it. It returns a
+// function to be called without locks held, or nil.
 func (o *outbox) grade() (wake func()) {
 	before := o.level.Load()
 	level := backlog.LevelOf(o.bytes[laneControl]+o.bytes[laneCommands], backlog.Level(before&^fullBit))
@@ -132,7 +133,7 @@ func (l *late) makeRoom() {
 	}
 }
 
-// drop forgets all that is queued.
+// drop discards everything that is queued.
 func (o *outbox) drop(b *backlog.Budget) {
 	if o.q == nil {
 		return
@@ -144,17 +145,17 @@ func (o *outbox) drop(b *backlog.Budget) {
 	o.q = nil
 }
 
-// batch is what one write writes.
+// batch holds the pieces of one write.
 type batch struct {
 	pieces  []backlog.Piece
 	vectors net.Buffers // the bytes of pieces
-	left    net.Buffers // of vectors: a write eats it
+	left    net.Buffers // of vectors: a write consumes it
 	bytes   [lanes]int
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-// take moves to b what to write next and reports whether there was anything.
+// take moves the next pieces to b, and reports whether there were any.
 func (o *outbox) take(b *batch) bool {
 	if o.q == nil {
 		return false
@@ -180,7 +181,8 @@ func (o *outbox) take(b *batch) bool {
 	return true
 }
 
-// written takes b off the count and empties it. It returns what grade does.
+// written stops counting the pieces of b, and empties it. It returns the same
+// as grade.
 func (o *outbox) written(budget *backlog.Budget, b *batch) (wake func()) {
 	o.done(budget, b.pieces)
 	for l, n := range b.bytes {
@@ -194,14 +196,14 @@ func (o *outbox) written(budget *backlog.Budget, b *batch) (wake func()) {
 	return wake
 }
 
-// done takes pieces off the count.
+// done stops counting pieces.
 func (o *outbox) done(budget *backlog.Budget, pieces []backlog.Piece) {
 	if o.late != nil {
 		o.late.tally.Done(budget, pieces)
 	}
 }
 
-// total is the number of bytes in b.
+// total returns the number of bytes in b.
 func (b *batch) total() int {
 	return b.bytes[laneControl] + b.bytes[laneCommands] + b.bytes[laneMedia]
 }

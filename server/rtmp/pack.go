@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// ChunkSize is the chunk size this package writes with, on every connection:
-// so the bytes of a message are the same for every peer (see Pack). 65,536 is
-// the most that Flash Media Server could be set to, so every client copes with
-// it, and it makes one chunk of nearly every message.
+// ChunkSize is the chunk size for writing, on every connection, so that the
+// bytes of a message are the same for every peer (see Pack). Flash Media Server
+// could be set to at most 65,536, so every client copes with that size, and
+// nearly every message is one chunk.
 const ChunkSize = 65536
 
 // Pack returns the chunks of the messages, ready for Session.Send on any
@@ -27,19 +27,19 @@ func Pack(ms ...Message) []byte {
 }
 
 // SharedStream is the message stream that nearly every player plays on: the
-// first createStream of a connection gives it.
+// first createStream of a connection returns it.
 const SharedStream = 1
 
-// Packed is a run of whole messages of SharedStream, as Pack makes them: made
-// once for all who play. Its bytes are never written to again.
+// Packed is a run of whole messages of SharedStream, made by Pack once for all
+// players. Its bytes are never written to again.
 type Packed struct {
 	Bytes []byte
 	Ends  []int32 // where each message ends in Bytes, plus Base
 	Base  int32
 }
 
-// through returns how many messages there are up to the one that the first n
-// bytes end in, and where that ends.
+// through returns how many messages the first n bytes reach into, and where the
+// last of these ends.
 func (p *Packed) through(n int) (messages, end int) {
 	switch n {
 	case 0:
@@ -51,13 +51,13 @@ func (p *Packed) through(n int) (messages, end int) {
 	return i + 1, int(p.Ends[i] - p.Base)
 }
 
-// AppendPacked appends what Pack returns for m.
+// AppendPacked appends the bytes that Pack returns for m.
 func AppendPacked(b []byte, m *Message) []byte { return appendChunks(b, m, ChunkSize) }
 
-// PackedLen is at least the number of bytes that AppendPacked appends.
+// PackedLen returns at least the number of bytes that AppendPacked appends.
 func PackedLen(m *Message) int { return packedLen(m, ChunkSize) }
 
-// packedLen is at least what appendChunks appends.
+// packedLen returns at least the number of bytes that appendChunks appends.
 func packedLen(m *Message, size int) int {
 	return maxHeader + len(m.Payload) + len(m.Payload)/size*5
 }
@@ -89,8 +89,9 @@ func appendHeader(b []byte, m *Message, n int) []byte {
 	return b
 }
 
-// chunkStream is the chunk stream we send messages of a type in. Only 2, for
-// control messages, has a meaning (RTMP 1.0 §5.4); the others are the usual ones.
+// chunkStream returns the chunk stream for sending messages of a type. Only 2,
+// for control messages, has a meaning (RTMP 1.0 §5.4); the others are the usual
+// ones.
 func (t MessageType) chunkStream() byte {
 	switch t {
 	case TypeSetChunkSize, TypeAbort, TypeAcknowledgement, TypeUserControl, TypeWindowAckSize, TypeSetPeerBandwidth:

@@ -2,13 +2,13 @@ package rtmp
 
 import "time"
 
-// ping watches for signs of life: any bytes are one, but a message that has
-// begun must make progress. It is one timer a session, no goroutine. Guarded by
-// the session's mu.
+// ping watches for signs of life. Any bytes are one, but a message that has
+// begun must make progress. It is one timer for each session, and no goroutine.
+// It is guarded by the session's mu.
 type ping struct {
 	timer *time.Timer
-	token uint32        // of the ping under way
-	sent  time.Duration // when, since the connection has begun; 0: none is under way
+	token uint32        // of the ping without an answer yet
+	sent  time.Duration // when it was sent, since the connection began; 0: there is none
 }
 
 // startPingLocked starts the timer.
@@ -24,11 +24,11 @@ func (p *ping) stopLocked() {
 }
 
 // tick is run by the timer. It sends a ping when the peer is silent, ends the
-// session when it stays so, and sets the timer for the next look.
+// session when the peer stays silent, and sets the timer again.
 func (s *Session) tick() {
 	cfg := s.c.cfg
 	now := time.Since(s.c.begun)
-	if !s.c.reading.Load() { // it is us who do not listen
+	if !s.c.reading.Load() { // this end is not reading
 		s.c.lastRead.Store(int64(now))
 	}
 	idle := now - time.Duration(s.c.lastRead.Load())
@@ -46,8 +46,8 @@ func (s *Session) tick() {
 		s.mu.Unlock()
 		return
 	}
-	// A peer that answered the last ping a moment after it was sent is silent
-	// for a moment less than the interval: that is near enough.
+	// A peer that answered the last ping after a moment has been silent for a
+	// moment less than the interval, which is near enough.
 	if idle < cfg.PingInterval*9/10 {
 		s.ping.timer.Reset(min(cfg.PingInterval-idle, patience))
 		s.mu.Unlock()
@@ -63,8 +63,8 @@ func (s *Session) tick() {
 	}
 }
 
-// patience is how long an unfinished message may still wait for progress; not
-// ok: no longer.
+// patience returns how long an unfinished message may still wait for progress.
+// ok is false when it may wait no longer.
 func (c *Conn) patience() (left time.Duration, ok bool) {
 	since := c.stalled.Load()
 	if since == 0 {

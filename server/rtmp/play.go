@@ -2,7 +2,7 @@ package rtmp
 
 import "foyer/server/amf"
 
-// Start of a Play, in milliseconds, when it is no position.
+// Values of a Play's Start that are no position.
 const (
 	StartAny  = -2000 // live, else recorded, else wait for somebody to publish
 	StartLive = -1000 // live only
@@ -25,8 +25,8 @@ type Play struct {
 	over    bool
 }
 
-// servePlay asks the Handler (RTMP 1.0 §7.2.2.1). What the stream played
-// before is over.
+// servePlay asks the Handler (RTMP 1.0 §7.2.2.1). It ends an earlier play of
+// the stream.
 func (s *Session) servePlay(cmd *command) error {
 	args, err := cmd.arguments()
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Session) servePlay(cmd *command) error {
 }
 
 // parsePlay reads the arguments of play. The specification's examples have
-// seconds where everybody sends milliseconds: -2 and -1 are accepted too.
+// seconds where everybody sends milliseconds, so -2 and -1 are accepted, too.
 func parsePlay(args amf.Args) *Play {
 	p := &Play{Start: StartAny, Duration: -1000, Reset: true}
 	p.Name, _ = amf.AsString(args.At(0))
@@ -79,9 +79,10 @@ func parsePlay(args amf.Args) *Play {
 }
 
 // Accept answers in Flash Media Server's order: StreamBegin, Play.Reset,
-// Play.Start, |RtmpSampleAccess, NetStream.Data.Start. It returns where the
-// stream's messages go. ended, if not nil, is called once, when the player
-// stops playing for whatever reason; at once, when it has already.
+// Play.Start, |RtmpSampleAccess, NetStream.Data.Start. It returns the Player
+// that takes the stream's messages. ended, if not nil, is called once: when the
+// player stops playing for whatever reason, or at once if it has already
+// stopped.
 func (p *Play) Accept(ended func()) *Player {
 	pl := &Player{p: p}
 	p.s.mu.Lock()
@@ -126,7 +127,8 @@ func (p *Play) Reject(err error) {
 	p.s.status(laneCommands, p.id, info)
 }
 
-// end says that the player has stopped. Run's goroutine; st.play is not p any more.
+// end notes that the player has stopped. It is called on Run's goroutine, when
+// st.play is no longer p.
 func (p *Play) end() {
 	p.s.mu.Lock()
 	ended := p.ended
@@ -147,8 +149,8 @@ type Player struct {
 
 // WriteMessage sends m on the player's stream, in the media lane, whatever m's
 // StreamID. It honours pause, receiveAudio and receiveVideo; when the player
-// does not read fast enough, video is dropped up to the next key frame, then
-// sound. The error says that the player is gone.
+// does not read fast enough, it drops video up to the next key frame, then
+// sound. An error means that the player is gone.
 func (pl *Player) WriteMessage(m Message) error {
 	m.StreamID = pl.p.id
 	return pl.p.s.media(&pl.g, &pl.p.over, m)
@@ -175,8 +177,8 @@ func (s *Session) media(g *gate, over *bool, m Message) error {
 }
 
 // Status sends an onStatus on this stream, in order with its messages:
-// PublishNotify, UnpublishNotify … It is at level status, or warning for
-// CodePlaySlow: ffmpeg stops at no level but error.
+// PublishNotify, UnpublishNotify … Its level is status, or warning for
+// CodePlaySlow: ffmpeg stops only at the level error.
 func (pl *Player) Status(code, description string) {
 	p := pl.p
 	p.s.mu.Lock()
@@ -192,8 +194,8 @@ func (pl *Player) Status(code, description string) {
 	p.s.status(laneMedia, p.id, info)
 }
 
-// Close ends the player's connection. It is told why on its stream, at level
-// error, if there is room for that.
+// Close ends the player's connection. The player is told why on its stream,
+// with the level error, if there is room for that.
 func (pl *Player) Close(err error) {
 	s := pl.p.s
 	reason := statusOf(err, CodePlayFailed, pl.p.Name+" cannot be played on.")
@@ -210,8 +212,8 @@ func (s *Session) playerOf(id uint32) *Player {
 	return nil
 }
 
-// servePause stops and starts what flows: a live stream goes on at its next
-// key frame (RTMP 1.0 §7.2.2.8).
+// servePause pauses and resumes a stream. A live stream resumes at its next key
+// frame (RTMP 1.0 §7.2.2.8).
 func (s *Session) servePause(cmd *command) error {
 	args, err := cmd.arguments()
 	if err != nil {
@@ -259,7 +261,8 @@ func (s *Session) serveReceive(cmd *command) error {
 	return nil
 }
 
-// serveSeek answers; in a live stream there is nowhere to go (RTMP 1.0 §7.2.2.7).
+// serveSeek only answers, since nobody can seek in a live stream (RTMP 1.0
+// §7.2.2.7).
 func (s *Session) serveSeek(cmd *command) error {
 	if pl := s.playerOf(cmd.stream); pl != nil {
 		pl.Status(CodeSeekNotify, "Seeking "+pl.p.Name+".")

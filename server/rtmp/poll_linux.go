@@ -5,10 +5,10 @@ import (
 	"unsafe"
 )
 
-// pollBurst is pollWrite for who writes to hundreds of sockets in a row. It
-// does not tell the scheduler about the call: that would take the processor
-// away from a loop of calls of some 20 µs each and give it back, again and
-// again, which costs more than the loop.
+// pollBurst is pollWrite for a loop over hundreds of sockets. It does not tell
+// the scheduler about the call. If it did, the loop of calls of some 20 µs each
+// would lose the processor and get it back each time, which costs more than the
+// loop.
 func pollBurst(fd uintptr, p []byte) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))

@@ -4,7 +4,7 @@ package rtmp
 
 import "errors"
 
-// canPoll: here sockets are read like everything else.
+// canPoll: on this system sockets are read like any other connection.
 const canPoll = false
 
 var errWouldBlock = errors.New("rtmp: nothing to read")

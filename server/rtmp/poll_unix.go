@@ -9,7 +9,7 @@ const canPoll = true
 
 const errWouldBlock = syscall.EAGAIN
 
-// pollRead reads what is there: errWouldBlock when that is nothing.
+// pollRead reads the bytes that are there, or returns errWouldBlock.
 func pollRead(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Read(int(fd), p)
@@ -19,7 +19,7 @@ func pollRead(fd uintptr, p []byte) (int, error) {
 	}
 }
 
-// pollWrite writes what there is room for: errWouldBlock when there is none.
+// pollWrite writes what there is room for, or returns errWouldBlock.
 func pollWrite(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Write(int(fd), p)

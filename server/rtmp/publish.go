@@ -8,9 +8,9 @@ import (
 
 // A Sink takes the audio, video and data messages of a published stream, in
 // order, on the publisher's goroutine. WriteMessage does not block. Data
-// messages come as type 18, onMetaData without @setDataFrame before it;
-// aggregates come as what they consist of. Close is called once, when the
-// stream ends for whatever reason: nil when the publisher said so.
+// messages come as type 18, onMetaData without @setDataFrame before it; the
+// messages of aggregates come one by one. Close is called once, when the stream
+// ends, with the reason: nil when the publisher ended it.
 type Sink interface {
 	WriteMessage(Message)
 	Close(err error)
@@ -27,13 +27,13 @@ type Publish struct {
 	// guarded by the session's mu
 	sink    Sink
 	settled bool          // accepted or rejected
-	decided chan struct{} // closed when settled or not to be waited for any more
+	decided chan struct{} // closed when settled, or when the session ends
 	over    bool
 	reason  error // once over
 }
 
-// public is the name without its query, which has the key: encoders log what
-// they are told.
+// public returns the name without its query, which has the key, since encoders
+// log what they are told.
 func (p *Publish) public() string { return publicName(p.Name) }
 
 func publicName(name string) string {
@@ -41,9 +41,9 @@ func publicName(name string) string {
 	return name
 }
 
-// servePublish asks the Handler (RTMP 1.0 §7.2.2.6), and reads on when it has
-// decided: some publishers, go-rtmp among them, send metadata and pictures
-// without waiting for the answer.
+// servePublish asks the Handler (RTMP 1.0 §7.2.2.6), and waits for the decision
+// before it reads again: some publishers, go-rtmp among them, send metadata and
+// pictures without waiting for the answer.
 func (s *Session) servePublish(cmd *command) error {
 	args, err := cmd.arguments()
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Session) servePublish(cmd *command) error {
 	return nil
 }
 
-// decideLocked lets servePublish go on.
+// decideLocked lets servePublish continue.
 func (p *Publish) decideLocked() {
 	if p.decided != nil {
 		close(p.decided)
@@ -92,9 +92,9 @@ func (p *Publish) decideLocked() {
 	}
 }
 
-// Accept answers NetStream.Publish.Start; messages flow to dst from now on.
-// Any goroutine may use it, once. When the stream is over already, dst is
-// closed. Until Accept or Reject nothing more is read from the peer.
+// Accept answers NetStream.Publish.Start, after which messages flow to dst. Any
+// goroutine may use it, once. When the stream has already ended, dst is closed.
+// Until Accept or Reject nothing more is read from the peer.
 func (p *Publish) Accept(dst Sink) {
 	p.s.mu.Lock()
 	if p.settled || p.over {
@@ -110,8 +110,9 @@ func (p *Publish) Accept(dst Sink) {
 	p.s.status(laneCommands, p.id, streamStatus(CodePublishStart, p.public()+" is now published.", p.public()))
 }
 
-// Reject answers NetStream.Publish.BadName at level error, unless err is a
-// *StatusError, which is sent as it is. The message stream is free again.
+// Reject answers NetStream.Publish.BadName with the level error, unless err is
+// a *StatusError, which is sent as it is. The message stream is then free
+// again.
 func (p *Publish) Reject(err error) {
 	p.s.mu.Lock()
 	if p.settled || p.over {
@@ -127,22 +128,24 @@ func (p *Publish) Reject(err error) {
 	p.s.status(laneCommands, p.id, statusOf(err, CodePublishBadName, p.public()+" cannot be published."))
 }
 
-// End tells an accepted publisher that it is over (a *StatusError at level
-// error, on its stream) and ends its connection. Any goroutine may use it.
+// End tells an accepted publisher that its stream is over, with a *StatusError
+// at the level error on that stream, and ends its connection. Any goroutine may
+// use it.
 func (p *Publish) End(err error) {
 	reason := statusOf(err, CodePublishBadName, p.public()+" has ended.")
 	p.s.leave(reason, p.s.lastStatus(p.id, reason))
 }
 
-// unpublish ends p at the publisher's wish. Some publishers take the answer
-// for a failure, so nobody gets it who did not ask.
+// unpublish ends p, as the publisher asked. Some publishers take the answer for
+// a failure, so only those that ask for it get one.
 func (p *Publish) unpublish() {
 	if p.end(nil) {
 		p.s.status(laneCommands, p.id, streamStatus(CodeUnpublishSuccess, p.public()+" is now unpublished.", p.public()))
 	}
 }
 
-// end closes the sink, and reports whether there was one. Run's goroutine.
+// end closes the sink, and reports whether there was one. It is called on Run's
+// goroutine.
 func (p *Publish) end(reason error) bool {
 	p.s.mu.Lock()
 	sink := p.sink

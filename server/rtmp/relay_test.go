@@ -9,11 +9,11 @@ import (
 	"foyer/server/rtmp"
 )
 
-// station is the smallest server with streams: what is published is passed to
-// who plays. It keeps metadata and codec headers for late players.
+// station is the smallest server with streams: it passes the messages of
+// publishers to players. It keeps metadata and codec headers for late players.
 type station struct {
 	t     testing.TB
-	video chan struct{} // if not nil, gets one for each video message
+	video chan struct{} // if not nil, gets a value for each video message
 
 	mu      sync.Mutex
 	streams map[string]*channel
@@ -123,7 +123,7 @@ func (st *station) serve(nc net.Conn) error {
 }
 
 // listen serves loopback connections until the test ends. ended, if not nil,
-// gets the connection and how it ended.
+// gets each connection and how it ended.
 func (st *station) listen(wrap func(net.Conn) net.Conn) (addr string, ended <-chan error) {
 	st.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

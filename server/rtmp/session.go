@@ -13,10 +13,10 @@ import (
 	"foyer/server/backlog"
 )
 
-// Session is symmetric: both ends call and serve. Everything that sends is
+// Session is symmetric: both ends call and serve. Every method that sends is
 // safe for concurrent use and never blocks. A peer that reads slowly is written
-// to slowly, and not read while much waits for it; one that takes nothing for
-// backlog.Patience ends the session with ErrSlow.
+// to slowly, and is not read while much waits for it. A peer that takes nothing
+// for backlog.Patience ends the session with ErrSlow.
 type Session struct {
 	// set by NewSession
 	c    *Conn
@@ -32,11 +32,11 @@ type Session struct {
 	// guarded by mu
 	mu      sync.Mutex
 	out     outbox
-	rest    []byte // of a message that is written in part: before all else
+	rest    []byte // of a message that was written in part: it goes before everything else
 	running bool   // Run runs: a writer may be started
 	writing bool   // there is a writer
-	sealed  bool   // nothing more is taken; reason is set
-	leaving bool   // sealed by Close: what is queued is still written
+	sealed  bool   // nothing more is queued; reason is set
+	leaving bool   // sealed by Close: queued messages are still written
 	reason  error
 	lastTx  uint32
 	pending map[uint32]func(amf.Value, error) // by transaction
@@ -45,9 +45,9 @@ type Session struct {
 	ping    ping
 }
 
-// A Handler takes what the peer asks for, in wire order, on the goroutine of
-// Run. While it blocks, the peer is held back; for longer than
-// Config.PingTimeout that looks like silence.
+// A Handler takes the requests of the peer, in wire order, on the goroutine of
+// Run. While it blocks, the peer is held back; longer than Config.PingTimeout
+// that looks like silence.
 type Handler interface {
 	ServeCall(*Call) // commands that are not NetStream commands
 }
@@ -56,8 +56,8 @@ type Handler interface {
 type (
 	// SharedObjectHandler takes types 19 and 16, as they came.
 	SharedObjectHandler interface{ ServeSharedObject(Message) }
-	// StreamHandler lets the peer publish and play. A Session of one answers
-	// createStream and what else belongs to a NetStream by itself.
+	// StreamHandler lets the peer publish and play. Its Session itself answers
+	// createStream and the other commands of a NetStream.
 	StreamHandler interface {
 		ServePublish(*Publish)
 		ServePlay(*Play)
@@ -66,7 +66,7 @@ type (
 	StatusHandler interface{ ServeStatus(info amf.Object) }
 )
 
-// refuseAll is the Handler of who needs none.
+// refuseAll is used when there is no Handler.
 type refuseAll struct{}
 
 func (refuseAll) ServeCall(c *Call) { c.Fail(MethodNotFound(c.Method)) }
@@ -74,13 +74,13 @@ func (refuseAll) ServeCall(c *Call) { c.Fail(MethodNotFound(c.Method)) }
 // Stats are the counters of a session.
 type Stats struct {
 	BytesIn, BytesOut, MessagesIn, MessagesOut uint64
-	Dropped                                    uint64        // media that the peer was too slow for, or that belonged to no stream
+	Dropped                                    uint64        // media that was dropped because the peer was too slow, or that belonged to no stream
 	RTT                                        time.Duration // of the last ping; 0: none yet
 }
 
-// NewSession makes a session of a connection whose connect was settled, or is
-// about to be: what is sent before Run waits for Run. Exactly one Session may
-// be made of a Conn, and Run must be called, even if only to end it.
+// NewSession makes a session of a connection whose connect has been answered,
+// or is about to be: messages sent before Run wait for Run. Only one Session
+// may be made of a Conn, and Run must be called, even if only to end it.
 // objectEncoding 3 lets AMF3 values travel.
 func NewSession(c *Conn, h Handler, objectEncoding int) *Session {
 	if h == nil {
@@ -91,9 +91,9 @@ func NewSession(c *Conn, h Handler, objectEncoding int) *Session {
 	return s
 }
 
-// replyControl sends what reading makes necessary. While the session is leaving
-// nothing is: an error would end the reader, and with it the connection, before
-// the last words are written.
+// replyControl sends the answers of the reading side. While the session is
+// leaving it sends nothing: an error would end the reader, and with it the
+// connection, before the last words are written.
 func (s *Session) replyControl(packed []byte) error {
 	if err := s.push(laneControl, packed); err != nil && !s.isLeaving() {
 		return err
@@ -102,11 +102,11 @@ func (s *Session) replyControl(packed []byte) error {
 	return nil
 }
 
-// Run moves messages until the connection fails, Close, or ctx ends. It
-// returns after everything it started has ended, with the reason: ErrClosed
-// (the peer left without a word), ErrGoodbye (the peer sent the command
-// close), ErrSlow, ErrSilent, a *ProtocolError, the reason given to Close
-// (ErrClosed for nil), or the cause of ctx.
+// Run moves messages until the connection fails, Close is called, or ctx ends.
+// It returns after everything it started has ended, with the reason: ErrClosed
+// (the peer left without a word), ErrGoodbye (the peer sent the command close),
+// ErrSlow, ErrSilent, a *ProtocolError, the reason given to Close (ErrClosed
+// for nil), or the cause of ctx.
 func (s *Session) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.fail(context.Cause(ctx)) })
 	defer stop()
@@ -120,7 +120,7 @@ func (s *Session) Run(ctx context.Context) error {
 	return s.end()
 }
 
-// start lets the writer and the pings begin.
+// start starts the writer and the pings.
 func (s *Session) start() {
 	s.mu.Lock()
 	s.running = true
@@ -132,12 +132,12 @@ func (s *Session) start() {
 	}
 }
 
-// read serves the peer until that fails. After Close it only waits for the
+// read serves the peer until reading fails. After Close it only waits for the
 // peer to leave.
 func (s *Session) read() error {
 	for {
 		m, err := s.c.ReadMessage()
-		if errors.Is(err, ErrMessageSize) { // the peer may still have to hear why it may not publish
+		if errors.Is(err, ErrMessageSize) { // the peer may not yet have been told why it may not publish
 			s.leave(err)
 			s.c.drain()
 			return err
@@ -156,9 +156,10 @@ func (s *Session) read() error {
 	}
 }
 
-// waitRoom waits while much waits for the peer: a client that does not read its
-// answers is not listened to. It returns at once when the session ends. A server
-// is always listened to: with both waiting for each other nothing would move.
+// waitRoom waits while much is waiting for the peer: a client that does not
+// read its answers is not read. It returns at once when the session ends. A
+// server is always read, since nothing would move if both waited for each
+// other.
 func (s *Session) waitRoom() {
 	if !s.c.server || !s.out.full() {
 		return
@@ -177,11 +178,12 @@ func (s *Session) waitRoom() {
 	<-room
 }
 
-// Level says how far behind the peer is with reading.
+// Level returns how far behind the peer is with reading.
 func (s *Session) Level() backlog.Level { return s.out.getLevel() }
 
-// WhenInStep calls f, on any goroutine, when Level is InStep: at once, or later,
-// or never, when the session ends before. Only the last f that waits is called.
+// WhenInStep calls f, on any goroutine, when Level is InStep: at once, or
+// later, or never if the session ends before that. Only the last f that waits
+// is called.
 func (s *Session) WhenInStep(f func()) {
 	s.mu.Lock()
 	wait := s.sealed || s.out.getLevel() != backlog.InStep
@@ -200,7 +202,7 @@ func (s *Session) isLeaving() bool {
 	return s.leaving
 }
 
-// end tells everybody who waits.
+// end wakes everybody that waits.
 func (s *Session) end() error {
 	s.mu.Lock()
 	reason := s.reason
@@ -224,19 +226,19 @@ func (s *Session) end() error {
 	return reason
 }
 
-// publishing notes that the peer publishes one more stream, or one less: its
-// messages may be long while there is one. Run's goroutine.
+// publishing notes that the peer publishes one more stream, or one less. While
+// there is one, its messages may be long. It is called on Run's goroutine.
 func (s *Session) publishing(more int8) {
 	in := &s.c.in
 	in.published += more
 	if in.published > 0 {
 		in.trust = publisher
-	} else if in.begun == 0 { // what has begun while it might may also end
+	} else if in.begun == 0 { // messages that began while it was a publisher may also end
 		in.trust = spectator
 	}
 }
 
-// fail ends the session at once; the first reason stays.
+// fail ends the session at once. The first reason counts.
 func (s *Session) fail(reason error) {
 	s.mu.Lock()
 	s.sealLocked(reason)
@@ -244,7 +246,7 @@ func (s *Session) fail(reason error) {
 	s.c.Close()
 }
 
-// sealLocked notes why the session ends. What Run may be waiting for is over.
+// sealLocked notes why the session ends, and wakes Run if it waits for room.
 func (s *Session) sealLocked(reason error) {
 	if s.sealed {
 		return
@@ -261,9 +263,10 @@ func (s *Session) sealLocked(reason error) {
 	}
 }
 
-// Close ends the session. A *StatusError is sent first (onStatus at level
-// error, then close, flushed, bounded in time); nil means a goodbye: the
-// command close. Any other reason ends it at once. It does not block.
+// Close ends the session. With a *StatusError the peer first gets onStatus at
+// the level error and the command close, within a bounded time; with nil it
+// gets the command close. Any other reason ends the session at once. Close does
+// not block.
 func (s *Session) Close(reason error) {
 	if reason == nil {
 		s.leave(ErrClosed)
@@ -274,15 +277,16 @@ func (s *Session) Close(reason error) {
 	}
 }
 
-// lastStatus tells a reason for the end: ffmpeg stops at no level but error.
+// lastStatus makes the message that tells why the session ends. Its level is
+// error, the only one at which ffmpeg stops.
 func (s *Session) lastStatus(stream uint32, info *StatusError) Message {
 	last := *info
 	last.Level = LevelError
 	return statusMessage(stream, s.amf3, &last)
 }
 
-// leave ends the session after what is queued, the last words and the command
-// close. The peer has flushTimeout to take them.
+// leave ends the session after the queued messages, the last words and the
+// command close. The peer has flushTimeout to take them.
 func (s *Session) leave(reason error, last ...Message) {
 	last = append(last, commandMessage(0, s.amf3, "close", 0, amf.Null{}))
 	packed := Pack(last...)
@@ -293,7 +297,7 @@ func (s *Session) leave(reason error, last ...Message) {
 	}
 	s.sealLocked(reason)
 	s.leaving = true
-	s.addLocked(laneMedia, packed, nil) // after all else
+	s.addLocked(laneMedia, packed, nil) // after everything else
 	write := s.startWriterLocked()
 	s.mu.Unlock()
 	s.c.w.Final(s.c.nc, time.Now().Add(flushTimeout))
@@ -305,7 +309,7 @@ func (s *Session) leave(reason error, last ...Message) {
 // Done is closed when Run has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
-// Err returns why the session is ending or has ended, nil before.
+// Err returns why the session is ending or has ended, or nil.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -320,10 +324,10 @@ func (s *Session) ObjectEncoding() int {
 	return 0
 }
 
-// RemoteAddr is that of the Conn.
+// RemoteAddr returns the RemoteAddr of the Conn.
 func (s *Session) RemoteAddr() net.Addr { return s.c.RemoteAddr() }
 
-// Stats returns the counters as they are now.
+// Stats returns the present counters.
 func (s *Session) Stats() Stats {
 	return Stats{
 		BytesIn:     s.c.bytesIn.Load(),
@@ -346,7 +350,7 @@ func (s *Session) Status(info *StatusError) error {
 // send queues one message.
 func (s *Session) send(l lane, m Message) error { return s.push(l, Pack(m)) }
 
-// SendShared is Send for bytes that go to many sessions: however many outboxes
+// SendShared is Send for bytes that go to many sessions. However many outboxes
 // they wait in, they are counted once.
 func (s *Session) SendShared(b *backlog.Bytes) error { return s.queue(laneCommands, nil, b) }
 
@@ -369,7 +373,7 @@ func (s *Session) queue(l lane, packed []byte, shared *backlog.Bytes) error {
 }
 
 // addLocked puts packed, or shared, into the outbox. It reports whether the
-// outboxes of the process have too much.
+// outboxes of the process hold too much.
 func (s *Session) addLocked(l lane, packed []byte, shared *backlog.Bytes) (over bool) {
 	before := s.out.bytes[laneMedia]
 	if l != laneMedia {
@@ -380,7 +384,7 @@ func (s *Session) addLocked(l lane, packed []byte, shared *backlog.Bytes) (over 
 	return over
 }
 
-// writeLocked sees to it that what was queued is written, and unlocks mu.
+// writeLocked has the queued messages written, and unlocks mu.
 func (s *Session) writeLocked() error {
 	write := s.startWriterLocked()
 	s.mu.Unlock()
@@ -390,14 +394,14 @@ func (s *Session) writeLocked() error {
 	return nil
 }
 
-// slow is a session as the owner of its outbox.
+// slow is a Session in the role of its outbox's owner.
 type slow Session
 
 // EndSlow implements backlog.Owner.
 func (s *slow) EndSlow() { (*Session)(s).fail(ErrSlow) }
 
-// Moved implements backlog.Owner. That the peer has read something is a sign of
-// life, too: a ping may be a long way behind what it reads now.
+// Moved implements backlog.Owner. It is a sign of life that the peer has read
+// something: a ping may be far behind what it reads now.
 func (s *slow) Moved() {
 	s.c.lastRead.Store(int64(time.Since(s.c.begun)))
 	s.mu.Lock()
@@ -407,12 +411,12 @@ func (s *slow) Moved() {
 	s.mu.Unlock()
 }
 
-// sendSoon is send in the command lane.
+// sendSoon sends in the command lane.
 func (s *Session) sendSoon(m Message) error { return s.send(laneCommands, m) }
 
-// sendNow is send in the command lane for what somebody waits for and nothing
-// comes right behind: it tries to write at once, without a goroutine, and
-// leaves to the writer what there is no room for. It does not block either.
+// sendNow sends a message in the command lane that somebody waits for and that
+// nothing follows. It tries to write at once, without a goroutine, and leaves
+// to the writer what there is no room for. It does not block either.
 func (s *Session) sendNow(m Message) error {
 	packed := Pack(m)
 	s.mu.Lock()
@@ -463,9 +467,9 @@ func (s *Session) startWriterLocked() bool {
 	return true
 }
 
-// write writes the outbox until it is empty. It is started by who makes the
-// outbox non-empty, ends when it is empty or writing fails, and Run waits for
-// it; its error ends the session.
+// write writes the outbox until it is empty or writing fails. The goroutine
+// that fills an empty outbox starts it, and Run waits for it. Its error ends
+// the session.
 func (s *Session) write() {
 	defer s.wg.Done()
 	b := batches.Get().(*batch)
@@ -475,7 +479,7 @@ func (s *Session) write() {
 		wake := s.out.written(s.c.cfg.Outboxes, b)
 		rest := s.rest
 		s.rest = nil
-		more := s.out.take(b) // there is no rest either: nobody leaves one while s.writing
+		more := s.out.take(b) // there is no rest either: none is left while s.writing is set
 		if !more {
 			s.writing = false
 		}

@@ -31,7 +31,7 @@ func echo(c *rtmp.Call) {
 	c.Reply(c.Args.At(0))
 }
 
-// accept is the server's side of a connection up to its session.
+// accept does the server's side of a connection up to its session.
 func accept(t testing.TB, nc net.Conn, cfg *rtmp.Config, h rtmp.Handler) *rtmp.Session {
 	t.Helper()
 	c, err := rtmp.NewServerConn(t.Context(), nc, cfg)
@@ -113,8 +113,8 @@ func TestGoodbye(t *testing.T) {
 	})
 }
 
-// TestLastWordsAfterPing has a peer that asks for a sign of life when all that
-// it has to read, and the goodbye behind it, is still on its way.
+// TestLastWordsAfterPing has a peer that sends a ping while everything it has
+// to read, including the goodbye, is still on its way.
 func TestLastWordsAfterPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cnc, snc := rtmptest.Pipe()
@@ -190,7 +190,7 @@ func TestManyCalls(t *testing.T) {
 	}
 }
 
-// The rest of an answer that was written in part comes before all else.
+// The rest of an answer that was written in part comes before everything else.
 func TestAnswerInParts(t *testing.T) {
 	cnc, snc := loopback(t)
 	snc.(*net.TCPConn).SetWriteBuffer(4096)
@@ -217,8 +217,8 @@ func TestAnswerInParts(t *testing.T) {
 	<-s.Done()
 }
 
-// What is written at once has nothing to do with the deadline of an earlier
-// write, which passes while nothing is written.
+// An immediate write has nothing to do with the deadline of an earlier write,
+// which passes while nothing is written.
 func TestCallAfterPause(t *testing.T) {
 	cnc, snc := loopback(t)
 	client, _ := pairOver(t, cnc, snc, nil, nil, handler(echo))

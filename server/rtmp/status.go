@@ -40,7 +40,7 @@ const (
 	LevelError   = "error"
 )
 
-// StatusError is an information object: what travels in _error and onStatus.
+// StatusError is an information object, as it travels in _error and onStatus.
 // It is the only kind of error whose words reach the peer.
 type StatusError struct {
 	Level, Code, Description string      // Level "" means error
@@ -48,10 +48,11 @@ type StatusError struct {
 	Extra                    []amf.Field // ex, tcUrl, details, clientid …: after description
 }
 
-// maxMethodShown is how much of the name of a method that there is not is told.
+// maxMethodShown is how much of a missing method's name is repeated to the
+// caller.
 const maxMethodShown = 64
 
-// MethodNotFound is the answer to a call of a method that does not exist.
+// MethodNotFound returns the answer to a call of a method that does not exist.
 func MethodNotFound(name string) *StatusError {
 	if len(name) > maxMethodShown {
 		name = strings.ToValidUTF8(name[:maxMethodShown], "") + "…"
@@ -66,7 +67,7 @@ func (e *StatusError) Error() string {
 	return e.Code + ": " + e.Description
 }
 
-// level returns the level, or what "" means.
+// level returns the level, with "" as error.
 func (e *StatusError) level() string {
 	if e.Level == "" {
 		return LevelError
@@ -89,7 +90,7 @@ func (e *StatusError) Object() amf.Object {
 	return o
 }
 
-// ParseStatus reads an information object. What is not one becomes a
+// ParseStatus reads an information object. Any other value becomes a
 // NetConnection.Call.Failed without a description.
 func ParseStatus(v amf.Value) *StatusError {
 	e := &StatusError{}
@@ -114,7 +115,7 @@ func ParseStatus(v amf.Value) *StatusError {
 	return e
 }
 
-// members are the fields of v if it has any.
+// members returns the fields of v, if it has any.
 func members(v amf.Value) []amf.Field {
 	switch v := v.(type) {
 	case amf.Object:
@@ -127,8 +128,9 @@ func members(v amf.Value) []amf.Field {
 	return nil
 }
 
-// statusOf returns the status in err's chain or, because no other error's
-// words may reach the peer, one that says only code and description.
+// statusOf returns the status in err's chain. If there is none, it returns one
+// with only that code and description, since no other error's words may reach
+// the peer.
 func statusOf(err error, code, description string) *StatusError {
 	if e, ok := errors.AsType[*StatusError](err); ok {
 		return e

@@ -7,9 +7,9 @@ import (
 	"foyer/server/amf"
 )
 
-// A StatusSink is a Sink that wants to know what onStatus says about its
-// stream once it plays: PublishNotify, UnpublishNotify, Play.Stop … Like
-// WriteMessage it runs on Run's goroutine.
+// A StatusSink is a Sink that is told what onStatus says about its stream once
+// it plays: PublishNotify, UnpublishNotify, Play.Stop … Like WriteMessage it
+// runs on Run's goroutine.
 type StatusSink interface {
 	Sink
 	ServeStatus(info amf.Object)
@@ -22,15 +22,15 @@ type Stream struct {
 
 	// guarded by the session's mu
 	sink    Sink
-	started chan error // cap 1: the answer to publish or play, while it is awaited
+	started chan error // cap 1: the answer to publish or play, while something waits for it
 	g       gate
 	over    bool
 }
 
 var errStreamBusy = errors.New("rtmp: message stream is in use")
 
-// CreateStream opens this end's NetStream. It must not be used on Run's
-// goroutine, nor must what waits for an answer below.
+// CreateStream opens a NetStream of this end. Neither CreateStream nor the
+// methods of Stream that wait for an answer may be used on Run's goroutine.
 func (s *Session) CreateStream(ctx context.Context) (*Stream, error) {
 	v, err := s.Call(ctx, "createStream")
 	if err != nil {
@@ -56,14 +56,14 @@ func (s *Session) CreateStream(ctx context.Context) (*Stream, error) {
 // ID returns the number of the message stream.
 func (st *Stream) ID() uint32 { return st.id }
 
-// Publish publishes the stream under a name; kind is live, record or append.
-// A *StatusError is the server's no.
+// Publish publishes the stream under a name; kind is live, record or append. A
+// *StatusError means that the server refused.
 func (st *Stream) Publish(ctx context.Context, name, kind string) error {
 	return st.start(ctx, "publish", nil, amf.String(name), amf.String(kind))
 }
 
-// PublishTo is Publish that names who wants to know what becomes of the stream:
-// a StatusSink hears what onStatus says about it later, and Close.
+// PublishTo is Publish with a StatusSink that is told what onStatus says about
+// the stream later, and closed.
 func (st *Stream) PublishTo(ctx context.Context, name, kind string, dst Sink) error {
 	return st.start(ctx, "publish", dst, amf.String(name), amf.String(kind))
 }
@@ -76,7 +76,7 @@ func (st *Stream) Play(ctx context.Context, name string, start float64, dst Sink
 
 // start sends a command on the stream and waits for its onStatus.
 func (st *Stream) start(ctx context.Context, method string, dst Sink, args ...amf.Value) error {
-	started := make(chan error, 1) // see status: one answer
+	started := make(chan error, 1) // there is one answer: see status
 	st.s.mu.Lock()
 	switch {
 	case st.s.sealed:
@@ -104,13 +104,13 @@ func (st *Stream) start(ctx context.Context, method string, dst Sink, args ...am
 	st.s.mu.Lock()
 	st.started = nil
 	if err != nil {
-		st.sink = nil // it was never Play's: nothing to close
+		st.sink = nil // it was never used by Play: nothing to close
 	}
 	st.s.mu.Unlock()
 	return err
 }
 
-// status takes an onStatus on the stream. Run's goroutine.
+// status takes an onStatus on the stream. It is called on Run's goroutine.
 func (st *Stream) status(v amf.Value) {
 	info := ParseStatus(v)
 	st.s.mu.Lock()
@@ -133,16 +133,16 @@ func (st *Stream) status(v amf.Value) {
 	}
 }
 
-// WriteMessage sends a message of a published stream, whatever its StreamID.
-// It does not block; when the server does not read fast enough, video is
-// dropped up to the next key frame, then sound. Metadata is sent as it is:
-// with @setDataFrame before it if the server is to keep it.
+// WriteMessage sends a message of a published stream, whatever its StreamID. It
+// does not block; when the server does not read fast enough, it drops video up
+// to the next key frame, then sound. Metadata is sent as it is; put
+// @setDataFrame before it if the server is to keep it.
 func (st *Stream) WriteMessage(m Message) error {
 	m.StreamID = st.id
 	return st.s.media(&st.g, &st.over, m)
 }
 
-// Close ends the stream, after what was written to it.
+// Close ends the stream, after everything that was written to it.
 func (st *Stream) Close() error {
 	st.s.mu.Lock()
 	if st.over {
@@ -155,7 +155,7 @@ func (st *Stream) Close() error {
 	return st.s.send(laneMedia, commandMessage(0, st.s.amf3, "deleteStream", 0, amf.Null{}, amf.Number(st.id)))
 }
 
-// end closes the sink and wakes who waits.
+// end closes the sink and wakes the methods that wait for an answer.
 func (st *Stream) end(reason error) {
 	st.s.mu.Lock()
 	sink, started := st.sink, st.started

@@ -13,7 +13,7 @@ import (
 	"foyer/server/rtmp/rtmptest"
 )
 
-// tape is a Sink that keeps what it gets.
+// tape is a Sink that keeps its messages.
 type tape struct {
 	messages []rtmp.Message
 	statuses []string
@@ -137,7 +137,8 @@ func TestPublisherLeaves(t *testing.T) {
 	}
 }
 
-// What a publisher sends while the application decides is held back, not lost.
+// The messages that a publisher sends while the application decides are held
+// back, not lost.
 func TestPublishDecidedLater(t *testing.T) {
 	tp := &tape{}
 	asked := make(chan *rtmp.Publish, 1) // one publish
@@ -247,7 +248,7 @@ func TestPlayOnTheWire(t *testing.T) {
 	}
 }
 
-// watch has a player on message stream 1 pause and go on, and do without video.
+// watch has a player on message stream 1 pause, resume, and do without video.
 func watch(t *testing.T, p *rtmptest.Peer, player *rtmp.Player) {
 	t.Helper()
 	key, inter := "\x17\x01\x00\x00\x00k", "\x27\x01\x00\x00\x00i"

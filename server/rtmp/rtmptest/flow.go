@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// A Flow is what one side said before the other one said something.
+// A Flow is what one side sent before the other side sent something.
 type Flow struct {
 	FromServer bool
 	Bytes      []byte
@@ -62,11 +62,11 @@ func ReadFlows(r io.Reader) (flows []Flow, err error) {
 	return flows, lines.Err()
 }
 
-// handshakeSize is what each side says before the first chunk. It is random,
-// so it is not recorded.
+// handshakeSize is how many bytes each side sends before the first chunk. They
+// are random, so they are not recorded.
 const handshakeSize = 1 + 2*1536
 
-// Recorder is a server's connection that keeps what is said after the
+// Recorder is a server's connection that records everything after the
 // handshake.
 type Recorder struct {
 	net.Conn
@@ -76,7 +76,7 @@ type Recorder struct {
 	flows         []Flow
 }
 
-// Record returns nc with a memory.
+// Record returns a Recorder of nc.
 func Record(nc net.Conn) *Recorder { return &Recorder{Conn: nc} }
 
 // Read reads from the client.
@@ -108,16 +108,16 @@ func (r *Recorder) add(fromServer bool, count *int, b []byte) {
 	f.Bytes = append(f.Bytes, b...)
 }
 
-// Flows returns what was said so far.
+// Flows returns the conversation so far.
 func (r *Recorder) Flows() []Flow {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]Flow(nil), r.flows...)
 }
 
-// Replay says the client's part of a conversation to the server at the other
-// end of nc, after a handshake, and returns all that the server says. wait
-// waits until the server has nothing more to say: synctest.Wait.
+// Replay sends the client's part of a conversation to the server at the other
+// end of nc, after a handshake, and returns everything that the server sends.
+// wait waits until the server has nothing more to send: synctest.Wait.
 func Replay(nc net.Conn, flows []Flow, wait func()) ([]byte, error) {
 	hello := make([]byte, handshakeSize)
 	hello[0] = 3

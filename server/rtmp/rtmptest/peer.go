@@ -8,15 +8,15 @@ import (
 	"foyer/server/rtmp"
 )
 
-// Peer is a client without a mind of its own: a test says what it sends and
-// what it must get, message by message. What goes wrong fails the test.
+// Peer is a client that follows a test, which says what it sends and what it
+// must get, message by message. Anything that goes wrong fails the test.
 type Peer struct {
 	*rtmp.Conn
 	t  testing.TB
 	nc net.Conn
 }
 
-// A Command is a command that a Peer got.
+// A Command is a command that a Peer received.
 type Command struct {
 	Stream uint32
 	Name   string
@@ -44,8 +44,8 @@ func NewPeer(t testing.TB, nc net.Conn) *Peer {
 	return &Peer{c, t, nc}
 }
 
-// Connect connects to app and must be accepted. From here on nothing is read
-// or written but what the test asks for.
+// Connect connects to app and must be accepted. After that nothing is read or
+// written unless the test asks for it.
 func (p *Peer) Connect(app string, args ...amf.Value) {
 	p.t.Helper()
 	if _, err := rtmp.Connect(p.t.Context(), p.Conn, &rtmp.ConnectRequest{App: app, Args: args}); err != nil {
@@ -53,7 +53,7 @@ func (p *Peer) Connect(app string, args ...amf.Value) {
 	}
 }
 
-// Raw is the connection below: for a test that reads bytes, as slowly as it
+// Raw returns the connection below, for a test that reads bytes as slowly as it
 // likes.
 func (p *Peer) Raw() net.Conn { return p.nc }
 
@@ -76,7 +76,7 @@ func (p *Peer) Command(stream uint32, name string, tx float64, values ...amf.Val
 	p.Send(rtmp.Message{Type: rtmp.TypeCommandAMF0, StreamID: stream, Payload: b})
 }
 
-// Next returns the next message that is no control message.
+// Next returns the next message other than a control message.
 func (p *Peer) Next() rtmp.Message {
 	p.t.Helper()
 	for {
@@ -116,7 +116,8 @@ func (p *Peer) parse(stream uint32, b []byte) *Command {
 	return c
 }
 
-// Expect returns the next command, which must be name with transaction tx.
+// Expect returns the next command, which must have that name and the
+// transaction tx.
 func (p *Peer) Expect(name string, tx float64) *Command {
 	p.t.Helper()
 	c := p.NextCommand()
@@ -127,7 +128,7 @@ func (p *Peer) Expect(name string, tx float64) *Command {
 }
 
 // ExpectStatus returns the next command, which must be an onStatus with that
-// code on a message stream.
+// code, on that message stream.
 func (p *Peer) ExpectStatus(stream uint32, code string) *Command {
 	p.t.Helper()
 	c := p.Expect("onStatus", 0)

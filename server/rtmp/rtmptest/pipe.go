@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// PipeBuffer is how many bytes wait in each direction of a Pipe before a
-// writer has to wait, as a socket's buffers hold some.
+// PipeBuffer is how many bytes each direction of a Pipe holds before a writer
+// has to wait, as with a socket's buffers.
 const PipeBuffer = 64 << 10
 
-// Pipe returns the two ends of a connection in memory. Unlike those of
-// net.Pipe its ends have buffers and CloseWrite, like a socket.
+// Pipe returns the two ends of a connection in memory. Unlike the ends of
+// net.Pipe they have buffers and CloseWrite, as sockets have.
 func Pipe() (client, server net.Conn) {
 	up, down := newHalf(), newHalf()
 	return &end{in: down, out: up, name: "client"}, &end{in: up, out: down, name: "server"}
@@ -27,7 +27,7 @@ type half struct {
 	mu            sync.Mutex
 	cond          sync.Cond
 	buf           []byte
-	closed        bool // no more will be written
+	closed        bool // nothing more will be written
 	gone          bool // nobody will read
 	readDeadline  deadline
 	writeDeadline deadline
