@@ -16,17 +16,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// ChallengeProtocol is to be among the protocols of a listener that is reached
-// at port 443 of the hosts: there the authority looks whether they are ours
-// (RFC 8737).
+// ChallengeProtocol must be among the protocols of a listener at port 443 of
+// the hosts, by which the authority checks that they are ours (RFC 8737).
 const ChallengeProtocol = "acme-tls/1"
 
-// AutoConfig is what an [Auto] needs to know.
+// AutoConfig configures an [Auto].
 type AutoConfig struct {
-	Hosts     []string // the names that certificates are wanted for; at least one
-	Dir       string   // where they are kept
+	Hosts     []string // the names for which certificates are wanted; at least one
+	Dir       string   // where certificates and keys are kept
 	Directory string   // of the authority; "": Let's Encrypt's
-	Roots     string   // file (PEM) of who vouches for the directory's own certificate; "": as the system has them
+	Roots     string   // file (PEM) of the authorities of the directory's own certificate; "": the system's
 	Listener  net.Addr // of the listener that speaks ChallengeProtocol
 	Log       *slog.Logger
 }
@@ -41,8 +40,8 @@ type Auto struct {
 	closed sync.Once
 }
 
-// NewAuto returns one that has certificates as soon as it runs and gets them, or
-// has them from before. Close ends it; Run does so, too.
+// NewAuto returns an Auto. It has certificates from an earlier run, or gets
+// them once it runs. Close ends it, and so does Run when it returns.
 func NewAuto(cfg AutoConfig) (*Auto, error) {
 	log := zap.New(teller{cfg.Log})
 	a := &Auto{hosts: cfg.Hosts}
@@ -53,7 +52,7 @@ func NewAuto(cfg AutoConfig) (*Auto, error) {
 	a.magic = certmagic.New(a.cache, certmagic.Config{
 		Storage: &certmagic.FileStorage{Path: cfg.Dir},
 		Logger:  log,
-		// Whoever names no host, or asks by address, gets the first one's.
+		// A client that names no host, or an address, gets the first one's.
 		DefaultServerName: cfg.Hosts[0],
 		OnEvent: func(_ context.Context, event string, data map[string]any) error {
 			if event == "cert_obtained" {
@@ -71,7 +70,7 @@ func NewAuto(cfg AutoConfig) (*Auto, error) {
 	return a, nil
 }
 
-// newIssuer is the authority.
+// newIssuer returns the authority.
 func newIssuer(magic *certmagic.Config, cfg AutoConfig, log *zap.Logger) (*certmagic.ACMEIssuer, error) {
 	template := certmagic.ACMEIssuer{
 		CA: cfg.Directory, Agreed: true, Logger: log,
@@ -87,8 +86,7 @@ func newIssuer(magic *certmagic.Config, cfg AutoConfig, log *zap.Logger) (*certm
 			return nil, fmt.Errorf("reading the authority's certificate: there is none in %s", cfg.Roots)
 		}
 	}
-	// It opens no listener where there is one already: ours, whatever port 443 is
-	// forwarded to.
+	// It opens no listener when one is there already: ours, at whatever port.
 	host, port, err := net.SplitHostPort(cfg.Listener.String())
 	if err == nil {
 		template.AltTLSALPNPort, err = strconv.Atoi(port)
@@ -116,5 +114,5 @@ func (a *Auto) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the looking after certificates.
+// Close ends the renewal of certificates.
 func (a *Auto) Close() { a.closed.Do(a.cache.Stop) }

@@ -1,8 +1,8 @@
-// Package certs has the certificate that a server shows, and keeps it
-// fresh while connections go on.
+// Package certs holds the certificate that a server shows, and keeps it fresh
+// while the server runs.
 //
-// [File] is one in two files, as certbot, Kubernetes or a person put them there:
-// it is looked at again and again, and what is broken does not replace what
-// works. [Auto] has its certificates from an authority, by ACME, and renews them;
-// what certmagic says while it does that is in our log (teller.go).
+// A [File] is a certificate in two files, put there by certbot, Kubernetes or a
+// person. The files are checked regularly, and a broken certificate does not
+// replace a working one. An [Auto] gets its certificates from an authority, by
+// ACME, and renews them; certmagic's messages go to our log (teller.go).
 package certs

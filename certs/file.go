@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// LookEvery is how often a [File] is to be looked at.
+// LookEvery is how often a [File] should be checked with Look.
 const LookEvery = 15 * time.Second
 
 // A File is a certificate in two files, the chain and its key. Any goroutine may
@@ -20,8 +20,8 @@ type File struct {
 
 	// owned by the goroutine that looks
 	cert, key string
-	seen      []byte // the digest of what the certificate was read from
-	problem   string // what was wrong when it was looked at last; "" for nothing
+	seen      []byte // the digest of the files that the certificate was read from
+	problem   string // what was wrong at the last check; "": nothing
 }
 
 // Open reads the certificate.
@@ -36,13 +36,13 @@ func Open(cert, key string) (*File, error) {
 // Get is for [tls.Config].
 func (f *File) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.current.Load(), nil }
 
-// Expires is when the certificate is no longer valid.
+// Expires returns when the certificate expires.
 func (f *File) Expires() time.Time { return f.current.Load().Leaf.NotAfter }
 
-// Look reads the certificate again if what is in the files is no longer what it
-// was, and reports whether there is a new one. A fault is returned as an error once.
-// It compares what is in them, because a name may be a link, or one of a folder
-// that is a link, and times can be older than those of what was there before.
+// Look reads the certificate again if the files have changed, and reports
+// whether there is a new one. It returns each fault once. It compares the
+// contents of the files, because a name may be a link, or be in a folder that
+// is a link, and a new file may have an older time.
 func (f *File) Look() (fresh bool, err error) {
 	was := f.problem
 	fresh, err = f.Read()
@@ -52,8 +52,8 @@ func (f *File) Look() (fresh bool, err error) {
 	return fresh, err
 }
 
-// Read is Look, but what is wrong is an error each time. The old certificate
-// stays then.
+// Read is Look, but returns a fault each time. The old certificate then stays
+// in use.
 func (f *File) Read() (fresh bool, err error) {
 	defer func() {
 		f.problem = ""
@@ -87,7 +87,8 @@ func (f *File) Read() (fresh bool, err error) {
 	return true, nil
 }
 
-// Use takes the certificate from other files from now on, if there is one.
+// Use takes the certificate from other files from now on, unless there is none
+// in them.
 func (f *File) Use(cert, key string) error {
 	other, err := Open(cert, key)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// write puts a new certificate of that name into a folder.
+// write puts a new certificate with that name into a folder.
 func write(t *testing.T, dir, name string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -43,7 +43,7 @@ func write(t *testing.T, dir, name string) (cert, key string) {
 	return cert, key
 }
 
-// shown is the name in the certificate that a client gets.
+// shown returns the name in the certificate that a client gets.
 func shown(t *testing.T, f *File) string {
 	t.Helper()
 	pair, err := f.Get(nil)
@@ -85,7 +85,7 @@ func TestFileLooksAgain(t *testing.T) {
 	}
 }
 
-// A broken certificate is reported once, and the one before it stays.
+// A broken certificate is reported once, and the earlier one stays.
 func TestFileBroken(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := write(t, dir, "first")

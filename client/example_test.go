@@ -11,7 +11,8 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// A program joins a room, calls a method, is called, and follows who is there.
+// A program joins a room, calls a method, is called, and follows the list of
+// people.
 func Example() {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -14,24 +14,24 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// DefaultAgent is what a connection calls itself unless told otherwise.
+// DefaultAgent is the Agent of a connection unless Options has one.
 const DefaultAgent = "foyer/1 (netconnection)"
 
-// ErrInUse means that the connection has this shared object already.
+// ErrInUse means that the connection already has this shared object.
 var ErrInUse = errors.New("client: shared object is in use")
 
-// Options are optional; the zero value is usable.
+// Options are optional. The zero value is usable.
 type Options struct {
-	// Methods are what the server may call. They run one at a time, in order.
-	// A *rtmp.StatusError goes to the server as it is, any other error as
+	// Methods may be called by the server. They run one at a time, in order. A
+	// *rtmp.StatusError goes to the server as it is, any other error as
 	// NetConnection.Call.Failed without its text.
 	Methods map[string]func(args amf.Args) (amf.Value, error)
-	// OnStatus takes onStatus of the connection.
+	// OnStatus is called with onStatus of the connection.
 	OnStatus func(*rtmp.StatusError)
-	// OnReconnect is told when the server asks to connect anew, instead of
-	// OnStatus. The connection goes on until it is closed, by either side: the
-	// server waits a few seconds at most. nil: the server is not told that
-	// this program understands it, and does not ask.
+	// OnReconnect is called instead of OnStatus when the server asks the
+	// program to connect again. The connection continues until either side
+	// closes it; the server waits a few seconds at most. nil: the server is not
+	// told that this program understands such requests, and sends none.
 	OnReconnect func(Reconnect)
 	Agent       string // flashVer; "" means DefaultAgent
 	// ObjectEncoding 3 offers AMF3; the server may decline.
@@ -54,17 +54,18 @@ type NetConnection struct {
 	objects map[key]*SharedObject
 }
 
-// key names a shared object: the two persistences are two objects.
+// key identifies a shared object: a persistent and a temporary one with the
+// same name are two objects.
 type key struct {
 	name       string
 	persistent bool
 }
 
-// Dial connects: uri is absolute ("rtmp://localhost/room/blue"), args are the
-// user arguments of connect. A server that sends the connection to another one
-// (ex.code 302) is obeyed. ctx bounds the connecting, not the connection. A
-// rejection is a *rtmp.StatusError in the error's chain, a bad address a
-// *rtmp.AddressError. The caller must Close the connection.
+// Dial connects to an absolute address ("rtmp://localhost/room/blue"), with the
+// user arguments args. It follows a redirection to another server (ex.code
+// 302). ctx bounds the time for connecting, not the connection. A rejection is
+// a *rtmp.StatusError in the error's chain, a bad address a *rtmp.AddressError.
+// The caller must Close the connection.
 func Dial(ctx context.Context, uri string, o Options, args ...amf.Value) (*NetConnection, error) {
 	if o.Agent == "" {
 		o.Agent = DefaultAgent
@@ -75,7 +76,7 @@ func Dial(ctx context.Context, uri string, o Options, args ...amf.Value) (*NetCo
 		req.Object = amf.Object{rtmp.Reconnecting()}
 	}
 	dial := func() (*rtmp.Session, error) {
-		req := req // which address it is for, Dial puts into it
+		req := req // Dial sets the fields for the address
 		session, _, err := rtmp.Dial(ctx, nc.uri, &req, rtmp.DialOptions{Handler: handler{nc}, Dial: o.Dial, TLS: o.TLS})
 		return session, err
 	}
@@ -94,13 +95,14 @@ func Dial(ctx context.Context, uri string, o Options, args ...amf.Value) (*NetCo
 }
 
 // Call calls a method of the server and waits for the answer. The error is the
-// *rtmp.StatusError of a call that failed, the cause of ctx, or why the
-// connection ended.
+// *rtmp.StatusError of a call that failed, the cause of ctx, or the reason for
+// which the connection ended.
 func (nc *NetConnection) Call(ctx context.Context, method string, args ...amf.Value) (amf.Value, error) {
 	return nc.session.Call(ctx, method, args...)
 }
 
-// Notify calls a method of the server and wants no answer. It does not wait.
+// Notify calls a method of the server without asking for an answer. It does not
+// wait.
 func (nc *NetConnection) Notify(method string, args ...amf.Value) error {
 	return nc.session.Request(method, args, nil)
 }
@@ -108,13 +110,13 @@ func (nc *NetConnection) Notify(method string, args ...amf.Value) error {
 // Done is closed when the connection has ended.
 func (nc *NetConnection) Done() <-chan struct{} { return nc.session.Done() }
 
-// Err returns why the connection has ended or is ending, nil before:
+// Err returns why the connection has ended or is ending, or nil:
 // rtmp.ErrGoodbye when the server said goodbye, rtmp.ErrClosed when it just
 // left or after Close.
 func (nc *NetConnection) Err() error { return nc.session.Err() }
 
-// Close says goodbye and waits until the connection has ended. The error is
-// nil unless it had ended otherwise than by a goodbye or the peer's leaving.
+// Close says goodbye and waits until the connection has ended. The error is nil
+// if the connection ended with a goodbye, or because the peer left.
 func (nc *NetConnection) Close() error {
 	nc.session.Close(nil)
 	<-nc.session.Done()
@@ -125,8 +127,8 @@ func (nc *NetConnection) Close() error {
 	return err
 }
 
-// handler is a NetConnection as its session sees it; the methods run on the
-// session's goroutine.
+// handler is a NetConnection in the role of its session's Handler. Its methods
+// run on the session's goroutine.
 type handler struct{ nc *NetConnection }
 
 // ServeCall implements rtmp.Handler.
@@ -168,7 +170,7 @@ func (h handler) ServeSharedObject(m rtmp.Message) {
 	h.nc.mu.Lock()
 	object := h.nc.objects[key{so.Name, so.Persistent}]
 	h.nc.mu.Unlock()
-	if object != nil { // otherwise it was sent before our release arrived
+	if object != nil { // otherwise the message was sent before our release arrived
 		object.apply(so)
 	}
 }

@@ -71,7 +71,7 @@ func TestRejected(t *testing.T) {
 	})
 }
 
-// A server may send the connection to another one, but not round and round.
+// A server may send the connection to another one, but not in circles.
 func TestRedirected(t *testing.T) {
 	s := newServer()
 	nc, err := s.dial(t, client.Options{}, amf.String("ann"), amf.Null{}, amf.String("rtmp://other/chapter4/room/blue?x=1"))
@@ -100,7 +100,7 @@ func TestBadAddress(t *testing.T) {
 	}
 }
 
-// ctx bounds the connecting, and no more than that.
+// ctx bounds the time for connecting, and nothing else.
 func TestDialContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -219,7 +219,7 @@ func TestMethods(t *testing.T) {
 	})
 }
 
-// How a connection ends that the server ends.
+// How a connection ends when the server ends it.
 func TestServerEnds(t *testing.T) {
 	for _, tt := range []struct {
 		method, status string
@@ -247,7 +247,7 @@ func TestServerEnds(t *testing.T) {
 	}
 }
 
-// What is no shared object message ends the connection, with the reason.
+// A broken shared object message ends the connection, with the reason.
 func TestBadSharedObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
@@ -302,7 +302,7 @@ func TestReconnectRequest(t *testing.T) {
 	}
 }
 
-// Who does not act on a request does not say that it would.
+// A program that does not act on requests does not claim to understand them.
 func TestNoReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()

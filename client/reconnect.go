@@ -9,18 +9,19 @@ import (
 	"foyer/server/rtmp"
 )
 
-// maxRedirects is how many servers in a row may send a connection elsewhere.
+// maxRedirects is how many servers in a row may redirect a connection.
 const maxRedirects = 3
 
-// MaxRetryAfter is the longest that a server can make a connection stay away.
+// MaxRetryAfter is the longest time for which a server can make a connection
+// stay away.
 const MaxRetryAfter = time.Minute
 
-// Reconnect is what a server says when it asks to connect anew, because it
-// stops, or because somebody is wanted elsewhere (Enhanced RTMP v2,
+// Reconnect is a server's request to connect again, because the server stops,
+// or because the client should go elsewhere (Enhanced RTMP v2,
 // "NetConnection.Connect.ReconnectRequest").
 type Reconnect struct {
-	URI         string        // where to; the address of now unless the server gave another one
-	RetryAfter  time.Duration // not before this time has passed; at most MaxRetryAfter
+	URI         string        // where to: the present address, unless the server gave another one
+	RetryAfter  time.Duration // how long to wait before; at most MaxRetryAfter
 	Description string
 }
 
@@ -39,8 +40,8 @@ func reconnect(uri string, info *rtmp.StatusError) Reconnect {
 	return r
 }
 
-// redirected reports whether a server refused the connection because it is to go
-// to another one, and takes the address of that.
+// redirected reports whether a server refused the connection because it should
+// go to another one, and returns that address.
 func (nc *NetConnection) redirected(err error) bool {
 	refusal, ok := errors.AsType[*rtmp.StatusError](err)
 	if !ok {
@@ -58,8 +59,8 @@ func (nc *NetConnection) redirected(err error) bool {
 	return false
 }
 
-// follow resolves a tcUrl, which may be relative. One that is no address, or
-// that would give up encryption, changes nothing.
+// follow resolves a tcUrl, which may be relative. A tcUrl that is no address,
+// or would give up encryption, changes nothing.
 func follow(uri, tcURL string) string {
 	base, err := url.Parse(uri)
 	if err != nil || tcURL == "" {

@@ -23,7 +23,7 @@ type server struct {
 	objects map[string]*sharedobject.Object[*peer]
 	seen    []*rtmp.ConnectRequest
 	peers   []*peer
-	calls   []string // what the peers called
+	calls   []string // the methods that peers called
 	ends    []error  // why the peers left
 }
 
@@ -31,14 +31,14 @@ func newServer() *server {
 	return &server{objects: make(map[string]*sharedobject.Object[*peer])}
 }
 
-// A peer is one connection to it.
+// A peer is one connection to the server.
 type peer struct {
 	*server
 	session *rtmp.Session
 }
 
-// serve serves a connection until it ends. Whoever gives the wrong password is
-// rejected; whoever is to be at another address, sent there.
+// serve serves a connection until it ends. A peer with a wrong password is
+// rejected, and a peer that belongs at another address is sent there.
 func (s *server) serve(nc net.Conn) error {
 	c, err := rtmp.NewServerConn(context.Background(), nc, nil)
 	if err != nil {
@@ -111,7 +111,7 @@ func (p *peer) ServeCall(c *rtmp.Call) {
 		c.Reply(c.Args.At(0))
 	case "refuse":
 		c.Fail(&rtmp.StatusError{Code: rtmp.CodeCallFailed, Description: "Not allowed."})
-	case "callBack": // calls what it is told to and answers with the result, or the error's words
+	case "callBack": // calls the method it is told to, and answers with the result, or the text of the error
 		method, _ := amf.AsString(c.Args.At(0))
 		err := p.session.Request(method, c.Args[1:], func(v amf.Value, err error) {
 			if err != nil {
@@ -188,7 +188,7 @@ func (s *server) own(name string, change func(*sharedobject.Object[*peer])) {
 	o.Flush((*peer).push)
 }
 
-// left returns why the only peer there was has left.
+// left returns why the only peer has left.
 func (s *server) left(t *testing.T) error {
 	t.Helper()
 	s.wg.Wait()

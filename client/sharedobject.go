@@ -21,18 +21,17 @@ type SharedObject struct {
 	mu      sync.Mutex
 	replica sharedobject.Replica
 	onSend  func(method string, args amf.Args)
-	queue   []sharedobject.Event // to be sent, in the order the replica knows
-	sending bool                 // some goroutine empties queue
+	queue   []sharedobject.Event // to be sent, in the order that the replica knows
+	sending bool                 // a goroutine is emptying queue
 	closed  bool
 }
 
-// SharedObject connects to a remote shared object and returns without waiting
-// for the server; its first answer is a sync list that begins with a clear, or
+// SharedObject connects to a remote shared object, without waiting for the
+// server. The server's first answer is a sync list that begins with a clear, or
 // a status such as SharedObject.NoReadAccess. A large object comes in several
-// messages. onSync, if not nil, runs after each message applied that changed or
-// refused something. A connection has an
-// object only once at a time: the error is ErrInUse, or why the connection
-// ended.
+// messages. onSync, if not nil, runs after each message that changed or refused
+// something. A connection can have an object only once at a time. The error is
+// ErrInUse, or the reason for which the connection ended.
 func (nc *NetConnection) SharedObject(name string, persistent bool, onSync func([]sharedobject.Sync)) (*SharedObject, error) {
 	so := &SharedObject{nc: nc, key: key{name, persistent}, onSync: onSync}
 	nc.mu.Lock()
@@ -49,14 +48,15 @@ func (nc *NetConnection) SharedObject(name string, persistent bool, onSync func(
 	return so, nil
 }
 
-// OnSend sets what runs when the server or a user, this one too, calls Send.
+// OnSend sets the function that runs when the server or a user, including this
+// one, calls Send.
 func (so *SharedObject) OnSend(f func(method string, args amf.Args)) {
 	so.mu.Lock()
 	defer so.mu.Unlock()
 	so.onSend = f
 }
 
-// Get returns what is in a slot.
+// Get returns the value of a slot.
 func (so *SharedObject) Get(slot string) (amf.Value, bool) {
 	so.mu.Lock()
 	defer so.mu.Unlock()
@@ -73,8 +73,8 @@ func (so *SharedObject) Slots() map[string]amf.Value {
 	return slots
 }
 
-// Complete reports whether the object has come as a whole. A large one comes in
-// several messages, of which only the last one has a version.
+// Complete reports whether the whole object has arrived. A large object comes
+// in several messages, of which only the last one has a version.
 func (so *SharedObject) Complete() bool {
 	so.mu.Lock()
 	defer so.mu.Unlock()
@@ -92,12 +92,12 @@ func (so *SharedObject) Clear() error {
 	return so.send(sharedobject.Event{Type: sharedobject.RequestClear})
 }
 
-// Send asks the server to call method at all users, this one too.
+// Send asks the server to call method on all users, including this one.
 func (so *SharedObject) Send(method string, args ...amf.Value) error {
 	return so.send(sharedobject.Event{Type: sharedobject.SendMessage, Method: method, Args: args})
 }
 
-// Close leaves the object. What was applied stays readable.
+// Close leaves the object. Its last state stays readable.
 func (so *SharedObject) Close() error {
 	err := so.send(sharedobject.Event{Type: sharedobject.Release})
 	so.forget()
@@ -144,7 +144,7 @@ func (so *SharedObject) send(e sharedobject.Event) error {
 	return so.nc.session.Err()
 }
 
-// sendSharedObject: the session keeps its error for who asks.
+// sendSharedObject sends m. If that fails, Err returns why.
 func (nc *NetConnection) sendSharedObject(m *sharedobject.Message) {
 	amf3 := nc.session.ObjectEncoding() == 3
 	t := rtmp.TypeSharedObjectAMF0
@@ -172,7 +172,7 @@ func (so *SharedObject) apply(m *sharedobject.Message) {
 	}
 }
 
-// decode returns args with what came undecoded decoded.
+// decode returns args with raw values decoded.
 func decode(args amf.Args) amf.Args {
 	decoded := make(amf.Args, len(args))
 	for i, v := range args {

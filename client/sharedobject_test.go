@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// diary collects sync lists, a word an entry. Only the connection's goroutine
-// writes it; synctest.Wait lets the test read.
+// diary collects sync lists, a word for each entry. Only the connection's
+// goroutine writes it; synctest.Wait lets the test read.
 type diary []string
 
 func (d *diary) sync(list []sharedobject.Sync) {
@@ -153,7 +153,7 @@ func TestNoReadAccess(t *testing.T) {
 	})
 }
 
-// The persistent object of the same name is another one.
+// The persistent object with the same name is another one.
 func TestPersistence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
@@ -177,7 +177,8 @@ func TestPersistence(t *testing.T) {
 	})
 }
 
-// Many goroutines set at once: what the replica holds is what the server holds.
+// Many goroutines set slots at once, and the replica holds the same as the
+// server.
 func TestConcurrentSets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()

@@ -1,13 +1,13 @@
-// Command secrets makes what the NATS servers and the nodes of one site know
-// about each other:
+// Command secrets makes the certificates, logins and secrets that the NATS
+// servers and the nodes of one site share:
 //
 //	go run ./deploy/secrets DIR [SERVER...]
 //
 // DIR/nats is for the NATS servers, DIR/node1 to DIR/node3 are each for one
 // node. The servers are host names or addresses by which NATS is reached, by
-// default nats1 to nats3; its certificate is good for them. What is there
-// already stays as it is: the secrets are made once. The key that signed the
-// certificates is not kept, so nobody can make another one that they trust.
+// default nats1 to nats3; its certificate is good for them. Existing files stay
+// as they are: the secrets are made once. The key that signed the certificates
+// is not kept, so nobody can make another one that they trust.
 package main
 
 import (
@@ -49,8 +49,8 @@ func main() {
 	}
 }
 
-// write makes all the files, unless they are there. The last one says that they
-// are whole.
+// write makes all the files, unless they are there. The last file says that
+// they are complete.
 func write(dir string, servers []string) error {
 	done := filepath.Join(dir, "nats", "passwords.conf")
 	if _, err := os.Stat(done); err == nil {
@@ -68,7 +68,7 @@ func write(dir string, servers []string) error {
 	}
 	passwords := ""
 	for _, node := range nodes {
-		password := "n" + rand.Text() // a word for NATS, whatever follows
+		password := "n" + rand.Text() // NATS reads it as a word whatever follows
 		passwords += strings.ToUpper(node) + "_PASSWORD: " + password + "\n"
 		var urls []string
 		for _, server := range servers {
@@ -87,7 +87,7 @@ func write(dir string, servers []string) error {
 		put(dir, "nats", "passwords.conf", passwords))
 }
 
-// withPort is where a server listens for nodes, by default at NATS's port.
+// withPort returns where a server listens for nodes, by default at NATS's port.
 func withPort(server string) string {
 	if _, _, err := net.SplitHostPort(server); err == nil {
 		return server
@@ -95,8 +95,8 @@ func withPort(server string) string {
 	return net.JoinHostPort(server, "4222")
 }
 
-// put writes a file for one of them. In a container it is read by another user
-// than the one who made it, so what keeps strangers out is the folder.
+// put writes a file for one of them. In a container another user reads the
+// file, so the folder must keep strangers out.
 func put(dir, whose, name, text string) error {
 	folder := filepath.Join(dir, whose)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -105,8 +105,8 @@ func put(dir, whose, name, text string) error {
 	return os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644)
 }
 
-// certify makes an authority and one certificate of it, for all servers: they
-// show it to nodes and to each other.
+// certify makes an authority, and one certificate of it for all servers, which
+// they show to nodes and to each other.
 func certify(servers []string) (ca, cert, key string, err error) {
 	authority := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "foyer NATS authority"},

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Secrets are made once, whole, and each file is for whoever needs it.
+// Secrets are made once and completely, and each file can be read by those that
+// need it.
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	servers := []string{"nats1", "10.0.0.2", "nats3.example:4333"}
