@@ -14,18 +14,18 @@ import (
 	"foyer/server/flv"
 )
 
-// A Broadcast is a Source on its way to a server, in real time.
+// A Broadcast sends a Source to a server, in real time.
 type Broadcast struct {
 	URL    string  // of the instance: rtmp://host/room/blue
 	Stream string  // what to publish: live?key=KEY
 	Source *Source // nil means the clip
-	Once   bool    // end with the source, instead of beginning again
+	Once   bool    // end with the source instead of starting it again
 
-	// OnProgress hears about twice a second, and when a connection begins or
-	// ends. It runs on the goroutine of Run.
+	// OnProgress is called about twice a second, and when a connection begins
+	// or ends, on the goroutine of Run.
 	OnProgress func(Progress)
 
-	dial func(ctx context.Context, network, addr string) (net.Conn, error) // tests have a network of their own
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // for tests, which have a network of their own
 
 	// owned by Run
 	loop     *loop
@@ -33,39 +33,41 @@ type Broadcast struct {
 	failed   int // attempts in a row
 }
 
-// Progress says how a broadcast goes.
+// Progress is the state of a broadcast.
 type Progress struct {
-	Live  bool          // the server takes it
-	Err   error         // why not, when it did and will be tried again
-	Sent  time.Duration // since the beginning of the broadcast
+	Live  bool          // the server accepts it
+	Err   error         // why it does not, although it did; Run tries again
+	Sent  time.Duration // how much of the broadcast has been sent
 	Bytes int64         // of sound and pictures
 }
 
 const (
 	// progressPause is the time between two reports.
 	progressPause = 500 * time.Millisecond
-	// maxLate is how late a frame may be. A machine that slept, or a server
-	// that takes too little, begins anew.
+	// maxLate is how late a frame may be. After a longer delay, because the
+	// machine slept or the server reads too slowly, the broadcast connects
+	// again.
 	maxLate = 5 * time.Second
 )
 
-// maxGhost is how often a broadcast that was lost takes a no for one that is
-// meant for somebody else: a server that does not know yet that the connection
-// is gone may refuse the newcomer for the sake of the older one.
-const maxGhost = 8
+// maxRefusals is how often a broadcast that lost its connection ignores a refusal:
+// a server that has not noticed yet that the connection is gone may refuse the
+// new one in favour of the old one.
+const maxRefusals = 8
 
 // errLate means that the broadcast fell behind its clock.
 var errLate = errors.New("fell behind: the connection is too slow, or this machine slept")
 
-// Run broadcasts until ctx ends, or the source does if it plays once; that is
-// no error. A server that goes away is tried again until it is back; one that
-// cannot be reached at first, or that says no (a *Refusal), is an error.
+// Run broadcasts until ctx ends, or until the source does if it plays once;
+// neither is an error. When the server goes away, Run tries again until it is
+// back. It is an error when the server cannot be reached at first, or refuses
+// (a *Refusal).
 func (b *Broadcast) Run(ctx context.Context) error {
 	began := false
 	for {
 		err := b.session(ctx)
 		refusal, refused := errors.AsType[*Refusal](err)
-		if refused && began && !refusal.Late && b.failed < maxGhost {
+		if refused && began && !refusal.Late && b.failed < maxRefusals {
 			refused = false
 		}
 		began = began || b.progress.Live
@@ -101,7 +103,7 @@ func (b *Broadcast) session(ctx context.Context) error {
 	}
 	b.progress.Live, b.progress.Err = true, nil
 	var (
-		zero    = int64(-1) // the time on the loop's timeline that is 0 for the server
+		zero    = int64(-1) // the time of the loop that is 0 for the server
 		due     = b.loop.origin
 		before  = b.progress.Sent
 		timer   = time.NewTimer(0)
@@ -141,8 +143,8 @@ func (b *Broadcast) session(ctx context.Context) error {
 	}
 }
 
-// begin sets the loop to where the session begins: the clip where the clock
-// says, a file at its beginning or at the next key frame after what was sent.
+// begin sets the loop to where the session begins: the clip at the place of the
+// clock, a file at its beginning or at the next key frame that was not sent.
 func (b *Broadcast) begin() (err error) {
 	if b.loop != nil && !b.loop.clock {
 		b.loop.resume()
@@ -158,7 +160,7 @@ func (b *Broadcast) begin() (err error) {
 
 func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// await waits until something is due, or the connection or ctx ends.
+// await waits until the next frame is due, or the connection or ctx ends.
 func (b *Broadcast) await(ctx context.Context, p *publisher, timer *time.Timer, due time.Time) error {
 	wait := time.Until(due)
 	if wait < -maxLate {
@@ -175,18 +177,18 @@ func (b *Broadcast) await(ctx context.Context, p *publisher, timer *time.Timer, 
 	}
 }
 
-// report tells how it goes.
+// report calls OnProgress.
 func (b *Broadcast) report() {
 	if b.OnProgress != nil {
 		b.OnProgress(b.progress)
 	}
 }
 
-// maxRedirects is how many servers in a row may send a broadcast elsewhere.
+// maxRedirects is how many servers in a row may redirect a broadcast.
 const maxRedirects = 3
 
-// connect opens a connection and publishes. A server that sends it to another
-// one, because the room runs there, is obeyed.
+// connect opens a connection and publishes. It follows a redirection to the
+// server where the room runs.
 func (b *Broadcast) connect(ctx context.Context) (*publisher, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, setupTimeout, errors.New("the server does not answer"))
 	defer cancel()
@@ -204,7 +206,8 @@ func (b *Broadcast) connect(ctx context.Context) (*publisher, error) {
 	}
 }
 
-// keepsEncryption is an error when to would give up what from has.
+// keepsEncryption returns an error when to would give up the encryption of
+// from.
 func keepsEncryption(from, to string) error {
 	secure := func(uri string) bool { return len(uri) > 6 && strings.EqualFold(uri[:6], "rtmps:") }
 	if secure(from) && !secure(to) {

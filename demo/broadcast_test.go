@@ -22,7 +22,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// A viewer is an RTMP player of ours.
+// A viewer is an RTMP player made of our own packages.
 type viewer struct {
 	session *rtmp.Session
 	ran     chan struct{}
@@ -49,7 +49,7 @@ func (v *viewer) WriteMessage(m rtmp.Message) {
 
 func (v *viewer) Close(error) {}
 
-// take returns what came since it was called last.
+// take returns the messages since its last call.
 func (v *viewer) take() (video, audio []rtmp.Message) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -79,7 +79,7 @@ func view(t *testing.T, n *network, url, stream string) *viewer {
 
 func (v *viewer) leave() { v.session.Close(nil); <-v.ran }
 
-// running is a broadcast under way.
+// running is a broadcast in progress.
 type running struct {
 	cancel context.CancelFunc
 	ended  chan error
@@ -92,7 +92,7 @@ func run(t *testing.T, b *Broadcast) *running {
 	return r
 }
 
-// steps fails unless the timestamps go on in steps from min to max, and
+// steps fails unless the timestamps advance in steps from min to max, and
 // returns the last one.
 func steps(t *testing.T, what string, list []rtmp.Message, low, high uint32) uint32 {
 	t.Helper()
@@ -120,7 +120,7 @@ func frames(list []rtmp.Message) (rest []rtmp.Message) {
 }
 
 // The clip arrives at a player of our own, round after round, with timestamps
-// that go on, in step with the clock.
+// that advance in step with the clock.
 func TestBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
@@ -148,7 +148,7 @@ func TestBroadcast(t *testing.T) {
 		if i < 0 || !bytes.Contains(v.data[i].Payload, []byte("width")) || bytes.Contains(v.data[i].Payload, []byte("duration")) {
 			t.Errorf("metadata: %v", v.data)
 		}
-		// The picture that came last is the one of this moment.
+		// The last picture is the one for this moment.
 		shown := pictureNumber(t, video[len(video)-1].Payload)
 		if want := int(now.UnixMilli() % clipLength.Milliseconds() / 40); shown != want {
 			t.Errorf("picture %d is shown when the clock is at %d", shown, want)
@@ -209,7 +209,7 @@ func TestBroadcastOnce(t *testing.T) {
 	})
 }
 
-// What the server says reaches the person who broadcasts.
+// The words of the server reach the person who broadcasts.
 func TestBroadcastRefused(t *testing.T) {
 	for _, c := range []struct{ name, url, stream, want string }{
 		{"wrong key", "rtmp://h/room/blue", "live?key=x", "the server says: Wrong stream key for room blue."},
@@ -245,7 +245,8 @@ func (e elsewhere) OnConnect(*server.Client, amf.Args) error {
 	return no
 }
 
-// A server that does not run the room sends the broadcast to the one that does.
+// A server that does not run the room sends the broadcast to the server that
+// does.
 func TestBroadcastRedirected(t *testing.T) {
 	for _, c := range []struct{ name, url, redirect, want string }{
 		{"once", "rtmp://a/room/blue", "rtmp://b/room/blue", ""},
@@ -279,7 +280,7 @@ func TestBroadcastRedirected(t *testing.T) {
 	}
 }
 
-// Who broadcasts with encryption is not sent to where there is none.
+// A broadcast with encryption follows no redirection to a server without it.
 func TestBroadcastKeepsEncryption(t *testing.T) {
 	for _, c := range []struct {
 		from, to string
@@ -317,7 +318,7 @@ func TestBroadcastTakenOver(t *testing.T) {
 	})
 }
 
-// The server goes away and comes back: the broadcast goes on, in step again.
+// The server goes away and comes back: the broadcast continues, in step again.
 func TestBroadcastReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now atomic.Pointer[network]
@@ -380,7 +381,7 @@ func TestBroadcastNobodyThere(t *testing.T) {
 	})
 }
 
-// A server that stops reading does not hold the broadcast for ever.
+// A server that stops reading does not hold up the broadcast for ever.
 func TestBroadcastServerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
@@ -418,24 +419,24 @@ func TestBroadcastServerThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// With --publish reject the server refuses the newcomer as long as it takes
-// the older connection for alive. A broadcast outlasts its own ghost.
-func TestBroadcastOutlastsItsGhost(t *testing.T) {
+// With --publish reject the server refuses the new connection as long as it
+// believes that the old one is alive. The broadcast tries until that has ended.
+func TestBroadcastOutlastsItsOldConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
 		host, stop := startWith(t, n, room.Config{StreamKey: func(string, int64) string { return "key" }})
-		ghost := &ghostConn{}
+		old := &halfEnded{}
 		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := n.dial(ctx, network, addr)
-			if ghost.Conn == nil && err == nil {
-				ghost.Conn = c
-				c = ghost
+			if old.Conn == nil && err == nil {
+				old.Conn = c
+				c = old
 			}
 			return c, err
 		}
 		r := run(t, &Broadcast{URL: "rtmp://h/room/blue", Stream: "live?key=key", dial: dial})
 		time.Sleep(5 * time.Second)
-		ghost.broken.Store(true)
+		old.broken.Store(true)
 		time.Sleep(15 * time.Second)
 		if host.Stream("room/blue", "live") == nil {
 			t.Error("the broadcast is not back")
@@ -451,29 +452,29 @@ func TestBroadcastOutlastsItsGhost(t *testing.T) {
 		}
 		synctest.Wait()
 		if host.Stream("room/blue", "live") != nil {
-			t.Error("the stream is still the ghost's")
+			t.Error("the stream is still the old connection's")
 		}
-		ghost.Conn.Close()
+		old.Conn.Close()
 		stop()
 	})
 }
 
-// A ghostConn ends for one side only once it is broken.
-type ghostConn struct {
+// A halfEnded connection ends for one side only once it is broken.
+type halfEnded struct {
 	net.Conn
 	broken atomic.Bool
 }
 
-func (c *ghostConn) Write(b []byte) (int, error) {
+func (c *halfEnded) Write(b []byte) (int, error) {
 	if c.broken.Load() {
 		return 0, net.ErrClosed
 	}
 	return c.Conn.Write(b)
 }
 
-func (c *ghostConn) Close() error { return c.Conn.SetReadDeadline(time.Unix(1, 0)) }
+func (c *halfEnded) Close() error { return c.Conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// A stuckConn takes nothing any more once stuck is set.
+// A stuckConn takes no more bytes once stuck is set.
 type stuckConn struct {
 	net.Conn
 	stuck  *atomic.Bool
@@ -497,7 +498,7 @@ func (c stuckConn) Close() error {
 	return c.Conn.Close()
 }
 
-// Timestamps go on over the end of 32 bits, on the wire and in the relay.
+// Timestamps continue past 32 bits, on the wire and in the relay.
 func TestBroadcastWraps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
@@ -530,7 +531,7 @@ func TestBroadcastWraps(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n%50 == 0 {
-				synctest.Wait() // a viewer too far behind would be taken to a key frame
+				synctest.Wait() // a viewer that is too far behind would skip to a key frame
 			}
 		}
 		p.close()
@@ -545,7 +546,7 @@ func TestBroadcastWraps(t *testing.T) {
 	})
 }
 
-// What a hostile or broken server says ends the connection, not the process.
+// The bytes of a hostile or broken server end the connection, not the process.
 func TestBroadcastHostileServer(t *testing.T) {
 	const hello = 1 + 1536 + 1536
 	for name, answer := range map[string]string{

@@ -12,22 +12,23 @@ import (
 	"foyer/client"
 )
 
-// Config says where the demo plays.
+// Config says where the demo runs.
 type Config struct {
-	Servers []string // addresses of room servers ("rtmp://localhost"), among which the rooms are dealt
+	Servers []string // addresses of room servers ("rtmp://localhost"), which share the rooms
 	Token   string   // the admin token, for the hosts of the rooms
-	Seed    uint64   // the same seed, the same evening
+	Seed    uint64   // bots do the same with the same seed
 	Log     *slog.Logger
 
-	// StreamKey is the publishing key of a room, as it is now; nil: nobody
+	// StreamKey returns the present stream key of a room; nil: nobody
 	// broadcasts.
 	StreamKey func(ctx context.Context, room string) (string, error)
 
-	dial func(ctx context.Context, network, addr string) (net.Conn, error) // tests have a network of their own
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // for tests, which have a network of their own
 }
 
-// Run plays in all six rooms, and broadcasts into some, until ctx ends. It
-// returns when every bot has left. A server that is away is tried again; that is no error.
+// Run lets bots talk in all six rooms, and broadcasts into some, until ctx
+// ends. It returns when every bot has left. When a server is away it tries
+// again; that is no error.
 func Run(ctx context.Context, cfg Config) error {
 	if len(cfg.Servers) == 0 {
 		return errors.New("demo: no server to play on")
@@ -55,8 +56,8 @@ func Run(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// newStage sets up the room number i. With two servers the first three rooms
-// are on the first, the others on the second.
+// newStage sets up room number i. With two servers the first three rooms are on
+// the first, the others on the second.
 func newStage(cfg Config, i int, name string) (*stage, error) {
 	scene, err := loadScene(name)
 	if err != nil {

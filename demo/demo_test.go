@@ -17,8 +17,7 @@ import (
 	"foyer/server/amf"
 )
 
-// A network is where the demo and its server meet in a test: connections are
-// pipes.
+// A network connects the demo and its server in a test, by pipes.
 type network struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -54,8 +53,8 @@ func (n *network) Accept() (net.Conn, error) {
 func (n *network) Close() error   { close(n.done); return nil }
 func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1935} }
 
-// start serves rooms on a network, whose keys are "key-" and their name; stop
-// stops that and waits.
+// start serves rooms on a network. Their keys are "key-" and the room's name.
+// stop ends it, and waits.
 func start(t *testing.T, n *network) (host *server.Host, stop func()) {
 	return startWith(t, n, room.Config{AdminToken: "token", Takeover: true, StreamKey: func(room string, _ int64) string { return keyOf(room) }})
 }
@@ -85,7 +84,7 @@ func serve(t *testing.T, n *network, rooms func() server.Application) (host *ser
 	}
 }
 
-// count is the length of what a method of a room answers.
+// count returns the length of a room's answer to a method.
 func count(t *testing.T, host *server.Host, room, method, member string) int {
 	t.Helper()
 	v, err := host.Call(t.Context(), "room/"+room, method, amf.Object{{Name: "limit", Value: amf.Number(200)}})
@@ -99,7 +98,7 @@ func count(t *testing.T, host *server.Host, room, method, member string) int {
 	return len(list)
 }
 
-// The rooms fill, talk, and survive that the server goes and comes back; in
+// The rooms fill and talk, also after the server went away and came back. In
 // the end everybody has left and nothing is left running.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -162,7 +161,7 @@ func TestRunNeedsServers(t *testing.T) {
 	}
 }
 
-// The rooms are dealt in blocks, so that a deployment can name them.
+// Each server gets a block of rooms, so that a deployment can name them.
 func TestRoomsAreDealt(t *testing.T) {
 	want := map[string]string{
 		"blue": "rtmp://a/room/blue", "jazz": "rtmp://a/room/jazz", "workshop": "rtmp://a/room/workshop",

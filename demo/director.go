@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// fewest people are in a room at low water, the host not counted.
+	// fewest is how many people are in a room at low water, not counting the
+	// host.
 	fewest = 2
 	// A wave, from low water to low water, takes this long in every room, so
 	// that they stay apart.
@@ -18,13 +19,13 @@ const (
 	fastPace = 1500 * time.Millisecond
 	// A room fills this fast in the beginning.
 	fillPace = 400 * time.Millisecond
-	// How long somebody who comes looks around before saying hello.
+	// How long somebody who comes in looks around before saying hello.
 	greetPace = 800 * time.Millisecond
 	// How long a topic stays.
 	topicStays = 3 * time.Minute
 )
 
-// What people say when they come and when they go.
+// Lines for people who come in and who leave.
 var (
 	greetings = []string{"hi all", "hello!", "evening", "hey, what did I miss?", "back again", "good to see you lot", "just looking in", "hi hi"}
 	farewells = []string{"off to bed, good night", "see you tomorrow", "that's my bus, bye", "bye everyone", "dinner's ready, later", "right, I'm off", "good night all", "gone, be nice to each other"}
@@ -35,15 +36,15 @@ var (
 type kind uint8
 
 const (
-	arrive kind = iota // who comes in
-	leave              // who goes
-	say                // who says text
-	rename             // who is called text from now on
+	arrive kind = iota // the person who comes in
+	leave              // the person leaves
+	say                // the person says text
+	rename             // the person changes their nick to text
 	topic              // the host sets the topic to text
 )
 
 // An action is one thing that happens in a room, after a pause. who is a name
-// from the scene, whatever its bearer is called at the time.
+// from the scene, whatever nick that person has at the time.
 type action struct {
 	kind  kind
 	who   string
@@ -56,17 +57,18 @@ type director struct {
 	scene *scene
 	rand  *rand.Rand
 
-	phase   float64  // where in the wave the room begins, 0 to 1
+	phase   float64  // where the room begins in the wave, from 0 to 1
 	present []string // in order of arrival
 	nicks   map[string]string
 	queue   []action // decided already
-	next    []int    // dialogues not heard lately, the next one last
+	next    []int    // dialogues that were not heard lately, the next one last
 	topicAt time.Duration
 	topic   int
 }
 
-// newDirector directs a scene. number is the room's: it spreads the rooms over
-// the wave, so that at any time some are full and some are quiet.
+// newDirector returns a Director for a scene. number is the number of the room:
+// it spreads the rooms over the wave, so that at any time some are full and
+// some are quiet.
 func newDirector(s *scene, seed uint64, number int) *director {
 	d := &director{scene: s, rand: rand.New(rand.NewPCG(seed, uint64(number))), nicks: make(map[string]string)}
 	const golden = 0.618 // spreads any number of rooms evenly
@@ -74,14 +76,14 @@ func newDirector(s *scene, seed uint64, number int) *director {
 	return d
 }
 
-// tide is how full the room should be after t, from 0 to 1.
+// tide returns how full the room should be after t, from 0 to 1.
 func (d *director) tide(t time.Duration) float64 {
 	x := float64(t)/float64(wave) + d.phase
 	return 0.5 - 0.5*math.Cos(2*math.Pi*x)
 }
 
-// decide is what happens next, t after the start. The director takes it that
-// the action succeeds; see gone.
+// decide returns what happens next, t after the start. The director assumes
+// that the action succeeds; see gone.
 func (d *director) decide(t time.Duration) action {
 	if len(d.queue) == 0 {
 		d.plan(t)
@@ -99,8 +101,8 @@ func (d *director) decide(t time.Duration) action {
 	return a
 }
 
-// gone tells that somebody is not there (any more). What was planned for them
-// is forgotten.
+// gone notes that somebody is not in the room, and forgets what was planned for
+// them.
 func (d *director) gone(who string) {
 	d.present = slices.DeleteFunc(d.present, func(p string) bool { return p == who })
 	d.queue = slices.DeleteFunc(d.queue, func(a action) bool { return a.who == who })
@@ -129,19 +131,19 @@ func (d *director) plan(t time.Duration) {
 	}
 }
 
-// pace is the pause before something said, at that tide.
+// pace returns the pause before a line, at that tide.
 func (d *director) pace(tide float64) time.Duration {
 	return d.around(slowPace - time.Duration(tide*float64(slowPace-fastPace)))
 }
 
-// around is a duration near to t.
+// around returns a duration near t.
 func (d *director) around(t time.Duration) time.Duration {
 	return time.Duration((0.6 + 0.8*d.rand.Float64()) * float64(t))
 }
 
 func (d *director) chance(p float64) bool { return d.rand.Float64() < p }
 
-// arrival lets somebody come who is not there.
+// arrival lets somebody come in.
 func (d *director) arrival(pause time.Duration, greet bool) {
 	var absent []string
 	for _, p := range d.scene.people {
@@ -160,7 +162,7 @@ func (d *director) arrival(pause time.Duration, greet bool) {
 	}
 }
 
-// departure lets somebody go.
+// departure lets somebody leave.
 func (d *director) departure(pause time.Duration) {
 	who := d.pick(d.present)
 	if d.chance(0.5) {
@@ -170,7 +172,7 @@ func (d *director) departure(pause time.Duration) {
 	d.queue = append(d.queue, action{leave, who, "", pause})
 }
 
-// aside changes a name for a while, or back.
+// aside changes a nick for a while, or changes it back.
 func (d *director) aside(pause time.Duration) {
 	who := d.pick(d.present)
 	nick := who
@@ -180,7 +182,8 @@ func (d *director) aside(pause time.Duration) {
 	d.queue = append(d.queue, action{rename, who, nick, pause})
 }
 
-// dialogue lets those who are there say the lines of one that was not heard lately.
+// dialogue lets the people in the room say the lines of a dialogue that was not
+// heard lately.
 func (d *director) dialogue(tide float64) {
 	if len(d.next) == 0 {
 		d.next = d.rand.Perm(len(d.scene.dialogues))

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// What people say is worth reading: many lines, none of them twice in a room,
-// all of them short enough to be said, by people whose names differ.
+// The lines are worth reading: there are many, none is in a room twice, all are
+// short enough to be said, and the names of the people differ.
 func TestScenes(t *testing.T) {
 	lines := 0
 	for _, name := range Rooms() {
@@ -50,8 +50,8 @@ func TestParseScene(t *testing.T) {
 		{"unknown key", "colour: blue\n" + head + "a: hi", "unknown key"},
 		{"no dialogue", head, "want a title"},
 		{"few people", "title: T\ntopic: a\nhost: h\npeople: a\n\na: hi", "want a title"},
-		{"no role", head + "x: hi", "no line"},
-		{"no text", head + "hi", "no line"},
+		{"no role", head + "x: hi", "not a line"},
+		{"no text", head + "hi", "not a line"},
 	}
 	for _, tt := range tests {
 		_, err := parseScene("x", tt.text)
@@ -61,7 +61,7 @@ func TestParseScene(t *testing.T) {
 	}
 }
 
-// evening is what happens in a room in that time.
+// evening returns what happens in a room in that time.
 func evening(t *testing.T, name string, seed uint64, number int, length time.Duration) (actions []action, at []time.Duration) {
 	t.Helper()
 	s, err := loadScene(name)
@@ -77,7 +77,7 @@ func evening(t *testing.T, name string, seed uint64, number int, length time.Dur
 	return actions, at
 }
 
-// The same seed is the same evening, and another one is another.
+// The same seed gives the same evening, and another seed another one.
 func TestDirectorIsDeterministic(t *testing.T) {
 	one, _ := evening(t, "blue", 1, 0, time.Hour)
 	again, _ := evening(t, "blue", 1, 0, time.Hour)
@@ -90,7 +90,7 @@ func TestDirectorIsDeterministic(t *testing.T) {
 	}
 }
 
-// Only who is there speaks and goes, and only who is not there comes.
+// Only people in the room speak and leave, and only people outside come in.
 func TestDirectorIsSensible(t *testing.T) {
 	for number, name := range Rooms() {
 		for seed := range uint64(5) {
@@ -120,7 +120,7 @@ func TestDirectorIsSensible(t *testing.T) {
 	}
 }
 
-// Ten seconds after the start there is life, and at any time the rooms differ.
+// Ten seconds after the start the rooms are alive, and at any time they differ.
 func TestDirectorWaves(t *testing.T) {
 	for seed := range uint64(5) {
 		early := 0
@@ -161,7 +161,8 @@ func TestDirectorWaves(t *testing.T) {
 	}
 }
 
-// Who has gone (was thrown out, or never came in) does nothing any more.
+// Somebody who is gone (was thrown out, or never came in) does nothing any
+// more.
 func TestDirectorForgetsTheGone(t *testing.T) {
 	s, err := loadScene("blue")
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 )
 
 const (
-	// A step in a file's timestamps that is greater, forward or back, is a cut:
-	// nobody waits for it.
+	// A greater step in a file's timestamps, forward or back, is a cut, and is
+	// not waited for.
 	maxForward = 10_000
 	maxBack    = 1_000
-	// cutStep is what time passes at a cut, and after the only frame of a track.
+	// cutStep is the time that passes at a cut, and after the only frame of a
+	// track.
 	cutStep = 40
 	// maxStep bounds how long the last frame of a track is shown.
 	maxStep = 1_000
@@ -76,20 +77,20 @@ func (t *tag) slot() slot {
 	return slot{p.Media, p.Kind, p.Several, p.Track}
 }
 
-// A loop plays an FLV file over and over on one timeline, in ms, on which time
-// never goes back within a track. It is a pure function of the file.
+// A loop plays an FLV file over and over on one timeline, in ms. Within a
+// track, time never goes back. A loop is a pure function of the file.
 type loop struct {
 	// set by play
 	file   io.ReadSeeker
 	once   bool
 	video  bool      // begin with a key frame
 	from   int64     // and not before this time
-	clock  bool      // it is played in step with the clock,
-	origin time.Time // and its time 0 is then
+	clock  bool      // the file is played in step with the clock,
+	origin time.Time // and its time 0 is this
 
 	flv    *flv.Reader
 	began  bool   // this round had a frame
-	sent   bool   // something was to be sent
+	sent   bool   // this round had something to send
 	barren int    // rounds in a row without anything to send
 	raw    uint32 // of the last frame, in the file
 	time   int64  // of the last frame
@@ -98,7 +99,7 @@ type loop struct {
 	known  []tag // metadata and headers in force, in order
 	queue  []tag // to be sent next
 
-	waiting bool // for the frame to begin with
+	waiting bool // waiting for the frame to begin with
 }
 
 // A track is the sound or the pictures.
@@ -120,11 +121,11 @@ func (l *loop) rewind() (err error) {
 	return err
 }
 
-// resume makes next begin anew for a peer that knows nothing: with the
-// metadata and headers in force and the next key frame.
+// resume makes next start again for a new peer: with the metadata and headers
+// in force, and the next key frame.
 func (l *loop) resume() { l.waiting, l.queue, l.barren = true, nil, 0 }
 
-// next returns what is to be sent next, with its time. At the end of a loop
+// next returns the next tag to be sent, with its time. At the end of a loop
 // that plays once the error is io.EOF.
 func (l *loop) next() (tag, error) {
 	for len(l.queue) == 0 {
@@ -151,7 +152,7 @@ func (l *loop) next() (tag, error) {
 	return t, nil
 }
 
-// take puts into the queue what a tag of the file means.
+// take queues what a tag of the file means for the peer.
 func (l *loop) take(t tag) {
 	r := t.role()
 	switch r {
@@ -181,8 +182,8 @@ func (l *loop) take(t tag) {
 	l.queue = append(l.queue, t)
 }
 
-// learn keeps a header and reports whether it is news: a file says it again in
-// each round.
+// learn keeps a header and reports whether it is new, since a file repeats it
+// in each round.
 func (l *loop) learn(t tag) bool {
 	i := slices.IndexFunc(l.known, func(k tag) bool { return k.slot() == t.slot() })
 	if i < 0 {
@@ -197,7 +198,7 @@ func (l *loop) learn(t tag) bool {
 	return true
 }
 
-// place finds the time of a frame. Timestamps of the file may begin anywhere,
+// place returns the time of a frame. The file's timestamps may begin anywhere,
 // and wrap.
 func (l *loop) place(t *tag) {
 	delta := int64(int32(t.raw - l.raw))

@@ -14,7 +14,7 @@ import (
 	"foyer/server/flv"
 )
 
-// played is what a loop over tags sends, up to n tags: letter and time.
+// played returns what a loop over tags sends, up to n tags: letter and time.
 func played(t *testing.T, l *loop, n int) string {
 	t.Helper()
 	var s []string
@@ -75,8 +75,7 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// A peer that knows nothing is told the headers again, and goes on with the
-// next key frame.
+// A new peer is sent the headers again, and continues with the next key frame.
 func TestLoopResumes(t *testing.T) {
 	s, err := NewSource(bytes.NewReader(flvFile(video(0, avcHeader), video(0, avcKey), video(40, avcInter), video(80, avcInter), video(120, avcKey), video(160, avcInter))))
 	if err != nil {
@@ -99,7 +98,7 @@ func TestLoopResumes(t *testing.T) {
 	}
 }
 
-// Many rounds, past the end of 32 bits: nothing goes back and nothing drifts.
+// Many rounds, past 32 bits: no time goes back, and none drifts.
 func TestLoopGoesOn(t *testing.T) {
 	l, err := Clip().play(time.UnixMilli(0), false)
 	if err != nil {

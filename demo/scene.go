@@ -11,21 +11,21 @@ import (
 //go:embed scenes/*.txt
 var sceneFiles embed.FS
 
-// names are the rooms, in the order in which they are dealt to servers.
+// names are the rooms, in the order in which servers get them.
 var names = []string{"blue", "jazz", "workshop", "garden", "night-train", "kitchen"}
 
 // Rooms are the names of the demo's rooms.
 func Rooms() []string { return slices.Clone(names) }
 
-// A scene is what a room is like: a file of "key: value" lines, an empty line,
-// and dialogues with an empty line between them. In a dialogue a, b, c and d
-// are whoever is there.
+// A scene describes a room. Its file has "key: value" lines, an empty line, and
+// dialogues with an empty line between them. In a dialogue a, b, c and d are
+// any people in the room.
 type scene struct {
 	name      string
 	title     string
 	topics    []string
 	tags      []string
-	host      string // who keeps the topic, always there
+	host      string // sets the topic; always there
 	people    []string
 	dialogues [][]line
 }
@@ -36,7 +36,7 @@ type line struct {
 	text string
 }
 
-// loadScene reads the scene of that name.
+// loadScene reads the scene with that name.
 func loadScene(name string) (*scene, error) {
 	b, err := sceneFiles.ReadFile(path.Join("scenes", name+".txt"))
 	if err != nil {
@@ -77,7 +77,7 @@ func parseScene(name, text string) (*scene, error) {
 		for _, l := range strings.Split(block, "\n") {
 			role, said, ok := strings.Cut(l, ": ")
 			if !ok || len(role) != 1 || role < "a" || role > "d" {
-				return nil, fmt.Errorf("no line of a dialogue: %q", l)
+				return nil, fmt.Errorf("not a line of a dialogue: %q", l)
 			}
 			d = append(d, line{role[0], said})
 		}

@@ -12,23 +12,23 @@ import (
 	"foyer/server/flv"
 )
 
-// clip is the test card; clip/README.md says what is in it.
+// clip is the test card that clip/README.md explains.
 //
 //go:embed clip/clip.flv
 var clip []byte
 
-// clipLength is how long the clip is. It divides a minute, so that its clock
+// clipLength is the length of the clip. It divides a minute, so that its clock
 // can be compared with any other.
 const clipLength = 20 * time.Second
 
-// probeTags is how many tags are looked at to see what is in a file.
+// probeTags is how many tags NewSource reads to find out what is in a file.
 const probeTags = 500
 
 // A Source is something to broadcast: the built-in clip or an FLV file.
 type Source struct {
 	file  io.ReadSeeker
 	video bool // there are pictures: playing begins with a key frame
-	clock bool // it is the clip, which is played in step with the clock
+	clock bool // this is the clip, which is played in step with the clock
 
 	codecs     []string
 	unplayable []string
@@ -38,14 +38,14 @@ type Source struct {
 func Clip() *Source {
 	s, err := NewSource(bytes.NewReader(clip))
 	if err != nil {
-		panic(err) // a test has looked at it
+		panic(err) // a test makes sure of it
 	}
 	s.clock = true
 	return s
 }
 
-// NewSource looks into an FLV file. The error says in words for a person why
-// it cannot be broadcast.
+// NewSource inspects an FLV file. The error says why the file cannot be
+// broadcast, in words for a person.
 func NewSource(file io.ReadSeeker) (*Source, error) {
 	r, err := flv.NewReader(file)
 	if errors.Is(err, flv.ErrNotFLV) {
@@ -88,7 +88,8 @@ func (s *Source) take(t *flv.Tag) {
 // String names the codecs, as in "H.264, AAC".
 func (s *Source) String() string { return strings.Join(s.codecs, ", ") }
 
-// Warning says what in the source not everybody will see or hear; "" for nothing.
+// Warning says which part of the source not everybody will see or hear; "" if
+// there is none.
 func (s *Source) Warning() string {
 	if len(s.unplayable) == 0 {
 		return ""
@@ -96,12 +97,12 @@ func (s *Source) Warning() string {
 	return "browsers cannot play " + strings.Join(s.unplayable, " and ") + ": only RTMP and FLV players will"
 }
 
-// play returns a loop that begins now: the clip where the clock says, a file
-// at its beginning.
+// play returns a loop that begins now: the clip at the place of the clock, a
+// file at its beginning.
 func (s *Source) play(now time.Time, once bool) (*loop, error) {
 	l := &loop{file: s.file, once: once, video: s.video}
 	if s.clock {
-		l.clock, l.once = true, false // the whole of it, from wherever it begins
+		l.clock, l.once = true, false // the whole clip, from wherever it begins
 		l.from = now.UnixMilli() % clipLength.Milliseconds()
 		l.origin = now.Add(-ms(l.from))
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// callTimeout bounds a bot's way in and each of its calls.
+	// callTimeout bounds the connecting of a bot, and each of its calls.
 	callTimeout = 10 * time.Second
 	// The pause after a failure grows from the first to the second, with jitter.
 	minRetry = 500 * time.Millisecond
@@ -27,8 +27,8 @@ const (
 // errLost means that a bot is not connected.
 var errLost = errors.New("demo: not connected")
 
-// A stage carries out in one room what its director decides. It belongs to the
-// goroutine of run.
+// A stage carries out the decisions of its director in one room. It belongs to
+// the goroutine of run.
 type stage struct {
 	url      string
 	token    string
@@ -37,12 +37,12 @@ type stage struct {
 	log      *slog.Logger
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	host   *client.NetConnection // nil while it has to come (back)
+	host   *client.NetConnection // nil while it is not connected
 	people map[string]*client.NetConnection
 	failed int // attempts in a row
 }
 
-// run plays until ctx ends. It returns when everybody has left.
+// run carries out actions until ctx ends. It returns when everybody has left.
 func (s *stage) run(ctx context.Context) {
 	defer s.close()
 	began := time.Now()
@@ -65,7 +65,7 @@ func (s *stage) run(ctx context.Context) {
 	}
 }
 
-// pause waits for d, or less when the room has gone. It reports false when ctx
+// pause waits for d, or less when the room has ended. It reports false when ctx
 // ended first.
 func (s *stage) pause(ctx context.Context, d time.Duration) bool {
 	var gone <-chan struct{} // nil, which never comes, while there is no host
@@ -82,7 +82,8 @@ func (s *stage) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// settle takes the end of an action: the director is told who is not there.
+// settle takes the result of an action, and tells the director who is not in
+// the room.
 func (s *stage) settle(a action, err error) {
 	for who, nc := range s.people {
 		select {
@@ -110,7 +111,7 @@ func (s *stage) settle(a action, err error) {
 	}
 }
 
-// open lets the host in, if it is not there, to make the room what it is.
+// open connects the host, if it is not connected, and has it set up the room.
 func (s *stage) open(ctx context.Context) error {
 	if s.host != nil {
 		select {
@@ -141,7 +142,7 @@ func (s *stage) open(ctx context.Context) error {
 	return nil
 }
 
-// enter connects somebody to the room.
+// enter connects a person to the room.
 func (s *stage) enter(ctx context.Context, nick string, credential ...amf.Value) (*client.NetConnection, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -187,7 +188,7 @@ func (s *stage) close() {
 	all.Wait()
 }
 
-// call calls a method that a person calls, and waits for its answer.
+// call calls a method of the room for a person, and waits for the answer.
 func call(ctx context.Context, nc *client.NetConnection, method string, args ...amf.Value) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -16,13 +16,14 @@ import (
 // onAir are the rooms with pictures. The others have none, as in life.
 var onAir = []string{"blue", "jazz", "night-train"}
 
-// stationStream is the name of what a station publishes.
+// stationStream is the name of the stream that a station publishes.
 const stationStream = "live"
 
-// refusedPause is how long a station waits after a no.
+// refusedPause is how long a station waits after a refusal.
 const refusedPause = 10 * time.Second
 
-// A station broadcasts the clip into one room, unless somebody else does.
+// A station broadcasts the clip into one room, unless somebody else broadcasts
+// there.
 type station struct {
 	url  string // of the room
 	room string
@@ -35,7 +36,8 @@ type station struct {
 func (s *station) run(ctx context.Context) {
 	failed := 0
 	for ctx.Err() == nil {
-		// A person may be broadcasting here with the same key: they come first.
+		// A person may be broadcasting here with the same key, and has
+		// precedence.
 		err := s.untilFree(ctx)
 		var key string
 		if err == nil {
@@ -91,7 +93,7 @@ func (s *station) untilFree(ctx context.Context) error {
 	}
 }
 
-// taken looks into the room, as a spectator, whether the stream is published.
+// taken finds out, as a spectator of the room, whether the stream is published.
 func (s *station) taken(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errLost)
 	defer cancel()

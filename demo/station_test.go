@@ -10,7 +10,7 @@ import (
 )
 
 // A station leaves the room to a person who broadcasts there already, and to
-// one who comes later; it is back when they have gone.
+// one who comes later. It is back when they have gone.
 func TestStationGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
@@ -79,7 +79,7 @@ func TestStationRefused(t *testing.T) {
 	})
 }
 
-// Some rooms have pictures, and they are rooms of the demo.
+// The rooms with pictures are rooms of the demo.
 func TestOnAir(t *testing.T) {
 	for _, name := range onAir {
 		if !slices.Contains(Rooms(), name) {

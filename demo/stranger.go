@@ -24,10 +24,11 @@ import (
 )
 
 // Broadcasts go through go-rtmp and go-amf0, which share no code with our
-// server: what they send is what a stranger sends. Its client connection is
-// not used: it has no bound in time, tells no status and no reason, and does
-// not answer pings. What is used is what that is made of: handshake, chunks,
-// messages and AMF0. The connection is ours, and ending it ends all of them.
+// server, so they are what a stranger's program sends. go-rtmp's client
+// connection is not used: its times are not bounded, it reports neither status
+// nor reason, and it does not answer pings. Only its parts are used: handshake,
+// chunks, messages and AMF0. The connection is ours, and ending it ends all of
+// them.
 
 const (
 	setupTimeout = 10 * time.Second // dialing, handshake, connect and publish together
@@ -37,8 +38,8 @@ const (
 	maxAnswer    = 64 << 10         // a server's command
 )
 
-// redirectCode is ex.code of a connect that is refused because the instance is
-// somewhere else, which ex.redirect names.
+// redirectCode is ex.code when connect is refused because the instance is
+// elsewhere; ex.redirect says where.
 const redirectCode = 302
 
 // Chunk streams, as encoders use them.
@@ -57,13 +58,12 @@ const (
 	transactionPublish
 )
 
-// A Refusal is the server's no: to a broadcast that wanted to begin or to one
-// that went on.
+// A Refusal is the server's refusal of a broadcast, at its beginning or later.
 type Refusal struct {
 	Code, Description string
 	Late              bool // the broadcast had begun
 
-	redirect string // the address that it is sent to instead, "" for none
+	redirect string // the address to use instead, or ""
 }
 
 func (e *Refusal) Error() string {
@@ -76,8 +76,8 @@ func (e *Refusal) Error() string {
 // errGone means that the server ended the connection without a reason.
 var errGone = errors.New("the server is gone")
 
-// A publisher is a connection that publishes one stream. Its reader is a
-// goroutine that publish starts and close waits for.
+// A publisher is a connection that publishes one stream. publish starts the
+// goroutine that reads, and close waits for it.
 type publisher struct {
 	// set by publish
 	conn    net.Conn
@@ -91,28 +91,30 @@ type publisher struct {
 	// guarded by mu
 	mu    sync.Mutex
 	live  bool
-	cause error // why it ended, the first of the reasons
+	cause error // the first reason for which it ended
 
-	// writing has an element while go-rtmp takes a message: it can take one at a time
+	// writing has an element while go-rtmp takes a message, since it can take
+	// only one at a time
 	writing chan struct{}
 }
 
-// A command is what the server says.
+// A command is a command of the server.
 type command struct {
 	name        string
 	transaction int64
 	args        amf.Args // the first is the command object
 }
 
-// code is the code of the information object.
+// code returns the code of the information object.
 func (c *command) code() string {
 	code, _ := amf.AsString(amf.Lookup(c.args.At(1), "code"))
 	return code
 }
 
-// publish publishes a stream on a connection to a server: app is the instance
-// ("room/blue"), stream the name with its key. ctx bounds the beginning. It
-// takes the connection over. The error is a *Refusal when the server says no.
+// publish publishes a stream on a connection to a server, which it takes over.
+// app is the instance ("room/blue"), stream the name with its key. ctx bounds
+// the time until the stream begins. The error is a *Refusal when the server
+// refuses.
 func publish(ctx context.Context, conn net.Conn, tcURL, app, stream string) (*publisher, error) {
 	p := &publisher{
 		conn:    conn,
@@ -127,8 +129,8 @@ func publish(ctx context.Context, conn net.Conn, tcURL, app, stream string) (*pu
 		return nil, cmpError(ctx, fmt.Errorf("handshake: %w", err))
 	}
 	p.chunks = gortmp.NewChunkStreamer(bufio.NewReader(conn), bufio.NewWriterSize(conn, 16<<10), nil)
-	// It acknowledges what it reads by calling a nil func. What servers send to
-	// a publisher never comes to a gigabyte.
+	// It acknowledges bytes by calling a nil func. A publisher never gets as
+	// much as a gigabyte.
 	if err := p.chunks.PeerState().SetAckWindowSize(math.MaxInt32); err != nil {
 		p.fail(err)
 	}
@@ -140,7 +142,7 @@ func publish(ctx context.Context, conn net.Conn, tcURL, app, stream string) (*pu
 	return p, nil
 }
 
-// cmpError is why ctx ended, if it has, else err.
+// cmpError returns why ctx ended, if it has, else err.
 func cmpError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -165,8 +167,9 @@ func (p *publisher) begin(tcURL, app, stream string) error {
 	if _, err := p.answer("_result", transactionConnect); err != nil {
 		return err
 	}
-	// connect has been answered, so nothing is on its way that the new size
-	// could cut otherwise, and its own announcement is one chunk in either.
+	// connect has been answered, so no message is on its way that the new size
+	// would split differently, and the announcement itself is one chunk with
+	// either size.
 	if err := p.chunks.SelfState().SetChunkSize(chunkSize); err != nil {
 		return err
 	}
@@ -198,7 +201,7 @@ func (p *publisher) begin(tcURL, app, stream string) error {
 	return nil
 }
 
-// answer waits for one of the server's commands.
+// answer waits for a command of the server.
 func (p *publisher) answer(name string, transaction int64) (command, error) {
 	for {
 		select {
@@ -213,9 +216,9 @@ func (p *publisher) answer(name string, transaction int64) (command, error) {
 }
 
 // send publishes a tag at a time of the stream, in ms, of which the wire
-// carries 32 bits. What go-rtmp writes is right as long as each chunk stream
-// begins at 0 and goes forward, over the end of the 32 bits too: then it needs
-// no extended timestamp, which it leaves out of a message's second chunk.
+// carries 32 bits. go-rtmp writes correct chunks as long as the times of each
+// chunk stream begin at 0 and go forward, even past 32 bits. Otherwise it would
+// need an extended timestamp, which it leaves out of a message's second chunk.
 func (p *publisher) send(t tag, at int64) error {
 	ts := uint32(at)
 	switch t.media {
@@ -226,13 +229,13 @@ func (p *publisher) send(t tag, at int64) error {
 	}
 	data, err := scriptMessage(t.data)
 	if err != nil {
-		return nil // whatever it was, pictures and sound go on
+		return nil // pictures and sound continue without it
 	}
 	return p.lost(p.write(chunksData, p.stream, ts, data))
 }
 
-// lost is why a message could not be written: what the server said last, if it
-// said something, else err.
+// lost returns why a message could not be written: the server's last words, if
+// there are any, else err.
 func (p *publisher) lost(err error) error {
 	if err == nil {
 		return nil
@@ -254,8 +257,8 @@ func (p *publisher) command(stream uint32, name string, transaction int64, args 
 	return p.lost(p.write(chunksCommands, stream, 0, &message.CommandMessage{CommandName: name, TransactionID: transaction, Body: &body}))
 }
 
-// write gives go-rtmp a message. It returns when it waits to be written, which
-// is when the one before on the same chunk stream has been.
+// write gives go-rtmp a message. It returns when the message waits to be
+// written, once the one before it on the same chunk stream has been written.
 func (p *publisher) write(chunks int, stream, timestamp uint32, m message.Message) (err error) {
 	p.writing <- struct{}{}
 	defer func() { <-p.writing }()
@@ -265,7 +268,7 @@ func (p *publisher) write(chunks int, stream, timestamp uint32, m message.Messag
 		return errGone
 	default:
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), writeTimeout, errors.New("the server takes nothing"))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), writeTimeout, errors.New("the server does not read"))
 	defer cancel()
 	err = p.chunks.Write(ctx, chunks, timestamp, &gortmp.ChunkMessage{StreamID: stream, Message: m})
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -307,11 +310,11 @@ func (p *publisher) handle(m message.Message) error {
 		return p.chunks.PeerState().SetChunkSize(m.ChunkSize)
 	case *message.UserCtrl:
 		if ping, ok := m.Event.(*message.UserCtrlEventPingRequest); ok {
-			// That it cannot be written is for the sender to find.
+			// If this cannot be written, the sender finds out.
 			p.write(chunksControl, 0, 0, &message.UserCtrl{Event: &message.UserCtrlEventPingResponse{Timestamp: ping.Timestamp}})
 		}
 	case *message.CommandMessage:
-		// Ours reads it: go-amf0 believes every length.
+		// Our own package reads it, since go-amf0 believes every length.
 		body, err := io.ReadAll(io.LimitReader(m.Body, maxAnswer))
 		if err != nil {
 			return err
@@ -340,19 +343,19 @@ func (p *publisher) handleCommand(c command) error {
 		p.mu.Unlock()
 		switch {
 		case strings.HasPrefix(r.Code, "NetConnection.") && r.Late:
-			return fmt.Errorf("%w: %s", errGone, r.Description) // it stops, or wants this connection gone
+			return fmt.Errorf("%w: %s", errGone, r.Description) // it is stopping, or wants this connection to end
 		case level == "error", r.Late && r.Code == "NetStream.Unpublish.Success":
 			return r
 		}
 	}
 	select {
 	case p.answers <- c:
-	default: // nobody asked for so many
+	default: // more than were asked for
 	}
 	return nil
 }
 
-// refusal is what an answer or status says, as a reason.
+// refusal returns an answer or status as a reason.
 func refusal(args amf.Args) *Refusal {
 	r := &Refusal{}
 	r.Code, _ = amf.AsString(amf.Lookup(args.At(1), "code"))
@@ -374,19 +377,19 @@ func (p *publisher) fail(err error) {
 	p.conn.Close()
 }
 
-// reason is why the connection ended.
+// reason returns why the connection ended.
 func (p *publisher) reason() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cause
 }
 
-// close ends the broadcast, says so if it can, and waits until nothing of the
-// connection is left.
+// close ends the broadcast, tells the server if it can, and waits until nothing
+// of the connection is left.
 func (p *publisher) close() {
 	p.mu.Lock()
 	live := p.live && p.cause == nil
-	p.live = false // from now on the end is ours
+	p.live = false // from here on, this end closes the connection
 	p.mu.Unlock()
 	p.conn.SetWriteDeadline(time.Now().Add(byeTimeout))
 	if live && p.command(0, "deleteStream", 0, &message.NetStreamDeleteStream{StreamID: p.stream}) == nil {
@@ -408,8 +411,8 @@ func (p *publisher) close() {
 	<-p.ended
 }
 
-// scriptMessage is a script tag as a message. Of the metadata of a file
-// everything is kept that is also true of a live stream.
+// scriptMessage returns a script tag as a message. It keeps the metadata of a
+// file that is also true of a live stream.
 func scriptMessage(tag []byte) (*message.DataMessage, error) {
 	d := amf.NewDecoder(tag)
 	first, err := d.Next()
@@ -447,7 +450,7 @@ func scriptMessage(tag []byte) (*message.DataMessage, error) {
 	return &message.DataMessage{Name: "@setDataFrame", Body: &body}, err
 }
 
-// fields are the members of an object or array.
+// fields returns the members of an object or array.
 func fields(v amf.Value) []amf.Field {
 	switch v := v.(type) {
 	case amf.Object:
@@ -458,7 +461,7 @@ func fields(v amf.Value) []amf.Field {
 	return nil
 }
 
-// recovered makes an error of a panic in go-rtmp.
+// recovered turns a panic in go-rtmp into an error.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("go-rtmp: %v", r)
