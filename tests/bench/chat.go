@@ -18,7 +18,7 @@ const (
 )
 
 // chat compares one say a second in a room of 1,000 with a floor that writes
-// the same bytes to the same number of sockets in a loop.
+// the same bytes to as many sockets in a loop.
 func chat(ctx context.Context, b *builder) error {
 	var ratios []float64
 	for range rounds {
@@ -107,13 +107,12 @@ func chatFloor(ctx context.Context, b *builder, size int64) (time.Duration, erro
 	return p.cpu() - before, nil
 }
 
-// drain reads whatever comes until the connections are closed, and counts it.
+// drain reads from the connections until they are closed, and counts the bytes.
 func drain(conns []*conn) *atomic.Int64 {
 	var n atomic.Int64
 	for _, c := range conns {
 		go func() { // ends when its connection is closed, which is before the process ends
-			m, _ := io.Copy(counter{&n}, c.Conn)
-			_ = m
+			io.Copy(counter{&n}, c.Conn)
 		}()
 	}
 	return &n
@@ -124,14 +123,14 @@ type counter struct{ n *atomic.Int64 }
 func (c counter) Write(b []byte) (int, error) { c.n.Add(int64(len(b))); return len(b), nil }
 
 // floor accepts connections at addr. With arguments it is a floor for streams
-// (see relayfloor.go). Otherwise the first connection says how many bytes a message
-// has; every other is written that many, once a second, in one loop.
+// (see relayfloor.go). Without, the first connection says how many bytes a
+// message has, and all others are written a message once a second, in one loop.
 func floor(addr string, args ...string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	probe, err := ln.Accept() // start looks whether somebody listens
+	probe, err := ln.Accept() // start checks whether something listens
 	if err != nil {
 		return err
 	}

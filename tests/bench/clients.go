@@ -33,10 +33,10 @@ func connects(ctx context.Context, b *builder) error {
 	})
 }
 
-// calls counts calls, one at a time on each of many connections, for each
-// second of CPU of the server: of a method that foyer has not, so that it goes
-// through the instance and comes back as an error, and of createStream with
-// nginx-rtmp, which answers no call but those it knows.
+// calls counts calls for each second of CPU of the server, one at a time on
+// each of many connections. In foyer it calls a missing method, so that the
+// call goes through the instance and comes back as an error; in nginx-rtmp
+// createStream, since that answers only the calls it knows.
 func calls(ctx context.Context, b *builder) error {
 	return compare(ctx, b, "calls per CPU-second", func(ctx context.Context, p *process) (float64, error) {
 		const clients, each = 100, 3000
@@ -65,20 +65,9 @@ func calls(ctx context.Context, b *builder) error {
 	})
 }
 
-// idle measures what clients cost that do nothing but answer pings.
+// idle measures the cost of clients that only answer pings.
 func idle(ctx context.Context, b *builder) error {
-	for _, start := range []func() (*process, error){func() (*process, error) { return b.foyer() }, func() (*process, error) { return b.nginx("") }} {
-		p, err := start()
-		if err != nil {
-			return err
-		}
-		err = idleAt(ctx, p)
-		p.stop()
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-	}
-	return nil
+	return b.inTurn(func(_ int, p *process) error { return idleAt(ctx, p) })
 }
 
 func idleAt(ctx context.Context, p *process) error {
@@ -111,7 +100,7 @@ func idleAt(ctx context.Context, p *process) error {
 }
 
 // connectAll connects n clients, several at a time: nginx-rtmp takes 40 ms for
-// each. What there is of them is returned with an error too.
+// each. Those that are connected are returned with an error, too.
 func connectAll(p *process, n int, args ...amf.Value) ([]*conn, error) {
 	const parallel = 50
 	conns := make([]*conn, n)

@@ -11,9 +11,9 @@ import (
 	"foyer/server/rtmp"
 )
 
-// conn is an RTMP client with as little in it as will do, so that the load
-// costs little beside the server: the bytes it sends are made beforehand, and
-// of what comes it only reads whole messages.
+// conn is a minimal RTMP client, so that the load costs little beside the
+// server: the bytes it sends are made beforehand, and it only splits what it
+// reads into messages.
 type conn struct {
 	net.Conn
 	buf     []byte // unread bytes
@@ -60,7 +60,8 @@ func command(name string, transaction float64, object amf.Value, args ...amf.Val
 	return chunks(b)
 }
 
-// chunks packs a command payload in chunks of 128 bytes, the size that needs no announcement.
+// chunks packs the payload of a command in chunks of 128 bytes, the size that
+// need not be announced.
 func chunks(payload []byte) []byte {
 	b := []byte{3, 0, 0, 0, byte(len(payload) >> 16), byte(len(payload) >> 8), byte(len(payload)), byte(rtmp.TypeCommandAMF0), 0, 0, 0, 0}
 	for len(payload) > 128 {
@@ -118,8 +119,8 @@ func commandName(payload []byte) string {
 	return string(payload[3 : 3+binary.BigEndian.Uint16(payload[1:])])
 }
 
-// message reads one message. It knows what servers send to an idle client:
-// one chunk stream at a time, no extended timestamps. Pings are answered.
+// message reads one message. It expects what servers send to an idle client:
+// one chunk stream at a time, and no extended timestamps. It answers pings.
 func (c *conn) message() (rtmp.MessageType, []byte, error) {
 	c.partial = c.partial[:0]
 	for first := true; ; first = false {
@@ -166,7 +167,7 @@ func (c *conn) header(first bool) error {
 	return nil
 }
 
-// next returns the next n bytes, valid until the call after.
+// next returns the next n bytes, which are valid until its next call.
 func (c *conn) next(n int) ([]byte, error) {
 	for len(c.buf)-c.n < n {
 		if c.n > 0 {

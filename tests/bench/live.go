@@ -16,7 +16,7 @@ const (
 	liveFor     = 10 * time.Second
 )
 
-// live measures what viewers cost who watch a stream in a browser, over
+// live measures the cost of viewers that watch a stream in a browser, over
 // /ws/live as fragmented MP4, beside as many RTMP players of the same stream.
 func live(ctx context.Context, b *builder) error {
 	var costs [2][]float64
@@ -59,7 +59,7 @@ func playersCost(ctx context.Context, l *load) (float64, error) {
 	return l.costOf(ctx, l.bytes)
 }
 
-// browsersCost does the same with WebSockets, and has some come late.
+// browsersCost measures viewers over WebSockets, of which some join late.
 func browsersCost(ctx context.Context, l *load) (float64, error) {
 	var got atomic.Int64
 	for range liveViewers {
@@ -95,7 +95,7 @@ func browsersCost(ctx context.Context, l *load) (float64, error) {
 	return cost, nil
 }
 
-// costOf is CPU seconds of the server for each GB that bytes counts.
+// costOf returns the CPU seconds of the server for each GB that bytes counts.
 func (l *load) costOf(ctx context.Context, bytes func() int64) (float64, error) {
 	if err := sleep(ctx, settle); err != nil {
 		return 0, err
@@ -118,8 +118,8 @@ func (l *load) watch() (*websocket.Conn, error) {
 	return ws, err
 }
 
-// joinLive is how long it takes from the dialling to the first fragment, which
-// follows the init segment.
+// joinLive returns the time from dialling to the first fragment, which follows
+// the init segment.
 func (l *load) joinLive() (time.Duration, error) {
 	asked := time.Now()
 	ws, err := l.watch()

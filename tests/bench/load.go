@@ -12,7 +12,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// The stream: 30 pictures a second, a key frame each 2 s, sound as AAC has it.
+// The stream: 30 pictures a second, a key frame every 2 s, and sound as in AAC.
 const (
 	frameTime  = time.Second / 30
 	soundTime  = time.Second * 1024 / 44100
@@ -24,10 +24,10 @@ const (
 	markerSize = tagSize + 12 // and the time it was sent, and its number
 )
 
-// clockBegan is what the times in the messages count from.
+// clockBegan is the origin of the times in the messages.
 var clockBegan = time.Now()
 
-// load is the publishers and players of one measurement.
+// load has the publishers and players of one measurement.
 type load struct {
 	p       *process
 	viewers []*viewer
@@ -43,8 +43,7 @@ func (l *load) close() {
 	l.running.Wait()
 }
 
-// stream opens a connection with message stream 1 on which cmd has been said
-// and answered.
+// stream opens a connection, and sends cmd on its message stream 1.
 func (l *load) stream(app, cmd string, args ...amf.Value) (*conn, error) {
 	c, err := dial(l.p.rtmp)
 	if err != nil {
@@ -138,11 +137,13 @@ func send(w io.Writer, seed int) {
 	}
 }
 
-// avcHeader is the configuration of a decoder for 1920x1080: who remuxes wants one.
+// avcHeader is the configuration of a decoder for 1920x1080, which a remux
+// needs.
 const avcHeader = "\x17\x00\x00\x00\x00\x01\x42\xc0\x28\xff\xe1\x00\x19\x67\x42\xc0\x28\xd9\x00\x78\x02\x27\xe5\x84\x00\x00\x03\x00\x04" +
 	"\x00\x00\x03\x00\xf0\x3c\x60\xc9\x20\x01\x00\x04\x68\xcb\x8c\xb2"
 
-// marked makes a payload that says when it was sent. A picture is one NAL unit.
+// marked makes a payload that has the time of sending in it. A picture is one
+// NAL unit.
 func marked(tag string, number uint32, rest []byte) []byte {
 	b := append(make([]byte, 0, markerSize+len(rest)), tag...)
 	b = binary.BigEndian.AppendUint32(b, uint32(markerSize-tagSize+len(rest)))
@@ -179,7 +180,7 @@ func (l *load) playAll(publishers, players int) error {
 	return nil
 }
 
-// open starts one player, which is not read yet.
+// open starts one player without reading from it.
 func (l *load) open(publisher int) (*viewer, error) {
 	if l.p.name == "floor" {
 		nc, err := net.Dial("tcp", l.p.rtmp)
@@ -214,8 +215,8 @@ func (l *load) reset() {
 	}
 }
 
-// delays returns percentiles of all messages since reset, and the gaps. Nobody
-// who has lost the connection is passed over: that is a gap too.
+// delays returns percentiles of all messages since reset, and the gaps. A
+// player that lost its connection counts as a gap, too.
 func (l *load) delays() (p50, p99 time.Duration, gaps int) {
 	var sum [len(viewer{}.seen)]uint32
 	total := uint32(0)

@@ -23,8 +23,8 @@ const (
 	watchFor    = 60 * time.Second
 )
 
-// lobby measures 1,000 rooms that report every 5 s to one lobby which 100
-// browsers watch: the CPU of the lobby, and how long a change takes from the
+// lobby measures 1,000 rooms that report every 5 s to one lobby that 100
+// browsers watch: the CPU of the lobby, and the time of a change from the
 // room's write to a browser.
 func lobby(ctx context.Context, b *builder) error {
 	p, err := b.foyer()
@@ -98,8 +98,8 @@ func watch(ws *websocket.Conn) error {
 	return ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"so","name":"rooms","persistent":false,"version":0,"events":[{"event":"use"}]}`))
 }
 
-// report lets every room report once in reportEvery, spread evenly, until ctx
-// ends. The topic carries the time of the report.
+// report has every room report once in reportEvery, spread evenly, until ctx
+// ends. The time of the report is in the topic.
 func report(ctx context.Context, links []*conn) error {
 	tick := time.NewTicker(reportEvery / rooms)
 	defer tick.Stop()
@@ -140,8 +140,8 @@ func status(i int) amf.Object {
 	}
 }
 
-// readDelays reads frames until the socket ends. When it looks, it returns the
-// time every change took.
+// readDelays reads frames until the socket ends. If it looks into them, it
+// returns how long each change took.
 func readDelays(ws *websocket.Conn, look bool) []time.Duration {
 	var delays []time.Duration
 	began := time.Now()
@@ -165,7 +165,7 @@ func readDelays(ws *websocket.Conn, look bool) []time.Duration {
 	}
 }
 
-// startTime measures from exec to the first good answer of /readyz.
+// startTime measures the time from exec to the first good answer of /readyz.
 func startTime(ctx context.Context, b *builder) error {
 	var times []time.Duration
 	for range 10 {

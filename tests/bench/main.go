@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 	return commands[args[0]](ctx, b)
 }
 
-// raiseFileLimit lets this process and the servers open a file a client.
+// raiseFileLimit lets this process and the servers open a file for each client.
 func raiseFileLimit() error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -66,7 +66,7 @@ func raiseFileLimit() error {
 		return fmt.Errorf("raising the limit of open files: %w", err)
 	}
 	if limit.Max < 12000 {
-		fmt.Fprintf(os.Stderr, "bench: only %d files may be open here: idle will not reach 10,000 clients\n", limit.Max)
+		fmt.Fprintf(os.Stderr, "bench: only %d files may be open here, so idle will not reach 10,000 clients\n", limit.Max)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func median[T int | float64 | time.Duration](v []T) T {
 	return v[len(v)/2]
 }
 
-// percentile returns the value that p of 100 are not above.
+// percentile returns the value that p percent of the values do not exceed.
 func percentile(v []time.Duration, p int) time.Duration {
 	if len(v) == 0 {
 		return 0
@@ -85,26 +85,42 @@ func percentile(v []time.Duration, p int) time.Duration {
 	return v[min(len(v)-1, len(v)*p/100)]
 }
 
+// inTurn runs measure for foyer (0), and then for nginx-rtmp (1).
+func (b *builder) inTurn(measure func(i int, p *process) error) error {
+	foyer := func() (*process, error) { return b.foyer() }
+	nginx := func() (*process, error) { return b.nginx("") }
+	for i, start := range []func() (*process, error){foyer, nginx} {
+		p, err := start()
+		if err != nil {
+			return err
+		}
+		err = measure(i, p)
+		p.stop()
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
 // rounds is how often the servers take turns.
 const rounds = 3
 
-// compare runs measure for foyer and for nginx-rtmp in turn and prints the
-// medians and the ratio of what it returns (more is better).
+// compare runs measure for foyer and for nginx-rtmp in turn. It prints the
+// medians of the results (more is better), and their ratio.
 func compare(ctx context.Context, b *builder, what string, measure func(context.Context, *process) (float64, error)) error {
 	var results [2][]float64
 	for range rounds {
-		for i, start := range []func() (*process, error){func() (*process, error) { return b.foyer() }, func() (*process, error) { return b.nginx("") }} {
-			p, err := start()
-			if err != nil {
-				return err
-			}
+		err := b.inTurn(func(i int, p *process) error {
 			v, err := measure(ctx, p)
-			p.stop()
-			if err != nil {
-				return fmt.Errorf("%s: %w", p.name, err)
+			if err == nil {
+				fmt.Printf("%-12s %10.0f %s\n", p.name, v, what)
+				results[i] = append(results[i], v)
 			}
-			fmt.Printf("%-12s %10.0f %s\n", p.name, v, what)
-			results[i] = append(results[i], v)
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
 	foyer, nginx := median(results[0]), median(results[1])

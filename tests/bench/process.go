@@ -72,7 +72,7 @@ func (p *process) stop() {
 	done.Stop()
 }
 
-// cpu is the time the process has spent, user and system.
+// cpu returns the CPU time of the process, user and system.
 func (p *process) cpu() time.Duration {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
@@ -84,7 +84,7 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// memory is the process's resident memory in bytes.
+// memory returns the process's resident memory in bytes.
 func (p *process) memory() int {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
 	if err != nil {
@@ -94,10 +94,10 @@ func (p *process) memory() int {
 	return pages * os.Getpagesize()
 }
 
-// builder makes the foyer binary once and gives servers free ports.
+// builder has the foyer binary, and starts servers on free ports.
 type builder struct {
 	dir  string
-	args []string // of the command line, after what to measure
+	args []string // of the command line, after the name of the measurement
 }
 
 func newBuilder(ctx context.Context) (*builder, error) {
@@ -139,7 +139,7 @@ events { worker_connections 32768; }
 rtmp { server { listen %[2]s; ping 10s; ping_timeout 30s; access_log off; application live { live on; } %[3]s } }
 `
 
-// nginx runs nginx-rtmp with one more line of settings.
+// nginx runs nginx-rtmp with an additional line of settings.
 func (b *builder) nginx(extra string) (*process, error) {
 	dir, err := os.MkdirTemp(b.dir, "nginx-")
 	if err != nil {
@@ -153,7 +153,7 @@ func (b *builder) nginx(extra string) (*process, error) {
 	return start(p, "nginx", "-p", "/usr/share/nginx", "-c", config, "-e", dir+"/error.log")
 }
 
-// floor runs this program as a floor (see floor.go).
+// floor runs this program as a floor (see chat.go).
 func (b *builder) floor(args ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

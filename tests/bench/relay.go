@@ -18,7 +18,7 @@ const (
 	joiners    = 7
 )
 
-// A contender is a server to pass pictures on.
+// A contender is a server that passes pictures on.
 type contender struct {
 	name  string
 	start func(*builder) (*process, error)
@@ -36,10 +36,10 @@ func contenders() []contender {
 	}
 }
 
-// relay measures what passing pictures on costs, beside nginx-rtmp with its
-// default chunk size and with its best, and a floor that only writes the same
-// bytes every 47 ms. Arguments choose what is measured: a number of players of
-// one publisher, or x100 for 100 publishers with 5 players each.
+// relay measures the cost of passing pictures on, beside nginx-rtmp with its
+// default and with its best chunk size, and beside a floor that only writes the
+// same bytes every 47 ms. Each argument is a measurement: a number of players
+// of one publisher, or x100 for 100 publishers with 5 players each.
 func relay(ctx context.Context, b *builder) error {
 	what := b.args
 	if len(what) == 0 {
@@ -61,7 +61,7 @@ func relay(ctx context.Context, b *builder) error {
 	return nil
 }
 
-// A figure is what one measurement says of one server.
+// A figure is the result of one measurement of one server.
 type figure struct {
 	cost       float64 // CPU seconds for each GB
 	p50, p99   time.Duration
@@ -144,7 +144,8 @@ func relayOnce(ctx context.Context, b *builder, c contender, publishers, players
 	return f, nil
 }
 
-// names are the application of a publisher's stream, and its name for players.
+// names returns the application of a publisher's stream, and its name for
+// players.
 func (p *process) names(publisher int) (app, stream string) {
 	if p.name == "foyer" {
 		return "room/bench" + strconv.Itoa(publisher), "live"
@@ -152,7 +153,7 @@ func (p *process) names(publisher int) (app, stream string) {
 	return "live", "s" + strconv.Itoa(publisher)
 }
 
-// publishName is the name that a publisher needs.
+// publishName returns the name that a publisher needs.
 func (p *process) publishName(app, stream string) (string, error) {
 	if p.name != "foyer" {
 		return stream, nil
@@ -166,8 +167,8 @@ func (p *process) publishName(app, stream string) (string, error) {
 }
 
 // join has players come one after the other, and returns the median and the
-// longest time from the command play to the first frame: firstFrameWait for one
-// that gets none, from a server that is at its end.
+// longest time from the command play to the first frame. A player that gets
+// none, because the server is overloaded, counts as firstFrameWait.
 func (l *load) join(n int) (middle, last time.Duration) {
 	var all []time.Duration
 	for range n {

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// relayFloor passes bytes on and does nothing else: what comes from a
-// publisher ('p', number) goes to its players ('v', number), every pause, in one
-// write each.
+// relayFloor only passes bytes on: those of a publisher ('p', number) go to its
+// players ('v', number), every pause, in one write each.
 func relayFloor(ln net.Listener, pause time.Duration) error {
 	f := &floorStreams{}
 	go func() { // ends with the process
@@ -36,7 +35,7 @@ type floorStream struct {
 
 type floorPlayer struct {
 	raw  syscall.RawConn
-	rest []byte // what there was no room for
+	rest []byte // bytes that there was no room for
 }
 
 func (f *floorStreams) add(nc net.Conn) {
@@ -64,8 +63,9 @@ func (f *floorStreams) add(nc net.Conn) {
 	}
 }
 
-// write gives every player all that has come since the last time. A player that
-// joins may begin within a message: floors are for who is there from the start.
+// write gives every player all bytes since the last time. A player that joins
+// late may begin within a message, so players of a floor must be there from the
+// start.
 func (f *floorStreams) write() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

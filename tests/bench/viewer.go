@@ -16,7 +16,7 @@ const (
 	firstFrameWait = 10 * time.Second
 )
 
-// A viewer is a player that looks at no more than where messages begin.
+// A viewer is a player that only looks at the beginnings of messages.
 type viewer struct {
 	net.Conn
 	asked time.Time
@@ -24,7 +24,7 @@ type viewer struct {
 
 	// owned by run
 	chunk   int
-	head    []byte // of the chunk, as far as it has come
+	head    []byte // of the chunk, as far as it has been read
 	current *lane
 	left    int // of the chunk
 	lanes   [64]*lane
@@ -37,7 +37,7 @@ type viewer struct {
 	ended bool
 }
 
-// lane is what a viewer knows of a chunk stream.
+// lane is a viewer's state of a chunk stream.
 type lane struct {
 	length, got int
 	kind        rtmp.MessageType
@@ -97,7 +97,7 @@ func (v *viewer) feed(b []byte, now time.Duration) {
 	}
 }
 
-// begin looks whether the header of a chunk is complete.
+// begin checks whether the header of a chunk is complete.
 func (v *viewer) begin() {
 	h := v.head
 	if len(h) < 1+[4]int{11, 7, 3, 0}[h[0]>>6] {

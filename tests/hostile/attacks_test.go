@@ -25,15 +25,15 @@ import (
 // stranger is the address that attacks.
 const stranger = "127.0.6.6"
 
-// An attack is what a stranger does until ctx ends, and what must hold then.
-// It returns a figure for the log.
+// An attack is run by a stranger until ctx ends, and checks what must hold
+// then. It returns a figure for the log.
 type attack struct {
 	name string
 	run  func(ctx context.Context, t *testing.T, s *site) string
 }
 
-// attacks are the figures that were once measured on this program, each as one
-// address did it in some seconds, and others of their kinds.
+// attacks are those that once hurt this program, each done by one address in
+// some seconds, and others of their kinds.
 var attacks = []attack{
 	{"long names", longNames},
 	{"odd names over RTMP", oddNames},
@@ -71,7 +71,7 @@ func many(ctx context.Context, n int, f func(ctx context.Context, i int) error) 
 	return count.Load()
 }
 
-// socket opens a WebSocket and says connect.
+// socket opens a WebSocket and connects.
 func (s *site) socket(ctx context.Context, path string, args ...any) (*websocket.Conn, error) {
 	d := websocket.Dialer{NetDialContext: dialer(stranger).DialContext, HandshakeTimeout: 10 * time.Second}
 	c, _, err := d.DialContext(ctx, "ws://"+s.http+"/ws/"+path, nil)
@@ -106,7 +106,7 @@ func longNames(ctx context.Context, t *testing.T, s *site) string {
 	return fmt.Sprintf("%d rounds of %d names", n, 2*len(names))
 }
 
-// oddNames does the same over RTMP, with names by chance.
+// oddNames does the same over RTMP, with random names.
 func oddNames(ctx context.Context, t *testing.T, s *site) string {
 	n := many(ctx, 4, func(ctx context.Context, i int) error {
 		b := make([]byte, 1+i*700)
@@ -145,7 +145,7 @@ func flood(ctx context.Context, t *testing.T, s *site) string {
 	return fmt.Sprintf("%d messages stored", stored.Load())
 }
 
-// nicks comes in and leaves again under ever other names.
+// nicks comes in and leaves again, each time with another nick.
 func nicks(ctx context.Context, t *testing.T, s *site) string {
 	n := many(ctx, 8, func(ctx context.Context, i int) error {
 		nc, err := s.connect(ctx, stranger, "room/calm0", client.Options{}, amf.String(fmt.Sprintf("troll %d %d", i, time.Now().UnixNano())))
@@ -200,7 +200,7 @@ func manyLobbies(ctx context.Context, t *testing.T, s *site) string {
 	return fmt.Sprintf("%d lobbies", opened.Load())
 }
 
-// tapped returns options that keep the transport of a connection.
+// tapped returns options that give away the transport of a connection.
 func tapped(conn *net.Conn) client.Options {
 	return client.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dialer(stranger).DialContext(ctx, network, addr)
@@ -216,8 +216,8 @@ func chunk(stream byte, typ byte, length int, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// unfinished connects spectators, each of whom begins 40 messages of 1 MB and
-// sends a tenth of each.
+// unfinished connects spectators that each begin 40 messages of 1 MB and send a
+// tenth of each.
 func unfinished(ctx context.Context, t *testing.T, s *site) string {
 	var sent, peak atomic.Int64
 	go func() {
@@ -251,7 +251,7 @@ func unfinished(ctx context.Context, t *testing.T, s *site) string {
 	return fmt.Sprintf("%d MB sent, peak %d MB", sent.Load()>>20, peak.Load()>>20)
 }
 
-// pause waits a moment: the stranger's own machine has to live as well.
+// pause waits a moment, since the stranger shares the machine.
 func pause(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -260,7 +260,7 @@ func pause(ctx context.Context) error {
 	return errors.New("refused")
 }
 
-// unfinishedFrames does it with WebSocket frames that never end.
+// unfinishedFrames does the same with WebSocket frames that never end.
 func unfinishedFrames(ctx context.Context, t *testing.T, s *site) string {
 	n := many(ctx, 80, func(ctx context.Context, i int) error {
 		c, err := s.socket(ctx, "room/dripped")
@@ -369,7 +369,7 @@ func connections(ctx context.Context, t *testing.T, s *site) string {
 	return fmt.Sprintf("%d connections", n)
 }
 
-// silence opens connections and says nothing, or a byte now and then.
+// silence opens connections and sends nothing, or a byte now and then.
 func silence(ctx context.Context, t *testing.T, s *site) string {
 	var open sync.Map
 	var n, held atomic.Int64
@@ -398,7 +398,7 @@ func silence(ctx context.Context, t *testing.T, s *site) string {
 	return fmt.Sprintf("%d opened, %d held", n.Load(), held.Load())
 }
 
-// rubbish sends bytes by chance to both ports, some after a beginning that is right.
+// rubbish sends random bytes to both ports, some after a valid beginning.
 func rubbish(ctx context.Context, t *testing.T, s *site) string {
 	n := many(ctx, 8, func(ctx context.Context, i int) error {
 		c, err := dialer(stranger).DialContext(ctx, "tcp", []string{s.rtmp, s.http}[i%2])
@@ -418,7 +418,7 @@ func rubbish(ctx context.Context, t *testing.T, s *site) string {
 	return fmt.Sprintf("%d connections", n)
 }
 
-// deaf asks for much and reads nothing of it.
+// deaf asks for much, and reads nothing.
 func deaf(ctx context.Context, t *testing.T, s *site) string {
 	n := many(ctx, 90, func(ctx context.Context, i int) error {
 		c, err := s.socket(ctx, "room/calm0")
@@ -437,7 +437,7 @@ func deaf(ctx context.Context, t *testing.T, s *site) string {
 	return fmt.Sprintf("%d sockets", n)
 }
 
-// answers asks for what is short to ask for and long to answer.
+// answers makes short requests with long answers.
 func answers(ctx context.Context, t *testing.T, s *site) string {
 	var got, calls atomic.Int64
 	cpu := s.processor()

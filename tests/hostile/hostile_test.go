@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// What the people and the process must keep to, whatever the stranger does.
+// The limits that people and process must stay within, whatever the stranger
+// does.
 const (
-	maxWait   = 100 * time.Millisecond // until a message is stored, 99th percentile; held with FOYER_SLOW=1
+	maxWait   = 100 * time.Millisecond // until a message is stored, 99th percentile; checked with FOYER_SLOW=1
 	maxMemory = 300 << 20              // resident bytes of the server
 	maxLog    = 1 << 20                // bytes of log that one attack causes
 )
@@ -57,7 +58,7 @@ func TestOneAddress(t *testing.T) {
 	}
 }
 
-// disk is how much a folder of the data folder holds.
+// disk returns the size of a folder in the data folder.
 func (s *site) disk(folder string) (size int64) {
 	filepath.WalkDir(filepath.Join(s.data, folder), func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {

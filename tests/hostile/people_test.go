@@ -12,11 +12,11 @@ import (
 	"foyer/server/amf"
 )
 
-// couples is how many rooms two people each talk in.
+// couples is the number of rooms, in each of which two people talk.
 const couples = 8
 
-// people talk while somebody attacks: each of them says something every second
-// or so, and the other one must hear it.
+// people talk during an attack: each of them says something every second or so,
+// and the other one must hear it.
 type people struct {
 	t      *testing.T
 	cancel context.CancelFunc
@@ -28,7 +28,7 @@ type people struct {
 	lost  error
 }
 
-// invite brings people in, and has them talk until they are sent home.
+// invite connects people, and has them talk until sendHome.
 func invite(t *testing.T, s *site) *people {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -49,7 +49,7 @@ func invite(t *testing.T, s *site) *people {
 	return p
 }
 
-// hear takes what is said in the room of somebody.
+// hear takes a message of a room.
 func (p *people) hear(nick string) func(amf.Args) (amf.Value, error) {
 	return func(args amf.Args) (amf.Value, error) {
 		text, _ := amf.AsString(amf.Lookup(args.At(0), "text"))
@@ -101,8 +101,8 @@ func (p *people) fail(err error) {
 	}
 }
 
-// sendHome ends the evening, and returns how long it took until what they said
-// was stored, at the 99th percentile.
+// sendHome ends the talk, and returns how long it took until a message was
+// stored, at the 99th percentile.
 func (p *people) sendHome() (p99 time.Duration) {
 	p.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -114,7 +114,7 @@ func (p *people) sendHome() (p99 time.Duration) {
 	if p.lost != nil {
 		p.t.Error(p.lost)
 	}
-	if n := p.unheard(); n > couples { // one each may have been on its way
+	if n := p.unheard(); n > couples { // one message of each may have been on its way
 		p.t.Errorf("%d messages were not heard by the other one", n)
 	}
 	if len(p.waits) == 0 {

@@ -63,8 +63,8 @@ type site struct {
 	last    []string
 }
 
-// start starts a server that takes the loopback for a part of the internet:
-// none of its addresses is exempt.
+// start starts a server for which no address of the loopback is exempt from the
+// limits.
 func start(t *testing.T, flags ...string) *site {
 	t.Helper()
 	path, err := program()
@@ -143,14 +143,14 @@ func (s *site) stop() {
 	}
 }
 
-// logged is how many bytes of log there are so far.
+// logged returns how many bytes of log there are so far.
 func (s *site) logged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bytes
 }
 
-// memory is the resident memory of the process now, in bytes.
+// memory returns the present resident memory of the process, in bytes.
 func (s *site) memory() int {
 	s.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
@@ -167,7 +167,7 @@ func (s *site) memory() int {
 	return 0
 }
 
-// processor is the CPU time that the process has used, in seconds.
+// processor returns the CPU time that the process has used, in seconds.
 func (s *site) processor() float64 {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
 	if err != nil {
@@ -195,12 +195,12 @@ func (s *site) ready() {
 	}
 }
 
-// dialer connects from an address of the loopback.
+// dialer returns a function that connects from an address of the loopback.
 func dialer(from string) *net.Dialer {
 	return &net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 }
 
-// web is an HTTP client at an address of the loopback.
+// web returns an HTTP client at an address of the loopback.
 func web(from string) *http.Client {
 	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		DialContext: dialer(from).DialContext, MaxIdleConnsPerHost: 64, DisableCompression: true,

@@ -11,15 +11,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// What a stranger may leave in the store: some rooms that it may open, and what
-// it may write into one.
+// The traces that a stranger may leave in the store: some rooms that it may
+// open, and what it may write into one.
 const (
 	maxLeft    = 40  // subjects
 	maxSubject = 256 // bytes of each
 )
 
 // leftovers fails the test when the store of a stopped server has more in it
-// than the people's rooms and what a stranger may leave.
+// than the people's rooms and the permitted traces of a stranger.
 func (s *site) leftovers() {
 	s.t.Helper()
 	engine, err := server.NewServer(&server.Options{
