@@ -22,7 +22,7 @@ const (
 	maxStep = 1_000
 )
 
-// errNothing means that a whole file went by without anything to send.
+// errNothing means that a whole file had nothing to send.
 var errNothing = errors.New("there is no key frame in the file")
 
 // A tag is one of the file.
@@ -216,7 +216,7 @@ func (l *loop) place(t *tag) {
 	}
 	tr := l.tracks[t.media]
 	if tr == nil {
-		tr = &track{last: max(0, t.time), step: cutStep} // it may be a little older than the first frame of all
+		tr = &track{last: max(0, t.time), step: cutStep} // this frame may be a little older than the very first one
 		l.tracks[t.media] = tr
 	}
 	t.time = max(t.time, tr.last)
