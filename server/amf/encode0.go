@@ -3,6 +3,7 @@ package amf
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 )
 
 // maxName is the longest string with a 16-bit length (AMF0 §1.3.1).
@@ -54,9 +55,15 @@ func Append(b []byte, v Value) []byte {
 }
 
 // AppendName appends s as a bare string with a 16-bit length and no marker, as
-// Decoder.Name reads it. A string that is too long is cut.
-func AppendName(b []byte, s string) []byte {
-	return appendShort(b, s[:min(len(s), maxName)])
+// Decoder.Name reads it. A string that is too long is cut, between runes.
+func AppendName(b []byte, s string) []byte { return appendShort(b, cut(s)) }
+
+// cut cuts a name that is too long, between runes.
+func cut(name string) string {
+	if len(name) > maxName {
+		return strings.ToValidUTF8(name[:maxName], "")
+	}
+	return name
 }
 
 // appendMembers0 appends members and the object end. When a name is too long

@@ -124,5 +124,3 @@ func plainDictionary(entries Dictionary) Value {
 	}
 	return object
 }
-
-func cut(name string) string { return name[:min(len(name), maxName)] }

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
-	"strings"
 
 	"foyer/server/amf"
 )
@@ -182,7 +180,7 @@ func (m *Message) Append(b []byte, amf3 bool) []byte {
 	if amf3 {
 		b = append(b, 0)
 	}
-	b = appendString(b, m.Name)
+	b = amf.AppendName(b, m.Name)
 	b = binary.BigEndian.AppendUint32(b, m.Version)
 	var flags uint32
 	if m.Persistent {
@@ -201,18 +199,18 @@ func (e *Event) append(b []byte, amf3 bool) []byte {
 	start := len(b)
 	switch e.Type {
 	case RequestChange, Change:
-		b = appendString(b, e.Slot)
+		b = amf.AppendName(b, e.Slot)
 		b = appendValue(b, e.Value, amf3)
 	case Success, Remove, RequestRemove:
-		b = appendString(b, e.Slot)
+		b = amf.AppendName(b, e.Slot)
 	case SendMessage:
 		b = amf.Append(b, amf.String(e.Method))
 		for _, arg := range e.Args {
 			b = appendValue(b, arg, amf3)
 		}
 	case Status:
-		b = appendString(b, e.Code)
-		b = appendString(b, e.Level)
+		b = amf.AppendName(b, e.Code)
+		b = amf.AppendName(b, e.Level)
 	}
 	binary.BigEndian.PutUint32(b[start-4:], uint32(len(b)-start))
 	return b
@@ -223,16 +221,6 @@ func appendValue(b []byte, v amf.Value, amf3 bool) []byte {
 		v = amf.Plain(v)
 	}
 	return amf.Append(b, v)
-}
-
-// appendString appends s with a length of two bytes, cut to the greatest such
-// length.
-func appendString(b []byte, s string) []byte {
-	if len(s) > math.MaxUint16 {
-		s = strings.ToValidUTF8(s[:math.MaxUint16], "")
-	}
-	b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
-	return append(b, s...)
 }
 
 // A reader holds the bytes that are left to read.
