@@ -127,16 +127,6 @@ func (s *Store) Find(ctx context.Context, instance string) (*OwnedError, error) 
 	return nil, nil
 }
 
-// Owns reports whether this node certainly owns an instance at this moment. It
-// returns false for a while when NATS is away, or when this process was stopped.
-func (s *Store) Owns(instance string) bool {
-	if s.cluster == nil {
-		return true
-	}
-	o := s.cluster.ownership(instance)
-	return o != nil && o.sure()
-}
-
 // ownership returns this node's ownership of an instance, or nil.
 func (c *cluster) ownership(instance string) *ownership {
 	c.mu.Lock()

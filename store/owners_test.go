@@ -20,6 +20,16 @@ func claim(t *testing.T, c *Store, instance string) (release func(), lost chan s
 	return release, lost
 }
 
+// Owns reports whether a node certainly owns an instance at this moment. It
+// returns false for a while when NATS is away, or when the process was stopped.
+func (s *Store) Owns(instance string) bool {
+	if s.cluster == nil {
+		return true
+	}
+	o := s.cluster.ownership(instance)
+	return o != nil && o.sure()
+}
+
 // ownedBy reports whether err says that node has it.
 func ownedBy(err error, node string) bool {
 	e, ok := errors.AsType[*OwnedError](err)
