@@ -111,8 +111,8 @@ func TestRestoreAll(t *testing.T) {
 	waitFor(t, "the node to know that it is being restored", func() bool {
 		return c.Ready() != nil && strings.Contains(c.Ready().Error(), "being restored")
 	})
-	if made := everything(t, into); len(made) != 1 {
-		t.Errorf("a node has made %v there", made)
+	if there, err := into.onDisk(t.Context()); err != nil || len(there) != 1 {
+		t.Errorf("a node has made %v there, %v", there, err)
 	}
 	if err := into.js().DeleteStream(t.Context(), restoringStream); err != nil {
 		t.Fatal(err)

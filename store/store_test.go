@@ -16,7 +16,7 @@ import (
 // atOnce is how many tests may run at the same time. They wait for leases to end
 // and for servers that are away, and compute little: one for each processor, as
 // is usual, would take minutes.
-const atOnce = "12"
+const atOnce = "8"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
