@@ -47,8 +47,8 @@ func (s *Store) wantCopies(name string, has int) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); now.Sub(s.copied[name]) > s.cfg.copying {
-		s.copied[name] = now
+	if now := time.Now(); now.Sub(s.copiesAsked[name]) > s.cfg.copying {
+		s.copiesAsked[name] = now
 		return true
 	}
 	return false
@@ -67,7 +67,7 @@ func (s *Store) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) 
 		})
 	} else if err == nil {
 		if cfg.Bucket == objectsBucket {
-			s.objects.look(int64(stream.CachedInfo().State.Bytes))
+			s.objects.measured(int64(stream.CachedInfo().State.Bytes))
 		}
 		err = s.mendBucket(ctx, stream.CachedInfo().Config, cfg)
 	}

@@ -61,7 +61,7 @@ func (r *Room) fenceChat(ctx context.Context) error {
 func (r *Room) mark(ctx context.Context, last uint64) (seq uint64, err error) {
 	m := nats.NewMsg(r.subject)
 	m.Header.Set(headerMark, strconv.FormatUint(last, 10))
-	m.Header.Set(headerBy, r.by)
+	m.Header.Set(headerBy, r.writer)
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(r.expect, 10))
 	return r.store.publish(ctx, m)
 }
@@ -80,7 +80,7 @@ func (r *Room) load(ctx context.Context, known ids) error {
 				return
 			}
 			if id := m.id(); id > r.index.last {
-				if n := len(r.index.entries); r.store.holes.Load() && n > 0 && id > r.index.last+1 && r.index.entries[n-1].at < missing {
+				if n := len(r.index.entries); r.store.gaps.Load() && n > 0 && id > r.index.last+1 && r.index.entries[n-1].at < missing {
 					hole, r.newest = id-1, nil // lost or removed: it cannot be told which
 				}
 				r.index.add(entry{id: id, seq: m.seq, at: m.at})
@@ -142,7 +142,7 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 		return
 	}
 	r.sent++
-	by := r.by + "." + strconv.FormatUint(r.sent, 10)
+	by := r.writer + "." + strconv.FormatUint(r.sent, 10)
 	for {
 		id := r.lastID() + 1
 		data := message(id)
@@ -166,7 +166,7 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 			done(0, err)
 			return
 		}
-		r.keep(id, seq)
+		r.noteStored(id, seq)
 		r.store.flushed(func(err error) {
 			if err != nil {
 				done(0, fmt.Errorf("flushing to disk: %w", err))
@@ -186,8 +186,8 @@ func uncertain(err error) bool {
 	return !ok || api.Code == 503
 }
 
-// keep remembers where a stored message is.
-func (r *Room) keep(id, seq uint64) {
+// noteStored remembers where a stored message is.
+func (r *Room) noteStored(id, seq uint64) {
 	r.expect, r.unsure = seq, nil
 	now := time.Now()
 	r.mu.Lock()
@@ -199,7 +199,7 @@ func (r *Room) keep(id, seq uint64) {
 		r.reserved, r.skipped = id+reserve-1, max(r.skipped, r.store.missing.Load())
 		r.saveIDs(front, forgotten)
 	}
-	if trimmed && r.strict && id%16 == 0 {
+	if trimmed && r.keepsLess && id%16 == 0 {
 		r.purge()
 	}
 }
@@ -246,7 +246,7 @@ func (r *Room) findEnd(ctx context.Context, by string) (seq uint64, mine bool, e
 		return 0, false, ErrElsewhere
 	}
 	t := r.unsure[i]
-	r.keep(t.id, last.seq)
+	r.noteStored(t.id, last.seq)
 	r.found(t.data)
 	return 0, false, nil
 }
@@ -279,8 +279,8 @@ func (r *Room) salvage(ctx context.Context, by string) (seq uint64, mine bool) {
 	}
 }
 
-// check finds out whether messages whose answer was lost are stored.
-func (r *Room) check() {
+// lookUpUnsure finds out whether messages whose answer was lost are stored.
+func (r *Room) lookUpUnsure() {
 	r.enqueue(func(ctx context.Context) {
 		if r.elsewhere == nil {
 			r.findEnd(ctx, "") // if it cannot find out now, the next message will
@@ -319,7 +319,7 @@ func (r *Room) remove(ctx context.Context, id uint64) (found bool, err error) {
 		seq, err := r.mark(ctx, last)
 		if wrongSequence(err) {
 			var mine bool
-			if seq, mine, err = r.findEnd(ctx, r.by); err == nil && !mine {
+			if seq, mine, err = r.findEnd(ctx, r.writer); err == nil && !mine {
 				return r.remove(ctx, id)
 			}
 		}

@@ -17,9 +17,9 @@ import (
 // lost for good.
 const lostAfter = 30 * time.Second
 
-// maxShown is how much of a node's name NATS is told, since it repeats the name
+// maxClientName is how much of a node's name NATS is told, since it repeats the name
 // in protocol lines whose length is limited.
-const maxShown = 64
+const maxClientName = 64
 
 // oldestNATS is the first version with everything that is used here: several
 // messages of a subject in one request, and markers for expired entries of a
@@ -43,7 +43,7 @@ func (s *Store) js() jetstream.JetStream { return s.conn.Load().js }
 // options returns the options of every connection.
 func (s *Store) options() []nats.Option {
 	options := []nats.Option{
-		nats.Name("foyer " + s.shown()), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.Name("foyer " + s.clientName()), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(400*time.Millisecond, 400*time.Millisecond),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.ReconnectBufSize(-1), // a publisher must learn that NATS is away
@@ -62,10 +62,10 @@ func (s *Store) options() []nats.Option {
 	return append(options, nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort())
 }
 
-// shown returns the node's name as NATS is told it.
-func (s *Store) shown() string {
+// clientName returns the node's name as NATS is told it.
+func (s *Store) clientName() string {
 	name := string(key(s.cfg.Node))
-	return name[:min(len(name), maxShown)]
+	return name[:min(len(name), maxClientName)]
 }
 
 // dial opens a connection.

@@ -37,26 +37,26 @@ type Directory struct {
 	js   jetstream.JetStream
 
 	mu       sync.Mutex
-	own      map[string]*listing          // guarded by mu: the entries of this node, by room
-	queue    queue                        // guarded by mu: the same entries, by when they are put next
-	theirs   map[string]map[string]theirs // guarded by mu: the entries of the others, by room, then node
-	fresh    bool                         // guarded by mu: theirs is complete and up to date
-	heard    time.Time                    // guarded by mu: when this node heard its own sign of life last
-	watchers map[*watcher]bool            // guarded by mu
+	own      map[string]*listing               // guarded by mu: the entries of this node, by room
+	queue    queue                             // guarded by mu: the same entries, by when they are put next
+	theirs   map[string]map[string]remoteEntry // guarded by mu: the entries of the others, by room, then node
+	fresh    bool                              // guarded by mu: theirs is complete and up to date
+	heard    time.Time                         // guarded by mu: when this node heard its own sign of life last
+	watchers map[*watcher]bool                 // guarded by mu
 }
 
 // listing is an entry of this node.
 type listing struct {
-	room  string
-	entry []byte    // nil: gone
-	news  bool      // entry has not been put yet
-	paid  time.Time // entry may not change again until a gap after this; one change may come early, renewals do not count
-	due   time.Time // when it is put next
-	index int       // in the queue
+	room       string
+	entry      []byte    // nil: gone
+	news       bool      // entry has not been put yet
+	quietUntil time.Time // changes that are put use up the time until this; the next may be put a gap before it
+	due        time.Time // when it is put next
+	index      int       // in the queue
 }
 
-// theirs is an entry of another node.
-type theirs struct {
+// remoteEntry is an entry of another node.
+type remoteEntry struct {
 	entry []byte
 	Epoch float64 // of the entry: it changes when the room starts
 	since uint64  // the revision by which this node first knew of that start
@@ -66,7 +66,7 @@ type theirs struct {
 func newDirectory(s *Store, c *cluster) (*Directory, error) {
 	d := &Directory{
 		store: s, cluster: c, prefix: kv(liveBucket, key(s.cfg.Node)), wake: newBell(),
-		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]theirs), watchers: make(map[*watcher]bool),
+		heard: time.Now(), own: make(map[string]*listing), theirs: make(map[string]map[string]remoteEntry), watchers: make(map[*watcher]bool),
 	}
 	if err := d.ready(); err != nil {
 		return nil, err
@@ -129,16 +129,16 @@ func (d *Directory) set(room string, entry []byte) {
 		return
 	default:
 		l.entry, l.news = entry, true
-		d.hasten(l, l.paid.Add(-d.cluster.pace.gap))
+		d.advance(l, l.quietUntil.Add(-d.cluster.pace.gap))
 	}
 	if entry == nil {
-		d.hasten(l, now)
+		d.advance(l, now)
 	}
 	d.wake.ring()
 }
 
-// hasten moves l forward to due. The caller has mu.
-func (d *Directory) hasten(l *listing, due time.Time) {
+// advance moves l forward to due. The caller has mu.
+func (d *Directory) advance(l *listing, due time.Time) {
 	if due.Before(l.due) {
 		l.due = due
 		heap.Fix(&d.queue, l.index)
@@ -153,7 +153,7 @@ func (d *Directory) write() {
 			made = false
 		} else if !made {
 			if made = d.make(); made {
-				d.again()
+				d.putAgain()
 			}
 		}
 		wait := d.cluster.pace.refresh / 10
@@ -192,8 +192,8 @@ func (d *Directory) ensure(ctx context.Context) error {
 	})
 }
 
-// again schedules every entry to be put again, spread over a while.
-func (d *Directory) again() {
+// putAgain schedules every entry to be put again, spread over a while.
+func (d *Directory) putAgain() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, l := range d.queue {
@@ -235,10 +235,10 @@ func (d *Directory) flush() time.Duration {
 			continue
 		}
 		if l.due = now.Add(jitter(d.cluster.pace.refresh)); l.news {
-			if l.news = false; l.paid.Before(now) {
-				l.paid = now
+			if l.news = false; l.quietUntil.Before(now) {
+				l.quietUntil = now
 			}
-			l.paid = l.paid.Add(d.cluster.pace.gap)
+			l.quietUntil = l.quietUntil.Add(d.cluster.pace.gap)
 		}
 		heap.Fix(&d.queue, 0)
 	}
@@ -263,7 +263,7 @@ func (d *Directory) refused(m *nats.Msg, err error) {
 	defer d.mu.Unlock()
 	due := time.Now().Add(jitter(2 * d.cluster.pace.gap))
 	if l := d.own[room]; l != nil {
-		d.hasten(l, due)
+		d.advance(l, due)
 	} else if m.Data == nil {
 		l = &listing{room: room, due: due}
 		d.own[room] = l
@@ -375,7 +375,7 @@ func (d *Directory) take(key string, entry []byte, revision uint64, op jetstream
 		d.forget(room, node, op == jetstream.KeyValueDelete)
 		return false
 	}
-	t := theirs{entry: entry, since: revision, heard: time.Now()}
+	t := remoteEntry{entry: entry, since: revision, heard: time.Now()}
 	if json.Unmarshal(entry, &t) != nil {
 		return false // from a node of another kind
 	}
@@ -383,7 +383,7 @@ func (d *Directory) take(key string, entry []byte, revision uint64, op jetstream
 		t.since = old.since
 	}
 	if d.theirs[room] == nil {
-		d.theirs[room] = make(map[string]theirs)
+		d.theirs[room] = make(map[string]remoteEntry)
 	}
 	d.theirs[room][node] = t
 	if n, best := d.newest(room); n == node {
@@ -411,7 +411,7 @@ func (d *Directory) forget(room, node string, gone bool) {
 // newest returns the entry of the node that started a room last, or none.
 // NATS's order decides, since epochs come from the clocks of nodes, which may
 // be wrong. The caller has mu.
-func (d *Directory) newest(room string) (node string, best theirs) {
+func (d *Directory) newest(room string) (node string, best remoteEntry) {
 	for n, t := range d.theirs[room] {
 		if best.entry == nil || best.since < t.since {
 			node, best = n, t

@@ -35,13 +35,13 @@ func (s *Store) embed() error {
 	} else if err := s.noteMissing(); err != nil {
 		return err
 	}
-	s.holes.Store(damagedBefore(s.cfg.Dir, chatStream))
-	most, err := s.mostStored()
+	s.gaps.Store(damagedBefore(s.cfg.Dir, chatStream))
+	most, err := s.maxStore()
 	if err != nil {
 		return err
 	}
 	engine, err := server.NewServer(&server.Options{
-		ServerName: s.shown(), DontListen: true, NoSigs: true, NoLog: true,
+		ServerName: s.clientName(), DontListen: true, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: filepath.Clean(s.cfg.Dir), MaxPayload: maxPayload, SyncInterval: syncInterval,
 		JetStreamMaxStore: most, JetStreamMaxMemory: 1 << 30,
 		DisableJetStreamBanner: true,
@@ -49,7 +49,7 @@ func (s *Store) embed() error {
 	if err != nil {
 		return fmt.Errorf("making the embedded NATS: %w", err)
 	}
-	engine.SetLogger(engineLog{s.log, s.broke}, false, false)
+	engine.SetLogger(engineLog{s.log, s.noteBroken}, false, false)
 	go engine.Start() // until shutdown, which waits
 	s.mu.Lock()
 	s.engine = engine
@@ -65,10 +65,10 @@ func (s *Store) embed() error {
 // refuse everything when less is free later.
 const unlimited = 1 << 60
 
-// mostStored returns how much the engine may store. For a restore that is the
+// maxStore returns how much the engine may store. For a restore that is the
 // space that is free now, because the engine believes the sizes that a backup
 // claims.
-func (s *Store) mostStored() (int64, error) {
+func (s *Store) maxStore() (int64, error) {
 	if !s.cfg.Bare {
 		return unlimited, nil
 	}
@@ -103,9 +103,9 @@ func (s *Store) shutdown() error {
 	return nil
 }
 
-// broke notes that the embedded engine could not write. The engine does not try
+// noteBroken notes that the embedded engine could not write. The engine does not try
 // again by itself, even when there is room again.
-func (s *Store) broke(err error) {
+func (s *Store) noteBroken(err error) {
 	if !s.embedded() {
 		return
 	}
@@ -159,8 +159,8 @@ func (s *Store) probe() (err error) {
 // The engine does not answer a message that it could not write. It reports the
 // error here, and is of no use from then on.
 type engineLog struct {
-	log   *slog.Logger
-	broke func(error)
+	log        *slog.Logger
+	noteBroken func(error)
 }
 
 func (l engineLog) say(level slog.Level, format string, v []any) {
@@ -176,7 +176,7 @@ func (l engineLog) Errorf(format string, v ...any) {
 		return
 	}
 	if err, ok := v[len(v)-1].(error); ok {
-		l.broke(err)
+		l.noteBroken(err)
 	}
 }
 

@@ -19,7 +19,7 @@ type fence struct {
 	store  *Store
 	bucket string
 	filter string // all subjects of the keys
-	by     string // this writer
+	writer string // a random ID of this writer
 
 	turn chan struct{} // 1: whoever has put something in may write, one at a time
 
@@ -32,7 +32,7 @@ type fence struct {
 // any more. mark is one of these subjects, under which nothing is stored. It
 // blocks.
 func (s *Store) newFence(ctx context.Context, bucket, filter, mark string) (*fence, error) {
-	f := &fence{store: s, bucket: bucket, filter: filter, by: rand.Text()[:12], turn: make(chan struct{}, 1)}
+	f := &fence{store: s, bucket: bucket, filter: filter, writer: rand.Text()[:12], turn: make(chan struct{}, 1)}
 	for {
 		last, err := s.lastOf(ctx, "KV_"+bucket, filter)
 		if err != nil {
@@ -77,7 +77,7 @@ func (f *fence) put(ctx context.Context, m *nats.Msg) error {
 
 // write stores m if nothing was written since the last write that is known.
 func (f *fence) write(ctx context.Context, m *nats.Msg) error {
-	m.Header.Set(headerBy, f.by)
+	m.Header.Set(headerBy, f.writer)
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(f.expect, 10))
 	m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, f.filter)
 	seq, err := f.store.publish(ctx, m)
@@ -98,7 +98,7 @@ func (f *fence) findEnd(ctx context.Context) error {
 		f.expect = 0
 	case last.seq == f.expect: // our earlier write is still being stored
 		return pause(ctx, refusedPause)
-	case last.header.Get(headerBy) == f.by:
+	case last.header.Get(headerBy) == f.writer:
 		f.expect = last.seq
 	default:
 		f.elsewhere = ErrElsewhere

@@ -26,14 +26,14 @@ func (r *Room) Page(ctx context.Context, after, before int64, limit int) (messag
 		}
 		r.mu.Lock()
 		if _, still := r.index.find(gone); still { // it was not removed in the meantime
-			r.lost(gone)
+			r.noteLost(gone)
 		}
 		r.mu.Unlock()
 	}
 }
 
-// lost notes that a message is missing from the stream. mu is held.
-func (r *Room) lost(id uint64) {
+// noteLost notes that a message is missing from the stream. mu is held.
+func (r *Room) noteLost(id uint64) {
 	if id == r.index.front()+1 {
 		r.index.forget(id)
 		return
@@ -82,7 +82,7 @@ func (r *Room) Limit(count int, age time.Duration) {
 	r.enqueue(func(context.Context) {
 		r.mu.Lock()
 		r.count, r.age = min(count, r.store.cfg.History), min(age, r.store.cfg.HistoryAge)
-		r.strict = r.count != 0 || r.age != 0
+		r.keepsLess = r.count != 0 || r.age != 0
 		trimmed := r.index.trim(r.limits(time.Now()))
 		r.mu.Unlock()
 		if trimmed {

@@ -23,28 +23,28 @@ const sweptKey part = "=swept"
 // The store measures that every second. Bytes taken since then count until it
 // has been measured twice.
 type quota struct {
-	mu          sync.Mutex
-	most        int64 // guarded by mu
-	stored      int64 // guarded by mu: as it was measured last
-	now, before int64 // guarded by mu: taken since the last measurement, and between the last two
+	mu                 sync.Mutex
+	most               int64 // guarded by mu
+	stored             int64 // guarded by mu: as it was measured last
+	since, sinceBefore int64 // guarded by mu: taken since the last measurement, and between the last two
 }
 
 // take reports whether so many more bytes may be stored, and counts them.
 func (q *quota) take(bytes int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.stored+q.before+q.now+bytes > q.most {
+	if q.stored+q.sinceBefore+q.since+bytes > q.most {
 		return false
 	}
-	q.now += bytes
+	q.since += bytes
 	return true
 }
 
-// look notes a measurement.
-func (q *quota) look(bytes int64) {
+// measured notes a measurement.
+func (q *quota) measured(bytes int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.stored, q.before, q.now = bytes, q.now, 0
+	q.stored, q.sinceBefore, q.since = bytes, q.since, 0
 }
 
 // SetLimits changes Config.Reserve and Config.Objects while the store is open.
@@ -76,7 +76,7 @@ func (s *Store) measureDisk() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.low = low
+	s.diskLow = low
 	return low
 }
 

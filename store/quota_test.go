@@ -25,7 +25,7 @@ func TestObjectsQuota(t *testing.T) {
 		{40, 1, false}, {50, 51, false}, {50, 50, true},
 	} {
 		if step.look != 0 {
-			q.look(step.look)
+			q.measured(step.look)
 		}
 		if got := q.take(step.take); got != step.takes {
 			t.Errorf("step %d: takes %d: %v", i, step.take, got)

@@ -19,7 +19,7 @@ type Room struct {
 	name    string
 	part    part   // of the keys of state and ids
 	subject string // of the chat's messages
-	by      string // this writer
+	writer  string // a random ID of this writer
 	found   func([]byte)
 	state   []byte
 	newest  [][]byte
@@ -33,7 +33,7 @@ type Room struct {
 	elsewhere error  // another owner has written
 	reserved  uint64 // highest id that the bucket knows of
 	skipped   int64  // the loss for which ids were skipped, as the bucket knows
-	strict    bool   // this room keeps less than the others
+	keepsLess bool   // this room keeps less than the others
 
 	mu      sync.Mutex
 	queue   []work
@@ -102,7 +102,7 @@ func (s *Store) openRoom(ctx context.Context, name string, found func([]byte)) (
 		return nil, err
 	}
 	r := &Room{
-		store: s, name: name, part: p, subject: subject(chatSubject, p), by: rand.Text()[:12],
+		store: s, name: name, part: p, subject: subject(chatSubject, p), writer: rand.Text()[:12],
 		found: found, idle: make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())

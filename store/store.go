@@ -84,7 +84,7 @@ type Store struct {
 	spellings atomic.Pointer[spellings] // nil: not read yet
 
 	missing atomic.Int64 // when messages were last found to be missing (Unix ns); 0: never
-	holes   atomic.Bool  // messages may be missing between others, too
+	gaps    atomic.Bool  // messages may be missing between others, too
 
 	objects quota
 	reserve atomic.Int64 // Config.Reserve
@@ -97,19 +97,19 @@ type Store struct {
 	emptied bell // see Emptied
 
 	// owned by Open, then by watch
-	made time.Time // when the chat's stream was made, as far as is known
+	chatMade time.Time // when the chat's stream was made, as far as is known
 
-	mu        sync.Mutex
-	engine    *server.Server       // nil: external
-	unwell    error                // why nothing can be stored; nil: it can
-	broken    bool                 // the embedded engine must be started again
-	low       error                // why too little of its disk is free; nil: enough is
-	reached   bool                 // the store has worked at least once
-	deadSince time.Time            // since when it has failed to open again; zero: it is open
-	lost      error                // why it will not come back; nil: it may
-	copied    map[string]time.Time // when more copies were asked for last, by name
-	rooms     map[*Room]bool
-	closed    bool
+	mu          sync.Mutex
+	engine      *server.Server       // nil: external
+	unwell      error                // why nothing can be stored; nil: it can
+	broken      bool                 // the embedded engine must be started again
+	diskLow     error                // why too little of its disk is free; nil: enough is
+	reached     bool                 // the store has worked at least once
+	deadSince   time.Time            // since when it has failed to open again; zero: it is open
+	lost        error                // why it will not come back; nil: it may
+	copiesAsked map[string]time.Time // when more copies were asked for last, by name
+	rooms       map[*Room]bool
+	closed      bool
 }
 
 // Open starts the embedded engine, or connects to the external one. Close ends
@@ -125,7 +125,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg.HistoryAge = cmp.Or(cfg.HistoryAge, DefaultHistoryAge)
 	s := &Store{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
-		woken: newBell(), emptied: newBell(), rooms: make(map[*Room]bool), copied: make(map[string]time.Time), reached: cfg.URL == "",
+		woken: newBell(), emptied: newBell(), rooms: make(map[*Room]bool), copiesAsked: make(map[string]time.Time), reached: cfg.URL == "",
 	}
 	s.SetLimits(cfg.Reserve, cfg.Objects)
 	s.saves.store = s
@@ -157,7 +157,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.dial(); err != nil || s.cfg.Bare {
 		return err
 	}
-	if err := s.await(ctx); err != nil {
+	if err := s.awaitReady(ctx); err != nil {
 		return fmt.Errorf("NATS at %s: %w", s.where(), err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -175,19 +175,19 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// await waits until all streams and buckets exist. It does not wait long for an
+// awaitReady waits until all streams and buckets exist. It does not wait long for an
 // external NATS: watch continues.
-func (s *Store) await(ctx context.Context) (err error) {
+func (s *Store) awaitReady(ctx context.Context) (err error) {
 	if s.embedded() {
-		s.made, err = s.ensure(ctx)
+		s.chatMade, err = s.ensure(ctx)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.reach)
 	defer cancel()
 	for {
-		err := s.examine(ctx)
+		err := s.checkHealth(ctx)
 		if err == nil {
-			s.judge(nil)
+			s.noteHealth(nil)
 			return nil
 		}
 		if pause(ctx, jitter(retryAfter)) != nil {

@@ -124,15 +124,15 @@ func (s *Store) watch(ctx context.Context) {
 		case <-time.After(watchEvery):
 		case <-s.woken:
 		}
-		err := s.examine(ctx)
+		err := s.checkHealth(ctx)
 		if ctx.Err() == nil {
-			s.judge(err)
+			s.noteHealth(err)
 		}
 	}
 }
 
-// examine returns why nothing can be stored, or nil.
-func (s *Store) examine(ctx context.Context) error {
+// checkHealth returns why nothing can be stored, or nil.
+func (s *Store) checkHealth(ctx context.Context) error {
 	err := s.revive(ctx)
 	if s.noteDead(err); err != nil {
 		return err
@@ -153,8 +153,8 @@ func (s *Store) examine(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("NATS at %s: %w", s.where(), s.noJetStream(err))
 	}
-	before := s.made
-	if s.made = made; before.IsZero() || before.Equal(made) {
+	before := s.chatMade
+	if s.chatMade = made; before.IsZero() || before.Equal(made) {
 		return nil
 	}
 	s.log.Warn("store came back empty", "url", s.where())
@@ -177,9 +177,9 @@ func (s *Store) away() error {
 	return fmt.Errorf("NATS at %s is away", s.where())
 }
 
-// judge notes the result of examine. When the store works again, the rooms find
-// out whether messages whose answers were lost are stored.
-func (s *Store) judge(err error) {
+// noteHealth notes the result of checkHealth. When the store works again, the
+// rooms find out whether messages whose answers were lost are stored.
+func (s *Store) noteHealth(err error) {
 	s.mu.Lock()
 	was, began := s.unwell, s.reached
 	s.unwell, s.reached = err, began || err == nil
@@ -192,7 +192,7 @@ func (s *Store) judge(err error) {
 	case was != nil && err == nil:
 		s.log.Info("store came back", "url", s.where())
 		for _, r := range s.opened() {
-			r.check()
+			r.lookUpUnsure()
 		}
 	}
 }
@@ -240,8 +240,8 @@ func (s *Store) isBroken() error {
 	switch {
 	case s.broken:
 		return fmt.Errorf("cannot store: %w", s.unwell)
-	case s.low != nil:
-		return fmt.Errorf("cannot store: %w", s.low)
+	case s.diskLow != nil:
+		return fmt.Errorf("cannot store: %w", s.diskLow)
 	}
 	return nil
 }
@@ -265,7 +265,7 @@ func (s *Store) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
 	}
 	if ack.Error != nil {
 		if ack.Error.ErrorCode == storeFailed {
-			s.broke(errors.New(ack.Error.Description))
+			s.noteBroken(errors.New(ack.Error.Description))
 		}
 		return 0, ack.Error
 	}
@@ -276,13 +276,13 @@ func (s *Store) publishOnce(ctx context.Context, m *nats.Msg) (uint64, error) {
 // when an external NATS is back, or ours has waited for a slow disk.
 func (s *Store) worthRetrying(err error) bool {
 	if s.embedded() {
-		return !s.ending() && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrConnectionClosed))
+		return !s.closing() && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrConnectionClosed))
 	}
-	return !s.ending() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
+	return !s.closing() && (uncertain(err) || apiCode(err) == jetstream.JSErrCodeStreamNotFound)
 }
 
-// ending reports whether Close was called.
-func (s *Store) ending() bool {
+// closing reports whether Close was called.
+func (s *Store) closing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed

@@ -190,7 +190,7 @@ func (f *flusher) run(ctx context.Context) {
 		f.store.stats.flushTime.Add(took)
 		f.store.stats.lastFlush.Store(took)
 		if err != nil {
-			f.store.broke(fmt.Errorf("flushing: %w", err))
+			f.store.noteBroken(fmt.Errorf("flushing: %w", err))
 		}
 		for _, done := range waiting {
 			done(err)
