@@ -78,7 +78,7 @@ func testLobbySearch(t *testing.T, browser context.Context) {
 	b.waitNames("blue")
 	address("?q=BLU")
 	b.fill("#q", "nowhere")
-	b.waitText(".empty", "Nothing fits")
+	b.waitText(".empty", "No room matches")
 	b.click(".empty-found a")
 	b.waitNames("coral blue amber")
 	address("")
@@ -203,7 +203,7 @@ func testLobbyOutOfSight(t *testing.T, browser context.Context) {
 	}
 	fresh := <-f.fresh
 	fresh(false)
-	b.wait(`/^Other servers are out of reach: their rooms are as of [1-9]\d* s ago$/.test(document.querySelector(".link-state").textContent)`)
+	b.wait(`/^Other servers are out of reach: their rooms are shown as of [1-9]\d* s ago$/.test(document.querySelector(".link-state").textContent)`)
 	fresh(true)
 	b.waitText(".link-state", "Live")
 }

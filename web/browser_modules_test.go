@@ -209,5 +209,5 @@ func testRooms(t *testing.T, browser context.Context) {
 	b.same("what the lobby noted", load+`const past = new m.Past(); past.note("r", 0.5, 1000); past.note("r", 0.25, 40000); past.seed("r", "0z", 30000);
 		return past.points("r", 1, 600000 + 30000);`, `[[0,1],[0.01666666666666672,0.25],[1,1]]`)
 	b.same("spoken", load+`return m.spoken(m.entry({title: "Jazz", users: 1, spectators: 3, live: true, locked: true, capacity: 1}, "blue"));`,
-		`"Jazz (blue), on air, 1 person, 3 looking on, silent, locked, full"`)
+		`"Jazz (blue), on air, 1 person, 3 spectators, silent, locked, full"`)
 }

@@ -70,7 +70,7 @@ func testPlayerKeyboard(t *testing.T, browser context.Context) {
 	b.waitText(".player-state", "Paused") // once by the button, not twice
 	b.press("f")
 	b.wait(`document.fullscreenElement === player.root`)
-	b.waitText(".full", "Leave full screen")
+	b.waitText(".full", "Exit full screen")
 	b.press("f")
 	b.wait(`document.fullscreenElement === null`)
 }
@@ -179,12 +179,12 @@ func testPlayerLosesConnection(t *testing.T, browser context.Context) {
 
 func testPlayerCannot(t *testing.T, browser context.Context) {
 	b, _ := project(t, browser, func(r *reel) { r.tell(`{"type":"init","mime":"video/mp4; codecs=\"vvc1.1.L51.CQA.O1+3,mp4a.40.2\""}`) })
-	b.waitText(".calm", "This room sends VVC; this browser cannot play it.")
+	b.waitText(".calm", "This room sends VVC, which this browser cannot play.")
 	b.waitText(".calm", "/live/blue/main.flv")
 	b.wait(`document.querySelector(".play").disabled`)
 
 	b, _ = project(t, browser, func(r *reel) { r.tell(`{"type":"unsupported","codec":"VP6"}`) })
-	b.waitText(".calm", "This room sends VP6; this browser cannot play it.")
+	b.waitText(".calm", "This room sends VP6, which this browser cannot play.")
 
 	b, p := project(t, browser, func(r *reel) {
 		r.tell(`{"type":"status","info":{"level":"error","code":"NetConnection.Connect.Rejected","description":"You are banned until tomorrow."}}`)

@@ -223,7 +223,7 @@ func testRejectedMessage(t *testing.T, browser context.Context) {
 	b.wait(`document.querySelector("#say").value === ""`)
 
 	h.ask("blue", "slow", amf.Number(30))
-	b.waitText("#say-hint", "a message every 30 s")
+	b.waitText("#say-hint", "one message every 30 s")
 	b.say("slowly")
 	b.waitText("#say-error", "Slow mode")
 	b.wait(`document.querySelector("#say").value === "slowly"`)
@@ -332,7 +332,7 @@ func testRoomRestarts(t *testing.T, browser context.Context) {
 	b.waitTexts("before")
 	b.expect("WebSocket connection to")
 	h.drain()
-	b.waitText(".link-state", "The server restarts, coming back")
+	b.waitText(".link-state", "The server is restarting, trying again")
 	h.stopWeb()
 	h.stopHost()
 	h.startHost()

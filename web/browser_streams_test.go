@@ -93,14 +93,14 @@ func testStreams(t *testing.T, browser context.Context) {
 func testIngestWords(t *testing.T, browser context.Context) {
 	b := modules(t, browser)
 	const load = `const m = await import("/assets/ingest.js");`
-	b.same("short", load+`return m.inShort({ video: "H.264", audio: "AAC", width: 1280, height: 720, fps: 30, bitrate: 2720000 });`, `"H.264 and AAC, 1280 × 720, 30 pictures a second, 2.7 Mbit/s."`)
+	b.same("short", load+`return m.inShort({ video: "H.264", audio: "AAC", width: 1280, height: 720, fps: 30, bitrate: 2720000 });`, `"H.264 and AAC, 1280 × 720, 30 frames a second, 2.7 Mbit/s."`)
 	b.same("nothing known yet", load+`return m.inShort({});`, `""`)
 	b.same("full", load+`return m.inFull({ encoder: "OBS", drift: -240, speed: 0.9, silent: 3100,
 		video: { codec: "H.264", profile: "High", width: 1920, height: 1080, fps: 29.97, bitrate: 6000000, keyFrames: 2000, bFrames: true },
 		audio: { codec: "AAC", sampleRate: 44100, channels: 2, bitrate: 160000 } });`,
 		`["Picture: H.264 High, 1920 × 1080, 30 a second, 6.0 Mbit/s, a key frame every 2 s, with B-frames.",`+
-			`"Sound: AAC, 44.1 kHz, stereo, 160 kbit/s.","Sound comes 0.2 s after its picture.","It comes at 90 % of its own time.",`+
-			`"Nothing has come for 3 s.","Sent by OBS."]`)
+			`"Sound: AAC, 44.1 kHz, stereo, 160 kbit/s.","The sound is 0.2 s behind the picture.","It arrives at 90 % of its normal speed.",`+
+			`"Nothing has arrived for 3 s.","Sent by OBS."]`)
 	b.same("half", load+`return m.inFull({ video: null, audio: { codec: "Opus", channels: 1 }, drift: 10, speed: 1 });`, `["No picture.","Sound: Opus, mono."]`)
 	const recordings = `const m = await import("/assets/recordings.js");`
 	b.same("lasting", recordings+`return [4200, 65000, 3600000, 7265000].map(m.lasting);`, `["4 s","1 min 5 s","1 h 0 min","2 h 1 min"]`)
@@ -122,7 +122,7 @@ func testRecordings(t *testing.T, browser context.Context) {
 		{"name":"b.flv","stream":"side","at":1700000100000,"duration":0,"bytes":1000000,"live":true,"url":"/recordings/blue/b.flv"}]}`
 	b.click(".recordings summary")
 	b.wait(`document.querySelectorAll(".recordings li").length === 2`)
-	b.waitText(".recordings li:first-child", "still going on, 1.0 MB") // the newest first
+	b.waitText(".recordings li:first-child", "still recording, 1.0 MB") // the newest first
 	b.waitText(".recordings li:last-child", "1 min 5 s, 2.5 MB")
 	if got := eval[string](b, `new URL(document.querySelector(".recordings li:last-child a").href).pathname`); got != "/recordings/blue/a.flv" {
 		t.Errorf("the link leads to %s", got)
@@ -130,7 +130,7 @@ func testRecordings(t *testing.T, browser context.Context) {
 	b.wait(`document.querySelectorAll(".recordings li button").length === 1`) // what goes on has no end
 	b.expect("404")
 	b.click(".recordings li button")
-	b.waitText(".recording-dialog .error", "This browser cannot play it.")
+	b.waitText(".recording-dialog .error", "This browser cannot play the recording.")
 }
 
 // record puts a recording of room blue into a folder: ten seconds of green, ten of red.

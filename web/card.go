@@ -81,7 +81,7 @@ func (c Card) Also() string {
 		parts = append(parts, count(c.Viewers, "viewer", "viewers"))
 	}
 	if c.Spectators > 0 {
-		parts = append(parts, fmt.Sprintf("%d looking on", c.Spectators))
+		parts = append(parts, count(c.Spectators, "spectator", "spectators"))
 	}
 	if c.Capacity > 0 && c.Capacity < 1000 {
 		parts = append(parts, fmt.Sprintf("%d/%d", c.Users, c.Capacity))

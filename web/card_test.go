@@ -42,7 +42,7 @@ func TestCardWords(t *testing.T) {
 		{card("live", lobby.Status{Activity: 0.1, MessagesPerMinute: 1}), "quiet, 1 message a minute", "", false},
 		{card("live", lobby.Status{Activity: 0.3}), "talking", "", false},
 		{card("live", lobby.Status{Activity: 0.6, MessagesPerMinute: 4}), "lively, 4 messages a minute", "", false},
-		{card("live", lobby.Status{Activity: 1, Viewers: 1, Spectators: 2, Users: 3, Capacity: 3}), "buzzing", "1 viewer · 2 looking on · 3/3", true},
+		{card("live", lobby.Status{Activity: 1, Viewers: 1, Spectators: 2, Users: 3, Capacity: 3}), "buzzing", "1 viewer · 2 spectators · 3/3", true},
 		{card("stale", lobby.Status{Activity: 1}), "connection lost", "", false},
 	} {
 		if got := tt.card; got.Life() != tt.life || got.Also() != tt.also || got.Full() != tt.full {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,14 +17,14 @@ import (
 
 // LobbyPage is the data of lobby.html.
 type LobbyPage struct {
-	At       int64  // milliseconds since 1970
-	Sampled  int64  // time of the last samples of the cards' trends
-	Blind    string // for how long other servers have been out of reach; "" if they are not
-	Headline string
-	Rooms    []Card
-	Query    Query
-	RTMP     string // address of an example room that anybody may open
-	Node     string // only rooms on this node have pictures; "": all have
+	At          int64  // milliseconds since 1970
+	Sampled     int64  // time of the last samples of the cards' trends
+	Unreachable string // for how long other servers have been out of reach; "" if they are not
+	Headline    string
+	Rooms       []Card
+	Query       Query
+	RTMP        string // address of an example room that anybody may open
+	Node        string // only rooms on this node have pictures; "": all have
 }
 
 // A Query is what a visitor looks for (q, tag, sort and live of the address), so that a
@@ -51,7 +50,7 @@ func (p RoomPage) People() string {
 		words = count(p.Entry.Users, "person has", "people have") + " joined"
 	}
 	if p.Entry.Spectators > 0 {
-		words += fmt.Sprintf(", %d looking on", p.Entry.Spectators)
+		words += ", " + count(p.Entry.Spectators, "spectator", "spectators")
 	}
 	return words + "."
 }
@@ -89,7 +88,7 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 		page.Node = ""
 	}
 	if view := h.view(r.Context()); view != nil && !view.Fresh {
-		page.Blind = now.Sub(time.UnixMilli(view.At)).Round(time.Second).String()
+		page.Unreachable = now.Sub(time.UnixMilli(view.At)).Round(time.Second).String()
 	}
 	page.RTMP = h.roomAddress(r, "blue")
 	for _, e := range rooms {

@@ -1,15 +1,15 @@
 // @ts-check
-// What only those see who run a room: what the publishers send and what to
-// change about it, and, with the admin token, where and with which key to
-// broadcast. The key is fetched when it is asked for, since screens are shared.
+// The section that only the people who run a room see: what its publishers send and what
+// they should change. With the admin token, it also shows the server and key for a
+// broadcast. The key is fetched only on request, since screens are shared.
 
 import { inFull, inShort } from "./ingest.js";
 import { explain } from "./netconnection.js";
 
-/** How often the full report is renewed while it is looked at, in ms. */
+/** How often the full report is renewed while it is open, in ms. */
 const EVERY = 5_000;
 
-/** So long the second press that ends a broadcast is waited for, in ms. */
+/** How long a second press that ends a broadcast may take, in ms. */
 const SURE = 4_000;
 
 export class Broadcasting {
@@ -18,9 +18,9 @@ export class Broadcasting {
 
   #token = "";
   #timer = /** @type {any} */ (0);
-  /** From the shared object. @type {Record<string, any>} */ #short = {};
-  /** What is shown, by stream. @type {Map<string, Element>} */ #boxes = new Map();
-  /** From the API, while it is looked at. @type {Record<string, any>} */ #full = {};
+  /** Reports from the shared object "room". @type {Record<string, any>} */ #short = {};
+  /** The boxes on the page, by stream. @type {Map<string, Element>} */ #boxes = new Map();
+  /** Reports from the API, while they are on the page. @type {Record<string, any>} */ #full = {};
 
   /** @param {HTMLElement} root @param {string} room */
   constructor(root, room) {
@@ -38,7 +38,7 @@ export class Broadcasting {
     this.box.addEventListener("toggle", () => this.#open(this.box.open));
   }
 
-  /** Takes the credential of a moderator; "" takes everything back. @param {string} token */
+  /** Takes the credential of a moderator; "" hides everything again. @param {string} token */
   use(token) {
     this.root.hidden = !token;
     if (token === this.#token) return;
@@ -48,7 +48,7 @@ export class Broadcasting {
     this.#draw();
   }
 
-  /** @param {Record<string, any>} short what the room says of each stream */
+  /** @param {Record<string, any>} short the room's report of each stream */
   update(short = {}) {
     this.#short = short;
     this.#draw();
@@ -65,7 +65,7 @@ export class Broadcasting {
     const { server, key } = await this.#ask("key") ?? {};
     if (token !== this.#token || !this.box.open) return;
     if (!key) {
-      this.error.textContent = "The key is shown to who joined with the server's admin token.";
+      this.error.textContent = "Only people who join with the server's admin token can see the key.";
       return;
     }
     this.server.textContent = server;
@@ -99,7 +99,7 @@ export class Broadcasting {
     }
   }
 
-  /** What stays while the figures of a stream change, and keeps the focus. @param {string} name */
+  /** The part of a box that stays while the figures of a stream change, and keeps the focus. @param {string} name */
   #box(name) {
     const box = document.createElement("section"), title = document.createElement("h3");
     title.textContent = name;
@@ -129,13 +129,13 @@ export class Broadcasting {
     return button;
   }
 
-  /** @param {string} what @returns {Promise<any>} nothing when it is not to be had */
+  /** @param {string} what @returns {Promise<any>} null when there is none */
   async #ask(what) {
     try {
       const answer = await fetch(new URL(what, this.base), { headers: { Authorization: `Bearer ${this.#token}` } });
       return answer.ok ? await answer.json() : null;
     } catch {
-      return null; // the next look may have more luck
+      return null; // the next request may succeed
     }
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// One card of the lobby: where its parts are and how a room fills them.
+// One card of the lobby: its parts, and how they show a room.
 
 import { count, mood, spoken } from "./rooms.js";
 
@@ -8,8 +8,8 @@ import { count, mood, spoken } from "./rooms.js";
 const WIDTH = 120, HEIGHT = 30, FLOOR = 2;
 
 /**
- * Draws activity as a line with light under it, and nothing for the time that
- * nobody knows about. The server draws the same (web/card.go).
+ * Draws activity as a line with light under it. For time about which nobody knows
+ * anything, it draws nothing. The server draws the same (web/card.go).
  * @param {Element} svg
  * @param {[x: number, y: number][]} points
  */
@@ -21,7 +21,7 @@ export function drawSpark(svg, points) {
   svg.querySelector(".spark-area")?.setAttribute("d", `M${line}L${WIDTH} ${HEIGHT}H${first.x}Z`);
 }
 
-/** A card on the page. Writes only what changed. */
+/** A card on the page. It writes only what has changed. */
 export class Card {
   /** @type {Map<string, any>} */ #shown = new Map();
 
@@ -74,7 +74,7 @@ export class Card {
     drawSpark(this.spark, points);
   }
 
-  /** Says which of how many it is: they are not all on the page. @param {number} nth @param {number} all */
+  /** Tells its position among all rooms, since they are not all on the page. @param {number} nth @param {number} all */
   place(nth, all) {
     this.#once("nth", nth, () => this.item.setAttribute("aria-posinset", String(nth)));
     this.#once("all", all, () => this.item.setAttribute("aria-setsize", String(all)));
@@ -102,11 +102,11 @@ export class Card {
   }
 }
 
-/** @param {Entry} room who else is there */
+/** Says who else is in a room. @param {Entry} room */
 function aside({ spectators, viewers, users, capacity }) {
   return [
     viewers > 0 && count(viewers, "viewer", "viewers"),
-    spectators > 0 && `${spectators} looking on`,
+    spectators > 0 && count(spectators, "spectator", "spectators"),
     capacity > 0 && capacity < 1000 && `${users}/${capacity}`,
   ].filter(Boolean).join(" · ");
 }

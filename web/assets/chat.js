@@ -1,17 +1,17 @@
 // @ts-check
-// The chat as one sees it. What was said before stands in one list, what is
-// said now arrives in another, the only one that is read out.
+// The chat as people see it. Earlier messages are in one list and new ones in another,
+// which is the only one that is read out.
 
 /** @typedef {import("./chatlog.js").Message} Message */
 
 /** Messages of one person within this time stand under one name. */
 const TOGETHER = 5 * 60_000;
-/** So near to the end counts as at the end, in pixels. */
+/** Within this distance from the end, in pixels, the chat counts as scrolled to the end. */
 const NEAR = 48;
-/** So many messages stay in the list that is read out, and on the page. */
+/** How many messages stay in the list that is read out, and how many on the page. */
 const FRESH = 100, MOST = 1_000;
 
-/** More lines than this are shown when somebody wants them; a line holds about so many characters. */
+/** A text with more lines than this is cut until somebody asks for all of it. A line holds about so many characters. */
 const LINES = 12, WIDE = 60;
 
 /** About how many lines a text takes. @param {string} text */
@@ -21,7 +21,7 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
 /**
- * Text with its web addresses as links. Nothing in it is ever taken for markup.
+ * Turns web addresses in a text into links. Nothing in it is ever taken for markup.
  * @param {string} text
  * @returns {(string|HTMLAnchorElement)[]}
  */
@@ -40,10 +40,10 @@ export function linked(text) {
 export class Chat {
   /** Whether a message is our own. @type {(message: Message) => boolean} */
   isMine = () => false;
-  /** Somebody wants to do something with a message. @type {(message: Message, id: number) => void} */
+  /** Somebody opens the menu of a message. @type {(message: Message, id: number) => void} */
   onMenu = () => {};
 
-  /** The page forgot what is older than a message. @type {(key: string) => void} */
+  /** The page has dropped all messages before one. @type {(key: string) => void} */
   onPruned = () => {};
 
   /** @type {WeakMap<Element, Message>} */ #messages = new WeakMap();
@@ -90,7 +90,7 @@ export class Chat {
     this.#roving();
   }
 
-  /** @param {Message} message that was just said */
+  /** @param {Message} message a new one */
   add(message) {
     this.#look();
     const item = this.#item(message);
@@ -104,10 +104,10 @@ export class Chat {
     this.#roving();
   }
 
-  /** @param {string} text something the room says itself */
+  /** @param {string} text of a notice by the room itself */
   notice(text) { this.#line("notice", text); }
 
-  /** @param {string} text a word between what is above and what is below */
+  /** @param {string} text that stands between the messages above and below */
   divide(text) { this.#line("divider", text); }
 
   /** @param {string} key */
@@ -122,12 +122,12 @@ export class Chat {
     if (focus) (next instanceof HTMLElement && next.matches(".message") ? next : this.#items().at(-1))?.focus();
   }
 
-  /** Marks our own messages again: we are somebody else now. */
+  /** Marks our own messages again after we have changed who we are. */
   remark() {
     for (const item of this.#items()) item.classList.toggle("mine", this.isMine(this.#of(item)));
   }
 
-  /** What has been said so far is the past: it leaves the list that is read out. */
+  /** Moves new messages to the earlier ones, out of the list that is read out. */
   settle() {
     const focused = document.activeElement;
     this.past.append(...this.fresh.children);
@@ -138,17 +138,17 @@ export class Chat {
     if (oldest) this.onPruned(oldest);
   }
 
-  /** What there is has been loaded, if only nothing. */
+  /** Messages have been loaded, or there are none. */
   loaded() { this.hush.hidden = this.past.children.length + this.fresh.children.length > 0; }
 
-  /** @param {boolean} on whether older messages can be had. Their button does not take the focus along when it goes. */
+  /** @param {boolean} on whether there are older messages. Their button does not take the focus along when it goes. */
   more(on) {
     const button = this.older.firstElementChild;
     const had = button === document.activeElement, seen = button.matches(":focus-visible");
     this.older.hidden = !on;
     this.loaded();
     if (on || !had) return;
-    this.#items()[0]?.focus({ preventScroll: !seen }); // who uses a mouse reads on where he was
+    this.#items()[0]?.focus({ preventScroll: !seen }); // anyone who uses a mouse continues to read where they were
     this.#roving();
   }
 
@@ -177,7 +177,7 @@ export class Chat {
     return item;
   }
 
-  /** Cuts a tall text. @param {HTMLElement} text @returns {HTMLElement} what shows all of it */
+  /** Cuts a tall text. @param {HTMLElement} text @returns {HTMLElement} the button that shows all of it */
   #whole(text) {
     text.classList.add("tall");
     const button = document.createElement("button");
@@ -210,7 +210,7 @@ export class Chat {
     this.#arrived(0);
   }
 
-  /** Puts names and days where they belong. @param {...Element} lists */
+  /** Puts names and days in their places. @param {...Element} lists */
   #group(...lists) {
     for (const list of lists) for (const day of list.querySelectorAll(".day")) day.remove();
     let before = /** @type {HTMLElement|undefined} */ (undefined);
@@ -245,17 +245,17 @@ export class Chat {
     this.pill.querySelector("button").textContent = `${this.#unseen} new ${this.#unseen === 1 ? "message" : "messages"}`;
   }
 
-  /** Looks where one reads. Whoever adds something looks first: the event of a scroll comes a frame later. */
+  /** Finds out where people read. It must run before messages are added, because the scroll event comes a frame later. */
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroll;
-    // Only going up lets go of the end: the box below may grow, too.
+    // Only scrolling up leaves the end: the box below may grow, too.
     const near = scrollHeight - scrollTop - clientHeight < NEAR;
     this.#pinned = near || (this.#pinned && scrollTop >= this.#top);
     this.#top = scrollTop;
     if (this.#pinned && this.#unseen > 0) this.toEnd();
   }
 
-  /** One message can be reached by Tab: the last, or where the arrow keys went. */
+  /** Tab reaches one message: the last one, or the one to which the arrow keys went. */
   #roving() {
     const items = this.#items();
     const current = items.find((item) => item === document.activeElement) ?? items.at(-1);

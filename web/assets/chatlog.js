@@ -1,48 +1,48 @@
 // @ts-check
-// The messages of a room as this page has them, in order and without gaps, or
-// with a word where there is one. Knows no page.
+// The messages of a room as this page has them: in order, and with a note where some are
+// missing. Knows no page.
 
 /** @typedef {import("./netconnection.js").NetConnection} NetConnection */
 /** @typedef {{id: number, at: number, user: {id: string, nick: string, role: string}, text: string}} Message */
 /** @typedef {{epoch: number, messages: Message[], complete: boolean, more: boolean, last: number}} Page */
 
-/** How many messages are asked for at once, and how far back is looked for those removed meanwhile. */
+/** How many messages a page of history has, how many after a gap, and how far back the log looks for messages that were removed meanwhile. */
 const PAGE = 50, MOST = 200, OVERLAP = 150;
-/** So many pages of what was missed are loaded; more is said to be missing. */
+/** How many pages are loaded after a gap. Beyond that, a note says that messages are missing. */
 const PAGES = 5;
-/** So often the server is asked in vain; then what is missing is said to be. */
+/** How often the server is asked before a note says that messages are missing. */
 const TRIES = 3;
 
 export class ChatLog {
-  /** Messages from before, to go above all or below all that is there. @type {(messages: Message[], where: "above"|"below") => void} */
+  /** Earlier messages, to be shown above or below all others. @type {(messages: Message[], where: "above"|"below") => void} */
   onPast = () => {};
-  /** A message that was just said. @type {(message: Message) => void} */
+  /** A new message. @type {(message: Message) => void} */
   onMessage = () => {};
   /** @type {(key: string) => void} */
   onRemoved = () => {};
-  /** What is above is not all: something is missing, or the room has lost what was said. @type {(why: "missing"|"restarted") => void} */
+  /** Messages are missing here, or the room has lost what was said. @type {(why: "missing"|"restarted") => void} */
   onGap = () => {};
-  /** Whether older messages can be had. @type {(more: boolean) => void} */
+  /** Whether there are older messages. @type {(more: boolean) => void} */
   onMore = () => {};
 
-  /** How many ms pass before what failed is asked again, up to twice as many. */
+  /** How many ms to wait after a failure, up to twice as many. */
   pause = 1_000;
 
   #epoch = 0;
-  /** How often ids began anew. */ #era = 1;
+  /** How often ids have begun again. */ #era = 1;
   /** @type {Set<number>} */ #ids = new Set();
   #newest = 0;
   #oldest = 0;
-  /** Said while the past is being loaded. @type {Message[]|null} */ #waiting = null;
+  /** Messages that came while history was being loaded. @type {Message[]|null} */ #waiting = null;
   /** @type {NetConnection|null} */ #nc = null;
   #failed = 0;
 
-  /** What a message is called on the page. @param {number} id */
+  /** The key of a message on the page. @param {number} id */
   key(id) { return `${this.#era}-${id}`; }
 
   /**
-   * Loads what is missing: all the latest the first time, later what was said
-   * while there was no connection.
+   * Loads missing messages: the latest ones the first time, and later those that were
+   * said while there was no connection.
    * @param {NetConnection} nc
    */
   async catchUp(nc) {
@@ -53,7 +53,7 @@ export class ChatLog {
       else await this.#resume(nc);
       this.#failed = 0;
     } catch {
-      if (nc !== this.#nc || !nc.connected) return; // the next connection does it again
+      if (nc !== this.#nc || !nc.connected) return; // the next connection tries again
       if (++this.#failed < TRIES) return void setTimeout(() => this.#again(nc), this.pause * (1 + Math.random()));
       this.#giveUp();
     }
@@ -68,7 +68,7 @@ export class ChatLog {
     if (nc === this.#nc && nc.connected) this.catchUp(nc);
   }
 
-  /** What is said now is shown although there is a gap in front of it. */
+  /** Shows new messages, although some before them are missing. */
   #giveUp() {
     this.#failed = 0;
     const [first] = this.#waiting ?? [];
@@ -102,7 +102,7 @@ export class ChatLog {
     }
   }
 
-  /** The room counts anew: what is on the page stays there, above a word about it. @param {NetConnection} nc */
+  /** The room counts from the beginning again. The page keeps its messages above a note about it. @param {NetConnection} nc */
   async #restart(nc) {
     if (this.#newest > 0) {
       this.#era++;
@@ -113,7 +113,7 @@ export class ChatLog {
     await this.#begin(nc);
   }
 
-  /** Too much was said: the latest will do. @param {NetConnection} nc */
+  /** Too many messages were missed, so only the latest ones are loaded. @param {NetConnection} nc */
   async #skip(nc) {
     /** @type {Page} */ const page = await nc.request("history", { limit: PAGE });
     if (nc !== this.#nc || page.epoch !== this.#epoch) return;
@@ -122,7 +122,7 @@ export class ChatLog {
     this.#below(fresh);
   }
 
-  /** Takes away what was removed while we were not there. @param {number} after @param {Page} page */
+  /** Removes the messages that were removed while we were away. @param {number} after @param {Page} page */
   #forget(after, page) {
     const kept = new Set(page.messages.map(({ id }) => id));
     const first = page.complete ? after + 1 : page.messages[0]?.id ?? Infinity;
@@ -143,11 +143,11 @@ export class ChatLog {
     this.onMore(page.more && fresh.length > 0);
   }
 
-  /** @param {Message} message as the room calls it */
+  /** @param {Message} message from the room */
   receive(message) {
     if (this.#waiting) this.#waiting.push(message);
     else if (message.id > this.#newest + 1 && this.#newest > 0 && this.#nc?.connected) {
-      this.#waiting = [message]; // one got lost: ask for it
+      this.#waiting = [message]; // at least one is missing: ask for it
       this.catchUp(this.#nc);
     } else if (message.id > this.#newest) {
       this.#keep(message.id);
@@ -161,7 +161,7 @@ export class ChatLog {
     if (this.#ids.delete(id)) this.onRemoved(this.key(id));
   }
 
-  /** The page has forgotten what is older than a message: it can be had again. @param {string} key */
+  /** The page has dropped all messages before one. They can be loaded again. @param {string} key */
   prunedTo(key) {
     const [era, id] = key.split("-").map(Number);
     if (era !== this.#era) return;

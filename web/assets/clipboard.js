@@ -1,9 +1,9 @@
 // @ts-check
-// The clipboard, for all that people type elsewhere.
+// The clipboard, for everything that people type elsewhere.
 
 /**
- * Puts text on the clipboard, or selects where it stands when the page may not
- * (clipboards are for secure origins).
+ * Copies a text. Where the page may not use the clipboard, which only secure origins
+ * may, it selects the text first.
  * @param {string} text
  * @param {Element} shown
  */
@@ -14,7 +14,7 @@ export async function copyText(text, shown) {
 }
 
 /**
- * Gives everything that is to be typed elsewhere a button that copies it.
+ * Adds a copy button to everything that people type elsewhere.
  * @param {ParentNode} root
  * @param {(text: string) => void} done
  */
@@ -24,7 +24,7 @@ export function addCopyButtons(root, done) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "Copy";
-    // A key is not read out; what stands there now is a good name otherwise.
+    // Not the key, which must not be read out: then the words before it.
     const what = code.textContent || place.previousElementSibling?.textContent || "";
     button.setAttribute("aria-label", `Copy: ${what}`);
     button.addEventListener("click", async () => {

@@ -1,5 +1,5 @@
 // @ts-check
-// Codecs by the names that people know. Knows no page.
+// Codecs under the names that people know. Knows no page.
 
 const names = /** @type {[RegExp, string, boolean][]} */ ([
   [/^avc[13]/, "H.264", true], [/^(hvc1|hev1|hevc|h265)/, "HEVC", true], [/^(av01|av1)/, "AV1", true], [/^(vp09|vp9)/, "VP9", true],
@@ -13,7 +13,7 @@ export function codecsOf(mime) {
   return list.split(",").map((codec) => codec.trim()).filter(Boolean);
 }
 
-/** What people call a codec. @param {string} codec */
+/** The name of a codec. @param {string} codec */
 export const codecName = (codec) => names.find(([form]) => form.test(codec.toLowerCase()))?.[1] ?? codec;
 
 /** @param {string} mime */
@@ -22,7 +22,7 @@ export const hasPicture = (mime) => codecsOf(mime).some((codec) => names.find(([
 export const hasSound = (mime) => codecsOf(mime).some((codec) => names.find(([form]) => form.test(codec.toLowerCase()))?.[2] === false);
 
 /**
- * The names of what cannot be played: none when all can.
+ * The names of the codecs that cannot be played; none when all can.
  * @param {string} mime
  * @param {(mime: string) => boolean} supported
  */

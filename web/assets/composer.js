@@ -1,9 +1,9 @@
 // @ts-check
-// The box one writes in. What the room does not take comes back into it.
+// The box for writing messages. A message that the room refuses comes back into it.
 
 import { StatusError } from "./netconnection.js";
 
-/** A wait longer than this, in ms, may end before its time: one may try. */
+/** A wait longer than this, in ms, may end before its time, so people may try earlier. */
 const LONG = 60_000;
 
 export class Composer {
@@ -12,9 +12,9 @@ export class Composer {
 
   #until = 0;
   #timer = /** @type {any} */ (0);
-  /** What the room may have or not: the connection broke, or its store did not answer. */
+  /** A message that the room may or may not have, because the connection broke or the store did not answer. */
   #doubtful = "";
-  /** What came back and was not touched since. */
+  /** Text that came back and has not been edited since. */
   #back = "";
 
   /** @param {HTMLFormElement} form */
@@ -49,9 +49,9 @@ export class Composer {
   }
 
   /** @param {number} seconds between two messages; 0: not slowed */
-  slow(seconds) { this.hint.textContent = seconds > 0 ? `Slow mode: a message every ${seconds} s` : ""; }
+  slow(seconds) { this.hint.textContent = seconds > 0 ? `Slow mode: one message every ${seconds} s` : ""; }
 
-  /** We heard our own words: what is in the box because of doubt is not needed. @param {string} text */
+  /** We have received our own message, so it need not stay in the box. @param {string} text */
   heard(text) {
     if (this.#doubtful === "" || text.trim() !== this.#doubtful) return;
     this.#doubtful = "";
@@ -59,7 +59,7 @@ export class Composer {
     this.#complain("");
   }
 
-  /** A reason is not true any more. @param {string} why */
+  /** A reason does not hold any more. @param {string} why */
   forgive(why) { if (this.error.textContent === why) this.#complain(""); }
 
   async #send() {
@@ -76,18 +76,18 @@ export class Composer {
 
   /** @param {string} text @param {StatusError} err */
   #returned(text, err) {
-    // What came back before stays before, what was typed meanwhile goes below.
+    // Text that came back earlier stays on top, and text typed meanwhile goes below.
     const rest = this.box.value.slice(this.#back.length).replace(/^\n/, "");
     this.#back = this.#back ? `${this.#back}\n${text}` : text;
     this.box.value = rest ? `${this.#back}\n${rest}` : this.#back;
     const { application, description } = err.info ?? {};
     if (description === "Connection closed.") {
       this.#doubtful = text;
-      this.#complain("The connection broke before the room confirmed this. Look whether it is there before you say it again.");
+      this.#complain("The connection broke before the room confirmed this message. Check whether it is in the chat before you send it again.");
       return;
     }
     if (application?.perhaps) this.#doubtful = text;
-    this.#complain(application?.reason || description || "The room did not take this.");
+    this.#complain(application?.reason || description || "The room did not accept this message.");
     if (application?.retryAfter) this.#wait(application.retryAfter);
   }
 
@@ -98,7 +98,7 @@ export class Composer {
     else this.box.removeAttribute("aria-invalid");
   }
 
-  /** Counts down, in sight but not read out. @param {number} ms */
+  /** Counts down. The seconds are seen but not read out. @param {number} ms */
   #wait(ms) {
     this.#until = Date.now() + ms;
     clearInterval(this.#timer);
@@ -116,10 +116,10 @@ export class Composer {
   }
 }
 
-/** With less height than this, in pixels, only what one needs to talk stays. */
+/** Below this height, in pixels, the page shows only what people need to talk. */
 const SQUEEZED = 500;
 
-/** Keeps the box one writes in above the keyboard of a phone, and some of the chat above the box. */
+/** Keeps the box above the keyboard of a phone, with some of the chat above it. */
 export function keepFitting() {
   const fit = () => {
     const height = visualViewport?.height ?? innerHeight;

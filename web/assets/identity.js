@@ -1,11 +1,11 @@
 // @ts-check
-// Our identity, as the browser remembers it: our name, and the rooms in which this
-// tab uses one. A browser that keeps nothing is fine. Credentials are never kept.
+// Who we are, as the browser remembers it: our name, and the rooms in which this tab
+// uses it. A browser that keeps nothing is fine. Credentials are never kept.
 
 /** @param {() => string|null|void} use */
 function kept(use) { try { return use() ?? ""; } catch { return ""; } }
 
-/** A secret of this tab. It is kept over a reload, if the browser keeps anything. */
+/** A secret of this tab. It survives a reload if the browser keeps anything. */
 let secret = kept(() => sessionStorage.getItem("foyer.resume"));
 if (!secret) {
   secret = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -13,11 +13,11 @@ if (!secret) {
 }
 
 export const identity = {
-  /** By this a room knows us again when a connection that we lost still has our name. */
+  /** The room recognises us by it when a connection that we lost still holds our name. */
   resume: secret,
   get nick() { return kept(() => localStorage.getItem("foyer.nick")); },
   set nick(nick) { kept(() => localStorage.setItem("foyer.nick", nick)); },
-  /** The name under which this tab is in a room, "" for none. @param {string} room */
+  /** The name that this tab has in a room; "" if it is not in. @param {string} room */
   inside: (room) => kept(() => sessionStorage.getItem(`foyer.in.${room}`)),
   /** @param {string} room @param {string} nick */
   enter: (room, nick) => kept(() => sessionStorage.setItem(`foyer.in.${room}`, nick)),
@@ -25,10 +25,10 @@ export const identity = {
   leave: (room) => kept(() => sessionStorage.removeItem(`foyer.in.${room}`)),
 };
 
-/** When a moderator moves a room, its people leave it spread over this time, in ms. */
+/** When everybody is sent to another room, they leave over this time, in ms, and not all at once. */
 const SPREAD = 1_000;
 
-/** Goes to the page of another room, under our name. @param {string} from @param {string} to names of rooms @param {string} nick "" for a spectator */
+/** Opens another room under our name. @param {string} from @param {string} to names of rooms @param {string} nick "" for a spectator */
 export function moveTo(from, to, nick) {
   if (nick) {
     identity.enter(to, nick);

@@ -1,5 +1,5 @@
 // @ts-check
-// What a publisher sends, in sentences. Knows no page.
+// Sentences about what a publisher sends. Knows no page.
 
 /** @param {number} bits a second */
 export const bitrate = (bits) => bits >= 1e6 ? `${(bits / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bits / 1e3)} kbit/s`;
@@ -14,16 +14,16 @@ const sentence = (parts) => {
 const rounded = (n) => String(Number(n.toFixed(1)));
 
 /**
- * From the slot "ingest" of the shared object "room".
+ * In one sentence, from the slot "ingest" of the shared object "room".
  * @param {{video?: string, audio?: string, width?: number, height?: number, fps?: number, bitrate?: number}} report
  */
 export function inShort({ video, audio, width = 0, height = 0, fps = 0, bitrate: bits = 0 }) {
   const codecs = [video, audio].filter(Boolean).join(" and ");
-  return sentence([codecs, width > 0 && `${width} × ${height}`, fps > 0 && `${fps} pictures a second`, bits > 0 && bitrate(bits)]);
+  return sentence([codecs, width > 0 && `${width} × ${height}`, fps > 0 && `${fps} frames a second`, bits > 0 && bitrate(bits)]);
 }
 
 /**
- * From /api/v1/rooms/NAME/ingest.
+ * In full, from /api/v1/rooms/NAME/ingest.
  * @param {any} report of one stream
  * @returns {string[]} sentences
  */
@@ -44,9 +44,9 @@ export function inFull({ encoder, video, audio, drift = 0, speed = 0, silent = 0
   ]);
   return [
     picture || "No picture.", sound || "No sound.",
-    Math.abs(drift) >= 50 && `Sound comes ${rounded(Math.abs(drift) / 1000)} s ${drift > 0 ? "before" : "after"} its picture.`,
-    speed > 0 && Math.abs(speed - 1) >= 0.02 && `It comes at ${Math.round(speed * 100)} % of its own time.`,
-    silent >= 2000 && `Nothing has come for ${Math.round(silent / 1000)} s.`,
+    Math.abs(drift) >= 50 && `The sound is ${rounded(Math.abs(drift) / 1000)} s ${drift > 0 ? "ahead of" : "behind"} the picture.`,
+    speed > 0 && Math.abs(speed - 1) >= 0.02 && `It arrives at ${Math.round(speed * 100)} % of its normal speed.`,
+    silent >= 2000 && `Nothing has arrived for ${Math.round(silent / 1000)} s.`,
     encoder && `Sent by ${encoder}.`,
   ].filter(Boolean);
 }

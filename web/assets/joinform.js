@@ -1,17 +1,17 @@
 // @ts-check
-// The form that asks for a name: for the first time, or for another one.
+// The form that asks for a name, for the first time or to change it.
 
 export class JoinForm {
-  /** Comes in. @type {(nick: string, credential: string) => Promise<string>} what is wrong, "" for nothing */
+  /** Joins the room. @type {(nick: string, credential: string) => Promise<string>} what is wrong, "" for nothing */
   join = async () => "";
-  /** Takes another name. @type {(nick: string) => Promise<string>} what is wrong, "" for nothing */
+  /** Changes the name. @type {(nick: string) => Promise<string>} what is wrong, "" for nothing */
   rename = async () => "";
-  /** The name is as it is to be. */
+  /** The room has accepted the name. */
   onDone = () => {};
-  /** It is asked for another name, or not any more. */
+  /** The form begins or stops to ask for another name. */
   onChange = () => {};
 
-  /** Whether the name is to be changed, not given for the first time. */
+  /** Whether the form asks for another name, not for the first. */
   renaming = false;
   #nick = "";
 
@@ -48,7 +48,7 @@ export class JoinForm {
     this.onDone();
   }
 
-  /** Asks for another name, or does not any more. @param {boolean} on @param {string} nick the one there is */
+  /** Begins or stops to ask for another name. @param {boolean} on @param {string} nick the present one */
   change(on, nick) {
     this.renaming = on;
     this.#nick = nick;
@@ -58,14 +58,14 @@ export class JoinForm {
     if (on) this.box.select();
   }
 
-  /** @param {string} why next to the name, "" for nothing wrong */
+  /** @param {string} why shown next to the name; "" when nothing is wrong */
   complain(why) {
     this.error.textContent = why;
     if (why) this.box.setAttribute("aria-invalid", "true");
     else this.box.removeAttribute("aria-invalid");
   }
 
-  /** A reason is not true any more. @param {string} why */
+  /** A reason does not hold any more. @param {string} why */
   forgive(why) { if (this.error.textContent === why) this.complain(""); }
 
   /** @param {boolean} wanted whether a name is needed */

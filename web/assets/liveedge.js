@@ -1,22 +1,22 @@
 // @ts-check
-// Staying near live: what to do with a video that is so far behind what has
-// come. Knows no page and no time.
+// Keeps a video near the live edge: how fast it should play, or where it should jump.
+// Knows no page and no time.
 
-/** So far behind live, in seconds, a player wants to be: less stutters, more is late. */
+/** How many seconds behind live a player should be: at less it would stutter. */
 export const TARGET = 1.0, LEAST = 0.8, MOST = 1.2;
-/** Further behind it jumps: nobody waits for a minute of 1.05. */
+/** Further behind than this it jumps, since catching up would take a minute. */
 export const FAR = 4;
-/** The same for one that has only just begun. */
+/** The same for a video that has just started. */
 export const SETTLED = 1.5;
-/** What has been shown is kept for so long. */
+/** How many seconds are kept after they were shown. */
 export const BACK = 15;
-/** What has not been shown is kept for so long, for a video that stands still. */
+/** How many seconds are kept before they are shown, while a video stands still. */
 export const AHEAD = 30;
-/** Slower than this nobody notices, faster everybody does. */
+/** At the first speed nobody notices anything, at the second everybody does. */
 const GENTLE = 1.05, BRISK = 1.15;
-/** So many seconds behind is worth the brisk speed. */
+/** From so many seconds behind on, the second speed is worth it. */
 const LATE = 1.5;
-/** Ranges closer than this are one for a decoder. */
+/** A decoder plays across a gap between ranges that is shorter than this. */
 const SLACK = 0.1;
 
 /** @typedef {{start: number, end: number}} Range */
@@ -27,7 +27,7 @@ export function listRanges(ranges) {
 }
 
 /**
- * What a video at time does, whose pictures are there in these ranges.
+ * What a video should do that has these ranges and is at time.
  * @param {number} time
  * @param {Range[]} ranges
  * @param {number} rate its speed now
@@ -45,7 +45,7 @@ export function follow(time, ranges, rate, far = FAR) {
   return { behind, rate: speed(behind, rate) };
 }
 
-/** Once faster it stays so until the target is met: no to and fro. @param {number} behind @param {number} rate */
+/** A video that has become faster stays so until it meets the target, so that it does not go to and fro. @param {number} behind @param {number} rate */
 function speed(behind, rate) {
   if (behind > LATE) return BRISK;
   if (behind > MOST) return Math.max(GENTLE, rate > 1 ? rate : 1);
@@ -54,7 +54,7 @@ function speed(behind, rate) {
 }
 
 /**
- * What can be forgotten.
+ * How much of the buffer can be dropped.
  * @param {number} time
  * @param {Range[]} ranges
  * @returns {number} the end of it, 0 for nothing worth the work

@@ -10,34 +10,34 @@ import { address } from "./netconnection.js";
 import { Backoff } from "./reconnect.js";
 
 /**
- * Where a stream is:
+ * The states of a stream:
  * - connecting: asked for, nothing heard yet
- * - waiting: nobody publishes it; what comes next is told
- * - flowing: init and pictures have come
- * - lost: the connection is gone, the next attempt is near
- * - unsupported: published in a way that cannot be turned into MP4
- * - refused: we may not watch, and are not asking again
+ * - waiting: nobody publishes it; the server will say when somebody does
+ * - flowing: the init segment and pictures have come
+ * - lost: the connection is gone, and the next attempt is near
+ * - unsupported: it cannot be turned into MP4
+ * - refused: we may not watch, and do not ask again
  * @typedef {"connecting"|"waiting"|"flowing"|"lost"|"unsupported"|"refused"|"stopped"} Flow
  */
 
-/** Pictures that flowed and then do not come for so long mean a dead connection. */
+/** If a stream that has flowed sends nothing for so many ms, its connection is dead. */
 export const SILENCE = 5_000;
 
-/** Close code of a server that does not let us watch (RFC 6455 §7.4.1, policy violation). */
+/** The close code of a server that does not let us watch (RFC 6455 §7.4.1, policy violation). */
 const REFUSED = 1008;
-/** Codes whose reason is when to come back, in ms. */
+/** Close codes whose reason says when to come back, in ms. */
 const RESTART = new Set([1012, 1013]);
 
 export class LiveStream {
-  /** Another beginning: the init segment is the next data. @type {(mime: string) => void} */
+  /** The stream begins again: the next data is the init segment. @type {(mime: string) => void} */
   onInit = () => {};
   /** The init segment, or a fragment. @type {(bytes: ArrayBuffer) => void} */
   onData = () => {};
-  /** Where it is now; detail is the codec, or the reason, in words. @type {(flow: Flow, detail: string) => void} */
+  /** The state has changed; detail is the codec, or the reason, in words. @type {(flow: Flow, detail: string) => void} */
   onFlow = () => {};
 
   /** @type {Flow} */ flow = "stopped";
-  /** What belongs to flow: a codec, a reason. */
+  /** The codec or reason that belongs to flow. */
   detail = "";
 
   #patient = false;
@@ -47,7 +47,7 @@ export class LiveStream {
   #retry = /** @type {any} */ (0);
   #check = /** @type {any} */ (0);
   #heard = 0;
-  /** What the server said before it closed. */
+  /** The last status before the server closed. */
   #farewell = "";
 
   /**
@@ -60,7 +60,7 @@ export class LiveStream {
     this.#backoff = backoff;
   }
 
-  /** Asks for the stream, from its last key frame on. What came before is over. */
+  /** Asks for the stream from its last key frame on, and forgets everything before. */
   start() {
     this.#drop();
     this.#tell("connecting");
@@ -74,17 +74,17 @@ export class LiveStream {
     this.#check = setInterval(() => this.#listen(), SILENCE / 5);
   }
 
-  /** Whether nothing is expected now, since the publisher is known to be away. */
+  /** Whether the publisher is known to be away, so that nothing is expected. */
   get patient() { return this.#patient; }
   set patient(on) {
     this.#patient = on;
     this.#heard = Date.now();
   }
 
-  /** Tries now instead of later, when it is lost. */
+  /** Tries now instead of later, if the connection is lost. */
   hurry() { if (this.flow === "lost") this.start(); }
 
-  /** What came could not be used: asks again, not at once. @param {string} why */
+  /** The data could not be used: asks again, after a while. @param {string} why */
   again(why) {
     this.#drop();
     this.#later(0, why);
@@ -125,10 +125,10 @@ export class LiveStream {
     this.#tell("lost", why);
   }
 
-  /** Who waits for a publisher hears nothing, and that is all right. */
+  /** While the publisher is away, silence is all right. */
   #listen() {
     const waits = this.#patient || this.flow === "waiting" || this.flow === "unsupported" || this.flow === "refused";
-    if (!waits && Date.now() - this.#heard > SILENCE) this.again("No pictures came for a while.");
+    if (!waits && Date.now() - this.#heard > SILENCE) this.again("No pictures have come for a while.");
   }
 
   /** @param {Flow} flow */
@@ -144,7 +144,7 @@ export class LiveStream {
     clearInterval(this.#check);
     const socket = this.#socket;
     this.#socket = null;
-    // One that is closed before it is open complains in the console.
+    // a socket that is closed before it is open would write to the console
     if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
     else socket?.close();
   }

@@ -1,6 +1,6 @@
 // @ts-check
-// The lobby page. The server rendered it; from then on it follows the shared
-// object "rooms", and "view", which says how old the part of other servers is.
+// The lobby page. The server has rendered it. From then on it follows two shared
+// objects: "rooms", and "view", which says how old the rooms of other servers are.
 
 import { Card } from "./card.js";
 import { SharedObject } from "./netconnection.js";
@@ -11,11 +11,11 @@ import { SearchForm } from "./searchform.js";
 
 /** @typedef {import("./rooms.js").Entry} Entry */
 
-/** The order changes at most this often, and never under a hand. */
+/** The order changes at most this often, and never while somebody points at a card. */
 const CALM = 3_000;
-/** So many cards are written in one animation frame. */
+/** How many cards are written in one animation frame. */
 const BATCH = 80;
-/** So many cards are on the page at first, and come with each step towards its end. */
+/** How many cards are on the page at first, and how many come with each step towards its end. */
 const SLICE = 120;
 
 /** @param {string} selector @returns {any} */
@@ -25,14 +25,14 @@ const list = the(".rooms"), headline = the(".headline"), linkState = the(".link-
 const search = new SearchForm(the(".finder"));
 /** @type {Map<string, Entry>} */ const rooms = new Map();
 /** @type {Map<string, Card>} */ const cards = new Map();
-/** When a room was first seen stale, by name. @type {Map<string, number>} */ const staleSince = new Map();
-/** Cards to write, the longest waiting first. @type {Set<string>} */ const dirty = new Set();
-/** What is wanted, in order. @type {string[]} */ let order = [];
-/** So many of them are on the page, and one gets the focus when it is there. */
+/** When each room was first seen stale. @type {Map<string, number>} */ const staleSince = new Map();
+/** Cards to write, those that wait longest first. @type {Set<string>} */ const dirty = new Set();
+/** The rooms that match the query, in order. @type {string[]} */ let order = [];
+/** How many of them are on the page, and which one gets the focus when it appears. */
 let shown = SLICE, focusNext = "";
 const past = new Past(), pictures = new Pictures();
-/** When the server lost sight of the others, by its clock. */
-let blindSince = 0;
+/** When the server lost sight of the other servers, by its clock. */
+let unreachableSince = 0;
 let known = false, restarting = false, lastOrder = 0, lostAt = 0, drawing = 0, sorting = /** @type {any} */ (0);
 
 const object = SharedObject.getRemote("rooms", "lobby");
@@ -48,7 +48,7 @@ object.onSync = (changes) => {
 
 const view = SharedObject.getRemote("view", "lobby");
 view.onSync = () => {
-  blindSince = view.data.fresh === false ? Number(view.data.at) || 0 : 0;
+  unreachableSince = view.data.fresh === false ? Number(view.data.at) || 0 : 0;
   tellState();
 };
 
@@ -68,10 +68,10 @@ link.onDown = (info) => {
 };
 link.onEnd = (info) => link.onDown(info, 0);
 
-/** The server's clock and ours differ by so much. */
+/** The difference between our clock and the server's. */
 const ahead = Date.now() - Number(list.dataset.at);
 
-/** Takes over what the lobby knows of the last ten minutes. @param {{at: number, step: number, rooms: Record<string, string>}} trends */
+/** Takes the lobby's record of the last ten minutes. @param {{at: number, step: number, rooms: Record<string, string>}} trends */
 function seed({ at, step, rooms: noted }) {
   for (const [name, trend] of Object.entries(noted)) {
     past.seed(name, trend, Math.min(at + ahead, Date.now()), step);
@@ -80,7 +80,7 @@ function seed({ at, step, rooms: noted }) {
   draw();
 }
 
-/** @param {string} name takes the room's news out of the shared object */
+/** Takes a room out of the shared object. @param {string} name */
 function take(name) {
   const room = entry(object.data[name], name);
   const now = Date.now();
@@ -91,7 +91,7 @@ function take(name) {
   dirty.add(name);
 }
 
-/** Decides what is on the page. The order waits for a quiet moment, what comes and goes does not. */
+/** Decides which rooms are on the page. They come and go at once, but the order waits for a quiet moment. */
 function arrange(now = false) {
   const wanted = find(rooms.values(), search.query).map((room) => room.name);
   const set = new Set(wanted);
@@ -115,7 +115,7 @@ function arrange(now = false) {
   draw();
 }
 
-/** Puts more cards on the page, one slice after the other. */
+/** Puts one more slice of cards on the page. */
 function grow() {
   if (cards.size < shown) return;
   shown += SLICE;
@@ -129,7 +129,7 @@ function draw() {
   if (drawing === 0 && known) drawing = requestAnimationFrame(drawBatch);
 }
 
-/** Puts cards in place and writes those that changed, some in each frame. */
+/** Puts cards in their places and writes those that have changed, some in each frame. */
 function drawBatch() {
   drawing = 0;
   const page = order.slice(0, shown);
@@ -160,12 +160,12 @@ function drawBatch() {
   tellCounts();
 }
 
-/** Every card is there and as it should be. */
+/** All cards are in their places and up to date. */
 function finish() {
   for (const item of [...list.children]) if (!cards.has(item.dataset.name)) item.remove();
   cards.get(focusNext)?.link.focus();
   focusNext = "";
-  end.unobserve(more); // seen again when it is still near
+  end.unobserve(more); // so that it is seen again if it is still near
   end.observe(more);
 }
 
@@ -188,11 +188,11 @@ function showCard(card, name) {
   pictures.set(card.item, name, room.live && room.state === "live" && isHere(room) ? room.streams[0] ?? "" : "");
 }
 
-/** Whether this server has the room's pictures; one that has those of all names no node. @param {Entry} room */
+/** Whether this server has the room's pictures. A server that has all pictures names no node. @param {Entry} room */
 const isHere = ({ node, http }) => !http || !node || ["", node].includes(document.body.dataset.node ?? "");
 
 function tellCounts() {
-  const sure = [...rooms.values()].filter((room) => room.state !== "stale"); // who is in the others nobody knows
+  const sure = [...rooms.values()].filter((room) => room.state !== "stale"); // nobody knows who is in the stale ones
   const people = sure.reduce((sum, room) => sum + room.users, 0);
   const words = sure.length === 0 ? "Nobody is here yet" : `${count(people, "person", "people")} in ${count(sure.length, "room", "rooms")}`;
   if (headline.textContent !== words) headline.textContent = words;
@@ -205,12 +205,12 @@ function tellCounts() {
 
 function tellState() {
   const up = lostAt === 0 && link.up;
-  const age = Math.max(0, Math.round((Date.now() - (lostAt || blindSince + ahead)) / 1000));
-  linkState.className = `link-state ${up && !blindSince ? "up" : lostAt || up ? "down" : ""}`;
-  if (up) linkState.textContent = blindSince ? `Other servers are out of reach: their rooms are as of ${age} s ago` : "Live";
-  else linkState.textContent = !lostAt ? "Connecting" : link.why || `${restarting ? "The server restarts" : "Connection lost"}: this list is ${age} s old`;
-  // A count of seconds is not read out; that the connection is lost, is.
-  linkState.setAttribute("aria-live", (lostAt || blindSince) && age > 0 && !link.why ? "off" : "polite");
+  const age = Math.max(0, Math.round((Date.now() - (lostAt || unreachableSince + ahead)) / 1000));
+  linkState.className = `link-state ${up && !unreachableSince ? "up" : lostAt || up ? "down" : ""}`;
+  if (up) linkState.textContent = unreachableSince ? `Other servers are out of reach: their rooms are shown as of ${age} s ago` : "Live";
+  else linkState.textContent = !lostAt ? "Connecting" : link.why || `${restarting ? "The server is restarting" : "Connection lost"}: this list is ${age} s old`;
+  // The loss of the connection is read out, but the seconds after it are not.
+  linkState.setAttribute("aria-live", (lostAt || unreachableSince) && age > 0 && !link.why ? "off" : "polite");
 }
 
 search.onChange = () => {
@@ -234,9 +234,9 @@ the(".empty-found a").addEventListener("click", (/** @type {Event} */ event) => 
   search.clear();
 });
 
-// Once a second only what counts seconds, and every ten what the sparklines need.
+// Every second, update what counts seconds. Every ten seconds, update the sparklines.
 setInterval(() => {
-  if (lostAt || blindSince) tellState();
+  if (lostAt || unreachableSince) tellState();
   for (const [name] of staleSince) {
     if (!rooms.has(name)) staleSince.delete(name);
     else dirty.add(name);

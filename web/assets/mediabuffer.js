@@ -1,39 +1,39 @@
 // @ts-check
-// Fills a video element with the segments of a live stream and keeps it near
-// live: ManagedMediaSource where there is one, MediaSource elsewhere.
+// Fills a video element with the segments of a live stream, and keeps it near live. It
+// uses ManagedMediaSource where there is one, and MediaSource elsewhere.
 
 import { hasPicture, hasSound } from "./codecs.js";
 import { FAR, LEAST, SETTLED, TARGET, follow, forgettable, listRanges } from "./liveedge.js";
 
-/** What may wait for a source that does not want data now, in bytes. */
+/** How many bytes may wait for a source that wants no data now. */
 const QUEUE = 8 << 20;
-/** So soon after it starts, in ms, it may jump where later it would hurry: what comes first comes at once. */
+/** In the first ms after its start a video jumps where it would hurry later, because a lot comes at once then. */
 const SETTLE = 2_000;
-/** A video that stands still with less than this has run dry, in seconds. */
+/** A video that stands still with fewer seconds than this has run dry. */
 const DRY = 0.1;
 
 /** @type {any} */ const scope = globalThis;
 
-/** The class that makes sources, or nothing where there is none. @returns {any} */
+/** The class that makes sources, or undefined where there is none. @returns {any} */
 export const sourceClass = () => scope.ManagedMediaSource ?? scope.MediaSource;
 /** @param {string} mime @returns {boolean} */
 export const canPlay = (mime) => sourceClass()?.isTypeSupported(mime) ?? false;
 
 export class MediaBuffer {
-  /** The source cannot go on: a new beginning is needed. @type {(why: string) => void} */
+  /** The source cannot continue: the stream has to begin again. @type {(why: string) => void} */
   onBroken = () => {};
-  /** Something changed that people see: started, dry, jumped. @type {() => void} */
+  /** Something that people see has changed: the video has started, run dry, or jumped. @type {() => void} */
   onChange = () => {};
-  /** Whether the video is wanted to run. */
+  /** Whether the video should run. */
   running = true;
-  /** Whether it waits for more before it goes on. */
+  /** Whether the video waits for more data. */
   dry = true;
   /** How far behind live it is, in seconds. */
   behind = 0;
 
   /** @type {any} */ #source = null;
   /** @type {any} */ #buffer = null;
-  /** What is to be done with the buffer, in order. @type {(ArrayBuffer|{mime: string})[]} */ #queue = [];
+  /** Jobs for the buffer, in order. @type {(ArrayBuffer|{mime: string})[]} */ #queue = [];
   #bytes = 0;
   #wanted = true;
   #started = 0;
@@ -49,12 +49,12 @@ export class MediaBuffer {
     video.addEventListener("error", () => { if (this.#source) this.#broken(video.error?.message || "The pictures could not be decoded."); });
   }
 
-  /** Another beginning. The picture that is seen stays until the next one comes. @param {string} mime */
+  /** The stream begins again. The last picture stays until the next one comes. @param {string} mime */
   init(mime) {
     this.dry = true;
     this.#queue = [];
     this.#bytes = 0;
-    if (this.#source && !sameTracks(mime, this.#mime)) this.close(); // tracks of a buffer are for its life (MSE §3.5.8)
+    if (this.#source && !sameTracks(mime, this.#mime)) this.close(); // a buffer keeps its tracks for life (MSE §3.5.8)
     if (!this.#source) return this.#open(mime);
     this.#queue.push({ mime });
     this.#pump();
@@ -64,18 +64,18 @@ export class MediaBuffer {
   append(bytes) {
     this.#queue.push(bytes);
     this.#bytes += bytes.byteLength;
-    if (this.#bytes > QUEUE) return this.#broken("More came than the browser took.");
+    if (this.#bytes > QUEUE) return this.#broken("The browser did not keep up with the stream.");
     this.#pump();
   }
 
-  /** Goes to live. */
+  /** Jumps to live. */
   jump() {
     const last = listRanges(this.#buffer?.buffered).at(-1);
     if (last) this.video.currentTime = Math.max(last.start, last.end - TARGET);
     this.tick();
   }
 
-  /** Lets go of everything. */
+  /** Releases everything. */
   close() {
     this.#source = this.#buffer = null;
     this.#queue = [];
@@ -89,7 +89,7 @@ export class MediaBuffer {
     }
   }
 
-  /** Looks where the video is, and does what that asks for. */
+  /** Checks how far behind the video is, and changes its speed or place if need be. */
   tick() {
     const { video } = this;
     if (!this.#buffer) return;
@@ -134,7 +134,7 @@ export class MediaBuffer {
   }
 
   #ranges() {
-    try { return this.#buffer.buffered; } catch { return undefined; } // taken out of its source
+    try { return this.#buffer.buffered; } catch { return undefined; } // the buffer has been removed from its source
   }
 
   #done() {
@@ -142,7 +142,7 @@ export class MediaBuffer {
     this.#pump();
   }
 
-  /** Does the next thing, if nothing is being done. */
+  /** Does the next job, if none is being done. */
   #pump() {
     const buffer = this.#buffer;
     if (!buffer || buffer.updating || this.#source.readyState !== "open") return;
@@ -159,7 +159,7 @@ export class MediaBuffer {
     }
   }
 
-  /** Gives the buffer all segments that wait, in one. */
+  /** Gives all waiting segments to the buffer at once. */
   #take() {
     const end = this.#queue.findIndex((job) => "mime" in job);
     const parts = /** @type {ArrayBuffer[]} */ (this.#queue.slice(0, end < 0 ? undefined : end));
@@ -169,7 +169,7 @@ export class MediaBuffer {
     this.#bytes -= whole.byteLength;
   }
 
-  /** What is there belongs to a time that is over: the new one has its own. @param {string} mime */
+  /** Drops the present content of the buffer: the stream has begun again, with times of its own. @param {string} mime */
   #change(mime) {
     this.#buffer.abort();
     if (mime !== this.#mime) this.#buffer.changeType(mime);
@@ -178,7 +178,7 @@ export class MediaBuffer {
     this.#buffer.remove(0, Infinity);
   }
 
-  /** @returns {boolean} whether there was any to make */
+  /** @returns {boolean} whether there was anything to drop */
   #makeRoom() {
     const last = listRanges(this.#ranges()).at(-1), first = listRanges(this.#ranges())[0];
     const until = Math.min(this.video.currentTime - 1, (last?.end ?? 0) - TARGET);

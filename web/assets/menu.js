@@ -1,5 +1,5 @@
 // @ts-check
-// What one can do with a message or a person: a dialog.
+// The dialog with all that people can do about a message or a person.
 
 import { explain } from "./netconnection.js";
 import { copyText } from "./clipboard.js";
@@ -11,11 +11,11 @@ export class Menu {
   ask = async () => {};
   /** @type {(nick: string) => void} */
   onMention = () => {};
-  /** Something was done; say so. @type {(text: string) => void} */
+  /** Something was done and should be said. @type {(text: string) => void} */
   onDone = () => {};
 
   /** @type {Subject} */ #subject = { nick: "" };
-  /** What has the focus again afterwards. @type {Element|null} */ #from = null;
+  /** The element that gets the focus back. @type {Element|null} */ #from = null;
 
   /** @param {HTMLDialogElement} dialog */
   constructor(dialog) {

@@ -19,14 +19,14 @@ export { NO_CONNECTION, StatusError, decode, encode, explain } from "./values.js
  * @typedef {import("./values.js").Info} Info
  * @typedef {import("./sharedobject.js").SharedObject} SharedObject
  *
- * Who gets the answer of a call: a function, or an object with onResult and onStatus.
+ * The responder of a call: a function, or an object with onResult and onStatus.
  * @typedef {{onResult?: (value: any) => void, onStatus?: (info: Info) => void}} Answers
  * @typedef {((value: any) => void) | Answers} Responder
  */
 
 /**
- * The address of an instance: "room/blue" is on the server that this module
- * came from, rtmp:// is turned into the bridge of the same host.
+ * The WebSocket address of an instance: "room/blue" is on the server from which this
+ * module came.
  * @param {string} uri
  */
 export function address(uri) {
@@ -35,25 +35,25 @@ export function address(uri) {
   return url.href;
 }
 
-/** Close codes whose reason is when to come back, in ms (RFC 6455 §7.4, IANA: service restart, try again later). */
+/** Close codes whose reason says when to come back, in ms (RFC 6455 §7.4, IANA: service restart, try again later). */
 const RESTART = new Set([1012, 1013]);
 
-/** The server asks to connect anew: it restarts, or somebody is wanted elsewhere (Enhanced RTMP v2). */
+/** The server asks us to connect again: it restarts, or wants us elsewhere (Enhanced RTMP v2). */
 export const RECONNECT = "NetConnection.Connect.ReconnectRequest";
-/** What connect says of who understands that, in capsEx. */
+/** The flag in capsEx of a client that understands this. */
 const CAN_RECONNECT = 1;
 
 /** A connection to an instance of an application. */
 export class NetConnection {
-  /** What the server may call: its methods are found here by name. @type {any} */
+  /** The methods that the server may call, by name. @type {any} */
   client = {};
   /** @type {(info: Info) => void} */
   onStatus = () => {};
-  /** Whether onStatus acts on NetConnection.Connect.ReconnectRequest. Say so before connect, and you are asked. */
+  /** Whether onStatus acts on NetConnection.Connect.ReconnectRequest. Set it before connect, and the server will ask. */
   reconnects = false;
   /** The address given to connect. */
   uri = "";
-  /** When something was last heard, as Date.now(). */
+  /** When the last frame came, as Date.now(). */
   heard = 0;
 
   /** @type {WebSocket|null} */ #socket = null;
@@ -61,14 +61,14 @@ export class NetConnection {
   #last = 0;
   /** @type {Map<number, Answers>} */ #calls = new Map();
   /** @type {Map<string, SharedObject>} */ #objects = new Map();
-  /** What was said to be the end before the socket closed. @type {Info|null} */ #farewell = null;
+  /** The last status before the socket closes. @type {Info|null} */ #farewell = null;
 
   get connected() { return this.#connected; }
   get isConnected() { return this.#connected; }
 
   /**
-   * Connects. What becomes of it comes to onStatus: NetConnection.Connect
-   * .Success, .Rejected, .Failed, and later .Closed.
+   * Connects. onStatus hears the result, NetConnection.Connect.Success, .Rejected or
+   * .Failed, and later .Closed.
    * @param {string} uri
    * @param {...any} args the user arguments, for onConnect of the application
    */
@@ -84,7 +84,7 @@ export class NetConnection {
   }
 
   /**
-   * Calls a method of the instance. Without a responder no answer is wanted.
+   * Calls a method of the instance. Without a responder, no answer is wanted.
    * @param {string} method
    * @param {Responder|null} [responder]
    * @param {...any} args
@@ -109,7 +109,7 @@ export class NetConnection {
     });
   }
 
-  /** Ends the connection. onStatus hears NetConnection.Connect.Closed if there was one. */
+  /** Ends the connection. If there was one, onStatus hears NetConnection.Connect.Closed. */
   close() {
     const socket = this.#socket;
     if (!socket) return;
@@ -118,7 +118,7 @@ export class NetConnection {
     this.#ended(null);
   }
 
-  /** @param {string} name @param {SharedObject|null} object null takes it away */
+  /** @param {string} name @param {SharedObject|null} object null detaches it */
   attach(name, object) {
     if (object) this.#objects.set(name, object);
     else this.#objects.delete(name);
@@ -144,7 +144,8 @@ export class NetConnection {
   #status(info) {
     if (info.code === "NetConnection.Connect.Success") this.#connected = true;
     else if (info.code.startsWith("NetConnection.Connect.") && info.code !== RECONNECT) {
-      // The socket closes after it: told once, then. A rejection is told at once.
+      // The socket closes after it, so it is told only once. A rejection is told
+      // at once.
       this.#farewell = info;
       if (this.#connected) return;
     }

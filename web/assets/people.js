@@ -1,14 +1,14 @@
 // @ts-check
-// Who is in the room, and how they came.
+// The list of people in the room.
 
 /** @typedef {{id: string, nick: string, role: string, since: number, via: string}} Person */
 
 const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
 
-/** The same name, in the eyes of the room. @param {string} a @param {string} b */
+/** Whether the room takes two nicks for the same. @param {string} a @param {string} b */
 export const sameNick = (a, b) => plain(a) === plain(b);
 
-/** A nick as the room shows it, but small. @param {string} nick */
+/** A nick as the room compares it. @param {string} nick */
 const plain = (nick) => nick.normalize("NFC").trim().replace(/\p{Zs}+/gu, " ").toLowerCase();
 
 export class People {
@@ -28,14 +28,14 @@ export class People {
     this.active = false;
   }
 
-  /** Takes over the shared object "users". @param {Record<string, any>} slots */
+  /** Takes the slots of the shared object "users". @param {Record<string, any>} slots */
   update(slots) {
     this.all = Object.entries(slots).map(([id, person]) => ({ ...person, id }));
     this.all.sort((a, b) => Number(b.role === "moderator") - Number(a.role === "moderator") || collator.compare(a.nick, b.nick));
     this.draw();
   }
 
-  /** Whose name that is now, if he is in. @param {string} nick */
+  /** The person with a nick, if they are in the room. @param {string} nick */
   find(nick) { return this.all.find((person) => sameNick(person.nick, nick)); }
 
   draw() { this.#drawing ||= requestAnimationFrame(() => this.#draw()); }
@@ -77,7 +77,7 @@ export class People {
     part(".nick").replaceChildren(this.active ? this.#button(person) : person.nick);
     part(".role").hidden = person.role !== "moderator";
     part(".via").textContent = person.via;
-    item.title = `came by ${person.via}`;
+    item.title = `joined by ${person.via}`;
   }
 
   /** @param {Person} person */

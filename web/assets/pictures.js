@@ -1,17 +1,17 @@
 // @ts-check
-// The pictures on the lobby's cards: the last one of each room on air that can
-// be seen, now and then a newer one, and the moving ones under a hand that
-// stays. A card out of sight costs nothing.
+// The pictures on the lobby's cards. Each room on air shows its last key frame, which is
+// renewed now and then. The picture of the card under the pointer moves. A card that is
+// out of sight costs nothing.
 
 import { unplayable } from "./codecs.js";
 import { LiveStream } from "./livestream.js";
 import { MediaBuffer, canPlay } from "./mediabuffer.js";
 
-/** How often a picture is replaced by a newer one, in ms; not all at once. */
+/** How often a picture is renewed, in ms, and over which time the requests are spread. */
 const FRESH = 10_000, SPREAD = 2_000;
-/** So long a hand or the focus rests on a card before its picture moves, in ms. */
+/** How long the pointer or the focus rests on a card before its picture moves, in ms. */
 const REST = 400;
-/** The old picture stays under the new one until that is painted, in ms. */
+/** How long the old picture stays under the new one until that is painted, in ms. */
 const PAINTED = 250;
 
 /**
@@ -34,7 +34,7 @@ export class Pictures {
   }
 
   /**
-   * Says which stream a card shows.
+   * Sets the stream that a card shows.
    * @param {HTMLElement} item
    * @param {string} room
    * @param {string} stream "" for none
@@ -81,7 +81,7 @@ export class Pictures {
     for (const picture of this.#pictures.values()) if (picture.seen) setTimeout(() => this.#load(picture), Math.random() * SPREAD);
   }
 
-  /** Gets the last picture there is. @param {Picture} picture */
+  /** Loads the latest picture. @param {Picture} picture */
   #load(picture) {
     if (!picture.seen || picture.next || document.hidden) return;
     const video = silent();
@@ -89,20 +89,20 @@ export class Pictures {
     const done = () => { if (picture.next === video) picture.next = null; };
     video.addEventListener("error", () => {
       done();
-      drop(video); // there is none right now: the old one stays
+      drop(video); // there is none right now, so the old one stays
     });
     video.addEventListener("loadeddata", () => {
       done();
       const old = picture.shown;
       picture.shown = video;
-      if (old) old.after(video); // under a preview, over the old one
+      if (old) old.after(video); // below a preview, above the old one
       else picture.box.prepend(video);
       setTimeout(() => drop(old), PAINTED);
     });
     video.src = new URL(`../live/${encodeURIComponent(picture.room)}/${encodeURIComponent(picture.stream)}.mp4`, import.meta.url).href;
   }
 
-  /** Gives back what decoding takes. @param {HTMLElement} item @param {Picture} picture */
+  /** Releases the decoders. @param {HTMLElement} item @param {Picture} picture */
   #clear(item, picture) {
     if (this.#preview?.item === item) this.#still();
     drop(picture.shown);
@@ -117,7 +117,7 @@ export class Pictures {
     this.#resting = setTimeout(() => this.#move(item), REST);
   }
 
-  /** Lets the picture move. @param {HTMLElement} item */
+  /** Starts the preview. @param {HTMLElement} item */
   #move(item) {
     const picture = this.#pictures.get(item);
     if (!picture || document.hidden) return;
@@ -140,7 +140,7 @@ export class Pictures {
     live.start();
   }
 
-  /** Nothing moves any more. */
+  /** Stops the preview. */
   #still() {
     clearTimeout(this.#resting);
     const preview = this.#preview;
@@ -149,7 +149,7 @@ export class Pictures {
   }
 }
 
-/** A video nobody hears and no key reaches. */
+/** A video without sound that no key reaches. */
 function silent() {
   const video = document.createElement("video");
   video.muted = video.playsInline = true;

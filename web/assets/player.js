@@ -1,20 +1,20 @@
 // @ts-check
-// The player: pictures and sound of one stream, its controls, and its state in
-// words. Where the pictures come from is livestream.js, how they get into the
-// video mediabuffer.js.
+// The player: pictures and sound of one stream, its controls, and its state in words.
+// livestream.js gets the stream from the server, and mediabuffer.js puts it into the
+// video.
 
 import { codecName, hasPicture, hasSound, unplayable } from "./codecs.js";
 import { MOST } from "./liveedge.js";
 import { LiveStream } from "./livestream.js";
 import { MediaBuffer, canPlay, sourceClass } from "./mediabuffer.js";
 
-/** How often it looks whether it is still near live, in ms. */
+/** How often the player checks whether it is near live, in ms. */
 const LOOK = 250;
-/** One press of an arrow key. */
+/** The change of volume by an arrow key. */
 const LOUDER = 0.05;
 const HLS = "application/vnd.apple.mpegurl";
 
-/** What a stream's state is called. @type {Record<string, string>} */
+/** The words for each state of a stream. @type {Record<string, string>} */
 const flows = {
   connecting: "Connecting…",
   waiting: "The broadcaster is away, waiting…",
@@ -23,7 +23,7 @@ const flows = {
 };
 
 export class Player {
-  /** What is being watched, "" for nothing. */
+  /** The stream on screen; "" for none. */
   stream = "";
 
   /** @type {LiveStream|null} */ #live = null;
@@ -31,9 +31,9 @@ export class Player {
   #mime = "";
   #paused = false;
   #away = false;
-  /** The browser wanted silence first. */
+  /** The browser allowed playback only without sound. */
   #hushed = false;
-  /** The browser does not even start without sound. */
+  /** The browser did not allow playback even without sound. */
   #shy = false;
   #starting = false;
   #hls = false;
@@ -70,12 +70,12 @@ export class Player {
     this.#begin();
   }
 
-  /** Asks again for a stream that could not be played: it may be another now. */
+  /** Asks again for a stream that could not be played: it may have changed. */
   again() {
     if (this.stream && !this.#paused && (this.#problem() || this.#live?.flow === "lost")) this.#begin();
   }
 
-  /** What the room knows of the publisher: whether it is away, and expected back. @param {boolean} on */
+  /** The room knows that the publisher is away, and expected back. @param {boolean} on */
   away(on) {
     if (this.#away === on) return;
     this.#away = on;
@@ -84,7 +84,7 @@ export class Player {
     this.#render();
   }
 
-  /** Stops, and lets go of everything. */
+  /** Stops, and releases everything. */
   close() {
     clearInterval(this.#timer);
     const live = this.#live;
@@ -106,7 +106,7 @@ export class Player {
     if (this.#hls && on) this.video.pause();
     else if (this.#hls) this.#play();
     else if (on) {
-      // What comes now would only be thrown away.
+      // Data that came now would only be thrown away.
       this.#live?.stop();
       this.video.pause();
     } else this.#begin();
@@ -135,7 +135,7 @@ export class Player {
     live.start();
   }
 
-  /** For browsers that play nothing else: televisions, old iPhones. */
+  /** For browsers that can play nothing else: televisions, old iPhones. */
   #beginHLS() {
     this.#hls = this.video.canPlayType(HLS) !== "";
     if (this.#hls) {
@@ -155,10 +155,10 @@ export class Player {
     this.#render();
   }
 
-  /** Starts with sound if the browser lets us, else without. */
+  /** Starts with sound if the browser allows it, else without. */
   async #play() {
     const { video } = this;
-    // Nobody sees or hears it: a browser that paused it is right.
+    // Nobody sees or hears it, so a browser that has paused it is right.
     if (this.#starting || (document.hidden && video.muted)) return;
     this.#starting = true;
     try {
@@ -182,13 +182,13 @@ export class Player {
     if (this.delay.textContent !== words) this.delay.textContent = words;
   }
 
-  /** Why nothing can be played, in words; "" when it can. */
+  /** Says why nothing can be played; "" if it can. */
   #problem() {
     const live = this.#live;
-    if (live?.flow === "refused") return `You cannot watch this: ${live.detail || "the room does not let you."}`;
+    if (live?.flow === "refused") return `You cannot watch this: ${live.detail || "The room does not allow it."}`;
     const bad = live?.flow === "unsupported" ? [codecName(live.detail) || "something unknown"] : unplayable(this.#mime || "none", (mime) => mime === "none" || canPlay(mime));
-    if (live?.flow === "unsupported" || bad.length > 0) return `This room sends ${bad.join(" and ")}; this browser cannot play it. Another player, such as VLC, may: ${this.#address()}`;
-    return sourceClass() || this.#hls ? "" : `This browser cannot play live pictures. Another player, such as VLC, can: ${this.#address()}`;
+    if (live?.flow === "unsupported" || bad.length > 0) return `This room sends ${bad.join(" and ")}, which this browser cannot play. Another player, such as VLC, may be able to: ${this.#address()}`;
+    return sourceClass() || this.#hls ? "" : `This browser cannot play live video. Another player, such as VLC, can: ${this.#address()}`;
   }
 
   #soundOnly() { return this.#mime !== "" && !hasPicture(this.#mime); }
@@ -242,12 +242,12 @@ export class Player {
     });
     root.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#back(); });
-    document.addEventListener("fullscreenchange", () => { this.full.textContent = document.fullscreenElement === root ? "Leave full screen" : "Full screen"; });
+    document.addEventListener("fullscreenchange", () => { this.full.textContent = document.fullscreenElement === root ? "Exit full screen" : "Full screen"; });
     navigator.mediaSession?.setActionHandler("pause", () => this.pause(true));
     navigator.mediaSession?.setActionHandler("play", () => this.pause(false));
   }
 
-  /** The tab is seen again: what was not seen is not made up for. */
+  /** The tab is visible again: the player skips what nobody saw. */
   #back() {
     if (!this.stream || this.#paused) return;
     this.#live?.hurry();
@@ -255,7 +255,7 @@ export class Player {
     if (this.#buffer.behind > MOST) this.#buffer.jump();
   }
 
-  /** Keys work where the focus is, and leave to buttons what is theirs. @param {KeyboardEvent} event */
+  /** Keys work while the player has the focus. Buttons keep the keys that are theirs. @param {KeyboardEvent} event */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = /** @type {HTMLElement} */ (event.target);
@@ -281,6 +281,6 @@ export class Player {
     /** @type {any} */ const video = this.video;
     if (document.fullscreenElement) return document.exitFullscreen();
     if (this.root.requestFullscreen) return this.root.requestFullscreen().catch(() => {});
-    video.webkitEnterFullscreen?.(); // iPhones fill the screen with nothing but a video
+    video.webkitEnterFullscreen?.(); // iPhones show only a video on the whole screen
   }
 }

@@ -5,7 +5,7 @@ import { NO_CONNECTION, NetConnection, RECONNECT, StatusError } from "./netconne
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
-/** How long to wait before the next attempt: full jitter under a growing ceiling. */
+/** The time before the next attempt: random, below a growing ceiling. */
 export class Backoff {
   #attempt = 0;
   #up = NaN;
@@ -19,12 +19,12 @@ export class Backoff {
     this.now = now;
   }
 
-  /** The connection is up. It counts only once it has lasted. */
+  /** The connection is up. That counts only after it has lasted. */
   up() { this.#up = this.now(); }
 
   /**
    * The connection is down, or never came up.
-   * @param {number} [hint] what the server asked to wait, in ms
+   * @param {number} [hint] how long the server asked us to wait, in ms
    * @returns {number} how long to wait, in ms
    */
   down(hint = 0) {
@@ -36,12 +36,11 @@ export class Backoff {
   }
 }
 
-/** Whether a status says that the server restarts: it asks us to come back. @param {Info} info */
+/** Whether a status says that the server restarts and asks us to come back. @param {Info} info */
 export const restarts = ({ code }) => code === RECONNECT || code === "NetConnection.Connect.AppShutdown";
 
 /**
- * Asks the server why its WebSockets do not open for this page: a browser says
- * nothing about that to a script.
+ * Asks the server why its WebSockets do not open for this page. A browser does not tell that to a script.
  * @returns {Promise<string>} in words for people; "" when the server does not know
  */
 async function whyUnreachable() {
@@ -55,25 +54,25 @@ async function whyUnreachable() {
   }
 }
 
-/** After this long without a word the other side is asked for one. */
+/** After so many ms of silence, the other side is asked for a sign of life. */
 export const QUIET = 20_000;
-/** How long it may take to give one, and to connect. */
+/** How many ms that may take, or an attempt to connect. */
 export const PATIENCE = 10_000;
 
 /**
- * Keeps a NetConnection to one instance: connects, notices silence, comes back
- * after a loss, and changes who we are without a gap.
+ * Keeps a NetConnection to one instance. It connects, notices silence, comes back after
+ * a loss, and changes who we are without a gap.
  */
 export class Link {
   /** @type {NetConnection|null} */ nc = null;
   /** A connection is up and can be used. @type {(nc: NetConnection) => void} */
   onUp = () => {};
-  /** It is lost; the next attempt is in so many ms. @type {(info: Info, wait: number) => void} */
+  /** The connection is lost; the next attempt is in so many ms. @type {(info: Info, wait: number) => void} */
   onDown = () => {};
-  /** It is over, since the server said no or sent us away: nothing is tried any more. @type {(info: Info) => void} */
+  /** The connection has ended for good: the server refused us or sent us away. @type {(info: Info) => void} */
   onEnd = () => {};
 
-  /** Why no connection has ever come about, in words for people; "" when that is not known. */
+  /** Why there has never been a connection, in words for people; "" when that is not known. */
   why = "";
 
   #backoff = new Backoff();
@@ -91,21 +90,21 @@ export class Link {
 
   get up() { return this.nc?.connected ?? false; }
 
-  /** Connects, for good. @param {...any} args */
+  /** Connects, and does so again after each loss. @param {...any} args */
   start(...args) {
     this.#args = args;
     this.#attempt();
   }
 
-  /** Tries now instead of later, if it is waiting; else asks for a sign of life. */
+  /** Tries now instead of later, if it is waiting. Otherwise it asks for a sign of life. */
   hurry() {
     if (this.#retry) this.#attempt();
     else if (this.up) this.#probe();
   }
 
   /**
-   * Connects once more with other arguments; the old connection goes on until
-   * the new one is accepted.
+   * Connects with other arguments. The old connection stays until the new one is
+   * accepted.
    * @param {...any} args
    * @returns {Promise<Info|null>} null when accepted, else why not
    */
@@ -131,7 +130,7 @@ export class Link {
     throw new StatusError({ level: "error", code: "NetConnection.Call.Failed", description: NO_CONNECTION });
   }
 
-  /** What connect is told when it comes to that again. @param {...any} args */
+  /** Sets the arguments for the next time that it connects. @param {...any} args */
   remember(...args) { this.#args = args; }
 
   /** Ends the connection for good. */
@@ -179,7 +178,7 @@ export class Link {
     this.onUp(nc);
   }
 
-  /** Any answer, an error too, is a sign of life. */
+  /** Any answer is a sign of life, even an error. */
   #probe() {
     const nc = this.nc;
     const asked = Date.now();
@@ -192,7 +191,7 @@ export class Link {
     this.#drop();
     if (info.code === "NetConnection.Connect.Rejected") return this.onEnd(info);
     let hint = info.application?.retryAfter ?? 0;
-    if (info.code === RECONNECT) hint *= 1 + Math.random(); // all are asked at once
+    if (info.code === RECONNECT) hint *= 1 + Math.random(); // all clients are asked at once
     const wait = this.#backoff.down(hint);
     this.#retry = setTimeout(() => this.#attempt(), wait);
     if (this.#wasUp) this.onDown(info, wait);

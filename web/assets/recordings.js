@@ -1,8 +1,8 @@
 // @ts-check
-// The recordings of a room: their list, which is loaded when somebody opens it, and
-// the dialog that plays one. A live stream is paused meanwhile.
+// The recordings of a room: their list, which is loaded when somebody opens it, and the
+// dialog that plays one. A live stream is paused meanwhile.
 
-/** How far an arrow key goes, in seconds. Browsers' own steps differ, and some are tiny. */
+/** How far an arrow key seeks, in seconds. The steps of browsers differ, and some are tiny. */
 const STEP = 5;
 
 /** @param {number} ms */
@@ -15,21 +15,21 @@ export function lasting(ms) {
 export const weight = (bytes) => bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(0.1, bytes / 1e6).toFixed(1)} MB`;
 
 /** @typedef {{title: string, url: string, name: string}} Chosen url: of the FLV file */
-/** @typedef {{paused: boolean, pause: (on: boolean) => void}} Live what plays beside it */
+/** @typedef {{paused: boolean, pause: (on: boolean) => void}} Live the player of the live stream */
 
 /** @param {HTMLDetailsElement} box @param {string} room @param {(recording: Chosen) => void} watch */
 export function showRecordings(box, room, watch) {
   const list = /** @type {Element} */ (box.querySelector("ul")), words = /** @type {Element} */ (box.querySelector("p"));
   box.addEventListener("toggle", async () => {
     if (!box.open) return;
-    words.textContent = "Looking…";
+    words.textContent = "Loading…";
     list.replaceChildren();
     const url = new URL(`../api/v1/rooms/${encodeURIComponent(room)}/recordings`, import.meta.url);
     try {
       const answer = await fetch(url);
       const { recordings = [] } = answer.ok ? await answer.json() : {};
       list.append(...recordings.reverse().map((/** @type {any} */ recording) => item(recording, watch)));
-      words.textContent = !answer.ok ? "The server does not say." : recordings.length > 0 ? "As files they are FLV, for VLC and most other players." : "Nothing has been recorded.";
+      words.textContent = !answer.ok ? "The server did not answer. Try again in a moment." : recordings.length > 0 ? "The files are FLV, for VLC and most other players." : "Nothing has been recorded.";
     } catch {
       words.textContent = "There is no connection right now.";
     }
@@ -43,9 +43,9 @@ function item({ name, stream, at, duration, bytes, live, url }, watch) {
   link.href = new URL(url, import.meta.url).href;
   link.download = name;
   link.textContent = title;
-  facts.textContent = ` ${live ? "still going on" : lasting(duration)}, ${weight(bytes)}`;
+  facts.textContent = ` ${live ? "still recording" : lasting(duration)}, ${weight(bytes)}`;
   li.append(link, facts);
-  if (live) return li; // it has no end to seek to
+  if (live) return li; // it has no end, so nobody can seek in it
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "Watch";
@@ -71,7 +71,7 @@ export class RecordingDialog {
     dialog.addEventListener("close", () => this.#closed());
     dialog.addEventListener("keydown", (event) => this.#key(event), { capture: true }); // before the controls
     video.addEventListener("error", () => {
-      if (video.hasAttribute("src")) this.error.textContent = "This browser cannot play it. VLC and most other players can: download the file.";
+      if (video.hasAttribute("src")) this.error.textContent = "This browser cannot play the recording. Download the file: VLC and most other players can.";
     });
   }
 
@@ -85,8 +85,8 @@ export class RecordingDialog {
     this.file.download = name;
     this.video.src = `${url}.mp4`;
     this.dialog.showModal();
-    this.video.focus(); // its own controls know the other keys
-    this.video.play().catch(() => {}); // a browser that does not want to has its controls
+    this.video.focus(); // its own controls handle all other keys
+    this.video.play().catch(() => {}); // if the browser does not want to, people use its controls
   }
 
   #closed() {

@@ -1,6 +1,6 @@
 // @ts-check
-// The room page: looks on first, joins when told a name, and keeps what it
-// shows true while the connection comes and goes.
+// The room page. It begins as a spectator, joins when somebody gives a name, and stays
+// true while connections come and go.
 
 import { Broadcasting } from "./broadcasting.js";
 import { Chat } from "./chat.js";
@@ -36,10 +36,10 @@ const recording = new RecordingDialog(the(".recording-dialog"), streams.player);
 const users = SharedObject.getRemote("users", uri);
 const state = SharedObject.getRemote("room", uri);
 
-/** Who we are; nick "" while we only look on. */
+/** Who we are; nick is "" while we are a spectator. */
 const me = { nick: "", credential: "", id: "", moderator: false };
 let lostAt = 0, nextTry = 0, refused = "";
-/** Whether the server said that it restarts; whether we have yet to come in under the name of an earlier page. */
+/** Whether the server has said that it restarts, and whether we still have to come in under the name of an earlier page. */
 let restarting = false, returning = false;
 
 const link = new Link(uri, {
@@ -70,9 +70,9 @@ link.onDown = (info, wait) => {
   show();
 };
 link.onEnd = (info) => {
-  if (me.nick && lostAt === 0 && !returning) return leave("You are out of the room", reason(info));
+  if (me.nick && lostAt === 0 && !returning) return leave("You are no longer in the room", reason(info));
   if (!me.nick) return leave("This room does not let you in", reason(info));
-  // The name is not ours any more, or we may not come back: look on, and say why.
+  // Our name is taken now, or we may not come back: become a spectator, and say why.
   lookOn();
   link.start();
   joinForm.complain(reason(info));
@@ -161,14 +161,14 @@ sayForm.querySelector(".leave").addEventListener("click", async () => {
   joinForm.box.focus();
 });
 
-// What the room says
+// News from the room
 
 users.onSync = () => {
   people.update(users.data);
   whoAmI();
 };
 
-/** Finds us among the people: the room decides what we may do. */
+/** Finds us among the people, since the room decides what we may do. */
 function whoAmI() {
   const mine = me.nick ? people.find(me.nick) : undefined;
   const moderator = mine?.role === "moderator";
@@ -219,7 +219,7 @@ menu.onDone = tell;
 
 // The page
 
-/** Says something to those who do not see it. @param {string} text */
+/** Tells something to people who do not see it. @param {string} text */
 function tell(text) { the(".told").textContent = text; }
 
 function show() {
@@ -235,20 +235,20 @@ function show() {
 /** Shows the state of the connection. The seconds to the next attempt are seen, but not read out. */
 function showLink() {
   const left = Math.ceil((nextTry - Date.now()) / 1000);
-  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? link.why || (restarting ? "The server restarts, coming back" : "Connection lost, trying again") : "Connecting";
+  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? link.why || (restarting ? "The server is restarting, trying again" : "Connection lost, trying again") : "Connecting";
   linkState.className = `link-state ${link.up ? "up" : lostAt ? "down" : ""}`;
   const [said, counted] = linkState.children;
   if (said.textContent !== words) said.textContent = words;
   counted.textContent = lostAt && !link.up && !link.why && gone.hidden && left > 0 ? ` in ${left} s` : "";
 }
 
-/** Addresses name the host that the page came from, unless the server knows better. @param {ParentNode} root @param {string} room @param {string} given */
+/** Shows the addresses to type elsewhere. Unless the server knows its public address, they have the host from which the page came. @param {ParentNode} root @param {string} room @param {string} given */
 export function showAddresses(root, room, given) {
   const port = given.match(/^:?(\d+)$/)?.[1];
   const host = location.hostname + (port && port !== "1935" ? `:${port}` : "");
   const address = /^rtmps?:\/\/[^/:]/.test(given) ? given : `rtmp://${host}/room/${room}`;
   const nick = document.createElement("span");
-  nick.className = "nowrap"; // broken between its hyphens nobody could read it
+  nick.className = "nowrap"; // so that it is not broken between its hyphens
   nick.textContent = "--nick you";
   root.querySelector(".way-join")?.replaceChildren(`foyer join ${address} `, nick);
   /** @type {Element} */ (root.querySelector(".way-server")).textContent = address;
@@ -272,7 +272,7 @@ showRecordings(the(".recordings"), name, (chosen) => recording.open(chosen));
 joinForm.box.value = identity.nick;
 const before = identity.inside(name);
 if (before) {
-  // The page was loaded again, or we were sent here: we are who we were.
+  // The page was reloaded, or we were sent here: we still have our name.
   become(before, "");
   returning = true;
 }

@@ -1,6 +1,6 @@
 // @ts-check
-// What the lobby page knows about rooms: which are wanted, in which order, and
-// how lively each has been. Knows no page.
+// What the lobby page knows about rooms: which ones match, in which order, and how
+// lively each has been. Knows no page.
 
 /**
  * A room as the lobby lists it (lobby/PROTOCOL.md).
@@ -24,7 +24,7 @@ export function parseQuery(search) {
   };
 }
 
-/** The address part that parseQuery reads: "" when all is as usual. @param {Query} query */
+/** The part of an address that parseQuery reads; "" if nothing is set. @param {Query} query */
 export function formatQuery({ text, tag, sort, live }) {
   const params = new URLSearchParams();
   if (text) params.set("q", text);
@@ -45,7 +45,7 @@ const orders = {
 const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
 
 /**
- * The rooms that a query asks for, in its order.
+ * The rooms that match a query, in its order.
  * @param {Iterable<Entry>} entries
  * @param {Query} query
  * @returns {Entry[]}
@@ -72,7 +72,7 @@ export function entry(slot, name) {
 /** @param {number} n @param {string} one @param {string} many */
 export const count = (n, one, many) => `${n} ${n === 1 ? one : many}`;
 
-/** In words, how lively a room is. @param {Entry} room */
+/** Says how lively a room is. @param {Entry} room */
 export function mood({ activity, messagesPerMinute, restarting }) {
   if (restarting) return "restarting";
   const word = activity < 0.02 ? "silent" : activity < 0.2 ? "quiet" : activity < 0.5 ? "talking" : activity < 0.8 ? "lively" : "buzzing";
@@ -80,14 +80,14 @@ export function mood({ activity, messagesPerMinute, restarting }) {
   return rate > 0 ? `${word}, ${count(rate, "message", "messages")} a minute` : word;
 }
 
-/** All that a card says, in one breath: its link is called this. @param {Entry} room */
+/** Says everything about a card in one phrase, as the name of its link. @param {Entry} room */
 export function spoken(room) {
   const { title, name, users, spectators, live, locked, capacity, state } = room;
   return [
     title && title !== name ? `${title} (${name})` : name,
     live && "on air",
     count(users, "person", "people"),
-    spectators > 0 && `${spectators} looking on`,
+    spectators > 0 && count(spectators, "spectator", "spectators"),
     state === "stale" ? "connection lost" : mood(room),
     locked && "locked",
     capacity > 0 && users >= capacity && "full",
@@ -98,7 +98,7 @@ export function spoken(room) {
 export const SPAN = 10 * 60_000;
 export const SAMPLE = 10_000;
 
-/** The activity of the last ten minutes, by room: what the lobby knew, and what was seen since. */
+/** The activity of the last ten minutes, by room: what the lobby recorded, and what we have seen since. */
 export class Past {
   /** @type {Map<string, [at: number, activity: number][]>} */ #samples = new Map();
 
@@ -113,7 +113,7 @@ export class Past {
   }
 
   /**
-   * Where the line goes: x is 0 ten minutes ago and 1 now, y is 0 to 1.
+   * The points of the line: x is 0 ten minutes ago and 1 now, y is 0 to 1.
    * @param {string} name @param {number} activity now @param {number} now
    * @returns {[x: number, y: number][]}
    */
@@ -122,13 +122,13 @@ export class Past {
     return samples.filter(([at]) => now - at <= SPAN).map(([at, y]) => [1 - (now - at) / SPAN, Math.min(1, y)]);
   }
 
-  /** Forgets all but these. @param {{has: (name: string) => boolean}} rooms */
+  /** Forgets all other rooms. @param {{has: (name: string) => boolean}} rooms */
   keep(rooms) {
     for (const name of this.#samples.keys()) if (!rooms.has(name)) this.#samples.delete(name);
   }
 
   /**
-   * Takes over what the lobby noted (its method trends), for all that is not newer.
+   * Takes the lobby's record (its method trends), except where ours is newer.
    * @param {string} name @param {string} trend a character a sample, oldest first
    * @param {number} at when the last was noted, by our clock
    * @param {number} [step] ms between two

@@ -1,5 +1,5 @@
 // @ts-check
-// The lobby's search form. What it asks for stands in the address, too.
+// The search form of the lobby. Its query is in the address, too.
 
 import { formatQuery, parseQuery } from "./rooms.js";
 
@@ -27,13 +27,13 @@ export class SearchForm {
     addEventListener("popstate", () => this.restore());
   }
 
-  /** Looks for rooms with a tag. @param {string} tag "" for any */
+  /** Shows rooms with a tag. @param {string} tag "" for any */
   choose(tag) {
     this.query.tag = tag;
     this.#read();
   }
 
-  /** Looks for all rooms. */
+  /** Shows all rooms. */
   clear() {
     history.replaceState(null, "", location.pathname);
     this.restore();

@@ -1,9 +1,10 @@
 // @ts-check
-// What a moderator sets: title, topic, slow mode, what is kept, lock, recording; and sending people elsewhere.
+// The settings of a room that moderators change: title, topic, slow mode, history, lock,
+// recording. A moderator can also send everybody to another room.
 
 import { explain } from "./netconnection.js";
 
-/** What is typed into a form. @param {HTMLElement} form @returns {HTMLInputElement[]} */
+/** The fields of a form. @param {HTMLElement} form @returns {HTMLInputElement[]} */
 const inputs = (form) => [...form.querySelectorAll("input")];
 
 export class Settings {
@@ -29,7 +30,7 @@ export class Settings {
     this.record.addEventListener("click", () => this.#set("record", !this.#recording));
   }
 
-  /** Shows what is set, but not where somebody is typing. @param {{title: string, topic: string, slow: number, keep: {count: number, days: number}, locked: boolean, recording?: boolean}} state recording: missing where nothing can be recorded */
+  /** Shows the settings, but not in a form in which somebody is typing. @param {{title: string, topic: string, slow: number, keep: {count: number, days: number}, locked: boolean, recording?: boolean}} state recording: missing where nothing can be recorded */
   update({ locked, recording, keep, ...texts }) {
     for (const [method, ...values] of [["keep", keep.count, keep.days], ...Object.entries(texts)]) {
       const form = /** @type {HTMLElement} */ (this.root.querySelector(`[data-method=${method}]`));

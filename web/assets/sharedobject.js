@@ -14,18 +14,18 @@ import { StatusError, decode, encode, invoke } from "./values.js";
 /** @param {string} name @param {boolean} persistent */
 export const objectKey = (name, persistent) => `${persistent ? "p" : "t"}/${name}`;
 
-/** Why a use is refused; any other status answers a change. */
+/** Statuses that refuse a use; any other status answers a change. */
 const refusedUse = new Set(["NoReadAccess", "BadPersistence", "ObjectCreationFailed"].map((why) => `SharedObject.${why}`));
 
-/** A remote shared object: slots that everyone who uses it sees. */
+/** A remote shared object: slots that all its users see. */
 export class SharedObject {
   /** @type {Map<string, SharedObject>} */ static #known = new Map();
 
-  /** The slots. Read it; write with setProperty. @type {Record<string, any>} */
+  /** The slots. Read them here, and write them with setProperty. @type {Record<string, any>} */
   data = Object.create(null);
-  /** The version last heard of: connecting again asks for the difference only. */
+  /** The latest version that we have. After a new connection we ask only for the difference. */
   version = 0;
-  /** What send of others calls, by name. @type {any} */
+  /** The methods that others call by send, by name. @type {any} */
   client = {};
   /** @type {(list: Sync[]) => void} */
   onSync = () => {};
@@ -33,7 +33,7 @@ export class SharedObject {
   onStatus = () => {};
 
   /** @type {NetConnection|null} */ #nc = null;
-  /** Slots set here and not answered yet, in order. @type {Map<string, {tried: any, before: any}>} */ #asked = new Map();
+  /** Slots that were set here and have not been answered, in order. @type {Map<string, {tried: any, before: any}>} */ #asked = new Map();
 
   /** @param {string} name @param {boolean} persistent */
   constructor(name, persistent) {
@@ -42,7 +42,7 @@ export class SharedObject {
   }
 
   /**
-   * The remote shared object of that name: the same one for the same address.
+   * Returns the remote shared object of that name, the same one for the same address.
    * @param {string} name
    * @param {NetConnection|string} where a connection or its uri
    * @param {boolean} [persistence]
@@ -55,8 +55,8 @@ export class SharedObject {
   }
 
   /**
-   * Starts to use the object over a connection that is up. May be done again
-   * with another connection: what is known is kept and brought up to date.
+   * Starts to use the object over a connection that is up. With another connection
+   * later, the object keeps what it has and is brought up to date.
    * @param {NetConnection} nc
    */
   connect(nc) {
@@ -74,7 +74,7 @@ export class SharedObject {
     this.#request(value === null ? { event: "requestRemove", slot } : { event: "requestChange", slot, value: encode(value) });
   }
 
-  /** Calls a method of everyone's client, ours too. @param {string} method @param {...any} args */
+  /** Calls a method of all users' clients, ours too. @param {string} method @param {...any} args */
   send(method, ...args) { this.#request({ event: "send", method, args: encode(args) }); }
 
   /** Stops using the object. */
@@ -120,7 +120,7 @@ export class SharedObject {
     return [];
   }
 
-  /** Takes back what was set here and may not be. Answers come in order. @param {string} [slot] */
+  /** Takes back a change that was refused. Answers come in order. @param {string} [slot] */
   #refused(slot = this.#asked.keys().next().value) {
     const asked = slot === undefined ? undefined : this.#asked.get(slot);
     if (slot === undefined || !asked) return;

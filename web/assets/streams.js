@@ -1,6 +1,6 @@
 // @ts-check
-// What a room's page shows on top: the player, which stream it plays, and who
-// is on air, in words.
+// The top of the room page: the player, the choice of streams, and who is on air, in
+// words.
 
 import { Player } from "./player.js";
 
@@ -27,7 +27,7 @@ export class Streams {
 
   /**
    * @param {{streams?: string[], away?: Record<string, number>}} state slots of the shared object "room":
-   *   what is published or waited for, and since when it is waited for
+   *   streams that are on air or expected back, and since when the latter are away
    */
   update({ streams: all = [], away = {} }) {
     this.#streams = all.filter((name) => !Object.hasOwn(away, name));
@@ -55,7 +55,7 @@ export class Streams {
     onstage.classList.toggle("live", live);
   }
 
-  /** One button for each stream, when there is a choice. @param {string[]} all */
+  /** One button for each stream, if there are several. @param {string[]} all */
   #buttons(all) {
     this.choice.hidden = all.length < 2;
     const old = new Map([...this.choice.querySelectorAll("button")].map((button) => [button.textContent, button]));

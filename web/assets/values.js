@@ -1,5 +1,6 @@
 // @ts-check
-// Values between JavaScript and the frames of the bridge, and calls by name.
+// Values as JavaScript has them and as frames of the bridge carry them, and calls by
+// name.
 
 /**
  * An information object: what the server says about a connection or a call.
@@ -7,7 +8,7 @@
  *   application?: {reason?: string, retryAfter?: number, perhaps?: boolean}}} Info
  */
 
-/** The error with which a request fails. Its info is what the server said. */
+/** The error with which a request fails. Its info is the server's status. */
 export class StatusError extends Error {
   /** @param {Info} info */
   constructor(info) {
@@ -17,16 +18,16 @@ export class StatusError extends Error {
   }
 }
 
-/** What is said to somebody who wants something of the server just now. */
+/** The answer to people who want something of the server without a connection. */
 export const NO_CONNECTION = "There is no connection right now.";
 
-/** Why a request failed, in words for people. @param {any} err */
+/** Says why a request failed. @param {any} err */
 export function explain(err) {
   return err instanceof StatusError ? err.info.application?.reason || err.message : String(err);
 }
 
 /**
- * Turns a value into what JSON can carry: dates and bytes get their marks.
+ * Turns a value into one that JSON can carry: dates and bytes get their marks.
  * @param {any} value
  * @returns {any}
  */
@@ -56,7 +57,7 @@ export function decode(value) {
 }
 
 /**
- * Calls a method that the other side named, unless it is one that every object has.
+ * Calls a method that the other side has named, unless every object has it.
  * @param {any} target
  * @param {string} method
  * @param {any[]} args
