@@ -242,18 +242,6 @@ function showLink() {
   counted.textContent = lostAt && !link.up && !link.why && gone.hidden && left > 0 ? ` in ${left} s` : "";
 }
 
-/** Shows the addresses to type elsewhere. Unless the server knows its public address, they have the host from which the page came. @param {ParentNode} root @param {string} room @param {string} given */
-export function showAddresses(root, room, given) {
-  const port = given.match(/^:?(\d+)$/)?.[1];
-  const host = location.hostname + (port && port !== "1935" ? `:${port}` : "");
-  const address = /^rtmps?:\/\/[^/:]/.test(given) ? given : `rtmp://${host}/room/${room}`;
-  const nick = document.createElement("span");
-  nick.className = "nowrap"; // so that it is not broken between its hyphens
-  nick.textContent = "--nick you";
-  root.querySelector(".way-join")?.replaceChildren(`foyer join ${address} `, nick);
-  /** @type {Element} */ (root.querySelector(".way-server")).textContent = address;
-}
-
 for (const button of document.querySelectorAll(".views button")) {
   button.addEventListener("click", () => {
     document.body.dataset.view = /** @type {HTMLElement} */ (button).dataset.view;
@@ -266,7 +254,6 @@ setInterval(showLink, 1_000);
 keepFitting();
 
 document.documentElement.classList.add("scripted");
-showAddresses(the(".ways"), name, document.body.dataset.rtmp ?? "");
 addCopyButtons(the(".side"), tell);
 showRecordings(the(".recordings"), name, (chosen) => recording.open(chosen));
 joinForm.box.value = identity.nick;
