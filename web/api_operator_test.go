@@ -21,10 +21,10 @@ import (
 
 const operator = "Authorization: Bearer token"
 
-// keyOf is the key of the rooms of a house.
+// keyOf is the key of a room of the house.
 func keyOf(room string) string { return "key-of-" + room }
 
-// keyOfGeneration is the same for a room, which knows what was replaced.
+// keyOfGeneration is the same for a room, which knows how often its key was replaced.
 func keyOfGeneration(room string, generation int64) string {
 	if generation == 0 {
 		return keyOf(room)
@@ -32,10 +32,10 @@ func keyOfGeneration(room string, generation int64) string {
 	return fmt.Sprintf("%s-%d", keyOf(room), generation)
 }
 
-// keyNow is the same for pages, of rooms whose key was not replaced.
+// keyNow is the same for pages, of rooms whose key was never replaced.
 func keyNow(_ context.Context, room string) (string, int64, error) { return keyOf(room), 0, nil }
 
-// errCrash is how an encoder ends that is killed.
+// errCrash ends an encoder that is killed.
 var errCrash = errors.New("crashed")
 
 // publish publishes into a room of the house until the test ends the session.
@@ -114,7 +114,7 @@ func TestAPINewKey(t *testing.T) {
 	}
 }
 
-// TestAPIKeyElsewhere: keys are of rooms that are here.
+// TestAPIKeyElsewhere: a server gives keys only of rooms that are on it.
 func TestAPIKeyElsewhere(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"no rooms": {Host: &server.Host{}, AdminToken: "token", StreamKey: keyNow},
@@ -174,7 +174,7 @@ func TestAPIIngest(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "red")
 	_, st := h.publish(t, "red", "live")
-	// Sorenson video and Speex: what nobody can watch any more.
+	// Sorenson video and Speex, which nobody can watch any more.
 	st.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x12key")})
 	st.WriteMessage(rtmp.Message{Type: rtmp.TypeAudio, Payload: []byte("\xb6data")})
 	var got struct {
@@ -203,8 +203,8 @@ func TestAPIIngest(t *testing.T) {
 	}
 }
 
-// TestCountsAgree: what the lobby lists, what the API says and what the
-// metrics say are the same, and right after crashes.
+// TestCountsAgree: the lobby's list, the API and the metrics have the same figures, and
+// the right ones after crashes.
 func TestCountsAgree(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "red")
@@ -253,7 +253,7 @@ func TestCountsAgree(t *testing.T) {
 
 type counts struct{ users, spectators, viewers, publishers int }
 
-// nobody is a player that looks away.
+// nobody is a player that ignores everything.
 type nobody struct{}
 
 func (nobody) WriteMessage(rtmp.Message) {}
@@ -266,8 +266,8 @@ func (deafPeer) Push(*server.Push) error                                   { ret
 func (deafPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return nil }
 func (deafPeer) Close(error)                                               {}
 
-// wantCounts waits for a report of the room with these counts, and compares
-// what others say with it.
+// wantCounts waits for a report of the room with these counts, and compares all other
+// figures with it.
 func (h *house) wantCounts(t testing.TB, want counts) {
 	t.Helper()
 	late := time.AfterFunc(time.Minute, func() {

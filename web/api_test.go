@@ -92,7 +92,7 @@ func (h *house) watch(t testing.TB, rooms ...string) {
 	})
 }
 
-// follow subscribes to the lobby's list until done says so.
+// follow subscribes to the lobby's list until done returns true.
 func (h *house) follow(t testing.TB, done func(event, slot string, e lobby.Entry) bool) {
 	t.Helper()
 	p, _, err := dial(t, h.web, "/ws/lobby", nil)
@@ -121,7 +121,7 @@ func (h *house) follow(t testing.TB, done func(event, slot string, e lobby.Entry
 	}
 }
 
-// ask makes a request of header lines ("Authorization: Bearer x").
+// ask sends a request with header lines ("Authorization: Bearer x").
 func (h *house) ask(t testing.TB, method, path, body string, header ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, h.web.URL+path, strings.NewReader(body))
@@ -229,7 +229,7 @@ func TestAPIRoom(t *testing.T) {
 	}
 }
 
-// TestUnlisted: a room that does not want to be listed is for operators.
+// TestUnlisted: only operators see a room that does not want to be listed.
 func TestUnlisted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "red")
@@ -344,8 +344,8 @@ func TestAPIAnnounce(t *testing.T) {
 	p.want(`{"type":"call","method":"notice","args":[{"text":"Tea is ready."}]}`)
 }
 
-// TestAPIAnnounceToNobody: a lobby that has stopped because nobody was there
-// tells nobody; it is not somewhere else.
+// TestAPIAnnounceToNobody: a lobby that has stopped because nobody was there tells
+// nobody. It is not on another server.
 func TestAPIAnnounceToNobody(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -423,7 +423,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestLost: only a store that is lost for good makes a process unhealthy.
+// TestLost: a process is unhealthy only when its store is lost for good.
 func TestLost(t *testing.T) {
 	host := &server.Host{}
 	defer host.Stop(context.Background())
@@ -442,7 +442,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// TestWithoutLobby: a server of rooms says where the lobby is.
+// TestWithoutLobby: a server with rooms only says where the lobby is.
 func TestWithoutLobby(t *testing.T) {
 	host := &server.Host{}
 	host.Handle("room", func() server.Application { return room.New(room.Config{}) })

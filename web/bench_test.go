@@ -61,8 +61,8 @@ func BenchmarkChangeTo100(b *testing.B) {
 	}
 }
 
-// BenchmarkWriteTo100 is what BenchmarkChangeTo100 is measured against: the
-// same bytes written to as many connections in a loop.
+// BenchmarkWriteTo100 is the floor for BenchmarkChangeTo100: it writes the same bytes to
+// as many connections in a loop.
 func BenchmarkWriteTo100(b *testing.B) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -94,8 +94,7 @@ func BenchmarkWriteTo100(b *testing.B) {
 	}
 }
 
-// TestEncodedOnce: however many pages are told, the change is encoded once and
-// all of them get the same bytes.
+// TestEncodedOnce: a change is encoded once for all pages, which get the same bytes.
 func TestEncodedOnce(t *testing.T) {
 	p := &server.Push{SharedObject: change()}
 	first := p.Bytes(server.JSON, encodePush)
@@ -104,7 +103,7 @@ func TestEncodedOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkParseCall is a chat message as it comes in.
+// BenchmarkParseCall parses a chat message.
 func BenchmarkParseCall(b *testing.B) {
 	text := []byte(`{"type":"call","id":7,"method":"say","args":["` + fmt.Sprintf("%0100d", 7) + `"]}`)
 	b.ReportAllocs()
@@ -115,7 +114,7 @@ func BenchmarkParseCall(b *testing.B) {
 	}
 }
 
-// BenchmarkHistory is a page of 50 messages as JSON.
+// BenchmarkHistory encodes a page of 50 messages as JSON.
 func BenchmarkHistory(b *testing.B) {
 	var messages amf.StrictArray
 	for i := range 50 {

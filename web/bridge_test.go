@@ -19,7 +19,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// stage is an application with something for every row of the protocol.
+// stage is an application that has something for every row of the protocol.
 type stage struct {
 	in   *server.Instance
 	left chan error // reasons of OnDisconnect
@@ -141,7 +141,7 @@ func (th *theatre) dial(t testing.TB, path string) *page {
 
 const success = `{"type":"status","info":{"level":"status","code":"NetConnection.Connect.Success","description":"Connection succeeded."}}`
 
-// join connects and reads what every newcomer hears.
+// join connects and reads the frames that every newcomer gets.
 func (th *theatre) join(t testing.TB) *page {
 	t.Helper()
 	p := th.dial(t, "/ws/stage/one")
@@ -374,7 +374,7 @@ func TestGoodbye(t *testing.T) {
 	th.wantLeft(t, rtmp.ErrClosed)
 }
 
-// TestBadFrames: each ends its own socket, and nothing else.
+// TestBadFrames: each bad frame ends its own socket, and nothing else.
 func TestBadFrames(t *testing.T) {
 	t.Parallel()
 	th := newTheatre(t)
@@ -431,8 +431,8 @@ func TestKick(t *testing.T) {
 	p.wantClose(1008, "Kicked.")
 }
 
-// TestKickWhileHeldBack: a page with all its calls in flight can still be
-// ended, although its reader waits.
+// TestKickWhileHeldBack: a page whose calls are all in flight can still be ended,
+// although its reader waits.
 func TestKickWhileHeldBack(t *testing.T) {
 	t.Parallel()
 	th := newTheatre(t)
@@ -470,8 +470,9 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestHostDrain: who says so is asked to come back, and waited for; others are
-// not. Who comes is refused, and hears when to try again.
+// TestHostDrain: a page that understands ReconnectRequest is asked to come back, and
+// waited for. Any other is not. A page that comes now is refused, and hears when to try
+// again.
 func TestHostDrain(t *testing.T) {
 	t.Parallel()
 	th := newTheatre(t)
@@ -585,7 +586,7 @@ func TestNoUpgrade(t *testing.T) {
 	}
 }
 
-// TestRequest is what the application learns about a page.
+// TestRequest: what the application learns about a page.
 func TestRequest(t *testing.T) {
 	r := httptest.NewRequest("GET", "http://host:8080/ws/room//blue/?a=b", nil)
 	r.Header.Set("User-Agent", strings.Repeat("x", 10000))

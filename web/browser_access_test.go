@@ -13,10 +13,11 @@ import (
 	"foyer/server/amf"
 )
 
-// focused is what has the focus, as somebody without a mouse needs to know it.
+// focused names the element with the focus, as somebody without a mouse needs to know
+// it.
 const focused = `(() => { const e = document.activeElement; return e.id || e.className.split(" ")[0] || e.textContent.trim(); })()`
 
-// tabTo presses Tab until an element has the focus, which has to be seen.
+// tabTo presses Tab until an element has the focus, which must be visible.
 func (b *tab) tabTo(selector string) {
 	b.t.Helper()
 	var path []string
@@ -81,9 +82,8 @@ func testKeyboard(t *testing.T, browser context.Context) {
 	b.wait(`document.activeElement.id === "say" && document.activeElement.value === "bob: "`)
 }
 
-// audit is a script that lists what a page lacks for those who do not see it
-// as we do, and text that is hard to read in its colours (WCAG 2.2: 1.3.1,
-// 1.4.3, 2.4.2, 3.1.1, 4.1.2).
+// audit is a script that lists what a page lacks for people who do not see it as we do,
+// and text whose colours are hard to read (WCAG 2.2: 1.3.1, 1.4.3, 2.4.2, 3.1.1, 4.1.2).
 const audit = `
 	const problems = [];
 	const all = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility());
@@ -204,10 +204,10 @@ func testNarrow(t *testing.T, browser context.Context) {
 	fits("room, joined")
 	bottom := `document.querySelector(".composer button.main").getBoundingClientRect().bottom`
 	b.wait(bottom + ` <= innerHeight`)
-	b.do(chromedp.EmulateViewport(360, 400, chromedp.EmulateMobile)) // a keyboard came up
+	b.do(chromedp.EmulateViewport(360, 400, chromedp.EmulateMobile)) // a keyboard has come up
 	b.wait(bottom + ` <= visualViewport.height && document.querySelector(".scroll").clientHeight > 30`)
 	b.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
-	b.do(chromedp.EmulateViewport(844, 390, chromedp.EmulateMobile)) // on its side
+	b.do(chromedp.EmulateViewport(844, 390, chromedp.EmulateMobile)) // a phone on its side
 	b.wait(bottom + ` <= innerHeight && document.querySelector(".scroll").clientHeight > 130`)
 	b.wait(`document.querySelector(".title").clientHeight < 40`)
 	fits("on its side")

@@ -11,13 +11,13 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// A publisher is an ffmpeg that broadcasts what it makes up.
+// A publisher is an ffmpeg that broadcasts a picture that it makes itself.
 type publisher struct {
 	cmd  *exec.Cmd
 	done chan error
 }
 
-// publish starts a publisher into a room. Its picture is of one colour.
+// publish starts a publisher into a room. Its picture has one colour.
 func (h *house) publish(room, stream string, args ...string) *publisher {
 	h.t.Helper()
 	needFFmpeg(h.t)
@@ -50,7 +50,7 @@ func lavfi(sources ...string) (args []string) {
 	return args
 }
 
-// watchRoom opens the page of a room where something is on air.
+// watchRoom opens the page of a room that is on air.
 func watchRoom(t *testing.T, browser context.Context, h *house, room string) *tab {
 	t.Helper()
 	b := newTab(t, browser, h)
@@ -59,7 +59,7 @@ func watchRoom(t *testing.T, browser context.Context, h *house, room string) *ta
 	return b
 }
 
-// testLive is the whole way: an encoder, this server, a browser.
+// testLive tests the whole way: an encoder, this server, a browser.
 func testLive(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
@@ -80,7 +80,7 @@ func testLive(t *testing.T, browser context.Context) {
 		const look = () => v.readyState >= 2 ? done(performance.now()) : setTimeout(look, 5); look(); })`)
 	t.Logf("first picture %.0f ms after the page was asked for", took)
 
-	// The publisher dies; the same key goes on, with other pictures.
+	// The publisher dies. Another one with the same key continues with other pictures.
 	first.stop()
 	b.wait(`/away|Nobody/.test(document.querySelector(".onstage").textContent)`) // with a grace time, or without
 	second := h.publish("blue", "main", lavfi("color=c=0xc00000:s=160x90:r=25", sine)...)
@@ -107,7 +107,7 @@ func testLiveSoundOnly(t *testing.T, browser context.Context) {
 	b.wait(`video.currentTime > 1 && !video.paused && ` + behind + ` <= 1.5`)
 }
 
-// testLiveLobby is a card with the last picture of a room.
+// testLiveLobby: a card shows the last picture of a room.
 func testLiveLobby(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
@@ -122,7 +122,8 @@ func testLiveLobby(t *testing.T, browser context.Context) {
 	b.wait(`document.querySelectorAll(".card-picture video").length === 1`)
 }
 
-// testLiveBroadcasting is who holds the admin token: what comes in, and the key.
+// testLiveBroadcasting: anyone who holds the admin token sees what the encoder sends,
+// and the key.
 func testLiveBroadcasting(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
@@ -144,17 +145,17 @@ func testLiveBroadcasting(t *testing.T, browser context.Context) {
 	b.waitText(".ingest", "without B-frames")
 	b.audit("broadcasting")
 	b.wait(`document.querySelector(".ingest button").checkVisibility()`)
-	// A press counts for a while: what follows it may come too late to see that.
+	// A press counts only for a while, and the next lines may come too late to see it.
 	press := `(() => { const button = document.querySelector(".ingest button"); button.click(); return button.textContent; })()`
 	if got := eval[string](b, press); got != "Press again to end it" {
 		t.Errorf("a press, and the button says %q", got)
 	}
-	b.waitText(".onstage", "On air: main") // once is by mistake
+	b.waitText(".onstage", "On air: main") // a single press may be a mistake
 	b.do(chromedp.Focus(chromedp.CSS(".ingest button")))
 	eval[bool](b, `(window.said = document.querySelector(".ingest").textContent, true)`)
 	b.wait(`document.querySelector(".ingest").textContent.replace(/Press.*it|End.*cast/, "") !== said.replace(/Press.*it|End.*cast/, "")`) // new figures
 	b.wait(`document.activeElement.matches(".ingest button")`)
-	b.waitText(".ingest button", "End this broadcast") // it was long ago
+	b.waitText(".ingest button", "End this broadcast") // the first press is long ago
 	b.waitText(".onstage", "On air: main")
 	eval[string](b, press+` && `+press)
 	b.waitText(".onstage", "Nobody is broadcasting")
@@ -163,8 +164,8 @@ func testLiveBroadcasting(t *testing.T, browser context.Context) {
 	b.wait(`!document.querySelector(".broadcasting").checkVisibility() && document.querySelector(".broadcasting-key").textContent === ""`)
 }
 
-// testLiveTracks is a publisher that comes back without sound, then with it, and
-// then without a picture: the page plays on.
+// testLiveTracks: a publisher comes back without sound, then with it, and then without a
+// picture, and the page plays all of that.
 func testLiveTracks(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
@@ -186,6 +187,6 @@ func testLiveTracks(t *testing.T, browser context.Context) {
 		b.waitText(".player-state", "Live")
 		b.wait(next.plays)
 		eval[bool](b, `(window.from = video.currentTime, true)`)
-		b.wait(`video.currentTime > from + 3 && !video.paused && ` + behind + ` <= 1.5`) // for longer than is known to play
+		b.wait(`video.currentTime > from + 3 && !video.paused && ` + behind + ` <= 1.5`) // for longer than the player has buffered
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// names are those of the cards on the page, in order.
+// names returns the names of the cards on the page, in order.
 const names = `[...document.querySelectorAll(".rooms > .card")].map((c) => c.dataset.name).join(" ")`
 
 func (b *tab) waitNames(want string) {
@@ -23,7 +23,7 @@ func (b *tab) waitNames(want string) {
 	b.wait(fmt.Sprintf(`%s === %q`, names, want))
 }
 
-// listed makes rooms that only the lobby knows.
+// listed lists rooms that only the lobby knows.
 func (h *house) listed(name string, status lobby.Status) guest {
 	h.t.Helper()
 	g := h.guest("lobby", amf.String(name), amf.String(secret))
@@ -163,7 +163,7 @@ func testLobbyStale(t *testing.T, browser context.Context) {
 	b.wait(`!document.querySelector(".card").classList.contains("stale")`)
 	g.Leave(rtmp.ErrClosed) // without a goodbye
 	b.wait(`document.querySelector(".card").classList.contains("stale")`)
-	b.waitText("h1", "Nobody is here yet") // nobody who is known of
+	b.waitText("h1", "Nobody is here yet") // the counts of stale rooms are left out
 	b.wait(`/no report for [1-9]\d* s/.test(document.querySelector(".card-life").textContent)`)
 	b.wait(`document.querySelector(".card a").getAttribute("href") === "room/blue"`)
 	h.listed("blue", lobby.Status{Epoch: 2, Title: "Blue again"})
@@ -173,7 +173,7 @@ func testLobbyStale(t *testing.T, browser context.Context) {
 
 // far is a directory with one room of another node.
 type far struct {
-	fresh chan func(bool) // of who watches; 1: there is one lobby
+	fresh chan func(bool) // the only watcher, since there is one lobby
 }
 
 func (far) Put(string, []byte) {}
@@ -185,7 +185,7 @@ func (f far) Watch(changed func(string, []byte), fresh func(bool)) (stop func())
 	return func() {}
 }
 
-// The page says when its server has lost sight of the others.
+// The page says that its server has lost sight of the other servers.
 func testLobbyOutOfSight(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.stopHost()
@@ -211,14 +211,14 @@ func testLobbyOutOfSight(t *testing.T, browser context.Context) {
 // farAsked is how often the page has asked for the picture of far's room.
 const farAsked = `performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/live/blue/main.mp4")).length`
 
-// mute is other nodes that do not answer.
+// mute stands for other nodes that do not answer.
 type mute struct{}
 
 func (mute) Ask(context.Context, string, string, []byte) ([]byte, error) { return nil, io.EOF }
 func (mute) Answer(string, func([]byte) []byte) (stop func(), err error) { return func() {}, nil }
 
-// The page asks its server for the pictures of other nodes' rooms, when that
-// asks the nodes. Without a picture the card is one.
+// If its server asks other nodes, the page asks for pictures of their rooms. A card
+// without a picture is fine.
 func testLobbyFarPicture(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.stopHost()
@@ -244,9 +244,9 @@ func testLobbyOrder(t *testing.T, browser context.Context) {
 	b.waitNames("one two")
 	b.do(chromedp.Focus(chromedp.CSS(`[data-name="one"] a`)))
 	one.report(lobby.Status{Epoch: 1, Seq: 1, Activity: 0.1, Users: 7})
-	b.waitText(`[data-name="one"] .count`, "7") // the news at once
+	b.waitText(`[data-name="one"] .count`, "7") // the news comes at once
 	b.script(`await new Promise((r) => setTimeout(r, 3200));`)
-	b.waitNames("one two") // but nothing moves under somebody's hand
+	b.waitNames("one two") // but nothing moves under the pointer
 	eval[bool](b, `(document.activeElement.blur(), true)`)
 	b.waitNames("two one")
 }
@@ -259,16 +259,16 @@ func testLobbyThousand(t *testing.T, browser context.Context) {
 	b := newTab(t, browser, h)
 	b.open("/")
 	b.waitText("h1", "4500 people in 1000 rooms")
-	// Those that can be seen soon are on the page, and say which of all they are.
+	// Cards that are near the screen are on the page, and tell their positions among all.
 	b.wait(`document.querySelectorAll(".card").length === 120`)
 	b.wait(`[...document.querySelectorAll(".card")].every((c, i) => c.ariaPosInSet === String(i + 1) && c.ariaSetSize === "1000")`)
 	b.waitText(".rooms-more", "880 more rooms")
 	eval[bool](b, `(document.querySelector(".card:last-child").scrollIntoView(), true)`)
 	b.wait(`document.querySelectorAll(".card").length === 240 && document.querySelector(".card:last-child").dataset.name === "room760"`)
 	eval[bool](b, `(scrollTo(0, 0), true)`)
-	b.script(`await new Promise((r) => setTimeout(r, 100));`) // what is out of sight again does not grow
+	b.script(`await new Promise((r) => setTimeout(r, 100));`) // the list does not grow when its end is out of sight
 	eval[bool](b, `(document.querySelector(".rooms-more button").focus({ preventScroll: true }), document.activeElement.click(), true)`)
-	b.wait(`document.activeElement.closest(".card")?.ariaPosInSet === "241"`) // goes on where the list went on
+	b.wait(`document.activeElement.closest(".card")?.ariaPosInSet === "241"`) // the focus continues where the list did
 	eval[bool](b, `(document.activeElement.blur(), true)`)
 	slow := b.script(`let worst = 0;
 		const observer = new PerformanceObserver((list) => { for (const e of list.getEntries()) worst = Math.max(worst, e.duration); });

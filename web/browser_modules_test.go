@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Modules are tested where they run: imported into a page of the house.
+// Modules are tested where they run: a page of the house imports them.
 
 func modules(t *testing.T, browser context.Context) *tab {
 	t.Helper()
@@ -17,7 +17,7 @@ func modules(t *testing.T, browser context.Context) *tab {
 	return b
 }
 
-// same compares what a script returns, as JSON.
+// same compares the result of a script, as JSON.
 func (b *tab) same(name, body, want string) {
 	b.t.Helper()
 	if diff := cmp.Diff(want, b.script(body)); diff != "" {
@@ -101,7 +101,8 @@ func testSharedObject(t *testing.T, browser context.Context) {
 	b.same("one object for one name", load+`return [SharedObject.getRemote("o", nc) === so, SharedObject.getRemote("o", nc, true) === so];`, `[true,false]`)
 }
 
-// chatLog has a room of its own making: history answers as room/PROTOCOL.md says.
+// chatLog is a script with a room of its own: its history answers as room/PROTOCOL.md
+// says.
 const chatLog = `const { ChatLog } = await import("/assets/chatlog.js");
 	const room = { epoch: 1, kept: [], forgotten: 0, asked: 0 };
 	const message = (id) => ({ id, at: id, user: { id: "u", nick: "n", role: "user" }, text: "t" + id });

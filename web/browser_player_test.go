@@ -64,10 +64,10 @@ func testPlayerKeyboard(t *testing.T, browser context.Context) {
 	b.press("k")
 	b.waitText(".player-state", "Live")
 	b.wait(`!video.paused`)
-	<-p.asked // it began anew, at live
+	<-p.asked // it begins again, at live
 	eval[bool](b, `(document.querySelector(".play").focus(), true)`)
 	b.press(" ")
-	b.waitText(".player-state", "Paused") // once by the button, not twice
+	b.waitText(".player-state", "Paused") // the button counts once, not twice
 	b.press("f")
 	b.wait(`document.fullscreenElement === player.root`)
 	b.waitText(".full", "Exit full screen")
@@ -77,7 +77,7 @@ func testPlayerKeyboard(t *testing.T, browser context.Context) {
 
 func testPlayerAgain(t *testing.T, browser context.Context) {
 	first := makeClip(t, 20, h264+","+aac, colours, sine)
-	second := makeClip(t, 20, "avc1.42c00c,"+aac, "color=c=0xc00000:s=160x90:r=25", sine) // smaller, red, and from 0 again
+	second := makeClip(t, 20, "avc1.42c00c,"+aac, "color=c=0xc00000:s=160x90:r=25", sine) // smaller, red, and from time 0 again
 	third := makeClip(t, 20, h264, "color=c=0x0000c0:s=320x180:r=25")                     // blue, and silent
 	away, leave := context.WithCancel(t.Context())
 	back, comeBack := context.WithCancel(t.Context())
@@ -96,7 +96,7 @@ func testPlayerAgain(t *testing.T, browser context.Context) {
 	leave()
 	b.waitText(".player-state", "The broadcaster is away, waiting")
 	b.waitText(".calm", "The broadcaster is away, waiting")
-	b.script(`await new Promise((r) => setTimeout(r, 5500));`) // longer than silence is borne while pictures flow
+	b.script(`await new Promise((r) => setTimeout(r, 5500));`) // longer than the player tolerates silence
 	comeBack()
 	b.waitText(".player-state", "Live")
 	b.wait(`video.videoWidth === 160 && ` + pixel + ` === "2 0 0"`)
@@ -135,7 +135,7 @@ func testPlayerHidden(t *testing.T, browser context.Context) {
 		r.loop(c, 60, r.ctx)
 	})
 	b.waitText(".player-state", "Live")
-	// A browser may pause what nobody sees.
+	// A browser may pause a video that nobody sees.
 	b.script(`Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
 		video.muted = true; video.pause(); await new Promise((r) => setTimeout(r, 3000));`)
 	b.wait(`video.paused && ` + behind + ` > 3`)
@@ -155,7 +155,7 @@ func testPlayerLosesConnection(t *testing.T, browser context.Context) {
 			r.conn.Close()
 		case 2:
 			quiet.Store(time.Now().UnixNano())
-			r.run(c, 0, 50, 50) // and then nothing, without a word
+			r.run(c, 0, 50, 50) // and then nothing, without a goodbye
 		default:
 			select {
 			case silence <- time.Since(time.Unix(0, quiet.Load())):
@@ -208,7 +208,7 @@ func testPlayerSoundOnly(t *testing.T, browser context.Context) {
 	b.wait(`video.currentTime > 0.5 && !video.paused`)
 }
 
-// testPlayerMuted is a browser that wants a tap before it makes noise.
+// testPlayerMuted: a browser wants a tap before it makes noise.
 func testPlayerMuted(t *testing.T, browser context.Context) {
 	c := makeClip(t, 20, h264+","+aac, colours, sine)
 	b, _ := project(t, browser, func(r *reel) {
@@ -221,7 +221,7 @@ func testPlayerMuted(t *testing.T, browser context.Context) {
 	b.wait(`!video.muted && !video.paused && !document.querySelector(".tap").checkVisibility()`)
 }
 
-// testPlayerParts holds what decides, without a video.
+// testPlayerParts tests the decisions of the player, without a video.
 func testPlayerParts(t *testing.T, browser context.Context) {
 	b := modules(t, browser)
 	const load = `const m = await import("/assets/liveedge.js"); const at = (behind, rate = 1) => m.follow(20 - behind, [{ start: 0, end: 20 }], rate);`

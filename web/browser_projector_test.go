@@ -34,8 +34,8 @@ const (
 	aac  = "mp4a.40.2"
 )
 
-// makeClip lets ffmpeg make a clip of some seconds. Without ffmpeg the test is
-// skipped, except in CI, where it fails.
+// makeClip has ffmpeg make a clip of some seconds. Without ffmpeg the test is skipped,
+// except in CI, where it fails.
 func makeClip(t *testing.T, seconds int, codecs string, inputs ...string) clip {
 	t.Helper()
 	needFFmpeg(t)
@@ -85,15 +85,15 @@ const (
 	sine    = "sine=frequency=440:sample_rate=48000"
 )
 
-// A projector is the far end of /ws/live: each connection is played a script.
+// A projector is the far end of /ws/live: it plays a script to each connection.
 type projector struct {
 	t          *testing.T
 	script     func(*reel)
-	still      []byte      // what is at /live/ROOM/STREAM.mp4
+	still      []byte      // the file at /live/ROOM/STREAM.mp4
 	asked      chan string // the path of each connection
-	recordings string      // what the API says
+	recordings string      // the answer of the API
 
-	stills atomic.Int64 // how often it was asked for
+	stills atomic.Int64 // how often the picture was requested
 	reels  sync.WaitGroup
 }
 
@@ -112,7 +112,7 @@ func (r *reel) begin(c clip) {
 	r.conn.WriteMessage(websocket.BinaryMessage, c.init)
 }
 
-// run sends fragments [from, to), the first burst of them at once.
+// run sends the fragments [from, to), the first burst of them at once.
 func (r *reel) run(c clip, from, to, burst int) {
 	tick := time.NewTicker(c.pace)
 	defer tick.Stop()
@@ -128,9 +128,9 @@ func (r *reel) run(c clip, from, to, burst int) {
 	}
 }
 
-// loop sends the clip again and again, each time from the beginning, until a
-// context ends: nobody takes the connection for a dead one, however long the
-// test looks at the page.
+// loop sends the clip again and again, each time from the beginning, until a context
+// ends. So the player never takes the connection for dead, however long the test looks
+// at the page.
 func (r *reel) loop(c clip, burst int, until context.Context) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
@@ -179,7 +179,7 @@ func newProjector(t *testing.T, h *house, script func(*reel)) (p *projector, bas
 	}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(back)
-		r.Out.Host = r.In.Host // what the origin is compared with
+		r.Out.Host = r.In.Host // the host with which the origin is compared
 	}}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
@@ -203,7 +203,7 @@ func newProjector(t *testing.T, h *house, script func(*reel)) (p *projector, bas
 	return p, front.URL
 }
 
-// project opens a room's page that has a player of its own, on what the script sends.
+// project opens a room page with a player of its own, which gets what the script sends.
 func project(t *testing.T, browser context.Context, script func(*reel)) (*tab, *projector) {
 	t.Helper()
 	h := newHouse(t)
@@ -226,5 +226,5 @@ func project(t *testing.T, browser context.Context, script func(*reel)) (*tab, *
 const pixel = `(() => { const c = document.createElement("canvas"); c.width = c.height = 1; const x = c.getContext("2d");
 	x.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1); return [...x.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => Math.round(v / 85)).join(" "); })()`
 
-// behind is how far the video is behind what has come, in seconds.
+// behind is how far the video is behind live, in seconds.
 const behind = `(video.buffered.length ? video.buffered.end(video.buffered.length - 1) - video.currentTime : NaN)`

@@ -14,8 +14,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// nginxServer is a site of nginx in front of a house, with more lines in its
-// location than proxy_pass.
+// nginxServer is an nginx site in front of a house. Its location has more lines beside
+// proxy_pass.
 const nginxServer = `
 server {
 	listen 127.0.0.1:%d;
@@ -25,16 +25,16 @@ server {
 	}
 }`
 
-// What people put into a location: nothing, the lines for WebSockets that are
-// found everywhere, and those with the name that was asked for.
+// Lines that people put into a location: none, the usual lines for WebSockets, and those
+// with the requested host.
 const (
 	nginxNothing = ""
 	nginxUpgrade = `proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";`
 	nginxWhole   = nginxUpgrade + ` proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`
 )
 
-// startNginx starts an nginx in front of h with a site for each of the lines,
-// and returns where they are.
+// startNginx starts an nginx in front of h with a site for each set of lines, and
+// returns the addresses of the sites.
 func startNginx(t *testing.T, h *house, sites ...string) (urls []string) {
 	t.Helper()
 	program, err := exec.LookPath("nginx")
@@ -94,8 +94,8 @@ func freePort(t *testing.T) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-// testBehindNginx: behind a proxy that does not let it connect, a page says why,
-// and what the operator can do.
+// testBehindNginx: behind a proxy that breaks its connection, a page says why, and what
+// the operator can do.
 func testBehindNginx(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")

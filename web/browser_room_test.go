@@ -31,7 +31,7 @@ func testJoinAndTalk(t *testing.T, browser context.Context) {
 	bob.waitText(".hush", "Nothing has been said")
 	ann.open("/room/blue")
 	ann.join("ann")
-	bob.waitText(".person", "ann") // seen by one who only looks on
+	bob.waitText(".person", "ann") // as a spectator sees it
 	ann.say("hello")
 	ann.waitTexts("hello")
 	bob.waitTexts("hello")
@@ -42,7 +42,7 @@ func testJoinAndTalk(t *testing.T, browser context.Context) {
 	if eval[bool](bob, `document.querySelector(".message").classList.contains("mine")`) {
 		t.Error("what ann said is marked as bob's")
 	}
-	// Only what is new is read out.
+	// Only new messages are read out.
 	if got := eval[string](bob, `document.querySelector("[role=log]").innerText`); got == "" || eval[bool](bob, `document.querySelector(".past").closest("[aria-live]") !== null`) {
 		t.Errorf("the log holds %q", got)
 	}
@@ -67,7 +67,7 @@ func testJoinAndTalk(t *testing.T, browser context.Context) {
 	ann.wait(`document.querySelector("#say").checkVisibility()`)
 	ann.click(".rename")
 	ann.fill("#nick", "x")
-	eval[bool](ann, `(document.querySelector("#nick").value = "Rene\u0301", true)`) // shown as the room writes it, and still hers
+	eval[bool](ann, `(document.querySelector("#nick").value = "Rene\u0301", true)`) // shown as the room writes it, and still her own
 	ann.press(kb.Enter)
 	ann.waitText(".person.me", "Ren\u00e9")
 	ann.click(".composer .leave")
@@ -108,12 +108,12 @@ func testNickTaken(t *testing.T, browser context.Context) {
 	b.press(kb.Enter)
 	b.waitText("#nick-error", "Nickname is already in use.")
 	b.wait(`document.activeElement.id === "nick" && document.activeElement.getAttribute("aria-invalid") === "true"`)
-	b.waitText(".link-state", "Connected") // still looking on
+	b.waitText(".link-state", "Connected") // still a spectator
 	b.fill("#nick", "bob")
 	b.press(kb.Enter)
 	b.waitText(".person.me", "bob")
 	b.do(chromedp.Reload())
-	b.waitText(".person.me", "bob") // in again, under the name this tab had
+	b.waitText(".person.me", "bob") // in again, under the earlier name of this tab
 	h.ask("blue", "kick", amf.String("bob"), amf.String("enough"))
 	b.waitText(".gone", "You were kicked: enough")
 	b.wait(`!document.querySelector("#say").checkVisibility()`)
@@ -150,7 +150,7 @@ func testHistory(t *testing.T, browser context.Context) {
 	b.click(".older button")
 	b.wait(`document.querySelectorAll(".past .message").length === 70`)
 	b.wait(`!document.querySelector(".older").checkVisibility()`)
-	b.wait(`document.querySelector(".scroll").scrollTop > 300`) // what one read is where it was
+	b.wait(`document.querySelector(".scroll").scrollTop > 300`) // the message that one reads stays in its place
 
 	b.do(chromedp.Reload())
 	b.wait(`document.querySelectorAll(".past .message").length === 50`)
@@ -171,8 +171,8 @@ func testHistory(t *testing.T, browser context.Context) {
 	b.waitText(".past .message", "and another")
 }
 
-// What is said in the moment in which one begins to read above takes nobody back
-// to the end: the event of the scroll is still to come.
+// A message that comes while somebody begins to scroll up does not take them back to the
+// end, although the scroll event is still to come.
 func testReading(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.room("blue", "Blue")
@@ -200,8 +200,8 @@ func testRejectedMessage(t *testing.T, browser context.Context) {
 	b := newTab(t, browser, h)
 	b.open("/room/blue")
 	b.join("ann")
-	// At once, however slow the test is, and more than a slow room forgives. What
-	// the page shows is noted: it may be over before the test looks.
+	// At once, however slow the test is, and more than a slow room allows. The hints are
+	// noted, because they may be gone before the test looks.
 	eval[bool](b, `(() => {
 		const box = document.querySelector("#say"), text = (selector) => document.querySelector(selector).textContent;
 		window.shown = [];
@@ -305,7 +305,8 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.click(".message .what")
 	b.waitText("dialog[open] h2", "bob")
 	b.press(kb.Escape)
-	// A dialog that closes gives the focus back, a task later: before we move it.
+	// A dialog that closes gives the focus back one task later: wait for that before we
+	// move it.
 	b.wait(`!document.querySelector("dialog").open`)
 	eval[bool](b, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true))))`)
 	b.do(chromedp.Focus(chromedp.CSS(`.message[tabindex="0"]`)))
@@ -348,8 +349,8 @@ func testRoomRestarts(t *testing.T, browser context.Context) {
 	b.waitTexts("before|after|I am back")
 }
 
-// testRoomGoesOn has a room whose history outlives a restart: the page shows no
-// break, what was said before and after is there once, what was removed is not.
+// testRoomGoesOn: the history of a room outlives a restart. The page shows no break, has
+// every message once, and none that was removed.
 func testRoomGoesOn(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.stopWeb()
@@ -405,7 +406,8 @@ func testMoved(t *testing.T, browser context.Context) {
 	ann.waitPage("/room/jazz")
 	ann.waitText("h1", "All That Jazz")
 	ann.waitText(".person.me", "ann")
-	// Somebody has this name there: one looks on, and is told at once.
+	// Somebody has this name in that room: the page is a spectator there, and says so at
+	// once.
 	bob.waitPage("/room/jazz")
 	bob.waitText("#nick-error", "Nickname is already in use.")
 	mod.wait(`document.querySelectorAll(".person").length === 1 && location.pathname === "/room/blue"`)
@@ -434,7 +436,7 @@ func testConnectionBreaks(t *testing.T, browser context.Context) {
 	h.startWeb()
 	b.waitText(".link-state", "Connected")
 	b.wait(`document.querySelector("#say-error").textContent === "" && document.querySelector("#say").value === "into the void"`)
-	b.waitTexts("two|three") // what was missed is there once, what was removed is not
+	b.waitTexts("two|three") // each missed message is there once, and no removed one
 	b.waitText(".person", "carl")
 	b.waitText(".person.me", "ann")
 	b.wait(`document.querySelectorAll(".divider:not(.day)").length === 0`)

@@ -20,13 +20,13 @@ import (
 	"foyer/media"
 )
 
-// testStreams tells the top of a room's page what the room says of its streams.
+// testStreams tells the top of a room page about the room's streams.
 func testStreams(t *testing.T, browser context.Context) {
 	c := makeClip(t, 30, h264, colours)
 	away, leave := context.WithCancel(t.Context())
 	again, comeBack := context.WithCancel(t.Context())
 	b, p := project(t, browser, func(r *reel) {
-		r.loop(c, 60, away) // and no end, since the room holds its viewers
+		r.loop(c, 60, away) // without an end, since the room holds its viewers
 		select {
 		case <-again.Done():
 			r.loop(c, 60, r.ctx)
@@ -63,7 +63,7 @@ func testStreams(t *testing.T, browser context.Context) {
 	b.waitText(".player-state", "Live")
 	b.script(`streams.update({ streams: ["main", "side"] });`)
 	b.waitText(".streams", "side")
-	b.wait(`video.currentTime > 0`) // a choice disturbs nobody
+	b.wait(`video.currentTime > 0`) // another stream disturbs nobody
 	if n := len(p.asked); n != 0 {
 		t.Errorf("asked %d times more", n)
 	}
@@ -122,12 +122,12 @@ func testRecordings(t *testing.T, browser context.Context) {
 		{"name":"b.flv","stream":"side","at":1700000100000,"duration":0,"bytes":1000000,"live":true,"url":"/recordings/blue/b.flv"}]}`
 	b.click(".recordings summary")
 	b.wait(`document.querySelectorAll(".recordings li").length === 2`)
-	b.waitText(".recordings li:first-child", "still recording, 1.0 MB") // the newest first
+	b.waitText(".recordings li:first-child", "still recording, 1.0 MB") // newest first
 	b.waitText(".recordings li:last-child", "1 min 5 s, 2.5 MB")
 	if got := eval[string](b, `new URL(document.querySelector(".recordings li:last-child a").href).pathname`); got != "/recordings/blue/a.flv" {
 		t.Errorf("the link leads to %s", got)
 	}
-	b.wait(`document.querySelectorAll(".recordings li button").length === 1`) // what goes on has no end
+	b.wait(`document.querySelectorAll(".recordings li button").length === 1`) // one that is still written has no end
 	b.expect("404")
 	b.click(".recordings li button")
 	b.waitText(".recording-dialog .error", "This browser cannot play the recording.")
@@ -162,8 +162,8 @@ func record(t *testing.T, dir, name string) {
 	}
 }
 
-// testRecordingDialog plays a recording in the room page while something is live, seeks
-// with the keyboard and by pointer, and goes back to live.
+// testRecordingDialog plays a recording in the room page during a broadcast, seeks by
+// keyboard and pointer, and returns to live.
 func testRecordingDialog(t *testing.T, browser context.Context) {
 	dir := t.TempDir()
 	record(t, dir, "main-2026-01-02T03-04-05Z.flv")
@@ -197,7 +197,7 @@ func testRecordingDialog(t *testing.T, browser context.Context) {
 	from := eval[float64](b, `video.currentTime`)
 	b.press(kb.ArrowRight)
 	b.wait(fmt.Sprintf(`Math.abs(video.currentTime - %v - 5) < 0.5 && !video.seeking`, from))
-	eval[bool](b, `(video.currentTime = 16.5, true)`) // what the pointer does on the browser's own controls
+	eval[bool](b, `(video.currentTime = 16.5, true)`) // as the pointer does on the browser's own controls
 	b.wait(`!video.seeking && ` + pixel + ` === "2 0 0"`)
 	b.press(kb.ArrowLeft)
 	b.wait(`!video.seeking && video.currentTime < 12`)

@@ -147,7 +147,7 @@ func profile(t *testing.T) string {
 	return dir
 }
 
-// A tab is a page somebody looks at. What goes wrong in it fails the test.
+// A tab is a page that somebody looks at. Any error in it fails the test.
 type tab struct {
 	t    *testing.T
 	ctx  context.Context
@@ -155,7 +155,7 @@ type tab struct {
 
 	mu       sync.Mutex
 	problems []string
-	expected []string // parts of problems that are meant to be
+	expected []string // parts of problems that are expected
 }
 
 // newTab opens a tab, with storage of its own, on the pages of h.
@@ -172,7 +172,7 @@ func newTab(t *testing.T, browser context.Context, h *house) *tab {
 	return b
 }
 
-// listen collects errors, warnings of the content policy among them.
+// listen collects errors, including violations of the content policy.
 func (b *tab) listen(ev any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -194,7 +194,7 @@ func (b *tab) listen(ev any) {
 	}
 }
 
-// expect says which problem is meant to be.
+// expect names a part of a problem that is expected.
 func (b *tab) expect(part string) { b.expected = append(b.expected, part) }
 
 func (b *tab) check() {
@@ -223,7 +223,7 @@ func (b *tab) open(path string) {
 	b.do(chromedp.Navigate(b.base + path))
 }
 
-// eval returns what an expression is, or what its promise becomes.
+// eval returns the value of an expression, or of its promise.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -259,7 +259,7 @@ func (b *tab) waitPage(path string) {
 	b.t.Helper()
 	there := fmt.Sprintf(`location.pathname === %q && document.readyState === "complete"`, path)
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		// What is asked while the page goes away is never answered but with an error.
+		// A request that is open while the page is left ends with an error.
 		if ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](there)); err == nil && ok {
 			return
 		}
@@ -292,8 +292,8 @@ func (b *tab) press(keys string, options ...chromedp.KeyOption) {
 	}
 }
 
-// enter presses Enter as a keyboard does: the character is part of the key. A
-// page that handles the key gets no character, which KeyEvent sends anyway.
+// enter presses Enter as a keyboard does, where the character is part of the key. A page
+// that handles the key gets no character, but KeyEvent always sends one.
 func (b *tab) enter(options ...chromedp.KeyOption) {
 	b.t.Helper()
 	key := input.DispatchKeyEventParams{Type: kb.KeyDown, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, Text: "\r"}
@@ -305,7 +305,7 @@ func (b *tab) enter(options ...chromedp.KeyOption) {
 	do(b, input.DispatchKeyEvent, key)
 }
 
-// fill types into a field as somebody would who clicked it.
+// fill types into a field like somebody who has clicked it.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
 	b.wait(fmt.Sprintf(`document.querySelector(%q).checkVisibility()`, selector))

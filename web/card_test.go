@@ -67,7 +67,7 @@ func TestHeadline(t *testing.T) {
 	}
 }
 
-// TestEmptyLobby: what to type leads here.
+// TestEmptyLobby: the command on the page leads to this server.
 func TestEmptyLobby(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -82,7 +82,7 @@ func TestEmptyLobby(t *testing.T) {
 	}
 }
 
-// TestLobbyPageSays what it says with script, whatever is looked for.
+// TestLobbyPageSays: the page says the same without script, for any query.
 func TestLobbyPageSays(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "red", "blue")

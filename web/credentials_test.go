@@ -18,7 +18,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// guessed is a web side whose token somebody guesses.
+// guessed is a web side whose token somebody tries to guess.
 type guessed struct {
 	handler *Handler
 	guard   *guard.Guard
@@ -92,7 +92,7 @@ func TestWrongTokens(t *testing.T) {
 	})
 }
 
-// TestFailuresElsewhereCountForHTTP: one count for every way in.
+// TestFailuresElsewhereCountForHTTP: there is one count for all ways in.
 func TestFailuresElsewhereCountForHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newGuessed(t)
@@ -105,9 +105,9 @@ func TestFailuresElsewhereCountForHTTP(t *testing.T) {
 	})
 }
 
-// TestTokenGuesses: one address that guesses as fast as it can for ten minutes,
-// where it could guess 5,300 times a second, has a handful a minute. What it
-// does is in the log once a minute, and the tokens are not.
+// TestTokenGuesses: an address that guesses as fast as it can for ten minutes, 5,300
+// times a second, has a handful of guesses a minute. They are in the log once a minute,
+// without the tokens.
 func TestTokenGuesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newGuessed(t)

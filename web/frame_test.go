@@ -15,7 +15,7 @@ import (
 	"foyer/server/sharedobject"
 )
 
-// frameTable is what pages send.
+// frameTable has the frames that pages send.
 var frameTable = []struct {
 	name, text string
 	want       frame
@@ -139,8 +139,8 @@ func TestEncodeFrames(t *testing.T) {
 	}
 }
 
-// FuzzBridgeFrame: what a page sends never panics, and what of it reaches
-// others as a push is a frame that reads the same.
+// FuzzBridgeFrame: no frame makes the parser panic. A push made of it is a frame that
+// reads the same.
 func FuzzBridgeFrame(f *testing.F) {
 	for _, tt := range frameTable {
 		f.Add([]byte(tt.text))

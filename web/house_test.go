@@ -28,8 +28,8 @@ const (
 type house struct {
 	t    *testing.T
 	host *server.Host
-	rtmp string          // address
-	http string          // address, the same after a restart
+	rtmp string          // its address
+	http string          // its address, the same after a restart
 	far  lobby.Directory // the rooms of other nodes; nil: none
 	near web.Nodes       // asks other nodes, for the next startWeb; nil: there are none
 
@@ -74,7 +74,7 @@ func (h *house) startHost() {
 	lobbyURL := "rtmp://" + h.rtmp + "/lobby"
 	h.host = &server.Host{Log: h.log(), Node: "one"}
 	h.host.Handle("lobby", func() server.Application {
-		// Guests report once, and stay on the list however long a test takes.
+		// Guests report once, and stay listed however long a test takes.
 		return lobby.New(lobby.Config{Secret: secret, AdminToken: token, Directory: h.far, StaleAfter: time.Hour, GoneAfter: time.Hour})
 	})
 	h.host.Handle("room", func() server.Application {
@@ -124,7 +124,7 @@ func (h *house) startWeb() {
 	}
 }
 
-// drain asks everybody to come back, and waits until they have left.
+// drain asks all clients to come back, and waits until they have left.
 func (h *house) drain() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
@@ -152,7 +152,7 @@ func (h *house) ask(name, method string, args ...amf.Value) {
 	}
 }
 
-// A tape is a room's recorder that only remembers what it was told.
+// A tape is a recorder that only remembers what it was told.
 type tape struct{ rooms sync.Map }
 
 func (t *tape) Record(room string, on bool) { t.rooms.Store(room, on) }

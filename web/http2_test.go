@@ -13,7 +13,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// overTLS serves the studio's pages over TLS, with HTTP/2 for those who want it.
+// overTLS serves the studio's pages over TLS, with HTTP/2 for clients that want it.
 func overTLS(t *testing.T, s *studio) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(s.handler)
@@ -23,8 +23,8 @@ func overTLS(t *testing.T, s *studio) *httptest.Server {
 	return srv
 }
 
-// TestHTTP2: pages, files and streams come over HTTP/2, where all share a
-// connection and nothing can be taken over; WebSockets over HTTP/1.1.
+// TestHTTP2: pages, files and streams come over HTTP/2, where all share one connection
+// and no handler can hijack it. WebSockets come over HTTP/1.1.
 func TestHTTP2(t *testing.T) {
 	s := newStudio(t, nil)
 	send, stop := s.publish(t, "live")
@@ -83,13 +83,13 @@ func TestHTTP2(t *testing.T) {
 		t.Errorf("%s, %v", b, err)
 	}
 	stop()
-	s.handler.Close() // the server ends: so does what has no end
+	s.handler.Close() // the server ends, and so does the endless stream
 	if _, err := io.Copy(io.Discard, film.Body); err != nil {
 		t.Errorf("the film ended with %v", err)
 	}
 }
 
-// Without TLS nobody is told to use it.
+// Without TLS no answer tells browsers to use it.
 func TestNoStrictTransport(t *testing.T) {
 	s := newStudio(t, nil)
 	if got := s.get(t, "GET", "/room/blue").Header.Get("Strict-Transport-Security"); got != "" {

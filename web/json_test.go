@@ -14,7 +14,7 @@ import (
 	"foyer/server/amf"
 )
 
-// valueTable is JSON that stands for a value and is written back the same.
+// valueTable has JSON that stands for a value and is written back the same.
 var valueTable = []struct {
 	name, text string
 	value      amf.Value
@@ -74,7 +74,7 @@ func TestValue(t *testing.T) {
 	}
 }
 
-// TestValueToJSON is what JSON does not have.
+// TestValueToJSON: values that JSON does not have.
 func TestValueToJSON(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -131,7 +131,7 @@ func TestValueLimits(t *testing.T) {
 	}
 }
 
-// TestValueMemory: what a frame makes us take is in proportion to its size.
+// TestValueMemory: the memory for a frame is in proportion to its size.
 func TestValueMemory(t *testing.T) {
 	bomb := "[" + strings.Repeat("{},", MaxFrame/3) + "{}]"
 	var before, after runtime.MemStats
@@ -144,7 +144,7 @@ func TestValueMemory(t *testing.T) {
 	}
 }
 
-// FuzzJSONValue: what is read is written, and read again the same.
+// FuzzJSONValue: a value that was read is written, and read again the same.
 func FuzzJSONValue(f *testing.F) {
 	for _, tt := range valueTable {
 		f.Add(tt.text)

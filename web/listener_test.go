@@ -9,7 +9,7 @@ import (
 	"foyer/server"
 )
 
-// here is where tests ask from.
+// here is the network from which tests send requests.
 var here = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 // TestListeners: the settings decide at which listener operators are served, and who
@@ -52,7 +52,7 @@ func TestListeners(t *testing.T) {
 		{"apart, the same", admin, true, "192.0.2.1", "", []request{{"GET", "/healthz"}, {"GET", "/readyz"}}, 200},
 
 		{"the control socket", control, true, "@", "", []request{metrics, profile}, 200},
-		{"the control socket asks for no token", control, true, "@", "", []request{{"GET", "/api/v1/backup"}}, 404}, // there is nothing
+		{"the control socket asks for no token", control, true, "@", "", []request{{"GET", "/api/v1/backup"}}, 404}, // nothing to back up
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := New(Config{Host: &server.Host{}, Log: testLog(t), AdminToken: "token", Apart: c.apart, MetricsFrom: here})

@@ -16,7 +16,7 @@ import (
 	"foyer/server"
 )
 
-// twoNodes is where the rooms of two nodes run: at the first that claims them.
+// twoNodes decides where the rooms of two nodes run: at the first that claims them.
 type twoNodes struct {
 	mu      sync.Mutex
 	owner   map[string]*nodeOfTwo
@@ -52,7 +52,8 @@ func (n *nodeOfTwo) Find(_ context.Context, instance string) *server.ElsewhereEr
 	return nil
 }
 
-// Ask is as over NATS: who is gone is known at once, who stands still is not.
+// Ask behaves as over NATS: a node that is gone is known at once, but not one that
+// hangs.
 func (n *nodeOfTwo) Ask(ctx context.Context, node, _ string, question []byte) ([]byte, error) {
 	n.mu.Lock()
 	f, ok := n.answers[node]
@@ -96,8 +97,8 @@ func newNode(t *testing.T, all *twoNodes, name string) *studio {
 	return s
 }
 
-// TestLiveElsewhere: viewers of every kind at one node see what is published at
-// another one, where they are counted.
+// TestLiveElsewhere: viewers of every kind at one node see a broadcast at another one,
+// which counts them.
 func TestLiveElsewhere(t *testing.T) {
 	all := newTwoNodes()
 	b := newNode(t, all, "b")
@@ -132,7 +133,7 @@ func TestLiveElsewhere(t *testing.T) {
 		t.Errorf("picture: %s", resp.Status)
 	}
 	seen, done := make(chan struct{}), make(chan struct{})
-	go func() { // it goes on until it is seen: a playlist needs two key frames
+	go func() { // publish until it is seen: a playlist needs two key frames
 		defer close(done)
 		for at := uint32(2000); ; at += 1000 {
 			second(send, at)

@@ -27,7 +27,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// What a publisher sends: real parameters of H.264, and things about as long as
+// The messages of a publisher: real parameters of H.264, and payloads about as long as
 // frames.
 const (
 	liveSPS  = "\x67\x42\xc0\x28\xd9\x00\x78\x02\x27\xe5\x84\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf0\x3c\x60\xc9\x20"
@@ -46,7 +46,8 @@ type studio struct {
 	rtmp    string // address of room blue
 }
 
-// newStudio makes one; cfg may be changed before the web side is made.
+// newStudio makes a studio. cfg may change the configuration before the web side is
+// made.
 func newStudio(t *testing.T, change func(*server.Host, *Config)) *studio {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -76,7 +77,7 @@ func newStudio(t *testing.T, change func(*server.Host, *Config)) *studio {
 	return s
 }
 
-// publish publishes to room blue; stop ends it without a word.
+// publish publishes to room blue; stop ends it without a goodbye.
 func (s *studio) publish(t *testing.T, name string) (send func(at uint32, bodies ...string), stop func()) {
 	t.Helper()
 	session, _, err := rtmp.Dial(t.Context(), s.rtmp, &rtmp.ConnectRequest{}, rtmp.DialOptions{Handler: quiet{}})
@@ -104,18 +105,18 @@ func (s *studio) publish(t *testing.T, name string) (send func(at uint32, bodies
 				m.Type = rtmp.TypeAudio
 			}
 			if err := st.WriteMessage(m); err != nil {
-				return // it was ended
+				return // it has been ended
 			}
 		}
 	}, stop
 }
 
-// quiet is the handler of a connection that is not called.
+// quiet is the handler of a connection on which nobody calls.
 type quiet struct{}
 
 func (quiet) ServeCall(c *rtmp.Call) { c.Reply(amf.Null{}) }
 
-// get is a request that is not read to its end.
+// get sends a request, and does not read the answer to its end.
 func (s *studio) get(t *testing.T, method, path string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.web.URL+path, nil)
@@ -143,7 +144,7 @@ func (s *studio) clients(t *testing.T, protocol string, want int) {
 	t.Fatalf("%d clients by %s, want %d", n, protocol, want)
 }
 
-// figure is what /metrics says.
+// figure reads a value of /metrics.
 func (s *studio) figure(t *testing.T, name string) float64 {
 	t.Helper()
 	body, err := io.ReadAll(s.get(t, "GET", "/metrics").Body)
@@ -208,7 +209,8 @@ func TestHTTPFLV(t *testing.T) {
 		t.Errorf("metrics: %v viewers, %v bytes", n, sent)
 	}
 
-	// Lost and back within the grace, it goes on. The new one's time is from 0.
+	// A publisher that is lost and comes back within the grace time continues. Its new
+	// time begins at 0.
 	stop()
 	again, _ := s.publish(t, "live")
 	again(0, liveAVC, liveAAC, liveKey)
@@ -217,7 +219,7 @@ func TestHTTPFLV(t *testing.T) {
 	}
 }
 
-// Who is lost for longer than the grace is not waited for.
+// A publisher that is away for longer than the grace time is not waited for.
 func TestHTTPFLVGrace(t *testing.T) {
 	s := newStudio(t, func(_ *server.Host, cfg *Config) { cfg.Grace = 200 * time.Millisecond })
 	send, stop := s.publish(t, "live")
@@ -272,7 +274,7 @@ func TestLiveNotThere(t *testing.T) {
 	s.clients(t, "other", 0)
 }
 
-// Whoever stops reading is closed; another viewer misses nothing.
+// A viewer that stops reading is closed. Another viewer misses nothing.
 func TestHTTPFLVStall(t *testing.T) {
 	s := newStudio(t, nil)
 	s.handler.live.write = 300 * time.Millisecond
@@ -293,8 +295,8 @@ func TestHTTPFLVStall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 40 MB: more than the sockets and the queue hold. Each frame is awaited
-	// before the next is sent, so that only who reads nothing falls behind.
+	// 40 MB: more than the sockets and the queue hold. Each frame is awaited before the
+	// next is sent, so that only a viewer that reads nothing falls behind.
 	for i := range 400 {
 		send(uint32(i)*40, fmt.Sprintf("%s%03d%0102400d", liveKey, i, 0))
 		for big := false; !big; {
@@ -336,7 +338,7 @@ func TestHLSViewers(t *testing.T) {
 		send(at, body)
 	}
 	enough, done := make(chan struct{}), make(chan struct{})
-	go func() { // it goes on, until all is seen: the muxer has begun with the last key frame
+	go func() { // publish until everything is seen: the muxer has begun with the last key frame
 		defer close(done)
 		for at := uint32(5000); ; at += 40 {
 			body := liveInt
@@ -358,7 +360,7 @@ func TestHLSViewers(t *testing.T) {
 	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/vnd.apple.mpegurl" || !strings.Contains(string(body), "\nlive/video1_stream.m3u8") {
 		t.Fatalf("%d %v %s", resp.StatusCode, resp.Header, body)
 	}
-	s.clients(t, "other", 0) // who asks for a playlist only is no viewer
+	s.clients(t, "other", 0) // a client that only asks for a playlist is no viewer
 	asked := time.Now()
 	first, second := s.segment(t), s.segment(t) // of one address, with one agent
 	for range 3 {
@@ -408,7 +410,7 @@ func TestHLSViewers(t *testing.T) {
 	}
 }
 
-// segment is the address of one of a new playlist.
+// segment returns the address of a segment of a new playlist.
 func (s *studio) segment(t *testing.T) string {
 	t.Helper()
 	address := func(path, what string) string {
@@ -463,8 +465,8 @@ func program(t *testing.T, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// probe is what ffprobe sees of an address: "codec codec", and the frames of
-// the first seconds.
+// probe returns what ffprobe sees at an address: "codec codec", and the frames of the
+// first seconds.
 func probe(t *testing.T, url string) string {
 	t.Helper()
 	cmd := program(t, "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,codec_type,nb_read_frames", "-count_frames",

@@ -22,7 +22,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// What a publisher sends: real parameter sets, and things shaped like frames.
+// The messages of a publisher: real parameter sets, and payloads shaped like frames.
 const (
 	showHeader = "\x17\x00\x00\x00\x00\x01\x42\xc0\x28\xff\xe1\x00\x19" +
 		"\x67\x42\xc0\x28\xd9\x00\x78\x02\x27\xe5\x84\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf0\x3c\x60\xc9\x20" + "\x01\x00\x04\x68\xcb\x8c\xb2"
@@ -106,7 +106,7 @@ func (c *cinema) publish(t *testing.T) (send func(at uint32, bodies ...string), 
 	return send, func() { s.Close(nil); <-s.Done() }
 }
 
-// second sends a key frame and what follows it for a second.
+// second sends a key frame and the other messages of a second.
 func second(send func(uint32, ...string), from uint32) {
 	send(from, showKey)
 	for i := range uint32(24) {
@@ -151,8 +151,8 @@ func wantBoxes(t *testing.T, conn *websocket.Conn, box string) {
 	}
 }
 
-// TestLiveSocket is an evening of a viewer: he comes before the room runs, sees
-// a publisher come, go and come back, and is joined by somebody else.
+// TestLiveSocket: a viewer comes before the room runs, and sees a publisher come, go and
+// come back. Another viewer joins.
 func TestLiveSocket(t *testing.T) {
 	t.Parallel()
 	c := newCinema(t)
@@ -243,12 +243,12 @@ func TestLiveSocketRefused(t *testing.T) {
 	}
 }
 
-// newSocketViewer is a viewer at one end of a connection.
+// newSocketViewer makes a viewer at one end of a connection.
 func newSocketViewer(t testing.TB, h *Handler, conn chan *websocket.Conn) *socketViewer {
 	return &socketViewer{socket: newSocket(<-conn, &h.bridge.sent, h.bridge.host.Partial(), nil), limit: MaxLiveOutbox}
 }
 
-// pair gives watchers whose other ends are conns, over loopback TCP.
+// pair makes viewers whose other ends are conns, over loopback TCP.
 func pair(t testing.TB, h *Handler) (dial func() (*socketViewer, net.Conn)) {
 	here := make(chan *websocket.Conn, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -270,8 +270,8 @@ func pair(t testing.TB, h *Handler) (dial func() (*socketViewer, net.Conn)) {
 	}
 }
 
-// TestLiveSlow: a viewer who does not read loses fragments up to a key frame,
-// and then the socket; one beside him loses nothing.
+// TestLiveSlow: a viewer that does not read loses fragments up to a key frame, and then
+// its socket. Another one loses nothing.
 func TestLiveSlow(t *testing.T) {
 	t.Parallel()
 	c := newCinema(t)
@@ -322,7 +322,7 @@ func (w *socketViewer) waiting() bool { return w.bytes() > 0 }
 
 const viewers = 200
 
-// perGigabyte reports the processor time of the process, its readers included.
+// perGigabyte reports the processor time of the process, including the readers.
 func perGigabyte(b *testing.B, size int) func() {
 	used := func() time.Duration {
 		var u syscall.Rusage
@@ -335,8 +335,8 @@ func perGigabyte(b *testing.B, size int) func() {
 	}
 }
 
-// BenchmarkLiveTo200 is a fragment of 66 ms of 2.6 Mbit/s for 200 viewers over
-// loopback TCP; BenchmarkLiveFloor writes the same bytes in a loop.
+// BenchmarkLiveTo200 sends a fragment of 66 ms of 2.6 Mbit/s to 200 viewers over
+// loopback TCP. BenchmarkLiveFloor writes the same bytes in a loop.
 func BenchmarkLiveTo200(b *testing.B) {
 	h := New(Config{Host: &server.Host{}, Log: testLog(b)})
 	dial := pair(b, h)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// figures reads /metrics: the values by name and labels.
+// figures reads /metrics: values by names and labels.
 func figures(t *testing.T, h *house) map[string]string {
 	t.Helper()
 	resp, body := h.ask(t, "GET", "/metrics", "")
@@ -41,7 +41,7 @@ func TestMetrics(t *testing.T) {
 	p.send(`{"type":"connect","args":["ann"]}`)
 	p.want(success)
 	p.send(`{"type":"call","id":1,"method":"users"}`)
-	for answered := false; !answered; { // then it was counted, too
+	for answered := false; !answered; { // it has been counted
 		_, b, err := p.conn.ReadMessage()
 		if err != nil {
 			t.Fatal(err)
@@ -72,7 +72,7 @@ func TestMetrics(t *testing.T) {
 	p.conn.Close()
 	q.conn.Close()
 	h.handler.Close()                                 // all sockets have ended
-	h.ask(t, "GET", "/api/v1/rooms/red/messages", "") // and the room has heard it
+	h.ask(t, "GET", "/api/v1/rooms/red/messages", "") // and the room has heard of it
 	h.ask(t, "GET", "/api/v1/rooms", "")              // and the lobby
 	want("after ann left", map[string]string{
 		`foyer_clients{app="room",protocol="ws"}`:       "0",

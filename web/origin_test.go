@@ -26,9 +26,8 @@ func TestCheckOrigin(t *testing.T) {
 	}
 }
 
-// TestOrigins: pages of the origins that the settings name may connect and read
-// the API, and no others. A refusal is logged with both names, at most once a
-// minute for each.
+// TestOrigins: only pages of origins that the settings name may connect and read the
+// API. A refusal is logged with both names, at most once a minute for each pair.
 func TestOrigins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, out := trusting(t, guard.Limits{})
@@ -52,7 +51,7 @@ func TestOrigins(t *testing.T) {
 			{"http://live.example.org", "10.0.0.2:8080", false}, {"https://live.example.org.evil.example", "10.0.0.2:8080", false},
 			{"http://10.0.0.2:8080", "10.0.0.2:8080", true}, {"null", "10.0.0.2:8080", false}, {"https://live.example.org@evil.example", "10.0.0.2:8080", false},
 		} {
-			// No handshake: a page that may is told so.
+			// It is no handshake, but a page that may connect hears that.
 			want := map[bool]int{true: http.StatusUpgradeRequired, false: http.StatusForbidden}[tt.may]
 			if w := ask("GET", "/ws/stage/x", tt.host, tt.origin); w.Code != want {
 				t.Errorf("%s: socket got %d", tt.origin, w.Code)
@@ -116,7 +115,7 @@ func TestReach(t *testing.T) {
 		if got := why("https://live.example.org"); got != foreign {
 			t.Errorf("got %q", got)
 		}
-		r := httptest.NewRequest("GET", "http://10.0.0.2:8080/ws/lobby", nil) // as nginx makes it of a handshake
+		r := httptest.NewRequest("GET", "http://10.0.0.2:8080/ws/lobby", nil) // a handshake as nginx forwards it
 		r.Header.Set("Sec-WebSocket-Key", "x")
 		for range 3 {
 			w := httptest.NewRecorder()
@@ -148,8 +147,8 @@ func TestReach(t *testing.T) {
 	})
 }
 
-// TestAllowedHosts: a server that says by which names it may be asked answers
-// for no others, but to health checks.
+// TestAllowedHosts: a server with a list of its names answers for no others, except to
+// health checks.
 func TestAllowedHosts(t *testing.T) {
 	h, out := trusting(t, guard.Limits{})
 	h.SetAccess(Access{Hosts: []string{"live.example.org", "admin.example.org:8443", "[::1]", "10.0.0.2"}})

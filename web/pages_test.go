@@ -58,7 +58,7 @@ func TestRoomPage(t *testing.T) {
 	}
 }
 
-// TestRoomRedirects: what somebody types is near enough.
+// TestRoomRedirects: addresses that people type from memory lead to the page.
 func TestRoomRedirects(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -75,7 +75,7 @@ func TestRoomRedirects(t *testing.T) {
 	}
 }
 
-// resolve is where a reference on the page of that path leads.
+// resolve returns the address to which a reference on the page of that path leads.
 func resolve(t *testing.T, path, ref string) string {
 	t.Helper()
 	u, err := url.Parse(path)
@@ -88,7 +88,7 @@ func resolve(t *testing.T, path, ref string) string {
 	return u.EscapedPath()
 }
 
-// A proxy may have the pages under a path that this server does not know: no
+// A proxy may have put the pages below a path that this server does not know, so no
 // reference begins at the root.
 func TestPagesUnderPath(t *testing.T) {
 	t.Parallel()
@@ -108,7 +108,7 @@ func TestPagesUnderPath(t *testing.T) {
 	}
 }
 
-// TestRoomAddress is what to type into an encoder.
+// TestRoomAddress: the address for encoders.
 func TestRoomAddress(t *testing.T) {
 	for _, tt := range []struct {
 		public, port, host string
@@ -128,7 +128,7 @@ func TestRoomAddress(t *testing.T) {
 	}
 }
 
-// TestOtherNode: a room of another server is shown there.
+// TestOtherNode: a room on another server is shown there.
 func TestOtherNode(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -150,13 +150,14 @@ func TestOtherNode(t *testing.T) {
 		}
 	}
 	h = newHouse(t, "red")
-	elsewhere := New(Config{Host: h.host, Node: "n2", Access: Access{Origins: []string{"http://n1.example"}}}) // which red is not on
+	elsewhere := New(Config{Host: h.host, Node: "n2", Access: Access{Origins: []string{"http://n1.example"}}}) // red is not on it
 	w := httptest.NewRecorder()
 	elsewhere.ServeHTTP(w, httptest.NewRequest("GET", "/room/red", nil))
 	if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != "http://n1.example/room/red" {
 		t.Errorf("got %d, %q", w.Code, got)
 	}
-	// One of several nodes serves the room itself: who comes stays when its owner goes.
+	// One of several nodes serves the room itself, so that visitors stay when its owner
+	// goes.
 	oneOfSeveral := New(Config{Host: h.host, Node: "n2", Everywhere: true})
 	w = httptest.NewRecorder()
 	oneOfSeveral.ServeHTTP(w, httptest.NewRequest("GET", "/room/red", nil))
@@ -177,7 +178,7 @@ func TestLobbyDoesNotAnswer(t *testing.T) {
 		if err := host.Start("lobby"); err != nil {
 			t.Fatal(err)
 		}
-		h := New(Config{Host: host, MetricsFrom: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}) // as httptest has it
+		h := New(Config{Host: host, MetricsFrom: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}) // the address in httptest
 		for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/api/v1/rooms": "application/problem+json"} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -251,7 +252,7 @@ func TestAssets(t *testing.T) {
 	}
 }
 
-// TestAssetsDirectory: files from disk are read anew each time.
+// TestAssetsDirectory: files in a directory are read for each request.
 func TestAssetsDirectory(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -276,15 +277,15 @@ func TestAssetsDirectory(t *testing.T) {
 			t.Errorf("got %d, %q, want %q", code, got, text)
 		}
 	}
-	h.log = New(Config{Host: &server.Host{}}).log // the next is logged as our error
+	h.log = New(Config{Host: &server.Host{}}).log // the next error is meant to be logged
 	write("message.html", "{{.Nothing}}")
 	if code, _ := get(h, "/"); code != 500 {
 		t.Errorf("got %d for a template that fails", code)
 	}
 }
 
-// TestRoomElsewhere: a room that says to be at a host of nobody's is shown as a link, and
-// nobody is sent there.
+// TestRoomElsewhere: if a room claims to be at a host that is not of this site, visitors
+// see a link and are not sent there.
 func TestRoomElsewhere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "red") // at http://n1.example

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// picture is what a node serves as the picture of room blue.
+// picture returns the picture of room blue from a node.
 func (s *studio) picture(t *testing.T, have string) (status int, tag string, data []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.web.URL+"/live/blue/live.mp4", nil)
@@ -29,8 +29,8 @@ func (s *studio) picture(t *testing.T, have string) (status int, tag string, dat
 	return resp.StatusCode, resp.Header.Get("ETag"), data
 }
 
-// TestPictureElsewhere: the picture of a room that another node runs is asked
-// for once, whoever wants it, and nothing else is brought here.
+// TestPictureElsewhere: the picture of a room on another node is requested once for all,
+// and nothing else is fetched.
 func TestPictureElsewhere(t *testing.T) {
 	t.Parallel()
 	all := newTwoNodes()
@@ -83,8 +83,7 @@ func TestPictureElsewhere(t *testing.T) {
 	}
 }
 
-// A node that does not answer costs a card its picture, and nobody more than a
-// moment.
+// A node that does not answer costs a card its picture, and nobody more than a moment.
 func TestPictureNodeSilent(t *testing.T) {
 	t.Parallel()
 	all := newTwoNodes()
@@ -108,7 +107,7 @@ func TestPictureNodeSilent(t *testing.T) {
 	}
 }
 
-// A node answers what is asked as it should be, of what it runs.
+// A node answers only proper questions about rooms that it runs.
 func TestPictureAnswers(t *testing.T) {
 	all := newTwoNodes()
 	b := newNode(t, all, "b")
@@ -127,7 +126,7 @@ func TestPictureAnswers(t *testing.T) {
 	}
 }
 
-// TestPicturesKept: what is kept of pictures has a bound.
+// TestPicturesKept: the pictures that are kept are bounded.
 func TestPicturesKept(t *testing.T) {
 	p := newPictures()
 	slow, last := p.take(streamName{"slow", "live"})

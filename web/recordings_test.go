@@ -177,7 +177,8 @@ func TestRecordingMP4(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
 		}
 	}
-	// One that is being written has no ranges: it would be another file for each.
+	// A recording that is being written has no ranges, since it would be another file for
+	// each.
 	send, stop := s.publish(t, "side")
 	send(0, liveAVC, liveKey, liveKey)
 	send(4000, liveKey)
@@ -185,7 +186,7 @@ func TestRecordingMP4(t *testing.T) {
 	wait(t, func() bool {
 		all, _ := s.handler.cfg.Recorder.List("blue")
 		for _, k := range all {
-			if k.Stream == "side" && k.Duration >= 4*time.Second { // all that was sent is written
+			if k.Stream == "side" && k.Duration >= 4*time.Second { // everything sent has been written
 				live = k.Name
 			}
 		}

@@ -9,8 +9,8 @@ import (
 	"foyer/server/relay"
 )
 
-// TestRemuxLife: the first viewer starts the remux, all share it, and it ends
-// some time after the last. A stream that was made anew has one of its own.
+// TestRemuxLife: the first viewer starts the remux, all share it, and it ends some time
+// after the last. A stream that begins again has another remux.
 func TestRemuxLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRemuxes(func(stream string, err error) { t.Error(stream, err) })
@@ -59,8 +59,8 @@ func TestRemuxLife(t *testing.T) {
 	})
 }
 
-// TestRemuxLead: who comes late gets what there is since the last key frame,
-// in one go, and what is kept for him is bounded.
+// TestRemuxLead: a late viewer gets everything since the last key frame at once, and
+// what is kept for late viewers is bounded.
 func TestRemuxLead(t *testing.T) {
 	m := &remux{stream: relay.New("live"), viewers: make(map[*socketViewer]struct{})}
 	show := func(key bool, n int) {

@@ -18,7 +18,7 @@ import (
 	"foyer/server/guard"
 )
 
-// asking makes a request as somebody at that address.
+// asking sends a request from an address.
 func asking(h http.Handler, from, path string) *httptest.ResponseRecorder {
 	r, w := httptest.NewRequest("GET", path, nil), httptest.NewRecorder()
 	r.RemoteAddr = from + ":7"
@@ -26,8 +26,8 @@ func asking(h http.Handler, from, path string) *httptest.ResponseRecorder {
 	return w
 }
 
-// TestAnswersCharged: each kind of request has its price, and over the allowance
-// of its address it is refused.
+// TestAnswersCharged: each kind of request has its price, and is refused when its
+// address has used up its allowance.
 func TestAnswersCharged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := trusting(t, guard.Limits{Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
@@ -82,13 +82,13 @@ func TestAnswersCharged(t *testing.T) {
 	})
 }
 
-// TestManyViewers: hundreds behind one address may watch by HLS, each ten
-// requests a second, for ever.
+// TestManyViewers: hundreds of viewers by HLS may share an address, with ten requests a
+// second each, for ever.
 func TestManyViewers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := trusting(t, guard.Limits{})
 		const viewers, from = 400, "192.0.2.1"
-		h.guard.Answered(netip.MustParseAddr(from), guard.AnswerBurst-viewers*staticCost) // they have watched for long
+		h.guard.Answered(netip.MustParseAddr(from), guard.AnswerBurst-viewers*staticCost) // as if they had watched for long
 		for range 30 {
 			for range viewers {
 				if w := asking(h, from, "/live/blue/live/part.mp4"); w.Code == http.StatusTooManyRequests {
@@ -100,8 +100,8 @@ func TestManyViewers(t *testing.T) {
 	})
 }
 
-// TestCompressed: JSON and HTML are compressed for those who ask for it, when
-// that is worth it, and nothing else is.
+// TestCompressed: JSON and HTML are compressed for clients that accept it, if that is
+// worth it. Nothing else is.
 func TestCompressed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "blue", "red", "amber")
@@ -136,7 +136,7 @@ func TestCompressed(t *testing.T) {
 	}
 }
 
-// TestKept: a client that has an answer is told that it is still right.
+// TestKept: a client that has an answer hears that it is still current.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "red", "blue")
@@ -164,8 +164,8 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestKeptNews: a tag changes with what a room tells, not when it only says
-// that it is there.
+// TestKeptNews: a tag changes when a room has news, but not when the room only reports
+// again.
 func TestKeptNews(t *testing.T) {
 	t.Parallel()
 	told := lobby.Entry{Name: "blue", Status: lobby.Status{Epoch: 1, Seq: 1, Users: 3}}

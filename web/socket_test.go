@@ -43,8 +43,8 @@ func (l *pipes) dial() net.Conn {
 func (l *pipes) Close() error   { close(l.done); return nil }
 func (l *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// inBubble runs f with a page that is connected, in a bubble of synctest: time
-// passes at once, and a goroutine that is left behind fails the test.
+// inBubble runs f with a connected page in a bubble of synctest: time passes at once,
+// and a goroutine left behind fails the test.
 func inBubble(t *testing.T, f func(t *testing.T, th *theatre, p *page)) {
 	synctest.Test(t, func(t *testing.T) {
 		th := &theatre{left: make(chan error, 10)}
@@ -69,7 +69,7 @@ func inBubble(t *testing.T, f func(t *testing.T, th *theatre, p *page)) {
 	})
 }
 
-// socket is the only one there is.
+// socket returns the only socket.
 func (th *theatre) socket() (s *socket) {
 	for s = range th.handler.bridge.sockets {
 	}
@@ -131,7 +131,7 @@ func TestBytePerMinute(t *testing.T) {
 				time.Sleep(time.Minute / 10)
 			}
 		}()
-		p.conn.SetPingHandler(func(string) error { return nil }) // its pong would be inside the frame
+		p.conn.SetPingHandler(func(string) error { return nil }) // a pong would be inside the frame
 		p.wantClose(1008, "no sign of life")
 		since(t, start, silenceTimeout)
 		th.wantLeft(t, rtmp.ErrSilent)
@@ -139,13 +139,13 @@ func TestBytePerMinute(t *testing.T) {
 	})
 }
 
-// TestFrameStalls: a frame that has begun makes progress, whatever else is a
-// sign of life.
+// TestFrameStalls: a frame that has begun must make progress, whatever other signs of
+// life there are.
 func TestFrameStalls(t *testing.T) {
 	text := []byte{0x01, 0xFE, 0x13, 0x88, 1, 2, 3, 4} // 5,000 bytes follow, and then another fragment
 	pong := []byte{0x8A, 0x80, 1, 2, 3, 4}
 	for name, c := range map[string]struct {
-		write func(conn net.Conn) // until that fails
+		write func(conn net.Conn) // until a write fails
 		after time.Duration
 	}{
 		"after a part": {func(conn net.Conn) { conn.Write(append(text, make([]byte, 4000)...)) }, rtmp.MaxStall},
@@ -210,7 +210,7 @@ func TestAlive(t *testing.T) {
 	})
 }
 
-// TestPingOfPage: a page may ping, too.
+// TestPingOfPage: a page may send pings, too.
 func TestPingOfPage(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *theatre, p *page) {
 		p.join()
@@ -225,9 +225,8 @@ func TestPingOfPage(t *testing.T) {
 	})
 }
 
-// TestSlowReader: a page that reads stays, however slowly it reads and however
-// much it is told in a moment, and gets everything. Calls that it makes
-// meanwhile wait.
+// TestSlowReader: a page that reads stays and gets everything, however slowly it reads
+// and however much comes in a moment. Its calls wait meanwhile.
 func TestSlowReader(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
 		const frames = 3000
@@ -262,7 +261,7 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// TestFloodedReader: one that does not read at all is let go, whatever waits.
+// TestFloodedReader: a page that does not read at all is ended, whatever waits for it.
 func TestFloodedReader(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
 		p.join()
@@ -273,8 +272,8 @@ func TestFloodedReader(t *testing.T) {
 	})
 }
 
-// TestOutboxBudget: a thousand pages that do not read take what the budget is,
-// together; what all are told counts once.
+// TestOutboxBudget: a thousand pages that do not read take no more than the budget
+// together. Bytes that all are to get count once.
 func TestOutboxBudget(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
 		p.join()
@@ -296,7 +295,7 @@ func TestOutboxBudget(t *testing.T) {
 	})
 }
 
-// TestStuckReader: little is queued, but nothing is taken.
+// TestStuckReader: little is queued, but the page takes nothing.
 func TestStuckReader(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
 		p.join()
@@ -307,10 +306,10 @@ func TestStuckReader(t *testing.T) {
 	})
 }
 
-// bigFrame is what the method big answers.
+// bigFrame is the answer of the method big.
 const bigFrame = 3 << 20
 
-// TestLargeFrame: nothing is too large to be told.
+// TestLargeFrame: no message is too large for a page.
 func TestLargeFrame(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *theatre, p *page) {
 		p.join()
@@ -321,8 +320,8 @@ func TestLargeFrame(t *testing.T) {
 	})
 }
 
-// TestRequestsWithoutAnswer: calls to a page that it never answers are bounded,
-// and whoever made them hears when it has gone, once each.
+// TestRequestsWithoutAnswer: the number of open calls to a page is bounded, and each
+// caller hears once when the page has gone.
 func TestRequestsWithoutAnswer(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
 		p.join()
@@ -357,8 +356,8 @@ func TestRequestsWithoutAnswer(t *testing.T) {
 	})
 }
 
-// TestCloseGrace: a page that does not answer a close frame is not waited for
-// longer than that.
+// TestCloseGrace: after closeGrace, a page that does not answer a close frame is not
+// waited for.
 func TestCloseGrace(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
 		p.join()
@@ -376,8 +375,8 @@ func TestCloseGrace(t *testing.T) {
 	})
 }
 
-// TestSlowRequest: whoever does not read an answer, or does not finish a
-// question, is not waited for forever.
+// TestSlowRequest: a client that does not read an answer, or does not finish its
+// request, is not waited for forever.
 func TestSlowRequest(t *testing.T) {
 	for _, request := range []string{
 		"GET /assets/foyer.css HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -14,7 +14,7 @@ import (
 	"foyer/web"
 )
 
-// TestTrendInPage: what the lobby noted is in the page as the server sends it.
+// TestTrendInPage: the page that the server sends has the trends of the lobby.
 func TestTrendInPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := &server.Host{}

@@ -16,7 +16,7 @@ import (
 	"foyer/server/guard"
 )
 
-// lines are what a log has got.
+// lines are the lines of a log.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder // guarded by mu
@@ -40,7 +40,7 @@ func (l *lines) Reset() {
 	l.text.Reset()
 }
 
-// trusting is a Handler with those limits, and what it logs.
+// trusting returns a Handler with those limits, and its log.
 func trusting(t *testing.T, limits guard.Limits) (*Handler, *lines) {
 	t.Helper()
 	out := new(lines)
@@ -55,8 +55,7 @@ func trusting(t *testing.T, limits guard.Limits) (*Handler, *lines) {
 
 var tens = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 
-// TestVisitor: a request comes from where trusted proxies say, and is https when
-// they say so.
+// TestVisitor: trusted proxies say where a request comes from, and whether it is https.
 func TestVisitor(t *testing.T) {
 	h, _ := trusting(t, guard.Limits{Proxies: tens})
 	for _, tt := range []struct {
@@ -94,7 +93,7 @@ func TestVisitor(t *testing.T) {
 	}
 }
 
-// TestProxyNoticed: one warning names the setting when a proxy seems to be there.
+// TestProxyNoticed: when there seems to be a proxy, one warning names the setting.
 func TestProxyNoticed(t *testing.T) {
 	for _, tt := range []struct {
 		name, peer string
@@ -118,10 +117,10 @@ func TestProxyNoticed(t *testing.T) {
 	}
 }
 
-// TestVisitorIsTheClient: limits, the room and the log know a socket by the
-// address that the proxy said.
+// TestVisitorIsTheClient: limits, the room and the log know a socket by the address that
+// the proxy has named.
 func TestVisitorIsTheClient(t *testing.T) {
-	from := make(chan netip.Addr, 9) // more than who comes
+	from := make(chan netip.Addr, 9) // more than come here
 	h, out := trusting(t, guard.Limits{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AddressConnections: 1})
 	h.cfg.Host.Handle("hall", func() server.Application { return &hall{func(c *server.Client) { from <- c.IP() }} })
 	web := httptest.NewServer(h)
@@ -156,7 +155,7 @@ func TestVisitorIsTheClient(t *testing.T) {
 	})
 }
 
-// hall lets everybody in and tells about it.
+// hall is an application that lets everybody in and tells about them.
 type hall struct{ came func(*server.Client) }
 
 func (*hall) OnAppStart(*server.Instance) error { return nil }
@@ -167,8 +166,8 @@ func (h *hall) OnConnect(c *server.Client, _ amf.Args) error {
 func (*hall) OnDisconnect(*server.Client, error) {}
 func (*hall) OnAppStop()                         {}
 
-// TestRequestsAreLimited: a request counts while it runs, and one that is over
-// the limit hears when to come again.
+// TestRequestsAreLimited: a request counts while it runs. One over the limit hears when
+// to come again.
 func TestRequestsAreLimited(t *testing.T) {
 	h, _ := trusting(t, guard.Limits{AddressConnections: 1})
 	addr := netip.MustParseAddr("203.0.113.9")
@@ -201,8 +200,8 @@ func TestRequestsAreLimited(t *testing.T) {
 	}
 }
 
-// TestProxyHeaderOverHTTP: PROXY headers of anybody but a trusted proxy are
-// answered 400, on a real connection.
+// TestProxyHeaderOverHTTP: on a real connection, PROXY headers from anybody but a
+// trusted proxy are answered with 400.
 func TestProxyHeaderOverHTTP(t *testing.T) {
 	h, out := trusting(t, guard.Limits{})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

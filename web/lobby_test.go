@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// far are other nodes, which are within reach or not.
+// far stands for other nodes, which are within reach or not.
 type far bool
 
 func (far) Put(string, []byte) {}
@@ -18,7 +18,7 @@ func (f far) Watch(_ func(string, []byte), fresh func(bool)) (stop func()) {
 	return func() {}
 }
 
-// TestView says how old the view of other nodes is, where there are some.
+// TestView: the API says how old the view of other nodes is, if there are some.
 func TestView(t *testing.T) {
 	t.Parallel()
 	const words = "Other servers are out of reach"
