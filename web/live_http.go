@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"foyer/media"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
 
@@ -201,7 +203,7 @@ func viewerProblem(w http.ResponseWriter, err error) {
 	problem(w, http.StatusServiceUnavailable, "The room does not answer. Try again in a moment.")
 }
 
-// An httpViewer is a client that only plays.
+// An httpViewer is a client that only plays, and its own [server.Peer].
 type httpViewer struct {
 	client *server.Client
 	stop   func()
@@ -220,7 +222,7 @@ func (h *Handler) newHTTPViewer(r *http.Request, room string) (*httpViewer, erro
 		req.Protocol = "https"
 	}
 	req.URI = req.Protocol + "://" + r.Host + clip(r.URL.RequestURI())
-	c, err := h.cfg.Host.Connect(r.Context(), httpViewerPeer{v}, req)
+	c, err := h.cfg.Host.Connect(r.Context(), v, req)
 	if err != nil {
 		v.end(err)
 		return nil, err
@@ -229,15 +231,10 @@ func (h *Handler) newHTTPViewer(r *http.Request, room string) (*httpViewer, erro
 	return v, nil
 }
 
-// play makes the client a viewer of the stream. A nil queue is for a viewer that gets
-// the stream from a muxer.
-func (v *httpViewer) play(stream string, queue *media.Queue) (err error) {
-	var stop func()
-	if queue == nil {
-		stop, err = v.client.Play(stream, nil)
-	} else {
-		stop, err = v.client.Play(stream, queue)
-	}
+// play makes the client a viewer of the stream. The player is nil for a viewer that
+// gets the stream from a muxer.
+func (v *httpViewer) play(stream string, player relay.Player) error {
+	stop, err := v.client.Play(stream, player)
 	if err == nil {
 		v.stop = stop
 	}
@@ -250,21 +247,13 @@ func (v *httpViewer) leave() {
 	v.end(nil)
 }
 
-// httpViewerPeer is the [server.Peer] of a viewer.
-type httpViewerPeer struct{ v *httpViewer }
-
 // Push implements [server.Peer]. A video player does not chat.
-func (httpViewerPeer) Push(*server.Push) error { return nil }
+func (v *httpViewer) Push(*server.Push) error { return nil }
 
 // Request implements [server.Peer].
-func (httpViewerPeer) Request(method string, _ []amf.Value, _ func(amf.Value, error)) error {
+func (v *httpViewer) Request(method string, _ []amf.Value, _ func(amf.Value, error)) error {
 	return rtmp.MethodNotFound(method)
 }
 
 // Close implements [server.Peer].
-func (p httpViewerPeer) Close(reason error) {
-	if reason == nil {
-		reason = rtmp.ErrClosed
-	}
-	p.v.end(reason)
-}
+func (v *httpViewer) Close(reason error) { v.end(cmp.Or(reason, rtmp.ErrClosed)) }

@@ -13,7 +13,7 @@ const WIDTH = 120, HEIGHT = 30, FLOOR = 2;
  * @param {Element} svg
  * @param {[x: number, y: number][]} points
  */
-export function drawSpark(svg, points) {
+function drawSpark(svg, points) {
   const at = points.map(([x, y]) => ({ x: (x * WIDTH).toFixed(1), y: (HEIGHT - FLOOR - y * (HEIGHT - FLOOR - 2)).toFixed(1) }));
   const line = at.map(({ x, y }) => `${x} ${y}`).join("L");
   const [first] = at;

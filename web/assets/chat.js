@@ -25,7 +25,7 @@ const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "num
  * @param {string} text
  * @returns {(string|HTMLAnchorElement)[]}
  */
-export function linked(text) {
+function linked(text) {
   return text.split(/(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]}])/).map((part, i) => {
     if (i % 2 === 0 || !URL.canParse(part)) return part;
     const link = document.createElement("a");

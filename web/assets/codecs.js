@@ -8,7 +8,7 @@ const names = /** @type {[RegExp, string, boolean][]} */ ([
 ]);
 
 /** The codecs in a MIME type. @param {string} mime */
-export function codecsOf(mime) {
+function codecsOf(mime) {
   const list = /codecs\s*=\s*"?([^";]*)/i.exec(mime)?.[1] ?? "";
   return list.split(",").map((codec) => codec.trim()).filter(Boolean);
 }

@@ -9,9 +9,9 @@ export const FAR = 4;
 /** The same for a video that has just started. */
 export const SETTLED = 1.5;
 /** How many seconds are kept after they were shown. */
-export const BACK = 15;
+const BACK = 15;
 /** How many seconds are kept before they are shown, while a video stands still. */
-export const AHEAD = 30;
+const AHEAD = 30;
 /** At the first speed nobody notices anything, at the second everybody does. */
 const GENTLE = 1.05, BRISK = 1.15;
 /** From so many seconds behind on, the second speed is worth it. */

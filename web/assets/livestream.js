@@ -21,7 +21,7 @@ import { Backoff } from "./reconnect.js";
  */
 
 /** If a stream that has flowed sends nothing for so many ms, its connection is dead. */
-export const SILENCE = 5_000;
+const SILENCE = 5_000;
 
 /** The close code of a server that does not let us watch (RFC 6455 §7.4.1, policy violation). */
 const REFUSED = 1008;

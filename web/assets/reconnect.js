@@ -55,9 +55,9 @@ async function whyUnreachable() {
 }
 
 /** After so many ms of silence, the other side is asked for a sign of life. */
-export const QUIET = 20_000;
+const QUIET = 20_000;
 /** How many ms that may take, or an attempt to connect. */
-export const PATIENCE = 10_000;
+const PATIENCE = 10_000;
 
 /**
  * Keeps a NetConnection to one instance. It connects, notices silence, comes back after

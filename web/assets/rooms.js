@@ -95,7 +95,7 @@ export function spoken(room) {
 }
 
 /** How long activity is remembered, and how often it is noted. */
-export const SPAN = 10 * 60_000;
+const SPAN = 10 * 60_000;
 export const SAMPLE = 10_000;
 
 /** The activity of the last ten minutes, by room: what the lobby recorded, and what we have seen since. */
