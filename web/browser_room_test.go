@@ -349,9 +349,9 @@ func testRoomRestarts(t *testing.T, browser context.Context) {
 	b.waitTexts("before|after|I am back")
 }
 
-// testRoomGoesOn: the history of a room outlives a restart. The page shows no break, has
+// testRoomKeepsHistory: the history of a room outlives a restart. The page shows no break, has
 // every message once, and none that was removed.
-func testRoomGoesOn(t *testing.T, browser context.Context) {
+func testRoomKeepsHistory(t *testing.T, browser context.Context) {
 	h := newHouse(t)
 	h.stopWeb()
 	h.stopHost()

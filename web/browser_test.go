@@ -58,7 +58,7 @@ func TestBrowser(t *testing.T) {
 		{"right to left", testRightToLeft},
 		{"moderator", testModerator},
 		{"room restarts", testRoomRestarts},
-		{"room goes on", testRoomGoesOn},
+		{"room keeps its history", testRoomKeepsHistory},
 		{"moved", testMoved},
 		{"connection breaks", testConnectionBreaks},
 		{"behind nginx", testBehindNginx},

@@ -48,7 +48,6 @@ type liveStreams struct {
 
 	// guarded by mu
 	mu      sync.Mutex
-	closed  bool
 	hls     map[streamName]*hlsStream
 	running sync.WaitGroup // one for each muxer; Add under mu
 }
@@ -91,9 +90,8 @@ func newLiveStreams(h *Handler) *liveStreams {
 // close ends everything and returns when it has ended.
 func (l *liveStreams) close() {
 	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
 	l.cancel()
+	l.mu.Unlock()
 	l.running.Wait()
 }
 
@@ -164,7 +162,7 @@ func (l *liveStreams) open(key streamName) *hlsStream {
 	if s = l.hls[key]; s != nil && s.relay == now {
 		return s
 	}
-	if l.closed {
+	if l.ctx.Err() != nil {
 		return nil
 	}
 	if s != nil {
