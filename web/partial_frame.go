@@ -17,12 +17,14 @@ const (
 	minProgress = 32  // progress is this part of the bytes that are there
 )
 
-// A partialFrame is the frame that is being read. It belongs to the socket's reader.
+// A partialFrame is the frame that is being read.
 type partialFrame struct {
 	budget *guard.Budget // of all unfinished messages; set by newSocket
-	share  guard.Share   // of the budget
-	alive  int64         // the page must show a sign of life before this time (Unix ns)
-	due    int64         // the frame must make progress before this time; 0: none has begun
+	share  guard.Share   // of the budget; owned by the reader
+
+	// guarded by socket.mu
+	alive int64 // the page must show a sign of life before this time (Unix ns)
+	due   int64 // the frame must make progress before this time; 0: none has begun
 }
 
 // deadline is the time by which the page must send something.
@@ -37,11 +39,11 @@ func (p *partialFrame) deadline() time.Time {
 func (s *socket) readFrame(r io.Reader) (text []byte, err error) {
 	p := &s.partial
 	defer func() {
-		p.due = 0
+		s.setDue(0)
 		p.budget.Release(&p.share)
 	}()
 	text = make([]byte, 0, frameBegins)
-	grown := 0
+	grown := -1 // until something has been read
 	for {
 		if len(text) == cap(text) {
 			text = append(text, 0)[:len(text)] // to about twice the size
@@ -54,9 +56,9 @@ func (s *socket) readFrame(r io.Reader) (text []byte, err error) {
 		if err != nil {
 			return nil, s.stalled(err)
 		}
-		if p.due == 0 || len(text)-grown >= max(1, grown/minProgress) {
-			grown, p.due = len(text), time.Now().Add(rtmp.MaxStall).UnixNano()
-			s.extend(0) // only a whole frame is a sign of life
+		if grown < 0 || len(text)-grown >= max(1, grown/minProgress) {
+			grown = len(text)
+			s.setDue(time.Now().Add(rtmp.MaxStall).UnixNano())
 		}
 		if err := p.budget.Hold(&p.share, cap(text), s.net); err != nil {
 			return nil, err
@@ -64,15 +66,29 @@ func (s *socket) readFrame(r io.Reader) (text []byte, err error) {
 	}
 }
 
+// setDue sets until when the frame must make progress. Only a whole frame is a sign of
+// life.
+func (s *socket) setDue(due int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.partial.due = due
+	if due != 0 && !s.closing {
+		s.conn.SetReadDeadline(s.partial.deadline())
+	}
+}
+
 // stalled returns the reason that a frame has begun and not ended.
 func (s *socket) stalled(err error) error {
 	timeout, isNet := errors.AsType[net.Error](err)
-	switch {
-	case !isNet || !timeout.Timeout():
+	if !isNet || !timeout.Timeout() {
 		return err
-	case s.partial.budget.Over(&s.partial.share):
+	}
+	if s.partial.budget.Over(&s.partial.share) {
 		return guard.ErrBudget
-	case s.partial.due != 0 && s.partial.due < s.partial.alive:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.partial.due != 0 && s.partial.due < s.partial.alive {
 		return rtmp.ErrStalled
 	}
 	return err

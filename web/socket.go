@@ -50,7 +50,7 @@ type socket struct {
 	conn    *websocket.Conn
 	net     net.Conn
 	sent    *atomic.Uint64 // bytes, of all sockets of the handler
-	partial partialFrame   // owned by the reader
+	partial partialFrame
 	budget  *backlog.Budget
 	writer  sync.WaitGroup // at most one goroutine; the reader waits for it
 
@@ -129,15 +129,12 @@ func (s *socket) ping() {
 	}
 }
 
-// extend gives the page the time d to show a sign of life; 0 leaves it the time that it
-// has. Only the reader calls it.
+// extend gives the page the time d to show a sign of life.
 func (s *socket) extend(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closing {
-		if d > 0 {
-			s.partial.alive = time.Now().Add(d).UnixNano()
-		}
+		s.partial.alive = time.Now().Add(d).UnixNano()
 		s.conn.SetReadDeadline(s.partial.deadline())
 	}
 }

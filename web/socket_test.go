@@ -191,6 +191,28 @@ func TestFrameStalls(t *testing.T) {
 	}
 }
 
+// TestMovedInFrame: the page reads while a frame from it comes in. The reader and the
+// writer of the socket both set its deadline, which the race detector watches.
+func TestMovedInFrame(t *testing.T) {
+	inBubble(t, func(t *testing.T, th *theatre, p *page) {
+		p.join()
+		s := th.socket()
+		var writing sync.WaitGroup
+		writing.Go(func() {
+			for range 100 {
+				s.Moved()
+				time.Sleep(time.Millisecond)
+			}
+		})
+		p.conn.NetConn().Write([]byte{0x81, 0x80 | 100, 0, 0, 0, 0}) // 100 bytes follow
+		for range 99 {
+			p.conn.NetConn().Write([]byte{' '})
+			time.Sleep(time.Millisecond)
+		}
+		writing.Wait()
+	})
+}
+
 // TestAlive: a page that only answers pings stays.
 func TestAlive(t *testing.T) {
 	inBubble(t, func(t *testing.T, th *theatre, p *page) {
