@@ -1,15 +1,11 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
 	"foyer/server/guard"
 )
-
-// operatorKey marks the context of a request that showed the admin token.
-type operatorKey struct{}
 
 // bearer returns the token of a request, if it has one. Another kind of Authorization is
 // not for us: a proxy may ask for a password of its own.
@@ -18,14 +14,14 @@ func bearer(r *http.Request) (token string, ok bool) {
 	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
-// authenticate looks at the credential of a request, once for all handlers. The request
-// that it returns knows whether an operator sent it. After too many wrong credentials
-// from an address, it refuses every request from there that has one, right or wrong, and
-// reports false. Requests without a credential pass.
-func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
+// authenticate looks at the credential of a request, once for all handlers, and notes
+// whether it is an operator's. After too many wrong credentials from an address, it
+// refuses every request from there that has one, right or wrong, and reports false.
+// Requests without a credential pass.
+func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) bool {
 	token, ok := bearer(r)
-	if !ok || listenerOf(r) == control {
-		return r, true
+	if !ok {
+		return true
 	}
 	addr := clientAddr(r)
 	if wait := h.guard.Barred(addr); wait > 0 {
@@ -33,17 +29,16 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (*http.Re
 			Limit: guard.LimitCredentials, RetryAfter: wait,
 			Reason: "Too many wrong credentials came from your address.",
 		}, "path", clip(r.URL.Path)))
-		return r, false
+		return false
 	}
-	if !guard.Same(token, h.cfg.AdminToken) {
+	if visitorOf(r).operator = guard.Same(token, h.cfg.AdminToken); !visitorOf(r).operator {
 		h.guard.Failed(addr, "for", "operator", "path", clip(r.URL.Path))
-		return r, true
 	}
-	return r.WithContext(context.WithValue(r.Context(), operatorKey{}, true)), true
+	return true
 }
 
 // isOperator reports whether the request showed the admin token, or came by the control
 // socket.
 func (h *Handler) isOperator(r *http.Request) bool {
-	return listenerOf(r) == control || r.Context().Value(operatorKey{}) != nil
+	return listenerOf(r) == control || visitorOf(r).operator
 }

@@ -174,19 +174,18 @@ func only(methods string, f http.HandlerFunc) http.HandlerFunc {
 // answer. A socket has deadlines of its own.
 const requestTimeout = 30 * time.Second
 
-// ServeHTTP implements [http.Handler]. The addresses of sockets do not pass through the
-// mux, which would redirect doubled slashes.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = h.locate(r)
+// ServeHTTP implements [http.Handler] for the public listener.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r, public) }
+
+// serve serves a request. The addresses of sockets do not pass through the mux, which
+// would redirect doubled slashes.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, l listener) {
+	r = h.locate(r, l)
 	strictHeaders(w.Header(), r)
 	deadline, rc := time.Now().Add(requestTimeout), http.NewResponseController(w)
 	rc.SetReadDeadline(deadline)
 	rc.SetWriteDeadline(deadline)
-	if listenerOf(r) != control && h.isRefused(w, r) {
-		return
-	}
-	r, ok := h.authenticate(w, r)
-	if !ok {
+	if l != control && (h.isAnswered(w, r) || !h.authenticate(w, r)) {
 		return
 	}
 	switch path := r.URL.Path; {
@@ -194,16 +193,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.liveSocket(w, r)
 	case strings.HasPrefix(path, "/ws/"):
 		h.bridge.ServeHTTP(w, r)
-	case listenerOf(r) == control:
+	case l == control:
 		h.mux.ServeHTTP(w, r)
 	default:
 		h.request(w, r)
 	}
 }
 
-// isRefused reports whether a request has been answered before anything was done for it:
-// it is for a foreign host, or a preflight.
-func (h *Handler) isRefused(w http.ResponseWriter, r *http.Request) bool {
+// isAnswered reports whether a request has been answered before anything was done for
+// it: it is for a foreign host, or a preflight.
+func (h *Handler) isAnswered(w http.ResponseWriter, r *http.Request) bool {
 	return !h.isHostAllowed(w, r) || strings.HasPrefix(r.URL.Path, "/api/") && h.cors(w, r)
 }
 

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -17,14 +16,8 @@ const (
 	control                 // the control socket: anyone who can open it is an operator
 )
 
-// listenerKey is the key of the listener in a request's context.
-type listenerKey struct{}
-
 // listenerOf returns the listener by which a request came in.
-func listenerOf(r *http.Request) listener {
-	d, _ := r.Context().Value(listenerKey{}).(listener)
-	return d
-}
+func listenerOf(r *http.Request) listener { return visitorOf(r).listener }
 
 // Admin returns the handler of the listener for operators. It serves all that the
 // public one does and, with [Config.Apart], all that the public one does not.
@@ -36,9 +29,7 @@ func (h *Handler) Control() http.Handler { return h.servedAt(control) }
 
 // servedAt returns the handler of a listener.
 func (h *Handler) servedAt(l listener) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), listenerKey{}, l)))
-	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, l) })
 }
 
 // operate serves a path that is for operators only.

@@ -11,9 +11,11 @@ import (
 
 // A visitor is the true source of a request, whatever proxies are in between.
 type visitor struct {
-	addr  netip.AddrPort
-	named bool // a trusted proxy has named addr
-	https bool // the browser speaks https, to us or to a trusted proxy
+	listener listener
+	addr     netip.AddrPort
+	named    bool // a trusted proxy has named addr
+	https    bool // the browser speaks https, to us or to a trusted proxy
+	operator bool // showed the admin token; set by authenticate
 }
 
 type visitorKey struct{}
@@ -28,12 +30,12 @@ func ConnContext(ctx context.Context, nc net.Conn) context.Context {
 
 // visitorOf returns the source of a request. Nothing else uses r.RemoteAddr or r.TLS to
 // decide something.
-func visitorOf(r *http.Request) visitor {
-	if v, ok := r.Context().Value(visitorKey{}).(visitor); ok {
+func visitorOf(r *http.Request) *visitor {
+	if v, ok := r.Context().Value(visitorKey{}).(*visitor); ok {
 		return v
 	}
 	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
-	v := visitor{addr: netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port()), https: r.TLS != nil}
+	v := &visitor{addr: netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port()), https: r.TLS != nil}
 	if nc, ok := r.Context().Value(connKey{}).(net.Conn); ok {
 		v.named = guard.Named(nc)
 	}
@@ -48,8 +50,9 @@ func clientAddr(r *http.Request) netip.Addr { return visitorOf(r).addr.Addr() }
 
 // locate finds the source of a request, and returns a request that knows it. Its
 // RemoteAddr is that of the source as well, for logs.
-func (h *Handler) locate(r *http.Request) *http.Request {
+func (h *Handler) locate(r *http.Request, l listener) *http.Request {
 	v := visitorOf(r)
+	v.listener = l
 	peer := v.addr
 	client, proto := h.guard.Client(peer, guard.Forwarded{
 		For: r.Header.Values("X-Forwarded-For"), RFC: r.Header.Values("Forwarded"), Proto: r.Header.Values("X-Forwarded-Proto"),

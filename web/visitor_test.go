@@ -82,7 +82,7 @@ func TestVisitor(t *testing.T) {
 		for name, lines := range tt.header {
 			r.Header[name] = lines
 		}
-		r = h.locate(r)
+		r = h.locate(r, public)
 		if v := visitorOf(r); v.addr.String() != tt.want || v.named != strings.HasSuffix(tt.want, ":0") || r.RemoteAddr != tt.want || isHTTPS(r) != tt.https {
 			t.Errorf("%s: got %v, %q", tt.name, v, r.RemoteAddr)
 		}
