@@ -2,9 +2,7 @@ package web
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -74,8 +72,7 @@ func (a *assets) read(name string) (asset, error) {
 	if err != nil {
 		return asset{}, err
 	}
-	sum := sha256.Sum256(body)
-	return asset{body, kind, `"` + hex.EncodeToString(sum[:12]) + `"`}, nil
+	return asset{body, kind, etag(body)}, nil
 }
 
 func (a *assets) asset(name string) (f asset, ok bool) {

@@ -3,8 +3,6 @@ package web
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"sync"
@@ -158,7 +156,7 @@ func (h *Handler) fetchPicture(ctx context.Context, key streamName, s, last *pic
 		fresh = 0
 	case node != "":
 		if s.data = h.fetchFrom(finding, node, key); s.data != nil {
-			fresh, s.tag = pictureFar, pictureTag(s.data)
+			fresh, s.tag = pictureFar, etag(s.data)
 		}
 	}
 }
@@ -174,7 +172,7 @@ func (h *Handler) fetchHere(ctx context.Context, key streamName, stream *relay.S
 		return
 	}
 	if data := h.pictureFile(key, still); data != nil {
-		s.still, s.data, s.tag = still, data, pictureTag(data)
+		s.still, s.data, s.tag = still, data, etag(data)
 	}
 }
 
@@ -198,12 +196,6 @@ func (h *Handler) pictureFile(key streamName, still *media.Still) []byte {
 		return nil
 	}
 	return data
-}
-
-// pictureTag returns the ETag of a picture. It is the same at every node.
-func pictureTag(data []byte) string {
-	sum := sha256.Sum256(data)
-	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
 // fetchFrom asks another node for a picture. It returns nil if that has none, or does

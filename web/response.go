@@ -87,8 +87,7 @@ func compressed(f http.Handler) http.HandlerFunc {
 // again, and is told if its copy is still current. The copy is current while news is the
 // same: news leaves out members of the answer that change without telling anything.
 func writeCacheable(w http.ResponseWriter, r *http.Request, answer, news amf.Value) {
-	sum := sha256.Sum256(appendValue(nil, news))
-	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	tag := etag(appendValue(nil, news))
 	w.Header().Set("ETag", "W/"+tag)
 	w.Header().Set("Cache-Control", "no-cache")
 	if matchesETag(r, tag) {
@@ -97,6 +96,12 @@ func writeCacheable(w http.ResponseWriter, r *http.Request, answer, news amf.Val
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(append(appendValue(nil, answer), '\n'))
+}
+
+// etag returns a tag that is the same for the same content, at every node.
+func etag(content []byte) string {
+	sum := sha256.Sum256(content)
+	return `"` + hex.EncodeToString(sum[:12]) + `"`
 }
 
 // matchesETag reports whether the client has a copy with that tag (RFC 9110 §13.1.2).
