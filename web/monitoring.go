@@ -49,10 +49,10 @@ func (h *Handler) apiMetrics() http.HandlerFunc {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&collector{h},
 	)
-	figures := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request) {
 		if h.mayReadFigures(w, r) {
-			figures.ServeHTTP(w, r)
+			metrics.ServeHTTP(w, r)
 		}
 	}
 }
@@ -118,73 +118,90 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	stats := c.h.cfg.Host.Stats()
-	for app, n := range stats.Instances {
-		gauge(descInstances, float64(n), app)
-		gauge(descOfNodes, float64(stats.OfNodes[app]), app)
-		counter(descAccepted, stats.Accepted[app], app)
-		counter(descRejected, stats.Rejected[app], app)
-		counter(descDisconnected, stats.Disconnected[app], app)
-		for protocol, n := range stats.Clients[app] {
-			gauge(descClients, float64(n), app, protocol)
-		}
-	}
-	for limit, n := range c.h.guard.Refused() {
-		counter(descRefused, n, limit)
-	}
-	gauge(descConnections, float64(c.h.guard.Connections()))
-	gauge(descAddresses, float64(c.h.guard.Known()))
-	counter(descCalls, stats.Calls)
-	counter(descReceived, stats.BytesIn, "rtmp")
-	counter(descSent, stats.BytesOut, "rtmp")
-	counter(descReceived, c.h.bridge.received.Load(), "websocket")
-	counter(descSent, c.h.bridge.sent.Load(), "websocket")
-	gauge(descSockets, float64(c.h.bridge.open()))
-	gauge(descOutboxes, float64(c.h.cfg.Host.Outboxes().Used()))
-	streams, viewers := c.h.remuxes.count()
-	gauge(descRemuxes, float64(streams))
-	gauge(descRemuxViewers, float64(viewers))
-	muxers, watching := c.h.live.count()
-	gauge(descMuxers, float64(muxers))
-	gauge(descViewers, float64(watching), "hls")
-	gauge(descViewers, float64(c.h.live.flv.Load()), "flv")
-	counter(descSent, c.h.live.sent.Load(), "flv")
-	counter(descSent, c.h.live.sentHLS.Load(), "hls")
-	counter(descFragments, c.h.remuxes.fragments.Load())
+	s := samples(ch)
+	c.collectHost(s)
+	c.collectPages(s)
 	if c.h.cfg.Store != nil {
-		store := c.h.cfg.Store()
-		counter(descStored, store.Stored)
-		counter(descFailed, store.Failed)
-		ch <- prometheus.MustNewConstSummary(descFlush, store.Flushes, store.FlushTime.Seconds(), nil)
-		gauge(descReady, map[bool]float64{true: 1}[store.Ready])
-		if store.Shared {
-			gauge(descBusAge, store.BusAge.Seconds())
-		}
+		s.store(c.h.cfg.Store())
 	}
 	if c.h.hasLobby() {
-		c.collectLobby(gauge)
+		c.collectLobby(s)
 	}
 }
 
-func (c *collector) collectLobby(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+// samples takes the values of all figures.
+type samples chan<- prometheus.Metric
+
+func (s samples) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (s samples) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func (c *collector) collectHost(s samples) {
+	stats := c.h.cfg.Host.Stats()
+	for app, n := range stats.Instances {
+		s.gauge(descInstances, float64(n), app)
+		s.gauge(descOfNodes, float64(stats.OfNodes[app]), app)
+		s.counter(descAccepted, stats.Accepted[app], app)
+		s.counter(descRejected, stats.Rejected[app], app)
+		s.counter(descDisconnected, stats.Disconnected[app], app)
+		for protocol, n := range stats.Clients[app] {
+			s.gauge(descClients, float64(n), app, protocol)
+		}
+	}
+	s.counter(descCalls, stats.Calls)
+	s.counter(descReceived, stats.BytesIn, "rtmp")
+	s.counter(descSent, stats.BytesOut, "rtmp")
+	s.gauge(descOutboxes, float64(c.h.cfg.Host.Outboxes().Used()))
+	for limit, n := range c.h.guard.Refused() {
+		s.counter(descRefused, n, limit)
+	}
+	s.gauge(descConnections, float64(c.h.guard.Connections()))
+	s.gauge(descAddresses, float64(c.h.guard.Known()))
+}
+
+func (c *collector) collectPages(s samples) {
+	s.counter(descReceived, c.h.bridge.received.Load(), "websocket")
+	s.counter(descSent, c.h.bridge.sent.Load(), "websocket")
+	s.gauge(descSockets, float64(c.h.bridge.open()))
+	remuxes, viewers := c.h.remuxes.count()
+	s.gauge(descRemuxes, float64(remuxes))
+	s.gauge(descRemuxViewers, float64(viewers))
+	s.counter(descFragments, c.h.remuxes.fragments.Load())
+	muxers, viewers := c.h.live.count()
+	s.gauge(descMuxers, float64(muxers))
+	s.gauge(descViewers, float64(viewers), "hls")
+	s.gauge(descViewers, float64(c.h.live.flv.Load()), "flv")
+	s.counter(descSent, c.h.live.sent.Load(), "flv")
+	s.counter(descSent, c.h.live.sentHLS.Load(), "hls")
+}
+
+func (s samples) store(stats StoreStats) {
+	s.counter(descStored, stats.Stored)
+	s.counter(descFailed, stats.Failed)
+	s <- prometheus.MustNewConstSummary(descFlush, stats.Flushes, stats.FlushTime.Seconds(), nil)
+	s.gauge(descReady, map[bool]float64{true: 1}[stats.Ready])
+	if stats.Shared {
+		s.gauge(descBusAge, stats.BusAge.Seconds())
+	}
+}
+
+func (c *collector) collectLobby(s samples) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	s, err := c.h.sums(ctx, true)
+	sums, err := c.h.sums(ctx, true)
 	if err != nil {
 		c.h.log.Warn("lobby figures missing", "err", err)
 		return
 	}
-	gauge(descRooms, float64(s.Live), lobby.StateLive)
-	gauge(descRooms, float64(s.Stale), lobby.StateStale)
-	gauge(descPeople, float64(s.Users), "user")
-	gauge(descPeople, float64(s.Spectators), "spectator")
-	gauge(descPeople, float64(s.Viewers), "viewer")
-	gauge(descPeople, float64(s.Publishers), "publisher")
-	gauge(descMessages, s.MessagesPerMinute)
+	s.gauge(descRooms, float64(sums.Live), lobby.StateLive)
+	s.gauge(descRooms, float64(sums.Stale), lobby.StateStale)
+	s.gauge(descPeople, float64(sums.Users), "user")
+	s.gauge(descPeople, float64(sums.Spectators), "spectator")
+	s.gauge(descPeople, float64(sums.Viewers), "viewer")
+	s.gauge(descPeople, float64(sums.Publishers), "publisher")
+	s.gauge(descMessages, sums.MessagesPerMinute)
 }
