@@ -139,9 +139,9 @@ func testChatLog(t *testing.T, browser context.Context) {
 		`["below 1,2,3","removed 1-2"]`)
 	b.same("forgotten is not removed", chatLog+`say(1, 2, 3); await log.catchUp(nc()); room.kept.splice(0, 1); room.forgotten = 1; await log.catchUp(nc()); return seen;`,
 		`["below 1,2,3"]`)
-	b.same("room started anew", chatLog+`say(1, 2); await log.catchUp(nc()); room.epoch = 2; room.kept = []; say(1); await log.catchUp(nc()); log.receive(message(2)); return seen;`,
+	b.same("room started again", chatLog+`say(1, 2); await log.catchUp(nc()); room.epoch = 2; room.kept = []; say(1); await log.catchUp(nc()); log.receive(message(2)); return seen;`,
 		`["below 1,2","restarted","below 1","said 2"]`)
-	b.same("room started anew before anything was said", chatLog+`await log.catchUp(nc()); room.epoch = 2; say(1); await log.catchUp(nc()); return seen;`,
+	b.same("room started again before anything was said", chatLog+`await log.catchUp(nc()); room.epoch = 2; say(1); await log.catchUp(nc()); return seen;`,
 		`["below 1"]`)
 	b.same("room that goes on after a restart", chatLog+`say(1, 2); await log.catchUp(nc()); say(3); room.last = 3; await log.catchUp(nc()); log.receive(message(4)); return seen;`,
 		`["below 1,2","below 3","said 4"]`)

@@ -42,18 +42,18 @@ func TestRemuxLife(t *testing.T) {
 		}
 
 		m = r.join(key, stream, one)
-		anew := relay.New("live")
-		other := r.join(key, anew, two)
+		restarted := relay.New("live")
+		other := r.join(key, restarted, two)
 		if other == m {
 			t.Error("the remux of another stream")
 		}
 		r.leave(m, one)
 		time.Sleep(remuxLinger + time.Second)
-		if again := r.join(key, anew, three); again != other {
+		if again := r.join(key, restarted, three); again != other {
 			t.Error("the newer remux went with the older")
 		}
 		r.close()
-		if r.join(key, anew, one) != nil {
+		if r.join(key, restarted, one) != nil {
 			t.Error("joined after close")
 		}
 	})
