@@ -73,7 +73,7 @@ link.onEnd = (info) => {
   if (me.nick && lostAt === 0 && !returning) return leave("You are no longer in the room", reason(info));
   if (!me.nick) return leave("This room does not let you in", reason(info));
   // Our name is taken now, or we may not come back: become a spectator, and say why.
-  lookOn();
+  becomeSpectator();
   link.start();
   joinForm.complain(reason(info));
 };
@@ -116,7 +116,7 @@ function forget() {
   identity.leave(name);
 }
 
-function lookOn() {
+function becomeSpectator() {
   forget();
   joinForm.renaming = false;
   whoAmI();
@@ -157,7 +157,7 @@ joinForm.onChange = () => {
 };
 sayForm.querySelector(".rename").addEventListener("click", () => joinForm.change(true, me.nick));
 sayForm.querySelector(".leave").addEventListener("click", async () => {
-  if (await link.become() === null) lookOn();
+  if (await link.become() === null) becomeSpectator();
   joinForm.box.focus();
 });
 
