@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foyer/lobby"
+	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
@@ -123,7 +124,7 @@ func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	if !lobby.ValidName(name) {
+	if !server.ValidName(name) {
 		problem(w, http.StatusNotFound, notRunningHere)
 		return
 	}
@@ -152,7 +153,7 @@ func (h *Handler) apiIngest(w http.ResponseWriter, r *http.Request) {
 // room refuses these methods only for a stream that does not exist.
 func (h *Handler) askRoom(w http.ResponseWriter, r *http.Request, method string, args ...amf.Value) {
 	name := r.PathValue("name")
-	if !lobby.ValidName(name) {
+	if !server.ValidName(name) {
 		problem(w, http.StatusNotFound, notRunningHere)
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"foyer/lobby"
+	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
@@ -86,7 +87,7 @@ func (h *Handler) apiKey(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) keyOfRoom(w http.ResponseWriter, r *http.Request) bool {
 	name := r.PathValue("name")
 	app, _, _ := h.cfg.Host.Resolve(roomInstances + name)
-	if !lobby.ValidName(name) || app != "room" || h.cfg.StreamKey == nil {
+	if !server.ValidName(name) || app != "room" || h.cfg.StreamKey == nil {
 		problem(w, http.StatusNotFound, "Nobody can publish into a room of this name on this server.")
 		return false
 	}
@@ -126,7 +127,7 @@ func (h *Handler) apiRelease(w http.ResponseWriter, r *http.Request) {
 // state cannot be read starts with a new one then. A state that can be read is kept.
 func (h *Handler) apiForget(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	if !lobby.ValidName(name) || h.cfg.Forget == nil {
+	if !server.ValidName(name) || h.cfg.Forget == nil {
 		problem(w, http.StatusNotFound, "This server keeps no state of a room of this name.")
 		return
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"foyer/lobby"
 	"foyer/media"
 	"foyer/server"
 	"foyer/server/amf"
@@ -63,7 +62,7 @@ func (h *Handler) liveByHTTP(w http.ResponseWriter, r *http.Request) {
 	room, file := server.Fold(r.PathValue("room")), r.PathValue("file")
 	ext := path.Ext(file)
 	stream := strings.TrimSuffix(file, ext)
-	if !lobby.ValidName(room) || !lobby.ValidName(stream) {
+	if !server.ValidName(room) || !server.ValidName(stream) {
 		notFound(w, r)
 		return
 	}
@@ -82,7 +81,7 @@ func (h *Handler) liveByHTTP(w http.ResponseWriter, r *http.Request) {
 // livePart is /live/ROOM/STREAM/PART: the playlists, segments and parts of HLS.
 func (h *Handler) livePart(w http.ResponseWriter, r *http.Request) {
 	room, stream := server.Fold(r.PathValue("room")), r.PathValue("stream")
-	if !lobby.ValidName(room) || !lobby.ValidName(stream) {
+	if !server.ValidName(room) || !server.ValidName(stream) {
 		notFound(w, r)
 		return
 	}

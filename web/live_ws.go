@@ -11,7 +11,6 @@ import (
 	"github.com/gorilla/websocket"
 
 	"foyer/media"
-	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/rtmp"
@@ -101,17 +100,17 @@ func (w *socketViewer) tooSlow() {
 // room runs and somebody publishes.
 func (h *Handler) liveSocket(w http.ResponseWriter, r *http.Request) {
 	name, stream, ok := strings.Cut(below(r.URL, "/ws/live/"), "/")
-	if !ok || !room.ValidName(name) || !room.ValidName(stream) {
+	if !ok || !server.ValidName(name) || !server.ValidName(stream) {
 		notFound(w, r)
 		return
 	}
-	if _, _, ok := h.cfg.Host.Resolve("room/" + name); !ok {
+	if _, _, ok := h.cfg.Host.Resolve(roomInstances + name); !ok {
 		notFound(w, r)
 		return
 	}
 	key := streamName{strings.Clone(server.Fold(name)), strings.Clone(stream)}
 	h.bridge.upgrade(w, r, func(s *socket, req server.Request) {
-		req.Path = "room/" + key.room
+		req.Path = roomInstances + key.room
 		h.watch(&socketViewer{socket: s, limit: MaxLiveOutbox}, key, req)
 	})
 }

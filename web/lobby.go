@@ -65,7 +65,7 @@ func (h *Handler) someRooms(ctx context.Context, query amf.Object) (rooms []lobb
 
 // entry returns the lobby's entry of a room, or nil if it lists none.
 func (h *Handler) entry(ctx context.Context, name string, unlisted bool) (*lobby.Entry, error) {
-	if !lobby.ValidName(name) {
+	if !server.ValidName(name) {
 		return nil, nil
 	}
 	rooms, err := h.rooms(ctx, amf.Object{

@@ -157,7 +157,7 @@ func (h *Handler) isOfSite(r *http.Request, address string) bool {
 // A room on another server is shown there.
 func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	if !lobby.ValidName(name) {
+	if !server.ValidName(name) {
 		h.errorPage(w, r, http.StatusNotFound, "No such room",
 			"The name of a room has 1 to 64 letters, digits, dots, underscores and hyphens. It begins with a letter or digit.")
 		return

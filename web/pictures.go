@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"foyer/media"
-	"foyer/room"
+	"foyer/server"
 	"foyer/server/relay"
 )
 
@@ -221,7 +221,7 @@ func (h *Handler) fetchFrom(ctx context.Context, node string, key streamName) []
 // answerPicture answers another node with what is here now. It does not wait.
 func (h *Handler) answerPicture(question []byte) []byte {
 	var q pictureQuestion
-	if json.Unmarshal(question, &q) != nil || !room.ValidName(q.Room) || !room.ValidName(q.Stream) {
+	if json.Unmarshal(question, &q) != nil || !server.ValidName(q.Room) || !server.ValidName(q.Stream) {
 		return nil
 	}
 	now, cancel := context.WithCancel(context.Background())

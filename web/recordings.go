@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"foyer/lobby"
 	"foyer/media"
+	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/flv"
 )
@@ -20,7 +20,7 @@ import (
 // first, also of one that is not running.
 func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
 	room := r.PathValue("name")
-	if !lobby.ValidName(room) {
+	if !server.ValidName(room) {
 		problem(w, http.StatusNotFound, "There is no room of this name.")
 		return
 	}
