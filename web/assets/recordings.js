@@ -29,7 +29,8 @@ export function showRecordings(box, room, watch) {
       const answer = await fetch(url);
       const { recordings = [] } = answer.ok ? await answer.json() : {};
       list.append(...recordings.reverse().map((/** @type {any} */ recording) => item(recording, watch)));
-      words.textContent = !answer.ok ? "The server did not answer. Try again in a moment." : recordings.length > 0 ? "The files are FLV, for VLC and most other players." : "Nothing has been recorded.";
+      if (!answer.ok) words.textContent = "The server did not answer. Try again in a moment.";
+      else words.textContent = recordings.length > 0 ? "The files are FLV, for VLC and most other players." : "Nothing has been recorded.";
     } catch {
       words.textContent = "There is no connection right now.";
     }

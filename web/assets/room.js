@@ -232,10 +232,18 @@ function show() {
   showLink();
 }
 
+/** Says how the connection is. */
+function linkWords() {
+  if (!gone.hidden) return "Not connected";
+  if (link.up) return "Connected";
+  if (!lostAt) return "Connecting";
+  return link.why || (restarting ? "The server is restarting, trying again" : "Connection lost, trying again");
+}
+
 /** Shows the state of the connection. The seconds to the next attempt are seen, but not read out. */
 function showLink() {
   const left = Math.ceil((nextTry - Date.now()) / 1000);
-  const words = !gone.hidden ? "Not connected" : link.up ? "Connected" : lostAt ? link.why || (restarting ? "The server is restarting, trying again" : "Connection lost, trying again") : "Connecting";
+  const words = linkWords();
   linkState.className = `link-state ${link.up ? "up" : lostAt ? "down" : ""}`;
   const [said, counted] = linkState.children;
   if (said.textContent !== words) said.textContent = words;

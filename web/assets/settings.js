@@ -30,7 +30,11 @@ export class Settings {
     this.record.addEventListener("click", () => this.#set("record", !this.#recording));
   }
 
-  /** Shows the settings, but not in a form in which somebody is typing. @param {{title: string, topic: string, slow: number, keep: {count: number, days: number}, locked: boolean, recording?: boolean}} state recording: missing where nothing can be recorded */
+  /**
+   * Shows the settings, but not in a form in which somebody is typing.
+   * @param {{title: string, topic: string, slow: number, keep: {count: number, days: number}, locked: boolean, recording?: boolean}} state
+   *   recording: missing where nothing can be recorded
+   */
   update({ locked, recording, keep, ...texts }) {
     for (const [method, ...values] of [["keep", keep.count, keep.days], ...Object.entries(texts)]) {
       const form = /** @type {HTMLElement} */ (this.root.querySelector(`[data-method=${method}]`));
