@@ -89,21 +89,25 @@ func (h *Handler) sums(ctx context.Context, unlisted bool) (lobby.Sums, error) {
 	return lobby.ParseSums(v)
 }
 
-// view says how old the lobby's view of other nodes is. It is nil if there are none.
-func (h *Handler) view(ctx context.Context) *lobby.View {
-	v, err := h.call(ctx, lobbyInstance, lobby.MethodView)
+// noteLobby logs that the lobby has failed, for a page that does without its answer.
+// A server without a lobby is no failure.
+func (h *Handler) noteLobby(err error) {
 	if err != nil && !errors.Is(err, server.ErrNotRunning) {
 		h.log.Warn("lobby did not answer", "err", err)
 	}
+}
+
+// view says how old the lobby's view of other nodes is. It is nil if there are none.
+func (h *Handler) view(ctx context.Context) *lobby.View {
+	v, err := h.call(ctx, lobbyInstance, lobby.MethodView)
+	h.noteLobby(err)
 	return lobby.ParseView(v)
 }
 
 // trends returns the recent activity of the rooms. A page does without if it fails.
 func (h *Handler) trends(ctx context.Context) lobby.Trends {
 	v, err := h.call(ctx, lobbyInstance, lobby.MethodTrends)
-	if err != nil && !errors.Is(err, server.ErrNotRunning) {
-		h.log.Warn("lobby did not answer", "err", err)
-	}
+	h.noteLobby(err)
 	return lobby.ParseTrends(v)
 }
 

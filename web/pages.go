@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -74,14 +73,12 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 	q := pageQuery(r.URL.Query())
 	rooms, err := h.rooms(r.Context(), q.value())
 	if err != nil {
-		h.log.Warn("lobby did not answer", "err", err)
+		h.noteLobby(err)
 		h.errorPage(w, r, http.StatusServiceUnavailable, "The lobby does not answer", "Try again in a moment.")
 		return
 	}
 	sums, err := h.sums(r.Context(), false) // the headline counts all rooms, not only those that match
-	if err != nil {
-		h.log.Warn("lobby did not answer", "err", err)
-	}
+	h.noteLobby(err)
 	trends, now := h.trends(r.Context()), time.Now()
 	page := LobbyPage{At: now.UnixMilli(), Sampled: int64(trends.At), Headline: headline(sums), Query: q, Node: h.cfg.Node}
 	if h.cfg.Nodes != nil {
@@ -163,9 +160,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	entry, err := h.entry(r.Context(), name, true)
-	if err != nil && !errors.Is(err, server.ErrNotRunning) {
-		h.log.Warn("lobby did not answer", "err", err) // the page works without the entry
-	}
+	h.noteLobby(err)
 	page := RoomPage{Name: name, RTMP: h.roomAddress(r, name), Node: h.cfg.Node}
 	if entry != nil {
 		if h.isElsewhere(*entry) {
