@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"foyer/room":                 {"foyer/server/guard", "foyer/server", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/server/relay", "foyer/lobby", "foyer/room/nick", "foyer/room/ingest"},
 	"foyer/room/ingest":          {"foyer/server/amf", "foyer/server/rtmp", "foyer/server/flv", "github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
 	"foyer/room/nick":            {"github.com/mtibben/confusables", "golang.org/x/text/secure/precis", "golang.org/x/text/unicode/norm"},
-	"foyer/media": {"foyer/server/amf", "foyer/server/flv", "foyer/server/rtmp", "foyer/server/relay", "github.com/Eyevinn/mp4ff/...", "github.com/bluenviron/..."},
+	"foyer/media":                {"foyer/server/amf", "foyer/server/flv", "foyer/server/rtmp", "foyer/server/relay", "github.com/Eyevinn/mp4ff/...", "github.com/bluenviron/..."},
 	"foyer/web": {"foyer/server/...", "foyer/media", "foyer/lobby", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/...",
 		"github.com/klauspost/compress/gzhttp"},
 	"foyer/store": {"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",

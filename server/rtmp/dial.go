@@ -70,9 +70,9 @@ func ParseURI(uri string) (*Address, error) {
 // DialOptions are optional.
 type DialOptions struct {
 	Config  *Config
-	Handler Handler // nil: every call is answered with MethodNotFound
+	Handler Handler                                                           // nil: every call is answered with MethodNotFound
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer
-	TLS     *tls.Config // for rtmps; nil means the host's name and the system's certificates
+	TLS     *tls.Config                                                       // for rtmps; nil means the host's name and the system's certificates
 }
 
 // Dial opens a connection to an absolute rtmp:// or rtmps:// address, and does
