@@ -198,9 +198,9 @@ func FuzzTag(f *testing.F) {
 // TestGenerated does as FuzzTag with tags of all kinds that are cut at each byte.
 func TestGenerated(t *testing.T) {
 	n := 0
-	for media, payload := range generated() {
-		for cut := range len(payload) + 1 {
-			check(t, media, payload[:cut])
+	for _, m := range generated() {
+		for cut := range len(m.payload) + 1 {
+			check(t, m.media, m.payload[:cut])
 			n++
 		}
 	}
@@ -209,63 +209,63 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// generated yields payloads of all codecs, packet types and layouts.
-func generated() func(yield func(Media, []byte) bool) {
-	codecs := []string{"avc1", "hvc1", "vvc1", "av01", "vp09", "vp08", "mp4a", "Opus", "fLaC", ".mp3", "zzzz"}
-	modifiers := []string{"", "\x00\x2a", "\x02\x00\x00\x2a"}
-	return func(yield func(Media, []byte) bool) {
-		for first := range 256 { // the old format, and what is cut short of the new one
-			for packet := range 4 {
-				for _, media := range []Media{Audio, Video} {
-					if !yield(media, []byte{byte(first), byte(packet), 0, 0, 40, 'x'}) {
-						return
-					}
-				}
-			}
-		}
-		for _, media := range []Media{Audio, Video} {
-			firsts, multitrack := []byte{0x90}, byte(packetAudioMultitrack)
-			if media == Video {
-				firsts, multitrack = []byte{0x90, 0xA0, 0xD0}, packetVideoMultitrack
-			}
-			for _, first := range firsts {
-				for _, codec := range codecs {
-					for packet := range byte(7) {
-						for _, modifier := range modifiers {
-							for layout := range 5 {
-								outer := packet
-								if layout > 0 {
-									outer = multitrack
-								}
-								b := []byte{first | outer}
-								if modifier != "" {
-									b = append(append([]byte{first | packetModEx}, modifier...), outer)
-								}
-								if !yield(media, append(b, tracks(layout, packet, codec)...)) {
-									return
-								}
-							}
-						}
-					}
-				}
-			}
-		}
-	}
+// A message is a payload and its type.
+type message struct {
+	media   Media
+	payload []byte
 }
 
-// tracks is the rest of a message: one track, or those with the numbers 1 and 0
-// in each layout, of which the last is reserved.
-func tracks(layout int, packet byte, codec string) []byte {
-	body := "\x00\x00\x28body"
+// generated makes messages of all codecs, packet types and layouts, and all
+// beginnings of the old format.
+func generated() (all []message) {
+	for first := range 256 {
+		for packet := range byte(4) {
+			payload := []byte{byte(first), packet, 0, 0, 40, 'x'}
+			all = append(all, message{Audio, payload}, message{Video, payload})
+		}
+	}
+	const key, inter, command = 0x90, 0xA0, 0xD0
+	for _, codec := range []string{"avc1", "hvc1", "vvc1", "av01", "vp09", "vp08", "mp4a", "Opus", "fLaC", ".mp3", "zzzz"} {
+		for packet := range byte(7) {
+			for layout := range byte(5) {
+				tracks := tracksOf(layout, packet, codec)
+				for _, modifier := range []string{"", "\x00\x2a", "\x02\x00\x00\x2a"} {
+					all = append(all, message{Audio, enhanced(soundEnhanced<<4, packetAudioMultitrack, layout, packet, modifier, tracks)})
+					for _, first := range []byte{key, inter, command} {
+						all = append(all, message{Video, enhanced(first, packetVideoMultitrack, layout, packet, modifier, tracks)})
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// enhanced is tracks behind the header for them.
+func enhanced(first, multitrack, layout, packet byte, modifier, tracks string) []byte {
+	if layout > 0 {
+		packet = multitrack
+	}
+	if modifier != "" {
+		return append([]byte{first | packetModEx}, modifier+string([]byte{packet})+tracks...)
+	}
+	return append([]byte{first | packet}, tracks...)
+}
+
+// tracksOf is the rest of a message: one track, or those with the numbers 1 and
+// 0 in each layout, of which the last is reserved.
+func tracksOf(layout, packet byte, codec string) string {
+	const body, size = "\x00\x00\x28body", "\x00\x00\x07"
+	types := string([]byte{(layout-1)<<4 | packet})
 	switch layout {
 	case 0:
-		return []byte(codec + body)
+		return codec + body
 	case 1:
-		return []byte(string(rune(packet)) + codec + "\x00" + body)
+		return types + codec + "\x00" + body
 	case 3:
-		return []byte(string(rune(0x20|packet)) + codec + "\x01\x00\x00\x07" + body + codec + "\x00\x00\x00\x07" + body)
+		return types + codec + "\x01" + size + body + codec + "\x00" + size + body
 	}
-	return []byte(string(rune((layout-1)<<4|int(packet))) + codec + "\x01\x00\x00\x07" + body + "\x00\x00\x00\x07" + body)
+	return types + codec + "\x01" + size + body + "\x00" + size + body
 }
 
 // TestBombs: long payloads of little steps take no longer than others.
