@@ -216,30 +216,12 @@ func (t *Tag) fourCC(at int) (next int, ok bool) {
 }
 
 // track reads the track that begins at a place of the payload.
-func (t *Tag) track(at int) (ok bool) {
-	if t.layout == manyCodecs {
-		if at, ok = t.fourCC(at); !ok {
-			return false
-		}
+func (t *Tag) track(at int) bool {
+	at, end, ok := t.bounds(at)
+	if !ok {
+		return false
 	}
-	p := t.message
-	if t.layout != plain {
-		if at >= len(p) {
-			return false
-		}
-		t.Track = p[at]
-		at++
-	}
-	if t.Several {
-		if len(p)-at < 3 {
-			return false
-		}
-		size := int(uint24(p[at:]))
-		if at += 3; size > len(p)-at {
-			return false
-		}
-		p = p[:at+size]
-	}
+	p := t.message[:end]
 	if t.packet == packetCodedFrames && t.shifts() {
 		if len(p)-at < 3 {
 			return false
@@ -252,6 +234,33 @@ func (t *Tag) track(at int) (ok bool) {
 		kinds = &videoKinds
 	}
 	return t.takeFrom(kinds[t.packet], at, p)
+}
+
+// bounds reads the codec, number and size of a track, as far as it has them, and
+// returns where its data begins and ends.
+func (t *Tag) bounds(at int) (begin, end int, ok bool) {
+	p := t.message
+	if t.layout == manyCodecs {
+		if at, ok = t.fourCC(at); !ok {
+			return 0, 0, false
+		}
+	}
+	if t.layout != plain {
+		if at >= len(p) {
+			return 0, 0, false
+		}
+		t.Track = p[at]
+		at++
+	}
+	if !t.Several {
+		return at, len(p), true
+	}
+	if len(p)-at < 3 {
+		return 0, 0, false
+	}
+	begin = at + 3
+	end = begin + int(uint24(p[at:]))
+	return begin, end, end <= len(p)
 }
 
 // shifts reports whether the codec has frames that are not shown in the order
