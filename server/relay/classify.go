@@ -54,7 +54,7 @@ func classify(m *rtmp.Message) class {
 		return class{kind: clearMetadata}
 	case flv.CodedFrames:
 		if media == flv.Video && t.Key {
-			return keyFrameOf(&t)
+			return class{kind: keyFrame, track: lowest(&t)}
 		}
 	}
 	return class{}
@@ -64,10 +64,11 @@ func headerOf(t *flv.Tag) class {
 	return class{kind: sequenceHeader, key: headerKey{t.Media, t.Kind, t.Several, t.Track, t.Codec}}
 }
 
-func keyFrameOf(t *flv.Tag) class {
+// lowest is the lowest track of the message that t is the first of.
+func lowest(t *flv.Tag) uint8 {
 	track := t.Track
 	for t.Next() {
 		track = min(track, t.Track)
 	}
-	return class{kind: keyFrame, track: track}
+	return track
 }
