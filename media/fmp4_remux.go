@@ -2,7 +2,9 @@ package media
 
 import (
 	"bytes"
+	"slices"
 
+	"foyer/server/flv"
 	"foyer/server/rtmp"
 )
 
@@ -49,7 +51,7 @@ type Remuxer struct {
 	emit  func(Segment)
 	whole bool // it is for a file: a track that pauses stays
 
-	clock    clock
+	clock    flv.Clock
 	tracks   [lanes]track
 	absent   [lanes]bool // by the metadata, or of a codec that is not for MP4
 	started  bool        // there was an init segment
@@ -59,7 +61,6 @@ type Remuxer struct {
 	sequence uint32
 	out      [lanes][]sample // of the fragment to come
 	outSize  int             // of out, in bytes
-	outSince int64
 	strange  map[string]bool // codecs that were told to be unsupported
 	still    *Still          // of the last key frame
 	err      error           // our own mistake: nothing more comes
@@ -71,14 +72,16 @@ type track struct {
 	next  *codec // to be in the one that comes
 	lost  bool   // a frame is missing: the next is a key frame
 
-	pending *sample // its duration is not known yet
-	since   int64   // time of pending
-	seen    bool    // there was a frame
-	last    int64   // its time
-	missed  int64   // how long the other track has gone on since
-	floor   int64   // no frame is before, in ticks
-	due     int64   // where the next audio frame is, if it follows without a gap
-	end     int64   // time when all that was written is over
+	pending  *sample // its duration is not known yet
+	since    int64   // time of pending
+	came     int64   // the time that it was when pending came
+	outSince int64   // time of the first frame in the fragment to come
+	seen     bool    // there was a frame
+	last     int64   // its time
+	missed   int64   // how far the other track has come since
+	floor    int64   // no frame is before, in ticks
+	due      int64   // where the next audio frame is, if it follows without a gap
+	end      int64   // time when all that was written is over
 }
 
 // A frame is a tag that is ready to be written.
@@ -123,13 +126,10 @@ func (r *Remuxer) End() error {
 	if r.started || len(r.strange) > 0 {
 		r.emit(Segment{Kind: End})
 	}
-	now := r.clock.now
 	for l := range r.tracks {
-		t := &r.tracks[l]
-		now = max(now, t.end)
-		*t = track{end: t.end}
+		r.tracks[l] = track{end: r.tracks[l].end}
 	}
-	r.clock.restart(now + newStep)
+	r.clock.Begin()
 	r.started, r.held, r.size, r.still = false, nil, 0, nil
 	r.absent = [lanes]bool{}
 	clear(r.strange)
@@ -169,7 +169,7 @@ func (r *Remuxer) configure(t tag) {
 
 // frame takes a frame: it is held, or written, or can't be decoded by anybody.
 func (r *Remuxer) frame(t tag, timestamp uint32) {
-	at := r.time(&r.tracks[t.lane], timestamp)
+	at := max(0, r.clock.At(t.lane.media(), timestamp))
 	tr := &r.tracks[t.lane]
 	c := tr.next
 	if c == nil {
@@ -206,25 +206,19 @@ func (r *Remuxer) frame(t tag, timestamp uint32) {
 	}
 }
 
-// time is when a frame of the track is. A track cannot be led far back: then
-// the timestamps have a new beginning.
-func (r *Remuxer) time(t *track, timestamp uint32) int64 {
-	at := r.clock.at(timestamp)
-	if t.seen && at < t.last-maxBehind {
-		at = t.last + newStep
-		r.clock.move(at)
-	}
-	return at
-}
-
 // hold keeps a frame until it is known which tracks there are. A key frame
-// makes what was before it worthless.
+// makes what was before it worthless, but not the sound that belongs to it and
+// came earlier.
 func (r *Remuxer) hold(f frame) {
 	if len(r.held) == 0 {
 		r.since = f.at
 	}
 	if f.lane == videoLane && f.key {
-		r.held, r.size = r.held[:0], 0
+		r.held = slices.DeleteFunc(r.held, func(h frame) bool { return h.lane == videoLane || h.at < f.at })
+		r.size = 0
+		for _, h := range r.held {
+			r.size += len(h.body) + frameSize
+		}
 	}
 	r.held = append(r.held, f)
 	r.size += len(f.body) + frameSize
@@ -319,9 +313,9 @@ func (r *Remuxer) write(f frame) {
 		r.flush()
 		r.still = &Still{codec: t.codec, body: f.body}
 	}
-	t.pending, t.since = s, f.at
-	r.release(f.at)
-	if r.pending() > 0 && (f.at-r.outSince >= fragmentTime || r.outSize >= MaxFragment) {
+	t.pending, t.since, t.came = s, f.at, r.clock.Now()
+	r.release()
+	if len(r.out[f.lane]) > 0 && f.at-t.outSince >= fragmentTime || r.outSize >= MaxFragment {
 		r.flush()
 	}
 }
@@ -351,15 +345,16 @@ func (t *track) place(f frame) *sample {
 
 // release lets go of frames that have waited long for the next one: of a track
 // that pauses, or of one with a picture now and then.
-func (r *Remuxer) release(now int64) {
+func (r *Remuxer) release() {
 	for l := range r.tracks {
 		t := &r.tracks[l]
-		if t.pending == nil || now-t.since < maxPending {
+		waited := r.clock.Now() - t.came
+		if t.pending == nil || waited < maxPending {
 			continue
 		}
 		duration := int64(t.pending.dur)
 		if lane(l) == videoLane {
-			duration = now - t.since
+			duration = waited
 		}
 		r.put(lane(l), max(1, duration))
 	}
@@ -375,8 +370,8 @@ func (r *Remuxer) put(l lane, duration int64) {
 		duration = int64(s.dur)
 	}
 	s.dur = uint32(min(duration, maxPending*scale))
-	if r.pending() == 0 {
-		r.outSince = t.since
+	if len(r.out[l]) == 0 {
+		t.outSince = t.since
 	}
 	r.out[l] = append(r.out[l], *s)
 	r.outSize += len(s.data) + frameSize

@@ -118,7 +118,7 @@ func (w *window) peek(at int64, n int) ([]byte, error) {
 type indexer struct {
 	file   window
 	most   int // frames
-	clock  clock
+	clock  flv.Clock
 	tracks [lanes]indexTrack
 	frames int
 	over   bool
@@ -214,7 +214,7 @@ func (x *indexer) configure(t tag) {
 // frame takes a frame of n bytes at a place of the file, if it can be decoded.
 func (x *indexer) frame(t tag, timestamp uint32, from int64, n int) error {
 	tr := &x.tracks[t.lane]
-	at := x.clock.at(timestamp)
+	at := max(0, x.clock.At(t.lane.media(), timestamp))
 	c := tr.codec
 	if c == nil || c.fourCC != t.codec || n == 0 {
 		return nil

@@ -27,6 +27,8 @@ const (
 	lanes
 )
 
+func (l lane) media() flv.Media { return [lanes]flv.Media{flv.Video, flv.Audio}[l] }
+
 // A tagKind is what an audio or video message carries.
 type tagKind uint8
 
