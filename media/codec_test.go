@@ -136,7 +136,7 @@ func FuzzCodec(f *testing.F) {
 		f.Add(test.fourCC, unhex("81000c0000000000"), unhex(test.frame))
 	}
 	f.Fuzz(func(t *testing.T, fourCC string, record, frame []byte) {
-		newHLSTrack(flvFrame{video: true, codec: fourCC, data: record})
+		newHLSTrack(tag{codec: fourCC, body: record})
 		c, err := newCodec(fourCC, record)
 		if err != nil {
 			return

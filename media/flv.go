@@ -35,7 +35,7 @@ type FLV struct {
 // Append appends the bytes of m to b. Until the first picture or sound there
 // are none.
 func (f *FLV) Append(b []byte, m rtmp.Message) []byte {
-	frame, ok := parseFLV(m)
+	frame, ok := parseTag(m)
 	isData := m.Type == rtmp.TypeDataAMF0
 	switch {
 	case !ok && !isData || len(m.Payload) > flv.MaxPayload:
@@ -44,13 +44,13 @@ func (f *FLV) Append(b []byte, m rtmp.Message) []byte {
 	case isData && bytes.HasPrefix(m.Payload, []byte(flv.OnMetaData)):
 		f.meta = m.Payload
 		return b
-	case isData || frame.kind != flvCoded:
+	case isData || frame.kind != coded:
 		if len(f.waiting) < MaxFLVWaiting {
 			f.waiting = append(f.waiting, m)
 		}
 		return b
 	default:
-		b = f.begin(b, frame.video)
+		b = f.begin(b, frame.picture())
 	}
 	at := f.clock.Now() // of data, whose own time some encoders leave at 0
 	if !isData {

@@ -58,12 +58,12 @@ func tags(t *testing.T, b []byte) string {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		f, _ := parseFLV(m)
+		f, ok := parseTag(m)
 		word := m.Type.String()
 		switch {
-		case f.kind == flvHeader:
+		case f.kind == header:
 			word = f.codec
-		case f.video && f.key:
+		case ok && f.picture() && f.key:
 			word = "key"
 		}
 		words = append(words, fmt.Sprintf("%s@%d", word, m.Timestamp))

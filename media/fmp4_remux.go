@@ -102,19 +102,24 @@ func (r *Remuxer) Write(m rtmp.Message) error {
 		r.expect(m.Payload)
 		return r.err
 	}
-	switch t := parseTag(m); t.kind {
-	case header:
+	switch t, _ := parseTag(m); {
+	case t.kind == header:
 		r.configure(t)
-	case coded:
+	case t.kind == coded && boxable[t.codec]:
 		r.frame(t, m.Timestamp)
-	case stranger:
-		r.absent[t.lane] = true
-		if r.tracks[t.lane].codec == nil && !r.strange[t.codec] && len(r.strange) < maxStrange {
-			r.strange[t.codec] = true
-			r.emit(Segment{Kind: Unsupported, Codec: t.codec})
-		}
+	case t.kind == coded:
+		r.refuse(t)
 	}
 	return r.err
+}
+
+// refuse says, once, that a codec is not for MP4.
+func (r *Remuxer) refuse(t tag) {
+	r.absent[t.lane] = true
+	if r.tracks[t.lane].codec == nil && !r.strange[t.codec] && len(r.strange) < maxStrange {
+		r.strange[t.codec] = true
+		r.emit(Segment{Kind: Unsupported, Codec: t.codec})
+	}
 }
 
 // maxStrange is how many codecs one publisher may name.

@@ -137,20 +137,20 @@ func (h *HLS) take(it Item) {
 		return
 	}
 	h.gone, h.heard = false, time.Now()
-	f, ok := parseFLV(it.Message)
+	f, ok := parseTag(it.Message)
 	if !ok {
 		return
 	}
 	switch f.kind {
-	case flvHeader:
+	case header:
 		h.tracks.header(f)
-	case flvCoded:
+	case coded:
 		h.frame(f, max(0, h.clock.At(flv.Media(it.Message.Type), it.Message.Timestamp)))
 	}
 }
 
 // frame writes a picture or sound, with a new muxer when the codecs are others.
-func (h *HLS) frame(f flvFrame, at int64) {
+func (h *HLS) frame(f tag, at int64) {
 	begin, err := h.tracks.coded(f, at)
 	m := h.muxer()
 	if h.room.over(f, at, h.tracks.pictures()) {
@@ -166,7 +166,7 @@ func (h *HLS) frame(f flvFrame, at int64) {
 	case err != nil:
 		h.set(nil, err)
 		return
-	case begin, m == nil && !h.tracks.changed && f.key && f.video == h.tracks.pictures(): // anew after a silence
+	case begin, m == nil && !h.tracks.changed && f.key && f.picture() == h.tracks.pictures(): // anew after a silence
 		if m = h.begin(at); m == nil {
 			return
 		}

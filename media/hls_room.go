@@ -45,15 +45,15 @@ type hlsRoom struct {
 // over counts a frame, and reports whether the segment has become too long for
 // the size there is: then there is a greater one, or none until a segment would
 // have fit again.
-func (r *hlsRoom) over(f flvFrame, at int64, pictures bool) bool {
-	ends := f.video && f.key || !pictures
+func (r *hlsRoom) over(f tag, at int64, pictures bool) bool {
+	ends := f.picture() && f.key || !pictures
 	if !r.begun || ends && at-r.since >= hlsSegment.Milliseconds() {
 		if r.begun && r.size == hlsNone && r.bytes <= hlsLong.most() {
 			r.size = hlsLong
 		}
 		r.begun, r.since, r.bytes = true, at, 0
 	}
-	r.bytes += len(f.data) + hlsSample
+	r.bytes += len(f.body) + hlsSample
 	if r.size == hlsNone || r.bytes <= r.size.most() {
 		return false
 	}

@@ -55,18 +55,18 @@ type hlsTrack struct {
 // An hlsWrite is a frame to be written.
 type hlsWrite struct {
 	at    int64
-	frame flvFrame
+	frame tag
 	track *hlsTrack
 }
 
 // header learns a codec's configuration.
-func (t *hlsTracks) header(f flvFrame) {
+func (t *hlsTracks) header(f tag) {
 	slot := &t.audio
-	if f.video {
+	if f.picture() {
 		slot = &t.video
 	}
 	old := *slot
-	if old != nil && old.codec == f.codec && bytes.Equal(old.config, f.data) {
+	if old != nil && old.codec == f.codec && bytes.Equal(old.config, f.body) {
 		return
 	}
 	track := newHLSTrack(f)
@@ -80,13 +80,13 @@ func (t *hlsTracks) header(f flvFrame) {
 }
 
 // coded looks at a frame and reports whether it is time for a new muxer.
-func (t *hlsTracks) coded(f flvFrame, at int64) (begin bool, err error) {
+func (t *hlsTracks) coded(f tag, at int64) (begin bool, err error) {
 	track := t.of(f)
 	if track == nil || track.codec != f.codec {
-		if f.video && !f.key && f.codec == codecVP9 {
+		if f.picture() && !f.key && f.codec == codecVP9 {
 			return false, nil
 		}
-		t.header(flvFrame{video: f.video, codec: f.codec, data: f.data}) // a codec without a header
+		t.header(tag{lane: f.lane, codec: f.codec, body: f.body}) // a codec without a header
 		track = t.of(f)
 	}
 	if track.err != nil {
@@ -97,7 +97,7 @@ func (t *hlsTracks) coded(f flvFrame, at int64) (begin bool, err error) {
 		return false, nil
 	}
 	if len(t.held) == 0 {
-		if t.pictures() && !(f.video && f.key) {
+		if t.pictures() && !(f.picture() && f.key) {
 			return false, nil // begins with a key frame
 		}
 		t.since = at
@@ -106,7 +106,7 @@ func (t *hlsTracks) coded(f flvFrame, at int64) (begin bool, err error) {
 		t.hold(f, at)
 		return false, nil
 	}
-	if t.pictures() && (len(t.held) == 0 || !t.held[0].frame.video) && !(f.video && f.key) {
+	if t.pictures() && (len(t.held) == 0 || !t.held[0].frame.picture()) && !(f.picture() && f.key) {
 		t.held = nil // the pictures came later: begin with theirs
 		return false, nil
 	}
@@ -116,9 +116,9 @@ func (t *hlsTracks) coded(f flvFrame, at int64) (begin bool, err error) {
 // rest sees to it that a track that does not come any more is left out, for
 // players would wait for it, and is there again when it is back. Where there are
 // pictures, both take a key frame.
-func (t *hlsTracks) rest(f flvFrame, at int64) {
+func (t *hlsTracks) rest(f tag, at int64) {
 	this, other := t.audio, t.video
-	if f.video {
+	if f.picture() {
 		this, other = other, this
 	}
 	if this.seen && other != nil {
@@ -127,12 +127,12 @@ func (t *hlsTracks) rest(f flvFrame, at int64) {
 	this.seen, this.at, this.missed = true, at, 0
 	switch {
 	case !t.opened:
-	case f.video && f.key && this.resting:
+	case f.picture() && f.key && this.resting:
 		this.resting, t.changed = false, true
-	case other == nil || this.resting || f.video && !f.key:
+	case other == nil || this.resting || f.picture() && !f.key:
 	case other.missed >= trackGone && !other.resting:
 		other.resting, t.changed = true, true
-	case f.video && other.resting && other.missed < trackGone:
+	case f.picture() && other.resting && other.missed < trackGone:
 		other.resting, t.changed = false, true
 	}
 }
@@ -140,16 +140,16 @@ func (t *hlsTracks) rest(f flvFrame, at int64) {
 // pictures reports whether the muxer has a track of them, or is to have it.
 func (t *hlsTracks) pictures() bool { return t.video != nil && !t.video.resting }
 
-func (t *hlsTracks) hold(f flvFrame, at int64) {
+func (t *hlsTracks) hold(f tag, at int64) {
 	if len(t.held) == 0 {
 		t.heldBytes = 0
 	}
 	t.held = append(t.held, hlsWrite{at: at, frame: f, track: t.of(f)})
-	t.heldBytes += len(f.data)
+	t.heldBytes += len(f.body)
 }
 
-func (t *hlsTracks) of(f flvFrame) *hlsTrack {
-	if f.video {
+func (t *hlsTracks) of(f tag) *hlsTrack {
+	if f.picture() {
 		return t.video
 	}
 	return t.audio
@@ -173,7 +173,7 @@ func (t *hlsTracks) open() (all []*gohlslib.Track, err error) {
 }
 
 // ready returns what is to be written now that f is there.
-func (t *hlsTracks) ready(f flvFrame, at int64) []hlsWrite {
+func (t *hlsTracks) ready(f tag, at int64) []hlsWrite {
 	all := t.held
 	t.held = nil
 	if track := t.of(f); !track.resting {
@@ -183,11 +183,11 @@ func (t *hlsTracks) ready(f flvFrame, at int64) []hlsWrite {
 }
 
 // newHLSTrack reads a sequence header.
-func newHLSTrack(f flvFrame) *hlsTrack {
-	t := &hlsTrack{codec: f.codec, config: f.data}
+func newHLSTrack(f tag) *hlsTrack {
+	t := &hlsTrack{codec: f.codec, config: f.body}
 	var codec codecs.Codec
 	rate := 90000
-	codec, t.err = t.parse(f.data)
+	codec, t.err = t.parse(f.body)
 	if aac, ok := codec.(*codecs.MPEG4Audio); ok {
 		rate = aac.Config.SampleRate
 	} else if _, ok := codec.(*codecs.Opus); ok {
@@ -258,12 +258,12 @@ func (w hlsWrite) write(m *gohlslib.Muxer, ntp time.Time) error {
 	switch t.codec {
 	case codecAAC:
 		if at, ok := t.sound(w.at, 1024); ok {
-			return m.WriteMPEG4Audio(t.hls, ntp, at, [][]byte{f.data})
+			return m.WriteMPEG4Audio(t.hls, ntp, at, [][]byte{f.body})
 		}
 		return nil
 	case codecOpus:
-		if at, ok := t.sound(w.at, opus.PacketDuration2(f.data)); ok {
-			return m.WriteOpus(t.hls, ntp, at, [][]byte{f.data})
+		if at, ok := t.sound(w.at, opus.PacketDuration2(f.body)); ok {
+			return m.WriteOpus(t.hls, ntp, at, [][]byte{f.body})
 		}
 		return nil
 	}
@@ -274,9 +274,9 @@ func (w hlsWrite) write(m *gohlslib.Muxer, ntp time.Time) error {
 	t.begun, t.last = true, at
 	switch t.codec {
 	case codecVP9:
-		return m.WriteVP9(t.hls, ntp, at, f.data)
+		return m.WriteVP9(t.hls, ntp, at, f.body)
 	case codecAV1:
-		units, err := av1Units(f.data)
+		units, err := av1Units(f.body)
 		if err != nil || len(units) == 0 {
 			return err
 		}
@@ -286,7 +286,7 @@ func (w hlsWrite) write(m *gohlslib.Muxer, ntp time.Time) error {
 	if err != nil || len(units) == 0 {
 		return err
 	}
-	pts := at + int64(f.offset)*90
+	pts := at + int64(f.cts)*90
 	if t.codec == codecHEVC {
 		return m.WriteH265(t.hls, ntp, pts, units)
 	}
@@ -318,11 +318,11 @@ func av1Units(b []byte) (units av1.Bitstream, err error) {
 }
 
 // units are the NAL units of a frame, those of the header in front of a key frame.
-func (t *hlsTrack) units(f flvFrame) (units [][]byte, err error) {
+func (t *hlsTrack) units(f tag) (units [][]byte, err error) {
 	if f.key {
 		units = append(units, t.params...)
 	}
-	for b := f.data; len(b) > 0; {
+	for b := f.body; len(b) > 0; {
 		if len(b) < t.size {
 			return nil, errHLSFrame
 		}

@@ -61,8 +61,8 @@ func TestStreamMemory(t *testing.T) {
 func TestHLSTooLong(t *testing.T) {
 	var r hlsRoom
 	segment := func(at int64, bytes int) {
-		r.over(flvFrame{video: true, key: true, data: make([]byte, bytes/2)}, at, true)
-		r.over(flvFrame{video: true, data: make([]byte, bytes/2-3*hlsSample)}, at+900, true)
+		r.over(tag{key: true, body: make([]byte, bytes/2)}, at, true)
+		r.over(tag{body: make([]byte, bytes/2-3*hlsSample)}, at+900, true)
 	}
 	for i, c := range []struct {
 		bytes int
@@ -78,7 +78,7 @@ func TestHLSTooLong(t *testing.T) {
 	// Time that stands still ends no segment.
 	r = hlsRoom{}
 	for range MaxHLS / hlsSample {
-		r.over(flvFrame{video: true, key: true}, 0, true)
+		r.over(tag{key: true}, 0, true)
 	}
 	if r.size != hlsNone {
 		t.Errorf("a flood of nothing: %d", r.size)

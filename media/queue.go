@@ -71,19 +71,19 @@ func (q *Queue) setWhole(whole bool) {
 
 // WriteMessage implements relay.Player.
 func (q *Queue) WriteMessage(m rtmp.Message) error {
-	f, ok := parseFLV(m)
+	t, ok := parseTag(m)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended != nil {
 		return q.ended
 	}
-	coded := ok && f.kind == flvCoded || !ok && m.Type != rtmp.TypeDataAMF0
-	q.video = q.video || coded && f.video
+	frame := ok && t.kind == coded || !ok && m.Type != rtmp.TypeDataAMF0
+	q.video = q.video || ok && frame && t.picture()
 	n := len(m.Payload)
 	switch {
 	case q.whole:
-	case coded:
-		if !q.admitLocked(f, n) {
+	case frame:
+		if !q.admitLocked(t, n) {
 			q.dropped++
 			return q.ended
 		}
@@ -101,7 +101,7 @@ func (q *Queue) WriteMessage(m rtmp.Message) error {
 }
 
 // admitLocked reports whether a picture or sound is to be queued.
-func (q *Queue) admitLocked(f flvFrame, n int) bool {
+func (q *Queue) admitLocked(t tag, n int) bool {
 	if q.behind.IsZero() {
 		// A single frame fits always, however long.
 		if q.fitsLocked(n, q.limit) || len(q.items) == 0 {
@@ -114,7 +114,7 @@ func (q *Queue) admitLocked(f flvFrame, n int) bool {
 		q.endLocked(ErrBehind)
 		return false
 	}
-	if q.video && !(f.video && f.key) || !q.fitsLocked(n, q.limit/2) && len(q.items) > 0 {
+	if q.video && !(t.picture() && t.key) || !q.fitsLocked(n, q.limit/2) && len(q.items) > 0 {
 		return false
 	}
 	q.behind = time.Time{}

@@ -166,12 +166,12 @@ func (x *indexer) tag(at int64) (next int64, err error) {
 	if m.Payload, err = x.file.peek(at, min(n, indexPeek)); err != nil {
 		return 0, err
 	}
-	t := parseTag(m)
+	t, _ := parseTag(m)
 	if n > indexPeek && x.curious(t) {
 		if m.Payload, err = x.file.peek(at, n); err != nil {
 			return 0, err
 		}
-		t = parseTag(m)
+		t, _ = parseTag(m)
 	}
 	switch t.kind {
 	case header:
