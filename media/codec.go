@@ -27,7 +27,7 @@ var boxable = map[string]bool{"avc1": true, "hvc1": true, "av01": true, "vp09": 
 
 var errRecord = errors.New("media: decoder configuration is not valid")
 
-// A codec is what a decoder must know before the first frame.
+// A codec is what a decoder has to know before the first frame.
 type codec struct {
 	fourCC    string
 	record    []byte // as the publisher sent it
@@ -35,7 +35,7 @@ type codec struct {
 	timescale uint32 // ticks of the track in a second
 	frame     uint32 // ticks of an audio frame; 0: it varies
 	channels  uint16
-	size      size // of the picture; for av01 and vp09 it may be known only at a key frame
+	size      size // of the picture; that of av01 and vp09 may not be known before a key frame
 	prefix    int  // bytes of the length in front of a NAL unit; 0: frames are not made of them
 	box       mp4.Box
 
@@ -71,8 +71,8 @@ func newCodec(fourCC string, record []byte) (*codec, error) {
 	return c, nil
 }
 
-// rawBox is a record as it is: the boxes of mp4ff for H.264 and H.265 hold only
-// those with lengths of four bytes, and not all that may be in them.
+// rawBox is a record as it came. mp4ff's own boxes for H.264 and H.265 hold only
+// records with lengths of four bytes, and not everything that may be in them.
 func rawBox(name string, payload []byte) mp4.Box {
 	return mp4.CreateUnknownBox(name, uint64(8+len(payload)), payload)
 }
@@ -193,7 +193,7 @@ func (c *codec) readVP9() bool {
 		Version: 1, Profile: b[0], Level: b[1], BitDepth: b[2] >> 4, ChromaSubsampling: b[2] >> 1 & 7, VideoFullRangeFlag: b[2] & 1,
 		ColourPrimaries: b[3], TransferCharacteristics: b[4], MatrixCoefficients: b[5],
 	}
-	c.mime = fmt.Sprintf("vp09.%02d.%02d.%02d", box.Profile, cmp.Or(box.Level, 10), box.BitDepth) // browsers want a level
+	c.mime = fmt.Sprintf("vp09.%02d.%02d.%02d", box.Profile, cmp.Or(box.Level, 10), box.BitDepth) // browsers ask for a level
 	c.box = box
 	return true
 }
@@ -212,7 +212,7 @@ func (c *codec) readAAC() bool {
 	if a.FrameLengthFlag {
 		c.frame = 960
 	}
-	c.channels = uint16(cmp.Or(a.ChannelCount, 2)) // 0: it says a program config element
+	c.channels = uint16(cmp.Or(a.ChannelCount, 2)) // 0: a program config element says it
 	c.mime = fmt.Sprintf("mp4a.40.%d", object)
 	c.box = mp4.CreateEsdsBox(c.record)
 	return c.timescale >= 7350 && c.timescale <= 192000
@@ -274,7 +274,7 @@ const maxSequence = 1 << 10
 // sequenceOf finds the sequence header among OBUs (AV1 §5.5).
 func sequenceOf(obus []byte) (unit []byte, s av1.SequenceHeader, ok bool) {
 	var units av1.Bitstream
-	units.Unmarshal(obus[:min(len(obus), maxSequence)]) // those before an error are there
+	units.Unmarshal(obus[:min(len(obus), maxSequence)]) // it keeps the units before an error
 	for _, u := range units {
 		var h av1.OBUHeader
 		if h.Unmarshal(u) == nil && h.Type == av1.OBUTypeSequenceHeader && s.Unmarshal(u) == nil {
@@ -284,9 +284,8 @@ func sequenceOf(obus []byte) (unit []byte, s av1.SequenceHeader, ok bool) {
 	return nil, s, false
 }
 
-// sound reports whether a frame can be what it says: NAL units, each with its
-// length before it, are exactly the frame. A browser ends the playing at a
-// frame that is not.
+// sound reports whether a frame consists of NAL units, each behind its length, and
+// of nothing else. A browser stops playing at any other frame.
 func (c *codec) sound(body []byte) bool {
 	if len(body) == 0 {
 		return false

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// configurations are what encoders write, and what it says.
+// configurations are records that encoders write, and their meaning.
 var configurations = []struct {
 	name, fourCC, record string
 	mime                 string
@@ -53,8 +53,8 @@ func unhex(s string) []byte {
 	return b
 }
 
-// TestNewCodec: what a configuration says is read, and one that is cut short
-// anywhere, or too long, is refused or harmless, and never a panic.
+// TestNewCodec: a configuration is read, and one that is cut short anywhere, or
+// too long, is refused or harmless, and never a panic.
 func TestNewCodec(t *testing.T) {
 	for _, test := range configurations {
 		record := unhex(test.record)
@@ -77,7 +77,7 @@ func TestNewCodec(t *testing.T) {
 	}
 }
 
-// TestCodecBoxes: what is in the record is in the box.
+// TestCodecBoxes: everything in the record is in the box.
 func TestCodecBoxes(t *testing.T) {
 	opus := "0006" + "0138" + "0000bb80" + "0000" + "01" + "0402000401020305"
 	for _, test := range configurations {

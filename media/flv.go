@@ -18,12 +18,12 @@ import (
 const MaxFLVWaiting = 64
 
 // An FLV makes an FLV file of the messages of a stream. It begins with the
-// first picture or sound, at time 0, behind the metadata and the sequence
-// headers that came before; time continues without a jump when the publisher is
-// another. The zero value is for a stream that has no end.
+// metadata and the sequence headers, and the first picture or sound is at time 0.
+// Time continues without a jump when another publisher follows. The zero value is
+// for a stream that has no end.
 type FLV struct {
-	// File makes the metadata that of a file: it has room for the duration and
-	// the size, which FinishFLV writes.
+	// File leaves room in the metadata for the duration and the size of a file,
+	// which FinishFLV writes.
 	File bool
 
 	begun   bool
@@ -52,7 +52,7 @@ func (f *FLV) Append(b []byte, m rtmp.Message) []byte {
 	default:
 		b = f.begin(b, frame.picture())
 	}
-	at := f.clock.Now() // of data, whose own time some encoders leave at 0
+	at := f.clock.Now() // also of data, for some encoders leave its time at 0
 	if !isData {
 		at = max(0, f.clock.At(flv.Media(m.Type), m.Timestamp))
 	}
@@ -109,8 +109,8 @@ const (
 	flvFileSizeAt = flvDurationAt + 8 + 2 + len("filesize") + 1
 )
 
-// fileMetadata is the metadata of a file: that of the publisher with room for
-// duration and size in front.
+// fileMetadata is the publisher's metadata, with room for duration and size in
+// front.
 func fileMetadata(published []byte) []byte {
 	all := amf.ECMAArray{{Name: "duration", Value: amf.Number(0)}, {Name: "filesize", Value: amf.Number(0)}}
 	d := amf.NewDecoder(published)
@@ -122,7 +122,7 @@ func fileMetadata(published []byte) []byte {
 	return amf.Append([]byte(flv.OnMetaData), all)
 }
 
-// membersOf are the members of the publisher's metadata that hold for a file.
+// membersOf are the members of the publisher's metadata that are true of a file.
 func membersOf(v amf.Value) (kept []amf.Field) {
 	switch v := v.(type) {
 	case amf.ECMAArray:
@@ -181,9 +181,9 @@ func NewFLVReader(r io.Reader) (*FLVReader, error) {
 	return &FLVReader{tags}, err
 }
 
-// Next reads a tag as the message it was. At the end its error is io.EOF, and
-// io.ErrUnexpectedEOF when the last tag is not whole, as behind a crash. A tag
-// that contradicts the format is flv.ErrBadTag.
+// Next reads a tag as the message that it was. At the end its error is io.EOF, or
+// io.ErrUnexpectedEOF if a crash has cut off the last tag. A tag that contradicts
+// the format is flv.ErrBadTag.
 func (f *FLVReader) Next() (rtmp.Message, error) {
 	h, payload, err := f.tags.Next()
 	return rtmp.Message{Type: rtmp.MessageType(h.Media), Timestamp: h.Time, Payload: payload}, err

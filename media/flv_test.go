@@ -17,7 +17,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// What a publisher sends.
+// Messages of a publisher.
 const (
 	tagMeta = flv.OnMetaData + "\x08\x00\x00\x00\x02\x00\x05width\x00\x40\x74\x00\x00\x00\x00\x00\x00" +
 		"\x00\x08duration\x00\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x09"
@@ -114,7 +114,7 @@ func TestFLV(t *testing.T) {
 	}
 }
 
-// What waits for the first picture is bounded.
+// The messages that wait for the first picture are bounded.
 func TestMaxFLVWaiting(t *testing.T) {
 	var f FLV
 	for range 2 * MaxFLVWaiting {

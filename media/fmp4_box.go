@@ -41,7 +41,7 @@ func initSegment(codecs [lanes]*codec) ([]byte, error) {
 func (c *codec) entry(trak *mp4.TrakBox) mp4.Box {
 	if c.channels > 0 {
 		rate := c.timescale
-		if rate > 0xffff { // does not fit; decoders read it from the configuration
+		if rate > 0xffff { // too large here; decoders read it in the configuration
 			rate = 0
 		}
 		name := "mp4a"

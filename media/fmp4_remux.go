@@ -12,12 +12,12 @@ import (
 const (
 	MaxHeld      = 4 << 20 // bytes that wait for the first init segment
 	MaxFragment  = 1 << 20 // bytes of a fragment, but for its last frame
-	frameSize    = 128     // about what a frame that waits takes beside its bytes
-	fragmentTime = 60      // what a fragment has at least
-	startWait    = 1500    // for a track that may come, before it begins without
-	maxPending   = 500     // a frame waits so long for the next, which says how long it lasts
-	trackGone    = 2000    // the other track goes on so long without this one: it is left out
-	audioSlack   = 40      // how far timestamps may be from what counting samples says
+	frameSize    = 128     // roughly what a waiting frame takes besides its bytes
+	fragmentTime = 60      // the least that a fragment lasts
+	startWait    = 1500    // for a track that may still come
+	maxPending   = 500     // how long a frame waits for the next one, which tells its duration
+	trackGone    = 2000    // a track is left out when the other one has continued without it for so long
+	audioSlack   = 40      // how far timestamps may be from the count of samples
 	maxOffset    = 5000    // presentation minus decoding time
 )
 
@@ -25,17 +25,18 @@ const (
 type SegmentKind uint8
 
 const (
-	// Init begins, or begins anew: Data is the init segment, for what Mime says.
+	// Init begins, or begins again: Data is the init segment, of type Mime.
 	Init SegmentKind = iota
-	// Fragment goes on.
+	// Fragment follows an Init, or another Fragment.
 	Fragment
 	// End says that the publisher has gone. Another Init may follow.
 	End
-	// Unsupported says that Codec is not for MP4; the stream goes on without it.
+	// Unsupported says that Codec has no place in MP4; the stream continues
+	// without it.
 	Unsupported
 )
 
-// A Segment is what comes out of a remux. It is not changed afterwards.
+// A Segment is a piece of a remux. It is not changed afterwards.
 type Segment struct {
 	Kind  SegmentKind
 	Mime  string
@@ -49,39 +50,39 @@ type Segment struct {
 type Remuxer struct {
 	// set by NewRemuxer
 	emit  func(Segment)
-	whole bool // it is for a file: a track that pauses stays
+	whole bool // for a file: a track that pauses stays in it
 
 	clock    flv.Clock
 	tracks   [lanes]track
-	absent   [lanes]bool // by the metadata, or of a codec that is not for MP4
-	started  bool        // there was an init segment
-	held     []frame     // before that
+	absent   [lanes]bool // says the metadata, or the codec has no place in MP4
+	started  bool        // an init segment has been made
+	held     []frame     // until then
 	size     int         // of held, in bytes
 	since    int64       // when the first frame came
 	sequence uint32
 	out      [lanes][]sample // of the fragment to come
 	outSize  int             // of out, in bytes
-	strange  map[string]bool // codecs that were told to be unsupported
+	strange  map[string]bool // codecs that Unsupported has named
 	still    *Still          // of the last key frame
-	err      error           // our own mistake: nothing more comes
+	err      error           // our own mistake: the remux is over
 }
 
 // A track is one lane of the file.
 type track struct {
-	codec *codec // in the init segment
-	next  *codec // to be in the one that comes
-	lost  bool   // a frame is missing: the next is a key frame
+	codec *codec // of the init segment
+	next  *codec // of the next init segment
+	lost  bool   // a frame is missing, so the next has to be a key frame
 
-	pending  *sample // its duration is not known yet
+	pending  *sample // a frame whose duration is not known yet
 	since    int64   // time of pending
-	came     int64   // the time that it was when pending came
+	came     int64   // the time of the stream when pending came
 	outSince int64   // time of the first frame in the fragment to come
-	seen     bool    // there was a frame
+	seen     bool    // a frame has come
 	last     int64   // its time
-	missed   int64   // how far the other track has come since
-	floor    int64   // no frame is before, in ticks
-	due      int64   // where the next audio frame is, if it follows without a gap
-	end      int64   // time when all that was written is over
+	missed   int64   // by how much the other track has continued since
+	floor    int64   // the earliest place for a frame, in ticks
+	due      int64   // where the next audio frame belongs if there is no gap
+	end      int64   // when everything that was written ends
 }
 
 // A frame is a tag that is ready to be written.
@@ -90,13 +91,13 @@ type frame struct {
 	at int64
 }
 
-// NewRemuxer returns a Remuxer; emit gets what it makes.
+// NewRemuxer returns a Remuxer that gives emit its segments.
 func NewRemuxer(emit func(Segment)) *Remuxer {
 	return &Remuxer{emit: emit, strange: make(map[string]bool)}
 }
 
 // Write takes the next message. An error is our own mistake, never the
-// publisher's, and the remux is over.
+// publisher's, and ends the remux.
 func (r *Remuxer) Write(m rtmp.Message) error {
 	if m.Type == rtmp.TypeDataAMF0 || m.Type == rtmp.TypeDataAMF3 {
 		r.expect(m.Payload)
@@ -113,7 +114,7 @@ func (r *Remuxer) Write(m rtmp.Message) error {
 	return r.err
 }
 
-// refuse says, once, that a codec is not for MP4.
+// refuse says, once, that a codec has no place in MP4.
 func (r *Remuxer) refuse(t tag) {
 	r.absent[t.lane] = true
 	if r.tracks[t.lane].codec == nil && !r.strange[t.codec] && len(r.strange) < maxStrange {
@@ -141,9 +142,9 @@ func (r *Remuxer) End() error {
 	return r.err
 }
 
-// expect reads from onMetaData which tracks there are: with neither codec
-// named it says nothing. A track that there was and is not named now has ended,
-// unless its frames speak against it.
+// expect reads in onMetaData which tracks there are. If it names no codec, it
+// says nothing. If it leaves out a track that was there, the track has ended,
+// unless more of its frames come.
 func (r *Remuxer) expect(payload []byte) {
 	video := bytes.Contains(payload, []byte("\x00\x0cvideocodecid"))
 	audio := bytes.Contains(payload, []byte("\x00\x0caudiocodecid"))
@@ -157,7 +158,7 @@ func (r *Remuxer) expect(payload []byte) {
 	}
 }
 
-// configure takes a sequence header. One that lies is as good as none.
+// configure takes a sequence header. A wrong one is ignored.
 func (r *Remuxer) configure(t tag) {
 	tr := &r.tracks[t.lane]
 	if tr.next.same(t.codec, t.body) || tr.next == nil && tr.codec.same(t.codec, t.body) {
@@ -172,7 +173,8 @@ func (r *Remuxer) configure(t tag) {
 	}
 }
 
-// frame takes a frame: it is held, or written, or can't be decoded by anybody.
+// frame takes a frame, which is held or written, or left out if nobody could
+// decode it.
 func (r *Remuxer) frame(t tag, timestamp uint32) {
 	at := max(0, r.clock.At(t.lane.media(), timestamp))
 	tr := &r.tracks[t.lane]
@@ -197,7 +199,7 @@ func (r *Remuxer) frame(t tag, timestamp uint32) {
 	}
 	if tr.seen {
 		other := &r.tracks[lanes-1-t.lane]
-		other.missed += max(0, min(at-tr.last, maxPending)) // a pause of both is none of the other
+		other.missed += max(0, min(at-tr.last, maxPending)) // a pause of both does not count
 	}
 	tr.lost, tr.seen, tr.last, tr.missed = false, true, at, 0
 	f := frame{t, at}
@@ -212,8 +214,8 @@ func (r *Remuxer) frame(t tag, timestamp uint32) {
 }
 
 // hold keeps a frame until it is known which tracks there are. A key frame
-// makes what was before it worthless, but not the sound that belongs to it and
-// came earlier.
+// makes the earlier frames worthless, but not the sound that belongs behind it
+// and came before it.
 func (r *Remuxer) hold(f frame) {
 	if len(r.held) == 0 {
 		r.since = f.at
@@ -251,10 +253,10 @@ func (r *Remuxer) start() {
 	}
 }
 
-// renew begins anew when f is the frame for it: with the codecs that have
-// changed, with the tracks that came late or came back, and without the one that
-// is gone, for which a browser would wait for ever. Pictures have to begin with
-// a key frame, so as long as there are any, sound waits for one.
+// renew begins again, if f is a frame to begin with: with codecs that have
+// changed, with tracks that came late or came back, and without a track that is
+// gone, for which a browser would wait for ever. Pictures have to begin with a
+// key frame, so where there are any, sound waits for one.
 func (r *Remuxer) renew(f frame) {
 	video, audio := &r.tracks[videoLane], &r.tracks[audioLane]
 	switch {
@@ -277,7 +279,7 @@ func (r *Remuxer) renew(f frame) {
 	}
 }
 
-// gone reports whether a track is in the init segment and does not come any more.
+// gone reports whether a track is in the init segment but no longer comes.
 func (r *Remuxer) gone(t *track) bool { return !r.whole && t.codec != nil && t.missed >= trackGone }
 
 // rest takes a track out of the init segments until its frames are back.
@@ -288,7 +290,7 @@ func (t *track) rest() {
 	t.codec, t.seen = nil, false
 }
 
-// init writes an init segment, with what is new in the lanes that are to be in it.
+// init writes an init segment, with the new codecs of the lanes that belong in it.
 func (r *Remuxer) init(lane ...bool) {
 	var codecs [lanes]*codec
 	for l := range r.tracks {
@@ -326,8 +328,8 @@ func (r *Remuxer) write(f frame) {
 }
 
 // place gives a frame its place in the track, always after the one before.
-// Audio frames follow each other without a gap as long as their timestamps,
-// which are rounded, do not speak against it.
+// Audio frames follow each other without a gap, unless their timestamps, which
+// are rounded, say otherwise.
 func (t *track) place(f frame) *sample {
 	scale := int64(t.codec.timescale)
 	at := f.at * scale / 1000
@@ -348,8 +350,8 @@ func (t *track) place(f frame) *sample {
 	return s
 }
 
-// release lets go of frames that have waited long for the next one: of a track
-// that pauses, or of one with a picture now and then.
+// release puts frames that have waited too long for the next one: those of a
+// track that pauses, or that has a picture now and then.
 func (r *Remuxer) release() {
 	for l := range r.tracks {
 		t := &r.tracks[l]
@@ -371,7 +373,7 @@ func (r *Remuxer) put(l lane, duration int64) {
 	s := t.pending
 	t.pending = nil
 	scale := int64(t.codec.timescale)
-	if l == audioLane && duration > scale { // a pause, not a long frame
+	if l == audioLane && duration > scale { // it is a pause, not a long frame
 		duration = int64(s.dur)
 	}
 	s.dur = uint32(min(duration, maxPending*scale))
@@ -410,10 +412,10 @@ func (r *Remuxer) flush() {
 	r.emit(Segment{Kind: Fragment, Key: key, Data: data})
 }
 
-// usualFrame is how long the last picture lasts, for which nothing else says it.
+// usualFrame is how long the last picture lasts, which no other follows.
 const usualFrame = 33
 
-// finish writes all that waits.
+// finish writes everything that waits.
 func (r *Remuxer) finish() {
 	for l := range r.tracks {
 		if t := &r.tracks[l]; t.pending != nil {

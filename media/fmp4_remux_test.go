@@ -12,7 +12,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// What a publisher sends: real parameter sets, and things shaped like frames.
+// Messages of a publisher: real parameter sets, and things shaped like frames.
 const (
 	spsSmall  = "\x67\x42\xc0\x28\xd9\x00\x78\x02\x27\xe5\x84\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf0\x3c\x60\xc9\x20"
 	avcHeader = "\x17\x00\x00\x00\x00\x01\x42\xc0\x28\xff\xe1\x00\x19" + spsSmall + "\x01\x00\x04\x68\xcb\x8c\xb2"
@@ -70,7 +70,7 @@ type timed struct {
 	dur      int64
 }
 
-// samples reads back what was written, and checks that every track goes on.
+// samples reads back what was written, and checks that every track advances.
 func samples(t testing.TB, segments []Segment) []timed {
 	t.Helper()
 	var list []timed
@@ -185,8 +185,8 @@ func TestRemuxBeginnings(t *testing.T) {
 	}
 }
 
-// TestRemuxTimes: whatever timestamps do, every track goes on, without a jump
-// that is longer than what the publisher may have meant.
+// TestRemuxTimes: whatever timestamps do, every track advances, without a longer
+// jump than the publisher may have meant.
 func TestRemuxTimes(t *testing.T) {
 	jump := func(to func(i int) uint32) []rtmp.Message {
 		list := []rtmp.Message{meta(metaBoth), video(0, avcHeader), audio(0, aacHeader)}
@@ -202,7 +202,7 @@ func TestRemuxTimes(t *testing.T) {
 	}{
 		{"as they should", jump(func(i int) uint32 { return uint32(i) * 1000 }), 6000},
 		{"wrap", jump(func(i int) uint32 { return 1<<32 - 2500 + uint32(i)*1000 }), 6000},
-		{"begin anew", jump(func(i int) uint32 { return uint32(i%3)*1000 + 500000 }), 6000},
+		{"begin again", jump(func(i int) uint32 { return uint32(i%3)*1000 + 500000 }), 6000},
 		{"jump ahead", jump(func(i int) uint32 { return uint32(i) * 100_000_000 }), 6000},
 		{"stand still", jump(func(int) uint32 { return 0 }), 1100},
 		{"backwards", jump(func(i int) uint32 { return 100000 - uint32(i)*3000 }), 6000},
@@ -238,7 +238,7 @@ func TestRemuxSound(t *testing.T) {
 	}
 }
 
-// TestRemuxRestart: another publisher goes on where the first one ended.
+// TestRemuxRestart: another publisher continues where the first one ended.
 func TestRemuxRestart(t *testing.T) {
 	var segments []Segment
 	r := NewRemuxer(func(s Segment) { segments = append(segments, s) })
@@ -304,8 +304,8 @@ func TestRemuxHeld(t *testing.T) {
 	}
 }
 
-// FuzzFMP4 gives a Remuxer whatever a publisher may send. What comes out can be
-// read, every track goes on, and nothing is held beyond the limits.
+// FuzzFMP4 gives a Remuxer whatever a publisher may send. Its segments can be
+// read, every track advances, and nothing is held beyond the limits.
 func FuzzFMP4(f *testing.F) {
 	pack := func(list ...rtmp.Message) (b []byte) {
 		for _, m := range list {

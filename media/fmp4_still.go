@@ -9,10 +9,10 @@ import (
 	"foyer/server/rtmp"
 )
 
-// A Still is a key frame. As an MP4 of one frame it is a picture that a
-// <video> shows, and nobody has decoded anything here.
+// A Still is a key frame. As an MP4 of one frame it is a picture that a <video>
+// element shows, without anything being decoded here.
 type Still struct {
-	// set by its maker
+	// set at the beginning
 	codec *codec
 	body  []byte
 
@@ -49,11 +49,12 @@ func (s *Still) Same(t *Still) bool {
 var ErrNoPicture = errors.New("media: no key frame to show")
 
 // LastKeyFrame returns the key frame that players of the stream begin with. If
-// there is none yet, it waits, until the stream ends or ctx: then it is ErrNoPicture.
+// there is none yet, it waits for one. Its error is ErrNoPicture when the stream
+// or ctx ends before.
 func LastKeyFrame(ctx context.Context, stream *relay.Stream) (*Still, error) {
 	w := &stillWatch{found: make(chan *Still, 1)}
 	w.remux = NewRemuxer(func(Segment) {})
-	w.remux.absent[audioLane] = true // it is not waited for
+	w.remux.absent[audioLane] = true // nobody waits for it
 	stream.Join(w)
 	defer stream.Leave(w)
 	var s *Still
@@ -84,7 +85,7 @@ func (w *stillWatch) WriteMessage(m rtmp.Message) error {
 		return rtmp.ErrClosed
 	}
 	if m.Type == rtmp.TypeVideo {
-		w.remux.Write(m) // its error is that nothing is found
+		w.remux.Write(m) // after an error nothing is found
 		w.tell(w.remux.still)
 	}
 	return nil

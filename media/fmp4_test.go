@@ -13,8 +13,8 @@ import (
 	"foyer/server/rtmp"
 )
 
-// TestFMP4 is a stream that is joined before its publisher comes, and after he
-// has gone. Run ends with its context and has left the stream by then.
+// TestFMP4 is a stream that is joined before its publisher comes, and still after
+// the publisher has gone. Run ends with its context and has left the stream by then.
 func TestFMP4(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stream := relay.New("live")
@@ -52,8 +52,8 @@ func TestFMP4(t *testing.T) {
 }
 
 // TestFMP4Backlog: what waits for a remux that stands still is bounded, and
-// afterwards it continues with a key frame. What the stream has at hand when it
-// begins is taken whole, with the headers in it.
+// afterwards it continues with a key frame. The messages that the stream has at
+// hand when it begins are all taken, headers included.
 func TestFMP4Backlog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stream := relay.New("live")

@@ -21,21 +21,21 @@ import (
 )
 
 const (
-	// MaxHLSQueue is what the muxer may lag behind the publisher.
+	// MaxHLSQueue is by how many bytes the muxer may lag behind the publisher.
 	MaxHLSQueue = 3 << 20
-	// MaxHLS is what all segments of a stream may take, with the one that is
-	// being made and the spare room in the library's buffers.
+	// MaxHLS is how many bytes all segments of a stream may take, with the one
+	// that is being made and the spare room in the library's buffers.
 	MaxHLS = 26 << 20
 
 	hlsSegments     = 7 // the least that low latency allows (RFC 8216bis appendix B)
 	hlsLongSegments = 3 // the least without (RFC 8216 §6.2.2)
 	hlsSegment      = time.Second
-	hlsSample       = 128 // about what a frame takes beside its bytes, until its part is made
+	hlsSample       = 128 // roughly what a frame takes besides its bytes, until its part is made
 	hlsPart         = 200 * time.Millisecond
 	// hlsWait is how long a request waits for the first segment.
 	hlsWait = 10 * time.Second
-	// hlsSilence is after how long without a message the requests that wait for
-	// the next part are let go.
+	// hlsSilence is how long no message has to come until the requests that wait
+	// for the next part are answered.
 	hlsSilence = 10 * time.Second
 )
 
@@ -63,14 +63,14 @@ type HLS struct {
 	mu      sync.Mutex
 	current *hlsMuxer
 	failed  error         // a *CodecError: why there is none
-	changed chan struct{} // closed when current or failed are others
+	changed chan struct{} // closed when current or failed changes
 
 	// owned by Run
 	tracks hlsTracks
 	clock  flv.Clock
 	room   hlsRoom
 	heard  time.Time
-	gone   bool // nobody publishes
+	gone   bool // nobody is publishing
 }
 
 // hlsMuxer is a muxer from one set of codecs to the next.
@@ -113,13 +113,13 @@ func (h *HLS) Run(ctx context.Context) {
 		case h.gone && time.Since(h.heard) >= h.grace:
 			return
 		default:
-			h.set(nil, nil) // nothing comes: let go who waits for the next part
+			h.set(nil, nil) // nothing comes: nobody should wait for the next part
 		}
 	}
 }
 
-// take handles an item. A library that panics about what a publisher sent costs
-// the muxer, not the process.
+// take handles an item. If a publisher's message makes the library panic, that
+// costs the muxer, not the process.
 func (h *HLS) take(it Item) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -149,7 +149,7 @@ func (h *HLS) take(it Item) {
 	}
 }
 
-// frame writes a picture or sound, with a new muxer when the codecs are others.
+// frame writes a picture or sound, with a new muxer if the codecs have changed.
 func (h *HLS) frame(f tag, at int64) {
 	begin, err := h.tracks.coded(f, at)
 	m := h.muxer()
@@ -166,7 +166,7 @@ func (h *HLS) frame(f tag, at int64) {
 	case err != nil:
 		h.set(nil, err)
 		return
-	case begin, m == nil && !h.tracks.changed && f.key && f.picture() == h.tracks.pictures(): // anew after a silence
+	case begin, m == nil && !h.tracks.changed && f.key && f.picture() == h.tracks.pictures(): // again, after a silence
 		if m = h.begin(at); m == nil {
 			return
 		}
@@ -237,7 +237,7 @@ func (m *hlsMuxer) watch() {
 func (m *hlsMuxer) ask(name, query string) *hlsAnswer {
 	a := &hlsAnswer{header: make(http.Header)}
 	defer func() {
-		if recover() != nil { // what it muxes is the publisher's
+		if recover() != nil { // what it muxes comes from the publisher
 			a.status = http.StatusInternalServerError
 		}
 	}()
@@ -251,17 +251,17 @@ func (m *hlsMuxer) close() {
 	<-m.ready
 }
 
-// HLSSession is the name of the query by which the addresses of one playlist
-// are told from those of another.
+// HLSSession is the name of the query parameter that tells the addresses of one
+// playlist from those of another.
 const HLSSession = "session"
 
 var hlsName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}\.(m3u8|mp4|ts)$`)
 
 // Playlist answers with the multivariant playlist, whose addresses begin with
-// prefix and have the query session; Part repeats that in those of its
-// playlists. It waits a bounded time for the first segment; its error is
-// ErrHLSNotYet, a *CodecError, or the cause of the request's context, and then
-// nothing has been answered.
+// prefix and end with the query session, which Part repeats in its playlists. It
+// waits a bounded time for the first segment. Its error is ErrHLSNotYet, a
+// *CodecError, or the cause of the request's context; nothing has been answered
+// then.
 func (h *HLS) Playlist(w http.ResponseWriter, r *http.Request, prefix, session string) error {
 	m, err := h.wait(r.Context())
 	if err != nil {
@@ -302,8 +302,8 @@ func (h *HLS) Part(w http.ResponseWriter, r *http.Request, name string) error {
 	return nil
 }
 
-// hlsQuery is what a player may say to the muxer, and nothing else: the muxer
-// repeats the query in its addresses.
+// hlsQuery is the part of a query that the muxer is given. It repeats the query in
+// its addresses, so it gets no more than it needs.
 func hlsQuery(q url.Values) string {
 	kept := url.Values{}
 	for _, name := range []string{"_HLS_msn", "_HLS_part", "_HLS_skip", HLSSession} {
@@ -314,7 +314,7 @@ func hlsQuery(q url.Values) string {
 	return kept.Encode()
 }
 
-// hlsValue is what each of those values may be.
+// hlsValue is the form of a value in a query.
 var hlsValue = regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`)
 
 // wait returns the muxer once it has a segment.
@@ -346,7 +346,7 @@ func (h *HLS) wait(ctx context.Context) (*hlsMuxer, error) {
 	}
 }
 
-// hlsAnswer keeps what the muxer answers. It answers errors without a body.
+// hlsAnswer keeps an answer of the muxer, whose errors have no body.
 type hlsAnswer struct {
 	header http.Header
 	status int

@@ -2,9 +2,9 @@ package media
 
 import "github.com/bluenviron/gohlslib/v2"
 
-// An hlsSize is how long segments are allowed to be. Segments end at key frames:
-// with few of them, or many bytes between, there are fewer segments, without low
-// latency, and in the end none.
+// An hlsSize is how long segments may be. Segments end at key frames. If those
+// are rare, or many bytes lie between them, there are fewer segments, without low
+// latency, and in the end there are none.
 type hlsSize uint8
 
 const (
@@ -30,11 +30,11 @@ func (s hlsSize) segments() int {
 	return hlsLongSegments
 }
 
-// most is how many bytes a segment may have, the one that is being made too. A
-// buffer of the library has up to twice the room that it needs.
+// most is how many bytes a segment may have, also while it is being made. The
+// library's buffers have up to twice the room that they need.
 func (s hlsSize) most() int { return MaxHLS / 2 / (s.segments() + 1) }
 
-// An hlsRoom counts what the segment that is being made takes.
+// An hlsRoom counts the bytes of the segment that is being made.
 type hlsRoom struct {
 	size  hlsSize
 	begun bool
@@ -42,9 +42,8 @@ type hlsRoom struct {
 	bytes int
 }
 
-// over counts a frame, and reports whether the segment has become too long for
-// the size there is: then there is a greater one, or none until a segment would
-// have fit again.
+// over counts a frame, and reports whether it makes the segment too long for its
+// size. The next size is greater, or none until a segment would fit again.
 func (r *hlsRoom) over(f tag, at int64, pictures bool) bool {
 	ends := f.picture() && f.key || !pictures
 	if !r.begun || ends && at-r.since >= hlsSegment.Milliseconds() {

@@ -198,7 +198,7 @@ func TestHLSWaits(t *testing.T) {
 		if err != ErrHLSNotYet || time.Since(begin) > 2*hlsSilence {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
-		// It goes on when the publisher does.
+		// It continues when the publisher does.
 		c.seconds(60, 64, realKey, realInt, "")
 		if _, _, err := c.get(""); err != nil {
 			t.Error(err)
@@ -221,7 +221,7 @@ func TestHLSWaits(t *testing.T) {
 	})
 }
 
-// New parameters go on in the same playlist; another set of codecs is another.
+// New parameters stay in the same playlist; another set of codecs gets another.
 func TestHLSChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCinema(t)
@@ -233,7 +233,7 @@ func TestHLSChange(t *testing.T) {
 		if c.hls.muxer() != first {
 			t.Error("new parameters begin anew")
 		}
-		// It begins again at 0, without a word: time goes on.
+		// It begins again at 0, without a word: time continues.
 		c.seconds(0, 3, realKey, realInt, "")
 		if c.hls.muxer() != first {
 			t.Error("another publisher of the same begins anew")
@@ -247,7 +247,7 @@ func TestHLSChange(t *testing.T) {
 	})
 }
 
-// A track that does not come any more is left out, and is there again when it is back.
+// A track that no longer comes is left out, and is taken in again when it is back.
 func TestHLSRest(t *testing.T) {
 	const both, pictures, sound = `CODECS="avc1.42c028,mp4a.40.2"`, `CODECS="avc1.42c028"`, `CODECS="mp4a.40.2"`
 	synctest.Test(t, func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestHLSRest(t *testing.T) {
 	})
 }
 
-// Both may pause at once, and the sound for a second: nothing begins anew.
+// Both may pause at once, and the sound for a second: nothing begins again.
 func TestHLSPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCinema(t)

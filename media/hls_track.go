@@ -13,12 +13,11 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
 )
 
-// hlsGather is how much of a stream is looked at, in milliseconds, for its
-// second track: some encoders begin sound and pictures one after the other.
+// hlsGather is how many milliseconds of a stream are searched for its second
+// track: some encoders begin sound and pictures one after the other.
 const hlsGather = 500
 
-// Meanwhile at most so many frames are held, and so many bytes without the last
-// frame.
+// Limits of what is held meanwhile: frames, and their bytes without the last one.
 const (
 	hlsHeld      = 512
 	hlsHeldBytes = 3 << 20
@@ -29,7 +28,7 @@ const (
 type hlsTracks struct {
 	video, audio *hlsTrack // nil: not seen
 	opened       bool
-	changed      bool // codecs are others than those of the muxer
+	changed      bool // the codecs are not those of the muxer
 	since        int64
 	held         []hlsWrite
 	heldBytes    int // of held, since it was empty
@@ -46,10 +45,10 @@ type hlsTrack struct {
 	last   int64    // time of the last frame, in the track's clock
 	begun  bool
 
-	seen    bool // there was a frame
+	seen    bool // a frame has come
 	at      int64
-	missed  int64 // how long the other track has gone on since
-	resting bool  // it is not in the muxer until its frames are back
+	missed  int64 // by how much the other track has continued since
+	resting bool  // not in the muxer until its frames come again
 }
 
 // An hlsWrite is a frame to be written.
@@ -71,7 +70,7 @@ func (t *hlsTracks) header(f tag) {
 	}
 	track := newHLSTrack(f)
 	if t.opened && old != nil && old.hls != nil && track.err == nil && track.params != nil && old.codec == track.codec {
-		// New parameters of a codec that has them in band: the muxer goes on.
+		// The parameters of this codec are in band, so the muxer continues.
 		old.config, old.size, old.params = track.config, track.size, track.params
 		return
 	}
@@ -86,7 +85,7 @@ func (t *hlsTracks) coded(f tag, at int64) (begin bool, err error) {
 		if f.picture() && !f.key && f.codec == codecVP9 {
 			return false, nil
 		}
-		t.header(tag{lane: f.lane, codec: f.codec, body: f.body}) // a codec without a header
+		t.header(tag{lane: f.lane, codec: f.codec, body: f.body}) // this codec has no header
 		track = t.of(f)
 	}
 	if track.err != nil {
@@ -107,22 +106,22 @@ func (t *hlsTracks) coded(f tag, at int64) (begin bool, err error) {
 		return false, nil
 	}
 	if t.pictures() && (len(t.held) == 0 || !t.held[0].frame.picture()) && !(f.picture() && f.key) {
-		t.held = nil // the pictures came later: begin with theirs
+		t.held = nil // the pictures came later: begin with their key frame
 		return false, nil
 	}
 	return true, nil
 }
 
-// rest sees to it that a track that does not come any more is left out, for
-// players would wait for it, and is there again when it is back. Where there are
-// pictures, both take a key frame.
+// rest leaves out a track that no longer comes, because players would wait for
+// it, and takes it in again when it is back. Where there are pictures, both happen
+// at a key frame.
 func (t *hlsTracks) rest(f tag, at int64) {
 	this, other := t.audio, t.video
 	if f.picture() {
 		this, other = other, this
 	}
 	if this.seen && other != nil {
-		other.missed += max(0, min(at-this.at, maxPending)) // a pause of both is none of the other
+		other.missed += max(0, min(at-this.at, maxPending)) // a pause of both does not count
 	}
 	this.seen, this.at, this.missed = true, at, 0
 	switch {
@@ -137,7 +136,7 @@ func (t *hlsTracks) rest(f tag, at int64) {
 	}
 }
 
-// pictures reports whether the muxer has a track of them, or is to have it.
+// pictures reports whether the muxer has, or will have, a track of them.
 func (t *hlsTracks) pictures() bool { return t.video != nil && !t.video.resting }
 
 func (t *hlsTracks) hold(f tag, at int64) {
@@ -172,7 +171,7 @@ func (t *hlsTracks) open() (all []*gohlslib.Track, err error) {
 	return all, nil
 }
 
-// ready returns what is to be written now that f is there.
+// ready returns the frames to write, the last of which is f.
 func (t *hlsTracks) ready(f tag, at int64) []hlsWrite {
 	all := t.held
 	t.held = nil
@@ -202,7 +201,7 @@ func newHLSTrack(f tag) *hlsTrack {
 }
 
 var (
-	errHLSCodec  = errors.New("HLS has no place for it; H.264, H.265, AV1, VP9, AAC and Opus it can show")
+	errHLSCodec  = errors.New("HLS carries only H.264, H.265, AV1, VP9, AAC and Opus")
 	errHLSConfig = errors.New("its configuration cannot be read")
 )
 
@@ -239,8 +238,8 @@ func (t *hlsTrack) parse(b []byte) (codecs.Codec, error) {
 	return nil, errHLSConfig
 }
 
-// parseVP9 reads a key frame. A vpcC has no size in it: then the muxer takes it
-// all from the first key frame.
+// parseVP9 reads a key frame. A vpcC does not tell the size: then the muxer reads
+// everything in the first key frame.
 func parseVP9(b []byte) *codecs.VP9 {
 	var h vp9.Header
 	if h.Unmarshal(b) != nil || h.NonKeyFrame || h.ColorConfig == nil || h.FrameSize == nil {
@@ -293,9 +292,9 @@ func (w hlsWrite) write(m *gohlslib.Muxer, ntp time.Time) error {
 	return m.WriteH264(t.hls, ntp, pts, units)
 }
 
-// sound is the time of a packet of n samples. Times in milliseconds shake;
-// packets follow one another, but for gaps. It is not ok for a packet that is
-// empty, or is of a publisher who sends more sound than there is time.
+// sound is the time of a packet of n samples. Packets follow one another, since
+// times in milliseconds are not exact, unless there is a gap. It is not ok for an
+// empty packet, or when a publisher sends more sound than there is time.
 func (t *hlsTrack) sound(at, n int64) (time int64, ok bool) {
 	rate := int64(t.hls.ClockRate)
 	time = at * rate / 1000

@@ -16,15 +16,15 @@ var ErrBehind = errors.New("media: the consumer does not keep up")
 // queueReserve is what sequence headers and data may use over the limit.
 const queueReserve = 256 << 10
 
-// itemSize is about what an item takes besides the payload. A few items always
+// itemSize is roughly what an item takes besides the payload. A few items always
 // fit.
 const (
 	itemSize = 96
 	fewItems = 64
 )
 
-// A Queue is a relay.Player for a consumer that goes at its own pace. What does
-// not fit is dropped up to a key frame that does; the publisher never waits.
+// A Queue is a relay.Player for a consumer that has its own pace. The publisher
+// never waits: messages that do not fit are dropped, up to a key frame that does.
 type Queue struct {
 	// set by NewQueue
 	limit    int
@@ -35,8 +35,8 @@ type Queue struct {
 	mu      sync.Mutex
 	items   []Item
 	bytes   int
-	whole   bool      // everything fits: see join
-	video   bool      // there is video, so to begin again takes a key frame
+	whole   bool      // everything is taken: see join
+	video   bool      // there is video, so a key frame has to follow a gap
 	behind  time.Time // since when messages are dropped; zero when they are not
 	dropped int       // of the gap before the next item
 	ended   error
@@ -55,8 +55,8 @@ func NewQueue(limit int, patience time.Duration) *Queue {
 	return &Queue{limit: limit, patience: patience, wake: make(chan struct{}, 1)}
 }
 
-// join joins a stream. What that has at hand is taken whole: the stream keeps it
-// anyway.
+// join joins a stream. The messages that the stream has at hand are all taken,
+// since it keeps them anyway.
 func (q *Queue) join(s *relay.Stream) {
 	q.setWhole(true)
 	defer q.setWhole(false)
@@ -92,7 +92,7 @@ func (q *Queue) WriteMessage(m rtmp.Message) error {
 		q.dropped++
 		return nil
 	default:
-		q.endLocked(ErrBehind) // it could not be decoded without
+		q.endLocked(ErrBehind) // nothing could be decoded without it
 		return q.ended
 	}
 	q.putLocked(Item{Message: m, Dropped: q.dropped})
@@ -103,7 +103,7 @@ func (q *Queue) WriteMessage(m rtmp.Message) error {
 // admitLocked reports whether a picture or sound is to be queued.
 func (q *Queue) admitLocked(t tag, n int) bool {
 	if q.behind.IsZero() {
-		// A single frame fits always, however long.
+		// A single frame always fits, however long.
 		if q.fitsLocked(n, q.limit) || len(q.items) == 0 {
 			return true
 		}
@@ -150,7 +150,7 @@ func (q *Queue) Status(code, _ string) {
 		return
 	}
 	q.video = false // the next one may have none
-	// Of a publisher that comes and goes only the last word counts.
+	// If the publisher has gone and come back, only that counts.
 	if n := len(q.items); n > 0 && q.items[n-1].Code == rtmp.CodeUnpublishNotify && code == rtmp.CodePublishNotify {
 		q.items[n-1].Code = code
 		return
@@ -158,7 +158,7 @@ func (q *Queue) Status(code, _ string) {
 	q.putLocked(Item{Code: code})
 }
 
-// Close ends the queue: what is in it can still be taken, and then err.
+// Close ends the queue. Next still returns the items in it, and then err.
 func (q *Queue) Close(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -25,17 +25,18 @@ const (
 	RecordAll = "all"
 	// DefaultGrace is how long a publisher may be gone before its broadcast is over.
 	DefaultGrace = 30 * time.Second
-	// MaxRecordQueue is what the disk may lag behind, for each recording.
+	// MaxRecordQueue is by how many bytes the disk may lag behind a recording.
 	MaxRecordQueue = 6 << 20
 
 	recordSync  = time.Second      // how often a recording is forced to the disk
-	recordPrune = 10 * time.Second // how often one that is written sees to the limit
+	recordPrune = 10 * time.Second // how often the limit is enforced during a recording
 	recordBatch = 1 << 20
 	recordTime  = "2006-01-02T15-04-05Z"
 )
 
-// recordFile and recordRoom are what files and folders of recordings are called. Anything else
-// is not looked at. Folders are in lower case but for those of older versions.
+// recordFile and recordRoom are the names of files and folders of recordings.
+// Anything else is ignored. Folders are in lower case, but for those of older
+// versions.
 var (
 	recordFile = regexp.MustCompile(`^([A-Za-z0-9._-]{1,64})-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-\d{1,3})?\.flv$`)
 	recordRoom = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
@@ -51,8 +52,8 @@ type RecorderConfig struct {
 }
 
 // A Recorder keeps broadcasts as FLV files, one for each, in ROOM/STREAM-TIME.flv.
-// What has been written is a whole file at every moment but for its duration,
-// so a crash costs at most the last second.
+// Each file is whole at every moment, but for its duration, so a crash costs at
+// most the last second.
 type Recorder struct {
 	// set by OpenRecorder
 	cfg    RecorderConfig
@@ -111,7 +112,7 @@ func (r *Recorder) Close() error {
 // case were different rooms.
 func (r *Recorder) findOlder() {
 	r.older = make(map[string][]string)
-	found, _ := fs.ReadDir(r.root.FS(), ".") // who lists them says what is wrong
+	found, _ := fs.ReadDir(r.root.FS(), ".") // List reports what is wrong
 	for _, e := range found {
 		room := strings.ToLower(e.Name())
 		if room == e.Name() || !recordRoom.MatchString(room) {
@@ -134,8 +135,9 @@ func (r *Recorder) folders(room string) []string {
 	return append([]string{room}, r.older[room]...)
 }
 
-// Record begins to record a room, or stops, whatever the configuration says:
-// what is published now, and what will be, until the process ends. It does not block.
+// Record begins to record a room, or stops, whatever the configuration says. It
+// holds for everything that is published in the room until the process ends. It
+// does not block.
 func (r *Recorder) Record(room string, on bool) {
 	room = strings.ToLower(room)
 	r.mu.Lock()
@@ -176,9 +178,9 @@ func (r *Recorder) wantsLocked(room string) bool {
 		slices.ContainsFunc(r.cfg.Rooms, func(name string) bool { return strings.EqualFold(name, room) })
 }
 
-// OnStream begins or continues a recording, if the room is to be recorded:
-// somebody publishes to the stream of an instance ("room/blue"). It does not
-// block and may be called again for the same stream.
+// OnStream says that somebody publishes to a stream of an instance ("room/blue").
+// It begins or continues a recording if the room is recorded. It does not block
+// and may be called again for the same stream.
 func (r *Recorder) OnStream(instance, name string, s *relay.Stream) {
 	room, ok := strings.CutPrefix(strings.ToLower(instance), "room/")
 	if !ok || !recordRoom.MatchString(room) || !recordRoom.MatchString(name) {
@@ -262,7 +264,7 @@ func (r *Recorder) List(room string) ([]Recording, error) {
 	return all, nil
 }
 
-// look reads what there is to know of a file.
+// look reads what is known of a file.
 func (r *Recorder) look(room, name string) (k Recording, ok bool) {
 	m := recordFile.FindStringSubmatch(name)
 	if m == nil {
@@ -303,8 +305,8 @@ func (r *Recorder) writes(room, name string) *recording {
 	return nil
 }
 
-// Open opens a recording for reading. The error is fs.ErrNotExist for whatever
-// is none.
+// Open opens a recording for reading. The error is fs.ErrNotExist if there is no
+// such recording.
 func (r *Recorder) Open(room, name string) (*os.File, Recording, error) {
 	for _, folder := range r.folders(room) {
 		if k, ok := r.look(folder, name); ok {
@@ -365,8 +367,8 @@ func (r *Recorder) repairFile(k Recording) error {
 	return nil
 }
 
-// prune removes the oldest recordings while there are more bytes than the
-// limit, never one that is being written. It reports whether that was enough.
+// prune removes the oldest recordings until the rest fits into the limit, but
+// none that is being written. It reports whether that was enough.
 func (r *Recorder) prune() bool {
 	r.pruning.Lock()
 	defer r.pruning.Unlock()

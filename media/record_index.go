@@ -14,27 +14,27 @@ import (
 )
 
 const (
-	// MaxIndexed is how many frames of a recording its MP4 has, 8 hours of the
-	// usual: it ends there.
+	// MaxIndexed is how many frames of a recording its MP4 has at most: about 8
+	// hours.
 	MaxIndexed = 2 << 20
 
 	indexWindow = 4 << 10 // what is read at once
-	indexPeek   = 64      // of a frame, to know what it is
+	indexPeek   = 64      // of a frame, to see what it is
 )
 
 // ErrNoFrames says that there is nothing in a recording that MP4 has a place for.
 var ErrNoFrames = errors.New("media: no frames to show")
 
-// An MP4 is a recording as a file that video elements play and seek in. It is a
-// list of where each frame is, and behind it the FLV file as it is: to MP4 that
-// is media data of which most is used. So nothing is copied.
+// An MP4 is a recording as a file that a video element can play and seek in. It
+// is a list of the places of all frames, followed by the unchanged FLV file: to MP4
+// that is media data, most of which is used. So nothing is copied.
 type MP4 struct {
 	head []byte
 	size int64 // of the FLV file
 }
 
-// IndexFLV reads through an FLV file, of which it looks at little more than the
-// heads of the tags, up to where it is whole. A change of codecs ends the MP4.
+// IndexFLV reads an FLV file as far as it is whole, but little more of it than the
+// heads of its tags. A change of codecs ends the MP4.
 func IndexFLV(f io.ReaderAt, size int64) (*MP4, error) { return indexFLV(f, size, MaxIndexed) }
 
 func indexFLV(f io.ReaderAt, size int64, most int) (*MP4, error) {
@@ -93,8 +93,8 @@ type window struct {
 	data []byte
 }
 
-// peek returns n bytes, until the next call. Its error is io.EOF when there are
-// not so many.
+// peek returns n bytes, which are valid until the next call. Its error is io.EOF
+// if the file has fewer.
 func (w *window) peek(at int64, n int) ([]byte, error) {
 	if at < 0 || at+int64(n) > w.size {
 		return nil, io.EOF
@@ -136,7 +136,7 @@ type indexTrack struct {
 	before    *sample // the last one, whose duration is not known yet
 }
 
-// runs is a list in which the same often follows itself.
+// runs is a list in which the same value often follows itself.
 type runs[T comparable] struct {
 	counts []uint32
 	values []T
@@ -189,13 +189,14 @@ func (x *indexer) tag(at int64) (next int64, err error) {
 }
 
 // curious reports whether all of a tag has to be read: a configuration, one of
-// several tracks, or a key frame that may say the size of the picture.
+// several tracks, or a key frame that may tell the size of the picture.
 func (x *indexer) curious(t tag) bool {
 	c := x.tracks[videoLane].codec
 	return t.kind == header || t.kind == skipped || t.kind == coded && t.lane == videoLane && t.key && c != nil && !c.size.ok()
 }
 
-// configure takes a sequence header. Another one behind the first frame ends the file.
+// configure takes a sequence header. A different one behind the first frame ends
+// the file.
 func (x *indexer) configure(t tag) {
 	tr := &x.tracks[t.lane]
 	if tr.codec.same(t.codec, t.body) {
@@ -225,7 +226,7 @@ func (x *indexer) frame(t tag, timestamp uint32, from int64, n int) error {
 	if t.lane == videoLane && (!c.size.ok() || !t.key && (tr.lost || len(tr.at) == 0)) {
 		return nil
 	}
-	s := tr.place(frame{t, at}) // before the window moves: Opus says its duration
+	s := tr.place(frame{t, at}) // before the window moves, because Opus tells its duration
 	s.data = nil
 	if ok, err := x.sound(c, from, n); err != nil {
 		return err
@@ -318,7 +319,7 @@ func (x *indexer) head() ([]byte, error) {
 	return binary.BigEndian.AppendUint64(b, uint64(x.file.size)+mdatHeader), nil
 }
 
-// box is the track with its list. It ends at a time in ms.
+// box is the track with its list, and when it ends, in ms.
 func (t *indexTrack) box(l lane) (trak *mp4.TrakBox, end int64, err error) {
 	scale := int64(t.codec.timescale)
 	t.durations.add(max(t.before.dur, uint32(usualFrame*scale/1000)))
@@ -329,7 +330,7 @@ func (t *indexTrack) box(l lane) (trak *mp4.TrakBox, end int64, err error) {
 	trak = mp4.CreateEmptyTrak(trackID(l), t.codec.timescale, kind, "und")
 	stbl := trak.Mdia.Minf.Stbl
 	stbl.Stsd.AddChild(t.codec.entry(trak))
-	stbl.Children = stbl.Children[:1] // without lists for a chunk of all
+	stbl.Children = stbl.Children[:1] // without the empty lists
 	stbl.AddChild(&mp4.SttsBox{SampleCount: t.durations.counts, SampleTimeDelta: t.durations.values})
 	if len(t.offsets.values) > 1 || t.offsets.values[0] != 0 {
 		ctts := &mp4.CttsBox{Version: 1}

@@ -7,8 +7,8 @@ import (
 	"foyer/server/flv"
 )
 
-// RemuxFLV writes an FLV file as fragmented MP4, up to where it is whole. A
-// change of codecs ends it: a file has one init segment.
+// RemuxFLV writes an FLV file as fragmented MP4, as far as it is whole. A change
+// of codecs ends the MP4, which has one init segment.
 func RemuxFLV(w io.Writer, r io.Reader) error {
 	tags, err := NewFLVReader(r)
 	if err != nil {

@@ -63,7 +63,7 @@ func content(t *testing.T, r *Recorder, k Recording) []byte {
 	return b
 }
 
-// A publisher that comes back within the grace goes on in the same file, on
+// A publisher that comes back within the grace continues in the same file, on
 // another relay.Stream too.
 func TestRecording(t *testing.T) {
 	dir := t.TempDir()
@@ -320,9 +320,8 @@ func TestRecorderProcess(t *testing.T) {
 	}
 }
 
-// What was written before kill -9 is in the file, which is finished by the next
-// start. That it is written at once, however slow this machine is, is seen in
-// TestRecording.
+// Everything written before kill -9 is in the file, which the next start finishes.
+// TestRecording shows that it is written at once, however slow this machine is.
 func TestRecordingKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a process: not in -short")
@@ -380,8 +379,8 @@ func TestRecordingKilled(t *testing.T) {
 	}
 }
 
-// A file that is none of ours is left alone; one of which nothing came to the
-// disk is removed.
+// A file that is not ours is left alone; one of which nothing reached the disk is
+// removed.
 func TestRepairLeavesAlone(t *testing.T) {
 	dir := t.TempDir()
 	os.Mkdir(dir+"/blue", 0o755)
@@ -429,7 +428,7 @@ func TestRecordSwitch(t *testing.T) {
 		r.OnStream("room/blue", "live", s) // taken over
 		synctest.Wait()
 		if after := one(t, r); after != k {
-			t.Errorf("%+v goes on as %+v", k, after)
+			t.Errorf("%+v continues as %+v", k, after)
 		}
 		time.Sleep(time.Second)
 		r.Record("blue", true)

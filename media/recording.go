@@ -18,7 +18,7 @@ import (
 // errOver ends a recording whose publisher did not come back.
 var errOver = errors.New("media: broadcast over")
 
-// errLimit ends a recording that fills the limit alone.
+// errLimit ends a recording that alone reaches the limit.
 var errLimit = errors.New("media: recordings reach the limit")
 
 // A recording writes one broadcast to its file.
@@ -31,8 +31,8 @@ type recording struct {
 
 	// guarded by Recorder.mu
 	from     *relay.Stream
-	returned bool // somebody publishes again; run has not heard of it yet
-	over     bool // nothing is taken any more
+	returned bool // somebody publishes again, but run does not know it yet
+	over     bool // it takes no more messages
 
 	// written by run
 	file           atomic.Value // string: the file's name, once there is one
@@ -45,11 +45,11 @@ type recording struct {
 	dirty  bool
 	heard  time.Time // when the last message came
 	gone   time.Time // since when there is no publisher; zero while there is
-	pruned time.Time // when the limit was last seen to
+	pruned time.Time // when the limit was last enforced
 }
 
-// follow lets the recording go on with what is published now, and reports
-// whether it will. The caller holds Recorder.mu.
+// follow continues the recording with the stream that is published now, and
+// reports whether that was possible. The caller holds Recorder.mu.
 func (k *recording) follow(s *relay.Stream) bool {
 	if k.over {
 		return false
@@ -58,7 +58,7 @@ func (k *recording) follow(s *relay.Stream) bool {
 	if k.from != s {
 		k.from.Leave(k.queue)
 	}
-	k.queue.Status(rtmp.CodePublishNotify, "") // who takes over is not announced to players
+	k.queue.Status(rtmp.CodePublishNotify, "") // players are not told of a publisher that takes over
 	if k.from != s {
 		k.from = s
 		s.Join(k.queue)
@@ -113,8 +113,8 @@ func ignoreEnd(err error) error {
 	return err
 }
 
-// write is the loop: what is there is written at once, and forced to the disk
-// each second. It returns why it ended.
+// write is the loop: it writes messages at once, and forces them to the disk every
+// second. It returns why it ended.
 func (k *recording) write() error {
 	next := time.Now().Add(recordSync)
 	for {
@@ -154,7 +154,7 @@ func (k *recording) take(it Item) {
 	}
 	switch it.Code {
 	case rtmp.CodeUnpublishNotify:
-		k.gone = k.heard // a room may have waited already
+		k.gone = k.heard // the room may have waited already
 	case rtmp.CodePublishNotify:
 		k.heard, k.gone = time.Now(), time.Time{}
 		k.flv.Restart()
@@ -167,7 +167,7 @@ func (k *recording) take(it Item) {
 	}
 }
 
-// flush writes what there is. A write that fails leaves whole tags behind.
+// flush writes the tags in buf. A write that fails leaves whole tags behind.
 func (k *recording) flush() error {
 	if len(k.buf) == 0 {
 		return nil
@@ -189,7 +189,7 @@ func (k *recording) flush() error {
 	return nil
 }
 
-// create makes the file. A second broadcast within the second gets a number.
+// create makes the file. Another broadcast in the same second gets a number.
 func (k *recording) create() error {
 	root := k.recorder.root
 	if err := root.Mkdir(k.room, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -201,7 +201,7 @@ func (k *recording) create() error {
 		if i > 1 {
 			name = fmt.Sprintf("%s-%d.flv", base, i)
 		}
-		k.file.Store(name) // before it is there: it is never taken for an old one
+		k.file.Store(name) // first, so that the file is never taken for an old one
 		f, err := root.OpenFile(path.Join(k.room, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 		if errors.Is(err, fs.ErrExist) && i < 100 {
 			continue
@@ -215,7 +215,7 @@ func (k *recording) create() error {
 	}
 }
 
-// sync forces what was written to the disk, and the limit on all recordings.
+// sync forces written bytes to the disk, and enforces the limit on all recordings.
 func (k *recording) sync() error {
 	if !k.dirty {
 		return nil

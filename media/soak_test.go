@@ -13,7 +13,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// soakSpare is what the heap may hold more at the end than after a while.
+// soakSpare is by how much the heap may be larger at the end than after a while.
 const soakSpare = 8 << 20
 
 // TestSoak passes on hours of a stream of 2.6 Mbit/s as fast as it goes, whose
@@ -47,7 +47,7 @@ func TestSoak(t *testing.T) {
 	if most > first+soakSpare {
 		t.Errorf("the heap went from %d to %d bytes", first, most)
 	}
-	// What has left its queue may still be on its way.
+	// A message that has left its queue may still be on its way.
 	for end := time.Now().Add(time.Minute); s.lasted() < length-time.Second && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}

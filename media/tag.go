@@ -5,9 +5,9 @@ import (
 	"foyer/server/rtmp"
 )
 
-// parse reads an audio or video message. Of several tracks it reads the one
-// with the number 0, which most people want: our MP4 and HLS have a place for no
-// other, and few players of FLV know what to do with one.
+// parse reads an audio or video message. Of several tracks it reads the one with
+// the number 0, which most people want: our MP4 and HLS have no place for others,
+// and few players of FLV can use them.
 func parse(m rtmp.Message) (t flv.Tag, ok bool) {
 	if m.Type != rtmp.TypeAudio && m.Type != rtmp.TypeVideo {
 		return t, false
