@@ -284,9 +284,9 @@ func sequenceOf(obus []byte) (unit []byte, s av1.SequenceHeader, ok bool) {
 	return nil, s, false
 }
 
-// sound reports whether a frame consists of NAL units, each behind its length, and
+// valid reports whether a frame consists of NAL units, each behind its length, and
 // of nothing else. A browser stops playing at any other frame.
-func (c *codec) sound(body []byte) bool {
+func (c *codec) valid(body []byte) bool {
 	if len(body) == 0 {
 		return false
 	}

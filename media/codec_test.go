@@ -145,7 +145,7 @@ func FuzzCodec(f *testing.F) {
 		if c.channels == 0 && !c.size.ok() {
 			return
 		}
-		if c.sound(frame) {
+		if c.valid(frame) {
 			c.ticks(frame)
 		}
 		if _, err := initSegment([lanes]*codec{c}); err != nil {

@@ -185,7 +185,7 @@ func (r *Remuxer) frame(t tag, timestamp uint32) {
 	if c == nil || c.fourCC != t.codec {
 		return
 	}
-	if !c.sound(t.body) {
+	if !c.valid(t.body) {
 		tr.lost = true
 		return
 	}

@@ -228,7 +228,7 @@ func (x *indexer) frame(t tag, timestamp uint32, from int64, n int) error {
 	}
 	s := tr.place(frame{t, at}) // before the window moves, because Opus tells its duration
 	s.data = nil
-	if ok, err := x.sound(c, from, n); err != nil {
+	if ok, err := x.valid(c, from, n); err != nil {
 		return err
 	} else if !ok {
 		tr.lost = t.lane == videoLane
@@ -255,8 +255,8 @@ func (t *indexTrack) add(s *sample, from int64, n int) {
 	}
 }
 
-// sound is [codec.sound] for a frame that is in the file.
-func (x *indexer) sound(c *codec, at int64, n int) (bool, error) {
+// valid is [codec.valid] for a frame that is in the file.
+func (x *indexer) valid(c *codec, at int64, n int) (bool, error) {
 	size := c.prefix
 	if size == 0 {
 		return true, nil
