@@ -104,9 +104,6 @@ func (s *Store) snapshot(ctx context.Context, name string, w io.Writer) error {
 	err = s.ask(ctx, fmt.Sprintf(server.JSApiStreamSnapshotT, name), server.JSApiStreamSnapshotRequest{
 		DeliverSubject: sub.Subject, NoConsumers: true, ChunkSize: snapshotChunk, WindowSize: snapshotWindow,
 	}, &head)
-	if err == nil && head.Error != nil {
-		err = head.Error
-	}
 	if err != nil {
 		return err
 	}
@@ -147,18 +144,9 @@ func nextChunk(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
 	return sub.NextMsgWithContext(ctx)
 }
 
-// ask makes a request of JetStream's API that the client library does not
-// offer.
-func (s *Store) ask(ctx context.Context, subject string, request, response any) error {
-	b, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
+// ask makes a request of JetStream that may take as long as a chunk.
+func (s *Store) ask(ctx context.Context, subject string, request, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, chunkTimeout)
 	defer cancel()
-	m, err := s.nc().RequestWithContext(ctx, subject, b)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(m.Data, response)
+	return s.request(ctx, subject, request, answer)
 }

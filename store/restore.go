@@ -189,11 +189,7 @@ func (s *Store) restore(ctx context.Context, name string, req server.JSApiStream
 	var begun server.JSApiStreamRestoreResponse
 	err := s.withCopies(name, func(copies int) error { // the NATS that was backed up may have had another number of copies
 		req.Config.Replicas, begun = copies, server.JSApiStreamRestoreResponse{}
-		err := s.ask(ctx, fmt.Sprintf(server.JSApiStreamRestoreT, name), req, &begun)
-		if err == nil && begun.Error != nil {
-			err = &jetstream.APIError{Code: begun.Error.Code, ErrorCode: jetstream.ErrorCode(begun.Error.ErrCode), Description: begun.Error.Description}
-		}
-		return err
+		return s.ask(ctx, fmt.Sprintf(server.JSApiStreamRestoreT, name), req, &begun)
 	})
 	if err != nil {
 		return err

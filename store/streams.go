@@ -292,11 +292,16 @@ func (s *Store) closing() bool {
 func (s *Store) api(ctx context.Context, method string, request, answer any) error {
 	ctx, cancel := s.try(ctx)
 	defer cancel()
+	return s.request(ctx, "$JS.API."+method, request, answer)
+}
+
+// request makes a request of JetStream that may take as long as ctx.
+func (s *Store) request(ctx context.Context, subject string, request, answer any) error {
 	data, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
-	m, err := s.nc().RequestWithContext(ctx, "$JS.API."+method, data)
+	m, err := s.nc().RequestWithContext(ctx, subject, data)
 	if err != nil {
 		return fmt.Errorf("asking NATS: %w", err)
 	}
