@@ -70,12 +70,12 @@ func checkRevival(t *testing.T, c *Store, end func(*testing.T, *Store)) {
 	for round := range 3 {
 		end(t, c)
 		last := uint64(3 + 2*round)
-		waitFor(t, "what is said is stored", func() bool {
+		eventually(t, "what is said is stored", func() bool {
 			id, err := say(r, "hi")
 			return err == nil && id == last+1
 		})
 		mustSay(t, r, last+2, last+2)
-		waitFor(t, "the readiness", func() bool { return c.Ready() == nil })
+		eventually(t, "the readiness", func() bool { return c.Ready() == nil })
 		if err := c.Lost(); err != nil {
 			t.Error(err)
 		}
@@ -116,7 +116,7 @@ func TestLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	stopNATS(engine)
-	waitFor(t, "the store is lost", func() bool { return c.Lost() != nil && c.Ready() != nil })
+	eventually(t, "the store is lost", func() bool { return c.Lost() != nil && c.Ready() != nil })
 	t.Log(c.Lost())
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestLost(t *testing.T) {
 	if err := os.Rename(aside, dir); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "it is there again", func() bool { return c.Lost() == nil && c.Ready() == nil })
+	eventually(t, "it is there again", func() bool { return c.Lost() == nil && c.Ready() == nil })
 	mustSay(t, open(t, c, "blue"), 1, 1)
 }
 
@@ -139,7 +139,7 @@ func TestUnfitNATS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := join(t, url)
-			waitFor(t, name, func() bool { return c.Ready() != nil && strings.Contains(c.Ready().Error(), name) })
+			eventually(t, name, func() bool { return c.Ready() != nil && strings.Contains(c.Ready().Error(), name) })
 			t.Log(c.Ready())
 			if err := c.Lost(); err != nil {
 				t.Error(err)

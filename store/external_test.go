@@ -101,16 +101,16 @@ func TestNATSAway(t *testing.T) {
 	} else {
 		t.Log(err)
 	}
-	waitFor(t, "the readiness to end", func() bool { return c.Ready() != nil })
+	eventually(t, "the readiness to end", func() bool { return c.Ready() != nil })
 	nats = startNATS(t, dir, addr)
-	waitFor(t, "the readiness", func() bool { return c.Ready() == nil })
+	eventually(t, "the readiness", func() bool { return c.Ready() == nil })
 	mustSay(t, r, 4, 5)
 	checkPage(t, r, 0, -1, 50, []uint64{1, 2, 3, 4, 5}, true, false)
 
 	stopNATS(nats)
-	waitFor(t, "the readiness to end", func() bool { return c.Ready() != nil })
+	eventually(t, "the readiness to end", func() bool { return c.Ready() != nil })
 	startNATS(t, t.TempDir(), addr)
-	waitFor(t, "the readiness", func() bool { return c.Ready() == nil })
+	eventually(t, "the readiness", func() bool { return c.Ready() == nil })
 	mustSay(t, r, 6, 7)
 	checkPage(t, r, 0, -1, 50, []uint64{6, 7}, false, false)
 	checkPage(t, r, 5, -1, 50, []uint64{6, 7}, true, false)
@@ -181,9 +181,9 @@ func TestCameBackEmpty(t *testing.T) {
 	}
 	// Away and back with its data is not empty.
 	stopNATS(nats)
-	waitFor(t, "the readiness to end", func() bool { return nodes[0].Ready() != nil })
+	eventually(t, "the readiness to end", func() bool { return nodes[0].Ready() != nil })
 	startNATS(t, dir, addr)
-	waitFor(t, "the readiness", func() bool { return nodes[0].Ready() == nil })
+	eventually(t, "the readiness", func() bool { return nodes[0].Ready() == nil })
 	if len(nodes[0].Emptied()) > 0 {
 		t.Error("it had not lost anything")
 	}

@@ -126,7 +126,7 @@ func TestSaveAnswerLost(t *testing.T) {
 		t.Log(err)
 	}
 	p.set(false)
-	waitFor(t, "the next one is saved", func() bool { return save(r, "next") == nil })
+	eventually(t, "the next one is saved", func() bool { return save(r, "next") == nil })
 	r.Close()
 	if r = open(t, join(t, nats.ClientURL()), "blue"); string(r.State()) != "next" {
 		t.Errorf("the state is %q", r.State())

@@ -82,7 +82,7 @@ func TestFullDisk(t *testing.T) {
 				}
 				last = id
 			}
-			waitFor(t, "the readiness to end", func() bool { return c.Ready() != nil })
+			eventually(t, "the readiness to end", func() bool { return c.Ready() != nil })
 			if _, err := say(r, text); err == nil {
 				t.Error("stored on a full disk")
 			} else {
@@ -96,7 +96,7 @@ func TestFullDisk(t *testing.T) {
 			if err := os.Remove(filler); err != nil {
 				t.Fatal(err)
 			}
-			waitFor(t, "the readiness", func() bool { return c.Ready() == nil })
+			eventually(t, "the readiness", func() bool { return c.Ready() == nil })
 			mustSay(t, r, last+1, last+3)
 			want := make([]uint64, last+3)
 			for i := range want {

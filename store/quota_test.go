@@ -52,9 +52,9 @@ func TestObjectsAreMeasured(t *testing.T) {
 		}
 	}
 	keep(make([]byte, 900<<10))
-	waitFor(t, "it has seen what is stored", func() bool { return !c.TakesObjects(200<<10) && c.TakesObjects(1) })
+	eventually(t, "it has seen what is stored", func() bool { return !c.TakesObjects(200<<10) && c.TakesObjects(1) })
 	keep(nil)
-	waitFor(t, "it has seen that it is gone", func() bool { return c.TakesObjects(1 << 19) })
+	eventually(t, "it has seen that it is gone", func() bool { return c.TakesObjects(1 << 19) })
 }
 
 // An object that was stored 30 days ago goes, one that was stored later stays,
@@ -124,7 +124,7 @@ func TestReserve(t *testing.T) {
 	engine := c.engine
 	c.mu.Unlock()
 	c.reserve.Store(1 << 61)
-	waitFor(t, "it is not ready", func() bool { return c.Ready() != nil && strings.Contains(c.Ready().Error(), "must stay free") })
+	eventually(t, "it is not ready", func() bool { return c.Ready() != nil && strings.Contains(c.Ready().Error(), "must stay free") })
 	if id, err := say(r, "hi"); err == nil || !strings.Contains(err.Error(), "make room there") {
 		t.Errorf("said %d, %v", id, err)
 	}
@@ -132,7 +132,7 @@ func TestReserve(t *testing.T) {
 		t.Error(err)
 	}
 	c.reserve.Store(1)
-	waitFor(t, "it is ready again", func() bool { return c.Ready() == nil })
+	eventually(t, "it is ready again", func() bool { return c.Ready() == nil })
 	mustSay(t, r, 4, 5)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -91,7 +91,7 @@ func TestRestoreAll(t *testing.T) {
 	}
 	// The engine needs a moment to remove a stream it has begun.
 	twice := append(slices.Clone(files), files[0])
-	waitFor(t, "the second failure", func() bool {
+	eventually(t, "the second failure", func() bool {
 		err := into.RestoreAll(t.Context(), twice)
 		return err != nil && strings.Contains(err.Error(), "already in use")
 	})
@@ -100,7 +100,7 @@ func TestRestoreAll(t *testing.T) {
 	}
 
 	// While another restore runs, or after it was killed.
-	waitFor(t, "the mark", func() bool {
+	eventually(t, "the mark", func() bool {
 		_, err := into.js().CreateStream(t.Context(), jetstream.StreamConfig{Name: restoringStream})
 		return err == nil
 	})
@@ -108,7 +108,7 @@ func TestRestoreAll(t *testing.T) {
 		t.Errorf("in the middle of another: %v", err)
 	}
 	c := join(t, nats.ClientURL())
-	waitFor(t, "the node to know that it is being restored", func() bool {
+	eventually(t, "the node to know that it is being restored", func() bool {
 		return c.Ready() != nil && strings.Contains(c.Ready().Error(), "being restored")
 	})
 	if there, err := into.onDisk(t.Context()); err != nil || len(there) != 1 {
@@ -117,7 +117,7 @@ func TestRestoreAll(t *testing.T) {
 	if err := into.js().DeleteStream(t.Context(), restoringStream); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the node to be ready", func() bool { return c.Ready() == nil })
+	eventually(t, "the node to be ready", func() bool { return c.Ready() == nil })
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -156,9 +156,9 @@ func TestRestoreAllOfCluster(t *testing.T) {
 			t.Errorf("%s has %d copies", name, copies)
 		}
 	}
-	await(t, "all three have it", func() bool { return allCurrent(t, into) })
+	eventually(t, "all three have it", func() bool { return allCurrent(t, into) })
 	c := tr.open(t, Config{Node: "a"})
-	waitFor(t, "the node to be ready", func() bool { return c.Ready() == nil })
+	eventually(t, "the node to be ready", func() bool { return c.Ready() == nil })
 	mustBeRestored(t, c)
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // With Always, a message is answered after its file was flushed, and all
@@ -51,7 +50,7 @@ func TestFlushBeforeAnswer(t *testing.T) {
 		r.Append(text("more"), done)
 		other.Append(text("more"), done)
 	}
-	waitFor(t, "all to be written", func() bool {
+	eventually(t, "all to be written", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		other.mu.Lock()
@@ -105,16 +104,6 @@ func TestFlushFails(t *testing.T) {
 	mu.Lock()
 	fail = nil
 	mu.Unlock()
-	waitFor(t, "the store to be well", func() bool { return c.Ready() == nil })
+	eventually(t, "the store to be well", func() bool { return c.Ready() == nil })
 	mustSay(t, r, 2, 3)
-}
-
-// waitFor waits until something holds.
-func waitFor(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for end := time.Now().Add(hang); !so(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
 }

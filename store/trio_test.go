@@ -131,7 +131,7 @@ func startTrio(t *testing.T) *trio {
 	for i := range 3 {
 		tr.start(i)
 	}
-	await(t, "the three have a leader", func() bool {
+	eventually(t, "the three have a leader", func() bool {
 		for _, s := range tr.servers {
 			if s.JetStreamIsLeader() {
 				return len(s.JetStreamClusterPeers()) == 3
@@ -140,20 +140,6 @@ func startTrio(t *testing.T) *trio {
 		return false
 	})
 	return tr
-}
-
-// await waits until something is true.
-func await(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), hang)
-	defer cancel()
-	for tick := time.NewTicker(20 * time.Millisecond); !is(); {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("it never came about that %s", what)
-		}
-	}
 }
 
 // node opens a node of which only Backup and RestoreAll work. Its login may have
@@ -323,7 +309,7 @@ func TestBackupOfCluster(t *testing.T) {
 	if _, err := three.js().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "all three have it", func() bool {
+	eventually(t, "all three have it", func() bool {
 		info, err := stream.Info(t.Context())
 		return err == nil && info.Cluster != nil && len(info.Cluster.Replicas) == 2 && caughtUp(info.Cluster.Replicas)
 	})
