@@ -17,19 +17,21 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
+
+	"foyer/server/flv"
 )
 
 // MaxRecord is the longest decoder configuration that is taken.
 const MaxRecord = 16 << 10
 
 // boxable is the codecs that are put into MP4.
-var boxable = map[string]bool{"avc1": true, "hvc1": true, "av01": true, "vp09": true, "mp4a": true, "Opus": true}
+var boxable = map[flv.Codec]bool{flv.AVC: true, flv.HEVC: true, flv.AV1: true, flv.VP9: true, flv.AAC: true, flv.Opus: true}
 
 var errRecord = errors.New("media: decoder configuration is not valid")
 
 // A codec is what a decoder has to know before the first frame.
 type codec struct {
-	fourCC    string
+	fourCC    flv.Codec
 	record    []byte // as the publisher sent it
 	mime      string // as in RFC 6381
 	timescale uint32 // ticks of the track in a second
@@ -57,13 +59,13 @@ func (s size) ok() bool {
 const videoScale = 1000
 
 // newCodec reads the body of a sequence header.
-func newCodec(fourCC string, record []byte) (*codec, error) {
+func newCodec(fourCC flv.Codec, record []byte) (*codec, error) {
 	if len(record) > MaxRecord {
 		return nil, fmt.Errorf("%w: %d bytes", errRecord, len(record))
 	}
 	c := &codec{fourCC: fourCC, record: bytes.Clone(record), timescale: videoScale}
-	read := map[string]func() bool{
-		"avc1": c.readAVC, "hvc1": c.readHEVC, "av01": c.readAV1, "vp09": c.readVP9, "mp4a": c.readAAC, "Opus": c.readOpus,
+	read := map[flv.Codec]func() bool{
+		flv.AVC: c.readAVC, flv.HEVC: c.readHEVC, flv.AV1: c.readAV1, flv.VP9: c.readVP9, flv.AAC: c.readAAC, flv.Opus: c.readOpus,
 	}[fourCC]
 	if read == nil || !read() {
 		return nil, fmt.Errorf("%w: %s", errRecord, fourCC)
@@ -245,7 +247,7 @@ const maxOpus = 5760
 
 // ticks is how long an audio frame lasts.
 func (c *codec) ticks(body []byte) uint32 {
-	if c.fourCC == "Opus" {
+	if c.fourCC == flv.Opus {
 		return uint32(min(opus.PacketDuration2(body), maxOpus))
 	}
 	return c.frame
@@ -255,12 +257,12 @@ func (c *codec) ticks(body []byte) uint32 {
 func (c *codec) measure(frame []byte) {
 	switch {
 	case c.size.ok():
-	case c.fourCC == "vp09":
+	case c.fourCC == flv.VP9:
 		var h vp9.Header
 		if h.Unmarshal(frame) == nil {
 			c.size = size{h.Width(), h.Height()}
 		}
-	case c.fourCC == "av01":
+	case c.fourCC == flv.AV1:
 		if _, s, ok := sequenceOf(frame); ok {
 			c.size = size{s.Width(), s.Height()}
 		}
@@ -310,7 +312,7 @@ func (c *codec) valid(body []byte) bool {
 	return true
 }
 
-func (c *codec) same(fourCC string, record []byte) bool {
+func (c *codec) same(fourCC flv.Codec, record []byte) bool {
 	return c != nil && c.fourCC == fourCC && bytes.Equal(c.record, record)
 }
 

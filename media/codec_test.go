@@ -1,9 +1,12 @@
 package media
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"foyer/server/flv"
 )
 
 // configurations are records that encoders write, and their meaning.
@@ -45,6 +48,9 @@ var configurations = []struct {
 	{"Opus 5.1", "Opus", "4f707573486561640106380180bb00000000010402000401020305", "opus", size{}, 48000, 0, 6},
 }
 
+// fourCC is the codec with that name of four letters.
+func fourCC(name string) flv.Codec { return flv.Codec(binary.BigEndian.Uint32([]byte(name))) }
+
 func unhex(s string) []byte {
 	b, err := hex.DecodeString(s)
 	if err != nil {
@@ -58,7 +64,7 @@ func unhex(s string) []byte {
 func TestNewCodec(t *testing.T) {
 	for _, test := range configurations {
 		record := unhex(test.record)
-		c, err := newCodec(test.fourCC, record)
+		c, err := newCodec(fourCC(test.fourCC), record)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
@@ -66,11 +72,11 @@ func TestNewCodec(t *testing.T) {
 		if c.mime != test.mime || c.size != test.size || c.timescale != test.timescale || c.frame != test.frame || c.channels != test.channels {
 			t.Errorf("%s: got %s %v, scale %d, frames of %d, %d channels", test.name, c.mime, c.size, c.timescale, c.frame, c.channels)
 		}
-		if _, err := newCodec(test.fourCC, make([]byte, MaxRecord+1)); err == nil {
+		if _, err := newCodec(fourCC(test.fourCC), make([]byte, MaxRecord+1)); err == nil {
 			t.Errorf("%s: too long, and taken", test.fourCC)
 		}
 		for n := range record {
-			if c, err := newCodec(test.fourCC, record[:n]); err == nil && test.fourCC == "avc1" && n < len(record)-4 {
+			if c, err := newCodec(fourCC(test.fourCC), record[:n]); err == nil && test.fourCC == "avc1" && n < len(record)-4 {
 				t.Errorf("%s: %d bytes taken: %+v", test.name, n, c)
 			}
 		}
@@ -90,7 +96,7 @@ func TestCodecBoxes(t *testing.T) {
 		case "Opus 5.1":
 			want = opus
 		}
-		c, err := newCodec(test.fourCC, unhex(test.record))
+		c, err := newCodec(fourCC(test.fourCC), unhex(test.record))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +125,7 @@ var keyFrames = []struct {
 
 func TestMeasure(t *testing.T) {
 	for _, test := range keyFrames {
-		c := &codec{fourCC: test.fourCC}
+		c := &codec{fourCC: fourCC(test.fourCC)}
 		if c.measure(append(unhex(test.frame), make([]byte, 8000)...)); c.size != test.size {
 			t.Errorf("%s: got %v", test.name, c.size)
 		}
@@ -135,9 +141,12 @@ func FuzzCodec(f *testing.F) {
 	for _, test := range keyFrames {
 		f.Add(test.fourCC, unhex("81000c0000000000"), unhex(test.frame))
 	}
-	f.Fuzz(func(t *testing.T, fourCC string, record, frame []byte) {
-		newHLSTrack(tag{codec: fourCC, body: record})
-		c, err := newCodec(fourCC, record)
+	f.Fuzz(func(t *testing.T, name string, record, frame []byte) {
+		if len(name) != 4 {
+			return
+		}
+		newHLSTrack(tag{Tag: flv.Tag{Codec: fourCC(name), Body: record}})
+		c, err := newCodec(fourCC(name), record)
 		if err != nil {
 			return
 		}

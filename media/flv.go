@@ -35,7 +35,7 @@ type FLV struct {
 // Append appends the bytes of m to b. Until the first picture or sound there
 // are none.
 func (f *FLV) Append(b []byte, m rtmp.Message) []byte {
-	frame, ok := parseTag(m)
+	frame, ok := parse(m)
 	isData := m.Type == rtmp.TypeDataAMF0
 	switch {
 	case !ok && !isData || len(m.Payload) > flv.MaxPayload:
@@ -44,7 +44,7 @@ func (f *FLV) Append(b []byte, m rtmp.Message) []byte {
 	case isData && bytes.HasPrefix(m.Payload, []byte(flv.OnMetaData)):
 		f.meta = m.Payload
 		return b
-	case isData || frame.kind != coded:
+	case isData || frame.Kind != flv.CodedFrames:
 		if len(f.waiting) < MaxFLVWaiting {
 			f.waiting = append(f.waiting, m)
 		}

@@ -58,12 +58,12 @@ func tags(t *testing.T, b []byte) string {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		f, ok := parseTag(m)
+		f, ok := parse(m)
 		word := m.Type.String()
 		switch {
-		case f.kind == header:
-			word = f.codec
-		case ok && f.picture() && f.key:
+		case f.Kind == flv.SequenceStart:
+			word = f.Codec.FourCC()
+		case ok && f.picture() && f.Key:
 			word = "key"
 		}
 		words = append(words, fmt.Sprintf("%s@%d", word, m.Timestamp))

@@ -3,6 +3,8 @@ package media
 import (
 	"github.com/Eyevinn/mp4ff/bits"
 	"github.com/Eyevinn/mp4ff/mp4"
+
+	"foyer/server/flv"
 )
 
 // A sample is one frame of a track, in ticks of the track.
@@ -45,13 +47,13 @@ func (c *codec) entry(trak *mp4.TrakBox) mp4.Box {
 			rate = 0
 		}
 		name := "mp4a"
-		if c.fourCC == "Opus" {
+		if c.fourCC == flv.Opus {
 			name = "Opus"
 		}
 		return mp4.CreateAudioSampleEntryBox(name, c.channels, 16, uint16(rate), c.box)
 	}
 	trak.Tkhd.Width, trak.Tkhd.Height = mp4.Fixed32(c.size.width<<16), mp4.Fixed32(c.size.height<<16)
-	return mp4.CreateVisualSampleEntryBox(c.fourCC, uint16(c.size.width), uint16(c.size.height), c.box)
+	return mp4.CreateVisualSampleEntryBox(c.fourCC.FourCC(), uint16(c.size.width), uint16(c.size.height), c.box)
 }
 
 // fragment writes moof and mdat for the samples of each lane (ISO/IEC

@@ -60,11 +60,11 @@ type Remuxer struct {
 	size     int         // of held, in bytes
 	since    int64       // when the first frame came
 	sequence uint32
-	out      [lanes][]sample // of the fragment to come
-	outSize  int             // of out, in bytes
-	strange  map[string]bool // codecs that Unsupported has named
-	still    *Still          // of the last key frame
-	err      error           // our own mistake: the remux is over
+	out      [lanes][]sample    // of the fragment to come
+	outSize  int                // of out, in bytes
+	strange  map[flv.Codec]bool // codecs that Unsupported has named
+	still    *Still             // of the last key frame
+	err      error              // our own mistake: the remux is over
 }
 
 // A track is one lane of the file.
@@ -93,7 +93,7 @@ type frame struct {
 
 // NewRemuxer returns a Remuxer that gives emit its segments.
 func NewRemuxer(emit func(Segment)) *Remuxer {
-	return &Remuxer{emit: emit, strange: make(map[string]bool)}
+	return &Remuxer{emit: emit, strange: make(map[flv.Codec]bool)}
 }
 
 // Write takes the next message. An error is our own mistake, never the
@@ -103,12 +103,12 @@ func (r *Remuxer) Write(m rtmp.Message) error {
 		r.expect(m.Payload)
 		return r.err
 	}
-	switch t, _ := parseTag(m); {
-	case t.kind == header:
+	switch t, _ := parse(m); {
+	case t.Kind == flv.SequenceStart:
 		r.configure(t)
-	case t.kind == coded && boxable[t.codec]:
+	case t.Kind == flv.CodedFrames && boxable[t.Codec]:
 		r.frame(t, m.Timestamp)
-	case t.kind == coded:
+	case t.Kind == flv.CodedFrames:
 		r.refuse(t)
 	}
 	return r.err
@@ -117,9 +117,9 @@ func (r *Remuxer) Write(m rtmp.Message) error {
 // refuse says, once, that a codec has no place in MP4.
 func (r *Remuxer) refuse(t tag) {
 	r.absent[t.lane] = true
-	if r.tracks[t.lane].codec == nil && !r.strange[t.codec] && len(r.strange) < maxStrange {
-		r.strange[t.codec] = true
-		r.emit(Segment{Kind: Unsupported, Codec: t.codec})
+	if r.tracks[t.lane].codec == nil && !r.strange[t.Codec] && len(r.strange) < maxStrange {
+		r.strange[t.Codec] = true
+		r.emit(Segment{Kind: Unsupported, Codec: t.Codec.String()})
 	}
 }
 
@@ -161,14 +161,14 @@ func (r *Remuxer) expect(payload []byte) {
 // configure takes a sequence header. A wrong one is ignored.
 func (r *Remuxer) configure(t tag) {
 	tr := &r.tracks[t.lane]
-	if tr.next.same(t.codec, t.body) || tr.next == nil && tr.codec.same(t.codec, t.body) {
+	if tr.next.same(t.Codec, t.Body) || tr.next == nil && tr.codec.same(t.Codec, t.Body) {
 		return
 	}
-	if tr.codec.same(t.codec, t.body) { // back to what it was
+	if tr.codec.same(t.Codec, t.Body) { // back to what it was
 		tr.next = nil
 		return
 	}
-	if c, err := newCodec(t.codec, t.body); err == nil {
+	if c, err := newCodec(t.Codec, t.Body); err == nil {
 		tr.next, r.absent[t.lane] = c, false
 	}
 }
@@ -176,24 +176,24 @@ func (r *Remuxer) configure(t tag) {
 // frame takes a frame, which is held or written, or left out if nobody could
 // decode it.
 func (r *Remuxer) frame(t tag, timestamp uint32) {
-	at := max(0, r.clock.At(t.lane.media(), timestamp))
+	at := max(0, r.clock.At(t.Media, timestamp))
 	tr := &r.tracks[t.lane]
 	c := tr.next
 	if c == nil {
 		c = tr.codec
 	}
-	if c == nil || c.fourCC != t.codec {
+	if c == nil || c.fourCC != t.Codec {
 		return
 	}
-	if !c.valid(t.body) {
+	if !c.valid(t.Body) {
 		tr.lost = true
 		return
 	}
 	if t.lane == videoLane {
-		if t.key {
-			c.measure(t.body)
+		if t.Key {
+			c.measure(t.Body)
 		}
-		if !c.size.ok() || !t.key && (tr.lost || !r.started && !tr.seen || r.started && tr.next != nil) {
+		if !c.size.ok() || !t.Key && (tr.lost || !r.started && !tr.seen || r.started && tr.next != nil) {
 			return
 		}
 	}
@@ -220,15 +220,15 @@ func (r *Remuxer) hold(f frame) {
 	if len(r.held) == 0 {
 		r.since = f.at
 	}
-	if f.lane == videoLane && f.key {
+	if f.lane == videoLane && f.Key {
 		r.held = slices.DeleteFunc(r.held, func(h frame) bool { return h.lane == videoLane || h.at < f.at })
 		r.size = 0
 		for _, h := range r.held {
-			r.size += len(h.body) + frameSize
+			r.size += len(h.Body) + frameSize
 		}
 	}
 	r.held = append(r.held, f)
-	r.size += len(f.body) + frameSize
+	r.size += len(f.Body) + frameSize
 	ready := r.size > MaxHeld || f.at-r.since >= startWait
 	if !ready {
 		ready = true
@@ -260,7 +260,7 @@ func (r *Remuxer) start() {
 func (r *Remuxer) renew(f frame) {
 	video, audio := &r.tracks[videoLane], &r.tracks[audioLane]
 	switch {
-	case f.lane == videoLane && f.key:
+	case f.lane == videoLane && f.Key:
 		if gone := r.gone(audio); gone || video.next != nil || audio.next != nil && audio.seen {
 			r.finish()
 			if gone {
@@ -316,9 +316,9 @@ func (r *Remuxer) write(f frame) {
 	if p := t.pending; p != nil {
 		r.put(f.lane, s.dts-p.dts)
 	}
-	if f.lane == videoLane && f.key {
+	if f.lane == videoLane && f.Key {
 		r.flush()
-		r.still = &Still{codec: t.codec, body: f.body}
+		r.still = &Still{codec: t.codec, body: f.Body}
 	}
 	t.pending, t.since, t.came = s, f.at, r.clock.Now()
 	r.release()
@@ -340,12 +340,12 @@ func (t *track) place(f frame) *sample {
 	}
 	at = max(at, t.floor)
 	t.floor = at + 1
-	s := &sample{dts: at, key: f.key, data: f.body}
+	s := &sample{dts: at, key: f.Key, data: f.Body}
 	if f.lane == audioLane {
-		s.dur = t.codec.ticks(f.body)
+		s.dur = t.codec.ticks(f.Body)
 		t.due = at + int64(s.dur)
-	} else if f.cts >= -maxOffset && f.cts <= maxOffset {
-		s.cts = f.cts
+	} else if f.Shift >= -maxOffset && f.Shift <= maxOffset {
+		s.cts = f.Shift
 	}
 	return s
 }

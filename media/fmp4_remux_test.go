@@ -164,6 +164,7 @@ func TestRemuxBeginnings(t *testing.T) {
 		{"unknown FourCC", one(video(0, "\x91zzzz\x00\x00\x00")), "unsupported:zzzz end"},
 		{"a number without a codec", one(video(0, "\x1fxxxx")), "unsupported:codec 15 end"},
 		{"the first track has number 1", one(meta(metaVideo), video(0, "\x96\x00avc1\x00"+avcHeader[5:]), video(0, "\x96\x11avc1\x01\x00\x00\x03\x00\x00\x00\x00\x00\x00"+string(rune(len(avcKey)-2))+"\x00\x00\x00"+avcKey[5:])), "init:avc1.42c028 K end"},
+		{"a header of a second track alone", all(one(meta(metaVideo), video(0, "\x96\x00avc1\x01"+avcHeader[5:])), pictures(0)), ""},
 		{"a header that lies", all(one(meta(metaVideo), video(0, avcHeader[:20]+"\xff\xff")), pictures(0)), ""},
 		{"no header", pictures(0), ""},
 		{"garbage between", all(one(meta(metaVideo), video(0, avcHeader)), pictures(0), one(video(1000, avcKey[:7]+"\xff\xff garbage")), pictures(1033)), "init:avc1.42c028 K end"},

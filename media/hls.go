@@ -137,14 +137,14 @@ func (h *HLS) take(it Item) {
 		return
 	}
 	h.gone, h.heard = false, time.Now()
-	f, ok := parseTag(it.Message)
+	f, ok := parse(it.Message)
 	if !ok {
 		return
 	}
-	switch f.kind {
-	case header:
+	switch f.Kind {
+	case flv.SequenceStart:
 		h.tracks.header(f)
-	case coded:
+	case flv.CodedFrames:
 		h.frame(f, max(0, h.clock.At(flv.Media(it.Message.Type), it.Message.Timestamp)))
 	}
 }
@@ -166,7 +166,7 @@ func (h *HLS) frame(f tag, at int64) {
 	case err != nil:
 		h.set(nil, err)
 		return
-	case begin, m == nil && !h.tracks.changed && f.key && f.picture() == h.tracks.pictures(): // again, after a silence
+	case begin, m == nil && !h.tracks.changed && f.Key && f.picture() == h.tracks.pictures(): // again, after a silence
 		if m = h.begin(at); m == nil {
 			return
 		}

@@ -45,14 +45,14 @@ type hlsRoom struct {
 // over counts a frame, and reports whether it makes the segment too long for its
 // size. The next size is greater, or none until a segment would fit again.
 func (r *hlsRoom) over(f tag, at int64, pictures bool) bool {
-	ends := f.picture() && f.key || !pictures
+	ends := f.picture() && f.Key || !pictures
 	if !r.begun || ends && at-r.since >= hlsSegment.Milliseconds() {
 		if r.begun && r.size == hlsNone && r.bytes <= hlsLong.most() {
 			r.size = hlsLong
 		}
 		r.begun, r.since, r.bytes = true, at, 0
 	}
-	r.bytes += len(f.body) + hlsSample
+	r.bytes += len(f.Body) + hlsSample
 	if r.size == hlsNone || r.bytes <= r.size.most() {
 		return false
 	}

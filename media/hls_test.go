@@ -140,11 +140,11 @@ func TestHLSRefuses(t *testing.T) {
 	}{
 		{"MP3", "", "\x2fxxx", "MP3"},
 		{"H.263", "", "\x12xxx", "Sorenson H.263"},
-		{"a header that lies", "\x17\x00\x00\x00\x00\x01\x42\xc0\x28\xff\xe1\xff\xff", realKey, "avc1"},
-		{"an SPS that lies", strings.Replace(realAVC, realSPS, "\x67"+strings.Repeat("\xff", len(realSPS)-1), 1), realKey, "avc1"},
-		{"HEVC that lies", "\x90hvc1" + strings.Repeat("\x01", 30), "\x93hvc1xx", "hvc1"},
-		{"AV1 that lies", "\x90av01\x81\x00\x00\x00\xff\xff", "\x91av01xx", "av01"},
-		{"no header", "", realKey, "avc1"},
+		{"a header that lies", "\x17\x00\x00\x00\x00\x01\x42\xc0\x28\xff\xe1\xff\xff", realKey, "H.264"},
+		{"an SPS that lies", strings.Replace(realAVC, realSPS, "\x67"+strings.Repeat("\xff", len(realSPS)-1), 1), realKey, "H.264"},
+		{"HEVC that lies", "\x90hvc1" + strings.Repeat("\x01", 30), "\x93hvc1xx", "H.265"},
+		{"AV1 that lies", "\x90av01\x81\x00\x00\x00\xff\xff", "\x91av01xx", "AV1"},
+		{"no header", "", realKey, "H.264"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

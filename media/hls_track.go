@@ -11,6 +11,8 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
+
+	"foyer/server/flv"
 )
 
 // hlsGather is how many milliseconds of a stream are searched for its second
@@ -36,7 +38,7 @@ type hlsTracks struct {
 
 // An hlsTrack is one codec on its way into a muxer.
 type hlsTrack struct {
-	codec  string
+	codec  flv.Codec
 	config []byte
 	err    error // why it cannot be shown
 	hls    *gohlslib.Track
@@ -65,7 +67,7 @@ func (t *hlsTracks) header(f tag) {
 		slot = &t.video
 	}
 	old := *slot
-	if old != nil && old.codec == f.codec && bytes.Equal(old.config, f.body) {
+	if old != nil && old.codec == f.Codec && bytes.Equal(old.config, f.Body) {
 		return
 	}
 	track := newHLSTrack(f)
@@ -81,11 +83,11 @@ func (t *hlsTracks) header(f tag) {
 // coded looks at a frame and reports whether it is time for a new muxer.
 func (t *hlsTracks) coded(f tag, at int64) (begin bool, err error) {
 	track := t.of(f)
-	if track == nil || track.codec != f.codec {
-		if f.picture() && !f.key && f.codec == codecVP9 {
+	if track == nil || track.codec != f.Codec {
+		if f.picture() && !f.Key && f.Codec == flv.VP9 {
 			return false, nil
 		}
-		t.header(tag{lane: f.lane, codec: f.codec, body: f.body}) // this codec has no header
+		t.header(tag{flv.Tag{Media: f.Media, Codec: f.Codec, Body: f.Body}, f.lane}) // this codec has no header
 		track = t.of(f)
 	}
 	if track.err != nil {
@@ -96,7 +98,7 @@ func (t *hlsTracks) coded(f tag, at int64) (begin bool, err error) {
 		return false, nil
 	}
 	if len(t.held) == 0 {
-		if t.pictures() && !(f.picture() && f.key) {
+		if t.pictures() && !(f.picture() && f.Key) {
 			return false, nil // begins with a key frame
 		}
 		t.since = at
@@ -105,7 +107,7 @@ func (t *hlsTracks) coded(f tag, at int64) (begin bool, err error) {
 		t.hold(f, at)
 		return false, nil
 	}
-	if t.pictures() && (len(t.held) == 0 || !t.held[0].frame.picture()) && !(f.picture() && f.key) {
+	if t.pictures() && (len(t.held) == 0 || !t.held[0].frame.picture()) && !(f.picture() && f.Key) {
 		t.held = nil // the pictures came later: begin with their key frame
 		return false, nil
 	}
@@ -126,9 +128,9 @@ func (t *hlsTracks) rest(f tag, at int64) {
 	this.seen, this.at, this.missed = true, at, 0
 	switch {
 	case !t.opened:
-	case f.picture() && f.key && this.resting:
+	case f.picture() && f.Key && this.resting:
 		this.resting, t.changed = false, true
-	case other == nil || this.resting || f.picture() && !f.key:
+	case other == nil || this.resting || f.picture() && !f.Key:
 	case other.missed >= trackGone && !other.resting:
 		other.resting, t.changed = true, true
 	case f.picture() && other.resting && other.missed < trackGone:
@@ -144,7 +146,7 @@ func (t *hlsTracks) hold(f tag, at int64) {
 		t.heldBytes = 0
 	}
 	t.held = append(t.held, hlsWrite{at: at, frame: f, track: t.of(f)})
-	t.heldBytes += len(f.body)
+	t.heldBytes += len(f.Body)
 }
 
 func (t *hlsTracks) of(f tag) *hlsTrack {
@@ -183,17 +185,17 @@ func (t *hlsTracks) ready(f tag, at int64) []hlsWrite {
 
 // newHLSTrack reads a sequence header.
 func newHLSTrack(f tag) *hlsTrack {
-	t := &hlsTrack{codec: f.codec, config: f.body}
+	t := &hlsTrack{codec: f.Codec, config: f.Body}
 	var codec codecs.Codec
 	rate := 90000
-	codec, t.err = t.parse(f.body)
+	codec, t.err = t.parse(f.Body)
 	if aac, ok := codec.(*codecs.MPEG4Audio); ok {
 		rate = aac.Config.SampleRate
 	} else if _, ok := codec.(*codecs.Opus); ok {
 		rate = 48000
 	}
 	if t.err != nil {
-		t.err = &CodecError{f.codec, t.err.Error()}
+		t.err = &CodecError{f.Codec.String(), t.err.Error()}
 		return t
 	}
 	t.hls = &gohlslib.Track{Codec: codec, ClockRate: rate}
@@ -209,7 +211,7 @@ func (t *hlsTrack) parse(b []byte) (codecs.Codec, error) {
 	switch {
 	case !boxable[t.codec]:
 		return nil, errHLSCodec
-	case t.codec == codecVP9:
+	case t.codec == flv.VP9:
 		return parseVP9(b), nil
 	}
 	c, err := newCodec(t.codec, b)
@@ -218,21 +220,21 @@ func (t *hlsTrack) parse(b []byte) (codecs.Codec, error) {
 	}
 	t.size, t.params = c.prefix, slices.Concat(c.vps, c.sps, c.pps)
 	switch t.codec {
-	case codecAVC:
+	case flv.AVC:
 		return &codecs.H264{SPS: c.sps[0], PPS: c.pps[0]}, nil
-	case codecHEVC:
+	case flv.HEVC:
 		if len(c.vps) > 0 && len(c.pps) > 0 {
 			return &codecs.H265{VPS: c.vps[0], SPS: c.sps[0], PPS: c.pps[0]}, nil
 		}
-	case codecAV1:
+	case flv.AV1:
 		if unit, _, ok := sequenceOf(b[4:]); ok {
 			return &codecs.AV1{SequenceHeader: unit}, nil
 		}
-	case codecAAC:
+	case flv.AAC:
 		if c.aac.ChannelCount > 0 {
 			return &codecs.MPEG4Audio{Config: c.aac}, nil
 		}
-	case codecOpus:
+	case flv.Opus:
 		return &codecs.Opus{ChannelCount: int(c.channels)}, nil
 	}
 	return nil, errHLSConfig
@@ -255,14 +257,14 @@ var errHLSFrame = errors.New("media: frame cannot be read")
 func (w hlsWrite) write(m *gohlslib.Muxer, ntp time.Time) error {
 	t, f := w.track, w.frame
 	switch t.codec {
-	case codecAAC:
+	case flv.AAC:
 		if at, ok := t.sound(w.at, 1024); ok {
-			return m.WriteMPEG4Audio(t.hls, ntp, at, [][]byte{f.body})
+			return m.WriteMPEG4Audio(t.hls, ntp, at, [][]byte{f.Body})
 		}
 		return nil
-	case codecOpus:
-		if at, ok := t.sound(w.at, opus.PacketDuration2(f.body)); ok {
-			return m.WriteOpus(t.hls, ntp, at, [][]byte{f.body})
+	case flv.Opus:
+		if at, ok := t.sound(w.at, opus.PacketDuration2(f.Body)); ok {
+			return m.WriteOpus(t.hls, ntp, at, [][]byte{f.Body})
 		}
 		return nil
 	}
@@ -272,10 +274,10 @@ func (w hlsWrite) write(m *gohlslib.Muxer, ntp time.Time) error {
 	}
 	t.begun, t.last = true, at
 	switch t.codec {
-	case codecVP9:
-		return m.WriteVP9(t.hls, ntp, at, f.body)
-	case codecAV1:
-		units, err := av1Units(f.body)
+	case flv.VP9:
+		return m.WriteVP9(t.hls, ntp, at, f.Body)
+	case flv.AV1:
+		units, err := av1Units(f.Body)
 		if err != nil || len(units) == 0 {
 			return err
 		}
@@ -285,8 +287,8 @@ func (w hlsWrite) write(m *gohlslib.Muxer, ntp time.Time) error {
 	if err != nil || len(units) == 0 {
 		return err
 	}
-	pts := at + int64(f.cts)*90
-	if t.codec == codecHEVC {
+	pts := at + int64(f.Shift)*90
+	if t.codec == flv.HEVC {
 		return m.WriteH265(t.hls, ntp, pts, units)
 	}
 	return m.WriteH264(t.hls, ntp, pts, units)
@@ -318,10 +320,10 @@ func av1Units(b []byte) (units av1.Bitstream, err error) {
 
 // units are the NAL units of a frame, those of the header in front of a key frame.
 func (t *hlsTrack) units(f tag) (units [][]byte, err error) {
-	if f.key {
+	if f.Key {
 		units = append(units, t.params...)
 	}
-	for b := f.body; len(b) > 0; {
+	for b := f.Body; len(b) > 0; {
 		if len(b) < t.size {
 			return nil, errHLSFrame
 		}

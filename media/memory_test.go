@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"foyer/server/flv"
 	"foyer/server/relay"
 )
 
@@ -61,8 +62,8 @@ func TestStreamMemory(t *testing.T) {
 func TestHLSTooLong(t *testing.T) {
 	var r hlsRoom
 	segment := func(at int64, bytes int) {
-		r.over(tag{key: true, body: make([]byte, bytes/2)}, at, true)
-		r.over(tag{body: make([]byte, bytes/2-3*hlsSample)}, at+900, true)
+		r.over(tag{Tag: flv.Tag{Key: true, Body: make([]byte, bytes/2)}}, at, true)
+		r.over(tag{Tag: flv.Tag{Body: make([]byte, bytes/2-3*hlsSample)}}, at+900, true)
 	}
 	for i, c := range []struct {
 		bytes int
@@ -78,7 +79,7 @@ func TestHLSTooLong(t *testing.T) {
 	// Time that stands still ends no segment.
 	r = hlsRoom{}
 	for range MaxHLS / hlsSample {
-		r.over(tag{key: true}, 0, true)
+		r.over(tag{Tag: flv.Tag{Key: true}}, 0, true)
 	}
 	if r.size != hlsNone {
 		t.Errorf("a flood of nothing: %d", r.size)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"foyer/server/flv"
 	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
@@ -71,13 +72,13 @@ func (q *Queue) setWhole(whole bool) {
 
 // WriteMessage implements relay.Player.
 func (q *Queue) WriteMessage(m rtmp.Message) error {
-	t, ok := parseTag(m)
+	t, ok := parse(m)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended != nil {
 		return q.ended
 	}
-	frame := ok && t.kind == coded || !ok && m.Type != rtmp.TypeDataAMF0
+	frame := ok && t.Kind == flv.CodedFrames || !ok && m.Type != rtmp.TypeDataAMF0
 	q.video = q.video || ok && frame && t.picture()
 	n := len(m.Payload)
 	switch {
@@ -114,7 +115,7 @@ func (q *Queue) admitLocked(t tag, n int) bool {
 		q.endLocked(ErrBehind)
 		return false
 	}
-	if q.video && !(t.picture() && t.key) || !q.fitsLocked(n, q.limit/2) && len(q.items) > 0 {
+	if q.video && !(t.picture() && t.Key) || !q.fitsLocked(n, q.limit/2) && len(q.items) > 0 {
 		return false
 	}
 	q.behind = time.Time{}

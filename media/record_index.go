@@ -166,18 +166,18 @@ func (x *indexer) tag(at int64) (next int64, err error) {
 	if m.Payload, err = x.file.peek(at, min(n, indexPeek)); err != nil {
 		return 0, err
 	}
-	t, _ := parseTag(m)
+	t, _ := parse(m)
 	if n > indexPeek && x.curious(t) {
 		if m.Payload, err = x.file.peek(at, n); err != nil {
 			return 0, err
 		}
-		t, _ = parseTag(m)
+		t, _ = parse(m)
 	}
-	switch t.kind {
-	case header:
+	switch t.Kind {
+	case flv.SequenceStart:
 		x.configure(t)
-	case coded:
-		if err := x.frame(t, m.Timestamp, at+int64(t.at), len(t.body)+n-len(m.Payload)); err != nil {
+	case flv.CodedFrames:
+		if err := x.frame(t, m.Timestamp, at+int64(t.At), len(t.Body)+n-len(m.Payload)); err != nil {
 			return 0, err
 		}
 	}
@@ -192,17 +192,17 @@ func (x *indexer) tag(at int64) (next int64, err error) {
 // several tracks, or a key frame that may tell the size of the picture.
 func (x *indexer) curious(t tag) bool {
 	c := x.tracks[videoLane].codec
-	return t.kind == header || t.kind == skipped || t.kind == coded && t.lane == videoLane && t.key && c != nil && !c.size.ok()
+	return t.Kind != flv.CodedFrames || t.picture() && t.Key && c != nil && !c.size.ok()
 }
 
 // configure takes a sequence header. A different one behind the first frame ends
 // the file.
 func (x *indexer) configure(t tag) {
 	tr := &x.tracks[t.lane]
-	if tr.codec.same(t.codec, t.body) {
+	if tr.codec.same(t.Codec, t.Body) {
 		return
 	}
-	c, err := newCodec(t.codec, t.body)
+	c, err := newCodec(t.Codec, t.Body)
 	if err != nil {
 		return
 	}
@@ -215,15 +215,15 @@ func (x *indexer) configure(t tag) {
 // frame takes a frame of n bytes at a place of the file, if it can be decoded.
 func (x *indexer) frame(t tag, timestamp uint32, from int64, n int) error {
 	tr := &x.tracks[t.lane]
-	at := max(0, x.clock.At(t.lane.media(), timestamp))
+	at := max(0, x.clock.At(t.Media, timestamp))
 	c := tr.codec
-	if c == nil || c.fourCC != t.codec || n == 0 {
+	if c == nil || c.fourCC != t.Codec || n == 0 {
 		return nil
 	}
-	if t.lane == videoLane && t.key {
-		c.measure(t.body)
+	if t.lane == videoLane && t.Key {
+		c.measure(t.Body)
 	}
-	if t.lane == videoLane && (!c.size.ok() || !t.key && (tr.lost || len(tr.at) == 0)) {
+	if t.lane == videoLane && (!c.size.ok() || !t.Key && (tr.lost || len(tr.at) == 0)) {
 		return nil
 	}
 	s := tr.place(frame{t, at}) // before the window moves, because Opus tells its duration
