@@ -91,11 +91,15 @@ func (in *Monitor) WriteMessage(m rtmp.Message) {
 	case rtmp.TypeVideo:
 		in.heard.Store(int64(now.Sub(in.since)))
 		s.video += len(m.Payload)
-		in.see(s, mainTrack(m), m.Timestamp)
+		if t, ok := in.mainTrack(m); ok {
+			in.see(s, t, m.Timestamp)
+		}
 	case rtmp.TypeAudio:
 		in.heard.Store(int64(now.Sub(in.since)))
 		s.audio += len(m.Payload)
-		in.hear(s, mainTrack(m), m.Timestamp)
+		if t, ok := in.mainTrack(m); ok {
+			in.hear(s, t, m.Timestamp)
+		}
 	case rtmp.TypeDataAMF0:
 		in.read(m.Payload)
 	}
@@ -113,26 +117,21 @@ func (in *observed) turn(now time.Time) bool {
 	return in.second > before
 }
 
-// mainTrack reads an audio or video message. Of several tracks it reads the one with
-// the number 0, which most people want, wherever that is in the message. If there is
-// none, the tag has only the number of the first track.
-func mainTrack(m rtmp.Message) (t flv.Tag) {
-	ok := t.Parse(flv.Media(m.Type), m.Payload)
-	first := t.Track
-	for ok && t.Track != 0 {
-		ok = t.Next()
+// mainTrack reads an audio or video message and counts its tracks. It returns the
+// one with the number 0, which most people want, wherever that is in the message.
+func (in *observed) mainTrack(m rtmp.Message) (main flv.Tag, ok bool) {
+	var t flv.Tag
+	for more := t.Parse(flv.Media(m.Type), m.Payload); more; more = t.Next() {
+		in.tracks = max(in.tracks, int(t.Track))
+		if t.Track == 0 {
+			main, ok = t, true
+		}
 	}
-	if !ok {
-		return flv.Tag{Track: first}
-	}
-	return t
+	return main, ok
 }
 
 // see takes a video message.
 func (in *Monitor) see(s *second, t flv.Tag, at uint32) {
-	if in.tracks = max(in.tracks, int(t.Track)); t.Track != 0 {
-		return
-	}
 	in.video.name(t.Codec)
 	switch {
 	case t.Kind == flv.SequenceStart:
@@ -174,9 +173,6 @@ func (in *observed) frame(s *second, t flv.Tag, at uint32) {
 
 // hear takes an audio message.
 func (in *Monitor) hear(s *second, t flv.Tag, at uint32) {
-	if in.tracks = max(in.tracks, int(t.Track)); t.Track != 0 {
-		return
-	}
 	in.audio.name(t.Codec)
 	switch {
 	case t.Kind == flv.SequenceStart:

@@ -20,8 +20,8 @@ var messages = []struct {
 	name  string
 	video bool
 	bytes string
-	track uint8
-	codec flv.Codec
+	track int       // the highest one
+	codec flv.Codec // of the one with the number 0
 }{
 	{"H.264 header", true, "\x17\x00\x00\x00\x00head", 0, flv.AVC},
 	{"H.264 key frame", true, "\x17\x01\x00\x00\x50key", 0, flv.AVC},
@@ -30,17 +30,19 @@ var messages = []struct {
 	{"command", true, "\x57\x00", 0, flv.AVC},
 	{"HDR", true, "\x94hvc1hdr", 0, flv.HEVC},
 	{"track 2 alone", true, "\x96\x01av01\x02key", 2, 0},
-	{"tracks 1 and 0", true, "\x96\x11av01\x01\x00\x00\x01x\x00\x00\x00\x03key", 0, flv.AV1},
+	{"tracks 1 and 0", true, "\x96\x11av01\x01\x00\x00\x01x\x00\x00\x00\x03key", 1, flv.AV1},
 	{"AAC", false, "\xaf\x01data", 0, flv.AAC},
 	{"Opus header", false, "\x90OpusHead", 0, flv.Opus},
 	{"empty audio", false, "", 0, 0},
 }
 
-// TestMainTrack: of several tracks, the one with the number 0 is watched.
+// TestMainTrack: of several tracks, the one with the number 0 is watched, and all
+// are counted.
 func TestMainTrack(t *testing.T) {
 	for _, c := range messages {
-		if got := mainTrack(tagged(c.video, c.bytes)); got.Track != c.track || got.Codec != c.codec {
-			t.Errorf("%s: got track %d of %v, want %d of %v", c.name, got.Track, got.Codec, c.track, c.codec)
+		in := NewMonitor(epoch)
+		if got, ok := in.mainTrack(tagged(c.video, c.bytes)); in.tracks != c.track || got.Codec != c.codec || ok != (c.codec != 0) {
+			t.Errorf("%s: got %v of %d tracks, want %v of %d", c.name, got.Codec, in.tracks, c.codec, c.track)
 		}
 	}
 }
