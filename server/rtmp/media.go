@@ -34,7 +34,7 @@ func (s *Session) serveMedia(m Message) error {
 
 // setDataFrame is the AMF0 string before onMetaData that asks the server to
 // keep it for later players.
-var setDataFrame = []byte("\x02\x00\x0D@setDataFrame")
+var setDataFrame = []byte(flv.SetDataFrame)
 
 // sink returns the sink for m: that of the stream which the peer publishes, or
 // which this end plays. Some encoders send metadata on message stream 0, which
