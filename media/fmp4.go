@@ -2,7 +2,6 @@ package media
 
 import (
 	"context"
-	"math"
 	"sync/atomic"
 
 	"foyer/server/relay"
@@ -34,7 +33,7 @@ func (f *FMP4) Run(ctx context.Context, emit func(Segment)) error {
 	f.queue.join(f.stream)
 	defer f.stream.Leave(f.queue)
 	for {
-		items, err := f.queue.Next(ctx, math.MaxInt)
+		items, err := f.queue.Next(ctx, 1<<20)
 		if ctx.Err() != nil {
 			return nil
 		}

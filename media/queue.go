@@ -48,6 +48,8 @@ type Item struct {
 	Message rtmp.Message
 	Code    string // rtmp.CodePublishNotify, rtmp.CodeUnpublishNotify, "" for a message
 	Dropped int    // messages that are missing in front of it
+
+	kept bool // the stream keeps it anyway: it does not count
 }
 
 // NewQueue makes a queue that holds up to limit bytes. One that has dropped for
@@ -57,7 +59,7 @@ func NewQueue(limit int, patience time.Duration) *Queue {
 }
 
 // join joins a stream. The messages that the stream has at hand are all taken,
-// since it keeps them anyway.
+// and do not count, since it keeps them anyway.
 func (q *Queue) join(s *relay.Stream) {
 	q.setWhole(true)
 	defer q.setWhole(false)
@@ -128,8 +130,10 @@ func (q *Queue) fitsLocked(n, limit int) bool {
 }
 
 func (q *Queue) putLocked(it Item) {
+	if it.kept = q.whole; !it.kept {
+		q.bytes += len(it.Message.Payload)
+	}
 	q.items = append(q.items, it)
-	q.bytes += len(it.Message.Payload)
 	q.wakeLocked()
 }
 
@@ -197,12 +201,14 @@ func (q *Queue) take(max int) ([]Item, error) {
 	}
 	n, bytes := 0, 0
 	for n < len(q.items) && (n == 0 || bytes < max) {
-		bytes += len(q.items[n].Message.Payload)
+		size := len(q.items[n].Message.Payload)
+		if bytes += size; !q.items[n].kept {
+			q.bytes -= size
+		}
 		n++
 	}
 	taken := q.items[:n:n]
 	q.items = q.items[n:]
-	q.bytes -= bytes
 	if len(q.items) == 0 {
 		q.items = nil
 	} else {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
 
@@ -112,5 +113,28 @@ func TestQueueReserve(t *testing.T) {
 	}
 	if q.bytes > queueReserve {
 		t.Errorf("%d bytes", q.bytes)
+	}
+}
+
+// TestQueueJoin: however much the stream has at hand, the messages that follow
+// find room as well.
+func TestQueueJoin(t *testing.T) {
+	stream := relay.New("live")
+	stream.Publish()
+	stream.WriteMessage(message(0, tagKey))
+	for at := range uint32(20) {
+		stream.WriteMessage(message(at+1, tagInter))
+	}
+	q := NewQueue(3*len(tagInter), 0)
+	q.join(stream)
+	stream.WriteMessage(message(21, tagInter))
+	if got, want := len(q.items), 22; got != want || q.bytes != len(tagInter) {
+		t.Errorf("%d messages of %d, %d bytes", got, want, q.bytes)
+	}
+	for len(q.items) > 0 {
+		q.take(1)
+	}
+	if q.bytes != 0 {
+		t.Errorf("%d bytes of nothing", q.bytes)
 	}
 }
