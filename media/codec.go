@@ -214,7 +214,12 @@ func (c *codec) readAAC() bool {
 	if a.FrameLengthFlag {
 		c.frame = 960
 	}
-	c.channels = uint16(cmp.Or(a.ChannelCount, 2)) // 0: a program config element says it
+	switch c.channels = uint16(a.ChannelConfig); c.channels {
+	case 0: // a program config element says it
+		c.channels = 2
+	case 7:
+		c.channels = 8
+	}
 	c.mime = fmt.Sprintf("mp4a.40.%d", object)
 	c.box = mp4.CreateEsdsBox(c.record)
 	return c.timescale >= 7350 && c.timescale <= 192000

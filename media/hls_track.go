@@ -231,7 +231,7 @@ func (t *hlsTrack) parse(b []byte) (codecs.Codec, error) {
 			return &codecs.AV1{SequenceHeader: unit}, nil
 		}
 	case flv.AAC:
-		if c.aac.ChannelCount > 0 {
+		if c.aac.ChannelConfig > 0 {
 			return &codecs.MPEG4Audio{Config: c.aac}, nil
 		}
 	case flv.Opus:

@@ -47,5 +47,8 @@ func parseAAC(record []byte) (rate, channels int) {
 	if c.Unmarshal(record) != nil {
 		return 0, 0
 	}
-	return c.SampleRate, c.ChannelCount
+	if c.ChannelConfig == 7 {
+		return c.SampleRate, 8
+	}
+	return c.SampleRate, int(c.ChannelConfig)
 }
