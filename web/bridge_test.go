@@ -547,32 +547,6 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-func TestSameOriginPorts(t *testing.T) {
-	h := New(Config{Host: &server.Host{}})
-	defer h.Close()
-	for _, tt := range []struct {
-		origin, host string
-		want         bool
-	}{
-		{"http://example.org", "example.org", true},
-		{"http://example.org", "example.org:80", true},
-		{"https://example.org", "example.org:443", true},
-		{"https://example.org:443", "example.org", true},
-		{"http://example.org", "example.org:8080", false},
-		{"http://[::1]:8080", "[::1]:8080", true},
-		{"http://[::1]", "[::2]", false},
-	} {
-		if got := h.mayConnect(tt.origin, tt.host); got != tt.want {
-			t.Errorf("%s at %s: got %t", tt.origin, tt.host, got)
-		}
-	}
-	r := httptest.NewRequest("GET", "http://a/ws/stage/one", nil)
-	r.Header["Origin"] = []string{"http://a", "http://b"}
-	if h.isOriginAllowed(httptest.NewRecorder(), r) {
-		t.Error("two origins were taken")
-	}
-}
-
 func TestNoUpgrade(t *testing.T) {
 	t.Parallel()
 	th := newTheatre(t)
