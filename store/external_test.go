@@ -123,8 +123,8 @@ func TestNATSAway(t *testing.T) {
 }
 
 // TestCameBackEmpty: every node finds out that NATS has come back empty, not
-// only the node that makes the streams again. What it saves again is stored
-// once, although the sequences begin again; a node that does not own an
+// only the node that makes the streams again. Everything that it saves again is
+// stored once, although the sequences begin again; a node that does not own an
 // instance saves nothing.
 func TestCameBackEmpty(t *testing.T) {
 	t.Parallel()
