@@ -17,8 +17,9 @@ const window = 10
 const MaxMetaData = 16 << 10
 
 // A Monitor watches what one publisher sends. WriteMessage runs on the publisher's
-// goroutine and looks at a few bytes of each message. Once a second it leaves a copy of
-// what it has seen for Health, which runs on the goroutine of the room.
+// goroutine and looks at a few bytes of each message. It leaves a copy of what it has
+// seen for Health, which runs on the goroutine of the room: once a second, and when
+// something comes for the first time.
 type Monitor struct {
 	observed                          // owned by the publisher's goroutine
 	shown    atomic.Pointer[observed] // the copy, which nobody changes
@@ -142,6 +143,9 @@ func (in *Monitor) see(s *second, t flv.Tag, at uint32) {
 		in.show()
 	case t.Kind == flv.CodedFrames && len(t.Body) > 0:
 		in.frame(s, t, at)
+		if in.video.frames == 1 {
+			in.show()
+		}
 	}
 }
 
@@ -184,6 +188,9 @@ func (in *Monitor) hear(s *second, t flv.Tag, at uint32) {
 	case t.Kind == flv.CodedFrames && len(t.Body) > 0:
 		if in.audio.advance(at, &in.video) {
 			s.back++
+		}
+		if in.audio.frames == 1 {
+			in.show()
 		}
 	}
 }

@@ -230,6 +230,17 @@ func TestMetaData(t *testing.T) {
 	}
 }
 
+// TestFirstFrames: a stream that stops at once, without a header, is known nevertheless.
+func TestFirstFrames(t *testing.T) {
+	in := NewMonitor(time.Now())
+	in.WriteMessage(tagged(true, "\x12key"))
+	in.WriteMessage(tagged(false, "\xb6data"))
+	h := in.Health("live", time.Now())
+	if h.VideoCodec != "Sorenson H.263" || h.AudioCodec != "Speex" || len(h.Advice) != 2 {
+		t.Errorf("got %q and %q, %q", h.VideoCodec, h.AudioCodec, h.Advice)
+	}
+}
+
 // TestIngestIsCheap: it stands between publisher and players.
 func TestIngestIsCheap(t *testing.T) {
 	in := NewMonitor(time.Now())
