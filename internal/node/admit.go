@@ -61,9 +61,9 @@ func (n *Node) opens(ctx context.Context, instance string, r *server.Request) bo
 		return false
 	}
 	addr := r.Addr.Addr()
-	wait, right := n.guard.Wait(addr), guard.Same(credential, string(n.secrets.Admin))
+	right := guard.Same(credential, string(n.secrets.Admin))
+	wait := n.guard.Shown(addr, right, "for", "room")
 	if !right {
-		n.guard.Failed(addr)
 		n.log.Warn("room not opened", "instance", instance, slog.Any("remote", addr), "err", "wrong credential")
 	}
 	select {
