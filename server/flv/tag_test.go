@@ -268,7 +268,8 @@ func tracksOf(layout, packet byte, codec string) string {
 	return types + codec + "\x01" + size + body + "\x00" + size + body
 }
 
-// TestBombs: long payloads of little steps take no longer than others.
+// TestBombs: payloads of a million small steps are read in as many steps. Reading
+// them again and again would take minutes, on any machine.
 func TestBombs(t *testing.T) {
 	for name, payload := range map[string]string{
 		"ModEx upon ModEx":   "\x97" + strings.Repeat("\x00\x00\x07", MaxPayload/3),
@@ -283,7 +284,7 @@ func TestBombs(t *testing.T) {
 		for ok := tag.Parse(Video, []byte(payload)); ok; ok = tag.Next() {
 			n++
 		}
-		if d := time.Since(begin); d > time.Second {
+		if d := time.Since(begin); d > 20*time.Second {
 			t.Errorf("%s: %d tracks took %v", name, n, d)
 		}
 	}
