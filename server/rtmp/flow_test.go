@@ -70,14 +70,14 @@ func film(t testing.TB) (ms []rtmp.Message) {
 	return append([]rtmp.Message{data(1, amf.String("onMetaData"), amf.ECMAArray{{Name: "width", Value: amf.Number(32)}})}, ms...)
 }
 
-func readFlows(t testing.TB, file string) []rtmptest.Flow {
+func readFlows(t testing.TB, file string) []flow {
 	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	flows, err := rtmptest.ReadFlows(f)
+	flows, err := parseFlows(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,13 +95,13 @@ func record(t *testing.T, file string, args []string) {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	var rec *rtmptest.Recorder
+	var rec *recorder
 	wg.Go(func() {
 		nc, err := ln.Accept()
 		if err != nil {
 			return
 		}
-		rec = rtmptest.Record(nc)
+		rec = &recorder{Conn: nc}
 		if s := accept(t, rec, nil, j); s != nil {
 			t.Logf("session ended: %v", s.Run(t.Context()))
 		}
@@ -121,7 +121,7 @@ func record(t *testing.T, file string, args []string) {
 		t.Fatal("nobody came")
 	}
 	var b bytes.Buffer
-	if err := rtmptest.WriteFlows(&b, rec.Flows()); err != nil {
+	if err := writeFlows(&b, rec.conversation()); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
@@ -151,7 +151,7 @@ func TestFlows(t *testing.T) {
 				cnc, snc := rtmptest.Pipe()
 				ended := make(chan error, 1) // it ends once
 				go func() { ended <- accept(t, snc, nil, j).Run(t.Context()) }()
-				got, err := rtmptest.Replay(cnc, flows, synctest.Wait)
+				got, err := replay(cnc, flows, synctest.Wait)
 				if err != nil {
 					t.Error(err)
 				}
@@ -262,7 +262,7 @@ func clientMessages(t testing.TB, file string) (all []rtmp.Message) {
 
 func TestReadFlowsRefuses(t *testing.T) {
 	for _, text := range []string{"00000000  00 11\n", ">>> Flow 1 (client to server)\n00000000  zz\n"} {
-		if _, err := rtmptest.ReadFlows(strings.NewReader(text)); err == nil {
+		if _, err := parseFlows(strings.NewReader(text)); err == nil {
 			t.Errorf("%q was read", text)
 		}
 	}

@@ -1,6 +1,5 @@
 // Package rtmptest has what tests and examples of RTMP programs need: a
-// connection in memory, a peer that follows a script, and conversations of
-// real programs, recorded and replayed.
+// connection in memory, and a peer that follows a script.
 package rtmptest
 
 import (

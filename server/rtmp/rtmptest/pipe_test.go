@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"foyer/server/rtmp/rtmptest"
 )
 
@@ -63,21 +61,4 @@ func TestPipeDeadlines(t *testing.T) {
 			t.Errorf("read %d, %v", n, err)
 		}
 	})
-}
-
-func TestFlowsReadAsWritten(t *testing.T) {
-	want := []rtmptest.Flow{
-		{Bytes: bytes.Repeat([]byte("|>>> "), 20)}, {FromServer: true, Bytes: []byte{0, 255}}, {Bytes: []byte("bye")},
-	}
-	var b bytes.Buffer
-	if err := rtmptest.WriteFlows(&b, want); err != nil {
-		t.Fatal(err)
-	}
-	got, err := rtmptest.ReadFlows(&b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("(-want +got)\n%s", d)
-	}
 }

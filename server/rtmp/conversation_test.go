@@ -1,17 +1,21 @@
-package rtmptest
+package rtmp_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// A Flow is what one side sent before the other side sent something.
-type Flow struct {
+// A flow is what one side sent before the other side sent something.
+type flow struct {
 	FromServer bool
 	Bytes      []byte
 }
@@ -22,8 +26,8 @@ type Flow struct {
 //
 // so that it can be read, and so that a change of it shows in review.
 
-// WriteFlows writes a conversation.
-func WriteFlows(w io.Writer, flows []Flow) error {
+// writeFlows writes a conversation.
+func writeFlows(w io.Writer, flows []flow) error {
 	b := bufio.NewWriter(w)
 	for i, f := range flows {
 		from, to := "client", "server"
@@ -38,13 +42,13 @@ func WriteFlows(w io.Writer, flows []Flow) error {
 	return b.Flush()
 }
 
-// ReadFlows reads a conversation.
-func ReadFlows(r io.Reader) (flows []Flow, err error) {
+// parseFlows reads a conversation.
+func parseFlows(r io.Reader) (flows []flow, err error) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := lines.Text()
 		if strings.HasPrefix(line, ">>> Flow ") {
-			flows = append(flows, Flow{FromServer: strings.Contains(line, "(server to client)")})
+			flows = append(flows, flow{FromServer: strings.Contains(line, "(server to client)")})
 			continue
 		}
 		line, _, _ = strings.Cut(line, "|") // the text at the right
@@ -54,7 +58,7 @@ func ReadFlows(r io.Reader) (flows []Flow, err error) {
 		}
 		b, err := hex.DecodeString(strings.ReplaceAll(line, " ", ""))
 		if err != nil || len(flows) == 0 {
-			return nil, fmt.Errorf("rtmptest: no line of a conversation: %q", lines.Text())
+			return nil, fmt.Errorf("no line of a conversation: %q", lines.Text())
 		}
 		f := &flows[len(flows)-1]
 		f.Bytes = append(f.Bytes, b...)
@@ -66,34 +70,31 @@ func ReadFlows(r io.Reader) (flows []Flow, err error) {
 // are random, so they are not recorded.
 const handshakeSize = 1 + 2*1536
 
-// Recorder is a server's connection that records everything after the
+// A recorder is a server's connection that records everything after the
 // handshake.
-type Recorder struct {
+type recorder struct {
 	net.Conn
 
 	mu            sync.Mutex
 	read, written int
-	flows         []Flow
+	flows         []flow
 }
 
-// Record returns a Recorder of nc.
-func Record(nc net.Conn) *Recorder { return &Recorder{Conn: nc} }
-
 // Read reads from the client.
-func (r *Recorder) Read(p []byte) (int, error) {
+func (r *recorder) Read(p []byte) (int, error) {
 	n, err := r.Conn.Read(p)
 	r.add(false, &r.read, p[:n])
 	return n, err
 }
 
 // Write writes to the client.
-func (r *Recorder) Write(p []byte) (int, error) {
+func (r *recorder) Write(p []byte) (int, error) {
 	n, err := r.Conn.Write(p)
 	r.add(true, &r.written, p[:n])
 	return n, err
 }
 
-func (r *Recorder) add(fromServer bool, count *int, b []byte) {
+func (r *recorder) add(fromServer bool, count *int, b []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	skip := min(len(b), max(0, handshakeSize-*count))
@@ -102,23 +103,23 @@ func (r *Recorder) add(fromServer bool, count *int, b []byte) {
 		return
 	}
 	if n := len(r.flows); n == 0 || r.flows[n-1].FromServer != fromServer {
-		r.flows = append(r.flows, Flow{FromServer: fromServer})
+		r.flows = append(r.flows, flow{FromServer: fromServer})
 	}
 	f := &r.flows[len(r.flows)-1]
 	f.Bytes = append(f.Bytes, b...)
 }
 
-// Flows returns the conversation so far.
-func (r *Recorder) Flows() []Flow {
+// conversation returns the conversation so far.
+func (r *recorder) conversation() []flow {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]Flow(nil), r.flows...)
+	return append([]flow(nil), r.flows...)
 }
 
-// Replay sends the client's part of a conversation to the server at the other
+// replay sends the client's part of a conversation to the server at the other
 // end of nc, after a handshake, and returns everything that the server sends.
 // wait waits until the server has nothing more to send: synctest.Wait.
-func Replay(nc net.Conn, flows []Flow, wait func()) ([]byte, error) {
+func replay(nc net.Conn, flows []flow, wait func()) ([]byte, error) {
 	hello := make([]byte, handshakeSize)
 	hello[0] = 3
 	if _, err := nc.Write(hello); err != nil {
@@ -151,4 +152,21 @@ func Replay(nc net.Conn, flows []Flow, wait func()) ([]byte, error) {
 	nc.Close()
 	<-done
 	return said[min(len(said), handshakeSize):], err
+}
+
+func TestFlowsReadAsWritten(t *testing.T) {
+	want := []flow{
+		{Bytes: bytes.Repeat([]byte("|>>> "), 20)}, {FromServer: true, Bytes: []byte{0, 255}}, {Bytes: []byte("bye")},
+	}
+	var b bytes.Buffer
+	if err := writeFlows(&b, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := parseFlows(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
 }
