@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -368,19 +369,12 @@ func (h *Host) limited(addr netip.Addr, err error) {
 	}
 }
 
-func (h *Host) log() *slog.Logger {
-	if h.Log == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return h.Log
-}
+// silent is the Log of a host without one.
+var silent = slog.New(slog.DiscardHandler)
 
-func (h *Host) guard() *guard.Guard {
-	if h.Guard == nil {
-		return &h.lax
-	}
-	return h.Guard
-}
+func (h *Host) log() *slog.Logger { return cmp.Or(h.Log, silent) }
+
+func (h *Host) guard() *guard.Guard { return cmp.Or(h.Guard, &h.lax) }
 
 // wireConfig is Config with its defaults filled in, the same for all
 // connections.
@@ -389,12 +383,8 @@ func (h *Host) wireConfig() *rtmp.Config {
 		return cfg
 	}
 	cfg := h.Config
-	if cfg.Partial == nil {
-		cfg.Partial = h.guard().Partial()
-	}
-	if cfg.Outboxes == nil {
-		cfg.Outboxes = &h.outboxes
-	}
+	cfg.Partial = cmp.Or(cfg.Partial, h.guard().Partial())
+	cfg.Outboxes = cmp.Or(cfg.Outboxes, &h.outboxes)
 	h.wire.CompareAndSwap(nil, cfg.WithDefaults())
 	return h.wire.Load()
 }
@@ -407,16 +397,6 @@ func (h *Host) Partial() *guard.Budget { return h.wireConfig().Partial }
 // they are connected.
 func (h *Host) Outboxes() *backlog.Budget { return h.wireConfig().Outboxes }
 
-func (h *Host) idle() time.Duration {
-	if h.Idle == 0 {
-		return DefaultIdle
-	}
-	return h.Idle
-}
+func (h *Host) idle() time.Duration { return cmp.Or(h.Idle, DefaultIdle) }
 
-func (h *Host) admitTimeout() time.Duration {
-	if h.AdmitTimeout == 0 {
-		return DefaultAdmitTimeout
-	}
-	return h.AdmitTimeout
-}
+func (h *Host) admitTimeout() time.Duration { return cmp.Or(h.AdmitTimeout, DefaultAdmitTimeout) }

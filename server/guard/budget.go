@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -156,9 +157,4 @@ func (g *Guard) Partial() *Budget { return &g.partial }
 // Used is how many bytes are held.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-func (b *Budget) max() int64 {
-	if b.Max == 0 {
-		return MaxPartial
-	}
-	return b.Max
-}
+func (b *Budget) max() int64 { return cmp.Or(b.Max, MaxPartial) }

@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -89,12 +90,8 @@ func Dial(ctx context.Context, uri string, r *ConnectRequest, o DialOptions) (*S
 	if r != nil {
 		req = *r
 	}
-	if req.App == "" {
-		req.App = a.App
-	}
-	if req.TCURL == "" {
-		req.TCURL = a.URL
-	}
+	req.App = cmp.Or(req.App, a.App)
+	req.TCURL = cmp.Or(req.TCURL, a.URL)
 	ctx2, cancel := context.WithTimeoutCause(ctx, o.Config.withDefaults().HandshakeTimeout, ErrTimeout)
 	defer cancel()
 	nc, err := o.open(ctx2, a)

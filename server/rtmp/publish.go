@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"cmp"
 	"strings"
 
 	"foyer/server/amf"
@@ -52,10 +53,8 @@ func (s *Session) servePublish(cmd *command) error {
 	decided := make(chan struct{})
 	p := &Publish{s: s, id: cmd.stream, decided: decided}
 	p.Name, _ = amf.AsString(args.At(0))
-	p.Kind, _ = amf.AsString(args.At(1))
-	if p.Kind == "" {
-		p.Kind = "live"
-	}
+	kind, _ := amf.AsString(args.At(1))
+	p.Kind = cmp.Or(kind, "live")
 	s.mu.Lock()
 	st := s.streamLocked(cmd.stream)
 	if st == nil {

@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -68,12 +69,7 @@ func (e *StatusError) Error() string {
 }
 
 // level returns the level, with "" as error.
-func (e *StatusError) level() string {
-	if e.Level == "" {
-		return LevelError
-	}
-	return e.Level
-}
+func (e *StatusError) level() string { return cmp.Or(e.Level, LevelError) }
 
 // Object returns the information object. Flash Player wants level, code and
 // description first, in this order.

@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -163,10 +164,7 @@ func (st *Stream) end(reason error) {
 	st.sink, st.started, st.over = nil, nil, true
 	st.s.mu.Unlock()
 	if awaited {
-		if reason == nil {
-			reason = ErrClosed
-		}
-		started <- reason
+		started <- cmp.Or(reason, ErrClosed)
 	} else if sink != nil {
 		sink.Close(reason)
 	}
