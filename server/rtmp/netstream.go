@@ -15,21 +15,32 @@ type netStream struct {
 // accompany them. A Session serves them when its Handler is a StreamHandler.
 var streamCommands = map[string]func(*Session, *command) error{
 	"createStream":    (*Session).serveCreateStream,
-	"deleteStream":    (*Session).serveDeleteStream,
+	"deleteStream":    withArgs((*Session).serveDeleteStream),
 	"closeStream":     (*Session).serveCloseStream,
-	"publish":         (*Session).servePublish,
-	"play":            (*Session).servePlay,
-	"pause":           (*Session).servePause,
-	"pauseRaw":        (*Session).servePause,
-	"receiveAudio":    (*Session).serveReceive,
-	"receiveVideo":    (*Session).serveReceive,
+	"publish":         withArgs((*Session).servePublish),
+	"play":            withArgs((*Session).servePlay),
+	"pause":           withArgs((*Session).servePause),
+	"pauseRaw":        withArgs((*Session).servePause),
+	"receiveAudio":    withArgs((*Session).serveReceive),
+	"receiveVideo":    withArgs((*Session).serveReceive),
 	"seek":            (*Session).serveSeek,
 	"getStreamLength": (*Session).serveStreamLength,
 	"releaseStream":   (*Session).serveReleaseStream,
-	"FCPublish":       (*Session).serveFCPublish,
-	"FCUnpublish":     (*Session).serveFCUnpublish,
-	"FCSubscribe":     (*Session).serveFCSubscribe,
+	"FCPublish":       withArgs((*Session).serveFCPublish),
+	"FCUnpublish":     withArgs((*Session).serveFCUnpublish),
+	"FCSubscribe":     withArgs((*Session).serveFCSubscribe),
 	"FCUnsubscribe":   (*Session).serveReleaseStream,
+}
+
+// withArgs serves a command whose arguments matter.
+func withArgs(serve func(*Session, *command, amf.Args)) func(*Session, *command) error {
+	return func(s *Session, cmd *command) error {
+		args, err := cmd.arguments()
+		if err == nil {
+			serve(s, cmd, args)
+		}
+		return err
+	}
 }
 
 func (s *Session) serveCreateStream(cmd *command) error {
@@ -66,21 +77,16 @@ func (s *Session) streamLocked(id uint32) *netStream {
 
 // serveDeleteStream deletes the stream whose id is the argument (RTMP 1.0
 // §7.2.2.3).
-func (s *Session) serveDeleteStream(cmd *command) error {
-	args, err := cmd.arguments()
-	if err != nil {
-		return err
-	}
+func (s *Session) serveDeleteStream(_ *command, args amf.Args) {
 	n, _ := amf.AsNumber(args.At(0))
 	st := s.stream(uint32(n))
 	if st == nil {
-		return nil
+		return
 	}
 	s.closeStream(st)
 	s.mu.Lock()
 	s.peer[st.id-1] = nil
 	s.mu.Unlock()
-	return nil
 }
 
 // serveCloseStream closes the stream that the command comes on, which can be
@@ -137,9 +143,8 @@ func streamStatus(code, description, name string) *StatusError {
 }
 
 // noStream answers a command on a message stream that does not exist.
-func (s *Session) noStream(cmd *command, code string) error {
+func (s *Session) noStream(cmd *command, code string) {
 	s.status(laneCommands, cmd.stream, &StatusError{Code: code, Description: "No such message stream."})
-	return nil
 }
 
 // serveReleaseStream answers commands of FMLE that have no effect here.
@@ -147,34 +152,25 @@ func (s *Session) serveReleaseStream(cmd *command) error { return s.reply(cmd, a
 
 // serveFCPublish answers the announcement of a publish command with
 // onFCPublish, as FMLE expects.
-func (s *Session) serveFCPublish(cmd *command) error {
-	return s.answerFC(cmd, "onFCPublish", CodePublishStart)
+func (s *Session) serveFCPublish(cmd *command, args amf.Args) {
+	s.answerFC(cmd, args, "onFCPublish", CodePublishStart)
 }
 
 // serveFCSubscribe sends the answer that live players of some content networks
 // wait for.
-func (s *Session) serveFCSubscribe(cmd *command) error {
-	return s.answerFC(cmd, "onFCSubscribe", CodePlayStart)
+func (s *Session) serveFCSubscribe(cmd *command, args amf.Args) {
+	s.answerFC(cmd, args, "onFCSubscribe", CodePlayStart)
 }
 
-func (s *Session) answerFC(cmd *command, method, code string) error {
-	args, err := cmd.arguments()
-	if err != nil {
-		return err
-	}
+func (s *Session) answerFC(cmd *command, args amf.Args, method, code string) {
 	name, _ := amf.AsString(args.At(0))
 	s.reply(cmd, amf.Undefined{})
 	info := &StatusError{Level: LevelStatus, Code: code, Description: publicName(name)}
 	s.send(laneCommands, commandMessage(0, s.amf3, method, 0, amf.Null{}, info.Object()))
-	return nil
 }
 
 // serveFCUnpublish ends the stream published under the name.
-func (s *Session) serveFCUnpublish(cmd *command) error {
-	args, err := cmd.arguments()
-	if err != nil {
-		return err
-	}
+func (s *Session) serveFCUnpublish(cmd *command, args amf.Args) {
 	name, _ := amf.AsString(args.At(0))
 	s.reply(cmd, amf.Undefined{})
 	s.mu.Lock()
@@ -188,7 +184,6 @@ func (s *Session) serveFCUnpublish(cmd *command) error {
 	if named != nil {
 		named.unpublish()
 	}
-	return nil
 }
 
 // serveStreamLength answers players that ask for the length before they play: a

@@ -27,14 +27,11 @@ type Play struct {
 
 // servePlay asks the Handler (RTMP 1.0 §7.2.2.1). It ends an earlier play of
 // the stream.
-func (s *Session) servePlay(cmd *command) error {
-	args, err := cmd.arguments()
-	if err != nil {
-		return err
-	}
+func (s *Session) servePlay(cmd *command, args amf.Args) {
 	st := s.stream(cmd.stream)
 	if st == nil {
-		return s.noStream(cmd, CodePlayFailed)
+		s.noStream(cmd, CodePlayFailed)
+		return
 	}
 	p := parsePlay(args)
 	p.s, p.id = s, cmd.stream
@@ -47,13 +44,12 @@ func (s *Session) servePlay(cmd *command) error {
 	s.mu.Unlock()
 	if publishing {
 		s.status(laneCommands, cmd.stream, &StatusError{Code: CodePlayFailed, Description: "This stream is in use."})
-		return nil
+		return
 	}
 	if before != nil {
 		before.end()
 	}
 	s.h.(StreamHandler).ServePlay(p)
-	return nil
 }
 
 // parsePlay reads the arguments of play. The specification's examples have
@@ -214,14 +210,10 @@ func (s *Session) playerOf(id uint32) *Player {
 
 // servePause pauses and resumes a stream. A live stream resumes at its next key
 // frame (RTMP 1.0 §7.2.2.8).
-func (s *Session) servePause(cmd *command) error {
-	args, err := cmd.arguments()
-	if err != nil {
-		return err
-	}
+func (s *Session) servePause(cmd *command, args amf.Args) {
 	pl := s.playerOf(cmd.stream)
 	if pl == nil {
-		return nil
+		return
 	}
 	on, _ := amf.AsBool(args.At(0))
 	s.mu.Lock()
@@ -233,19 +225,14 @@ func (s *Session) servePause(cmd *command) error {
 	} else {
 		pl.Status(CodeUnpauseNotify, "Unpausing "+pl.p.Name+".")
 	}
-	return nil
 }
 
 // serveReceive serves receiveAudio and receiveVideo (RTMP 1.0 §7.2.2.4, §7.2.2.5).
-func (s *Session) serveReceive(cmd *command) error {
-	args, err := cmd.arguments()
-	if err != nil {
-		return err
-	}
+func (s *Session) serveReceive(cmd *command, args amf.Args) {
 	pl := s.playerOf(cmd.stream)
 	on, ok := amf.AsBool(args.At(0))
 	if pl == nil || !ok {
-		return nil
+		return
 	}
 	s.mu.Lock()
 	if cmd.name == "receiveAudio" {
@@ -258,7 +245,6 @@ func (s *Session) serveReceive(cmd *command) error {
 		pl.Status(CodeSeekNotify, "Seeking "+pl.p.Name+".")
 		pl.Status(CodePlayStart, "Started playing "+pl.p.Name+".")
 	}
-	return nil
 }
 
 // serveSeek only answers, since nobody can seek in a live stream (RTMP 1.0

@@ -45,11 +45,7 @@ func publicName(name string) string {
 // servePublish asks the Handler (RTMP 1.0 §7.2.2.6), and waits for the decision
 // before it reads again: some publishers, go-rtmp among them, send metadata and
 // pictures without waiting for the answer.
-func (s *Session) servePublish(cmd *command) error {
-	args, err := cmd.arguments()
-	if err != nil {
-		return err
-	}
+func (s *Session) servePublish(cmd *command, args amf.Args) {
 	decided := make(chan struct{})
 	p := &Publish{s: s, id: cmd.stream, decided: decided}
 	p.Name, _ = amf.AsString(args.At(0))
@@ -59,16 +55,17 @@ func (s *Session) servePublish(cmd *command) error {
 	st := s.streamLocked(cmd.stream)
 	if st == nil {
 		s.mu.Unlock()
-		return s.noStream(cmd, CodePublishBadName)
+		s.noStream(cmd, CodePublishBadName)
+		return
 	}
 	if st.publish != nil || st.play != nil {
 		s.mu.Unlock()
 		s.status(laneCommands, p.id, &StatusError{Code: CodePublishBadName, Description: "This stream is in use."})
-		return nil
+		return
 	}
 	if s.sealed {
 		s.mu.Unlock()
-		return nil
+		return
 	}
 	st.publish = p
 	s.mu.Unlock()
@@ -80,7 +77,6 @@ func (s *Session) servePublish(cmd *command) error {
 	if accepted {
 		s.publishing(+1)
 	}
-	return nil
 }
 
 // decideLocked lets servePublish continue.
