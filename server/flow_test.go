@@ -474,7 +474,10 @@ func TestSlowReaderAtAnotherNode(t *testing.T) {
 		s := newSite(t, "a", "b")
 		defer s.close()
 		w := sharerAt(t, &s.net, "a", 0)
-		r := sharerAt(t, &s.net, "b", 16e3)
+		// The front reads nothing while its client is behind, and the owner ends a
+		// connection of which nothing is read for backlog.Patience: a client at
+		// another node has to read its longest message in that time.
+		r := sharerAt(t, &s.net, "b", 32e3)
 		for _, c := range []*sharer{w, r} {
 			c.ask(use("free", false))
 		}
