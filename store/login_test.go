@@ -41,13 +41,10 @@ func (c *complaints) String() string {
 // The logins of deploy let a node do everything that it does, over TLS, and
 // nothing else.
 func TestLogins(t *testing.T) {
+	t.Parallel()
 	addr := aside()
 	config, secrets := deployed(t, []string{addr + ":4222"})
-	t.Setenv("NATS_NAME", "nats1")
-	o, err := server.ProcessConfigFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := options(t, config, "nats1")
 	o.Host, o.HTTPPort, o.Cluster, o.Routes = addr, 0, server.ClusterOpts{}, nil
 	o.StoreDir, o.NoLog, o.NoSigs = t.TempDir(), true, true
 	s, err := server.NewServer(o)

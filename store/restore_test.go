@@ -145,6 +145,7 @@ func TestRestoreAllOfCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three servers")
 	}
+	t.Parallel()
 	files := backupFiles(t)
 	tr := startTrio(t)
 	into := tr.node(t, "restore")

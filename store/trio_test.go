@@ -51,6 +51,25 @@ func deployed(t *testing.T, addrs []string) (config, secrets string) {
 	return config, secrets
 }
 
+// options reads the configuration of the server with that name, which elsewhere
+// comes from the environment.
+func options(t *testing.T, config, name string) *server.Options {
+	t.Helper()
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := filepath.Join(filepath.Dir(config), name+".conf")
+	if err := os.WriteFile(named, bytes.ReplaceAll(text, []byte("$NATS_NAME"), []byte(name)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := server.ProcessConfigFile(named)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
 // login returns how a node reaches the servers.
 func login(t *testing.T, secrets, node string) (cfg Config) {
 	t.Helper()
@@ -61,7 +80,7 @@ func login(t *testing.T, secrets, node string) (cfg Config) {
 	return Config{URL: strings.TrimSpace(string(url)), CA: filepath.Join(secrets, node, "ca.pem")}
 }
 
-// newTrio prepares them.
+// newTrio prepares three servers.
 func newTrio(t *testing.T) *trio {
 	t.Helper()
 	var routes []*url.URL
@@ -86,11 +105,7 @@ func newTrio(t *testing.T) *trio {
 	tr := &trio{t: t, servers: make([]*server.Server, 3), login: login(t, secrets, "node1")}
 	for i := range 3 {
 		name := fmt.Sprintf("nats%d", i+1)
-		t.Setenv("NATS_NAME", name)
-		o, err := server.ProcessConfigFile(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		o := options(t, config, name)
 		if o.ServerName != name || len(o.Users) != 3 || o.Users[0].Permissions == nil || o.TLSConfig == nil || o.Cluster.TLSConfig == nil || len(o.Routes) != 3 || !o.JetStream {
 			t.Fatalf("the configuration says %+v", o)
 		}
@@ -292,6 +307,7 @@ func TestBackupOfCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three servers")
 	}
+	t.Parallel()
 	one := start(t, filepath.Join(t.TempDir(), "one"))
 	want := messagesOf(t, fillStreams(t, one))
 	three := startTrio(t).node(t, "a")
