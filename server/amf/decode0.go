@@ -26,199 +26,133 @@ const (
 
 // value0 decodes one AMF0 value that is nested in depth others. While d.dry is
 // set it only checks, and the value it returns means nothing.
-func (d *Decoder) value0(depth int) (Value, error) {
+func (d *Decoder) value0(depth int) Value {
 	at := d.i
-	if err := d.count(1); err != nil {
-		return nil, err
-	}
-	m, err := d.byte()
-	if err != nil {
-		return nil, err
-	}
-	switch marker0(m) {
+	d.count(1)
+	m := marker0(d.byte())
+	switch m {
 	case number0:
 		return d.number()
 	case boolean0:
-		b, err := d.byte()
-		return Bool(b != 0), err
+		return Bool(d.byte() != 0)
 	case string0:
-		s, err := d.name()
-		return boxString(s), err
+		return boxString(d.name())
 	case longString0:
-		s, err := d.longText()
-		return boxString(s), err
+		return boxString(d.longText())
 	case null0:
-		return Null{}, nil
+		return Null{}
 	case undefined0, unsupported0:
-		return Undefined{}, nil
+		return Undefined{}
 	case object0, ecmaArray0, strictArray0, typedObject0:
-		return d.complex0(marker0(m), at, depth)
+		return d.complex0(m, at, depth)
 	case reference0:
 		return d.reference0(at, depth)
 	case date0:
-		return d.date0()
-	case xml0:
-		s, err := d.longText()
-		if d.dry || err != nil {
-			return nil, err
+		date := Date{Ms: d.double(), Zone: int16(d.uint16())}
+		if d.dry {
+			return nil
 		}
-		return XML(s), nil
+		return date
+	case xml0:
+		s := d.longText()
+		if d.dry {
+			return nil
+		}
+		return XML(s)
 	case avmPlus0:
 		d.amf3 = true
 		d.elements--    // it counts as one value
 		d.three.reset() // AMF3 tables belong to one value
 		return d.value3(depth)
 	case objectEnd0:
-		return nil, d.fail(at, ErrMarker, "object end outside an object")
+		d.fail(at, ErrMarker, "object end outside an object")
+	default:
+		d.fail(at, ErrMarker, "AMF0 marker %#02x", byte(m))
 	}
-	return nil, d.fail(at, ErrMarker, "AMF0 marker %#02x", m)
+	return nil
 }
 
 // complex0 decodes a value of a type that has a place in the reference table.
-func (d *Decoder) complex0(m marker0, at, depth int) (v Value, err error) {
-	if err := d.enter(at, depth); err != nil {
-		return nil, err
-	}
+func (d *Decoder) complex0(m marker0, at, depth int) Value {
+	d.enter(at, depth)
 	number := open(&d.objects, at, d.replay)
 	var class string
+	var fields []Field
+	var items []Value
 	switch m {
 	case strictArray0:
-		v, err = d.strictArray0(depth + 1)
-		d.shut(d.objects, number)
-		return v, err
+		items = d.items(d.uint32(), depth+1, d.value0)
 	case ecmaArray0:
-		_, err = d.uint32() // the count is a hint, and often wrong (AMF0 §2.10)
+		d.uint32() // the count is a hint, and often wrong (AMF0 §2.10)
+		fields = d.members0(depth + 1)
 	case typedObject0:
-		class, err = d.name()
-	}
-	if err != nil {
-		return nil, err
-	}
-	fields, err := d.members0(depth + 1)
-	if err != nil {
-		return nil, err
+		class = d.name()
+		fields = d.members0(depth + 1)
+	default:
+		fields = d.members0(depth + 1)
 	}
 	d.shut(d.objects, number)
 	switch {
 	case d.dry:
-		return nil, nil
+		return nil
+	case m == strictArray0:
+		return StrictArray(items)
 	case m == ecmaArray0:
-		return ECMAArray(fields), nil
+		return ECMAArray(fields)
 	case m == typedObject0:
-		return &TypedObject{Class: class, Fields: fields}, nil
+		return &TypedObject{Class: class, Fields: fields}
 	}
-	return Object(fields), nil
+	return Object(fields)
 }
 
 // members0 reads members up to the object end: an empty name and the marker
 // (AMF0 §2.11). An empty name before any other marker is a name.
-func (d *Decoder) members0(depth int) ([]Field, error) {
+func (d *Decoder) members0(depth int) []Field {
 	base := len(d.fields)
-	for {
+	for d.err == nil {
 		start := d.i
-		name, err := d.name()
-		if err != nil {
-			return nil, err
-		}
+		name := d.name()
 		if d.i == start+2 && d.More() && marker0(d.b[d.i]) == objectEnd0 {
 			d.i++
 			break
 		}
-		v, err := d.value0(depth)
-		if err != nil {
-			return nil, err
-		}
+		v := d.value0(depth)
 		if !d.dry {
 			d.fields = append(d.fields, Field{Name: name, Value: v})
 		}
 	}
 	if d.dry {
-		return nil, nil
+		return nil
 	}
-	return d.popFields(base), nil
-}
-
-func (d *Decoder) strictArray0(depth int) (Value, error) {
-	n, err := d.uint32()
-	if err != nil {
-		return nil, err
-	}
-	if err := d.expect(n, 1); err != nil {
-		return nil, err
-	}
-	base := len(d.values)
-	for range n {
-		v, err := d.value0(depth)
-		if err != nil {
-			return nil, err
-		}
-		if !d.dry {
-			d.values = append(d.values, v)
-		}
-	}
-	if d.dry {
-		return nil, nil
-	}
-	return StrictArray(d.popValues(base)), nil
+	return pop(&d.fields, base)
 }
 
 // reference0 decodes the object of a reference once more (AMF0 §2.9).
-func (d *Decoder) reference0(at, depth int) (Value, error) {
+func (d *Decoder) reference0(at, depth int) Value {
 	d.reference = true
-	n, err := d.uint16()
-	if err != nil {
-		return nil, err
-	}
-	s, err := d.find(at, d.objects, n)
-	if err != nil {
-		return nil, err
-	}
+	s := d.find(at, d.objects, d.uint16())
 	back := d.i
 	d.i = s.start
 	d.replay++
-	v, err := d.value0(depth)
+	v := d.value0(depth)
 	d.replay--
 	d.i = back
-	return v, err
+	return v
 }
 
-func (d *Decoder) number() (Value, error) {
-	f, err := d.double()
-	if d.dry || err != nil {
-		return nil, err
+func (d *Decoder) number() Value {
+	f := d.double()
+	if d.dry {
+		return nil
 	}
-	return boxNumber(f), nil
-}
-
-func (d *Decoder) date0() (Value, error) {
-	ms, err := d.double()
-	if err != nil {
-		return nil, err
-	}
-	zone, err := d.uint16()
-	if d.dry || err != nil {
-		return nil, err
-	}
-	return Date{Ms: ms, Zone: int16(zone)}, nil
+	return boxNumber(f)
 }
 
 // name reads a string with a 16-bit length (AMF0 §1.3.1, UTF-8).
-func (d *Decoder) name() (string, error) {
-	n, err := d.uint16()
-	if err != nil {
-		return "", err
-	}
-	return d.text(n)
-}
+func (d *Decoder) name() string { return d.text(d.uint16()) }
 
 // longText reads a string with a 32-bit length (AMF0 §1.3.1, UTF-8-long).
-func (d *Decoder) longText() (string, error) {
-	n, err := d.uint32()
-	if err != nil {
-		return "", err
-	}
-	return d.text(n)
-}
+func (d *Decoder) longText() string { return d.text(d.uint32()) }
 
 var emptyString Value = String("")
 

@@ -66,298 +66,223 @@ func (t *tables) reset() {
 
 // value3 decodes one AMF3 value that is nested in depth others. While d.dry is
 // set it only checks, and the value it returns means nothing.
-func (d *Decoder) value3(depth int) (Value, error) {
+func (d *Decoder) value3(depth int) Value {
 	at := d.i
-	if err := d.count(1); err != nil {
-		return nil, err
-	}
-	m, err := d.byte()
-	if err != nil {
-		return nil, err
-	}
-	switch marker3(m) {
+	d.count(1)
+	m := marker3(d.byte())
+	switch m {
 	case undefined3:
-		return Undefined{}, nil
+		return Undefined{}
 	case null3:
-		return Null{}, nil
+		return Null{}
 	case false3, true3:
-		return Bool(marker3(m) == true3), nil
+		return Bool(m == true3)
 	case integer3:
-		n, err := d.u29()
-		if d.dry || err != nil {
-			return nil, err
-		}
+		n := d.u29()
 		if n >= 1<<28 { // two's complement in 29 bits (AMF3 §3.6)
 			n -= 1 << 29
 		}
-		return boxNumber(float64(n)), nil
+		if d.dry {
+			return nil
+		}
+		return boxNumber(float64(n))
 	case double3:
 		return d.number()
 	case string3:
-		t, err := d.string3()
-		return boxString(t.s), err
+		return boxString(d.string3().s)
 	}
-	if marker3(m) > dictionary3 {
-		return nil, d.fail(at, ErrMarker, "AMF3 marker %#02x", m)
+	if m > dictionary3 {
+		d.fail(at, ErrMarker, "AMF3 marker %#02x", byte(m))
+		return nil
 	}
-	return d.complex3(marker3(m), at, depth)
+	return d.complex3(m, at, depth)
 }
 
 // complex3 decodes a value of a type that has a place in the object table. It
 // begins with a number whose lowest bit tells a value from a reference (AMF3
 // §3.9 and later).
-func (d *Decoder) complex3(m marker3, at, depth int) (v Value, err error) {
-	head, err := d.u29()
-	if err != nil {
-		return nil, err
-	}
+func (d *Decoder) complex3(m marker3, at, depth int) (v Value) {
+	head := d.u29()
 	if head&1 == 0 {
 		return d.reference3(at, depth, head>>1)
 	}
 	switch m {
 	case array3, object3, objectVector3, dictionary3:
-		if err := d.enter(at, depth); err != nil {
-			return nil, err
-		}
+		d.enter(at, depth)
 	}
 	number, n := open(&d.three.objects, at, d.replay3), head>>1
 	switch m {
 	case xml3, xmlDocument3:
-		var s string
-		s, err = d.text(n)
-		v = XML(s)
+		v = XML(d.text(n))
 	case date3:
-		var ms float64
-		ms, err = d.double()
-		v = Date{Ms: ms}
+		v = Date{Ms: d.double()}
 	case byteArray3:
-		v, err = d.bytes3(n)
+		v = d.bytes3(n)
 	case array3:
-		v, err = d.array3(n, depth+1)
+		v = d.array3(n, depth+1)
 	case object3:
-		v, err = d.object3(at, n, depth+1)
+		v = d.object3(at, n, depth+1)
 	case objectVector3:
-		v, err = d.objectVector3(n, depth+1)
+		v = d.objectVector3(n, depth+1)
 	case dictionary3:
-		v, err = d.dictionary3(n, depth+1)
+		v = d.dictionary3(n, depth+1)
 	default:
-		v, err = d.vector3(m, n)
+		v = d.vector3(m, n)
 	}
 	d.shut(d.three.objects, number)
-	return v, err
+	return v
 }
 
 // reference3 decodes object n of the table once more.
-func (d *Decoder) reference3(at, depth, n int) (Value, error) {
-	s, err := d.find(at, d.three.objects, n)
-	if err != nil {
-		return nil, err
-	}
+func (d *Decoder) reference3(at, depth, n int) Value {
+	s := d.find(at, d.three.objects, n)
 	back := d.i
 	d.i = s.start
 	d.replay3++
-	v, err := d.value3(depth)
+	v := d.value3(depth)
 	d.replay3--
 	d.i = back
-	return v, err
+	return v
 }
 
 // u29 reads an integer of 29 bits: seven in each of the first three bytes,
 // whose top bit says that more follows, and eight in the fourth (AMF3 §1.3.1).
-func (d *Decoder) u29() (int, error) {
-	n := 0
+func (d *Decoder) u29() (n int) {
 	for range 3 {
-		b, err := d.byte()
-		if err != nil {
-			return 0, err
-		}
+		b := d.byte()
 		n = n<<7 | int(b&0x7F)
 		if b < 0x80 {
-			return n, nil
+			return n
 		}
 	}
-	b, err := d.byte()
-	return n<<8 | int(b), err
+	return n<<8 | int(d.byte())
 }
 
 // string3 reads a string or a reference to one (AMF3 §1.3.2). The empty string
 // is never in the table.
-func (d *Decoder) string3() (text, error) {
+func (d *Decoder) string3() text {
 	at := d.i
-	head, err := d.u29()
-	if err != nil {
-		return text{}, err
-	}
+	head := d.u29()
 	n := head >> 1
 	if head&1 == 0 {
 		if n >= len(d.three.strings) {
-			return text{}, d.fail(at, ErrReference, "string %d of %d", n, len(d.three.strings))
+			d.fail(at, ErrReference, "string %d of %d", n, len(d.three.strings))
+			return text{}
 		}
 		t := d.three.strings[n]
-		return t, d.expand(at, t.n)
+		d.expand(at, t.n)
+		return t
 	}
-	s, err := d.text(n)
-	if err != nil {
-		return text{}, err
-	}
-	t := text{s: s, n: n}
+	t := text{s: d.text(n), n: n}
 	if n > 0 && d.replay3 == 0 {
 		d.three.strings = append(d.three.strings, t)
 	}
-	return t, nil
+	return t
 }
 
-func (d *Decoder) bytes3(n int) (Value, error) {
-	b, err := d.take(n)
-	if d.dry || err != nil {
-		return nil, err
+func (d *Decoder) bytes3(n int) Value {
+	b := d.take(n)
+	if d.dry {
+		return nil
 	}
-	return Bytes(append([]byte{}, b...)), nil
+	return Bytes(append([]byte{}, b...))
 }
 
 // array3 reads the named members of an array, up to an empty name, and its n
 // numbered ones (AMF3 §3.11).
-func (d *Decoder) array3(n, depth int) (Value, error) {
-	fields, err := d.dynamic3(len(d.fields), depth)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.expect(n, 1); err != nil {
-		return nil, err
-	}
-	items, err := d.items3(n, depth)
-	if d.dry || err != nil {
-		return nil, err
-	}
-	if len(fields) == 0 {
-		return StrictArray(items), nil
+func (d *Decoder) array3(n, depth int) Value {
+	fields := d.dynamic3(len(d.fields), depth)
+	items := d.items(n, depth, d.value3)
+	switch {
+	case d.dry:
+		return nil
+	case len(fields) == 0:
+		return StrictArray(items)
 	}
 	for i, v := range items {
 		fields = append(fields, Field{Name: strconv.Itoa(i), Value: v})
 	}
-	return ECMAArray(fields), nil
-}
-
-// items3 reads n values. The caller has checked n.
-func (d *Decoder) items3(n, depth int) ([]Value, error) {
-	base := len(d.values)
-	for range n {
-		v, err := d.value3(depth)
-		if err != nil {
-			return nil, err
-		}
-		if !d.dry {
-			d.values = append(d.values, v)
-		}
-	}
-	return d.popValues(base), nil
+	return ECMAArray(fields)
 }
 
 // dynamic3 reads pairs of name and value up to an empty name. It returns them
 // after the fields that were already on the pile above base.
-func (d *Decoder) dynamic3(base, depth int) ([]Field, error) {
-	for {
-		name, err := d.string3()
-		if err != nil {
-			return nil, err
-		}
-		if name.n == 0 {
-			return d.popFields(base), nil
-		}
-		v, err := d.value3(depth)
-		if err != nil {
-			return nil, err
-		}
+func (d *Decoder) dynamic3(base, depth int) []Field {
+	for name := d.string3(); name.n > 0 && d.err == nil; name = d.string3() {
+		v := d.value3(depth)
 		if !d.dry {
 			d.fields = append(d.fields, Field{Name: name.s, Value: v})
 		}
 	}
+	return pop(&d.fields, base)
 }
 
 // object3 reads an object whose head, without the lowest bit, is n (AMF3 §3.12).
-func (d *Decoder) object3(at, n, depth int) (Value, error) {
-	t, err := d.traits3(at, n)
-	if err != nil {
-		return nil, err
-	}
+func (d *Decoder) object3(at, n, depth int) Value {
+	t := d.traits3(at, n)
 	base := len(d.fields)
-	for i := range t.count {
-		v, err := d.value3(depth)
-		if err != nil {
-			return nil, err
-		}
+	for i := 0; i < t.count && d.err == nil; i++ {
+		v := d.value3(depth)
 		if !d.dry {
 			d.fields = append(d.fields, Field{Name: d.three.names[t.first+i].s, Value: v})
 		}
 	}
 	var fields []Field
 	if t.dynamic {
-		fields, err = d.dynamic3(base, depth)
+		fields = d.dynamic3(base, depth)
 	} else {
-		fields = d.popFields(base)
+		fields = pop(&d.fields, base)
 	}
 	switch {
-	case d.dry || err != nil:
-		return nil, err
+	case d.dry:
+		return nil
 	case t.class.n > 0:
-		return &TypedObject{Class: t.class.s, Fields: fields}, nil
+		return &TypedObject{Class: t.class.s, Fields: fields}
 	}
-	return Object(fields), nil
+	return Object(fields)
 }
 
 // traits3 reads traits, or a reference to traits.
-func (d *Decoder) traits3(at, n int) (traits, error) {
+func (d *Decoder) traits3(at, n int) traits {
 	if n&1 == 0 { // U29O-traits-ref
 		n >>= 1
 		if n >= len(d.three.traits) {
-			return traits{}, d.fail(at, ErrReference, "traits %d of %d", n, len(d.three.traits))
+			d.fail(at, ErrReference, "traits %d of %d", n, len(d.three.traits))
+			return traits{}
 		}
 		t := d.three.traits[n]
-		return t, d.expand(at, t.bytes)
+		d.expand(at, t.bytes)
+		return t
 	}
-	class, err := d.string3()
-	if err != nil {
-		return traits{}, err
-	}
+	class := d.string3()
 	if n&2 != 0 { // U29O-traits-ext
-		return traits{}, d.fail(at, ErrMarker, "externalizable class %.60q", class.s)
+		d.fail(at, ErrMarker, "externalizable class %.60q", class.s)
 	}
 	t := traits{class: class, first: len(d.three.names), count: n >> 3, dynamic: n&4 != 0, bytes: class.n}
-	if err := d.expect(t.count, 2); err != nil { // each has a name and a value
-		return traits{}, err
-	}
-	for range t.count {
-		name, err := d.string3()
-		if err != nil {
-			return traits{}, err
-		}
+	d.expect(t.count, 2) // each has a name and a value
+	for i := 0; i < t.count && d.err == nil; i++ {
+		name := d.string3()
 		t.bytes += name.n
 		d.three.names = append(d.three.names, name)
 	}
 	if d.replay3 == 0 {
 		d.three.traits = append(d.three.traits, t)
 	}
-	return t, nil
+	return t
 }
 
 // vector3 reads n numbers (AMF3 §3.15). Each counts as an element.
-func (d *Decoder) vector3(m marker3, n int) (Value, error) {
+func (d *Decoder) vector3(m marker3, n int) Value {
 	size := 4
 	if m == doubleVector3 {
 		size = 8
 	}
-	if _, err := d.byte(); err != nil { // whether the length is fixed
-		return nil, err
-	}
-	if err := d.expect(n, size); err != nil {
-		return nil, err
-	}
-	if err := d.count(n); err != nil {
-		return nil, err
-	}
-	b, err := d.take(n * size)
-	if d.dry || err != nil {
-		return nil, err
+	d.byte() // whether the length is fixed
+	d.expect(n, size)
+	d.count(n)
+	b := d.take(n * size)
+	if d.dry || d.err != nil {
+		return nil
 	}
 	switch m {
 	case intVector3:
@@ -365,56 +290,42 @@ func (d *Decoder) vector3(m marker3, n int) (Value, error) {
 		for i := range v {
 			v[i] = int32(binary.BigEndian.Uint32(b[i*4:]))
 		}
-		return v, nil
+		return v
 	case uintVector3:
 		v := make(UintVector, n)
 		for i := range v {
 			v[i] = binary.BigEndian.Uint32(b[i*4:])
 		}
-		return v, nil
+		return v
 	}
 	v := make(DoubleVector, n)
 	for i := range v {
 		v[i] = math.Float64frombits(binary.BigEndian.Uint64(b[i*8:]))
 	}
-	return v, nil
+	return v
 }
 
 // objectVector3 reads a vector of n values of any type (AMF3 §3.15).
-func (d *Decoder) objectVector3(n, depth int) (Value, error) {
-	fixed, err := d.byte()
-	if err != nil {
-		return nil, err
+func (d *Decoder) objectVector3(n, depth int) Value {
+	fixed := d.byte() != 0
+	class := d.string3()
+	items := d.items(n, depth, d.value3)
+	if d.dry {
+		return nil
 	}
-	class, err := d.string3()
-	if err != nil {
-		return nil, err
-	}
-	if err := d.expect(n, 1); err != nil {
-		return nil, err
-	}
-	items, err := d.items3(n, depth)
-	if d.dry || err != nil {
-		return nil, err
-	}
-	return &ObjectVector{Class: class.s, Fixed: fixed != 0, Items: items}, nil
+	return &ObjectVector{Class: class.s, Fixed: fixed, Items: items}
 }
 
 // dictionary3 reads n pairs of key and value (AMF3 §3.16).
-func (d *Decoder) dictionary3(n, depth int) (Value, error) {
-	if _, err := d.byte(); err != nil { // whether keys are weak
-		return nil, err
-	}
-	if err := d.expect(2*n, 1); err != nil {
-		return nil, err
-	}
-	items, err := d.items3(2*n, depth)
-	if d.dry || err != nil {
-		return nil, err
+func (d *Decoder) dictionary3(n, depth int) Value {
+	d.byte() // whether keys are weak
+	items := d.items(2*n, depth, d.value3)
+	if d.dry || d.err != nil {
+		return nil
 	}
 	v := make(Dictionary, n)
 	for i := range v {
 		v[i] = Entry{Key: items[2*i], Value: items[2*i+1]}
 	}
-	return v, nil
+	return v
 }

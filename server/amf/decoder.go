@@ -38,7 +38,7 @@ const (
 type Decoder struct {
 	b   []byte
 	i   int
-	err error // the first one; it stays
+	err error // the first one; it stays. After it everything that is read is zero
 
 	elements int
 	expanded int
@@ -75,28 +75,28 @@ func NewDecoder(b []byte) *Decoder { return &Decoder{b: b} }
 // Parse decodes b, which must be exactly one AMF0 value.
 func Parse(b []byte) (Value, error) {
 	d := NewDecoder(b)
-	v, err := d.Next()
-	return d.finish(v, err)
+	return d.finish(d.value0)
 }
 
 // Parse3 decodes b, which must be exactly one AMF3 value without the 0x11 marker.
 func Parse3(b []byte) (Value, error) {
 	d := NewDecoder(b)
-	v, err := d.next(true)
-	return d.finish(v, err)
+	return d.finish(d.value3)
 }
 
-// finish makes sure that nothing follows v.
-func (d *Decoder) finish(v Value, err error) (Value, error) {
+// finish decodes one value, and makes sure that nothing follows it.
+func (d *Decoder) finish(value func(depth int) Value) (Value, error) {
+	v, err := d.next(value)
 	if err == nil && d.More() {
-		return nil, d.fail(d.i, ErrTrailing, "%d bytes", len(d.b)-d.i)
+		d.fail(d.i, ErrTrailing, "%d bytes", len(d.b)-d.i)
+		return nil, d.err
 	}
 	return v, err
 }
 
 // Next decodes the next value. After an error every call returns that error.
 // When no bytes are left the error is ErrShort, never io.EOF.
-func (d *Decoder) Next() (Value, error) { return d.next(false) }
+func (d *Decoder) Next() (Value, error) { return d.next(d.value0) }
 
 // NextRaw is Next without decoding, where that is possible. It returns Raw, or
 // a decoded value when the bytes hold an AMF0 reference and would mean
@@ -104,13 +104,13 @@ func (d *Decoder) Next() (Value, error) { return d.next(false) }
 func (d *Decoder) NextRaw() (Value, error) {
 	before := *d
 	d.dry, d.reference = true, false
-	_, err := d.next(false)
+	_, err := d.Next()
 	d.dry = false
 	if err == nil && !d.reference {
 		return Raw(slices.Clone(d.b[before.i:d.i])), nil
 	}
 	*d = before
-	return d.next(false)
+	return d.Next()
 }
 
 // More reports whether bytes are left.
@@ -135,28 +135,20 @@ func (d *Decoder) Rest() (Args, error) {
 // Name reads a bare string with a 16-bit length and no marker (AMF0 §1.3.1
 // UTF-8), as it stands between the values of a shared object message.
 func (d *Decoder) Name() (string, error) {
-	if d.err != nil {
-		return "", d.err
-	}
-	var s string
-	s, d.err = d.name()
+	s := d.name()
 	return s, d.err
 }
 
-func (d *Decoder) next(three bool) (v Value, err error) {
+func (d *Decoder) next(value func(depth int) Value) (Value, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
 	d.scratch = scratches.Get().(*scratch)
-	if three {
-		v, err = d.value3(0)
-	} else {
-		v, err = d.value0(0)
-	}
+	v := value(0)
 	d.scratch.release()
-	d.scratch, d.err = nil, err
-	if err != nil {
-		return nil, err
+	d.scratch = nil
+	if d.err != nil {
+		return nil, d.err
 	}
 	return v, nil
 }
@@ -174,48 +166,49 @@ func (s *scratch) release() {
 	scratches.Put(s)
 }
 
-// fail makes an error about the value that begins at byte at.
-func (d *Decoder) fail(at int, err error, format string, a ...any) error {
-	return &DecodeError{Offset: at, Detail: fmt.Sprintf(format, a...), Err: err}
+// fail notes an error about the value that begins at byte at, unless there was
+// one before.
+func (d *Decoder) fail(at int, err error, format string, a ...any) {
+	if d.err == nil {
+		d.err = &DecodeError{Offset: at, Detail: fmt.Sprintf(format, a...), Err: err}
+	}
 }
 
 // count adds n to the message's elements.
-func (d *Decoder) count(n int) error {
+func (d *Decoder) count(n int) {
 	if n > MaxElements-d.elements {
-		return d.fail(d.i, ErrElements, "more than %d in a message", MaxElements)
+		d.fail(d.i, ErrElements, "more than %d in a message", MaxElements)
+		return
 	}
 	d.elements += n
-	return nil
 }
 
 // expand adds n to the bytes that references stand for.
-func (d *Decoder) expand(at, n int) error {
+func (d *Decoder) expand(at, n int) {
 	if n > MaxExpansion-d.expanded {
-		return d.fail(at, ErrExpansion, "more than %d bytes in a message", MaxExpansion)
+		d.fail(at, ErrExpansion, "more than %d bytes in a message", MaxExpansion)
+		return
 	}
 	d.expanded += n
-	return nil
 }
 
 // expect checks a count of items before memory is allocated for them. Each
 // needs at least size bytes and counts as an element.
-func (d *Decoder) expect(n, size int) error {
+func (d *Decoder) expect(n, size int) {
 	if left := len(d.b) - d.i; n < 0 || n > left/size {
-		return d.fail(d.i, ErrShort, "%d items in %d bytes", uint32(n), left)
+		d.fail(d.i, ErrShort, "%d items in %d bytes", uint32(n), left)
 	}
 	if n > MaxElements-d.elements {
-		return d.fail(d.i, ErrElements, "%d items after %d elements, at most %d in a message", n, d.elements, MaxElements)
+		d.fail(d.i, ErrElements, "%d items after %d elements, at most %d in a message", n, d.elements, MaxElements)
 	}
-	return nil
 }
 
 // enter checks the depth of a value that holds others; depth is how many it is
 // nested in.
-func (d *Decoder) enter(at, depth int) error {
+func (d *Decoder) enter(at, depth int) {
 	if depth >= MaxDepth {
-		return d.fail(at, ErrDepth, "more than %d levels", MaxDepth)
+		d.fail(at, ErrDepth, "more than %d levels", MaxDepth)
 	}
-	return nil
 }
 
 // open adds the object that begins at byte at to a table. The number is -1 in
@@ -239,94 +232,98 @@ func (d *Decoder) shut(table []span, number int) {
 }
 
 // find returns where object number n of a table stands, and counts its bytes.
-func (d *Decoder) find(at int, table []span, n int) (span, error) {
+func (d *Decoder) find(at int, table []span, n int) span {
 	if n >= len(table) {
-		return span{}, d.fail(at, ErrReference, "object %d of %d", n, len(table))
+		d.fail(at, ErrReference, "object %d of %d", n, len(table))
+		return span{}
 	}
 	s := table[n]
 	if s.end == 0 {
-		return span{}, d.fail(at, ErrCycle, "object %d", n)
+		d.fail(at, ErrCycle, "object %d", n)
 	}
-	return s, d.expand(at, s.end-s.start)
+	d.expand(at, s.end-s.start)
+	return s
 }
 
 // take returns the next n bytes, which alias the message.
-func (d *Decoder) take(n int) ([]byte, error) {
-	if left := len(d.b) - d.i; n < 0 || n > left {
-		return nil, d.fail(d.i, ErrShort, "%d bytes announced or needed, %d left", uint32(n), left)
+// It returns nothing after an error.
+func (d *Decoder) take(n int) []byte {
+	if left := len(d.b) - d.i; d.err != nil || n < 0 || n > left {
+		d.fail(d.i, ErrShort, "%d bytes announced or needed, %d left", uint32(n), left)
+		return nil
 	}
-	b := d.b[d.i : d.i+n]
 	d.i += n
-	return b, nil
+	return d.b[d.i-n : d.i]
 }
 
-func (d *Decoder) byte() (byte, error) {
-	if d.i >= len(d.b) {
-		return 0, d.fail(d.i, ErrShort, "")
+func (d *Decoder) byte() byte {
+	if d.err != nil || d.i >= len(d.b) {
+		d.fail(d.i, ErrShort, "")
+		return 0
 	}
 	d.i++
-	return d.b[d.i-1], nil
+	return d.b[d.i-1]
 }
 
-func (d *Decoder) uint16() (int, error) {
-	b, err := d.take(2)
-	if err != nil {
-		return 0, err
+func (d *Decoder) uint16() (n int) {
+	if b := d.take(2); b != nil {
+		n = int(binary.BigEndian.Uint16(b))
 	}
-	return int(binary.BigEndian.Uint16(b)), nil
+	return n
 }
 
-func (d *Decoder) uint32() (int, error) {
-	b, err := d.take(4)
-	if err != nil {
-		return 0, err
+func (d *Decoder) uint32() (n int) {
+	if b := d.take(4); b != nil {
+		n = int(binary.BigEndian.Uint32(b))
 	}
-	return int(binary.BigEndian.Uint32(b)), nil
+	return n
 }
 
-func (d *Decoder) double() (float64, error) {
-	b, err := d.take(8)
-	if err != nil {
-		return 0, err
+func (d *Decoder) double() (f float64) {
+	if b := d.take(8); b != nil {
+		f = math.Float64frombits(binary.BigEndian.Uint64(b))
 	}
-	return math.Float64frombits(binary.BigEndian.Uint64(b)), nil
+	return f
 }
 
 // text reads a string of n bytes.
-func (d *Decoder) text(n int) (string, error) {
+func (d *Decoder) text(n int) string {
 	at := d.i
-	b, err := d.take(n)
-	if err != nil || d.dry || n == 0 {
-		return "", err
+	b := d.take(n)
+	if d.dry || len(b) == 0 {
+		return ""
 	}
 	if from, to := at-d.pieceAt, at-d.pieceAt+n; from >= 0 && to <= len(d.piece) {
-		return d.piece[from:to], nil
+		return d.piece[from:to]
 	}
 	if n > maxShared || d.replay > 0 || d.replay3 > 0 {
-		return string(b), nil
+		return string(b)
 	}
 	d.piece, d.pieceAt = string(d.b[at:min(at+pieceSize, len(d.b))]), at
-	return d.piece[:n], nil
+	return d.piece[:n]
 }
 
-// popFields takes the members from base on from the pile.
-func (d *Decoder) popFields(base int) []Field {
-	top := d.fields[base:]
-	fields := make([]Field, len(top))
-	copy(fields, top)
-	clear(top)
-	d.fields = d.fields[:base]
-	return fields
+// items reads n values.
+func (d *Decoder) items(n, depth int, value func(depth int) Value) []Value {
+	d.expect(n, 1)
+	base := len(d.values)
+	for i := 0; i < n && d.err == nil; i++ {
+		v := value(depth)
+		if !d.dry {
+			d.values = append(d.values, v)
+		}
+	}
+	return pop(&d.values, base)
 }
 
-// popValues takes the items from base on from the pile.
-func (d *Decoder) popValues(base int) []Value {
-	top := d.values[base:]
-	values := make([]Value, len(top))
-	copy(values, top)
+// pop takes what lies above base from a pile.
+func pop[T any](pile *[]T, base int) []T {
+	top := (*pile)[base:]
+	taken := make([]T, len(top))
+	copy(taken, top)
 	clear(top)
-	d.values = d.values[:base]
-	return values
+	*pile = (*pile)[:base]
+	return taken
 }
 
 // smallNumbers are ready-made: most numbers of a status are small counts.
