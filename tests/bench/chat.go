@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,27 +44,23 @@ func chatFoyer(ctx context.Context, b *builder) (cpu time.Duration, size int64, 
 		return 0, 0, err
 	}
 	defer p.stop()
-	p.app = "room/bench"
 	conns := make([]*conn, 0, chatters)
 	defer func() { closeAll(conns) }()
 	for i := range chatters {
-		c, err := dial(p.rtmp)
+		c, err := dial(p.rtmp, "room/bench", amf.String(fmt.Sprintf("chatter %d", i)))
 		if err != nil {
 			return 0, 0, err
 		}
 		conns = append(conns, c)
-		if err := c.connect(p.app, amf.String(fmt.Sprintf("chatter %d", i))); err != nil {
-			return 0, 0, err
-		}
 	}
 	if err := sleep(ctx, 3*time.Second); err != nil {
 		return 0, 0, err
 	}
 	bytes := drain(conns)
-	say := command("say", 0, amf.Null{}, amf.String("a sentence as people write them in a room, of some sixty characters"))
+	say := command(0, "say", 0, amf.String("a sentence as people write them in a room, of some sixty characters"))
 	before := p.cpu()
 	for i := range says {
-		if _, err := conns[i%chatters].Write(say); err != nil {
+		if _, err := conns[i%chatters].nc.Write(say); err != nil {
 			return 0, 0, err
 		}
 		if err := sleep(ctx, time.Second); err != nil {
@@ -74,29 +71,19 @@ func chatFoyer(ctx context.Context, b *builder) (cpu time.Duration, size int64, 
 }
 
 func chatFloor(ctx context.Context, b *builder, size int64) (time.Duration, error) {
-	p, err := b.floor()
+	p, err := b.floor("chat", strconv.FormatInt(size, 10))
 	if err != nil {
 		return 0, err
 	}
 	defer p.stop()
-	control, err := net.Dial("tcp", p.rtmp)
-	if err != nil {
-		return 0, err
-	}
-	defer control.Close()
-	if _, err := control.Write([]byte{byte(size >> 8), byte(size)}); err != nil {
-		return 0, err
-	}
-	var conns []*conn
-	defer func() { closeAll(conns) }()
 	for range chatters {
 		nc, err := net.Dial("tcp", p.rtmp)
 		if err != nil {
 			return 0, err
 		}
-		conns = append(conns, &conn{Conn: nc})
+		defer nc.Close()
+		go io.Copy(io.Discard, nc) // ends when nc is closed
 	}
-	drain(conns)
 	if err := sleep(ctx, 3*time.Second); err != nil {
 		return 0, err
 	}
@@ -111,21 +98,15 @@ func chatFloor(ctx context.Context, b *builder, size int64) (time.Duration, erro
 func drain(conns []*conn) *atomic.Int64 {
 	var n atomic.Int64
 	for _, c := range conns {
-		go func() { // ends when its connection is closed, which is before the process ends
-			io.Copy(counter{&n}, c.Conn)
-		}()
+		go c.drain(func(bytes int) { n.Add(int64(bytes)) }) // ends when its connection is closed, which is before the process ends
 	}
 	return &n
 }
 
-type counter struct{ n *atomic.Int64 }
-
-func (c counter) Write(b []byte) (int, error) { c.n.Add(int64(len(b))); return len(b), nil }
-
-// floor accepts connections at addr. With arguments it is a floor for streams
-// (see relayfloor.go). Without, the first connection says how many bytes a
-// message has, and all others are written a message once a second, in one loop.
-func floor(addr string, args ...string) error {
+// floor accepts connections at addr. The floor "relay" is one for streams (see
+// relayfloor.go). The floor "chat" writes a message of so many bytes to all of
+// them once a second, in one loop.
+func floor(addr, kind, value string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -135,22 +116,18 @@ func floor(addr string, args ...string) error {
 		return err
 	}
 	probe.Close()
-	if len(args) == 2 {
-		pause, err := time.ParseDuration(args[1])
+	if kind == "relay" {
+		pause, err := time.ParseDuration(value)
 		if err != nil {
 			return err
 		}
 		return relayFloor(ln, pause)
 	}
-	control, err := ln.Accept()
+	size, err := strconv.Atoi(value)
 	if err != nil {
 		return err
 	}
-	var size [2]byte
-	if _, err := io.ReadFull(control, size[:]); err != nil {
-		return err
-	}
-	message := make([]byte, int(size[0])<<8|int(size[1]))
+	message := make([]byte, size)
 	var mu sync.Mutex
 	var conns []net.Conn
 	go func() { // ends with the process

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,11 +19,8 @@ func connects(ctx context.Context, b *builder) error {
 		before := p.cpu()
 		err := inParallel(parallel, func(int) error {
 			for range total / parallel {
-				c, err := dial(p.rtmp)
+				c, err := dial(p.rtmp, p.app)
 				if err != nil {
-					return err
-				}
-				if err := c.connect(p.app); err != nil {
 					return err
 				}
 				c.Close()
@@ -40,9 +38,9 @@ func connects(ctx context.Context, b *builder) error {
 func calls(ctx context.Context, b *builder) error {
 	return compare(ctx, b, "calls per CPU-second", func(ctx context.Context, p *process) (float64, error) {
 		const clients, each = 100, 3000
-		call := command("reportUsers", 7, amf.Null{})
+		call := command(0, "reportUsers", 7)
 		if p.name == "nginx-rtmp" {
-			call = command("createStream", 7, amf.Null{})
+			call = command(0, "createStream", 7)
 		}
 		conns, err := connectAll(p, clients)
 		defer closeAll(conns)
@@ -52,10 +50,10 @@ func calls(ctx context.Context, b *builder) error {
 		before := p.cpu()
 		err = inParallel(clients, func(i int) error {
 			for range each {
-				if _, err := conns[i].Write(call); err != nil {
+				if _, err := conns[i].nc.Write(call); err != nil {
 					return err
 				}
-				if _, err := conns[i].command("_error", "_result"); err != nil {
+				if err := conns[i].await(amf.String("_error"), amf.String("_result")); err != nil {
 					return err
 				}
 			}
@@ -76,10 +74,7 @@ func idleAt(ctx context.Context, p *process) error {
 	conns, err := connectAll(p, clients)
 	var readers sync.WaitGroup
 	for _, c := range conns {
-		readers.Go(func() { // ended by closeAll
-			for _, _, err := c.message(); err == nil; _, _, err = c.message() {
-			}
-		})
+		readers.Go(func() { c.drain(func(int) {}) }) // ended by closeAll
 	}
 	defer readers.Wait()
 	defer closeAll(conns)
@@ -106,14 +101,11 @@ func connectAll(p *process, n int, args ...amf.Value) ([]*conn, error) {
 	conns := make([]*conn, n)
 	err := inParallel(parallel, func(k int) error {
 		for i := k; i < n; i += parallel {
-			c, err := dial(p.rtmp)
+			c, err := dial(p.rtmp, p.app, args...)
 			if err != nil {
 				return err
 			}
 			conns[i] = c
-			if err := c.connect(p.app, args...); err != nil {
-				return err
-			}
 		}
 		return nil
 	})
@@ -133,12 +125,7 @@ func inParallel(n int, f func(i int) error) error {
 		all.Go(func() { errs[i] = f(i) })
 	}
 	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(errs...)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

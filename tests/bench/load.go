@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -43,22 +42,17 @@ func (l *load) close() {
 	l.running.Wait()
 }
 
-// stream opens a connection, and sends cmd on its message stream 1.
-func (l *load) stream(app, cmd string, args ...amf.Value) (*conn, error) {
-	c, err := dial(l.p.rtmp)
+// startStream connects over nc, and sends cmd on its message stream 1.
+func startStream(nc net.Conn, app, cmd string, args ...amf.Value) (*conn, error) {
+	c, err := connect(nc, app)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.connect(app); err != nil {
+	nc.Write(command(0, "createStream", 2))
+	if err := c.await(amf.String("_result")); err != nil {
 		return nil, err
 	}
-	c.Write(command("createStream", 2, amf.Null{}))
-	if _, err := c.command("_result"); err != nil {
-		return nil, err
-	}
-	b := command(cmd, 3, amf.Null{}, args...)
-	b[8] = 1 // the message stream
-	_, err = c.Write(b)
+	_, err = nc.Write(command(1, cmd, 3, args...))
 	return c, err
 }
 
@@ -73,13 +67,13 @@ func (l *load) publishAll(n int) error {
 
 // publish starts a publisher.
 func (l *load) publish(i int) error {
+	nc, err := net.Dial("tcp", l.p.rtmp)
+	if err != nil {
+		return err
+	}
+	l.conns = append(l.conns, nc)
 	if l.p.name == "floor" {
-		nc, err := net.Dial("tcp", l.p.rtmp)
-		if err != nil {
-			return err
-		}
 		nc.Write([]byte{'p', byte(i)})
-		l.conns = append(l.conns, nc)
 		l.running.Go(func() { send(nc, i) })
 		return nil
 	}
@@ -88,18 +82,15 @@ func (l *load) publish(i int) error {
 	if err != nil {
 		return err
 	}
-	c, err := l.stream(app, "publish", amf.String(name), amf.String("live"))
+	c, err := startStream(nc, app, "publish", amf.String(name), amf.String("live"))
 	if err != nil {
 		return err
 	}
-	l.conns = append(l.conns, c)
-	answer, err := c.command("onStatus")
-	if err != nil {
-		return fmt.Errorf("%q: %w", answer, err)
+	if err := c.await(amf.String("onStatus")); err != nil {
+		return err
 	}
-	c.Write(rtmp.Pack(rtmp.Message{Type: rtmp.TypeSetChunkSize, Payload: binary.BigEndian.AppendUint32(nil, rtmp.ChunkSize)}))
-	l.running.Go(func() { send(c.Conn, i) })
-	l.running.Go(func() { io.Copy(io.Discard, c.Conn) })
+	l.running.Go(func() { send(nc, i) })
+	l.running.Go(func() { c.drain(func(int) {}) })
 	return nil
 }
 
@@ -182,22 +173,19 @@ func (l *load) playAll(publishers, players int) error {
 
 // open starts one player without reading from it.
 func (l *load) open(publisher int) (*viewer, error) {
+	nc, err := net.Dial("tcp", l.p.rtmp)
+	if err != nil {
+		return nil, err
+	}
 	if l.p.name == "floor" {
-		nc, err := net.Dial("tcp", l.p.rtmp)
-		if err != nil {
-			return nil, err
-		}
 		nc.Write([]byte{'v', byte(publisher)})
 		return &viewer{Conn: nc, chunk: rtmp.ChunkSize}, nil
 	}
 	app, name := l.p.names(publisher)
-	c, err := l.stream(app, "play", amf.String(name), amf.Number(-1000))
-	if err != nil {
-		return nil, err
-	}
-	v := &viewer{Conn: c.Conn, chunk: c.chunk, asked: time.Now()}
-	v.feed(c.buf[c.n:], 0)
-	return v, nil
+	v := &viewer{Conn: nc, chunk: 128, handshake: 1 + 2*1536}
+	_, err = startStream(v, app, "play", amf.String(name), amf.Number(-1000))
+	v.asked = time.Now()
+	return v, err
 }
 
 func (l *load) bytes() (n int64) {

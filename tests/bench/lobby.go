@@ -79,14 +79,11 @@ func lobby(ctx context.Context, b *builder) error {
 func linkRooms(p *process, secret string) ([]*conn, error) {
 	links := make([]*conn, 0, rooms)
 	for i := range rooms {
-		c, err := dial(p.rtmp)
+		c, err := dial(p.rtmp, "lobby", amf.String(fmt.Sprintf("room-%d", i)), amf.String(secret))
 		if err != nil {
 			return links, err
 		}
 		links = append(links, c)
-		if err := c.connect("lobby", amf.String(fmt.Sprintf("room-%d", i)), amf.String(secret)); err != nil {
-			return links, err
-		}
 	}
 	return links, nil
 }
@@ -109,7 +106,7 @@ func report(ctx context.Context, links []*conn) error {
 			return nil
 		case <-tick.C:
 		}
-		if _, err := links[i%rooms].Write(command("report", 0, amf.Null{}, status(i))); err != nil {
+		if _, err := links[i%rooms].nc.Write(command(0, "report", 0, status(i))); err != nil {
 			return err
 		}
 	}

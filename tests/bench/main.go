@@ -33,8 +33,8 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 1 && args[0] == "floor" {
-		return floor(args[1], args[2:]...)
+	if len(args) == 4 && args[0] == "floor" {
+		return floor(args[1], args[2], args[3])
 	}
 	if len(args) == 0 || len(args) > 1 && args[0] != "relay" || commands[args[0]] == nil {
 		return fmt.Errorf("usage: go run ./tests/bench connects|calls|idle|chat|lobby|start|live|relay [players|xpublishers …]")

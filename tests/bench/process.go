@@ -154,11 +154,11 @@ func (b *builder) nginx(extra string) (*process, error) {
 }
 
 // floor runs this program as a floor (see chat.go).
-func (b *builder) floor(args ...string) (*process, error) {
+func (b *builder) floor(kind, value string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	p := &process{name: "floor", rtmp: freeAddr()}
-	return start(p, self, append([]string{"floor", p.rtmp}, args...)...)
+	return start(p, self, "floor", p.rtmp, kind, value)
 }

@@ -16,20 +16,23 @@ const (
 	firstFrameWait = 10 * time.Second
 )
 
-// A viewer is a player that only looks at the beginnings of messages.
+// A viewer is a player that only looks at the beginnings of messages: to put
+// them together would cost more than it costs a server to send them. It is the
+// connection under a conn until play is sent, and is read alone from then on.
 type viewer struct {
 	net.Conn
 	asked time.Time
 	bytes atomic.Int64
 
-	// owned by run
-	chunk   int
-	head    []byte // of the chunk, as far as it has been read
-	current *lane
-	left    int // of the chunk
-	lanes   [64]*lane
-	next    [2]uint32 // number of the next message: audio, video
-	frames  int
+	// owned by whoever reads
+	handshake int // bytes of it that are left
+	chunk     int
+	head      []byte // of the chunk, as far as it has been read
+	current   *lane
+	left      int // of the chunk
+	lanes     [64]*lane
+	next      [2]uint32 // number of the next message: audio, video
+	frames    int
 
 	mu    sync.Mutex
 	seen  [5000]uint32 // messages by delay
@@ -47,16 +50,23 @@ type lane struct {
 func (v *viewer) run() {
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := v.Read(buf)
-		v.bytes.Add(int64(n))
-		v.mu.Lock()
-		v.feed(buf[:n], time.Since(clockBegan))
-		v.ended = err != nil
-		v.mu.Unlock()
-		if err != nil {
+		if _, err := v.Read(buf); err != nil {
 			return
 		}
 	}
+}
+
+// Read implements net.Conn, and looks at what it has read.
+func (v *viewer) Read(b []byte) (int, error) {
+	n, err := v.Conn.Read(b)
+	v.bytes.Add(int64(n))
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	skip := min(v.handshake, n)
+	v.handshake -= skip
+	v.feed(b[skip:n], time.Since(clockBegan))
+	v.ended = err != nil
+	return n, err
 }
 
 // firstFrame reads up to the first picture.
@@ -64,11 +74,9 @@ func (v *viewer) firstFrame() (time.Duration, error) {
 	buf := make([]byte, 64<<10)
 	v.SetReadDeadline(time.Now().Add(firstFrameWait))
 	for v.frames == 0 {
-		n, err := v.Read(buf)
-		if err != nil {
+		if _, err := v.Read(buf); err != nil {
 			return 0, errors.New("no picture came")
 		}
-		v.feed(buf[:n], 0)
 	}
 	return time.Since(v.asked), nil
 }
