@@ -32,7 +32,7 @@ type Message struct {
 // several slots becomes several events. Events of unknown types are skipped.
 func Parse(payload []byte, amf3 bool) (*Message, error) {
 	p := parser{budget: len(payload) + amf.MaxExpansion}
-	if err := p.message(payload, amf3); err != nil {
+	if err := p.message(&reader{b: payload}, amf3); err != nil {
 		return nil, fmt.Errorf("sharedobject: %w", err)
 	}
 	return &p.m, nil
@@ -43,87 +43,65 @@ type parser struct {
 	budget int // how many bytes of values there may still be, including what references stand for
 }
 
-func (p *parser) message(r reader, amf3 bool) error {
+func (p *parser) message(r *reader, amf3 bool) error {
 	if amf3 {
-		format, err := r.take(1)
-		if err != nil {
-			return err
-		}
-		if format[0] != 0 {
-			return fmt.Errorf("format byte %d is not defined", format[0])
+		if format := r.uint(1); format != 0 {
+			return fmt.Errorf("format byte %d is not defined", format)
 		}
 	}
-	name, err := r.string()
-	if err != nil {
-		return err
-	}
-	head, err := r.take(12) // version, flags, a reserved word
-	if err != nil {
-		return err
-	}
-	p.m.Name = name
-	p.m.Version = binary.BigEndian.Uint32(head)
-	p.m.Persistent = binary.BigEndian.Uint32(head[4:])&flagPersistent != 0
-	for len(r) > 0 {
-		if err := p.event(&r); err != nil {
-			return err
-		}
+	p.m.Name = r.string()
+	p.m.Version = r.uint(4)
+	p.m.Persistent = r.uint(4)&flagPersistent != 0
+	r.uint(4) // reserved
+	for r.err == nil && len(r.b) > 0 {
+		p.event(r)
 		if len(p.m.Events) > MaxEvents {
 			return fmt.Errorf("message of more than %d events", MaxEvents)
 		}
 	}
-	return nil
+	return r.err
 }
 
-func (p *parser) event(r *reader) error {
-	head, err := r.take(5)
-	if err != nil {
-		return err
+func (p *parser) event(r *reader) {
+	t, size := EventType(r.uint(1)), r.uint(4)
+	if uint64(size) > uint64(len(r.b)) {
+		r.fail(fmt.Errorf("%v of %d bytes: %w", t, size, errShort))
 	}
-	t := EventType(head[0])
-	size := binary.BigEndian.Uint32(head[1:])
-	if uint64(size) > uint64(len(*r)) {
-		return fmt.Errorf("%v of %d bytes: %w", t, size, errShort)
+	if err := p.data(t, &reader{b: r.take(int(size))}); err != nil {
+		r.fail(fmt.Errorf("%v: %w", t, err))
 	}
-	data, _ := r.take(int(size))
-	if err := p.data(t, data); err != nil {
-		return fmt.Errorf("%v: %w", t, err)
-	}
-	return nil
 }
 
 // data appends the events in data. Bytes after those that an event needs are
 // ignored: some servers put values into UseSuccess.
-func (p *parser) data(t EventType, data reader) (err error) {
+func (p *parser) data(t EventType, data *reader) error {
 	e := Event{Type: t}
 	switch t {
 	case Use, Release, Clear, UseSuccess, RequestClear:
 	case RequestChange, Change:
-		return p.pairs(t, data)
+		return p.pairs(t, data.b)
 	case Success, Remove, RequestRemove:
-		e.Slot, err = data.string()
+		e.Slot = data.string()
 	case eventEcho:
 		e.Type = Success
-		e.Slot, err = data.string()
+		e.Slot = data.string()
 	case SendMessage:
-		e.Method, e.Args, err = p.send(data)
+		e.Method, e.Args, data.err = p.send(data.b)
 	case Status:
-		if e.Code, err = data.string(); err == nil {
-			e.Level, err = data.string()
-		}
+		e.Code = data.string()
+		e.Level = data.string()
 	default:
 		return nil
 	}
-	if err != nil {
-		return err
+	if data.err == nil {
+		p.m.Events = append(p.m.Events, e)
 	}
-	p.m.Events = append(p.m.Events, e)
-	return nil
+	return data.err
 }
 
 // pairs reads slots and their values. References reach within an event, not
 // further.
-func (p *parser) pairs(t EventType, data reader) error {
+func (p *parser) pairs(t EventType, data []byte) error {
 	d := amf.NewDecoder(data)
 	for d.More() && len(p.m.Events) <= MaxEvents {
 		slot, err := d.Name()
@@ -141,7 +119,7 @@ func (p *parser) pairs(t EventType, data reader) error {
 
 // send reads the handler name, which unlike all other names is an AMF
 // value with its marker, and the arguments.
-func (p *parser) send(data reader) (method string, args amf.Args, err error) {
+func (p *parser) send(data []byte) (method string, args amf.Args, err error) {
 	d := amf.NewDecoder(data)
 	v, err := d.Next()
 	if err != nil {
@@ -224,23 +202,36 @@ func appendValue(b []byte, v amf.Value, amf3 bool) []byte {
 }
 
 // A reader holds the bytes that are left to read.
-type reader []byte
+type reader struct {
+	b   []byte
+	err error // the first one; after it everything that is read is zero
+}
 
-func (r *reader) take(n int) ([]byte, error) {
-	if n > len(*r) {
-		return nil, errShort
+// fail notes an error, unless there was one before.
+func (r *reader) fail(err error) {
+	if r.err == nil {
+		r.err = err
 	}
-	b := (*r)[:n]
-	*r = (*r)[n:]
-	return b, nil
+}
+
+// take returns the next n bytes, nil after an error.
+func (r *reader) take(n int) []byte {
+	if r.err != nil || n > len(r.b) {
+		r.fail(errShort)
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+// uint reads a big-endian number of so many bytes.
+func (r *reader) uint(size int) (n uint32) {
+	for _, b := range r.take(size) {
+		n = n<<8 | uint32(b)
+	}
+	return n
 }
 
 // string reads a string with a length of two bytes and no AMF marker.
-func (r *reader) string() (string, error) {
-	n, err := r.take(2)
-	if err != nil {
-		return "", err
-	}
-	b, err := r.take(int(binary.BigEndian.Uint16(n)))
-	return string(b), err
-}
+func (r *reader) string() string { return string(r.take(int(r.uint(2)))) }

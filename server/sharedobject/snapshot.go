@@ -73,136 +73,91 @@ func Restore[S comparable](name string, snapshot []byte) (*Object[S], error) {
 
 // restore reads a snapshot into an object without slots. It does not alias b.
 func (o *Object[S]) restore(b []byte) error {
-	r := reader(b)
+	r := reader{b: b}
 	if len(b) > MaxSnapshot {
 		return fmt.Errorf("%d bytes", len(b))
 	}
-	head, err := r.take(5)
-	if err != nil {
-		return err
-	}
-	if head[0] != snapshotFormat {
-		return fmt.Errorf("format %d is not known", head[0])
-	}
-	o.version = binary.BigEndian.Uint32(head[1:])
-	if o.version == 0 {
+	format := r.uint(1)
+	o.version = r.uint(4)
+	switch {
+	case r.err != nil:
+		return r.err
+	case format != snapshotFormat:
+		return fmt.Errorf("format %d is not known", format)
+	case o.version == 0:
 		return errors.New("version 0")
 	}
 	o.told = o.version
-	window, err := r.number()
-	if err != nil {
-		return err
-	}
+	window := r.number()
 	o.past.since = o.version - window
-	if err := o.restoreSlots(&r); err != nil {
-		return err
+	o.restoreSlots(&r)
+	o.restoreStones(&r, window)
+	if len(r.b) > 0 {
+		r.fail(fmt.Errorf("%d bytes too many", len(r.b)))
 	}
-	if err := o.restoreStones(&r, window); err != nil {
-		return err
-	}
-	if len(r) > 0 {
-		return fmt.Errorf("%d bytes too many", len(r))
-	}
-	return nil
+	return r.err
 }
 
-func (o *Object[S]) restoreSlots(r *reader) error {
-	n, err := r.count(minSlot)
-	if err != nil {
-		return err
-	}
-	for range n {
-		s := &slot{seq: uint64(len(o.order)) + 1}
-		if s.name, err = r.text(); err != nil {
-			return err
-		}
-		if s.version, err = r.age(o.version); err != nil {
-			return err
-		}
-		if s.value, err = r.value(); err != nil {
-			return fmt.Errorf("slot %.40q: %w", s.name, err)
+func (o *Object[S]) restoreSlots(r *reader) {
+	n := r.count(minSlot)
+	for i := 0; i < n && r.err == nil; i++ {
+		s := &slot{seq: uint64(len(o.order)) + 1, name: string(r.bytes()), version: o.version - r.number()}
+		var err error
+		if s.value, err = value(r.bytes()); err != nil {
+			r.fail(fmt.Errorf("slot %.40q: %w", s.name, err))
 		}
 		if o.slots[s.name] != nil {
-			return fmt.Errorf("slot %.40q occurs twice", s.name)
+			r.fail(fmt.Errorf("slot %.40q occurs twice", s.name))
 		}
 		o.slots[s.name] = s
 		o.order = append(o.order, s)
 		o.bytes += s.size()
 	}
-	return nil
 }
 
-func (o *Object[S]) restoreStones(r *reader, window uint32) error {
-	n, err := r.count(minStone)
-	if err != nil {
-		return err
-	}
+func (o *Object[S]) restoreStones(r *reader, window uint32) {
+	n := r.count(minStone)
 	if n > MaxTombstones {
-		return fmt.Errorf("%d tombstones", n)
+		r.fail(fmt.Errorf("%d tombstones", n))
 	}
 	seen := make(map[string]bool)
-	for range n {
-		var t tombstone
-		if t.slot, err = r.text(); err != nil {
-			return err
-		}
-		if t.version, err = r.age(o.version); err != nil {
-			return err
-		}
-		age := o.version - t.version
-		if age > window || o.slots[t.slot] != nil || seen[t.slot] {
-			return fmt.Errorf("tombstone of %.40q is out of place", t.slot)
+	for i := 0; i < n && r.err == nil; i++ {
+		slot, age := string(r.bytes()), r.number()
+		if age > window || o.slots[slot] != nil || seen[slot] {
+			r.fail(fmt.Errorf("tombstone of %.40q is out of place", slot))
 		}
 		window = age // oldest first
-		seen[t.slot] = true
-		o.past.stones = append(o.past.stones, t)
+		seen[slot] = true
+		o.past.stones = append(o.past.stones, tombstone{slot, o.version - age})
 	}
-	return nil
 }
 
 // number reads a varint of at most 32 bits.
-func (r *reader) number() (uint32, error) {
-	n, size := binary.Uvarint(*r)
+func (r *reader) number() uint32 {
+	n, size := binary.Uvarint(r.b)
 	if size <= 0 || n > 1<<32-1 {
-		return 0, errShort
+		r.fail(errShort)
 	}
-	*r = (*r)[size:]
-	return uint32(n), nil
+	if r.err != nil {
+		return 0
+	}
+	r.b = r.b[size:]
+	return uint32(n)
 }
 
 // count reads how many items follow, of at least size bytes each.
-func (r *reader) count(size int) (int, error) {
-	n, err := r.number()
-	if err == nil && uint64(n) > uint64(len(*r)/size) {
-		err = errShort
+func (r *reader) count(size int) int {
+	n := r.number()
+	if uint64(n) > uint64(len(r.b)/size) {
+		r.fail(errShort)
 	}
-	return int(n), err
+	return int(n)
 }
 
-func (r *reader) age(version uint32) (uint32, error) {
-	n, err := r.number()
-	return version - n, err
-}
+func (r *reader) bytes() []byte { return r.take(r.count(1)) }
 
-func (r *reader) text() (string, error) {
-	n, err := r.count(1)
-	if err != nil {
-		return "", err
-	}
-	b, err := r.take(n)
-	return string(b), err
-}
-
-// value reads the encoding of exactly one value that is not null.
-func (r *reader) value() (amf.Raw, error) {
-	n, err := r.count(1)
-	if err != nil {
-		return nil, err
-	}
-	b, err := r.take(n)
-	if err != nil {
-		return nil, err
-	}
+// value returns the encoding of exactly one value that is not null.
+func value(b []byte) (amf.Raw, error) {
 	d := amf.NewDecoder(b)
 	v, err := d.NextRaw()
 	if err != nil {
