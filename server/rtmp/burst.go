@@ -60,7 +60,6 @@ func (pl *Player) WritePacked(p Packed) (messages int, err error) {
 		return 0, err // writing stays true: nothing can be written any more
 	}
 	messages, end := p.through(n[1])
-	s.messagesOut.Add(uint64(messages))
 	s.mu.Lock()
 	switch {
 	case n[0] < len(rest):

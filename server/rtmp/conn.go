@@ -46,12 +46,11 @@ type Conn struct {
 	// to pings. It is write until a Session puts them into its outbox.
 	reply func(packed []byte) error
 
-	lastRead   atomic.Int64  // since begun, in ns
-	stalled    atomic.Uint32 // since begun, in ms: the last progress of an unfinished message, while waiting for more; 0: there is none
-	reading    atomic.Bool   // waiting for bytes of the peer
-	bytesIn    atomic.Uint64
-	bytesOut   atomic.Uint64
-	messagesIn atomic.Uint64
+	lastRead atomic.Int64  // since begun, in ns
+	stalled  atomic.Uint32 // since begun, in ms: the last progress of an unfinished message, while waiting for more; 0: there is none
+	reading  atomic.Bool   // waiting for bytes of the peer
+	bytesIn  atomic.Uint64
+	bytesOut atomic.Uint64
 }
 
 // NewServerConn does the server's side of the handshake on nc. The time for
@@ -109,7 +108,8 @@ func ended(ctx context.Context, err error) error {
 
 // ReadMessage reads the next message. It obeys messages for the chunk layer
 // without returning them: Set Chunk Size, Abort, Acknowledgement, Window
-// Acknowledgement Size, Set Peer Bandwidth, and ping requests.
+// Acknowledgement Size, Set Peer Bandwidth, and those of user control, of which
+// only ping requests mean anything here.
 func (c *Conn) ReadMessage() (Message, error) {
 	for {
 		n, m, ok, err := c.in.next(c.unread)
@@ -123,17 +123,12 @@ func (c *Conn) ReadMessage() (Message, error) {
 			}
 			continue
 		}
-		c.messagesIn.Add(1)
-		if m.Type <= TypeSetPeerBandwidth {
-			pass, err := c.control(m)
-			if err != nil {
-				return m, err
-			}
-			if !pass {
-				continue
-			}
+		if m.Type > TypeSetPeerBandwidth {
+			return m, nil
 		}
-		return m, nil
+		if err := c.control(m); err != nil {
+			return m, err
+		}
 	}
 }
 
@@ -205,19 +200,19 @@ func (c *Conn) acknowledge(total uint64) error {
 	return c.reply(Pack(control(TypeAcknowledgement, uint32(total))))
 }
 
-// control obeys a control message; pass says that it is for the reader too.
+// control obeys a control message.
 //
 //go:noinline
-func (c *Conn) control(m Message) (pass bool, err error) {
+func (c *Conn) control(m Message) error {
 	if m.Type == TypeUserControl {
 		return c.userControl(m)
 	}
 	if len(m.Payload) < 4 {
-		return false, c.in.errorf("%v message of %d bytes", m.Type, len(m.Payload))
+		return c.in.errorf("%v message of %d bytes", m.Type, len(m.Payload))
 	}
 	switch n := binary.BigEndian.Uint32(m.Payload); m.Type {
 	case TypeSetChunkSize:
-		return false, c.in.setSize(n)
+		return c.in.setSize(n)
 	case TypeAbort:
 		c.in.abort(n)
 	case TypeWindowAckSize:
@@ -225,20 +220,20 @@ func (c *Conn) control(m Message) (pass bool, err error) {
 	case TypeSetPeerBandwidth:
 		if !c.answered { // RTMP 1.0 §5.4.5; our window never changes
 			c.answered = true
-			return false, c.reply(Pack(control(TypeWindowAckSize, windowSize)))
+			return c.reply(Pack(control(TypeWindowAckSize, windowSize)))
 		}
 	}
-	return false, nil
+	return nil
 }
 
-func (c *Conn) userControl(m Message) (pass bool, err error) {
+func (c *Conn) userControl(m Message) error {
 	if len(m.Payload) < 2 {
-		return false, c.in.errorf("user control message of %d bytes", len(m.Payload))
+		return c.in.errorf("user control message of %d bytes", len(m.Payload))
 	}
 	if binary.BigEndian.Uint16(m.Payload) == eventPingRequest && len(m.Payload) >= 6 {
-		return false, c.reply(Pack(userControl(eventPingResponse, binary.BigEndian.Uint32(m.Payload[2:]))))
+		return c.reply(Pack(userControl(eventPingResponse, binary.BigEndian.Uint32(m.Payload[2:]))))
 	}
-	return true, nil
+	return nil
 }
 
 // protocolError reports a message that cannot be understood.

@@ -55,9 +55,6 @@ func readConnect(c *Conn) (*ConnectRequest, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m.Type == TypeUserControl {
-			continue
-		}
 		if m.Type != TypeCommandAMF0 && m.Type != TypeCommandAMF3 {
 			return nil, c.in.errorf("%v message before connect", m.Type)
 		}

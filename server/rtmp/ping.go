@@ -2,25 +2,12 @@ package rtmp
 
 import "time"
 
-// ping watches for signs of life. Any bytes are one, but a message that has
-// begun must make progress. It is one timer for each session, and no goroutine.
-// It is guarded by the session's mu.
-type ping struct {
-	timer *time.Timer
-	token uint32        // of the ping without an answer yet
-	sent  time.Duration // when it was sent, since the connection began; 0: there is none
-}
-
-// startPingLocked starts the timer.
+// startPingLocked begins to watch for signs of life. Any bytes are one, but a
+// message that has begun must make progress. It is one timer for each session,
+// and no goroutine.
 func (s *Session) startPingLocked() {
 	s.c.lastRead.Store(int64(time.Since(s.c.begun)))
-	s.ping.timer = time.AfterFunc(s.c.cfg.PingInterval, s.tick)
-}
-
-func (p *ping) stopLocked() {
-	if p.timer != nil {
-		p.timer.Stop()
-	}
+	s.ping = time.AfterFunc(s.c.cfg.PingInterval, s.tick)
 }
 
 // tick is run by the timer. It sends a ping when the peer is silent, ends the
@@ -49,13 +36,12 @@ func (s *Session) tick() {
 	// A peer that answered the last ping after a moment has been silent for a
 	// moment less than the interval, which is near enough.
 	if idle < cfg.PingInterval*9/10 {
-		s.ping.timer.Reset(min(cfg.PingInterval-idle, patience))
+		s.ping.Reset(min(cfg.PingInterval-idle, patience))
 		s.mu.Unlock()
 		return
 	}
-	s.ping.token, s.ping.sent = uint32(now.Milliseconds()), now
-	s.addLocked(laneControl, Pack(userControl(eventPingRequest, s.ping.token)), nil)
-	s.ping.timer.Reset(min(cfg.PingInterval, cfg.PingTimeout-idle, patience))
+	s.addLocked(laneControl, Pack(userControl(eventPingRequest, uint32(now.Milliseconds()))), nil)
+	s.ping.Reset(min(cfg.PingInterval, cfg.PingTimeout-idle, patience))
 	write := s.startWriterLocked()
 	s.mu.Unlock()
 	if write {
@@ -72,14 +58,4 @@ func (c *Conn) patience() (left time.Duration, ok bool) {
 	}
 	left = MaxStall - time.Duration(c.milliseconds()-since)*time.Millisecond
 	return left, left > 0
-}
-
-// pong takes the answer to a ping.
-func (s *Session) pong(token uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if token == s.ping.token && s.ping.sent != 0 {
-		s.rtt.Store(int64(max(1, time.Since(s.c.begun)-s.ping.sent)))
-		s.ping.sent = 0
-	}
 }

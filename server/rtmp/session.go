@@ -2,7 +2,6 @@ package rtmp
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -26,8 +25,7 @@ type Session struct {
 
 	wg sync.WaitGroup // the writer and the ping timer's function; Add only under mu, while running
 
-	messagesOut, dropped atomic.Uint64
-	rtt                  atomic.Int64
+	dropped atomic.Uint64
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -42,7 +40,7 @@ type Session struct {
 	pending map[uint32]func(amf.Value, error) // by transaction
 	peer    []*netStream                      // the peer's message streams; index is id-1
 	own     map[uint32]*Stream                // this end's, by message stream
-	ping    ping
+	ping    *time.Timer                       // set when Run begins
 }
 
 // A Handler takes the requests of the peer, in wire order, on the goroutine of
@@ -73,9 +71,8 @@ func (refuseAll) ServeCall(c *Call) { c.Fail(MethodNotFound(c.Method)) }
 
 // Stats are the counters of a session.
 type Stats struct {
-	BytesIn, BytesOut, MessagesIn, MessagesOut uint64
-	Dropped                                    uint64        // media that was dropped because the peer was too slow, or that belonged to no stream
-	RTT                                        time.Duration // of the last ping; 0: none yet
+	BytesIn, BytesOut uint64
+	Dropped           uint64 // media messages that were dropped because the peer was too slow, or that belonged to no stream
 }
 
 // NewSession makes a session of a connection whose connect has been answered,
@@ -114,7 +111,7 @@ func (s *Session) Run(ctx context.Context) error {
 	s.fail(s.read())
 	s.mu.Lock()
 	s.running = false
-	s.ping.stopLocked()
+	s.ping.Stop()
 	s.mu.Unlock()
 	s.wg.Wait()
 	return s.end()
@@ -330,12 +327,9 @@ func (s *Session) RemoteAddr() net.Addr { return s.c.RemoteAddr() }
 // Stats returns the present counters.
 func (s *Session) Stats() Stats {
 	return Stats{
-		BytesIn:     s.c.bytesIn.Load(),
-		BytesOut:    s.c.bytesOut.Load(),
-		MessagesIn:  s.c.messagesIn.Load(),
-		MessagesOut: s.messagesOut.Load(),
-		Dropped:     s.dropped.Load(),
-		RTT:         time.Duration(s.rtt.Load()),
+		BytesIn:  s.c.bytesIn.Load(),
+		BytesOut: s.c.bytesOut.Load(),
+		Dropped:  s.dropped.Load(),
 	}
 }
 
@@ -439,8 +433,6 @@ func (s *Session) sendNow(m Message) error {
 		var rest backlog.Piece
 		rest, over = s.out.piece(s, packed[n:], nil, s.out.total())
 		s.out.addFirst(rest)
-	} else {
-		s.messagesOut.Add(1)
 	}
 	if s.out.q == nil && !s.leaving {
 		s.writing = false
@@ -494,7 +486,6 @@ func (s *Session) write() {
 			}
 			return
 		}
-		s.messagesOut.Add(uint64(len(b.pieces)))
 		if err := s.writeBatch(rest, b); err != nil {
 			s.fail(err)
 			s.mu.Lock()
@@ -532,10 +523,6 @@ func (s *Session) serve(m Message) error {
 	case TypeSharedObjectAMF0, TypeSharedObjectAMF3:
 		if h, ok := s.h.(SharedObjectHandler); ok {
 			h.ServeSharedObject(m)
-		}
-	case TypeUserControl:
-		if binary.BigEndian.Uint16(m.Payload) == eventPingResponse && len(m.Payload) >= 6 {
-			s.pong(binary.BigEndian.Uint32(m.Payload[2:]))
 		}
 	}
 	return nil

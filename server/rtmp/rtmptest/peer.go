@@ -79,15 +79,11 @@ func (p *Peer) Command(stream uint32, name string, tx float64, values ...amf.Val
 // Next returns the next message other than a control message.
 func (p *Peer) Next() rtmp.Message {
 	p.t.Helper()
-	for {
-		m, err := p.ReadMessage()
-		if err != nil {
-			p.t.Fatalf("reading: %v", err)
-		}
-		if m.Type != rtmp.TypeUserControl {
-			return m
-		}
+	m, err := p.ReadMessage()
+	if err != nil {
+		p.t.Fatalf("reading: %v", err)
 	}
+	return m
 }
 
 // NextCommand returns the next command; audio, video and data are skipped.
