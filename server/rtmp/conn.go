@@ -72,7 +72,7 @@ func NewClientConn(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error)
 }
 
 func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.ReadWriter) (*Nonces, error)) (*Conn, error) {
-	c := &Conn{nc: nc, cfg: cfg.withDefaults(), begun: time.Now()}
+	c := &Conn{nc: nc, cfg: cfg.WithDefaults(), begun: time.Now()}
 	c.in.size = initialChunkSize
 	c.reply = c.write
 	nc.SetDeadline(c.begun.Add(c.cfg.HandshakeTimeout))

@@ -92,7 +92,7 @@ func Dial(ctx context.Context, uri string, r *ConnectRequest, o DialOptions) (*S
 	}
 	req.App = cmp.Or(req.App, a.App)
 	req.TCURL = cmp.Or(req.TCURL, a.URL)
-	ctx2, cancel := context.WithTimeoutCause(ctx, o.Config.withDefaults().HandshakeTimeout, ErrTimeout)
+	ctx2, cancel := context.WithTimeoutCause(ctx, o.Config.WithDefaults().HandshakeTimeout, ErrTimeout)
 	defer cancel()
 	nc, err := o.open(ctx2, a)
 	if err != nil {

@@ -51,10 +51,7 @@ type Config struct {
 
 // WithDefaults returns cfg with its defaults filled in; cfg may be nil.
 // Connections that get the same pointer share it.
-func (cfg *Config) WithDefaults() *Config { return cfg.withDefaults() }
-
-// withDefaults is safe to call on nil.
-func (cfg *Config) withDefaults() *Config {
+func (cfg *Config) WithDefaults() *Config {
 	if cfg == nil || *cfg == (Config{}) {
 		return &defaults // one for all connections
 	}
