@@ -26,11 +26,7 @@ func (s *Session) request(method string, args []amf.Value, done func(amf.Value, 
 	}
 	values := append(make([]amf.Value, 0, 8), amf.Null{})
 	m := commandMessage(0, s.amf3, method, float64(tx), append(values, args...)...)
-	send := s.sendSoon
-	if alone {
-		send = s.sendNow
-	}
-	if err := send(m); err != nil && (done == nil || s.forget(tx)) {
+	if err := s.sendCommand(m, alone); err != nil && (done == nil || s.forget(tx)) {
 		return 0, err
 	}
 	return tx, nil
@@ -140,11 +136,7 @@ func (c *Call) answer(name string, v amf.Value) (bytes int) {
 		return 0
 	}
 	m := commandMessage(c.stream, c.s.amf3, name, c.tx, amf.Null{}, v)
-	if c.alone {
-		c.s.sendNow(m)
-	} else {
-		c.s.sendSoon(m)
-	}
+	c.s.sendCommand(m, c.alone)
 	return len(m.Payload)
 }
 

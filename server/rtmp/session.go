@@ -405,14 +405,15 @@ func (s *slow) Moved() {
 	s.mu.Unlock()
 }
 
-// sendSoon sends in the command lane.
-func (s *Session) sendSoon(m Message) error { return s.send(laneCommands, m) }
-
-// sendNow sends a message in the command lane that somebody waits for and that
-// nothing follows. It tries to write at once, without a goroutine, and leaves
-// to the writer what there is no room for. It does not block either.
-func (s *Session) sendNow(m Message) error {
+// sendCommand sends in the command lane. With now, somebody waits for the
+// message and nothing follows it: sendCommand tries to write at once, without a
+// goroutine, and leaves to the writer what there is no room for. It does not
+// block either.
+func (s *Session) sendCommand(m Message, now bool) error {
 	packed := Pack(m)
+	if !now {
+		return s.push(laneCommands, packed)
+	}
 	s.mu.Lock()
 	if s.sealed || s.writing || s.out.q != nil || s.rest != nil || !s.running {
 		s.mu.Unlock()
