@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -93,17 +94,15 @@ func newConn(ctx context.Context, nc net.Conn, cfg *Config, handshake func(io.Re
 	return c, nil
 }
 
-// closeWhen closes the connection when ctx ends, unless stopped before.
-func (c *Conn) closeWhen(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { c.nc.Close() })
-}
-
 // ended returns why I/O under ctx failed with err.
 func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrTimeout
 	}
-	return timedOut(err)
+	return normalize(err)
 }
 
 // ReadMessage reads the next message. It obeys messages for the chunk layer

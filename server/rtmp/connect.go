@@ -37,7 +37,7 @@ type ConnectRequest struct {
 // ReadConnect reads messages up to the connect command. Any other command
 // before it is a *ProtocolError. When ReadConnect fails, c is closed.
 func ReadConnect(ctx context.Context, c *Conn) (*ConnectRequest, error) {
-	stop := c.closeWhen(ctx)
+	stop := context.AfterFunc(ctx, func() { c.nc.Close() })
 	defer stop()
 	r, err := readConnect(c)
 	if err != nil {
@@ -174,7 +174,7 @@ func (r *ConnectRequest) Reject(err error) error {
 // Connect sends r and returns the answer: the information object, or the
 // *StatusError of a rejection. When it fails, c is closed.
 func Connect(ctx context.Context, c *Conn, r *ConnectRequest) (info amf.Object, err error) {
-	stop := c.closeWhen(ctx)
+	stop := context.AfterFunc(ctx, func() { c.nc.Close() })
 	defer stop()
 	if info, err = connect(c, r); err != nil {
 		c.Close()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"syscall"
 
 	"foyer/server/backlog"
@@ -63,12 +62,4 @@ func normalize(err error) error {
 		return ErrSlow
 	}
 	return err
-}
-
-// timedOut turns a deadline that passed into ErrTimeout.
-func timedOut(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return ErrTimeout
-	}
-	return normalize(err)
 }
