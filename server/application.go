@@ -121,6 +121,15 @@ func Fail(description string) *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeCallFailed, Description: description}
 }
 
+// words returns the part of err that a peer may read: a *rtmp.StatusError, or
+// otherwise when there is none.
+func words(err error, otherwise *rtmp.StatusError) *rtmp.StatusError {
+	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
+		return s
+	}
+	return otherwise
+}
+
 // Because is the Application of a refusal: the reason, for people, and the time
 // before another try, for programs. 0: another try will not help.
 func Because(reason string, retryAfter time.Duration) amf.Object {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -409,7 +408,7 @@ func (k *call) answer(v amf.Value, err error) {
 	k.done()
 	if err != nil {
 		k.from.in.log.Debug("call failed", "client", k.from.ID(), "method", brief(k.method, maxMethod), "err", err)
-		err = public(err)
+		err = words(err, Fail("Call failed."))
 	}
 	if k.reply != nil {
 		k.reply(v, err)
@@ -423,13 +422,4 @@ func (k *call) done() {
 		return
 	}
 	k.from.calls.give()
-}
-
-// public is the error that a caller is told: only a *rtmp.StatusError keeps its
-// own words.
-func public(err error) error {
-	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
-		return s
-	}
-	return Fail("Call failed.")
 }

@@ -297,15 +297,12 @@ func (h *Host) connect(ctx context.Context, p Peer, r *Request) (*Client, error)
 }
 
 // refusal turns an error of OnConnect or OnAppStart into the one that the
-// client is told: only a *rtmp.StatusError keeps its own words.
+// client is told.
 func refusal(err error) error {
 	if errors.Is(err, errUnreachable) {
 		return unplaced() // the owner's words are not for clients
 	}
-	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
-		return s
-	}
-	return Reject("Connection failed.")
+	return words(err, Reject("Connection failed."))
 }
 
 // refuse reports a refusal of the guard and puts it into words for the peer.

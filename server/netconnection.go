@@ -281,7 +281,7 @@ func (l *link) serve(method string, args amf.Args, reply func(amf.Value, error))
 	}
 	if err != nil {
 		l.nc.in.log.Debug("call failed", "uri", l.nc.uri, "method", method, "err", err)
-		err = public(err)
+		err = words(err, Fail("Call failed."))
 	}
 	if reply != nil {
 		reply(v, err)

@@ -165,12 +165,8 @@ func signed(err error, answer []amf.Field) error {
 	if len(answer) == 0 {
 		return err
 	}
-	no, ok := errors.AsType[*rtmp.StatusError](err)
-	if !ok {
-		no = Reject("Connection rejected.")
-	}
-	with := *no
-	with.Extra = append(slices.Clone(no.Extra), answer...)
+	with := *words(err, Reject("Connection rejected."))
+	with.Extra = append(slices.Clone(with.Extra), answer...)
 	return &with
 }
 

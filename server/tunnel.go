@@ -215,10 +215,7 @@ func tooManyStreams() error {
 
 // asked is the owner's answer, or says that the owner could not be asked.
 func asked(err error, code string) error {
-	if s, ok := errors.AsType[*rtmp.StatusError](err); ok {
-		return s
-	}
-	return &rtmp.StatusError{Code: code, Description: "The application instance cannot be reached at the moment."}
+	return words(err, &rtmp.StatusError{Code: code, Description: "The application instance cannot be reached at the moment."})
 }
 
 func closeStream(st *rtmp.Stream) {
