@@ -261,7 +261,7 @@ func (l *link) forget() bool {
 
 // ServeCall takes a call of the other side. It is an rtmp.Handler's.
 func (l *link) ServeCall(k *rtmp.Call) {
-	reply := answer(k)
+	reply := answer(k, nil)
 	l.calls.take()
 	ok := l.nc.in.post(func() {
 		defer l.calls.give()

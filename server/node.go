@@ -82,7 +82,7 @@ type control struct{ in *Instance }
 
 // ServeCall implements rtmp.Handler.
 func (n control) ServeCall(k *rtmp.Call) {
-	if !n.in.call(k.Method, k.Args, answer(k)) {
+	if !n.in.call(k.Method, k.Args, answer(k, nil)) {
 		k.Fail(&rtmp.StatusError{Code: codeNotRunning})
 	}
 }

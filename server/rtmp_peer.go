@@ -29,22 +29,12 @@ func (p *rtmpPeer) Push(m *Push) error {
 
 // ServeCall implements rtmp.Handler.
 func (p *rtmpPeer) ServeCall(k *rtmp.Call) {
-	if !k.WantsReply() {
-		p.client.ServeCall(k.Method, k.Args, nil)
-		return
-	}
-	p.client.ServeCall(k.Method, k.Args, func(v amf.Value, err error) {
-		if err != nil {
-			k.Fail(err)
-			return
-		}
-		p.client.Answered(k.Reply(v))
-	})
+	p.client.ServeCall(k.Method, k.Args, answer(k, p.client))
 }
 
 // answer returns the function that replies to a call, nil when no answer is
-// wanted.
-func answer(k *rtmp.Call) func(amf.Value, error) {
+// wanted. The bytes of the reply are on the account of c, unless that is nil.
+func answer(k *rtmp.Call, c *Client) func(amf.Value, error) {
 	if !k.WantsReply() {
 		return nil
 	}
@@ -53,7 +43,10 @@ func answer(k *rtmp.Call) func(amf.Value, error) {
 			k.Fail(err)
 			return
 		}
-		k.Reply(v)
+		bytes := k.Reply(v)
+		if c != nil {
+			c.Answered(bytes)
+		}
 	}
 }
 

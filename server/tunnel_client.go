@@ -175,7 +175,7 @@ func (tc *tunnelClient) ServeCall(k *rtmp.Call) {
 		tc.c.Push(&Push{Method: k.Method, Args: k.Args})
 		return
 	}
-	if err := tc.c.peer.Request(k.Method, k.Args, answer(k)); err != nil {
+	if err := tc.c.peer.Request(k.Method, k.Args, answer(k, nil)); err != nil {
 		k.Fail(err)
 	}
 }
