@@ -1,8 +1,6 @@
 package server
 
-import (
-	"context"
-)
+import "context"
 
 // Running reports whether an instance ("room/blue") runs, here or on another
 // node. It starts nothing.

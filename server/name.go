@@ -95,14 +95,8 @@ func (r *Request) tidy() {
 // slashes: "/room//blue/?a=b" becomes "room/blue" and "a=b".
 func clean(path string) (name, query string) {
 	name, query, _ = strings.Cut(path, "?")
-	parts := strings.Split(name, "/")
-	kept := parts[:0]
-	for _, p := range parts {
-		if p != "" {
-			kept = append(kept, p)
-		}
-	}
-	return strings.Join(kept, "/"), query
+	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '/' })
+	return strings.Join(parts, "/"), query
 }
 
 // under reports whether the clean path is prefix or lies below it, and returns

@@ -1,6 +1,9 @@
 package guard
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Source is the part of an address that counts as one: an IPv4 address, or the
 // /64 of an IPv6 one, since whoever has one address of it has all of them. The
@@ -18,12 +21,7 @@ func Source(addr netip.Addr) netip.Prefix {
 // Contains reports whether addr is in one of the prefixes.
 func Contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	for _, p := range prefixes {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // shared is the range that carriers use inside their networks (RFC 6598).

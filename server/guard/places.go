@@ -2,6 +2,7 @@ package guard
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -212,11 +213,9 @@ func (t *addresses) getLocked(addr netip.Addr, now moment) *address {
 // forgetLocked forgets the addresses that have nothing and have been quiet for
 // so long that all their allowances are full again.
 func (t *addresses) forgetLocked(now moment) {
-	for key, a := range t.known {
-		if a.nothing() && a.entered.full(now) && a.refused.full(now) && a.answered.full(now) {
-			delete(t.known, key)
-		}
-	}
+	maps.DeleteFunc(t.known, func(_ netip.Prefix, a *address) bool {
+		return a.nothing() && a.entered.full(now) && a.refused.full(now) && a.answered.full(now)
+	})
 }
 
 // makeRoomLocked forgets a quarter when there are too many, from those that

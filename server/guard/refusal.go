@@ -2,6 +2,7 @@ package guard
 
 import (
 	"log/slog"
+	"maps"
 	"net/netip"
 	"time"
 )
@@ -76,11 +77,7 @@ func (r *recent) first(most int, l logged, now time.Time) bool {
 			return false
 		}
 		r.look = now.Add(lookEvery)
-		for k, at := range r.at {
-			if now.Sub(at) >= logEvery {
-				delete(r.at, k)
-			}
-		}
+		maps.DeleteFunc(r.at, func(_ logged, at time.Time) bool { return now.Sub(at) >= logEvery })
 		if len(r.at) >= most {
 			return false
 		}
@@ -93,9 +90,5 @@ func (r *recent) first(most int, l logged, now time.Time) bool {
 func (g *Guard) Refused() map[string]uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all := make(map[string]uint64, len(g.refused))
-	for limit, n := range g.refused {
-		all[limit] = n
-	}
-	return all
+	return maps.Clone(g.refused)
 }
