@@ -79,26 +79,23 @@ func New(name string) *Stream {
 // Publish says that a publisher begins. Players that waited for one are told
 // NetStream.Play.PublishNotify. When there is a publisher already, the new one
 // takes its place and players are told nothing.
-func (s *Stream) Publish() {
-	s.mu.Lock()
-	s.forgetLocked()
-	var todo []*seat
-	if !s.live {
-		s.live = true
-		todo = s.tellLocked(rtmp.CodePublishNotify, s.name+" is now published.")
-	}
-	s.unlockGrown(todo)
-}
+func (s *Stream) Publish() { s.setLive(true, rtmp.CodePublishNotify, s.name+" is now published.") }
 
 // Unpublish says that the publisher has gone. Players are told
 // NetStream.Play.UnpublishNotify and wait for the next one.
 func (s *Stream) Unpublish() {
+	s.setLive(false, rtmp.CodeUnpublishNotify, s.name+" is now unpublished.")
+}
+
+// setLive begins or ends a publication, of which players are told if it is a
+// change.
+func (s *Stream) setLive(live bool, code, description string) {
 	s.mu.Lock()
 	s.forgetLocked()
 	var todo []*seat
-	if s.live {
-		s.live = false
-		todo = s.tellLocked(rtmp.CodeUnpublishNotify, s.name+" is now unpublished.")
+	if s.live != live {
+		s.live = live
+		todo = s.tellLocked(code, description)
 	}
 	s.unlockGrown(todo)
 }
