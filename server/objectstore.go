@@ -181,19 +181,6 @@ func (s *objects) enqueue(o *object, c *Client, m *sharedobject.Message) {
 	o.durable.queue = append(o.durable.queue, waiting{c, m, allowed})
 }
 
-// flushDurable tells subscribers of changes that need no store, and starts to
-// store the others.
-func (s *objects) flushDurable(o *object) {
-	d := o.durable
-	switch {
-	case d.saving:
-	case !o.Changed():
-		o.flush()
-	case !d.postponed:
-		s.save(o)
-	}
-}
-
 // save stores an object as it is now.
 func (s *objects) save(o *object) {
 	data := o.Hold()

@@ -504,13 +504,15 @@ func (s *objects) flush() {
 	s.touched = s.touched[:0]
 }
 
+// flushOne tells subscribers of changes that need no store, and starts to store
+// the others.
 func (s *objects) flushOne(o *object) {
 	switch {
-	case !o.Dirty():
-	case o.durable != nil:
-		s.flushDurable(o)
-	default:
+	case !o.Dirty(), o.saving():
+	case o.durable == nil, !o.Changed():
 		o.flush()
+	case !o.durable.postponed:
+		s.save(o)
 	}
 }
 
