@@ -138,4 +138,9 @@ func (in *Instance) BroadcastMsg(method string, args ...amf.Value) {
 // Later is for a Method that returns ErrPending: the function that it returns
 // answers the call. That function must be called, may be called from any
 // goroutine, and does nothing the second time.
-func (in *Instance) Later() func(amf.Value, error) { return in.turn.later() }
+func (in *Instance) Later() func(amf.Value, error) {
+	k := in.turn.serving
+	in.turn.serving = nil
+	var once sync.Once
+	return func(v amf.Value, err error) { once.Do(func() { k.answer(v, err) }) }
+}

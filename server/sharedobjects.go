@@ -66,11 +66,7 @@ type object struct {
 // of a persistent object once they are stored, however long that takes.
 // Instance goroutine only.
 func (in *Instance) SharedObject(name string, persistent bool) *sharedobject.Object[*Client] {
-	return in.objects.hold(objectKey{name, persistent}).Object
-}
-
-// hold returns an object that the application holds, made if need be.
-func (s *objects) hold(key objectKey) *object {
+	s, key := &in.objects, objectKey{name, persistent}
 	o := s.byKey[key]
 	if o == nil {
 		o = s.make(key)
@@ -80,7 +76,7 @@ func (s *objects) hold(key objectKey) *object {
 		o.held = true
 		s.held = append(s.held, o)
 	}
-	return o
+	return o.Object
 }
 
 // make makes an object as it was stored. If it was not stored, its first

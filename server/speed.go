@@ -74,5 +74,5 @@ func (ss *streams) slowDown(p *publication) {
 		"instance", ss.in.name, "stream", p.stream.name, "client", p.client.ID())
 	status := badName(no.Reason)
 	status.Application = Because(no.Reason, no.RetryAfter)
-	ss.end(p.stream.name, status)
+	ss.in.EndStream(p.stream.name, status)
 }

@@ -93,10 +93,7 @@ func (ss *streams) check(name string) string {
 // for a lost publisher ends as well. EndStream reports whether there was
 // something to end. Instance goroutine only.
 func (in *Instance) EndStream(name string, reason *rtmp.StatusError) bool {
-	return in.streams.end(name, reason)
-}
-
-func (ss *streams) end(name string, reason *rtmp.StatusError) bool {
+	ss := &in.streams
 	s := ss.byName[name]
 	if s == nil || s.publisher == nil && !s.kept {
 		return false

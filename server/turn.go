@@ -3,7 +3,6 @@ package server
 import (
 	"sync"
 
-	"foyer/server/amf"
 	"foyer/server/rtmp"
 )
 
@@ -103,14 +102,6 @@ func await[T any](in *Instance, f func() T) (answer T) {
 		answer = <-answered
 	}
 	return answer
-}
-
-// later takes the answer of the call that is being served.
-func (t *turn) later() func(amf.Value, error) {
-	k := t.serving
-	t.serving = nil
-	var once sync.Once
-	return func(v amf.Value, err error) { once.Do(func() { k.answer(v, err) }) }
 }
 
 // A mailbox is a queue of functions with one taker. Putting never blocks: its
