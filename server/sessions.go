@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"maps"
 	"sync"
 )
 
@@ -35,23 +36,15 @@ func (s *sessions) end(p *rtmpPeer) {
 	s.out += stats.BytesOut
 }
 
-// list returns the live sessions of one Serve.
-func (s *sessions) list(ctx context.Context) []*rtmpPeer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []*rtmpPeer
-	for p, of := range s.live {
-		if ctx == of {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // shutdown ends the sessions of one Serve.
 func (s *sessions) shutdown(ctx context.Context) {
-	for _, p := range s.list(ctx) {
-		p.Close(appShutdown())
+	s.mu.Lock()
+	live := maps.Clone(s.live)
+	s.mu.Unlock()
+	for p, of := range live {
+		if ctx == of {
+			p.Close(appShutdown())
+		}
 	}
 }
 
