@@ -152,7 +152,7 @@ func (t *tunnel) publish(c *Client, name, kind string, h publishing) {
 	t.in.Go(func(ctx context.Context) { // one at a time: the client is not read in the meantime
 		st, err := tc.session.CreateStream(ctx)
 		if err == nil {
-			err = st.PublishTo(ctx, name, kind, verdict{h})
+			err = st.PublishTo(ctx, name, kind, verdict{h: h})
 		}
 		if err != nil {
 			h.Reject(asked(err, rtmp.CodePublishBadName))
@@ -245,10 +245,10 @@ func (l uplink) Close(err error) {
 }
 
 // verdict hears when the owner ends a publication.
-type verdict struct{ h publishing }
-
-func (verdict) WriteMessage(rtmp.Message) {}
-func (verdict) Close(error)               {}
+type verdict struct {
+	nothing
+	h publishing
+}
 
 func (v verdict) ServeStatus(info amf.Object) {
 	if s := rtmp.ParseStatus(info); s.Level == rtmp.LevelError {
