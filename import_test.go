@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"foyer/server/backlog":       {},
 	"foyer/server/rtmp":          {"foyer/server/amf", "foyer/server/backlog", "foyer/server/flv", "foyer/server/guard"},
 	"foyer/server/rtmp/rtmptest": {"foyer/server/amf", "foyer/server/rtmp"},
-	"foyer/server/sharedobject":  {"foyer/server/amf", "foyer/server/rtmp"},
+	"foyer/server/sharedobject":  {"foyer/server/amf", "foyer/server/backlog", "foyer/server/rtmp"},
 	"foyer/server/flv":           {},
 	"foyer/server/relay":         {"foyer/server/amf", "foyer/server/flv", "foyer/server/rtmp"},
 	"foyer/server/guard":         {"github.com/pires/go-proxyproto"},

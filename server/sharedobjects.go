@@ -392,20 +392,16 @@ func (s *objects) resize(o *object) {
 
 // lag is how far behind the client is. A client that is behind catches up
 // later.
-func (c *Client) lag() sharedobject.Lag {
+func (c *Client) lag() backlog.Level {
 	p, ok := c.peer.(Pacer)
 	if !ok {
-		return sharedobject.InStep
+		return backlog.InStep
 	}
-	switch p.Level() {
-	case backlog.InStep:
-		return sharedobject.InStep
-	case backlog.Behind:
+	level := p.Level()
+	if level != backlog.InStep {
 		c.catchUpLater(p)
-		return sharedobject.Behind
 	}
-	c.catchUpLater(p)
-	return sharedobject.Far
+	return level
 }
 
 func (c *Client) catchUpLater(p Pacer) {
@@ -419,7 +415,7 @@ func (c *Client) catchUpLater(p Pacer) {
 // objects. The next object follows when the client has read that.
 func (c *Client) catchUp() {
 	c.late = false
-	if c.state != clientAccepted || c.lag() != sharedobject.InStep {
+	if c.state != clientAccepted || c.lag() != backlog.InStep {
 		return
 	}
 	i := slices.IndexFunc(c.objects, func(o *object) bool { return o.Lagging(c) })

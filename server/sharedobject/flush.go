@@ -4,21 +4,12 @@ import (
 	"slices"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 )
 
 // maxMessage is the size from which Flush starts another message. Our own peers
 // refuse shared object messages of 256 KiB.
 const maxMessage = 128 << 10
-
-// A Lag says how far behind a subscriber is with reading, and so which messages
-// it gets.
-type Lag uint32
-
-const (
-	InStep Lag = iota // everything
-	Behind            // answers and sends; the latest state of the slots when it has caught up
-	Far               // answers only: it misses what others send
-)
 
 // Dirty reports whether Flush has something to do.
 func (o *Object[S]) Dirty() bool {
@@ -29,16 +20,16 @@ func (o *Object[S]) Dirty() bool {
 // them, or several in order when one would grow beyond 128 KiB, and the same
 // *Message to all that are told the same. send must not call methods of o.
 func (o *Object[S]) Flush(send func(s S, m *Message)) {
-	o.FlushPaced(func(S) Lag { return InStep }, send)
+	o.FlushPaced(func(S) backlog.Level { return backlog.InStep }, send)
 }
 
 // FlushPaced is Flush when some subscribers may be behind. A subscriber that is
 // behind is not told of changes of slots: it lags until CatchUp, and then is
 // told of each slot that has changed, once, with its latest value. Its own
 // requests are answered at once, unless the answer involves others' changes. It
-// also gets at once what is sent to all, unless it is Far behind. lag must not
-// call methods of o.
-func (o *Object[S]) FlushPaced(lag func(s S) Lag, send func(s S, m *Message)) {
+// also gets at once what is sent to all, unless it is [backlog.Far] behind. lag
+// must not call methods of o.
+func (o *Object[S]) FlushPaced(lag func(s S) backlog.Level, send func(s S, m *Message)) {
 	f := flushing[S]{o: o, log: o.log, version: o.version}
 	if o.hold != nil && o.hold.on {
 		f.log, f.version = f.log[:o.hold.mark], o.hold.version
@@ -112,18 +103,18 @@ const (
 )
 
 // owed returns what a subscriber is to be told now, and notes whether it lags.
-func (f *flushing[S]) owed(sub *subscriber[S], l Lag) []*Message {
+func (f *flushing[S]) owed(sub *subscriber[S], l backlog.Level) []*Message {
 	g := group{tellAll, sub.start, sub.from}
 	switch {
-	case sub.lagging && sub.ready && l == InStep && !f.ahead():
+	case sub.lagging && sub.ready && l == backlog.InStep && !f.ahead():
 		g = group{tellLatest, f.o.snapshot(sub.missed), sub.from}
 		sub.lagging, sub.ready = false, false
 		f.o.ready--
-	case sub.lagging || l != InStep && (f.stateful || sub.start != nil):
+	case sub.lagging || l != backlog.InStep && (f.stateful || sub.start != nil):
 		f.fall(sub, l)
 		fallthrough
-	case l == Far:
-		if g.tell = tellLoose; l == Far {
+	case l == backlog.Far:
+		if g.tell = tellLoose; l == backlog.Far {
 			g.tell = tellAnswers
 		}
 	}
@@ -137,8 +128,8 @@ func (f *flushing[S]) owed(sub *subscriber[S], l Lag) []*Message {
 func (f *flushing[S]) ahead() bool { return f.o.hold != nil && f.o.hold.on && f.o.changed }
 
 // fall makes a subscriber lag, from the version it has been told so far.
-func (f *flushing[S]) fall(sub *subscriber[S], l Lag) {
-	if sub.ready && l != InStep {
+func (f *flushing[S]) fall(sub *subscriber[S], l backlog.Level) {
+	if sub.ready && l != backlog.InStep {
 		sub.ready = false
 		f.o.ready--
 	}

@@ -8,11 +8,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 )
 
 // A listener is a subscriber with a speed.
 type listener struct {
-	lag   Lag
+	lag   backlog.Level
 	heard []string // a line a message: "7 change a, success b"; the version first
 }
 
@@ -31,7 +32,7 @@ func TestLag(t *testing.T) {
 	send := func(r *listener, method string) { o.Request(r, Event{Type: SendMessage, Method: method}, true) }
 	a, b := new(listener), new(listener)
 	flush := func() {
-		o.FlushPaced(func(r *listener) Lag { return r.lag }, func(r *listener, m *Message) { r.hear(m) })
+		o.FlushPaced(func(r *listener) backlog.Level { return r.lag }, func(r *listener, m *Message) { r.hear(m) })
 	}
 	want := func(what string, r *listener, lines ...string) {
 		t.Helper()
@@ -46,7 +47,7 @@ func TestLag(t *testing.T) {
 	o.Use(b, 0)
 	want("at first", b, "2 useSuccess, clear, change x")
 
-	b.lag = Behind
+	b.lag = backlog.Behind
 	set(a, "x", 2)
 	set(a, "y", 2)
 	send(a, "ring")
@@ -64,7 +65,7 @@ func TestLag(t *testing.T) {
 	if !o.Lagging(b) {
 		t.Error("it does not lag")
 	}
-	b.lag = InStep
+	b.lag = backlog.InStep
 	set(a, "z", 2)
 	want("it does not catch up by itself", b)
 	o.CatchUp(b)
@@ -77,7 +78,7 @@ func TestLag(t *testing.T) {
 	set(a, "z", 4)
 	want("and then all again", b, "8 change z")
 
-	b.lag = Far
+	b.lag = backlog.Far
 	send(a, "ring")
 	want("what others send is lost for one that is far behind", b)
 	send(a, "ring")
@@ -86,23 +87,23 @@ func TestLag(t *testing.T) {
 	o.Clear()
 	set(a, "n", 1)
 	want("a clear is missed", b)
-	b.lag = InStep
+	b.lag = backlog.InStep
 	o.CatchUp(b)
 	want("and told", b, "9 clear, change n")
 
-	late := &listener{lag: Behind}
+	late := &listener{lag: backlog.Behind}
 	o.Use(late, 0)
 	set(late, "l", 1)
 	want("a newcomer that is behind", late, "0 useSuccess, success l")
-	late.heard, late.lag = nil, InStep
+	late.heard, late.lag = nil, backlog.InStep
 	o.CatchUp(late)
 	want("and when it has caught up", late, "10 clear, change n, change l")
-	late.heard, late.lag = nil, Behind
+	late.heard, late.lag = nil, backlog.Behind
 	set(a, "n", 2)
 	flush()
 	o.Use(late, 10)
 	want("one that asks again", late, "0 useSuccess")
-	late.heard, late.lag = nil, InStep
+	late.heard, late.lag = nil, backlog.InStep
 	o.CatchUp(late)
 	want("gets what it has not", late, "11 change n")
 }
@@ -113,15 +114,15 @@ func TestLagOfStored(t *testing.T) {
 	o.Store()
 	a := new(listener)
 	flush := func() {
-		o.FlushPaced(func(r *listener) Lag { return r.lag }, func(r *listener, m *Message) { r.hear(m) })
+		o.FlushPaced(func(r *listener) backlog.Level { return r.lag }, func(r *listener, m *Message) { r.hear(m) })
 	}
 	o.Use(a, 0)
 	flush()
-	a.lag, a.heard = Behind, nil
+	a.lag, a.heard = backlog.Behind, nil
 	o.Set("x", amf.Number(1))
 	o.Hold()
 	flush()
-	a.lag = InStep
+	a.lag = backlog.InStep
 	o.Set("x", amf.Number(2))
 	o.Hold()
 	o.CatchUp(a)
@@ -144,9 +145,11 @@ func TestLagIsShared(t *testing.T) {
 		o.Use(i, 0)
 	}
 	o.Flush(func(int, *Message) {})
-	lag := Behind
+	lag := backlog.Behind
 	made := make(map[*Message]bool)
-	flush := func() { o.FlushPaced(func(int) Lag { return lag }, func(_ int, m *Message) { made[m] = true }) }
+	flush := func() {
+		o.FlushPaced(func(int) backlog.Level { return lag }, func(_ int, m *Message) { made[m] = true })
+	}
 	for i := range 1000 {
 		o.Set(fmt.Sprint(i%10), amf.Number(i))
 		flush()
@@ -154,7 +157,7 @@ func TestLagIsShared(t *testing.T) {
 	if len(made) > 0 {
 		t.Errorf("%d messages to subscribers that are behind", len(made))
 	}
-	lag = InStep
+	lag = backlog.InStep
 	for i := range 100 {
 		o.CatchUp(i)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"foyer/server/amf"
+	"foyer/server/backlog"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -154,7 +155,7 @@ type user struct {
 	up      []Event
 	down    []*Message
 	using   bool
-	lag     Lag
+	lag     backlog.Level
 }
 
 // Whatever the users and the owner do, and in whatever order the wires deliver:
@@ -189,7 +190,7 @@ func converge(t *testing.T, r *rand.Rand) {
 		}
 		w.flush()
 		for _, u := range w.users {
-			u.lag = InStep
+			u.lag = backlog.InStep
 			w.o.CatchUp(u)
 		}
 		for _, u := range w.users {
@@ -247,7 +248,7 @@ func (w *world) step() {
 	case n < 90:
 		w.own()
 	case n < 93:
-		u.lag = Lag(w.r.IntN(int(Far) + 1))
+		u.lag = backlog.Level(w.r.IntN(int(backlog.Far) + 1))
 	case n < 96:
 		w.o.CatchUp(u)
 	case u.using:
@@ -325,7 +326,7 @@ func (w *world) deliverDown(u *user, n int) {
 }
 
 func (w *world) flush() {
-	w.o.FlushPaced(func(u *user) Lag { return u.lag }, func(u *user, m *Message) { u.down = append(u.down, m) })
+	w.o.FlushPaced(func(u *user) backlog.Level { return u.lag }, func(u *user, m *Message) { u.down = append(u.down, m) })
 }
 
 // The order of events is the same for all.
