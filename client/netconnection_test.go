@@ -292,7 +292,7 @@ func TestReconnectRequest(t *testing.T) {
 				t.Errorf("%s: the server was not told that we understand it", tt.name)
 			}
 			tt.info.Level, tt.info.Code = rtmp.LevelStatus, rtmp.CodeReconnectRequest
-			s.peers[0].session.Status(&tt.info)
+			s.peers[0].session.Send(rtmp.Pack(rtmp.StatusMessage(0, &tt.info)))
 			if got := <-told; got != tt.want {
 				t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
 			}

@@ -338,10 +338,6 @@ func (c *Conn) drain() {
 // Close closes the connection at once.
 func (c *Conn) Close() error { return c.nc.Close() }
 
-// RemoteAddr returns the address at the other end of the socket: the peer's, or
-// that of a proxy in front of it.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
-
 const (
 	readBuffer  = 64 << 10 // borrowed while bytes are there
 	smallBuffer = 4 << 10  // kept where the connection cannot be polled

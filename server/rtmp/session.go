@@ -3,7 +3,6 @@ package rtmp
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -321,9 +320,6 @@ func (s *Session) ObjectEncoding() int {
 	return 0
 }
 
-// RemoteAddr returns the RemoteAddr of the Conn.
-func (s *Session) RemoteAddr() net.Addr { return s.c.RemoteAddr() }
-
 // Stats returns the present counters.
 func (s *Session) Stats() Stats {
 	return Stats{
@@ -335,11 +331,6 @@ func (s *Session) Stats() Stats {
 
 // Send queues bytes made by Pack in the command lane. They are not copied.
 func (s *Session) Send(packed []byte) error { return s.push(laneCommands, packed) }
-
-// Status sends onStatus on message stream 0.
-func (s *Session) Status(info *StatusError) error {
-	return s.send(laneCommands, statusMessage(0, s.amf3, info))
-}
 
 // send queues one message.
 func (s *Session) send(l lane, m Message) error { return s.push(l, Pack(m)) }

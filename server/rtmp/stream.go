@@ -54,9 +54,6 @@ func (s *Session) CreateStream(ctx context.Context) (*Stream, error) {
 	return st, nil
 }
 
-// ID returns the number of the message stream.
-func (st *Stream) ID() uint32 { return st.id }
-
 // Publish publishes the stream under a name; kind is live, record or append. A
 // *StatusError means that the server refused.
 func (st *Stream) Publish(ctx context.Context, name, kind string) error {
