@@ -127,7 +127,7 @@ func (s *objects) uncount(o *object) {
 // take takes a request of a client, now or when it is its turn.
 func (s *objects) take(c *Client, m *sharedobject.Message) {
 	if c.parked == nil && s.mayWrite(c, m) == 0 {
-		s.do(c, m)
+		s.serve(c, m)
 		return
 	}
 	c.park(func(last bool) time.Duration {
@@ -138,21 +138,9 @@ func (s *objects) take(c *Client, m *sharedobject.Message) {
 			}
 			return wait
 		}
-		s.do(c, m)
+		s.serve(c, m)
 		return 0
 	})
-}
-
-// do does what a client asks for. The client gets its credit back then, or when
-// the change is stored.
-func (s *objects) do(c *Client, m *sharedobject.Message) {
-	waits := false
-	defer func() {
-		if !waits {
-			c.calls.give()
-		}
-	}()
-	waits = s.serve(c, m)
 }
 
 // mayWrite returns 0 if a client may write to the object of m now. Otherwise it
@@ -218,22 +206,28 @@ func writes(m *sharedobject.Message) bool {
 	})
 }
 
-// serve takes a request of a client. It reports true when the request has to
-// wait, and the client's credit with it.
-func (s *objects) serve(c *Client, m *sharedobject.Message) (waits bool) {
+// serve does what a client asks for. The client gets its credit back then, or
+// when a save is done for which the request has to wait.
+func (s *objects) serve(c *Client, m *sharedobject.Message) {
+	waits := false
+	defer func() {
+		if !waits {
+			c.calls.give()
+		}
+	}()
 	if s.in.broken() || c.state != clientAccepted || c.req.node == forStream {
-		return false
+		return
 	}
-	if s.in.tunnel != nil {
+	o := s.byKey[objectKey{m.Name, m.Persistent}]
+	switch {
+	case s.in.tunnel != nil:
 		s.in.tunnel.sharedObject(c, m)
-		return false
-	}
-	if o := s.byKey[objectKey{m.Name, m.Persistent}]; o != nil && o.saving() {
+	case o != nil && o.saving():
 		s.enqueue(o, c, m)
-		return true
+		waits = true
+	default:
+		s.obey(c, m, nil)
 	}
-	s.obey(c, m, nil)
-	return false
 }
 
 // obey does what a client asks for. allowed is nil when that is still to be
