@@ -212,10 +212,7 @@ func (l *link) goodbye() {
 func (l *link) current() bool { return l.nc.link == l }
 
 func (l *link) succeeded(s *rtmp.Session, info *rtmp.StatusError) {
-	l.mu.Lock()
-	closed := l.closed
-	l.mu.Unlock()
-	if closed || !l.current() {
+	if l.closed || !l.current() { // only this goroutine sets closed
 		return
 	}
 	l.session, l.connected = s, true
