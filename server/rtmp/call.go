@@ -148,13 +148,11 @@ func (s *Session) serveCommand(m Message) error {
 		return s.c.protocolError("reading command", err)
 	}
 	if serve := s.builtin(cmd); serve != nil {
-		if err := serve(s, cmd); err != nil {
-			if err == ErrGoodbye {
-				return err
-			}
-			return s.c.protocolError("reading "+shorten(cmd.name), err)
+		err := serve(s, cmd)
+		if err == nil || err == ErrGoodbye {
+			return err
 		}
-		return nil
+		return s.c.protocolError("reading "+shorten(cmd.name), err)
 	}
 	args, err := cmd.arguments()
 	if err != nil {

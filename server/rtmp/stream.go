@@ -157,10 +157,9 @@ func (st *Stream) Close() error {
 func (st *Stream) end(reason error) {
 	st.s.mu.Lock()
 	sink, started := st.sink, st.started
-	awaited := started != nil
 	st.sink, st.started, st.over = nil, nil, true
 	st.s.mu.Unlock()
-	if awaited {
+	if started != nil {
 		started <- cmp.Or(reason, ErrClosed)
 	} else if sink != nil {
 		sink.Close(reason)
