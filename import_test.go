@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"foyer/internal/cli": {"foyer/internal/...", "foyer/client", "foyer/demo", "foyer/lobby", "foyer/room", "foyer/room/nick", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "foyer/store",
 		"github.com/alecthomas/kong", "github.com/goccy/go-yaml/...", "golang.org/x/term"},
 	"foyer/internal/node": {"foyer/internal/folder", "foyer/internal/backup", "foyer/certs", "foyer/lobby", "foyer/media", "foyer/room", "foyer/room/nick", "foyer/server", "foyer/server/amf", "foyer/server/guard", "foyer/server/rtmp",
-		"foyer/store", "foyer/web", "golang.org/x/sync/errgroup"},
+		"foyer/store", "foyer/web", "golang.org/x/sync/errgroup", "github.com/KimMachineGun/automemlimit/memlimit"},
 	"foyer/internal/backup":      {"foyer/internal/folder", "foyer/store", "golang.org/x/sync/errgroup"},
 	"foyer/internal/terminal":    {"foyer/client", "foyer/server/amf", "foyer/server/rtmp", "foyer/server/sharedobject", "golang.org/x/sync/errgroup", "charm.land/...", "github.com/charmbracelet/x/ansi"},
 	"foyer/server/amf":           {},
