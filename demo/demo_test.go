@@ -115,7 +115,7 @@ func TestRun(t *testing.T) {
 			ended <- Run(ctx, Config{Servers: []string{"rtmp://one", "rtmp://two/"}, Token: "token", Seed: 1, Log: log, StreamKey: keyNow, dial: dial})
 		}()
 		time.Sleep(3 * time.Minute)
-		for _, name := range Rooms() {
+		for _, name := range names {
 			if users, messages := count(t, host, name, "users", ""), count(t, host, name, "history", "messages"); users <= fewest || messages < 5 {
 				t.Errorf("after three minutes: %d people and %d messages in %s", users, messages, name)
 			}
@@ -129,7 +129,7 @@ func TestRun(t *testing.T) {
 		now.Store(newNetwork())
 		host, stop = start(t, now.Load())
 		time.Sleep(time.Minute)
-		for _, name := range Rooms() {
+		for _, name := range names {
 			if users := count(t, host, name, "users", ""); users <= fewest {
 				t.Errorf("a minute after the server came back: %d people in %s", users, name)
 			}
@@ -143,7 +143,7 @@ func TestRun(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		for _, name := range Rooms() {
+		for _, name := range names {
 			if users := count(t, host, name, "users", ""); users != 0 {
 				t.Errorf("%d people in %s after the end", users, name)
 			}
@@ -167,7 +167,7 @@ func TestRoomsAreDealt(t *testing.T) {
 		"blue": "rtmp://a/room/blue", "jazz": "rtmp://a/room/jazz", "workshop": "rtmp://a/room/workshop",
 		"garden": "rtmp://b/room/garden", "night-train": "rtmp://b/room/night-train", "kitchen": "rtmp://b/room/kitchen",
 	}
-	for i, name := range Rooms() {
+	for i, name := range names {
 		s, err := newStage(Config{Servers: []string{"rtmp://a", "rtmp://b/"}}, i, name)
 		if err != nil || s.url != want[name] {
 			t.Errorf("%s is at %s, %v; want %s", name, s.url, err, want[name])

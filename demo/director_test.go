@@ -12,7 +12,7 @@ import (
 // short enough to be said, and the names of the people differ.
 func TestScenes(t *testing.T) {
 	lines := 0
-	for _, name := range Rooms() {
+	for _, name := range names {
 		s, err := loadScene(name)
 		if err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestDirectorIsDeterministic(t *testing.T) {
 
 // Only people in the room speak and leave, and only people outside come in.
 func TestDirectorIsSensible(t *testing.T) {
-	for number, name := range Rooms() {
+	for number, name := range names {
 		for seed := range uint64(5) {
 			actions, _ := evening(t, name, seed, number, time.Hour)
 			present := make(map[string]bool)
@@ -125,7 +125,7 @@ func TestDirectorWaves(t *testing.T) {
 	for seed := range uint64(5) {
 		early := 0
 		perMinute := make([][]int, 20)
-		for number, name := range Rooms() {
+		for number, name := range names {
 			actions, at := evening(t, name, seed, number, 20*time.Minute)
 			counts := make([]int, 20)
 			arrived := 0

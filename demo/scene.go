@@ -4,7 +4,6 @@ import (
 	"embed"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -13,9 +12,6 @@ var sceneFiles embed.FS
 
 // names are the rooms, in the order in which servers get them.
 var names = []string{"blue", "jazz", "workshop", "garden", "night-train", "kitchen"}
-
-// Rooms are the names of the demo's rooms.
-func Rooms() []string { return slices.Clone(names) }
 
 // A scene describes a room. Its file has "key: value" lines, an empty line, and
 // dialogues with an empty line between them. In a dialogue a, b, c and d are
