@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"net"
 	"os"
 )
@@ -12,22 +13,16 @@ func (n *Node) RTMP() string {
 
 // publicRTMP is where others reach this node by RTMP: as set, or as guessed.
 func (n *Node) publicRTMP() string {
-	if n.settings.PublicRTMP != "" {
-		return n.settings.PublicRTMP
-	}
-	return n.guess("rtmp", n.settings.RTMP, n.rtmp)
+	return cmp.Or(n.settings.PublicRTMP, n.guess("rtmp", n.settings.RTMP, n.rtmp))
 }
 
 // publicHTTP is where others reach its pages: as set, or as guessed.
 func (n *Node) publicHTTP() string {
-	if n.settings.PublicHTTP != "" {
-		return n.settings.PublicHTTP
-	}
 	scheme := "http"
 	if n.settings.secure() {
 		scheme = "https"
 	}
-	return n.guess(scheme, n.settings.HTTP, n.http)
+	return cmp.Or(n.settings.PublicHTTP, n.guess(scheme, n.settings.HTTP, n.http))
 }
 
 // guess guesses the public address of a listener: the first host that there are
