@@ -79,7 +79,7 @@ func (cmd *backupCommand) archive(ctx context.Context, p *program) (io.ReadClose
 	go func() { // ends with the archive, or when it is closed, which waits for it
 		defer close(made)
 		w.CloseWithError(cmd.files(ctx, func(c *store.Store) error {
-			from := &backup.Source{Data: cmd.Data, Node: hostName(), Version: versionLine(buildInfo()), Store: c, Recordings: cmd.Recordings, Secrets: true}
+			from := &backup.Source{Data: cmd.Data, Node: hostName(), Version: versionLine(), Store: c, Recordings: cmd.Recordings, Secrets: true}
 			return from.Write(ctx, w)
 		}))
 	}()

@@ -26,7 +26,7 @@ func (p *program) newNode(ctx context.Context, s *node.Settings, log *slog.Logge
 	if err := checked(s); err != nil {
 		return nil, err
 	}
-	cfg := node.Config{Settings: s, Log: log, Version: versionLine(buildInfo()), Getenv: p.getenv, Hangups: p.hangups, Reread: p.reread}
+	cfg := node.Config{Settings: s, Log: log, Version: versionLine(), Getenv: p.getenv, Hangups: p.hangups, Reread: p.reread}
 	if isTerminal(p.stdout) {
 		cfg.Terminal = p.stdout
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -10,23 +11,15 @@ type versionCommand struct{}
 
 // Run prints what this program was built from.
 func (versionCommand) Run(p *program) error {
-	_, err := fmt.Fprintln(p.stdout, versionLine(buildInfo()))
+	_, err := fmt.Fprintln(p.stdout, versionLine())
 	return err
 }
 
-// buildInfo is how this program was built; nil when it does not know.
-func buildInfo() *debug.BuildInfo {
-	info, _ := debug.ReadBuildInfo()
-	return info
-}
-
-// versionLine names version, commit and Go version; info may be nil.
-func versionLine(info *debug.BuildInfo) string {
+// versionLine names version, commit and Go version, as far as they are known.
+func versionLine() string {
 	version, commit, changed := "(devel)", "unknown", ""
-	if info != nil {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = cmp.Or(info.Main.Version, version)
 		for _, s := range info.Settings {
 			switch s.Key {
 			case "vcs.revision":
