@@ -33,17 +33,14 @@ func (p *program) givenToken(ctx context.Context, token folder.Secret, file stri
 
 // ask asks for a secret at the terminal, which does not show it.
 func (p *program) ask(ctx context.Context, prompt string) (folder.Secret, error) {
-	in, ok := p.stdin.(*os.File)
+	in, _ := p.stdin.(*os.File)
 	if !isTerminal(p.stdin) {
 		tty, err := os.OpenFile(terminalDevice, os.O_RDWR, 0)
 		if err != nil {
 			return "", usagef("there is no terminal to type a token at: name a file with --token-file")
 		}
 		defer tty.Close()
-		in, ok = tty, true
-	}
-	if !ok {
-		return "", usagef("there is no terminal to type a token at: name a file with --token-file")
+		in = tty
 	}
 	return readHidden(ctx, in, p.stderr, prompt)
 }
