@@ -42,13 +42,7 @@ func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, `The body of the request must be {"text": "…"}.`)
 		return
 	}
-	leave, err := h.visitLobby(r.Context())
-	if err != nil {
-		h.callProblem(w, err, h.elsewhere())
-		return
-	}
-	defer leave()
-	answer, err := h.call(r.Context(), lobbyInstance, lobby.MethodAnnounce, amf.String(body.Text))
+	answer, err := h.startLobby(r.Context(), lobby.MethodAnnounce, amf.String(body.Text))
 	if err != nil {
 		h.callProblem(w, err, h.elsewhere())
 		return

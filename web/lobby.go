@@ -8,7 +8,6 @@ import (
 	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
-	"foyer/server/rtmp"
 )
 
 // lobbyInstance is the path of the lobby's instance.
@@ -111,22 +110,13 @@ func (h *Handler) trends(ctx context.Context) lobby.Trends {
 	return lobby.ParseTrends(v)
 }
 
-// visitLobby starts the lobby as any visitor does, because a lobby without visitors
-// stops after a while.
-func (h *Handler) visitLobby(ctx context.Context) (leave func(), err error) {
+// startLobby calls a method of the lobby, and starts it if need be, because a lobby
+// without visitors stops after a while.
+func (h *Handler) startLobby(ctx context.Context, method string, args ...amf.Value) (amf.Value, error) {
 	if !h.hasLobby() {
 		return nil, server.ErrNotRunning
 	}
-	c, err := h.cfg.Host.Connect(ctx, silentPeer{}, server.Request{Path: lobbyInstance, Agent: "foyer api", Protocol: "local"})
-	if err != nil {
-		return nil, err
-	}
-	return func() { c.Leave(rtmp.ErrGoodbye) }, nil
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return h.cfg.Host.CallOrStart(ctx, lobbyInstance, method, args...)
 }
-
-// silentPeer is the peer of a visitor who hears nothing.
-type silentPeer struct{}
-
-func (silentPeer) Push(*server.Push) error                                   { return nil }
-func (silentPeer) Request(string, []amf.Value, func(amf.Value, error)) error { return rtmp.ErrClosed }
-func (silentPeer) Close(error)                                               {}
