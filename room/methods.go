@@ -21,12 +21,12 @@ func (r *Room) Methods() map[string]server.Method {
 		"keep":    r.decided(r.setRetention),
 		"remove":  r.moderators(r.remove),
 		"slow":    r.decided(r.setSlow),
-		"lock":    r.decided(r.setLock),
-		"record":  r.decided(r.setRecord),
+		"lock":    r.switched(r.setLock),
+		"record":  r.switched(r.setRecord),
 		"title":   r.decided(r.setTitle),
 		"tags":    r.decided(r.setTags),
-		"unlist":  r.decided(r.setUnlisted),
-		"move":    r.move,
+		"unlist":  r.switched(r.setUnlisted),
+		"move":    r.moderators(r.move),
 		"newKey":  r.renewKey,
 	}
 }
@@ -34,10 +34,7 @@ func (r *Room) Methods() map[string]server.Method {
 // moderated makes a method of m, for moderators and for this process itself.
 func (r *Room) moderated(m func(amf.Args) error) server.Method {
 	return r.moderators(func(_ *server.Client, args amf.Args) (amf.Value, error) {
-		if err := m(args); err != nil {
-			return nil, err
-		}
-		return amf.Null{}, nil
+		return amf.Null{}, m(args)
 	})
 }
 
@@ -49,6 +46,17 @@ func (r *Room) decided(m func(amf.Args) error) server.Method {
 			return nil, err
 		}
 		return r.saved()
+	})
+}
+
+// switched is decided for an m whose argument switches something on or off.
+func (r *Room) switched(m func(on bool) error) server.Method {
+	return r.decided(func(args amf.Args) error {
+		on, ok := amf.AsBool(args.At(0))
+		if !ok {
+			return fail("The argument must be true or false.", 0)
+		}
+		return m(on)
 	})
 }
 

@@ -26,16 +26,12 @@ func (r *Room) OnDrain(retryAfter time.Duration) {
 // move is move(room), for moderators: it sends the audience to another room.
 // Publishers and moderators stay.
 func (r *Room) move(from *server.Client, args amf.Args) (amf.Value, error) {
-	return r.moderated(func(args amf.Args) error { return r.send(from, args) })(from, args)
-}
-
-func (r *Room) send(from *server.Client, args amf.Args) error {
 	other, _ := amf.AsString(args.At(0))
 	switch {
 	case !ValidName(other):
-		return fail("Room name is not valid.", 0)
+		return nil, fail("Room name is not valid.", 0)
 	case strings.EqualFold(other, r.name):
-		return fail("This is the room "+other+" already.", 0)
+		return nil, fail("This is the room "+other+" already.", 0)
 	}
 	by := "The operator"
 	if p := personOf(from); p != nil {
@@ -55,7 +51,7 @@ func (r *Room) send(from *server.Client, args amf.Args) error {
 			p.client.Reconnect(uri, text, 0)
 		}
 	}
-	return nil
+	return amf.Null{}, nil
 }
 
 // addressOf returns the address of another room, written as the client wrote that of

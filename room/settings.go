@@ -100,22 +100,14 @@ func (r *Room) setTags(args amf.Args) error {
 }
 
 // setUnlisted is unlist(on).
-func (r *Room) setUnlisted(args amf.Args) error {
-	on, err := flag(args.At(0))
-	if err != nil {
-		return err
-	}
+func (r *Room) setUnlisted(on bool) error {
 	r.settings.Unlisted = on
 	r.changed()
 	return nil
 }
 
 // setLock is lock(on): newcomers to a locked room may watch, not talk.
-func (r *Room) setLock(args amf.Args) error {
-	on, err := flag(args.At(0))
-	if err != nil {
-		return err
-	}
+func (r *Room) setLock(on bool) error {
 	if on == r.settings.Locked {
 		return nil
 	}
@@ -130,11 +122,7 @@ func (r *Room) setLock(args amf.Args) error {
 }
 
 // setRecord is record(on): whether broadcasts are recorded from now on.
-func (r *Room) setRecord(args amf.Args) error {
-	on, err := flag(args.At(0))
-	if err != nil {
-		return err
-	}
+func (r *Room) setRecord(on bool) error {
 	keeper := r.cfg.Recorder
 	if keeper == nil {
 		return fail("This server does not record.", 0)
@@ -192,15 +180,6 @@ func (r *Room) setRetention(args amf.Args) error {
 	r.show()
 	r.notify(k.String())
 	return nil
-}
-
-// flag reads an argument that switches something on or off.
-func flag(v amf.Value) (bool, error) {
-	on, ok := amf.AsBool(v)
-	if !ok {
-		return false, fail("The argument must be true or false.", 0)
-	}
-	return on, nil
 }
 
 // seconds reads a duration between 0 and max.
