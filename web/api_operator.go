@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"foyer/lobby"
@@ -171,18 +171,20 @@ func (h *Handler) apiBackup(w http.ResponseWriter, r *http.Request) {
 	defer h.backingUp.Store(false)
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Time{})
-	out := &backupWriter{w: &patientWriter{w, control}, begin: func() { backupHeader(w) }}
-	err := h.cfg.Backup(r.Context(), out, parts)
+	backupHeader(w)
+	var sent atomic.Uint64
+	err := h.cfg.Backup(r.Context(), &countingWriter{&patientWriter{w, control}, &sent}, parts)
 	switch {
 	case err == nil:
-		h.log.Info("backup made", "bytes", out.bytes, "remote", r.RemoteAddr)
+		h.log.Info("backup made", "bytes", sent.Load(), "remote", r.RemoteAddr)
 	case r.Context().Err() != nil:
-		h.log.Warn("backup aborted", "bytes", out.bytes, "remote", r.RemoteAddr, "err", err)
+		h.log.Warn("backup aborted", "bytes", sent.Load(), "remote", r.RemoteAddr, "err", err)
 		panic(http.ErrAbortHandler)
-	case out.bytes > 0:
-		h.log.Error("backup failed", "bytes", out.bytes, "err", err)
+	case sent.Load() > 0:
+		h.log.Error("backup failed", "bytes", sent.Load(), "err", err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for complete
 	default:
+		w.Header().Del("Content-Disposition")
 		h.failed(w, "backup failed", err)
 	}
 }
@@ -191,21 +193,4 @@ func backupHeader(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Content-Disposition", `attachment; filename="foyer-backup.tar"`)
 	w.Header().Set("Cache-Control", "no-store")
-}
-
-// backupWriter counts the bytes of a backup, and calls begin before the first.
-type backupWriter struct {
-	w     io.Writer
-	begin func()
-	bytes int64
-}
-
-// Write implements [io.Writer].
-func (o *backupWriter) Write(b []byte) (int, error) {
-	if o.bytes == 0 {
-		o.begin()
-	}
-	n, err := o.w.Write(b)
-	o.bytes += int64(n)
-	return n, err
 }
