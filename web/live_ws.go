@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"foyer/media"
 	"foyer/server"
 	"foyer/server/amf"
@@ -184,15 +182,4 @@ func (h *Handler) enter(ctx context.Context, w *socketViewer, key streamName, re
 		h.remuxes.leave(m, w)
 		stop()
 	}
-}
-
-// liveClose returns the close code and text for a viewer; code 0: the same as on /ws.
-func liveClose(reason error) (code int, text string) {
-	switch {
-	case errors.Is(reason, errTooSlow):
-		return websocket.CloseTryAgainLater, "too slow for the stream"
-	case errors.Is(reason, errRemux):
-		return websocket.CloseInternalServerErr, ""
-	}
-	return 0, ""
 }

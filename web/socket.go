@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -418,22 +419,16 @@ func (s *socket) abort(err error, batch []backlog.Piece) {
 func (s *socket) Close(reason error) {
 	status, isStatus := errors.AsType[*rtmp.StatusError](reason)
 	code, text := closeCode(reason)
-	switch {
-	case isStatus:
+	if isStatus {
 		s.end(reason, statusFrame(status), closeFrame(code, text))
-	case reason == nil:
-		s.end(rtmp.ErrClosed, closeFrame(code, text))
-	default:
-		s.end(reason, closeFrame(code, text))
+		return
 	}
+	s.end(cmp.Or(reason, rtmp.ErrClosed), closeFrame(code, text))
 }
 
 // closeCode returns the code and text of the close frame for a reason.
 func closeCode(reason error) (code int, text string) {
 	status, isStatus := errors.AsType[*rtmp.StatusError](reason)
-	if code, text := liveClose(reason); code != 0 {
-		return code, text
-	}
 	switch {
 	case reason == nil, errors.Is(reason, rtmp.ErrGoodbye):
 		return websocket.CloseNormalClosure, ""
@@ -453,6 +448,8 @@ func closeCode(reason error) (code int, text string) {
 		return websocket.ClosePolicyViolation, "a frame was not completed in time"
 	case errors.Is(reason, guard.ErrBudget):
 		return websocket.CloseTryAgainLater, "too many unfinished frames"
+	case errors.Is(reason, errTooSlow):
+		return websocket.CloseTryAgainLater, "too slow for the stream"
 	}
 	return websocket.CloseInternalServerErr, ""
 }
