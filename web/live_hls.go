@@ -287,15 +287,7 @@ func (v *hlsViewer) connect(h *Handler, r *http.Request, key streamName) {
 	// The decision holds for later requests too, so it must not end with this one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), callTimeout)
 	defer cancel()
-	w, err := h.newHTTPViewer(r.WithContext(ctx), key.room)
-	if err == nil {
-		if err = w.play(key.stream, nil); err != nil {
-			w.leave()
-		}
-	}
-	if v.err = err; err == nil {
-		v.v = w
-	}
+	v.v, v.err = h.newHTTPViewer(r.WithContext(ctx), key, nil)
 }
 
 // state reports whether the room has decided about the viewer, and whether the viewer is

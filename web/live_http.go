@@ -106,17 +106,13 @@ func (h *Handler) liveFLV(w http.ResponseWriter, r *http.Request, room, stream s
 		tooManyRequests(w, h.guard.Refuse(clientAddr(r), no))
 		return
 	}
-	v, err := h.newHTTPViewer(r, room)
+	queue := media.NewQueue(MaxLiveQueue, livePatience)
+	v, err := h.newHTTPViewer(r, streamName{room, stream}, queue)
 	if err != nil {
 		viewerProblem(w, err)
 		return
 	}
 	defer v.leave()
-	queue := media.NewQueue(MaxLiveQueue, livePatience)
-	if err := v.play(stream, queue); err != nil {
-		viewerProblem(w, err)
-		return
-	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(h.live.ctx, func() { cancel(errShutdown) })()
@@ -211,33 +207,28 @@ type httpViewer struct {
 	end context.CancelCauseFunc
 }
 
-// newHTTPViewer asks the room to admit a viewer by HTTP.
-func (h *Handler) newHTTPViewer(r *http.Request, room string) (*httpViewer, error) {
-	v := &httpViewer{stop: func() {}}
+// newHTTPViewer asks the room to admit a viewer by HTTP of a stream. The player is nil
+// for a viewer that gets the stream from a muxer.
+func (h *Handler) newHTTPViewer(r *http.Request, key streamName, player relay.Player) (*httpViewer, error) {
+	v := new(httpViewer)
 	v.ctx, v.end = context.WithCancelCause(context.Background())
 	req := socketRequest(r)
-	req.Path, req.Protocol = roomInstances+room, "http"
+	req.Path, req.Protocol = roomInstances+key.room, "http"
 	if isHTTPS(r) {
 		req.Protocol = "https"
 	}
 	req.URI = req.Protocol + "://" + r.Host + clip(r.URL.RequestURI())
-	c, err := h.cfg.Host.Connect(r.Context(), v, req)
+	var err error
+	if v.client, err = h.cfg.Host.Connect(r.Context(), v, req); err == nil {
+		if v.stop, err = v.client.Play(key.stream, player); err != nil {
+			v.client.Leave(rtmp.ErrGoodbye)
+		}
+	}
 	if err != nil {
 		v.end(err)
 		return nil, err
 	}
-	v.client = c
 	return v, nil
-}
-
-// play makes the client a viewer of the stream. The player is nil for a viewer that
-// gets the stream from a muxer.
-func (v *httpViewer) play(stream string, player relay.Player) error {
-	stop, err := v.client.Play(stream, player)
-	if err == nil {
-		v.stop = stop
-	}
-	return err
 }
 
 func (v *httpViewer) leave() {
