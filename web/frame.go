@@ -78,11 +78,11 @@ func parseFrame(text []byte) (*frame, error) {
 func (f *frame) member(r *valueReader, name string) (err error) {
 	switch name {
 	case "type":
-		f.Type, err = r.text()
+		f.Type, err = token[string](r)
 	case "id":
 		f.ID, err = r.id()
 	case "method":
-		f.Method, err = r.text()
+		f.Method, err = token[string](r)
 	case "capsEx":
 		f.CapsEx, err = r.value(0)
 	case "args":
@@ -92,9 +92,9 @@ func (f *frame) member(r *valueReader, name string) (err error) {
 	case "info":
 		f.Info, err = r.value(0)
 	case "name":
-		f.Object.Name, err = r.text()
+		f.Object.Name, err = token[string](r)
 	case "persistent":
-		f.Object.Persistent, err = r.truth()
+		f.Object.Persistent, err = token[bool](r)
 	case "version":
 		f.Object.Version, err = r.version()
 	case "events":
@@ -130,15 +130,17 @@ func (f *frame) check() error {
 	return nil
 }
 
-func (r *valueReader) text() (string, error) {
+// token reads the next token, which must be a T.
+func token[T string | bool | json.Number](r *valueReader) (T, error) {
 	tok, err := r.dec.Token()
-	s, ok := tok.(string)
+	v, ok := tok.(T)
 	if err == nil && !ok {
 		err = errShape
 	}
-	return s, err
+	return v, err
 }
 
+// id reads a number, or null for none.
 func (r *valueReader) id() (json.Number, error) {
 	tok, err := r.dec.Token()
 	n, ok := tok.(json.Number)
@@ -148,23 +150,14 @@ func (r *valueReader) id() (json.Number, error) {
 	return n, err
 }
 
-func (r *valueReader) truth() (bool, error) {
-	v, err := r.value(amf.MaxDepth)
-	b, ok := v.(amf.Bool)
-	if err == nil && !ok {
-		err = errShape
-	}
-	return bool(b), err
-}
-
 func (r *valueReader) version() (uint32, error) {
-	v, err := r.value(amf.MaxDepth)
-	n, ok := v.(amf.Number)
-	if err == nil && (!ok || n < 0 || n > math.MaxUint32 || n != amf.Number(math.Trunc(float64(n)))) {
-		err = errShape
-	}
+	text, err := token[json.Number](r)
 	if err != nil {
 		return 0, err
+	}
+	n := number(text)
+	if n < 0 || n > math.MaxUint32 || n != amf.Number(math.Trunc(float64(n))) {
+		return 0, errShape
 	}
 	return uint32(n), nil
 }
@@ -205,20 +198,20 @@ func (r *valueReader) event() (e sharedobject.Event, err error) {
 		switch name {
 		case "event":
 			var s string
-			s, err = r.text()
+			s, err = token[string](r)
 			e.Type, _ = sharedobject.ParseEventType(s)
 		case "slot":
-			e.Slot, err = r.text()
+			e.Slot, err = token[string](r)
 		case "value":
 			e.Value, err = r.value(0)
 		case "method":
-			e.Method, err = r.text()
+			e.Method, err = token[string](r)
 		case "args":
 			e.Args, err = r.args()
 		case "code":
-			e.Code, err = r.text()
+			e.Code, err = token[string](r)
 		case "level":
-			e.Level, err = r.text()
+			e.Level, err = token[string](r)
 		default:
 			_, err = r.value(0)
 		}

@@ -275,13 +275,9 @@ func (r *valueReader) each(f func() error) error {
 // members runs f with the name of every member of an object; f reads the value.
 func (r *valueReader) members(f func(name string) error) error {
 	return r.each(func() error {
-		tok, err := r.dec.Token()
+		name, err := token[string](r)
 		if err != nil {
 			return err
-		}
-		name, ok := tok.(string)
-		if !ok {
-			return errShape
 		}
 		return f(name)
 	})
