@@ -154,14 +154,10 @@ func none(v amf.Value) bool {
 
 // reject makes the refusal of a connection, and says when to try again.
 func reject(reason string, retryAfter time.Duration) *rtmp.StatusError {
-	e := server.Reject(reason)
-	e.Application = server.Because(reason, retryAfter)
-	return e
+	return refusedFor(server.Reject(reason), retryAfter)
 }
 
 // fail makes the refusal of a call, and says when to try again.
 func fail(reason string, retryAfter time.Duration) *rtmp.StatusError {
-	e := server.Fail(reason)
-	e.Application = server.Because(reason, retryAfter)
-	return e
+	return refusedFor(server.Fail(reason), retryAfter)
 }

@@ -87,9 +87,8 @@ func (r *Room) open() error {
 	})
 	if err != nil {
 		r.log.Error("room not opened", "err", err)
-		e := &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectFailed, Description: "The room cannot be opened at the moment."}
-		e.Application = server.Because(e.Description, SaveRetry)
-		return e
+		no := &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectFailed, Description: "The room cannot be opened at the moment."}
+		return refusedFor(no, SaveRetry)
 	}
 	k, err := parseState(store.State())
 	if err != nil {
