@@ -116,7 +116,8 @@ func TestReportInterval(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{
 		0: 5 * time.Second, time.Millisecond: MinReport, 7 * time.Second: 7 * time.Second, time.Hour: MaxReport,
 	} {
-		if got := clamp(asked, MinReport, MaxReport); got != want {
+		r := Room{link: link{interval: asked}}
+		if got := r.reportPause(); got != want {
 			t.Errorf("asked for %v: got %v, want %v", asked, got, want)
 		}
 	}

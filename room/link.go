@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 
@@ -135,7 +136,7 @@ func (r *Room) reportTaken(answer amf.Value, err error) {
 // reportPause is how long the room waits with a report without news: as long as the
 // lobby says, but never so long that the lobby calls the room stale.
 func (r *Room) reportPause() time.Duration {
-	pause := clamp(r.link.interval, MinReport, MaxReport)
+	pause := min(max(cmp.Or(r.link.interval, lobby.ReportInterval), MinReport), MaxReport)
 	if r.cfg.StaleAfter > 0 {
 		pause = min(pause, max(r.cfg.StaleAfter/3, ReportPause))
 	}
@@ -166,13 +167,6 @@ func (r *Room) status() lobby.Status {
 	}
 	s.Activity, s.MessagesPerMinute, s.LastActive = r.activity.level(now), r.activity.perMinute(now), ms(r.activity.last)
 	return s
-}
-
-func clamp(d, low, high time.Duration) time.Duration {
-	if d == 0 {
-		d = lobby.ReportInterval
-	}
-	return min(max(d, low), high)
 }
 
 // ms returns t as it travels: in milliseconds since 1970.
