@@ -46,8 +46,10 @@ func TestOddNames(t *testing.T) {
 			if status, body := r.ask(t, "/readyz"); status != 200 {
 				t.Errorf("/readyz: %d %s", status, body)
 			}
-			if left := kept(t, engine); len(left) > 0 {
-				t.Errorf("left in the store: %.100q", left)
+			if flags != nil { // the embedded engine cannot be looked into from here
+				if left := kept(t, engine); len(left) > 0 {
+					t.Errorf("left in the store: %.100q", left)
+				}
 			}
 			nc, err := client.Dial(t.Context(), "rtmp://"+r.addr["rtmp"]+"/room/blue", client.Options{}, amf.String("ann"))
 			if err != nil {
