@@ -102,7 +102,7 @@ type loop struct {
 	waiting bool // waiting for the frame to begin with
 }
 
-// A track is the sound or the pictures.
+// A track is the sound, the pictures or the data.
 type track struct {
 	last, step int64
 	again      bool // its next frame is the first of a round
@@ -159,10 +159,11 @@ func (l *loop) take(t tag) {
 	case ending:
 		return
 	case header, aside:
-		t.time = l.time
-		if tr := l.tracks[t.media]; tr != nil {
-			t.time = tr.last
+		tr := l.track(t.media)
+		if t.media == flv.Script { // goes along with the frames
+			tr.last = max(tr.last, l.time)
 		}
+		t.time = tr.last
 		if (r == aside || l.learn(t)) && !l.waiting {
 			l.queue = append(l.queue, t)
 		}
@@ -198,7 +199,20 @@ func (l *loop) learn(t tag) bool {
 	return true
 }
 
-// place returns the time of a frame. The file's timestamps may begin anywhere,
+// track returns the track of a medium, which begins now if it is new.
+func (l *loop) track(m flv.Media) *track {
+	tr := l.tracks[m]
+	if tr == nil {
+		if l.tracks == nil {
+			l.tracks = make(map[flv.Media]*track)
+		}
+		tr = &track{last: max(0, l.time), step: cutStep, again: true} // a frame may be a little older than the very first one
+		l.tracks[m] = tr
+	}
+	return tr
+}
+
+// place sets the time of a frame. The file's timestamps may begin anywhere,
 // and wrap.
 func (l *loop) place(t *tag) {
 	delta := int64(int32(t.raw - l.raw))
@@ -211,14 +225,7 @@ func (l *loop) place(t *tag) {
 		t.time = l.time + delta
 	}
 	l.began, l.raw, l.time = true, t.raw, t.time
-	if l.tracks == nil {
-		l.tracks = make(map[flv.Media]*track)
-	}
-	tr := l.tracks[t.media]
-	if tr == nil {
-		tr = &track{last: max(0, t.time), step: cutStep} // this frame may be a little older than the very first one
-		l.tracks[t.media] = tr
-	}
+	tr := l.track(t.media)
 	t.time = max(t.time, tr.last)
 	if step := t.time - tr.last; step > 0 && !tr.again {
 		tr.step = min(step, maxStep)

@@ -53,6 +53,7 @@ func TestLoop(t *testing.T) {
 			"V0 k0 W0 k40 V40 k80 W80 k120 V120 k160 W160 k200 V200"},
 		{"each track has its header", []tag{video(0, "\x90av01h"), video(0, "\x96\x00av01\x01h"), video(0, "\x91av01k")}, true, "X0 Y0 z0 EOF"},
 		{"sound alone", []tag{audio(0, aacHeader), audio(0, aacFrame), audio(32, aacFrame)}, false, "A0 s0 s32 s64 s96 s128 s160 s192 s224 s256 s288 s320 s352"},
+		{"data after sound that is older than the first picture", []tag{video(100, avcKey), audio(84, aacFrame), {media: flv.Script, data: []byte(metadata)}}, true, "k0 s0 M0 EOF"},
 		{"one picture", []tag{video(0, avcKey)}, false, "k0 k40 k80 k120 k160 k200 k240 k280 k320 k360 k400 k440 k480"},
 		{"no key frame", []tag{video(0, avcInter)}, false, "there is no key frame in the file"},
 		{"no key frame, once", []tag{video(0, avcInter)}, true, "there is no key frame in the file"},
