@@ -98,6 +98,22 @@ func (d *Decoder) finish(value func(depth int) Value) (Value, error) {
 // When no bytes are left the error is ErrShort, never io.EOF.
 func (d *Decoder) Next() (Value, error) { return d.next(d.value0) }
 
+// Text decodes the next value, which must be a string.
+func (d *Decoder) Text() (string, error) {
+	if d.err == nil && d.More() && marker0(d.b[d.i]) == string0 { // nearly always; nothing is boxed
+		d.count(1)
+		d.i++
+		return d.Name()
+	}
+	at := d.i
+	v, err := d.Next()
+	if s, ok := v.(String); err != nil || ok {
+		return string(s), err
+	}
+	d.fail(at, ErrMarker, "%T instead of a string", v)
+	return "", d.err
+}
+
 // NextRaw is Next without decoding, where that is possible. It returns Raw, or
 // a decoded value when the bytes hold an AMF0 reference and would mean
 // something else in another message. It accepts exactly what Next accepts.

@@ -24,6 +24,7 @@ func FuzzAMF0(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		args, err := amf.NewDecoder(b).Rest()
 		raws := checkNextRaw(t, b, err)
+		checkText(t, b)
 		if err != nil {
 			return
 		}
@@ -47,6 +48,27 @@ func FuzzAMF0(f *testing.F) {
 		}
 		checkPlain(t, plain)
 	})
+}
+
+// checkText wants Text to return the strings that Next does, and an error for
+// anything else.
+func checkText(t *testing.T, b []byte) {
+	t.Helper()
+	next, text := amf.NewDecoder(b), amf.NewDecoder(b)
+	for next.More() {
+		v, want := next.Next()
+		got, err := text.Text()
+		name, ok := v.(amf.String)
+		if got != string(name) || (err == nil) != ok {
+			t.Fatalf("Text: %q, %v; Next: %#v, %v", got, err, v, want)
+		}
+		if !ok {
+			return
+		}
+		if next.Offset() != text.Offset() {
+			t.Fatalf("Text read up to byte %d, Next up to %d", text.Offset(), next.Offset())
+		}
+	}
 }
 
 // checkNextRaw wants NextRaw to accept exactly what Next accepts, and returns

@@ -13,7 +13,7 @@ type command struct {
 	name   string
 	tx     float64
 	stream uint32 // message stream
-	args   *amf.Decoder
+	args   amf.Decoder
 }
 
 var errCommand = errors.New("a command has a name, a transaction and values")
@@ -24,20 +24,12 @@ func parseCommand(m Message) (*command, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &command{stream: m.StreamID, args: amf.NewDecoder(b)}
+	c := &command{stream: m.StreamID, args: *amf.NewDecoder(b)}
+	if c.name, err = c.args.Text(); err != nil || !c.args.More() {
+		return c, err // gst-launch's onStatus and the like: no transaction is 0
+	}
 	v, err := c.args.Next()
 	if err != nil {
-		return nil, err
-	}
-	name, ok := v.(amf.String)
-	if !ok {
-		return nil, errCommand
-	}
-	c.name = string(name)
-	if !c.args.More() {
-		return c, nil // gst-launch's onStatus and the like: no transaction is 0
-	}
-	if v, err = c.args.Next(); err != nil {
 		return nil, err
 	}
 	if tx, ok := v.(amf.Number); ok {

@@ -233,7 +233,7 @@ func TestBeforeConnect(t *testing.T) {
 	}{
 		{"another command", rtmp.CommandMessage(0, false, "createStream", 1, amf.Null{}), `command "createStream" before connect`},
 		{"video", rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("x")}, "video message before connect"},
-		{"no command", rtmp.Message{Type: rtmp.TypeCommandAMF0, Payload: []byte{5}}, "a command has a name, a transaction and values"},
+		{"no command", rtmp.Message{Type: rtmp.TypeCommandAMF0, Payload: []byte{5}}, "instead of a string"},
 		{"no AMF", rtmp.Message{Type: rtmp.TypeCommandAMF0, Payload: []byte{0xEE}}, "reading connect: amf: "},
 		{"format 3", rtmp.Message{Type: rtmp.TypeCommandAMF3, Payload: []byte{3}}, "format 3"},
 		{"too long", rtmp.Message{Type: rtmp.TypeCommandAMF0, Payload: make([]byte, rtmp.MaxMessageBeforeConnect+1)}, "exceeds 65536"},

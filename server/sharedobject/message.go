@@ -121,13 +121,8 @@ func (p *parser) pairs(t EventType, data []byte) error {
 // value with its marker, and the arguments.
 func (p *parser) send(data []byte) (method string, args amf.Args, err error) {
 	d := amf.NewDecoder(data)
-	v, err := d.Next()
-	if err != nil {
-		return "", nil, err
-	}
-	name, ok := v.(amf.String)
-	if !ok {
-		return "", nil, errors.New("handler name is not a string")
+	if method, err = d.Text(); err != nil {
+		return "", nil, fmt.Errorf("handler name: %w", err)
 	}
 	for d.More() {
 		arg, err := p.value(d)
@@ -136,7 +131,7 @@ func (p *parser) send(data []byte) (method string, args amf.Args, err error) {
 		}
 		args = append(args, arg)
 	}
-	return string(name), args, nil
+	return method, args, nil
 }
 
 func (p *parser) value(d *amf.Decoder) (amf.Value, error) {
