@@ -22,7 +22,7 @@ const (
 	MaxStreams     = lobby.MaxStreams
 )
 
-// stage is what is published in the room, and who may publish.
+// stage is what is published in the room, and by whom it may be.
 type stage struct {
 	keys
 	away        map[string]*absence // streams whose publisher was lost, by name
