@@ -166,10 +166,14 @@ func (ss *streams) unpublish(p *publication, lost bool) {
 		return
 	}
 	p.stream.publisher, p.stream.kept = nil, kept
-	if kept {
+	switch {
+	case kept:
 		return
+	case lost && ss.in.life.phase >= phaseStopping: // it may come back to another instance
+		p.stream.relay.Lose()
+	default:
+		p.stream.relay.Unpublish()
 	}
-	p.stream.relay.Unpublish()
 	ss.forget(p.stream)
 }
 

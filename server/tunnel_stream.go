@@ -146,7 +146,7 @@ func (ts *tunnelStream) run(ctx context.Context) {
 		}
 		retry = min(2*retry, maxStreamRetry)
 	}
-	ts.relay.Unpublish()
+	ts.relay.Lose()
 	log.Info("pull ended")
 }
 

@@ -81,10 +81,26 @@ func New(name string) *Stream {
 // takes its place and players are told nothing.
 func (s *Stream) Publish() { s.setLive(true, rtmp.CodePublishNotify, s.name+" is now published.") }
 
-// Unpublish says that the publisher has gone. Players are told
-// NetStream.Play.UnpublishNotify and wait for the next one.
+// Unpublish says that the broadcast is over: the publisher has said so, or nobody
+// waits for it any longer. Players are told NetStream.Play.UnpublishNotify and wait
+// for the next one. While somebody does wait for a publisher whose connection broke,
+// neither Unpublish nor Lose is called.
 func (s *Stream) Unpublish() {
 	s.setLive(false, rtmp.CodeUnpublishNotify, s.name+" is now unpublished.")
+}
+
+// Lose says that nothing more comes here, though the broadcast may continue in another
+// stream: when a room moves to another node. Followers are told
+// NetStream.Play.UnpublishNotify, since RTMP has no other word. Other players are told
+// nothing, because for them that is the end of the broadcast.
+func (s *Stream) Lose() {
+	s.mu.Lock()
+	s.forgetLocked()
+	if s.live {
+		s.live = false
+		s.noticeLocked(rtmp.CodeUnpublishNotify, s.name+" is now unpublished.")
+	}
+	s.unlockGrown(nil)
 }
 
 // setLive begins or ends a publication, of which players are told if it is a
@@ -105,9 +121,14 @@ func (s *Stream) tellLocked(code, description string) (todo []*seat) {
 	for _, p := range s.players {
 		todo = p.putLocked(todo, item{code: code, description: description})
 	}
+	s.noticeLocked(code, description)
+	return todo
+}
+
+// noticeLocked tells the followers.
+func (s *Stream) noticeLocked(code, description string) {
 	s.log.notify(s.clock.now(), code, description)
 	s.trimLocked()
-	return todo
 }
 
 // unlockGrown unlocks mu and lets the players have what is new.

@@ -148,6 +148,31 @@ func TestStream(t *testing.T) {
 	expect(t, early, "PublishNotify:cam is now published. avcHead@2041 key@2041")
 }
 
+// A stream that continues elsewhere is over for followers only. Others are told
+// nothing until somebody publishes it here again.
+func TestLose(t *testing.T) {
+	s := New("cam")
+	muxer, watcher := &player{}, &follower{room: 1 << 30}
+	s.Join(muxer)
+	c := s.Follow(watcher)
+	s.Publish()
+	write(s, 0, avcHead, avcKey)
+	serve(t, c)
+	muxer.take()
+	watcher.player.take()
+	s.Lose()
+	s.Lose()
+	write(s, 40, avcNext)
+	serve(t, c)
+	if s.Live() {
+		t.Error("still live")
+	}
+	expect(t, muxer, "")
+	expect(t, &watcher.player, "UnpublishNotify:cam is now unpublished.")
+	s.Publish()
+	expect(t, muxer, "PublishNotify:cam is now published.")
+}
+
 // Without video a player needs no key frame.
 func TestAudioOnly(t *testing.T) {
 	s := New("radio")
