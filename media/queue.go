@@ -38,6 +38,7 @@ type Queue struct {
 	bytes   int
 	whole   bool      // everything is taken: see join
 	video   bool      // there is video, so a key frame has to follow a gap
+	gone    bool      // the publisher has ended its broadcast
 	behind  time.Time // since when messages are dropped; zero when they are not
 	dropped int       // of the gap before the next item
 	ended   error
@@ -155,12 +156,20 @@ func (q *Queue) Status(code, _ string) {
 		return
 	}
 	q.video = false // the next one may have none
-	// If the publisher has gone and come back, only that counts.
-	if n := len(q.items); n > 0 && q.items[n-1].Code == rtmp.CodeUnpublishNotify && code == rtmp.CodePublishNotify {
-		q.items[n-1].Code = code
-		return
+	q.gone = code == rtmp.CodeUnpublishNotify
+	if n := len(q.items); n > 0 && q.items[n-1].Code == rtmp.CodePublishNotify {
+		q.items = q.items[:n-1] // it has sent nothing
 	}
-	q.putLocked(Item{Code: code})
+	if n := len(q.items); n == 0 || q.items[n-1].Code != code {
+		q.putLocked(Item{Code: code})
+	}
+}
+
+// left reports whether the last publisher has ended its broadcast.
+func (q *Queue) left() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.gone
 }
 
 // Close ends the queue. Next still returns the items in it, and then err.

@@ -23,7 +23,8 @@ import (
 const (
 	// RecordAll in RecorderConfig.Rooms stands for every room.
 	RecordAll = "all"
-	// DefaultGrace is how long a publisher may be gone before its broadcast is over.
+	// DefaultGrace is how long a stream that was lost may be gone before its broadcast
+	// is over.
 	DefaultGrace = 30 * time.Second
 	// MaxRecordQueue is by how many bytes the disk may lag behind a recording.
 	MaxRecordQueue = 6 << 20
@@ -52,6 +53,8 @@ type RecorderConfig struct {
 }
 
 // A Recorder keeps broadcasts as FLV files, one for each, in ROOM/STREAM-TIME.flv.
+// A broadcast ends when its publisher says so, or when its room no longer waits for a
+// publisher whose connection broke.
 // Each file is whole at every moment, but for its duration, so a crash costs at
 // most the last second.
 type Recorder struct {
@@ -214,7 +217,7 @@ func (r *Recorder) recordLocked(room, name string, s *relay.Stream) {
 		recorder: r, room: room, name: name, key: key, from: s,
 		queue: NewQueue(MaxRecordQueue, 0),
 		log:   r.cfg.Log.With("instance", "room/"+room, "stream", name),
-		flv:   FLV{File: true},
+		flv:   FLV{File: true}, heard: time.Now(),
 	}
 	r.live[k] = struct{}{}
 	k.queue.join(s)

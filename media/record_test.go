@@ -63,8 +63,9 @@ func content(t *testing.T, r *Recorder, k Recording) []byte {
 	return b
 }
 
-// A publisher that comes back within the grace continues in the same file, on
-// another relay.Stream too.
+// A broadcast continues in the same file when its stream was lost and is back within
+// the grace, on another relay.Stream too. When its publisher has said that it ends, the
+// file is finished at once and the next broadcast has another.
 func TestRecording(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -89,20 +90,19 @@ func TestRecording(t *testing.T) {
 			t.Errorf("live: %+v", k)
 		}
 
-		s.Unpublish()
+		s.Lose()
 		time.Sleep(DefaultGrace - time.Second)
 		again := relay.New("live")
 		r.OnStream("room/blue", "live", again)
 		again.Publish()
 		send(again, 0, tagAVC, tagAAC, tagKey)
 		send(again, 40, tagInter)
-		again.Unpublish()
+		again.Lose()
 		time.Sleep(time.Second)
-		again.Publish() // the hook is not even needed
 		r.OnStream("room/blue", "live", again)
+		again.Publish()
 		send(again, 77, tagKey)
 		again.Unpublish()
-		time.Sleep(DefaultGrace + 2*time.Second)
 		synctest.Wait()
 		k = one(t, r)
 		const want = "data@0 avc1@0 mp4a@0 key@0 video@40 audio@40 avc1@41 mp4a@41 key@41 video@81 key@82"
@@ -116,18 +116,31 @@ func TestRecording(t *testing.T) {
 			t.Error("the recorder has not left the stream")
 		}
 
-		// Later it is another broadcast, and a second one within the second too.
-		for range 2 {
-			next := relay.New("live")
-			r.OnStream("room/blue", "live", next)
-			next.Publish()
-			send(next, 0, tagKey)
-			synctest.Wait()
-			next.Unpublish()
-			synctest.Wait()
+		// Then it is another broadcast, whether the recorder has noticed the end or not,
+		// and a broadcast that was lost for longer than the grace is over.
+		for _, noticed := range []bool{true, false, false} {
+			r.OnStream("room/blue", "live", again)
+			again.Publish()
+			send(again, 0, tagKey)
+			again.Unpublish()
+			if noticed {
+				synctest.Wait()
+			}
 		}
-		if all, _ := r.List("blue"); len(all) != 2 {
+		r.OnStream("room/blue", "live", again)
+		again.Publish()
+		send(again, 0, tagKey)
+		again.Lose()
+		time.Sleep(DefaultGrace + time.Second)
+		synctest.Wait()
+		all, _ := r.List("blue")
+		if len(all) != 5 {
 			t.Errorf("%v", all)
+		}
+		for _, k := range all[1:] {
+			if got := tags(t, content(t, r, k)); got != "data@0 key@0" || k.Live {
+				t.Errorf("%+v: %s", k, got)
+			}
 		}
 		r.Close()
 		r.OnStream("room/blue", "late", relay.New("late"))

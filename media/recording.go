@@ -15,7 +15,7 @@ import (
 	"foyer/server/rtmp"
 )
 
-// errOver ends a recording whose publisher did not come back.
+// errOver ends a recording: the publisher has said so, or did not come back.
 var errOver = errors.New("media: broadcast over")
 
 // errLimit ends a recording that alone reaches the limit.
@@ -44,14 +44,14 @@ type recording struct {
 	buf    []byte
 	dirty  bool
 	heard  time.Time // when the last message came
-	gone   time.Time // since when there is no publisher; zero while there is
 	pruned time.Time // when the limit was last enforced
 }
 
 // follow continues the recording with the stream that is published now, and
-// reports whether that was possible. The caller holds Recorder.mu.
+// reports whether that was possible: an end that was said is an end. The caller
+// holds Recorder.mu.
 func (k *recording) follow(s *relay.Stream) bool {
-	if k.over {
+	if k.over || k.queue.left() {
 		return false
 	}
 	k.returned = true
@@ -94,15 +94,15 @@ func (k *recording) run() {
 	}
 }
 
-// isOver reports whether the publisher has been gone for too long. If so,
+// isOver reports whether a stream that was lost has been gone for too long. If so,
 // nobody can follow any more.
 func (k *recording) isOver(now time.Time) bool {
-	if k.gone.IsZero() || now.Sub(k.gone) < k.recorder.cfg.Grace {
+	if now.Sub(k.heard) < k.recorder.cfg.Grace {
 		return false
 	}
 	k.recorder.mu.Lock()
 	defer k.recorder.mu.Unlock()
-	k.over = !k.returned
+	k.over = !k.returned && !k.from.Live()
 	return k.over
 }
 
@@ -120,6 +120,10 @@ func (k *recording) write() error {
 	for {
 		items, err := k.next(next)
 		for _, it := range items {
+			if it.Code == rtmp.CodeUnpublishNotify {
+				err = errOver
+				break
+			}
 			k.take(it)
 		}
 		if werr := k.flush(); werr != nil {
@@ -152,19 +156,15 @@ func (k *recording) take(it Item) {
 	if it.Dropped > 0 {
 		k.log.Warn("recording has a gap", "messages", it.Dropped, "at", k.flv.Duration())
 	}
-	switch it.Code {
-	case rtmp.CodeUnpublishNotify:
-		k.gone = k.heard // the room may have waited already
-	case rtmp.CodePublishNotify:
-		k.heard, k.gone = time.Now(), time.Time{}
-		k.flv.Restart()
-		k.recorder.mu.Lock()
-		k.returned = false
-		k.recorder.mu.Unlock()
-	default:
-		k.heard, k.gone = time.Now(), time.Time{}
+	k.heard = time.Now()
+	if it.Code == "" {
 		k.buf = k.flv.Append(k.buf, it.Message)
+		return
 	}
+	k.flv.Restart()
+	k.recorder.mu.Lock()
+	k.returned = false
+	k.recorder.mu.Unlock()
 }
 
 // flush writes the tags in buf. A write that fails leaves whole tags behind.
