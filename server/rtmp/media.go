@@ -107,6 +107,16 @@ type gate struct {
 	paused           bool
 }
 
+// receive notes that the player wants audio or video, or none. Video begins
+// with a key frame.
+func (g *gate) receive(audio, on bool) {
+	if audio {
+		g.noAudio = !on
+	} else {
+		g.noVideo, g.waiting = !on, true
+	}
+}
+
 // open reports whether everything passes.
 func (g *gate) open() bool { return *g == gate{} }
 

@@ -9,6 +9,7 @@ type netStream struct {
 	id      uint32
 	publish *Publish
 	play    *Play
+	wish    wish
 }
 
 // streamCommands are the NetStream commands (RTMP 1.0 §7.2.2) and those that
@@ -114,7 +115,7 @@ func (s *Session) closeStream(st *netStream) {
 func (s *Session) endStream(st *netStream, reason error) {
 	s.mu.Lock()
 	publish, play := st.publish, st.play
-	st.publish, st.play = nil, nil
+	st.publish, st.play, st.wish = nil, nil, wish{}
 	s.mu.Unlock()
 	if publish != nil {
 		publish.end(reason)

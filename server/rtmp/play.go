@@ -41,6 +41,9 @@ func (s *Session) servePlay(cmd *command, args amf.Args) {
 	if !publishing {
 		st.play = p
 	}
+	if before != nil {
+		st.wish.again()
+	}
 	s.mu.Unlock()
 	if publishing {
 		s.status(laneCommands, cmd.stream, &StatusError{Code: CodePlayFailed, Description: "This stream is in use."})
@@ -89,7 +92,7 @@ func (p *Play) Accept(ended func()) *Player {
 		}
 		return pl
 	}
-	p.settled, p.player, p.ended = true, pl, ended
+	p.settled, p.ended = true, ended
 	p.s.mu.Unlock()
 
 	p.s.begin(p.id)
@@ -100,7 +103,30 @@ func (p *Play) Accept(ended func()) *Player {
 	p.s.send(laneMedia, dataMessage(p.id, amf.String("|RtmpSampleAccess"), amf.Bool(false), amf.Bool(false)))
 	p.s.send(laneMedia, dataMessage(p.id, amf.String("onStatus"),
 		amf.Object{{Name: "code", Value: amf.String("NetStream.Data.Start")}}))
+	pl.obey()
 	return pl
+}
+
+// obey makes pl the stream's player, and does what the peer has asked of it
+// since the play command or before that.
+func (pl *Player) obey() {
+	p := pl.p
+	p.s.mu.Lock()
+	st := p.s.streamLocked(p.id)
+	if st == nil || st.play != p {
+		p.s.mu.Unlock()
+		return // it has stopped already
+	}
+	p.player, pl.g = pl, st.wish.gate
+	sought := st.wish.sought
+	st.wish.again()
+	p.s.mu.Unlock()
+	if pl.g.paused {
+		pl.pauseNotify(true)
+	}
+	if sought {
+		pl.seekNotify()
+	}
 }
 
 // Reject answers NetStream.Play.StreamNotFound for nil, a *StatusError as it
@@ -114,6 +140,7 @@ func (p *Play) Reject(err error) {
 	p.settled, p.over = true, true
 	if st := p.s.streamLocked(p.id); st != nil && st.play == p {
 		st.play = nil
+		st.wish.again()
 	}
 	p.s.mu.Unlock()
 	info := &StatusError{Code: CodePlayNotFound, Description: p.Name + " was not found."}
@@ -198,28 +225,47 @@ func (pl *Player) Close(err error) {
 	s.leave(reason, s.lastStatus(pl.p.id, reason))
 }
 
-// playerOf returns the player of a message stream, or nil.
-func (s *Session) playerOf(id uint32) *Player {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streamLocked(id); st != nil && st.play != nil {
-		return st.play.player
+// A wish is what the peer has asked of a stream, for the next play to be
+// accepted: the commands may come in one write with play, or before it.
+type wish struct {
+	gate        // receiveAudio and receiveVideo hold until the stream is closed
+	sought bool // seek wants an answer
+}
+
+// again forgets what concerned one play only.
+func (w *wish) again() { w.paused, w.sought = false, false }
+
+// playerLocked returns the player of a message stream that the peer has
+// created; nil until its play is accepted.
+func (st *netStream) playerLocked() *Player {
+	if st.play == nil {
+		return nil
 	}
-	return nil
+	return st.play.player
 }
 
 // servePause pauses and resumes a stream. A live stream resumes at its next key
 // frame (RTMP 1.0 §7.2.2.8).
 func (s *Session) servePause(cmd *command, args amf.Args) {
-	pl := s.playerOf(cmd.stream)
-	if pl == nil {
+	on, _ := amf.AsBool(args.At(0))
+	st := s.stream(cmd.stream)
+	if st == nil {
 		return
 	}
-	on, _ := amf.AsBool(args.At(0))
 	s.mu.Lock()
-	pl.g.paused = on
-	pl.g.waiting = true
+	pl := st.playerLocked()
+	if pl != nil {
+		pl.g.paused, pl.g.waiting = on, true
+	} else {
+		st.wish.paused = on
+	}
 	s.mu.Unlock()
+	if pl != nil {
+		pl.pauseNotify(on)
+	}
+}
+
+func (pl *Player) pauseNotify(on bool) {
 	if on {
 		pl.Status(CodePauseNotify, "Pausing "+pl.p.Name+".")
 	} else {
@@ -229,20 +275,21 @@ func (s *Session) servePause(cmd *command, args amf.Args) {
 
 // serveReceive serves receiveAudio and receiveVideo (RTMP 1.0 §7.2.2.4, §7.2.2.5).
 func (s *Session) serveReceive(cmd *command, args amf.Args) {
-	pl := s.playerOf(cmd.stream)
 	on, ok := amf.AsBool(args.At(0))
-	if pl == nil || !ok {
+	st := s.stream(cmd.stream)
+	if st == nil || !ok {
 		return
 	}
+	audio := cmd.name == "receiveAudio"
 	s.mu.Lock()
-	if cmd.name == "receiveAudio" {
-		pl.g.noAudio = !on
-	} else {
-		pl.g.noVideo, pl.g.waiting = !on, true
+	st.wish.receive(audio, on)
+	pl := st.playerLocked()
+	if pl != nil {
+		pl.g.receive(audio, on)
 	}
 	s.mu.Unlock()
-	if on {
-		pl.Status(CodeSeekNotify, "Seeking "+pl.p.Name+".")
+	if pl != nil && on {
+		pl.seekNotify()
 		pl.Status(CodePlayStart, "Started playing "+pl.p.Name+".")
 	}
 }
@@ -250,8 +297,18 @@ func (s *Session) serveReceive(cmd *command, args amf.Args) {
 // serveSeek only answers, since nobody can seek in a live stream (RTMP 1.0
 // §7.2.2.7).
 func (s *Session) serveSeek(cmd *command) error {
-	if pl := s.playerOf(cmd.stream); pl != nil {
-		pl.Status(CodeSeekNotify, "Seeking "+pl.p.Name+".")
+	st := s.stream(cmd.stream)
+	if st == nil {
+		return nil
+	}
+	s.mu.Lock()
+	pl := st.playerLocked()
+	st.wish.sought = pl == nil
+	s.mu.Unlock()
+	if pl != nil {
+		pl.seekNotify()
 	}
 	return nil
 }
+
+func (pl *Player) seekNotify() { pl.Status(CodeSeekNotify, "Seeking "+pl.p.Name+".") }

@@ -3,6 +3,7 @@ package rtmp_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -246,6 +247,91 @@ func TestPlayOnTheWire(t *testing.T) {
 	if ended != 2 {
 		t.Errorf("ended %d times, want 2", ended)
 	}
+}
+
+// What the peer asks of a stream before its play is accepted is done once it
+// is: in the same write as play, or before it. The receive commands hold for the
+// plays that follow, pause and seek for one.
+func TestWishes(t *testing.T) {
+	var asked *rtmp.Play
+	h := desk{play: func(p *rtmp.Play) { asked = p }}
+	withPeer(t, h, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+		p.Expect("onBWDone", 0)
+		p.Command(0, "createStream", 4, amf.Null{})
+		p.Expect("_result", 4)
+		accept := func(codes ...string) *rtmp.Player {
+			t.Helper()
+			synctest.Wait()
+			player := asked.Accept(nil)
+			for _, code := range append([]string{rtmp.CodePlayReset, rtmp.CodePlayStart}, codes...) {
+				p.ExpectStatus(1, code)
+			}
+			return player
+		}
+		// passes reports which of a picture and a sound reach the peer.
+		passes := func(player *rtmp.Player, want ...rtmp.MessageType) {
+			t.Helper()
+			player.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x17\x01\x00\x00\x00k")})
+			player.WriteMessage(audio(1, 0, "a"))
+			player.WriteMessage(data(1, amf.String("end")))
+			var got []rtmp.MessageType
+			for {
+				m := p.Next()
+				if m.Type == rtmp.TypeDataAMF0 && strings.Contains(string(m.Payload), "end") {
+					break
+				}
+				if m.Type != rtmp.TypeDataAMF0 {
+					got = append(got, m.Type)
+				}
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("(-want +got)\n%s", d)
+			}
+		}
+
+		p.Command(1, "receiveVideo", 0, amf.Null{}, amf.Bool(false))
+		p.Command(1, "play", 0, amf.Null{}, amf.String("x"))
+		passes(accept(), rtmp.TypeAudio)
+
+		p.Command(1, "play", 0, amf.Null{}, amf.String("x"))
+		p.Command(1, "receiveVideo", 0, amf.Null{}, amf.Bool(true))
+		p.Command(1, "receiveAudio", 0, amf.Null{}, amf.Bool(false))
+		passes(accept(), rtmp.TypeVideo)
+
+		p.Command(1, "pause", 0, amf.Null{}, amf.Bool(true), amf.Number(0))
+		p.ExpectStatus(1, rtmp.CodePauseNotify)
+		p.Command(1, "play", 0, amf.Null{}, amf.String("x")) // plays again
+		passes(accept(), rtmp.TypeVideo)
+
+		p.Command(1, "play", 0, amf.Null{}, amf.String("x"))
+		p.Command(1, "pause", 0, amf.Null{}, amf.Bool(true), amf.Number(0))
+		p.Command(1, "seek", 0, amf.Null{}, amf.Number(0))
+		player := accept(rtmp.CodePauseNotify, rtmp.CodeSeekNotify)
+		passes(player)
+		p.Command(1, "pause", 0, amf.Null{}, amf.Bool(false), amf.Number(0))
+		p.ExpectStatus(1, rtmp.CodeUnpauseNotify)
+		passes(player, rtmp.TypeVideo)
+
+		p.Command(1, "closeStream", 0, amf.Null{})
+		p.Command(1, "pauseRaw", 0, amf.Null{}, amf.Bool(true), amf.Number(0))
+		p.Command(1, "play", 0, amf.Null{}, amf.String("x"))
+		player = accept(rtmp.CodePauseNotify)
+		p.Command(1, "pauseRaw", 0, amf.Null{}, amf.Bool(false), amf.Number(0))
+		p.ExpectStatus(1, rtmp.CodeUnpauseNotify)
+		passes(player, rtmp.TypeVideo, rtmp.TypeAudio)
+
+		p.Command(1, "play", 0, amf.Null{}, amf.String("x"))
+		p.Command(1, "pause", 0, amf.Null{}, amf.Bool(true), amf.Number(0))
+		synctest.Wait()
+		asked.Reject(nil)
+		p.ExpectStatus(1, rtmp.CodePlayNotFound)
+		p.Command(1, "play", 0, amf.Null{}, amf.String("x"))
+		passes(accept(), rtmp.TypeVideo, rtmp.TypeAudio)
+
+		p.Command(9, "pause", 0, amf.Null{}, amf.Bool(true)) // there is no such stream
+		p.Command(9, "receiveVideo", 0, amf.Null{}, amf.Bool(true))
+		p.Command(9, "seek", 0, amf.Null{}, amf.Number(0))
+	})
 }
 
 // watch has a player on message stream 1 pause, resume, and do without video.
