@@ -93,6 +93,7 @@ type Message struct {
 // User control events (RTMP 1.0 §7.1.7).
 const (
 	eventStreamBegin  = 0
+	eventStreamEOF    = 1
 	eventPingRequest  = 6
 	eventPingResponse = 7
 )

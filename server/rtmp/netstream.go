@@ -101,12 +101,7 @@ func (s *Session) serveCloseStream(cmd *command) error {
 
 // closeStream stops publishing or playing on st, as the peer asked.
 func (s *Session) closeStream(st *netStream) {
-	s.mu.Lock()
-	p := st.publish
-	s.mu.Unlock()
-	if p != nil {
-		p.unpublish()
-	}
+	s.stopPublish(st)
 	s.endStream(st, nil)
 }
 

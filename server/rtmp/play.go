@@ -33,6 +33,9 @@ func (s *Session) servePlay(cmd *command, args amf.Args) {
 		s.noStream(cmd, CodePlayFailed)
 		return
 	}
+	if stop, only := stops(args.At(0)); stop && (s.stopPlay(st) || only) {
+		return
+	}
 	p := parsePlay(args)
 	p.s, p.id = s, cmd.stream
 	s.mu.Lock()
@@ -53,6 +56,37 @@ func (s *Session) servePlay(cmd *command, args amf.Args) {
 		before.end()
 	}
 	s.h.(StreamHandler).ServePlay(p)
+}
+
+// stops reports whether the first argument of publish or play asks to stop, as
+// Flash's publish(false) and play(false) do. Wirecast sends null, which is no
+// more than a missing name while there is nothing to stop: only says that it
+// can mean nothing else.
+func stops(name amf.Value) (stop, only bool) {
+	switch v := name.(type) {
+	case amf.Bool:
+		return !bool(v), !bool(v)
+	case amf.Null, amf.Undefined, nil:
+		return true, false
+	}
+	return false, false
+}
+
+// stopPlay stops playing, as the peer asked, and reports whether there was
+// something to stop. The answer follows the last picture.
+func (s *Session) stopPlay(st *netStream) bool {
+	s.mu.Lock()
+	p := st.play
+	st.play = nil
+	st.wish.again()
+	s.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	p.end()
+	s.send(laneMedia, userControl(eventStreamEOF, st.id))
+	s.status(laneMedia, st.id, streamStatus(CodePlayStop, "Stopped playing "+p.Name+".", p.Name))
+	return true
 }
 
 // parsePlay reads the arguments of play. The specification's examples have

@@ -46,29 +46,22 @@ func publicName(name string) string {
 // before it reads again: some publishers, go-rtmp among them, send metadata and
 // pictures without waiting for the answer.
 func (s *Session) servePublish(cmd *command, args amf.Args) {
+	st := s.stream(cmd.stream)
+	if st == nil {
+		s.noStream(cmd, CodePublishBadName)
+		return
+	}
+	if stop, only := stops(args.At(0)); stop && (s.stopPublish(st) || only) {
+		return
+	}
 	decided := make(chan struct{})
 	p := &Publish{s: s, id: cmd.stream, decided: decided}
 	p.Name, _ = amf.AsString(args.At(0))
 	kind, _ := amf.AsString(args.At(1))
 	p.Kind = cmp.Or(kind, "live")
-	s.mu.Lock()
-	st := s.streamLocked(cmd.stream)
-	if st == nil {
-		s.mu.Unlock()
-		s.noStream(cmd, CodePublishBadName)
+	if !s.reserve(st, p) {
 		return
 	}
-	if st.publish != nil || st.play != nil {
-		s.mu.Unlock()
-		s.status(laneCommands, p.id, &StatusError{Code: CodePublishBadName, Description: "This stream is in use."})
-		return
-	}
-	if s.sealed {
-		s.mu.Unlock()
-		return
-	}
-	st.publish = p
-	s.mu.Unlock()
 	s.h.(StreamHandler).ServePublish(p)
 	<-decided // Accept and Reject close it, and the session's end
 	s.mu.Lock()
@@ -77,6 +70,33 @@ func (s *Session) servePublish(cmd *command, args amf.Args) {
 	if accepted {
 		s.publishing(+1)
 	}
+}
+
+// reserve gives the stream to p, unless it is in use or the session ends.
+func (s *Session) reserve(st *netStream, p *Publish) bool {
+	s.mu.Lock()
+	busy, sealed := st.publish != nil || st.play != nil, s.sealed
+	if !busy && !sealed {
+		st.publish = p
+	}
+	s.mu.Unlock()
+	if busy {
+		s.status(laneCommands, p.id, &StatusError{Code: CodePublishBadName, Description: "This stream is in use."})
+	}
+	return !busy && !sealed
+}
+
+// stopPublish stops publishing on st, as the peer asked, and reports whether
+// there was something to stop.
+func (s *Session) stopPublish(st *netStream) bool {
+	s.mu.Lock()
+	p := st.publish
+	s.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	p.unpublish()
+	return true
 }
 
 // decideLocked lets servePublish continue.

@@ -334,6 +334,72 @@ func TestWishes(t *testing.T) {
 	})
 }
 
+// publish(false), publish(null) and play(false) stop, and leave the stream for
+// other uses.
+func TestStops(t *testing.T) {
+	tp := &tape{}
+	ended := 0
+	h := desk{
+		publish: func(p *rtmp.Publish) {
+			if p.Name == "" {
+				p.Reject(nil)
+				return
+			}
+			p.Accept(tp)
+		},
+		play: func(p *rtmp.Play) {
+			if p.Name == "later" {
+				return
+			}
+			p.Accept(func() { ended++ }).WriteMessage(audio(1, 0, "last"))
+		},
+	}
+	withPeer(t, h, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+		p.Expect("onBWDone", 0)
+		p.Command(0, "createStream", 4, amf.Null{})
+		p.Expect("_result", 4)
+		publishing := [][]amf.Value{{amf.Null{}, amf.Bool(false)}, {amf.Null{}, amf.Null{}}, {amf.Null{}, amf.Undefined{}}, {amf.Null{}}, {}}
+		for i, stop := range publishing {
+			p.Command(1, "publish", 0, amf.Null{}, amf.String("live?key=x"))
+			p.ExpectStatus(1, rtmp.CodePublishStart)
+			p.Command(1, "publish", 0, stop...)
+			c := p.ExpectStatus(1, rtmp.CodeUnpublishSuccess)
+			if info := rtmp.ParseStatus(c.Args[1]); info.Description != "live is now unpublished." || info.Level != "status" {
+				t.Errorf("stopped with %v", info)
+			}
+			synctest.Wait()
+			if len(tp.closed) != i+1 || tp.closed[i] != nil {
+				t.Fatalf("closed %v", tp.closed)
+			}
+		}
+		p.Command(1, "publish", 0, amf.Null{}, amf.Bool(false)) // there is nothing to stop
+		p.Command(1, "play", 0, amf.Null{}, amf.Bool(false))
+		p.Command(1, "publish", 0, amf.Null{}, amf.Null{}) // a name is missing
+		p.ExpectStatus(1, rtmp.CodePublishBadName)
+		p.Command(7, "publish", 0, amf.Null{}, amf.Bool(false))
+		p.ExpectStatus(7, rtmp.CodePublishBadName)
+
+		for i, stop := range []amf.Value{amf.Bool(false), amf.Null{}} {
+			p.Command(1, "play", 0, amf.Null{}, amf.String("x"))
+			p.ExpectStatus(1, rtmp.CodePlayReset)
+			p.ExpectStatus(1, rtmp.CodePlayStart)
+			p.Command(1, "play", 0, amf.Null{}, stop)
+			for p.Next().Type != rtmp.TypeAudio { // everything before the stop still comes
+			}
+			p.ExpectStatus(1, rtmp.CodePlayStop)
+			synctest.Wait()
+			if ended != i+1 {
+				t.Fatalf("ended %d", ended)
+			}
+		}
+		p.Command(1, "play", 0, amf.Null{}, amf.String("later"))
+		p.Command(1, "play", 0, amf.Null{}, amf.Bool(false))
+		p.ExpectStatus(1, rtmp.CodePlayStop)
+		p.Command(1, "publish", 0, amf.Null{}, amf.String("x"))
+		p.ExpectStatus(1, rtmp.CodePublishStart)
+	})
+}
+
 // watch has a player on message stream 1 pause, resume, and do without video.
 func watch(t *testing.T, p *rtmptest.Peer, player *rtmp.Player) {
 	t.Helper()
