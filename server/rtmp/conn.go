@@ -39,6 +39,7 @@ type Conn struct {
 	acked    uint64
 	answered bool    // Set Peer Bandwidth was
 	server   bool    // the peer has connected to us; set by NewServerConn
+	flash    bool    // the peer is a Flash Player; set by ReadConnect
 	nonces   *Nonces // until connect is there
 
 	w backlog.Writer // owned by the writing goroutine

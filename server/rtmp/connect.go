@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -70,8 +71,27 @@ func readConnect(c *Conn) (*ConnectRequest, error) {
 			return nil, c.protocolError("reading connect", err)
 		}
 		r.c, r.Nonces, c.nonces = c, c.nonces, nil
+		c.flash = r.fromFlash()
 		return r, nil
 	}
+}
+
+// flashVersion is what a Flash Player or AIR says in flashVer: "WIN 11,2,202,235".
+var flashVersion = regexp.MustCompile(`^[A-Z]{3} (\d+,\d+,\d+,\d+)$`)
+
+// imitated are the versions that programs claim which are no Flash Player:
+// ffmpeg's, and that of librtmp and GStreamer, with any platform in front.
+var imitated = []string{"9,0,124,2", "10,0,32,18"}
+
+// fromFlash reports whether the peer is a Flash Player. Those of a version that
+// others imitate are known by objectEncoding, which the others leave out.
+func (r *ConnectRequest) fromFlash() bool {
+	m := flashVersion.FindStringSubmatch(r.FlashVer)
+	if m == nil || !slices.Contains(imitated, m[1]) {
+		return m != nil
+	}
+	_, missing := amf.Lookup(r.Object, "objectEncoding").(amf.Undefined)
+	return !missing
 }
 
 // parseConnect reads everything after the name connect. Only the app must be

@@ -225,6 +225,36 @@ func connectWith(t *testing.T, ms ...rtmp.Message) (*rtmp.ConnectRequest, error)
 	return r, err
 }
 
+// What programs and Flash Players say of themselves.
+func TestFromFlash(t *testing.T) {
+	encoding := func(n float64) amf.Object { return amf.Object{{Name: "objectEncoding", Value: amf.Number(n)}} }
+	for _, tt := range []struct {
+		version string
+		object  amf.Object
+		want    bool
+	}{
+		{"WIN 32,0,0,465", encoding(3), true},
+		{"WIN 11,2,202,235", nil, true},
+		{"MAC 9,0,115,0", encoding(0), true},
+		{"LNX 11,2,202,644", encoding(3), true},
+		{"AND 33,1,1,929", encoding(3), true},
+		{"LNX 10,0,32,18", encoding(3), true},
+		{"LNX 9,0,124,2", nil, false},  // ffmpeg
+		{"LNX 10,0,32,18", nil, false}, // rtmpdump, GStreamer
+		{"WIN 10,0,32,18", nil, false}, // rtmpdump on Windows
+		{"FMLE/3.0 (compatible; FMSc/1.0)", nil, false},
+		{"FlashCom/1.5.2", encoding(3), false},
+		{"WIN 11", encoding(3), false},
+		{"VLC 3,0,0,0,1", encoding(3), false},
+		{"", nil, false},
+	} {
+		r := &rtmp.ConnectRequest{FlashVer: tt.version, Object: tt.object}
+		if got := r.FromFlash(); got != tt.want {
+			t.Errorf("%q %v: %t", tt.version, tt.object, got)
+		}
+	}
+}
+
 func TestBeforeConnect(t *testing.T) {
 	for _, test := range []struct {
 		name string

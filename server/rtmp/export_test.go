@@ -94,3 +94,6 @@ func ParseCommandMessage(m Message) (name string, tx float64, values []any, err 
 }
 
 var CommandMessage = commandMessage
+
+// FromFlash reports whether the peer is a Flash Player.
+func (r *ConnectRequest) FromFlash() bool { return r.fromFlash() }

@@ -21,6 +21,12 @@ import (
 // in a bubble, and checks how the session ended.
 func withPeer(t *testing.T, h rtmp.Handler, want error, test func(*rtmptest.Peer, *rtmp.Session)) {
 	t.Helper()
+	withClient(t, &rtmp.ConnectRequest{App: "app"}, h, want, test)
+}
+
+// withClient is withPeer for a peer that says more about itself.
+func withClient(t *testing.T, r *rtmp.ConnectRequest, h rtmp.Handler, want error, test func(*rtmptest.Peer, *rtmp.Session)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cnc, snc := rtmptest.Pipe()
 		made := make(chan *rtmp.Session, 1) // one is made
@@ -31,7 +37,9 @@ func withPeer(t *testing.T, h rtmp.Handler, want error, test func(*rtmptest.Peer
 			ended <- s.Run(t.Context())
 		}()
 		p := rtmptest.NewPeer(t, cnc)
-		p.Connect("app")
+		if _, err := rtmp.Connect(t.Context(), p.Conn, r); err != nil {
+			t.Fatalf("connect: %v", err)
+		}
 		test(p, <-made)
 		if want == rtmp.ErrClosed {
 			p.Close()

@@ -112,7 +112,9 @@ func parsePlay(args amf.Args) *Play {
 }
 
 // Accept answers in Flash Media Server's order: StreamBegin, Play.Reset,
-// Play.Start, |RtmpSampleAccess, NetStream.Data.Start. It returns the Player
+// Play.Start, and for a Flash Player |RtmpSampleAccess and
+// NetStream.Data.Start, which are data: ffmpeg would show an empty track for
+// each, and copy it. It returns the Player
 // that takes the stream's messages. ended, if not nil, is called once: when the
 // player stops playing for whatever reason, or at once if it has already
 // stopped.
@@ -134,9 +136,11 @@ func (p *Play) Accept(ended func()) *Player {
 		p.s.status(laneCommands, p.id, streamStatus(CodePlayReset, "Playing and resetting "+p.Name+".", p.Name))
 	}
 	p.s.status(laneCommands, p.id, streamStatus(CodePlayStart, "Started playing "+p.Name+".", p.Name))
-	p.s.send(laneMedia, dataMessage(p.id, amf.String("|RtmpSampleAccess"), amf.Bool(false), amf.Bool(false)))
-	p.s.send(laneMedia, dataMessage(p.id, amf.String("onStatus"),
-		amf.Object{{Name: "code", Value: amf.String("NetStream.Data.Start")}}))
+	if p.s.c.flash {
+		p.s.send(laneMedia, dataMessage(p.id, amf.String("|RtmpSampleAccess"), amf.Bool(false), amf.Bool(false)))
+		p.s.send(laneMedia, dataMessage(p.id, amf.String("onStatus"),
+			amf.Object{{Name: "code", Value: amf.String("NetStream.Data.Start")}}))
+	}
 	pl.obey()
 	return pl
 }
