@@ -152,3 +152,43 @@ func TestKilledPublisher(t *testing.T) {
 	viewer.end(t) // ffmpeg takes UnpublishNotify for the end; this one said that it stops
 	until(t, "the end", streams, func(v amf.Value) bool { return brief(v) == "[]" })
 }
+
+// TestTwoTracks: a player with ffmpeg sees picture and sound and nothing else,
+// whether it was there before the broadcast, or came in the middle of one that
+// followed another.
+func TestTwoTracks(t *testing.T) {
+	t.Parallel()
+	address := strings.Replace(evening(t), "/chapter4/", "/room/blue/", 1)
+	uri := strings.TrimSuffix(address, "/")
+	bob, _ := dial(t, uri)
+	streams := watch(t, bob, room.ObjectRoom, "streams")
+	url := address + "live?key=" + key + "-blue"
+	probe := func() *process {
+		return program(t, "ffprobe", "-v", "error", "-show_entries", "stream=codec_type,codec_name", "-of", "csv=p=0", address+"live")
+	}
+	sees := func(p *process) {
+		t.Helper()
+		var seen bytes.Buffer
+		for running := true; running; {
+			select {
+			case b := <-p.out:
+				seen.Write(b)
+			case <-p.ended:
+				running = false
+			}
+		}
+		if got := seen.String(); got != "h264,video\naac,audio\n" && got != "aac,audio\nh264,video\n" {
+			t.Errorf("ffprobe sees %s %s", got, p.said.String())
+		}
+	}
+	early := probe()
+	program(t, "ffmpeg", ffmpegTo(url, "-t", "4")...)
+	sees(early)
+	until(t, "the broadcast", streams, func(v amf.Value) bool { return brief(v) == "[live]" })
+	until(t, "the end", streams, func(v amf.Value) bool { return brief(v) == "[]" })
+	program(t, "ffmpeg", ffmpegTo(url)...)
+	ann, _ := dial(t, uri, amf.String("ann"))
+	ingest := watch(t, ann, room.ObjectRoom, "ingest")
+	until(t, "its middle", ingest, func(v amf.Value) bool { return strings.Contains(brief(v), "live") })
+	sees(probe())
+}

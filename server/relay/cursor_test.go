@@ -80,7 +80,7 @@ func TestFollow(t *testing.T) {
 	cl := s.Follow(late)
 	serve(t, cl)
 	serve(t, ce)
-	expect(t, &late.player, "meta@500 avcHead@500 aacHead@500 key@500 aac@500 next@540 cue@540")
+	expect(t, &late.player, "meta@0 avcHead@500 aacHead@500 key@500 aac@500 next@540 cue@540")
 	expect(t, &early.player, "key@500 aac@500 next@540 cue@540")
 	if s.Players() != 2 || grown == 0 {
 		t.Errorf("%d players, grown %d times", s.Players(), grown)
@@ -97,6 +97,30 @@ func TestFollow(t *testing.T) {
 	cl.Leave()
 	if s.Players() != 1 {
 		t.Errorf("%d players", s.Players())
+	}
+}
+
+// Metadata is at time 0 for everybody, however late it comes, and is kept as
+// long as what came with it.
+func TestMetadataHasNoTime(t *testing.T) {
+	s := New("cam")
+	s.Publish()
+	const late = 2 * MaxLogTime
+	write(s, 0, avcHead, avcKey)
+	for at := uint32(5000); at <= late; at += 5000 {
+		write(s, at, avcKey)
+	}
+	for _, f := range []*follower{{room: 1000}, {room: 1000, plain: true}} {
+		c := s.Follow(f)
+		serve(t, c)
+		f.take()
+		write(s, late, meta, avcKey)
+		if n := s.log.entries[s.log.head]; n.at+MaxLag < late {
+			t.Errorf("the log begins at %d", n.at)
+		}
+		serve(t, c)
+		expect(t, &f.player, fmt.Sprintf("meta@0 key@%d", late))
+		c.Leave()
 	}
 }
 

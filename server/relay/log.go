@@ -44,8 +44,9 @@ type block struct {
 
 // An entry is a message, or a notice that came between two.
 type entry struct {
-	message rtmp.Message // of a notice: its time
-	notice  *notice      // or nil
+	message rtmp.Message
+	notice  *notice // or nil
+	at      uint32  // when it came, in the stream's time
 	block   *block
 	index   int32 // among the messages of the block
 	cost    int32
@@ -60,9 +61,10 @@ func (l *log) next() uint64 { return l.first + uint64(len(l.entries)-l.head) }
 // at returns the entry of number n, from first up to next.
 func (l *log) at(n uint64) *entry { return &l.entries[l.head+int(n-l.first)] }
 
-// append packs m. It returns m with its payload in the log, if it is there in
-// one piece, so that the publisher's buffer need not be kept as well.
-func (l *log) append(m rtmp.Message) rtmp.Message {
+// append packs m, which came at that time. It returns m with its payload in the
+// log, if it is there in one piece, so that the publisher's buffer need not be
+// kept as well.
+func (l *log) append(m rtmp.Message, at uint32) rtmp.Message {
 	m.StreamID = rtmp.SharedStream
 	b := l.room(rtmp.PackedLen(&m))
 	before := len(b.bytes)
@@ -74,13 +76,13 @@ func (l *log) append(m rtmp.Message) rtmp.Message {
 	} else {
 		cost += n
 	}
-	l.add(entry{message: m, block: b, index: int32(len(b.ends) - 1), cost: int32(cost)})
+	l.add(entry{message: m, at: at, block: b, index: int32(len(b.ends) - 1), cost: int32(cost)})
 	return m
 }
 
 // notify appends a notice.
 func (l *log) notify(at uint32, code, description string) {
-	l.add(entry{message: rtmp.Message{Timestamp: at}, notice: &notice{code, description}, cost: entryOverhead})
+	l.add(entry{notice: &notice{code, description}, at: at, cost: entryOverhead})
 	l.closed = true
 }
 
@@ -123,7 +125,7 @@ func (l *log) room(n int) *block {
 func (l *log) trim(now uint32, keep uint64, lean bool) {
 	for l.head < len(l.entries) {
 		e := &l.entries[l.head]
-		age := int32(now - e.message.Timestamp)
+		age := int32(now - e.at)
 		old := l.first < keep && (lean || age > MaxLag)
 		if !old && l.bytes <= MaxLogBytes && age <= MaxLogTime {
 			return

@@ -191,7 +191,7 @@ func (s *Stream) Join(p Player) {
 }
 
 // beginLocked returns where in the log a player begins, and what it needs
-// before that, dated so that time does not jump. waiting says that the player
+// before that, dated so that the time of no track jumps. waiting says that the player
 // must wait for a key frame.
 func (s *Stream) beginLocked() (intro []rtmp.Message, begin uint64, waiting bool) {
 	begin, at := s.log.next(), s.clock.now()
@@ -205,7 +205,9 @@ func (s *Stream) beginLocked() (intro []rtmp.Message, begin uint64, waiting bool
 	}
 	dated := slices.Clone(intro)
 	for i := range dated {
-		dated[i].Timestamp = at
+		if dated[i].Type == rtmp.TypeAudio || dated[i].Type == rtmp.TypeVideo {
+			dated[i].Timestamp = at
+		}
 	}
 	return dated, begin, waiting
 }
@@ -265,13 +267,17 @@ func (s *Stream) WriteMessage(m rtmp.Message) {
 	if c.kind == keyFrame && s.minorLocked(c.track) {
 		c.kind = other
 	}
-	m.Timestamp = s.clock.stamp(&m)
+	at := s.clock.stamp(&m)
+	m.Timestamp = at
+	if c.kind == metadata {
+		m.Timestamp = 0 // it is true of the whole stream; at any other time ffmpeg takes it for a subtitle
+	}
 	s.keepLocked(m, c)
 	if m.Type == rtmp.TypeVideo && !s.keyed && c.kind != sequenceHeader {
 		s.mu.Unlock()
 		return
 	}
-	m = s.log.append(m)
+	m = s.log.append(m, at)
 	s.trimLocked()
 	var few [8]*seat
 	todo := few[:0]

@@ -110,7 +110,7 @@ func TestStream(t *testing.T) {
 	write(s, 1000, avcKey, avcNext)
 	s.Join(late)
 	s.Join(late)
-	expect(t, late, "meta@1000 avcHead@1000 aacHead@1000 key@1000 next@1000")
+	expect(t, late, "meta@0 avcHead@1000 aacHead@1000 key@1000 next@1000")
 	write(s, 1040, avcNext, aac, cue)
 	expect(t, late, "next@1040 aac@1040 cue@1040")
 	write(s, 1080, avcKey, aac, avcNext)
@@ -124,7 +124,7 @@ func TestStream(t *testing.T) {
 	expect(t, late, "avc2@2000")
 	again := &player{}
 	s.Join(again)
-	expect(t, again, "meta@1080 avcHead@1080 aacHead@1080 key@1080 aac@1080 next@1080 avc2@2000")
+	expect(t, again, "meta@0 avcHead@1080 aacHead@1080 key@1080 aac@1080 next@1080 avc2@2000")
 	s.Leave(again)
 	write(s, 2040, avcKey)
 	expect(t, late, "key@2040")
