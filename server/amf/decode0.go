@@ -109,7 +109,7 @@ func (d *Decoder) complex0(m marker0, at, depth int) Value {
 // (AMF0 §2.11). An empty name before any other marker is a name.
 func (d *Decoder) members0(depth int) []Field {
 	base := len(d.fields)
-	for d.err == nil {
+	for d.err == nil && (d.More() || !d.salvage) {
 		start := d.i
 		name := d.name()
 		if d.i == start+2 && d.More() && marker0(d.b[d.i]) == objectEnd0 {
@@ -117,6 +117,10 @@ func (d *Decoder) members0(depth int) []Field {
 			break
 		}
 		v := d.value0(depth)
+		if d.err != nil && d.salvage {
+			d.err, d.i = nil, len(d.b)
+			break
+		}
 		if !d.dry {
 			d.fields = append(d.fields, Field{Name: name, Value: v})
 		}

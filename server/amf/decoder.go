@@ -47,6 +47,7 @@ type Decoder struct {
 	replay3  int    // the same for an AMF3 reference
 
 	dry       bool // check only; values are nil, strings empty
+	salvage   bool // see Salvage
 	reference bool // an AMF0 reference was met
 	amf3      bool // a 0x11 was met
 
@@ -97,6 +98,28 @@ func (d *Decoder) finish(value func(depth int) Value) (Value, error) {
 // Next decodes the next value. After an error every call returns that error.
 // When no bytes are left the error is ErrShort, never io.EOF.
 func (d *Decoder) Next() (Value, error) { return d.next(d.value0) }
+
+// Salvage is Next for a value that may be damaged. Where an object or ECMA array
+// does not end, or has a member that cannot be decoded, it ends with the last
+// whole member, and so does everything that holds it; what follows is given up.
+// The error says that nothing is left of the value.
+func (d *Decoder) Salvage() (Value, error) {
+	d.salvage = true
+	v, err := d.Next()
+	d.salvage = false
+	return v, err
+}
+
+// Check reads all remaining values without decoding them. The error is the one
+// that Rest returns; amf3 says that one of the values holds AMF3.
+func (d *Decoder) Check() (amf3 bool, err error) {
+	d.dry = true
+	for d.More() && err == nil {
+		_, err = d.Next()
+	}
+	d.dry = false
+	return d.amf3, err
+}
 
 // Text decodes the next value, which must be a string.
 func (d *Decoder) Text() (string, error) {

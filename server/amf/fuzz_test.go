@@ -25,6 +25,8 @@ func FuzzAMF0(f *testing.F) {
 		args, err := amf.NewDecoder(b).Rest()
 		raws := checkNextRaw(t, b, err)
 		checkText(t, b)
+		checkSalvage(t, b, args, err)
+		checkCheck(t, b, err)
 		if err != nil {
 			return
 		}
@@ -48,6 +50,32 @@ func FuzzAMF0(f *testing.F) {
 		}
 		checkPlain(t, plain)
 	})
+}
+
+// checkSalvage wants Salvage to return what Next does where that decodes, and
+// something that decodes where it does not.
+func checkSalvage(t *testing.T, b []byte, whole amf.Args, err error) {
+	t.Helper()
+	v, serr := amf.NewDecoder(b).Salvage()
+	if err == nil && len(whole) > 0 {
+		if d := diff(whole[0], v); d != "" || serr != nil {
+			t.Fatalf("a whole value salvaged: %v, (-want +got)\n%s", serr, d)
+		}
+	}
+	if serr != nil {
+		return
+	}
+	if _, err := amf.Parse(amf.Append(nil, v)); err != nil {
+		t.Fatalf("what was salvaged does not decode: %v", err)
+	}
+}
+
+// checkCheck wants Check to accept exactly what Rest accepts.
+func checkCheck(t *testing.T, b []byte, want error) {
+	t.Helper()
+	if _, err := amf.NewDecoder(b).Check(); (err == nil) != (want == nil) {
+		t.Fatalf("Check: %v, Rest: %v", err, want)
+	}
 }
 
 // checkText wants Text to return the strings that Next does, and an error for
