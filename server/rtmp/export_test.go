@@ -97,3 +97,6 @@ var CommandMessage = commandMessage
 
 // FromFlash reports whether the peer is a Flash Player.
 func (r *ConnectRequest) FromFlash() bool { return r.fromFlash() }
+
+// Readable returns the payload of a data message as players get it.
+func Readable(b []byte) ([]byte, bool) { return readable(b) }

@@ -1,7 +1,6 @@
 package rtmp
 
 import (
-	"bytes"
 	"errors"
 
 	"foyer/server/flv"
@@ -15,26 +14,32 @@ func (s *Session) serveMedia(m Message) error {
 		return nil
 	}
 	m.StreamID = id
-	switch m.Type {
-	case TypeAggregate:
-		if err := splitAggregate(m, sink.WriteMessage); err != nil {
-			return s.c.protocolError("reading aggregate", err)
-		}
+	if m.Type != TypeAggregate {
+		s.pass(sink, m)
 		return nil
-	case TypeDataAMF0, TypeDataAMF3:
-		b, err := amf0Payload(m)
-		if err != nil {
-			return s.c.protocolError("reading data", err)
-		}
-		m.Type, m.Payload = TypeDataAMF0, bytes.TrimPrefix(b, setDataFrame)
 	}
-	sink.WriteMessage(m)
+	if err := splitAggregate(m, func(sub Message) { s.pass(sink, sub) }); err != nil {
+		return s.c.protocolError("reading aggregate", err)
+	}
 	return nil
 }
 
-// setDataFrame is the AMF0 string before onMetaData that asks the server to
-// keep it for later players.
-var setDataFrame = []byte(flv.SetDataFrame)
+// pass hands on a message, if it is one that players can read. Data becomes type
+// 18.
+func (s *Session) pass(sink Sink, m Message) {
+	if m.Type == TypeDataAMF0 || m.Type == TypeDataAMF3 {
+		b, ok := dataPayload(m)
+		if ok {
+			b, ok = readable(b)
+		}
+		if !ok {
+			s.dropped.Add(1)
+			return
+		}
+		m.Type, m.Payload = TypeDataAMF0, b
+	}
+	sink.WriteMessage(m)
+}
 
 // sink returns the sink for m: that of the stream which the peer publishes, or
 // which this end plays. Some encoders send metadata on message stream 0, which
@@ -86,10 +91,7 @@ func splitAggregate(m Message, yield func(Message)) error {
 		}
 		sub := Message{Type: MessageType(h.Media), StreamID: m.StreamID, Timestamp: h.Time + offset, Payload: b[:h.Size:h.Size]}
 		switch sub.Type {
-		case TypeAudio, TypeVideo:
-			yield(sub)
-		case TypeDataAMF0:
-			sub.Payload = bytes.TrimPrefix(sub.Payload, setDataFrame)
+		case TypeAudio, TypeVideo, TypeDataAMF0:
 			yield(sub)
 		}
 		b = b[h.Size:]

@@ -9,8 +9,9 @@ import (
 
 // A Sink takes the audio, video and data messages of a published stream, in
 // order, on the publisher's goroutine. WriteMessage does not block. Data
-// messages come as type 18, onMetaData without @setDataFrame before it; the
-// messages of aggregates come one by one. Close is called once, when the stream
+// messages come as type 18, onMetaData without @setDataFrame before it, and
+// always decode: metadata is completed, anything else left out that does not.
+// The messages of aggregates come one by one. Close is called once, when the stream
 // ends, with the reason: nil when the publisher ended it.
 type Sink interface {
 	WriteMessage(Message)

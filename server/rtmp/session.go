@@ -71,7 +71,7 @@ func (refuseAll) ServeCall(c *Call) { c.Fail(MethodNotFound(c.Method)) }
 // Stats are the counters of a session.
 type Stats struct {
 	BytesIn, BytesOut uint64
-	Dropped           uint64 // media messages that were dropped because the peer was too slow, or that belonged to no stream
+	Dropped           uint64 // media messages that were dropped: the peer was too slow, they belonged to no stream, or players could not read them
 }
 
 // NewSession makes a session of a connection whose connect has been answered,

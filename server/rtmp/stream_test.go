@@ -87,7 +87,7 @@ func TestPublishOnTheWire(t *testing.T) {
 		synctest.Wait()
 
 		want := []rtmp.Message{
-			data(1, amf.String("onMetaData"), meta), data(1, amf.String("onMetaData"), meta),
+			data(1, amf.String("onMetaData"), amf.ECMAArray(meta)), data(1, amf.String("onMetaData"), amf.ECMAArray(meta)),
 			data(1, amf.String("text"), amf.String("x")),
 			data(1, amf.String("@clearDataFrame"), amf.String("onMetaData")),
 			audio(1, 10, "a"), audio(1, 1000, "b"),
