@@ -15,6 +15,7 @@ type chat struct {
 	epoch    int64     // milliseconds: when the history began, which a restart does not end
 	speakers speakers  // whose ids may be in it
 	pages    pageReads // lookups of older messages in the store
+	once     once      // what was said under keys
 	unstored bool      // the last message could not be stored
 }
 
@@ -50,13 +51,25 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 	if wrong != "" {
 		return nil, fail(wrong, 0)
 	}
+	mark, wrong := p.markOf(args.At(1))
+	if wrong != "" {
+		return nil, fail(wrong, 0)
+	}
 	now := time.Now()
+	id, before := r.chat.once.find(mark, now)
+	switch {
+	case id > 0:
+		return stored(uint64(id), nil)
+	case before != nil && len(before.answers) > 0: // it is on its way
+		before.answers = append(before.answers, r.in.Later())
+		return nil, server.ErrPending
+	}
 	if err := r.mayTalk(p, now); err != nil {
 		return nil, err
 	}
-	spoke, answer := p.spoke, r.in.Later()
+	spoke, m := p.spoke, message{At: now.UnixMilli(), User: speaker{p.id, p.nick, p.role}, Text: text, Mark: mark}
 	p.spoke = now
-	m := message{At: now.UnixMilli(), User: speaker{p.id, p.nick, p.role}, Text: text}
+	s, answer := r.chat.once.begin(mark, before, now, r.in.Later())
 	unsaid := func() { r.takeBack(p, now, spoke) }
 	r.admitSpeaker(func(err error) {
 		if err != nil {
@@ -64,7 +77,7 @@ func (r *Room) say(from *server.Client, args amf.Args) (amf.Value, error) {
 			answer(nil, notStored())
 			return
 		}
-		r.append(m, unsaid, answer)
+		r.append(m, s, unsaid, answer)
 	})
 	return nil, server.ErrPending
 }
@@ -84,12 +97,25 @@ func (r *Room) mayTalk(p *person, now time.Time) error {
 	}
 }
 
-// append stores a message and answers. unsaid is for one that could not be stored.
-func (r *Room) append(m message, unsaid func(), answer func(amf.Value, error)) {
-	r.store.Append(func(id uint64) []byte { return m.as(id).data() }, func(id uint64, err error) {
+// append stores a message and answers, unless the store turns out to have it from
+// before. unsaid is for one that was not said this time. s is nil if it has no key.
+func (r *Room) append(m message, s *saying, unsaid func(), answer func(amf.Value, error)) {
+	known := false // the store has it
+	data := func(id uint64) []byte {
+		if known = s != nil && s.stored.Load(); known {
+			return nil
+		}
+		return m.as(id).data()
+	}
+	r.store.Append(data, func(id uint64, err error) {
 		heard := r.in.Post(func() {
-			if r.appended(m.as(id), err); err != nil {
+			if err != nil {
 				unsaid()
+			}
+			if !known {
+				r.appended(m.as(id), err)
+			} else if said, _ := r.chat.once.find(m.Mark, time.Now()); said > 0 {
+				id, err = uint64(said), nil
 			}
 			answer(stored(id, err))
 		})
@@ -132,6 +158,7 @@ func (r *Room) appended(m message, err error) {
 
 // said tells everybody a message that is stored.
 func (r *Room) said(m message) {
+	r.chat.once.add(m)
 	if !r.chat.add(m) {
 		return
 	}

@@ -7,11 +7,11 @@
 // (people.go): users with a nick (package nick), and spectators and encoders
 // without one; admission.go says how they come in and leave. chat stores each
 // message, tells it to everybody, and answers questions about earlier ones (chat.go,
-// text.go, history.go, pages.go). limits say how fast people may talk
-// (ratelimit.go), settings and doors are what moderators decide about the room and
-// about single people (settings.go, doors.go, moderation.go), and stage is what is
-// published (streams.go): with the key of the room (key.go), waited for when its
-// connection breaks (grace.go), and watched, to tell encoders what hurts their
+// text.go, history.go, pages.go); it says nothing twice (once.go). limits say how fast
+// people may talk (ratelimit.go), settings and doors are what moderators decide about
+// the room and about single people (settings.go, doors.go, moderation.go), and stage is
+// what is published (streams.go): with the key of the room (key.go), waited for when
+// its connection breaks (grace.go), and watched, to tell encoders what hurts their
 // viewers (health.go, package ingest).
 //
 // All that a room has to know when it starts again is its state (state.go). A Store

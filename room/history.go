@@ -25,6 +25,7 @@ type message struct {
 	At   int64   `json:"at"` // milliseconds since 1970
 	User speaker `json:"user"`
 	Text string  `json:"text"`
+	Mark mark    `json:"mark,omitempty"` // of the key under which it was said
 }
 
 // speaker is the author of a message, as they were then.

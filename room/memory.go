@@ -3,6 +3,7 @@ package room
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,9 @@ type Memory struct {
 
 	rooms sync.Map // of *memoryRoom, by name
 }
+
+// errUnwanted answers the Append of a message that is not to be stored any more.
+var errUnwanted = errors.New("room: message is not wanted any more")
 
 // Open is for Config.Open. In its stores, no message turns up later.
 func (m *Memory) Open(_ context.Context, room string, _ func([]byte)) (Store, error) {
@@ -88,12 +92,18 @@ func (r *memoryRoom) Last() uint64 { return r.now().last }
 
 func (r *memoryRoom) Append(message func(id uint64) []byte, done func(id uint64, err error)) {
 	var id uint64
+	var err error
 	r.change(func(m *memories) {
+		data := message(m.last + 1)
+		if data == nil {
+			err = errUnwanted
+			return
+		}
 		m.last++
 		id = m.last
-		m.messages = append(m.messages, memo{id, time.Now(), message(id)})
+		m.messages = append(m.messages, memo{id, time.Now(), data})
 	})
-	done(id, nil)
+	done(id, err)
 }
 
 func (r *memoryRoom) Remove(id uint64, done func(found bool, err error)) {

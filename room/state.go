@@ -82,13 +82,13 @@ func (r *Room) open() error {
 	defer cancel()
 	store, err := r.cfg.Open(ctx, server.Fold(r.name), func(data []byte) {
 		for _, m := range parseMessages([][]byte{data}) {
+			r.chat.once.found(m)
 			r.in.Post(func() { r.said(m) })
 		}
 	})
 	if err != nil {
 		r.log.Error("room not opened", "err", err)
-		no := &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectFailed, Description: "The room cannot be opened at the moment."}
-		return refusedFor(no, SaveRetry)
+		return notOpened()
 	}
 	k, err := parseState(store.State())
 	if err != nil {
@@ -98,14 +98,24 @@ func (r *Room) open() error {
 		return errors.Join(reject("This room cannot be opened: its stored state cannot be read. It stays closed until its operators have seen to it.", 0), err)
 	}
 	r.store.Store = store
+	r.chat.fill(parseMessages(store.Newest()), int64(store.Last()))
+	if err := r.recall(ctx, time.Now()); err != nil {
+		store.Close()
+		r.log.Error("room not opened", "err", err)
+		return notOpened()
+	}
 	r.in.Go(func(ctx context.Context) { // also when the room ends in a panic
 		<-ctx.Done()
 		r.chat.pages.wg.Wait()
 		store.Close()
 	})
-	r.chat.fill(parseMessages(store.Newest()), int64(store.Last()))
 	r.restore(k)
 	return nil
+}
+
+// notOpened refuses people while the store cannot be read.
+func notOpened() error {
+	return refusedFor(&rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectFailed, Description: "The room cannot be opened at the moment."}, SaveRetry)
 }
 
 // restore makes the room what it was before.

@@ -28,7 +28,10 @@ type Store interface {
 	Last() uint64
 	// Append stores a message behind those that came before. message makes its bytes
 	// once its id is certain, which is one more than the last: a message that is not
-	// stored leaves no gap. In that case done gets an error, after at most 10 s.
+	// stored leaves no gap. In that case done gets an error, after at most 10 s. If
+	// message returns nil, nothing is stored, and done gets an error, too. When message
+	// is called, the store has told of every earlier message that is stored though its
+	// done got an error.
 	Append(message func(id uint64) []byte, done func(id uint64, err error))
 	// Remove takes a message out for good. Its id is not used again.
 	Remove(id uint64, done func(found bool, err error))

@@ -26,6 +26,9 @@ const (
 // whether they are stored.
 const maxUnsure = 1000
 
+// errUnwanted answers Append when there was nothing to store any more.
+var errUnwanted = errors.New("store: message is not wanted any more")
+
 // A try is a message that may or may not be stored.
 type try struct {
 	by   string
@@ -121,16 +124,18 @@ func (r *Room) load(ctx context.Context, known ids) error {
 // Append stores a message after those that came before it. It calls message for
 // the bytes once the id is certain: one above the last. When the message could
 // not be stored within 10 s, done gets an error and the id goes to the next
-// message.
+// message. When message returns nil, because found has told of it meanwhile, nothing is
+// stored.
 func (r *Room) Append(message func(id uint64) []byte, done func(id uint64, err error)) {
 	answer := func(id uint64, err error) {
-		if err != nil {
+		switch err {
+		case nil:
+			r.store.stats.stored.Add(1)
+		case errUnwanted:
+		default:
 			r.store.stats.failed.Add(1)
-			done(0, err)
-			return
 		}
-		r.store.stats.stored.Add(1)
-		done(id, nil)
+		done(id, err)
 	}
 	r.enqueue(func(ctx context.Context) { r.append(ctx, message, answer) }, func(err error) { answer(0, err) })
 }
@@ -146,6 +151,10 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 	for {
 		id := r.lastID() + 1
 		data := message(id)
+		if data == nil {
+			done(0, errUnwanted)
+			return
+		}
 		m := nats.NewMsg(r.subject)
 		m.Data = data
 		m.Header.Set(headerID, strconv.FormatUint(id, 10))
@@ -169,8 +178,8 @@ func (r *Room) append(ctx context.Context, message func(uint64) []byte, done fun
 		r.noteStored(id, seq)
 		r.store.flushed(func(err error) {
 			if err != nil {
-				done(0, fmt.Errorf("flushing to disk: %w", err))
 				r.found(data)
+				done(0, fmt.Errorf("flushing to disk: %w", err))
 				return
 			}
 			done(id, nil)

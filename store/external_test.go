@@ -310,6 +310,11 @@ func TestAnswerLost(t *testing.T) {
 	case <-time.After(hang):
 		t.Fatal("the first message was not found by itself")
 	}
+	again := make(chan error, 1)
+	r.Append(func(uint64) []byte { return nil }, func(_ uint64, err error) { again <- err }) // it need not be stored again
+	if err := <-again; err == nil {
+		t.Error("nothing was stored as a message")
+	}
 	mustSay(t, r, 4, 5)
 	checkPage(t, r, 0, -1, 50, []uint64{1, 2, 3, 4, 5}, true, false)
 	if len(found) != 0 {

@@ -32,6 +32,8 @@ func TestStoreIsAsMemory(t *testing.T) {
 				switch n := p.rnd.IntN(100); {
 				case n < 55:
 					p.append()
+				case n < 58:
+					p.appendNothing()
 				case n < 65:
 					p.remove()
 				case n < 97:
@@ -88,6 +90,14 @@ func (p *pair) same(what string, do func(room.Store) string) {
 	if got, want := do(p.rooms[0]), do(p.rooms[1]); got != want {
 		p.t.Fatalf("%s: the store says\n%s\nand the memory\n%s", what, got, want)
 	}
+}
+
+func (p *pair) appendNothing() {
+	p.same("append nothing", func(r room.Store) string {
+		done := make(chan string, 1)
+		r.Append(func(uint64) []byte { return nil }, func(id uint64, err error) { done <- fmt.Sprint(id, err != nil) })
+		return <-done
+	})
 }
 
 func (p *pair) append() {
