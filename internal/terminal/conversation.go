@@ -80,14 +80,12 @@ type conversation struct {
 	nick    string
 	nc      *client.NetConnection // nil while away or still catching up
 	last    float64               // highest message id shown
-	own     event                 // the last message of our own
 }
 
 // An errRefused is the room's reason for not doing something.
 type errRefused struct {
 	reason     string
 	retryAfter time.Duration // zero: it makes no sense to try again
-	perhaps    bool          // it may turn out to have been done
 }
 
 func (e *errRefused) Error() string { return e.reason }
@@ -132,7 +130,7 @@ func (c *conversation) take(r client.Reconnect, jitter time.Duration) time.Durat
 	c.emit(event{Type: "status", Level: rtmp.LevelStatus, Code: rtmp.CodeReconnectRequest, Text: r.Description, RetryAfter: max(1, float64(wait.Milliseconds()))})
 	if r.URI != c.uri {
 		c.uri, c.epoch, c.shown, c.title, c.topic = r.URI, 0, nil, "", ""
-		c.update(func() { c.last, c.own = 0, event{} })
+		c.update(func() { c.last = 0 })
 	}
 	return wait
 }
@@ -318,12 +316,7 @@ func (c *conversation) show(m event) {
 	if c.shown = append(c.shown, m.ID); len(c.shown) > historyOverlap {
 		c.shown = slices.Delete(c.shown, 0, 1)
 	}
-	c.update(func() {
-		c.last = m.ID
-		if m.User.Nick == c.nick {
-			c.own = m
-		}
-	})
+	c.update(func() { c.last = m.ID })
 }
 
 // pages is what was said before this connection, as far as it is of interest.
@@ -511,15 +504,16 @@ func (c *conversation) call(ctx context.Context, method string, args ...amf.Valu
 		if r := text(status.Application, "reason"); r != "" {
 			refused.reason = r
 		}
-		refused.perhaps, _ = amf.AsBool(amf.Lookup(status.Application, "perhaps"))
 		return nil, refused
 	}
 	return v, err
 }
 
-// say says something. It returns when the room has stored it and it was shown.
-func (c *conversation) say(ctx context.Context, line string) error {
-	v, err := c.call(ctx, "say", amf.String(line))
+// say says something. It returns when the room has stored it and it was shown. After an
+// error the room may have it all the same: say it again with the same key, and it is
+// said once.
+func (c *conversation) say(ctx context.Context, line, key string) error {
+	v, err := c.call(ctx, "say", amf.String(line), amf.Object{{Name: "key", Value: amf.String(key)}})
 	if err != nil {
 		return err
 	}

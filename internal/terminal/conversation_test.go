@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -159,7 +160,7 @@ func (g *guest) saw(kind string) (texts []string) {
 func mustSay(t *testing.T, g *guest, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
-		if err := g.say(t.Context(), line); err != nil {
+		if err := g.say(t.Context(), line, crand.Text()); err != nil {
 			t.Errorf("saying %q: %v", line, err)
 		}
 	}
@@ -369,6 +370,40 @@ func TestSayLineLosesNothing(t *testing.T) {
 	})
 }
 
+// slowly stores messages after a while, so that a connection can break before the answer.
+type slowly struct{ room.Store }
+
+func (s slowly) Append(message func(uint64) []byte, done func(uint64, error)) {
+	time.AfterFunc(time.Second, func() { s.Store.Append(message, done) })
+}
+
+// A line that the room has, though the connection broke before the answer, is not said
+// twice. Another line that says the same is said.
+func TestSayLineOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := new(room.Memory)
+		w, stop := serveRooms(t, room.Config{Open: func(ctx context.Context, name string, found func([]byte)) (room.Store, error) {
+			kept, err := memory.Open(ctx, name, found)
+			return slowly{kept}, err
+		}})
+		defer stop()
+		bob, ann := come(t, w, "bob", "", 0), come(t, w, "ann", "", 0)
+		for i := range 3 {
+			time.AfterFunc(500*time.Millisecond, func() { w.cut(i+1, false) })
+			if said, err := sayLine(t.Context(), ann.conversation, &printer{w: io.Discard}, "hello"); !said || err != nil {
+				t.Errorf("said: %v, %v", said, err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if got := bob.saw("message"); !slices.Equal(got, []string{"hello", "hello", "hello"}) {
+			t.Errorf("bob saw %q", got)
+		}
+		if err := errors.Join(ann.leave(), bob.leave()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A server that stops is left when it asks, and tried again until it is back.
 func TestConversationLeavesWhenAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -495,7 +530,7 @@ func (d *doubtful) Append(message func(uint64) []byte, done func(uint64, error))
 		var data []byte
 		d.Store.Append(func(id uint64) []byte { data = message(id); return data }, func(uint64, error) {})
 		done(0, errors.New("the answer was lost"))
-		time.AfterFunc(perhapsWait-time.Millisecond, func() { d.found(data) })
+		time.AfterFunc(room.StoreRetry-time.Millisecond, func() { d.found(data) })
 		done = nil
 	})
 	if done != nil {

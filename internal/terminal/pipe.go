@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,9 +20,6 @@ const (
 	// maxPipeWait is the longest that a piped line waits to be said again
 	// after the room refused it. A mute lasts longer: that is an answer.
 	maxPipeWait = 15 * time.Second
-	// perhapsWait is the least that a piped line waits when the room does not
-	// know whether it has stored it.
-	perhapsWait = 5 * time.Second
 	// maxPipeLine bounds an input line; the room takes 500 code points.
 	maxPipeLine = 64 << 10
 )
@@ -99,47 +97,31 @@ func sayLines(ctx context.Context, c *conversation, out *printer, lines <-chan s
 	}
 }
 
-// sayLine says one line, however long it takes: it waits when the room says
-// that it comes too fast, and tries again when the connection was lost, or the
-// room was not sure, and the line is not among what was said meanwhile.
+// sayLine says one line, however long it takes: it waits when the room says that it
+// comes too fast, and says it again, with its key, when the connection was lost or the
+// room was not sure.
 func sayLine(ctx context.Context, c *conversation, out *printer, line string) (said bool, err error) {
-	for {
-		c.mu.Lock()
-		before := c.own.ID
-		c.mu.Unlock()
-		there := func() bool { return c.own.ID > before && c.own.Text == line } // mu is held
-		err := c.say(ctx, line)
-		no, refused := errors.AsType[*errRefused](err)
-		switch {
-		case err == nil:
+	for key := rand.Text(); ; {
+		err := c.say(ctx, line, key)
+		if err == nil {
 			return true, nil
-		case ctx.Err() != nil:
-			return false, nil
-		case refused && (no.retryAfter <= 0 || no.retryAfter > maxPipeWait):
-			out.print(event{Type: "refused", Text: line, Reason: no.reason})
-			return false, nil
-		case refused:
-			out.print(event{Type: "refused", Text: line, Reason: no.reason, RetryAfter: float64(no.retryAfter.Milliseconds())})
-			wait := no.retryAfter
-			if no.perhaps {
-				wait = max(wait, perhapsWait)
+		}
+		wait := minReconnect
+		if no, refused := errors.AsType[*errRefused](err); refused {
+			wait = no.retryAfter
+			final := wait <= 0 || wait > maxPipeWait
+			answer := event{Type: "refused", Text: line, Reason: no.reason}
+			if !final {
+				answer.RetryAfter = float64(wait.Milliseconds())
 			}
-			waiting, cancel := context.WithTimeout(ctx, wait)
-			err := c.await(waiting, there)
-			cancel()
-			if err == nil || ctx.Err() != nil {
-				return err == nil, nil
-			}
-		default:
-			if err := c.await(ctx, func() bool { return c.nc != nil }); err != nil {
+			if out.print(answer); final {
 				return false, nil
 			}
-			c.mu.Lock()
-			found := there()
-			c.mu.Unlock()
-			if found {
-				return true, nil
-			}
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false, nil
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package terminal
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -69,7 +71,7 @@ type screen struct {
 	// set by Screen
 	uri     string
 	do      func(func(context.Context) tea.Msg) tea.Cmd
-	say     func(ctx context.Context, line string) error
+	say     func(ctx context.Context, line, key string) error
 	rename  func(ctx context.Context, nick string) error
 	topicTo func(ctx context.Context, topic string) error
 	move    func(ctx context.Context, room string) error
@@ -79,10 +81,11 @@ type screen struct {
 	people       map[string]person
 	events       []event // what the scrollback is made of
 	edit         lineEdit
-	asked        []request // what the user asked for and has no answer yet, in order; the first is on its way
-	status       string    // the line above the input
-	alarm        bool      // the status is bad news
-	until        time.Time // the status counts down to it, unless it is zero
+	unsure       map[string]request // lines in the box that the room may have, by what they say
+	asked        []request          // what the user asked for and has no answer yet, in order; the first is on its way
+	status       string             // the line above the input
+	alarm        bool               // the status is bad news
+	until        time.Time          // the status counts down to it, unless it is zero
 
 	width, height int
 	lines         []string // the scrollback, wrapped for the width
@@ -91,12 +94,14 @@ type screen struct {
 }
 
 func newScreen(uri, nick string) *screen {
-	return &screen{uri: uri, nick: nick, people: make(map[string]person), width: 80, height: 24, status: "connecting to " + uri}
+	return &screen{uri: uri, nick: nick, people: make(map[string]person), unsure: make(map[string]request), width: 80, height: 24, status: "connecting to " + uri}
 }
 
 // A request is something that the user asked for with a line.
 type request struct {
 	line string // what goes back into the box when the room refuses
+	said string // what the room is to say, if anything
+	key  string // under which it is said
 	done string // the status when all went well; "" leaves it as it is
 	do   func(context.Context) error
 }
@@ -172,7 +177,9 @@ func (s *screen) enter(line string) tea.Cmd {
 		if !strings.HasPrefix(line, "//") {
 			said = line
 		}
-		return s.ask(request{line: line, do: func(ctx context.Context) error { return s.say(ctx, said) }})
+		key := cmp.Or(s.unsure[said].key, rand.Text())
+		delete(s.unsure, said)
+		return s.ask(request{line: line, said: said, key: key, do: func(ctx context.Context) error { return s.say(ctx, said, key) }})
 	}
 	arg = strings.TrimSpace(arg)
 	switch name {
@@ -181,7 +188,7 @@ func (s *screen) enter(line string) tea.Cmd {
 	case "/help":
 		s.help()
 	case "/nick":
-		return s.ask(request{line, "you are " + Plain(arg), func(ctx context.Context) error { return s.rename(ctx, arg) }})
+		return s.ask(request{line: line, done: "you are " + Plain(arg), do: func(ctx context.Context) error { return s.rename(ctx, arg) }})
 	case "/topic":
 		if arg == "" {
 			s.tell("topic: " + Plain(s.topic))
@@ -232,6 +239,8 @@ func (s *screen) happened(e event) tea.Cmd {
 		}
 	case "leave":
 		delete(s.people, e.User.ID)
+	case "message":
+		s.heard(e)
 	case "removed":
 		s.remove(e.ID)
 		return nil
@@ -280,12 +289,30 @@ func (s *screen) answered(err error) tea.Cmd {
 	for i := len(s.asked) - 1; i >= 0; i-- {
 		s.edit.putBack(s.asked[i].line)
 	}
+	if first := s.asked[0]; first.key != "" {
+		s.unsure[first.said] = first
+	}
 	s.asked = nil
 	no, _ := errors.AsType[*errRefused](err)
 	if no == nil {
 		no = &errRefused{reason: "not sent: " + reason(err)}
 	}
 	return s.alarmed(Plain(no.reason), no.retryAfter)
+}
+
+// heard takes a message. A line of our own that the room was not sure of, and that it
+// has now, need not stay in the box.
+func (s *screen) heard(m event) {
+	r, ok := s.unsure[m.Text]
+	if !ok || m.User.Nick != s.nick {
+		return
+	}
+	delete(s.unsure, m.Text)
+	if rest, ok := strings.CutPrefix(string(s.edit.text)+" ", r.line+" "); ok {
+		s.edit.text = []rune(strings.TrimSuffix(rest, " "))
+		s.edit.at = len(s.edit.text)
+		s.tell("")
+	}
 }
 
 // tell sets the status line to something fine.

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ func testScreen(width, height int, answers ...error) (*screen, *[]string) {
 	s.do = func(f func(context.Context) tea.Msg) tea.Cmd {
 		return func() tea.Msg { return f(context.Background()) }
 	}
-	s.say = func(_ context.Context, line string) (err error) {
+	s.say = func(_ context.Context, line, _ string) (err error) {
 		said = append(said, line)
 		if len(answers) > 0 {
 			err, answers = answers[0], answers[1:]
@@ -27,7 +28,7 @@ func testScreen(width, height int, answers ...error) (*screen, *[]string) {
 		return err
 	}
 	s.rename = func(context.Context, string) error { return &errRefused{reason: "Nickname is already in use."} }
-	s.topicTo = s.say
+	s.topicTo = func(ctx context.Context, topic string) error { return s.say(ctx, topic, "") }
 	s.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	return s, &said
 }
@@ -173,6 +174,39 @@ func TestScreenRefusal(t *testing.T) {
 	}
 	if got := string(s.edit.text); !strings.Contains(got, "/nick bob") || !strings.Contains(got, "/bogus") {
 		t.Errorf("in the box is %q, want the commands that did not work", got)
+	}
+}
+
+// A line that was lost with the connection is said again under its key, unless it turns
+// out that the room has it: then it does not stay in the box.
+func TestScreenSaysOnce(t *testing.T) {
+	s, _ := testScreen(80, 8)
+	var keys []string
+	lost := 0
+	s.say = func(_ context.Context, line, key string) error {
+		keys = append(keys, key)
+		if lost--; lost >= 0 {
+			return errors.New("connection lost")
+		}
+		return nil
+	}
+	lost = 1
+	typeKeys(s, "hello", "enter", "enter", "hello", "enter")
+	if len(keys) != 3 || keys[0] == "" || keys[0] != keys[1] || keys[1] == keys[2] {
+		t.Errorf("said under %q, want one key for the line that came back, and another one for the next", keys)
+	}
+	for _, line := range []string{"two", "//two"} {
+		lost = 1
+		typeKeys(s, line, "enter", " and more")
+		s.Update(message(1, "bob", strings.TrimPrefix(line, "/")))
+		if got := string(s.edit.text); got != line+" and more" {
+			t.Errorf("somebody else said it, and in the box is %q", got)
+		}
+		s.Update(message(2, "ann", strings.TrimPrefix(line, "/")))
+		if got := string(s.edit.text); got != "and more" {
+			t.Errorf("the room has it, and in the box is %q", got)
+		}
+		s.edit = lineEdit{}
 	}
 }
 
