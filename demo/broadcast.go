@@ -14,6 +14,27 @@ import (
 	"foyer/server/flv"
 )
 
+// ErrCannot is the error of a Broadcast where [CanBroadcast] is false.
+var ErrCannot = errors.New("the 32-bit builds of foyer cannot broadcast, because go-rtmp needs 64 bits")
+
+// A Refusal is the server's refusal of a broadcast, at its beginning or later.
+type Refusal struct {
+	Code, Description string
+	Late              bool // the broadcast had begun
+
+	redirect string // the address to use instead, or ""
+}
+
+func (e *Refusal) Error() string {
+	if e.Description == "" {
+		return "the server says " + e.Code
+	}
+	return "the server says: " + e.Description
+}
+
+// errGone means that the server ended the connection without a reason.
+var errGone = errors.New("the server is gone")
+
 // A Broadcast sends a Source to a server, in real time.
 type Broadcast struct {
 	URL    string  // of the instance: rtmp://host/room/blue
@@ -61,8 +82,11 @@ var errLate = errors.New("fell behind: the connection is too slow, or this machi
 // Run broadcasts until ctx ends, or until the source does if it plays once;
 // neither is an error. When the server goes away, Run tries again until it is
 // back. It is an error when the server cannot be reached at first, or refuses
-// (a *Refusal).
+// (a *Refusal), and [ErrCannot] where this build cannot broadcast.
 func (b *Broadcast) Run(ctx context.Context) error {
+	if !CanBroadcast {
+		return ErrCannot
+	}
 	began := false
 	for {
 		err := b.session(ctx)
@@ -186,6 +210,9 @@ func (b *Broadcast) report() {
 
 // maxRedirects is how many servers in a row may redirect a broadcast.
 const maxRedirects = 3
+
+// setupTimeout bounds dialing, handshake, connect and publish together.
+const setupTimeout = 10 * time.Second
 
 // connect opens a connection and publishes. It follows a redirection to the
 // server where the room runs.

@@ -33,6 +33,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if len(cfg.Servers) == 0 {
 		return errors.New("demo: no server to play on")
 	}
+	if cfg.StreamKey != nil && !CanBroadcast {
+		cfg.Log.Warn("no broadcasts", "err", ErrCannot)
+		cfg.StreamKey = nil
+	}
 	var stages []*stage
 	var stations []*station
 	for i, name := range names {

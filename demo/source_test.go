@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"foyer/server/flv"
 )
@@ -100,41 +99,4 @@ func TestClip(t *testing.T) {
 	if pictures != 500 || sounds != 625 || keys != 20 || pictures*40 != int(clipLength.Milliseconds()) {
 		t.Errorf("%d pictures, %d key frames, %d frames of sound", pictures, keys, sounds)
 	}
-}
-
-// FuzzFLV: whatever a file is, reading it ends, and playing it sends nothing
-// that goes back in time or is empty.
-func FuzzFLV(f *testing.F) {
-	f.Add(flvFile(video(0, avcHeader), audio(0, aacHeader), video(0, avcKey), audio(5, aacFrame), video(40, avcInter), video(40, avcEnd)))
-	f.Add(flvFile(tag{media: flv.Script, data: []byte(metadata)}, audio(0xFFFFFFFF, aacFrame), audio(3, aacFrame)))
-	f.Add(flvFile(video(9000, "\x90hvc1x"), video(0, "\x91hvc1x"), video(90000, "\xA1hvc1x")))
-	f.Add(clip[:2000])
-	f.Fuzz(func(t *testing.T, file []byte) {
-		s, err := NewSource(bytes.NewReader(file))
-		if err != nil {
-			return
-		}
-		l, err := s.play(time.Time{}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last := make(map[flv.Media]int64)
-		for range 200 {
-			g, err := l.next()
-			if err != nil {
-				return
-			}
-			if len(g.data) == 0 {
-				t.Fatal("an empty tag")
-			}
-			switch {
-			case g.media == flv.Script:
-				scriptMessage(g.data)
-			case g.role() != header && g.time < last[g.media]:
-				t.Fatalf("%d after %d", g.time, last[g.media])
-			case g.role() != header:
-				last[g.media] = g.time
-			}
-		}
-	})
 }

@@ -1,3 +1,5 @@
+//go:build !(386 || arm || mips || mipsle)
+
 package demo
 
 import (
@@ -29,9 +31,13 @@ import (
 // nor reason, and it does not answer pings. Only its parts are used: handshake,
 // chunks, messages and AMF0. The connection is ours, and ending it ends all of
 // them.
+//
+// go-rtmp does not build where an int has 32 bits: stranger_32.go is there instead.
+
+// CanBroadcast reports whether this build can broadcast.
+const CanBroadcast = true
 
 const (
-	setupTimeout = 10 * time.Second // dialing, handshake, connect and publish together
 	writeTimeout = 10 * time.Second // for a server that does not read
 	byeTimeout   = time.Second      // for a server to say that the broadcast has ended
 	chunkSize    = 64 << 10         // most key frames are one chunk
@@ -57,24 +63,6 @@ const (
 	transactionCreateStream
 	transactionPublish
 )
-
-// A Refusal is the server's refusal of a broadcast, at its beginning or later.
-type Refusal struct {
-	Code, Description string
-	Late              bool // the broadcast had begun
-
-	redirect string // the address to use instead, or ""
-}
-
-func (e *Refusal) Error() string {
-	if e.Description == "" {
-		return "the server says " + e.Code
-	}
-	return "the server says: " + e.Description
-}
-
-// errGone means that the server ended the connection without a reason.
-var errGone = errors.New("the server is gone")
 
 // A publisher is a connection that publishes one stream. publish starts the
 // goroutine that reads, and close waits for it.

@@ -192,11 +192,11 @@ func seconds(v amf.Value, max time.Duration) (time.Duration, error) {
 }
 
 // clampNumber returns n, at least 0 and at most most; 0 if it is no number.
-func clampNumber(n float64, most int) float64 {
+func clampNumber(n, most float64) float64 {
 	if !(n > 0) {
 		return 0
 	}
-	return min(n, float64(most))
+	return min(n, most)
 }
 
 func every(d time.Duration) string { return fmt.Sprintf("one message per person every %s.", d) }

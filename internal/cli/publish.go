@@ -39,6 +39,9 @@ A server that goes away is tried again until it is back. When somebody else take
 
 // Run broadcasts until the file has been played, the room says no or ctx ends.
 func (cmd *publishCommand) Run(ctx context.Context, p *program) error {
+	if !demo.CanBroadcast {
+		return fmt.Errorf("%w: use 'ffmpeg -re -i FILE -c copy -f flv URL' instead", demo.ErrCannot)
+	}
 	uri, stream, err := cmd.target(ctx, p)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -320,7 +321,7 @@ func TestLogOfLittle(t *testing.T) {
 func TestTwelveHours(t *testing.T) {
 	s := New("cam")
 	s.Publish()
-	f := &follower{room: 1 << 60}
+	f := &follower{room: math.MaxInt}
 	c := s.Follow(f)
 	frame := func(head string, n int) []byte { return append([]byte(head), bytes.Repeat([]byte("x"), n)...) }
 	key, next := frame(avcKey, 3000), frame(avcNext, 400)
