@@ -119,7 +119,7 @@ func BenchmarkHistory(b *testing.B) {
 	var messages amf.StrictArray
 	for i := range 50 {
 		messages = append(messages, amf.Object{
-			{Name: "id", Value: amf.Number(i)}, {Name: "at", Value: amf.Number(1790000000000 + i)},
+			{Name: "id", Value: amf.Number(i)}, {Name: "at", Value: amf.Number(1790000000000 + float64(i))},
 			{Name: "user", Value: amf.Object{{Name: "id", Value: amf.String("u7")}, {Name: "nick", Value: amf.String("ann")}, {Name: "role", Value: amf.String("user")}}},
 			{Name: "text", Value: amf.String("Good evening, everybody. How was the day?")},
 		})

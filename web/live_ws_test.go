@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -321,19 +320,6 @@ func (w *socketViewer) bytes() int {
 func (w *socketViewer) waiting() bool { return w.bytes() > 0 }
 
 const viewers = 200
-
-// perGigabyte reports the processor time of the process, including the readers.
-func perGigabyte(b *testing.B, size int) func() {
-	used := func() time.Duration {
-		var u syscall.Rusage
-		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	before := used()
-	return func() {
-		b.ReportMetric((used()-before).Seconds()/(float64(size)*float64(b.N)/1e9), "cpu-s/GB")
-	}
-}
 
 // BenchmarkLiveTo200 sends a fragment of 66 ms of 2.6 Mbit/s to 200 viewers over
 // loopback TCP. BenchmarkLiveFloor writes the same bytes in a loop.

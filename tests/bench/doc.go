@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench measures foyer beside nginx-rtmp, and beside floors: programs
 // that only move the same bytes. Each measurement runs the servers in turn, on
 // one core, with the load on another. Compare ratios, not figures of two runs.
