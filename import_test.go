@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"foyer/web": {"foyer/server/...", "foyer/media", "foyer/lobby", "github.com/gorilla/websocket", "github.com/prometheus/client_golang/...",
 		"github.com/klauspost/compress/gzhttp"},
 	"foyer/store": {"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",
-		"github.com/minio/highwayhash"},
+		"github.com/minio/highwayhash", "golang.org/x/sys/windows"},
 	"foyer/certs":          {"github.com/caddyserver/certmagic", "go.uber.org/zap/..."},
 	"foyer/deploy/secrets": {},
 	"foyer/demo":           {"foyer/client", "foyer/server/amf", "foyer/server/flv", "foyer/server/sharedobject", "github.com/yutopp/go-rtmp/...", "github.com/yutopp/go-amf0"},

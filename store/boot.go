@@ -17,6 +17,9 @@ import (
 // was opened and how its files are flushed.
 const openFile = "open"
 
+// ErrInUse says that another process has the folder.
+var ErrInUse = errors.New("in use by another process: each needs its own (--data)")
+
 // bootID identifies this run of the machine, where the system has an ID for it.
 func bootID() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -35,7 +38,10 @@ func (s *Store) lockDir() (lost bool, err error) {
 		return false, err
 	}
 	if err := lock(s.locked); err != nil {
-		err = fmt.Errorf("the folder %s is in use by another process: each needs its own (--data): %w", s.cfg.Dir, err)
+		if !errors.Is(err, ErrInUse) {
+			err = fmt.Errorf("on a disk that has no locks (%w): name one on a local disk with --data", err)
+		}
+		err = fmt.Errorf("the folder %s is %w", s.cfg.Dir, err)
 		err = errors.Join(err, s.locked.Close())
 		s.locked = nil
 		return false, err

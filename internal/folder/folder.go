@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // Names in a data folder.
@@ -46,8 +47,12 @@ func WriteNew(dir, name string, r io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-// Sync makes sure that a file, or the list of a folder, is on disk.
+// Sync makes sure that a file, or the list of a folder, is on disk. Windows writes
+// the list by itself.
 func Sync(name string) error {
+	if info, err := os.Stat(name); err == nil && info.IsDir() && runtime.GOOS == "windows" {
+		return nil
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return err

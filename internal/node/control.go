@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"foyer/internal/folder"
+	"foyer/store"
 )
 
 // protoControl stands for the control socket among the listeners.
@@ -33,7 +34,7 @@ func (n *Node) listenControl() error {
 	}
 	if c, err := net.Dial("unix", name); err == nil {
 		c.Close()
-		return fmt.Errorf("the folder %s is in use by another process: each needs its own (--data)", n.settings.Data)
+		return fmt.Errorf("the folder %s is %w", n.settings.Data, store.ErrInUse)
 	}
 	ln, err := openControl(name)
 	if err != nil {
