@@ -145,7 +145,6 @@ func FuzzCodec(f *testing.F) {
 		if len(name) != 4 {
 			return
 		}
-		newHLSTrack(tag{Tag: flv.Tag{Codec: fourCC(name), Body: record}})
 		c, err := newCodec(fourCC(name), record)
 		if err != nil {
 			return
@@ -157,6 +156,8 @@ func FuzzCodec(f *testing.F) {
 		if c.valid(frame) {
 			c.ticks(frame)
 		}
+		c.silence()
+		recordOfVP9(frame)
 		if _, err := initSegment([lanes]*codec{c}); err != nil {
 			t.Fatal(err)
 		}

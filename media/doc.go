@@ -3,8 +3,8 @@
 //
 // [FLV] writes tags, for HTTP-FLV and for recordings, and [FLVReader] reads
 // them with limits. [Remuxer] makes fragmented MP4, one remux for all browsers
-// that watch a stream; [Still] is its last key frame as a file. [HLS] is a
-// low-latency muxer, made with gohlslib. [Recorder] keeps a file for each
+// that watch a stream; [Still] is its last key frame as a file. [HLS] is
+// the low-latency HLS of a broadcast, which continues whatever changes. [Recorder] keeps a file for each
 // broadcast, and [IndexFLV] makes an MP4 of it that can be sought in, without
 // copying it. mp4ff writes the boxes, and mediacommon reads configurations, which
 // are limited in size. All of them take their times from an [flv.Clock].

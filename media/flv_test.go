@@ -34,7 +34,7 @@ func message(at uint32, body string) rtmp.Message {
 	switch {
 	case strings.HasPrefix(body, "\x02"):
 		m.Type = rtmp.TypeDataAMF0
-	case body[0]>>4 == 10:
+	case body[0]>>4 == 10, len(body) > 5 && body[1:5] == "Opus":
 		m.Type = rtmp.TypeAudio
 	}
 	return m

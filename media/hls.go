@@ -3,17 +3,16 @@ package media
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
-
-	"github.com/bluenviron/gohlslib/v2"
 
 	"foyer/server/flv"
 	"foyer/server/relay"
@@ -23,20 +22,27 @@ import (
 const (
 	// MaxHLSQueue is by how many bytes the muxer may lag behind the publisher.
 	MaxHLSQueue = 3 << 20
-	// MaxHLS is how many bytes all segments of a stream may take, with the one
-	// that is being made and the spare room in the library's buffers.
-	MaxHLS = 26 << 20
+	// MaxHLS is how many bytes all segments of a broadcast may take, with the one that
+	// is being made.
+	MaxHLS = 13 << 20
+	// MaxHLSSegment is how many bytes a segment may have. It is as long as the time
+	// between two key frames, or longer.
+	MaxHLSSegment = MaxHLS / (hlsLeast + 1)
 
-	hlsSegments     = 7 // the least that low latency allows (RFC 8216bis appendix B)
-	hlsLongSegments = 3 // the least without (RFC 8216 §6.2.2)
-	hlsSegment      = time.Second
-	hlsSample       = 128 // roughly what a frame takes besides its bytes, until its part is made
-	hlsPart         = 200 * time.Millisecond
+	hlsSegments = 7           // in a playlist (RFC 8216bis appendix B: six target durations)
+	hlsLeast    = 3           // when they are long (RFC 8216 §6.2.2)
+	hlsKept     = 10          // for those who have an older playlist
+	hlsLasts    = time.Second // a segment, at least
+	hlsPartTime = 200 * time.Millisecond
+	hlsSample   = 128 // roughly what a frame takes besides its bytes, until its part is made
 	// hlsWait is how long a request waits for the first segment.
 	hlsWait = 10 * time.Second
-	// hlsSilence is how long no message has to come until the requests that wait
-	// for the next part are answered.
-	hlsSilence = 10 * time.Second
+	// hlsBlock is how long a request waits for the next part. Then it gets the playlist
+	// as it is: players bear that better than an error (RFC 8216bis §6.2.5.2 wants one
+	// of three target durations or more).
+	hlsBlock = 4 * time.Second
+	// hlsLook is how often a stream that was lost is looked at.
+	hlsLook = time.Second
 )
 
 // ErrHLSNotYet says that there is no segment yet: nothing is published, or the
@@ -51,56 +57,53 @@ type CodecError struct{ Codec, Reason string }
 
 func (e *CodecError) Error() string { return "media: codec " + e.Codec + ": " + e.Reason }
 
-// HLS makes playlists and segments of one stream, with the parts of low latency.
+// HLS makes playlists and segments of one broadcast, with the parts of low latency.
+// Pictures and sound have a rendition each, which are cut at the same moments.
 type HLS struct {
 	// set by NewHLS
-	stream *relay.Stream
-	queue  *Queue
-	log    *slog.Logger
-	grace  time.Duration
-
-	// guarded by mu
-	mu      sync.Mutex
-	current *hlsMuxer
-	failed  error         // a *CodecError: why there is none
-	changed chan struct{} // closed when current or failed changes
+	queue *Queue
+	log   *slog.Logger
+	grace time.Duration
+	id    string // in the names of all that is made
 
 	// owned by Run
-	tracks hlsTracks
-	clock  flv.Clock
-	room   hlsRoom
-	heard  time.Time
-	gone   bool // nobody is publishing
+	muxer hlsMuxer
+	clock flv.Clock
+	heard time.Time
+
+	// guarded by mu
+	mu         sync.Mutex
+	stream     *relay.Stream
+	renditions [lanes]*hlsRendition // nil: there is none
+	target     int                  // seconds
+	failed     error                // a *CodecError: why nothing can be shown
+	over       bool                 // the broadcast has ended
+	changed    chan struct{}        // closed when any of it changes
 }
 
-// hlsMuxer is a muxer from one set of codecs to the next.
-type hlsMuxer struct {
-	*gohlslib.Muxer
-	begun time.Time // wall clock of time base
-	base  int64
-	ready chan struct{} // closed when the first segment is there, or never will be
-}
-
-// NewHLS makes the HLS of a stream; Run runs it. Grace is how long the
-// publisher may be gone; 0 means DefaultGrace. A nil log logs nothing.
+// NewHLS makes the HLS of a broadcast; Run runs it. Grace is how long the stream may be
+// lost; 0 means DefaultGrace. A nil log logs nothing.
 func NewHLS(stream *relay.Stream, grace time.Duration, log *slog.Logger) *HLS {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &HLS{
+	h := &HLS{
 		stream: stream, queue: NewQueue(MaxHLSQueue, 0), log: log, grace: cmp.Or(grace, DefaultGrace),
-		changed: make(chan struct{}),
+		id: rand.Text()[:hlsID], changed: make(chan struct{}), target: 1,
 	}
+	h.muxer = newHLSMuxer(h)
+	return h
 }
 
-// Run muxes until ctx ends or the publisher is gone for longer than the grace.
+// Run muxes until ctx ends or the broadcast is over: its publisher has said so, or the
+// stream is lost for longer than the grace. Afterwards the playlists say that they have
+// ended, and what they name is still there.
 func (h *HLS) Run(ctx context.Context) {
-	h.queue.join(h.stream)
-	defer h.stream.Leave(h.queue)
-	defer h.set(nil, nil)
+	h.queue.join(h.from())
+	defer func() { h.queue.Close(errOver); h.from().Leave(h.queue) }()
 	h.heard = time.Now()
-	for {
-		wait, cancel := context.WithTimeout(ctx, hlsSilence)
+	for !h.Over() {
+		wait, cancel := context.WithTimeout(ctx, hlsLook)
 		items, err := h.queue.Next(wait, 1<<20)
 		cancel()
 		for _, it := range items {
@@ -110,152 +113,112 @@ func (h *HLS) Run(ctx context.Context) {
 		case err == nil:
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 			return
-		case h.gone && time.Since(h.heard) >= h.grace:
-			return
-		default:
-			h.set(nil, nil) // nothing comes: nobody should wait for the next part
+		case !h.from().Live() && time.Since(h.heard) >= h.grace:
+			h.end()
 		}
 	}
 }
 
-// take handles an item. If a publisher's message makes the library panic, that
-// costs the muxer, not the process.
+// from is the stream that is shown.
+func (h *HLS) from() *relay.Stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stream
+}
+
+// Follow continues the broadcast, which was lost, with the stream that is published now.
+// It reports whether that was possible.
+func (h *HLS) Follow(s *relay.Stream) bool {
+	h.mu.Lock()
+	old := h.stream
+	possible := !h.over && !old.Live() && !h.queue.left()
+	if possible {
+		h.stream = s
+	}
+	h.mu.Unlock()
+	if possible {
+		old.Leave(h.queue)
+		h.queue.Status(rtmp.CodePublishNotify, "")
+		s.Join(h.queue)
+	}
+	return possible
+}
+
+// take handles an item. If a publisher's message makes a library panic, that costs the
+// rest of the broadcast, not the process.
 func (h *HLS) take(it Item) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.log.Error("HLS muxer failed", "err", fmt.Sprint(p))
-			h.set(nil, nil)
+			h.muxer.reset()
 		}
 	}()
-	switch it.Code {
-	case rtmp.CodeUnpublishNotify:
-		h.gone = true
-		return
-	case rtmp.CodePublishNotify:
-		h.tracks, h.room = hlsTracks{}, hlsRoom{}
+	switch {
+	case h.Over(): // what follows is another broadcast
+	case it.Code == rtmp.CodeUnpublishNotify:
+		h.end()
+	case it.Code == rtmp.CodePublishNotify:
 		h.clock.Begin()
-		return
+	case it.Message.Type == rtmp.TypeDataAMF0:
+		h.muxer.expect(it.Message.Payload)
+	default:
+		h.heard = time.Now()
+		if f, ok := parse(it.Message); ok {
+			h.write(f, it.Message.Timestamp)
+		}
 	}
-	h.gone, h.heard = false, time.Now()
-	f, ok := parse(it.Message)
-	if !ok {
-		return
-	}
+}
+
+// write takes a tag apart from its message.
+func (h *HLS) write(f tag, timestamp uint32) {
 	switch f.Kind {
 	case flv.SequenceStart:
-		h.tracks.header(f)
+		h.muxer.configure(f)
 	case flv.CodedFrames:
-		h.frame(f, max(0, h.clock.At(flv.Media(it.Message.Type), it.Message.Timestamp)))
+		h.muxer.frame(f, max(0, h.clock.At(f.Media, timestamp)))
 	}
 }
 
-// frame writes a picture or sound, with a new muxer if the codecs have changed.
-func (h *HLS) frame(f tag, at int64) {
-	begin, err := h.tracks.coded(f, at)
-	m := h.muxer()
-	if h.room.over(f, at, h.tracks.pictures()) {
-		if h.room.size == hlsNone {
-			err = errHLSTooLong
-		}
-		m = nil
-		h.set(nil, err)
-	}
-	switch {
-	case h.room.size == hlsNone:
-		return
-	case err != nil:
-		h.set(nil, err)
-		return
-	case begin, m == nil && !h.tracks.changed && f.Key && f.picture() == h.tracks.pictures(): // again, after a silence
-		if m = h.begin(at); m == nil {
-			return
-		}
-	case m == nil, h.tracks.changed:
-		return
-	}
-	for _, w := range h.tracks.ready(f, at) {
-		ntp := m.begun.Add(time.Duration(w.at-m.base) * time.Millisecond)
-		if err := w.write(m.Muxer, ntp); err != nil {
-			h.log.Debug("frame left out of HLS", "err", err)
-		}
-	}
+// end ends the broadcast.
+func (h *HLS) end() {
+	h.muxer.finish()
+	h.change(func() { h.over = true })
 }
 
-// begin starts a muxer for the tracks that are known now, or returns nil.
-func (h *HLS) begin(at int64) *hlsMuxer {
-	tracks, err := h.tracks.open()
-	if err != nil {
-		h.set(nil, err)
-		return nil
-	}
-	m := &hlsMuxer{
-		Muxer: &gohlslib.Muxer{
-			Tracks: tracks, Variant: h.room.size.variant(), SegmentCount: h.room.size.segments(),
-			SegmentMinDuration: hlsSegment, PartMinDuration: hlsPart, SegmentMaxSize: uint64(h.room.size.most()),
-			OnEncodeError: func(err error) { h.log.Debug("frame left out of HLS", "err", err) },
-		},
-		begun: time.Now(), base: at, ready: make(chan struct{}),
-	}
-	if err := m.Start(); err != nil {
-		h.set(nil, &CodecError{"of the stream", err.Error()})
-		return nil
-	}
-	go m.watch() // ends with the muxer; close waits for it
-	h.set(m, nil)
-	return m
-}
-
-func (h *HLS) muxer() *hlsMuxer {
+// Over reports whether the broadcast has ended. What has been made of it is still
+// there, but another HLS has to show the next one.
+func (h *HLS) Over() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.current
+	return h.over
 }
 
-// set makes another muxer the current one and closes the last.
-func (h *HLS) set(m *hlsMuxer, err error) {
+// change changes what requests see, and wakes those that wait.
+func (h *HLS) change(f func()) {
 	h.mu.Lock()
-	old, same := h.current, h.current == m && (h.failed == nil) == (err == nil)
-	h.current, h.failed = m, err
-	if !same {
-		close(h.changed)
-		h.changed = make(chan struct{})
+	defer h.mu.Unlock()
+	f()
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// fail says why nothing can be shown; nil: something can.
+func (h *HLS) fail(err error) {
+	if h.failed != err { // only Run writes it
+		h.change(func() { h.failed = err })
 	}
-	h.mu.Unlock()
-	if old != nil && old != m {
-		old.close()
-	}
 }
 
-// watch waits until the muxer has its first segment. The muxer's own way to ask
-// blocks, so it is asked in a goroutine; close ends it.
-func (m *hlsMuxer) watch() {
-	defer close(m.ready)
-	m.ask("index.m3u8", "")
-}
+// Names of parameters in the addresses of playlists and segments.
+const (
+	// HLSSession tells the addresses of one playlist from those of another.
+	HLSSession = "session"
+	// HLSBroadcast says of which broadcast they are.
+	HLSBroadcast = "show"
+)
 
-// ask asks the muxer for a file.
-func (m *hlsMuxer) ask(name, query string) *hlsAnswer {
-	a := &hlsAnswer{header: make(http.Header)}
-	defer func() {
-		if recover() != nil { // what it muxes comes from the publisher
-			a.status = http.StatusInternalServerError
-		}
-	}()
-	m.Handle(a, &http.Request{Method: http.MethodGet, Header: http.Header{}, URL: &url.URL{Path: name, RawQuery: query}})
-	return a
-}
-
-// close ends the muxer, and everybody who waits for it.
-func (m *hlsMuxer) close() {
-	m.Close()
-	<-m.ready
-}
-
-// HLSSession is the name of the query parameter that tells the addresses of one
-// playlist from those of another.
-const HLSSession = "session"
-
-var hlsName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}\.(m3u8|mp4|ts)$`)
+// Has reports whether a request is for a playlist or segment of this broadcast.
+func (h *HLS) Has(q url.Values) bool { return q.Get(HLSBroadcast) == h.id }
 
 // Playlist answers with the multivariant playlist, whose addresses begin with
 // prefix and end with the query session, which Part repeats in its playlists. It
@@ -263,120 +226,158 @@ var hlsName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}\.(m3u8|mp4|ts)$`)
 // *CodecError, or the cause of the request's context; nothing has been answered
 // then.
 func (h *HLS) Playlist(w http.ResponseWriter, r *http.Request, prefix, session string) error {
-	m, err := h.wait(r.Context())
+	err := h.await(r.Context(), hlsWait, func() bool { return h.failed != nil || h.readyLocked() })
 	if err != nil {
 		return err
 	}
-	a := m.ask("index.m3u8", url.Values{HLSSession: {session}}.Encode())
-	if a.status != http.StatusOK {
+	h.mu.Lock()
+	failed, text := h.failed, []byte(nil)
+	if failed == nil && h.readyLocked() {
+		text = h.multivariantLocked(prefix, h.query(session))
+	}
+	h.mu.Unlock()
+	switch {
+	case failed != nil:
+		return failed
+	case text == nil:
 		return ErrHLSNotYet
 	}
-	w.Header().Set("Content-Type", a.Header().Get("Content-Type"))
-	w.Header().Set("Cache-Control", "no-cache")
-	w.Write(prefixPlaylist(a.body, prefix))
+	answer(w, "application/vnd.apple.mpegurl", "no-cache", text)
 	return nil
 }
 
-// Part answers with a media playlist, segment or part. Its errors are those of
-// Playlist and ErrHLSNotFound.
-func (h *HLS) Part(w http.ResponseWriter, r *http.Request, name string) error {
-	if !hlsName.MatchString(name) || name == "index.m3u8" {
-		return ErrHLSNotFound
+// query is what the addresses in playlists end with.
+func (h *HLS) query(session string) string {
+	q := url.Values{HLSBroadcast: {h.id}}
+	if hlsValue.MatchString(session) {
+		q.Set(HLSSession, session)
 	}
-	m, err := h.wait(r.Context())
-	if err != nil {
-		return err
-	}
-	a := m.ask(name, hlsQuery(r.URL.Query()))
-	switch a.status {
-	case http.StatusOK:
-	case 0, http.StatusBadRequest:
-		return ErrHLSNotFound
-	default:
-		return ErrHLSNotYet
-	}
-	for _, name := range []string{"Content-Type", "Cache-Control"} {
-		w.Header().Set(name, a.Header().Get(name))
-	}
-	w.Write(a.body)
-	return nil
-}
-
-// hlsQuery is the part of a query that the muxer is given. It repeats the query in
-// its addresses, so it gets no more than it needs.
-func hlsQuery(q url.Values) string {
-	kept := url.Values{}
-	for _, name := range []string{"_HLS_msn", "_HLS_part", "_HLS_skip", HLSSession} {
-		if v := q.Get(name); hlsValue.MatchString(v) {
-			kept.Set(name, v)
-		}
-	}
-	return kept.Encode()
+	return "?" + q.Encode()
 }
 
 // hlsValue is the form of a value in a query.
 var hlsValue = regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`)
 
-// wait returns the muxer once it has a segment.
-func (h *HLS) wait(ctx context.Context) (*hlsMuxer, error) {
-	timeout := time.NewTimer(hlsWait)
+func answer(w http.ResponseWriter, kind, cache string, parts ...[]byte) {
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", cache)
+	for _, b := range parts {
+		w.Write(b)
+	}
+}
+
+// hlsID is the length of an id.
+const hlsID = 8
+
+var (
+	hlsStream = regexp.MustCompile(`^(video1|audio2)_stream\.m3u8$`)
+	hlsFile   = regexp.MustCompile(`^([A-Z2-7]{8})_(video1|audio2)_(init|seg|part)([0-9]{1,9})(?:_([0-9]{1,4}))?\.mp4$`)
+)
+
+// laneOf is the track that a name is of.
+var laneOf = map[string]lane{"video1": videoLane, "audio2": audioLane}
+
+// Part answers with a media playlist, segment or part. Its errors are those of
+// Playlist and ErrHLSNotFound.
+func (h *HLS) Part(w http.ResponseWriter, r *http.Request, name string) error {
+	if m := hlsStream.FindStringSubmatch(name); m != nil {
+		if q := r.URL.Query(); q.Has(HLSBroadcast) && !h.Has(q) {
+			return ErrHLSNotFound // its numbers would be others
+		}
+		return h.mediaPlaylist(w, r, laneOf[m[1]])
+	}
+	m := hlsFile.FindStringSubmatch(name)
+	if m == nil || m[1] != h.id {
+		return ErrHLSNotFound
+	}
+	number, _ := strconv.Atoi(m[4])
+	index, _ := strconv.Atoi(m[5])
+	return h.file(w, r, laneOf[m[2]], m[3], number, index)
+}
+
+// mediaPlaylist answers with the playlist of a rendition. It waits for the part that
+// the request names (RFC 8216bis §6.2.5.2).
+func (h *HLS) mediaPlaylist(w http.ResponseWriter, r *http.Request, l lane) error {
+	q := r.URL.Query()
+	msn, part := hlsNumber(q.Get("_HLS_msn")), hlsNumber(q.Get("_HLS_part"))
+	var text []byte
+	wait := hlsBlock
+	if msn < 0 {
+		wait = hlsWait
+	}
+	err := h.await(r.Context(), wait, func() bool {
+		v := h.renditions[l]
+		if !v.ready() {
+			return h.failed != nil || h.over
+		}
+		return h.over || v.has(msn, part) || v.beyond(msn)
+	})
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch v := h.renditions[l]; {
+	case !v.ready():
+		return ErrHLSNotYet
+	case !h.over && v.beyond(msn):
+		return ErrHLSNotFound
+	default:
+		text = v.playlistLocked(h, h.query(q.Get(HLSSession)))
+	}
+	answer(w, "application/vnd.apple.mpegurl", "no-cache", text)
+	return nil
+}
+
+// hlsNumber reads a number of a query; -1 is none.
+func hlsNumber(s string) int {
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return int(n)
+	}
+	return -1
+}
+
+// file answers with an init segment, a segment or a part. It waits for the part that a
+// playlist has announced.
+func (h *HLS) file(w http.ResponseWriter, r *http.Request, l lane, kind string, number, index int) error {
+	var parts [][]byte
+	err := h.await(r.Context(), hlsBlock, func() bool {
+		v := h.renditions[l]
+		if v == nil {
+			return true
+		}
+		var announced bool
+		parts, announced = v.find(kind, number, index)
+		return parts != nil || !announced || h.over
+	})
+	switch {
+	case err != nil:
+		return err
+	case parts == nil:
+		return ErrHLSNotFound
+	}
+	answer(w, [lanes]string{"video/mp4", "audio/mp4"}[l], "max-age=3600", parts...)
+	return nil
+}
+
+// await waits until done, which is called with the lock held, or until the time is up.
+// Its error is the cause of ctx.
+func (h *HLS) await(ctx context.Context, wait time.Duration, done func() bool) error {
+	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
 		h.mu.Lock()
-		m, err, changed := h.current, h.failed, h.changed
+		ready, changed := done(), h.changed
 		h.mu.Unlock()
-		if err != nil {
-			return nil, err
-		}
-		var ready chan struct{}
-		if m != nil {
-			ready = m.ready
+		if ready {
+			return nil
 		}
 		select {
-		case <-ready:
-			if h.muxer() == m {
-				return m, nil
-			}
 		case <-changed:
 		case <-timeout.C:
-			return nil, ErrHLSNotYet
+			return nil
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
-}
-
-// hlsAnswer keeps an answer of the muxer, whose errors have no body.
-type hlsAnswer struct {
-	header http.Header
-	status int
-	body   []byte
-}
-
-func (a *hlsAnswer) Header() http.Header { return a.header }
-
-func (a *hlsAnswer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-}
-
-func (a *hlsAnswer) Write(b []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	a.body = append(a.body, b...)
-	return len(b), nil
-}
-
-// prefixPlaylist puts prefix in front of the addresses in a playlist.
-func prefixPlaylist(text []byte, prefix string) []byte {
-	lines := strings.Split(string(text), "\n")
-	for i, line := range lines {
-		switch {
-		case strings.HasPrefix(line, "#"):
-			lines[i] = strings.Replace(line, `URI="`, `URI="`+prefix, 1)
-		case line != "":
-			lines[i] = prefix + line
-		}
-	}
-	return []byte(strings.Join(lines, "\n"))
 }

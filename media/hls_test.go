@@ -165,7 +165,6 @@ func TestHLSRefuses(t *testing.T) {
 					t.Errorf("got %v", err)
 				}
 				// A publisher that does better is shown.
-				c.stream.Unpublish()
 				c.stream.Publish()
 				send(c.stream, 0, realAVC)
 				c.seconds(0, 4, realKey, realInt, "")
@@ -192,110 +191,87 @@ func TestHLSWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := partName.FindString(playlist)
-		w := httptest.NewRecorder()
-		begin = time.Now()
-		err = c.hls.Part(w, httptest.NewRequestWithContext(t.Context(), "GET", "/"+name+"?_HLS_msn=10&_HLS_part=0", nil), name)
-		if err != ErrHLSNotYet || time.Since(begin) > 2*hlsSilence {
-			t.Errorf("%v after %v", err, time.Since(begin))
+		ask := func(query string) (text string, wait time.Duration, err error) {
+			w, begin := httptest.NewRecorder(), time.Now()
+			err = c.hls.Part(w, httptest.NewRequestWithContext(t.Context(), "GET", "/"+name+query, nil), name)
+			return w.Body.String(), time.Since(begin), err
+		}
+		now, wait, err := ask("")
+		if err != nil || wait > 0 || !strings.Contains(now, "\n#EXT-X-PRELOAD-HINT:") {
+			t.Errorf("%v after %v: %s", err, wait, now)
+		}
+		if text, wait, err := ask("?_HLS_msn=2&_HLS_part=50"); text != now || wait != hlsBlock || err != nil {
+			t.Errorf("%v after %v: %s", err, wait, text)
+		}
+		if _, wait, err := ask("?_HLS_msn=10&_HLS_part=0"); err != ErrHLSNotFound || wait > 0 {
+			t.Errorf("%v after %v", err, wait)
 		}
 		// It continues when the publisher does.
-		c.seconds(60, 64, realKey, realInt, "")
-		if _, _, err := c.get(""); err != nil {
-			t.Error(err)
+		time.AfterFunc(time.Second, func() { c.seconds(60, 64, realKey, realInt, "") })
+		if text, wait, err := ask("?_HLS_msn=3"); err != nil || wait != time.Second || !strings.Contains(text, "seg3.mp4") {
+			t.Errorf("%v after %v: %s", err, wait, text)
 		}
-		for _, name := range []string{"x.mp4", "../x.mp4", "index.m3u8", "", "a.exe"} {
+		for _, name := range []string{"x.mp4", "../x.mp4", "index.m3u8", "", "a.exe", c.hls.id + "_video1_seg99.mp4", "AAAAAAAA_video1_seg1.mp4", c.hls.id + "_audio2_seg1.mp4"} {
 			w := httptest.NewRecorder()
 			if err := c.hls.Part(w, httptest.NewRequest("GET", "/", nil), name); err != ErrHLSNotFound {
 				t.Errorf("%q: %v", name, err)
 			}
 		}
-		c.stream.Unpublish()
-		begin = time.Now()
-		<-c.ended
-		if d := time.Since(begin); d < DefaultGrace || d > DefaultGrace+hlsSilence {
-			t.Errorf("ended after %v", d)
-		}
-		if c.stream.Players() != 0 {
-			t.Error("it has not left the stream")
-		}
 	})
 }
 
-// New parameters stay in the same playlist; another set of codecs gets another.
-func TestHLSChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCinema(t)
-		send(c.stream, 0, realAVC)
-		c.seconds(0, 4, realKey, realInt, "")
-		first := c.hls.muxer()
-		send(c.stream, 4000, strings.Replace(realAVC, realPPS, "\x68\xcb\x83\xcb", 1))
-		c.seconds(4, 6, realKey, realInt, "")
-		if c.hls.muxer() != first {
-			t.Error("new parameters begin anew")
-		}
-		// It begins again at 0, without a word: time continues.
-		c.seconds(0, 3, realKey, realInt, "")
-		if c.hls.muxer() != first {
-			t.Error("another publisher of the same begins anew")
-		}
-		send(c.stream, 3000, tagAAC)
-		c.seconds(3, 8, realKey, realInt, tagSound)
-		playlist, _, err := c.get("")
-		if err != nil || !strings.Contains(playlist, "mp4a") || c.hls.muxer() == first {
-			t.Errorf("%v: %s", err, playlist)
-		}
-	})
-}
-
-// A track that no longer comes is left out, and is taken in again when it is back.
-func TestHLSRest(t *testing.T) {
-	const both, pictures, sound = `CODECS="avc1.42c028,mp4a.40.2"`, `CODECS="avc1.42c028"`, `CODECS="mp4a.40.2"`
-	synctest.Test(t, func(t *testing.T) {
-		c := newCinema(t)
-		send(c.stream, 0, realAVC, tagAAC)
-		muxers := map[*hlsMuxer]bool{}
-		for i, step := range []struct {
-			key, sound, want string
-		}{
-			{realKey, tagSound, both}, {realKey, "", pictures}, {realKey, tagSound, both},
-			{"", tagSound, sound}, {realKey, tagSound, both}, {realKey, "", pictures},
-		} {
-			inter := realInt
-			if step.key == "" {
-				inter = ""
-			}
-			c.seconds(i*8, i*8+8, step.key, inter, step.sound)
-			playlist, _, err := c.get("")
-			if err != nil || !strings.Contains(playlist, step.want) {
-				t.Fatalf("step %d: %v: %s", i, err, playlist)
-			}
-			muxers[c.hls.muxer()] = true
-		}
-		if len(muxers) != 6 {
-			t.Errorf("%d muxers, want one for each step", len(muxers))
-		}
-		// The next publisher, within the grace, has pictures only from the start.
-		c.stream.Publish()
-		send(c.stream, 0, realAVC)
-		c.seconds(0, 5, realKey, realInt, "")
-		if playlist, _, err := c.get(""); err != nil || !strings.Contains(playlist, pictures) {
-			t.Errorf("%v: %s", err, playlist)
-		}
-	})
-}
-
-// Both may pause at once, and the sound for a second: nothing begins again.
-func TestHLSPauses(t *testing.T) {
+// An end that was said is an end: the playlist says so at once, with all that came
+// before, and it stays. What follows is another broadcast.
+func TestHLSEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCinema(t)
 		send(c.stream, 0, realAVC, tagAAC)
 		c.seconds(0, 4, realKey, realInt, tagSound)
-		first := c.hls.muxer()
-		c.seconds(9, 12, realKey, realInt, tagSound)
-		c.seconds(12, 13, realKey, realInt, "")
-		c.seconds(13, 16, realKey, realInt, tagSound)
-		if c.hls.muxer() != first {
-			t.Error("it has begun anew")
+		begin := time.Now()
+		c.stream.Unpublish()
+		c.stream.Publish()
+		send(c.stream, 0, realAVC)
+		c.seconds(0, 4, realKey, realInt, "")
+		<-c.ended
+		if time.Since(begin) > 0 || c.stream.Players() != 0 || !c.hls.Over() {
+			t.Errorf("ended after %v, %d players", time.Since(begin), c.stream.Players())
+		}
+		for _, name := range []string{"video1_stream.m3u8", "audio2_stream.m3u8"} {
+			text, _, err := c.get(name)
+			if err != nil || !strings.HasSuffix(text, "#EXT-X-ENDLIST\n") || strings.Count(text, "#EXTINF:") != 4 || strings.Contains(text, "PRELOAD") {
+				t.Errorf("%v: %s", err, text)
+			}
+			for _, name := range regexp.MustCompile(`[A-Z0-9]+_[a-z0-9]+_seg[0-9]+\.mp4`).FindAllString(text, -1) {
+				if b, _, err := c.get(name); err != nil || b == "" {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	})
+}
+
+// A stream that was lost may come back within the grace, after which it has ended.
+func TestHLSLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCinema(t)
+		send(c.stream, 0, realAVC)
+		c.seconds(0, 3, realKey, realInt, "")
+		c.stream.Lose()
+		time.Sleep(DefaultGrace - time.Second)
+		c.stream.Publish()
+		send(c.stream, 0, realAVC)
+		c.seconds(0, 3, realKey, realInt, "")
+		if text, _, err := c.get("video1_stream.m3u8"); err != nil || strings.Count(text, "#EXT-X-DISCONTINUITY\n") != 1 || strings.Contains(text, "ENDLIST") {
+			t.Errorf("%v: %s", err, text)
+		}
+		begin := time.Now()
+		c.stream.Lose()
+		<-c.ended
+		if d := time.Since(begin); d < DefaultGrace || d > DefaultGrace+hlsLook {
+			t.Errorf("ended after %v", d)
+		}
+		if text, _, err := c.get("video1_stream.m3u8"); err != nil || !strings.Contains(text, "ENDLIST") {
+			t.Errorf("%v: %s", err, text)
 		}
 	})
 }
@@ -313,7 +289,6 @@ func TestHLSGarbage(t *testing.T) {
 		}
 		synctest.Wait()
 		c.get("")
-		c.stream.Unpublish()
 		c.stream.Publish()
 		send(c.stream, 0, realAVC)
 		c.seconds(0, 4, realKey, realInt, "")

@@ -1,11 +1,12 @@
 package media
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"foyer/server/flv"
 	"foyer/server/relay"
 )
 
@@ -13,11 +14,11 @@ import (
 const maxLead = 7 << 20
 
 // TestStreamMemory: all that is made of one stream takes 64 MiB at most,
-// whatever it is like: the relay's log, fragments, HLS and a recording whose
-// disk has stopped.
+// whatever it is like: the relay's log, fragments, HLS (also of the broadcast before) and
+// a recording whose disk has stopped.
 func TestStreamMemory(t *testing.T) {
 	const most = 64 << 20
-	if sum := relay.MaxLogBytes + MaxBacklog + maxLead + MaxFragment + MaxHLSQueue + MaxHLS + MaxRecordQueue; sum > most {
+	if sum := relay.MaxLogBytes + MaxBacklog + maxLead + MaxFragment + MaxHLSQueue + 2*MaxHLS + MaxRecordQueue; sum > most {
 		t.Errorf("the limits come to %d bytes", sum)
 	}
 	for _, c := range []struct {
@@ -26,8 +27,8 @@ func TestStreamMemory(t *testing.T) {
 		keyEvery int // seconds
 	}{
 		{"50 Mbit/s, key frames every 10 s", 50_000_000 / 8 / 30, 10},
-		{"segments as long as they may be", hlsShort.most() / 31, 1},
-		{"long segments as long as they may be", hlsLong.most() / 61, 2},
+		{"segments of which all fit", MaxHLS / (hlsKept + 1) / 31, 1},
+		{"segments as long as they may be", MaxHLSSegment / 61, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSoak(t)
@@ -57,31 +58,49 @@ func TestStreamMemory(t *testing.T) {
 	}
 }
 
-// TestHLSTooLong: with many bytes between key frames there are fewer segments,
-// and in the end a reason instead; with fewer bytes they are back.
+// TestHLSTooLong: with many bytes between key frames there are fewer segments, and in the
+// end a reason instead; with fewer bytes they are back.
 func TestHLSTooLong(t *testing.T) {
-	var r hlsRoom
-	segment := func(at int64, bytes int) {
-		r.over(tag{Tag: flv.Tag{Key: true, Body: make([]byte, bytes/2)}}, at, true)
-		r.over(tag{Tag: flv.Tag{Body: make([]byte, bytes/2-3*hlsSample)}}, at+900, true)
-	}
-	for i, c := range []struct {
-		bytes int
-		want  hlsSize
-	}{
-		{hlsShort.most(), hlsShort}, {hlsShort.most() + 1000, hlsLong}, {hlsShort.most(), hlsLong}, {hlsLong.most(), hlsLong},
-		{hlsLong.most() + 1000, hlsNone}, {hlsLong.most(), hlsNone}, {hlsLong.most(), hlsLong}, {1000, hlsLong},
-	} {
-		if segment(int64(i)*1000, c.bytes); r.size != c.want {
-			t.Errorf("segment %d of %d bytes: %d, want %d", i, c.bytes, r.size, c.want)
+	fill := strings.Repeat("pictures", MaxHLSSegment/16+1024)
+	synctest.Test(t, func(t *testing.T) {
+		c := newCinema(t)
+		send(c.stream, 0, realAVC)
+		second := 0
+		segment := func(bytes int) {
+			for i, like := range []string{realKey, realInt} {
+				m := video(uint32(second*1000+i*900), "")
+				m.Payload = pictureOf(like, bytes/2-2*hlsSample, fill)
+				c.stream.WriteMessage(m)
+				synctest.Wait()
+			}
+			second++
 		}
-	}
-	// Time that stands still ends no segment.
-	r = hlsRoom{}
-	for range MaxHLS / hlsSample {
-		r.over(tag{Tag: flv.Tag{Key: true}}, 0, true)
-	}
-	if r.size != hlsNone {
-		t.Errorf("a flood of nothing: %d", r.size)
-	}
+		const most = MaxHLSSegment
+		for i, step := range []struct {
+			bytes int
+			fails bool
+		}{
+			{1000, false}, {1000, false}, {most, false}, {most, false}, {most, false}, {most, false}, {most, false}, {most + 2000, true},
+			{most + 2000, true}, {most, true}, {1000, false}, {1000, false}, {1000, false},
+		} {
+			segment(step.bytes)
+			if i == 0 {
+				continue // it is not complete yet
+			}
+			if _, _, err := c.get(""); errors.Is(err, errHLSTooLong) != step.fails || err != nil && !step.fails {
+				t.Errorf("step %d: %v", i, err)
+			}
+			if v := c.hls.renditions[videoLane]; v.bytes() > MaxHLS || len(v.segments) < min(i+1, hlsLeast) {
+				t.Errorf("step %d: %d segments of %d bytes", i, len(v.segments), v.bytes())
+			}
+		}
+		// Time that stands still ends no segment, and takes no room.
+		for range MaxHLS / hlsSample {
+			c.stream.WriteMessage(message(uint32(second*1000), realInt))
+		}
+		synctest.Wait()
+		if _, _, err := c.get(""); !errors.Is(err, errHLSTooLong) {
+			t.Errorf("a flood of nothing: %v", err)
+		}
+	})
 }

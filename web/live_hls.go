@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"path"
 	"sync"
 	"sync/atomic"
@@ -52,8 +53,9 @@ type liveStreams struct {
 	running sync.WaitGroup // one for each muxer; Add under mu
 }
 
-// An hlsStream is the muxer that all viewers of a stream share. It runs from the first
-// request until some time after the last.
+// An hlsStream is the muxer that all viewers of a broadcast share. It runs from the first
+// request until some time after the last, and for as long it shows the end of a broadcast
+// that is over, also when another one has begun.
 //
 // Viewers by HLS have no connection, so each playlist puts a session of its own into the
 // addresses of its segments. A session counts as a viewer from the first segment that it
@@ -61,11 +63,12 @@ type liveStreams struct {
 type hlsStream struct {
 	// set by open
 	key    streamName
-	relay  *relay.Stream
 	muxer  *media.HLS
 	cancel context.CancelFunc
 
 	// guarded by liveStreams.mu
+	relay   *relay.Stream
+	before  *hlsStream            // shows the broadcast before; or nil
 	viewers map[string]*hlsViewer // by session
 	sources map[netip.Prefix]int  // how many viewers each address has
 	asked   time.Time             // time of the last request
@@ -97,8 +100,8 @@ func (l *liveStreams) close() {
 
 // liveHLS answers with the playlist of a stream, or with a part of it.
 func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, part string) {
-	s := h.live.open(streamName{room, stream})
-	if s == nil {
+	s := h.live.open(streamName{room, stream}, r.URL.Query())
+	if s == nil || part == "" && s.muxer.Over() {
 		notPublished(w, room, stream)
 		return
 	}
@@ -121,7 +124,7 @@ func (h *Handler) liveHLS(w http.ResponseWriter, r *http.Request, room, stream, 
 		problem(w, http.StatusNotAcceptable, "HLS cannot carry this stream: codec "+codec.Codec+": "+codec.Reason+".")
 	case errors.Is(err, media.ErrHLSNotFound):
 		problem(w, http.StatusNotFound, "This part of the stream does not exist, or no longer.")
-	case !s.relay.Live():
+	case s.muxer.Over():
 		notPublished(w, room, stream)
 	default:
 		w.Header().Set("Retry-After", liveRetry)
@@ -143,15 +146,19 @@ func (l *liveStreams) count() (streams, viewers int) {
 	return len(l.hls), viewers
 }
 
-// open returns the muxer of a stream, and starts it if need be. It returns nil if nobody
-// publishes. After the publisher has gone, the muxer still answers during the grace
-// time.
-func (l *liveStreams) open(key streamName) *hlsStream {
+// open returns the muxer of a stream, and starts it if need be; for a request that names
+// the broadcast before, that one's. It returns nil if nobody publishes. While a publisher
+// that was lost may come back, and for a while after a broadcast is over, its muxer still
+// answers.
+func (l *liveStreams) open(key streamName, q url.Values) *hlsStream {
 	l.mu.Lock()
-	s := l.hls[key]
+	s := l.hls[key].showing(q)
+	live := s != nil && s.relay.Live()
 	l.mu.Unlock()
-	if s != nil && s.relay.Live() {
-		return s
+	if s != nil {
+		if over := s.muxer.Over(); live && !over || over && s.muxer.Has(q) {
+			return s
+		}
 	}
 	now := l.h.cfg.Host.Stream(roomInstances+key.room, key.stream)
 	if now == nil {
@@ -159,17 +166,36 @@ func (l *liveStreams) open(key streamName) *hlsStream {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s = l.hls[key]; s != nil && s.relay == now {
-		return s
-	}
-	if l.ctx.Err() != nil {
+	before := l.hls[key]
+	switch {
+	case before != nil && before.relay == now && !before.muxer.Over():
+		return before
+	case before != nil && before.muxer.Follow(now): // the room has moved, or begun the stream again
+		before.relay = now
+		return before
+	case l.ctx.Err() != nil:
 		return nil
 	}
-	if s != nil {
-		s.cancel() // the room has begun the stream again
+	return l.beginLocked(key, now, before)
+}
+
+// showing is the muxer of a stream, or that of the broadcast before if a request names
+// it. The caller holds liveStreams.mu.
+func (s *hlsStream) showing(q url.Values) *hlsStream {
+	if s != nil && s.before != nil && s.before.muxer.Has(q) {
+		return s.before
 	}
-	s = &hlsStream{
-		key: key, relay: now, viewers: make(map[string]*hlsViewer), sources: make(map[netip.Prefix]int), asked: time.Now(),
+	return s
+}
+
+// beginLocked begins the HLS of a broadcast, behind the one before, if any.
+func (l *liveStreams) beginLocked(key streamName, now *relay.Stream, before *hlsStream) *hlsStream {
+	if before != nil && before.before != nil {
+		before.before.cancel()
+		before.before = nil
+	}
+	s := &hlsStream{
+		key: key, relay: now, viewers: make(map[string]*hlsViewer), sources: make(map[netip.Prefix]int), asked: time.Now(), before: before,
 		muxer: media.NewHLS(now, l.grace, l.h.log.With("instance", roomInstances+key.room, "stream", key.stream)),
 	}
 	ctx, cancel := context.WithCancel(l.ctx)
@@ -182,10 +208,7 @@ func (l *liveStreams) open(key streamName) *hlsStream {
 // run muxes, and ends viewers that send no more requests.
 func (l *liveStreams) run(ctx context.Context, s *hlsStream) {
 	var muxing sync.WaitGroup
-	muxing.Go(func() {
-		defer s.cancel()
-		s.muxer.Run(ctx)
-	})
+	muxing.Go(func() { s.muxer.Run(ctx) })
 	tick := time.NewTicker(hlsLook)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -200,8 +223,10 @@ func (l *liveStreams) run(ctx context.Context, s *hlsStream) {
 	muxing.Wait()
 	l.mu.Lock()
 	s.ended = true
-	if l.hls[s.key] == s {
+	if now := l.hls[s.key]; now == s {
 		delete(l.hls, s.key)
+	} else if now != nil && now.before == s {
+		now.before = nil
 	}
 	left := s.viewers
 	s.viewers = nil

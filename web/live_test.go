@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -392,7 +393,7 @@ func TestHLSViewers(t *testing.T) {
 	end()
 	key := streamName{"blue", "live"}
 	l := s.handler.live
-	stream := l.open(key)
+	stream := l.open(key, nil)
 	if l.sweep(stream, asked.Add(hlsViewerGone-time.Second)) {
 		t.Error("unused too early")
 	}
@@ -405,9 +406,71 @@ func TestHLSViewers(t *testing.T) {
 		t.Error("lingers for ever")
 	}
 	stop()
-	if l.open(key) != stream {
+	if l.open(key, nil) != stream {
 		t.Error("the publisher's going ends it at once")
 	}
+}
+
+// TestHLSEnds: when the publisher says that it ends, players are told so at once. The
+// next broadcast has another playlist, and theirs is still there.
+func TestHLSEnds(t *testing.T) {
+	s := newStudio(t, nil)
+	text := func(path string, status int) string {
+		t.Helper()
+		resp := s.get(t, "GET", path)
+		body, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != status {
+			t.Fatalf("%s: %d %s", path, resp.StatusCode, body)
+		}
+		return string(body)
+	}
+	list := func() string {
+		t.Helper()
+		return "/live/blue/" + regexp.MustCompile(`live/video1_stream\.m3u8\?\S+`).FindString(text("/live/blue/live.m3u8", 200))
+	}
+	broadcast := func() (stop func()) {
+		send, hangUp := s.publish(t, "live")
+		send(0, liveAVC)
+		ctx, cancel := context.WithCancel(t.Context())
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			for at := uint32(0); ctx.Err() == nil; at += 40 {
+				body := liveInt
+				if at%1000 == 0 {
+					body = liveKey
+				}
+				send(at, body)
+				time.Sleep(time.Millisecond)
+			}
+		})
+		return func() { cancel(); sending.Wait(); hangUp() }
+	}
+	stop := broadcast()
+	old := list()
+	if now := text(old, 200); strings.Contains(now, "ENDLIST") {
+		t.Fatal(now)
+	}
+	stop()
+	var end string
+	for begin := time.Now(); !strings.HasSuffix(end, "#EXT-X-ENDLIST\n"); end = text(old, 200) {
+		if time.Since(begin) > 10*time.Second {
+			t.Fatalf("no end: %s", end)
+		}
+	}
+	text("/live/blue/live.m3u8", 404)
+	defer broadcast()()
+	if now := list(); strings.Contains(text(now, 200), "ENDLIST") || now == old {
+		t.Errorf("the next broadcast is at %s, this one was at %s", now, old)
+	}
+	if again := text(old, 200); again != end {
+		t.Errorf("has changed: %s", again)
+	}
+	for _, name := range regexp.MustCompile(`\n([A-Z0-9]\S+_seg\S+)\n`).FindAllStringSubmatch(end, -1) {
+		if b := text("/live/blue/live/"+name[1], 200); b == "" {
+			t.Errorf("%s is empty", name[1])
+		}
+	}
+	text("/live/blue/live/video1_stream.m3u8?show=UNKNOWN", 404)
 }
 
 // segment returns the address of a segment of a new playlist.
