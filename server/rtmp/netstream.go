@@ -165,18 +165,28 @@ func (s *Session) answerFC(cmd *command, args amf.Args, method, code string) {
 	s.send(laneCommands, commandMessage(0, s.amf3, method, 0, amf.Null{}, info.Object()))
 }
 
-// serveFCUnpublish ends the stream published under the name.
+// serveFCUnpublish ends the stream published under the name, which encoders send
+// with the query of publish or without. No name means the only stream.
 func (s *Session) serveFCUnpublish(cmd *command, args amf.Args) {
 	name, _ := amf.AsString(args.At(0))
+	name = publicName(name)
 	s.reply(cmd, amf.Undefined{})
 	s.mu.Lock()
-	var named *Publish
+	var named, only *Publish
+	streams := 0
 	for _, st := range s.peer {
-		if st != nil && st.publish != nil && st.publish.Name == name {
-			named = st.publish
+		if st != nil && st.publish != nil {
+			only = st.publish
+			streams++
+			if only.public() == name {
+				named = only
+			}
 		}
 	}
 	s.mu.Unlock()
+	if name == "" && streams == 1 {
+		named = only
+	}
 	if named != nil {
 		named.unpublish()
 	}

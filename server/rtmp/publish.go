@@ -2,7 +2,6 @@ package rtmp
 
 import (
 	"cmp"
-	"strings"
 
 	"foyer/server/amf"
 )
@@ -19,7 +18,8 @@ type Sink interface {
 }
 
 // Publish is a publish command waiting for its answer. Name is as sent, query
-// included; Kind is live, record or append.
+// included; ServePublish may put in its place what was meant. Kind is live,
+// record or append.
 type Publish struct {
 	Name, Kind string
 
@@ -39,7 +39,7 @@ type Publish struct {
 func (p *Publish) public() string { return publicName(p.Name) }
 
 func publicName(name string) string {
-	name, _, _ = strings.Cut(name, "?")
+	name, _ = SplitName(name)
 	return name
 }
 
