@@ -26,6 +26,13 @@
 // to the default instance. There, publishing and playing under a name with a
 // slash is refused, with a description that says what to type instead.
 //
+// People type into one field of an encoder what belongs into the other.
+// rtmp://h/room/blue/live?key=KEY as the server is the instance room/blue, and
+// the stream live if the name of the stream is left empty; a key in the address
+// counts for a stream without one. Blanks and slashes around names, a type in
+// front of them (flv:live) and percent-encoding do not matter
+// ([rtmp.SplitName]).
+//
 // # Applications
 //
 // An [Application] is four events: OnAppStart, OnConnect, OnDisconnect and

@@ -57,7 +57,8 @@ type Request struct {
 	// Reconnects says that the peer understands ReconnectRequest.
 	Reconnects bool
 
-	node nodeKind // the purpose of another node; set when it has proved to be one
+	node   nodeKind // the purpose of another node; set when it has proved to be one
+	stream string   // the name of a stream that was typed behind the instance; see typed.go
 }
 
 // deaf is the peer of an instance's local client. It listens to nothing.

@@ -63,6 +63,7 @@ func (p *rtmpPeer) ServeSharedObject(m rtmp.Message) {
 // ServePublish implements rtmp.StreamHandler.
 func (p *rtmpPeer) ServePublish(k *rtmp.Publish) {
 	c := p.client
+	k.Name = c.published(k.Name)
 	if !c.ask(func() { c.in.streams.publish(c, k.Name, k.Kind, k) }) {
 		k.Reject(appShutdown())
 	}
@@ -71,6 +72,7 @@ func (p *rtmpPeer) ServePublish(k *rtmp.Publish) {
 // ServePlay implements rtmp.StreamHandler.
 func (p *rtmpPeer) ServePlay(k *rtmp.Play) {
 	c := p.client
+	k.Name = c.played(k.Name)
 	if !c.ask(func() { c.in.streams.play(c, k.Name, player{k}) }) {
 		k.Reject(appShutdown())
 	}

@@ -126,6 +126,9 @@ func (h *Host) welcome(ctx context.Context, p *rtmpPeer, conn *rtmp.Conn, req *r
 	// The session exists before the decision, to keep what the application says
 	// in OnConnect until connect is answered.
 	p.Session = rtmp.NewSession(conn, p, req.ObjectEncoding)
+	if r.node == fromVisitor {
+		h.locate(r)
+	}
 	c, err := h.connect(ctx, p, r)
 	if err != nil {
 		req.Reject(signed(err, answer))
@@ -177,7 +180,7 @@ func request(nc net.Conn, r *rtmp.ConnectRequest) *Request {
 		protocol = "rtmps"
 	}
 	return &Request{
-		Path: r.App, Args: r.Args, Addr: guard.AddrPort(nc.RemoteAddr()), Named: guard.Named(nc),
+		Path: typedPath(r.App, r.TCURL), Args: r.Args, Addr: guard.AddrPort(nc.RemoteAddr()), Named: guard.Named(nc),
 		Agent: r.FlashVer, Referrer: r.SWFURL, PageURL: r.PageURL, URI: r.TCURL,
 		Protocol: protocol, AMF3: r.ObjectEncoding == 3, Reconnects: r.Reconnects(),
 	}

@@ -74,7 +74,7 @@ func (ss *streams) check(name string) string {
 	public, _, _ := strings.Cut(name, "?")
 	switch {
 	case public == "":
-		return "The stream has no name."
+		return "The stream has no name. The stream key is live?key=KEY, where live is the name."
 	case len(name) > MaxStreamName:
 		return "The name of the stream is too long."
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, hidden):

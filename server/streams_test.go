@@ -195,8 +195,8 @@ func TestPublishRefusals(t *testing.T) {
 		stop := serve(t, &n, "here", h)
 		for _, tt := range []struct{ uri, name, want string }{
 			{"rtmp://here/app", "live", "Publishing is not allowed here."},
-			{"rtmp://here/tv", "", "The stream has no name."},
-			{"rtmp://here/tv", "?key=secret", "The stream has no name."},
+			{"rtmp://here/tv", "", "The stream has no name. The stream key is live?key=KEY, where live is the name."},
+			{"rtmp://here/tv", "?key=secret", "The stream has no name. The stream key is live?key=KEY, where live is the name."},
 			{"rtmp://here/tv", strings.Repeat("x", MaxStreamName+1), "too long"},
 			// ffmpeg with rtmp://here/chapter4/tv/blue/live
 			{"rtmp://here/tv", "blue/live?key=secret", "-rtmp_app tv/blue -rtmp_playpath live"},
