@@ -192,3 +192,19 @@ func TestTwoTracks(t *testing.T) {
 	until(t, "its middle", ingest, func(v amf.Value) bool { return strings.Contains(brief(v), "live") })
 	sees(probe())
 }
+
+// TestTypedAddresses: ffmpeg publishes as people fill in the fields of OBS.
+func TestTypedAddresses(t *testing.T) {
+	t.Parallel()
+	host := strings.TrimSuffix(evening(t), "/chapter4/")
+	for _, fields := range [][2]string{
+		{"room/blue/live?key=" + key + "-blue", "live"},
+		{"room/blue/", "flv:live/?key=" + key + "-blue "},
+		{"room/blue?key=" + key + "-blue", "live"},
+	} {
+		p := program(t, "ffmpeg", ffmpegTo(host+"/x/y", "-t", "0.5", "-rtmp_app", fields[0], "-rtmp_playpath", fields[1])...)
+		if how := p.end(t); how.ExitCode() != 0 {
+			t.Errorf("%q: %v, %s", fields, how, p.said.String())
+		}
+	}
+}

@@ -33,22 +33,36 @@ type stage struct {
 // in OBS.
 func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, error) {
 	public, query, _ := strings.Cut(name, "?")
-	values, _ := url.ParseQuery(query) // parts that cannot be read are left out
+	shown := shownKey(query)
 	p := personOf(client)
 	switch {
 	case p == nil:
 		return "", false, badName("Not allowed.")
 	case r.cfg.StreamKey == nil:
 		return "", false, badName("Nobody may publish on this server.")
-	case values.Get("key") == "":
+	case shown == "":
 		return "", false, badName(fmt.Sprintf("The stream key is missing: publish as %s?key=KEY.", streamName(public)))
 	}
-	right := guard.Same(values.Get("key"), r.streamKey())
+	right := guard.Same(shown, r.streamKey())
 	wait := r.in.Guard().Shown(client.IP(), right, "for", "stream", "room", r.name)
 	generation := r.stage.Generation
 	return r.in.PublishAfter(wait, func() (string, bool, error) {
 		return r.admitStream(client, public, right && generation == r.stage.Generation)
 	})
+}
+
+// shownKey returns the key of a query: the last one that is not empty, for people
+// add theirs to a template that has one already. What was pasted along with it, or
+// added behind it by a program that joins addresses, goes.
+func shownKey(query string) (key string) {
+	values, _ := url.ParseQuery(query) // parts that cannot be read are left out
+	for _, v := range values["key"] {
+		v, _, _ = strings.Cut(v, "/")
+		if v = rtmp.TrimPasted(v); v != "" {
+			key = v
+		}
+	}
+	return key
 }
 
 // admitStream answers a client that wants to publish and has shown a key. After wrong
@@ -60,7 +74,7 @@ func (r *Room) admitStream(client *server.Client, public string, right bool) (st
 	case !right:
 		return "", false, badName(fmt.Sprintf("Wrong stream key for room %s.", r.name))
 	case !ValidName(public):
-		return "", false, badName("Stream name is not valid.")
+		return "", false, badName("Stream name is not valid. The stream key is live?key=KEY, where live is the name.")
 	}
 	if wait := r.stage.Released.wait(r.publisherOf(client), time.Now()); wait > 0 {
 		reason := fmt.Sprintf("The broadcast was ended by a moderator: it may come back in %d s.", (wait+time.Second-1)/time.Second)
