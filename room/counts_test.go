@@ -2,6 +2,7 @@ package room_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -42,6 +43,7 @@ type crowd struct {
 	r        *rand.Rand
 	mod      *peer
 	visitors []*visitor
+	away     map[string]time.Time // until when lost publishers of streams are waited for
 	log      []string
 }
 
@@ -113,6 +115,7 @@ func (c *crowd) publish() {
 	older := slices.IndexFunc(c.visitors, func(o *visitor) bool { return o.streams[name] })
 	v.device.must(name)
 	v.streams[name] = true
+	delete(c.away, name)
 	c.did("publish %s", name)
 	if older >= 0 { // taken over, and its connection ended
 		<-c.visitors[older].session.Done()
@@ -141,6 +144,9 @@ func (c *crowd) leave() {
 		<-v.device.session.Done()
 	case v.device != nil:
 		v.device.crash()
+		for name := range v.streams {
+			c.away[name] = time.Now().Add(grace)
+		}
 	case v.nick != "" && how == 0:
 		c.mod.must("kick", amf.String(v.nick))
 	default:
@@ -157,11 +163,13 @@ func (c *crowd) release() {
 		return
 	}
 	c.did("release %s", name)
+	delete(c.away, name)
 	time.Sleep(room.ReleaseTime) // the same key and address
 	c.visitors = slices.DeleteFunc(c.visitors, func(v *visitor) bool { return v.streams[name] })
 }
 
-// want counts what visitors are doing.
+// want counts what visitors are doing. The streams are also those whose publisher
+// is waited for.
 func (c *crowd) want() (w [4]int, streams []string) {
 	w[0] = 1 // the moderator
 	streams = []string{}
@@ -182,6 +190,8 @@ func (c *crowd) want() (w [4]int, streams []string) {
 			streams = append(streams, name)
 		}
 	}
+	maps.DeleteFunc(c.away, func(_ string, until time.Time) bool { return !until.After(time.Now()) })
+	streams = slices.AppendSeq(streams, maps.Keys(c.away))
 	slices.Sort(streams)
 	return w, streams
 }
@@ -193,7 +203,7 @@ func TestCounts(t *testing.T) {
 			var blue *room.Room
 			s := newStudio(t, graceful())
 			s.host.Handle("room", func() server.Application { blue = room.New(graceful()).(*room.Room); return blue })
-			c := &crowd{studio: s, r: rand.New(rand.NewPCG(seed, 0)), mod: moderate(t, s.host)}
+			c := &crowd{studio: s, r: rand.New(rand.NewPCG(seed, 0)), mod: moderate(t, s.host), away: make(map[string]time.Time)}
 			acts := []func(){func() { c.arrive() }, func() { c.arrive() }, c.play, c.play, c.stopPlay, c.publish, c.publish, c.unpublish,
 				c.leave, c.release, func() { time.Sleep(time.Duration(c.r.IntN(20)) * time.Second) }}
 			for range 150 {

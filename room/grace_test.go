@@ -132,6 +132,44 @@ func TestPublisherStops(t *testing.T) {
 	}
 }
 
+// TestEndsThatAreSaid: whatever an encoder calls it, an end is one although the
+// connection breaks a moment later.
+func TestEndsThatAreSaid(t *testing.T) {
+	stream := "live?key=" + key + "-blue"
+	for name, say := range map[string]func(*rtmptest.Peer){
+		"FCUnpublish":              func(p *rtmptest.Peer) { p.Command(0, "FCUnpublish", 6, amf.Null{}, amf.String(stream)) },
+		"FCUnpublish, bare name":   func(p *rtmptest.Peer) { p.Command(0, "FCUnpublish", 6, amf.Null{}, amf.String("live")) },
+		"FCUnpublish without name": func(p *rtmptest.Peer) { p.Command(0, "FCUnpublish", 6, amf.Null{}) },
+		"deleteStream":             func(p *rtmptest.Peer) { p.Command(0, "deleteStream", 6, amf.Null{}, amf.Number(1)) },
+		"closeStream":              func(p *rtmptest.Peer) { p.Command(1, "closeStream", 0, amf.Null{}) },
+		"publish(false)":           func(p *rtmptest.Peer) { p.Command(1, "publish", 0, amf.Null{}, amf.Bool(false)) },
+		"publish(null)":            func(p *rtmptest.Peer) { p.Command(1, "publish", 0, amf.Null{}, amf.Null{}) },
+		"close":                    func(p *rtmptest.Peer) { p.Command(0, "close", 0, amf.Null{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStudio(t, graceful())
+				ann := join(t, s.host, "ann")
+				ann.use(room.ObjectRoom, false)
+				viewer, encoder := s.player(), s.peer()
+				if got := obs(encoder, stream); got.Code() != rtmp.CodePublishStart {
+					t.Fatalf("got %s", got.Code())
+				}
+				viewer.take()
+				ann.heard()
+				say(encoder)
+				encoder.Close()
+				if got := viewer.take(); got != "UnpublishNotify" {
+					t.Errorf("the viewer got %s", got)
+				}
+				if streams, away, heard := ann.slot(room.ObjectRoom, "streams"), ann.slot(room.ObjectRoom, "away"), ann.heard(); streams != "[]" || away != "" || heard != "" {
+					t.Errorf("streams are %s, away %s; ann heard %s", streams, away, heard)
+				}
+			})
+		})
+	}
+}
+
 // TestRelease: a moderator ends a stream, and the wait for a lost one.
 func TestRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

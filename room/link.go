@@ -157,12 +157,12 @@ func (r *Room) status() lobby.Status {
 	s := lobby.Status{
 		Epoch: r.link.epoch, Seq: r.link.seq,
 		Title: r.settings.Title, Topic: r.settings.Topic, Tags: r.settings.Tags,
-		Streams: r.streams(), Capacity: r.cfg.MaxUsers, Locked: r.settings.Locked, Unlisted: r.settings.Unlisted, Restarting: r.link.restarting,
+		Streams: r.names(), Capacity: r.cfg.MaxUsers, Locked: r.settings.Locked, Unlisted: r.settings.Unlisted, Restarting: r.link.restarting,
 		Node: r.cfg.Node, RTMP: r.cfg.PublicRTMP + "/room/" + r.name, HTTP: r.cfg.PublicHTTP + "/room/" + r.name,
 	}
 	r.people.count(&s)
-	s.Live = s.Publishers > 0
-	if s.Live {
+	s.Live = len(s.Streams) > 0 // also while a publisher is waited for
+	if s.Publishers > 0 {
 		r.activity.hold(heatPublish, now)
 	}
 	s.Activity, s.MessagesPerMinute, s.LastActive = r.activity.level(now), r.activity.perMinute(now), ms(r.activity.last)

@@ -2,8 +2,10 @@ package room_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,3 +174,51 @@ func publish(t *testing.T, uri, name string) error {
 type deaf struct{}
 
 func (deaf) ServeCall(c *rtmp.Call) { c.Reply(amf.Null{}) }
+
+// TestLobbyWaitsToo: in the lobby a room stays live while a publisher whose
+// connection broke is waited for, and not when the publisher said that it ends.
+func TestLobbyWaitsToo(t *testing.T) {
+	address := eveningOf(t, graceful())
+	visitor, _ := dial(t, address+"lobby")
+	rooms := watch(t, visitor, lobby.ObjectRooms, "blue")
+	dial(t, address+"room/blue", amf.String("ann"))
+	see := func(what string, ok func(lobby.Entry) bool) {
+		t.Helper()
+		until(t, what, rooms, func(v amf.Value) bool {
+			e, err := lobby.ParseEntry(v)
+			return err == nil && ok(e)
+		})
+	}
+	publish := func() *rtmp.Session {
+		t.Helper()
+		s, _, err := rtmp.Dial(t.Context(), address+"room/blue", nil, rtmp.DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.Run(context.Background())
+		t.Cleanup(func() { s.Close(rtmp.ErrClosed); <-s.Done() })
+		st, err := s.CreateStream(t.Context())
+		if err == nil {
+			err = st.Publish(t.Context(), "live?key="+key+"-blue", "live")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		see("the broadcast", func(e lobby.Entry) bool { return e.Live && e.Publishers == 1 })
+		return s
+	}
+	publish().Close(errors.New("crashed"))
+	see("the wait", func(e lobby.Entry) bool {
+		if e.Publishers == 0 && (!e.Live || !slices.Equal(e.Streams, []string{"live"})) {
+			t.Errorf("the room is not live any more: %+v", e)
+		}
+		return e.Publishers == 0
+	})
+	publish().Request("FCUnpublish", []amf.Value{amf.String("live")}, nil)
+	see("the end", func(e lobby.Entry) bool {
+		if e.Publishers == 0 && (e.Live || len(e.Streams) > 0) {
+			t.Errorf("the room is still live: %+v", e)
+		}
+		return e.Publishers == 0
+	})
+}
