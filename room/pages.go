@@ -47,7 +47,7 @@ func (r *Room) historyOf(from *server.Client, args amf.Args) (amf.Value, error) 
 	}
 	r.trim()
 	// A client that has seen more than there is has seen messages that were lost with the power.
-	gap := p.epoch >= 0 && (p.epoch != r.chat.epoch || p.after > r.chat.last)
+	gap := p.epoch >= 0 && p.epoch != r.chat.epoch || p.after > r.chat.last
 	if gap {
 		p.after, p.before = -1, -1
 	}

@@ -31,6 +31,9 @@ func (m *model) add() {
 
 // page returns the answer that history has to give, in short.
 func (m *model) page(after, before, limit int) string {
+	if after > m.last { // it was never given: the newest page, which is not complete
+		return strings.Replace(m.page(-1, -1, limit), " complete", "", 1)
+	}
 	var found []string
 	for _, id := range m.ids {
 		if id > after && (before < 0 || id < before) {

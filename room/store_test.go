@@ -439,7 +439,9 @@ func TestHistoryEpoch(t *testing.T) {
 			{query("after", 9.0, "epoch", epoch), "1,2,3,4,5"}, // has seen more than there is
 			{query("before", 3.0, "epoch", epoch+1), "1,2,3,4,5"},
 			{query("before", 3.0, "epoch", epoch), "1,2 complete"},
-			{query("after", 9.0), " complete"},
+			{query("after", 9.0), "1,2,3,4,5"},
+			{query("after", 6.0, "before", 8.0), "1,2,3,4,5"},
+			{query("after", 5.0), " complete"},
 		} {
 			if got := told(ann.must("history", c.q)); got != c.want {
 				t.Errorf("%s: got %q, want %q", brief(c.q), got, c.want)
