@@ -39,6 +39,14 @@ func (r *room) entry() amf.Object {
 	return r.value
 }
 
+// entryFrom returns the entry for anyone who came by host.
+func (r *room) entryFrom(host string) amf.Object {
+	if SeenFrom(r.status.RTMP, host) == r.status.RTMP && SeenFrom(r.status.HTTP, host) == r.status.HTTP {
+		return r.entry()
+	}
+	return r.plain().SeenFrom(host).Value()
+}
+
 func (r *room) plain() Entry {
 	return Entry{Name: r.name, State: r.state, Since: float64(r.since.UnixMilli()), Status: r.status}
 }

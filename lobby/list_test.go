@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foyer/lobby"
+	"foyer/server"
 	"foyer/server/amf"
 	"foyer/server/sharedobject"
 )
@@ -132,6 +133,26 @@ func TestStates(t *testing.T) {
 		at(14*time.Second, lobby.StateLive)
 		at(time.Second, lobby.StateStale)
 	})
+}
+
+// TestRoomsSeenFrom: a visitor is not sent to their own machine.
+func TestRoomsSeenFrom(t *testing.T) {
+	h := newLobby(t)
+	mustRoom(t, h, "blue", "n1").report(lobby.Status{Epoch: 1, Seq: 1, RTMP: "rtmp://localhost:1936/room/blue", HTTP: "http://127.0.0.1:8081/room/blue"})
+	for _, c := range []struct{ uri, want string }{
+		{"rtmp://live.example.org:1935/lobby", "rtmp://live.example.org:1936/room/blue http://live.example.org:8081/room/blue"},
+		{"", "rtmp://localhost:1936/room/blue http://127.0.0.1:8081/room/blue"},
+		{"rtmp://<b>/lobby", "rtmp://localhost:1936/room/blue http://127.0.0.1:8081/room/blue"},
+	} {
+		p := &peer{t: t}
+		var err error
+		if p.client, err = h.Connect(t.Context(), p, server.Request{Path: "lobby", URI: c.uri, Protocol: "rtmp"}); err != nil {
+			t.Fatal(err)
+		}
+		if e := p.entries()[0]; e.RTMP+" "+e.HTTP != c.want {
+			t.Errorf("from %q: got %s %s, want %s", c.uri, e.RTMP, e.HTTP, c.want)
+		}
+	}
 }
 
 func TestPublishedTwiceASecond(t *testing.T) {

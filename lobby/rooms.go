@@ -59,9 +59,9 @@ func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
 	}
 	found := l.find(q, isOperator(from) || from.Local() && q.unlisted)
 	found = found[:min(len(found), most)]
-	entries := make(amf.StrictArray, len(found))
+	entries, host := make(amf.StrictArray, len(found)), HostOf(from.URI())
 	for i, r := range found {
-		entries[i] = r.entry()
+		entries[i] = r.entryFrom(host)
 	}
 	return entries, nil
 }

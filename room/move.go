@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
 )
@@ -62,5 +63,5 @@ func (r *Room) addressOf(c *server.Client, other string) string {
 	if i := strings.LastIndexByte(uri, '/'); i > 0 && strings.EqualFold(uri[i+1:], r.name) && strings.Contains(uri[:i], "://") {
 		return uri[:i+1] + other
 	}
-	return r.cfg.PublicRTMP + "/room/" + other
+	return lobby.SeenFrom(r.cfg.PublicRTMP+"/room/"+other, lobby.HostOf(c.URI()))
 }

@@ -32,9 +32,9 @@ func (h *Handler) apiRooms(w http.ResponseWriter, r *http.Request) {
 	if h.isOperator(r) {
 		query = append(query, amf.Field{Name: "unlisted", Value: amf.Bool(true)})
 	}
-	rooms, more, err := h.someRooms(r.Context(), query)
+	rooms, more, err := h.someRooms(r, query)
 	if err != nil {
-		h.callProblem(w, err, h.elsewhere())
+		h.callProblem(w, err, h.elsewhere(r))
 		return
 	}
 	list, news := make(amf.StrictArray, len(rooms)), make(amf.StrictArray, len(rooms), len(rooms)+2)
@@ -103,9 +103,9 @@ func wholeParams(params url.Values, names ...string) (amf.Object, error) {
 // apiRoom is /api/v1/rooms/NAME: the lobby's entry of a room.
 func (h *Handler) apiRoom(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	entry, err := h.entry(r.Context(), name, h.isOperator(r))
+	entry, err := h.entry(r, name, h.isOperator(r))
 	if err != nil {
-		h.callProblem(w, err, h.elsewhere())
+		h.callProblem(w, err, h.elsewhere(r))
 		return
 	}
 	if entry == nil {

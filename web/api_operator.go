@@ -44,7 +44,7 @@ func (h *Handler) apiAnnounce(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, err := h.startLobby(r.Context(), lobby.MethodAnnounce, amf.String(body.Text))
 	if err != nil {
-		h.callProblem(w, err, h.elsewhere())
+		h.callProblem(w, err, h.elsewhere(r))
 		return
 	}
 	writeJSON(w, answer)
@@ -85,7 +85,7 @@ func (h *Handler) keyOfRoom(w http.ResponseWriter, r *http.Request) bool {
 		problem(w, http.StatusNotFound, "Nobody can publish into a room of this name on this server.")
 		return false
 	}
-	if entry, _ := h.entry(r.Context(), name, true); entry != nil && h.isElsewhere(*entry) {
+	if entry, _ := h.entry(r, name, true); entry != nil && h.isElsewhere(*entry) {
 		problem(w, http.StatusNotFound, "The room is on another server: "+entry.HTTP+".")
 		return false
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 
 	"foyer/lobby"
@@ -19,16 +20,17 @@ func (h *Handler) hasLobby() bool {
 }
 
 // elsewhere says on which server the lobby is.
-func (h *Handler) elsewhere() string {
+func (h *Handler) elsewhere(r *http.Request) string {
 	if h.cfg.Lobby == "" {
 		return "The lobby is not on this server."
 	}
-	return "The lobby is not on this server. Its rooms report to " + h.cfg.Lobby + "."
+	return "The lobby is not on this server. Its rooms report to " + lobby.SeenFrom(h.cfg.Lobby, r.Host) + "."
 }
 
-// rooms asks the lobby for its list. A lobby that has not started yet has no rooms.
-func (h *Handler) rooms(ctx context.Context, query amf.Object) ([]lobby.Entry, error) {
-	v, err := h.call(ctx, lobbyInstance, lobby.MethodRooms, query)
+// rooms asks the lobby for its list, with addresses as the sender of the request needs
+// them. A lobby that has not started yet has no rooms.
+func (h *Handler) rooms(r *http.Request, query amf.Object) ([]lobby.Entry, error) {
+	v, err := h.call(r.Context(), lobbyInstance, lobby.MethodRooms, query)
 	if errors.Is(err, server.ErrNotRunning) && h.hasLobby() {
 		return nil, nil
 	}
@@ -42,20 +44,20 @@ func (h *Handler) rooms(ctx context.Context, query amf.Object) ([]lobby.Entry, e
 		if err != nil {
 			return nil, err
 		}
-		rooms = append(rooms, entry)
+		rooms = append(rooms, entry.SeenFrom(r.Host))
 	}
 	return rooms, nil
 }
 
 // someRooms asks for the rooms of a query, and reports whether there are more.
-func (h *Handler) someRooms(ctx context.Context, query amf.Object) (rooms []lobby.Entry, more bool, err error) {
+func (h *Handler) someRooms(r *http.Request, query amf.Object) (rooms []lobby.Entry, more bool, err error) {
 	limit := lobby.MaxAnswer
 	if n, ok := amf.AsNumber(amf.Lookup(query, "limit")); ok && n > 0 {
 		limit = int(min(n, lobby.MaxAnswer))
 	}
 	query = slices.DeleteFunc(query, func(f amf.Field) bool { return f.Name == "limit" })
 	query = append(query, amf.Field{Name: "limit", Value: amf.Number(limit + 1)})
-	rooms, err = h.rooms(ctx, query)
+	rooms, err = h.rooms(r, query)
 	if len(rooms) > limit {
 		return rooms[:limit], true, err
 	}
@@ -63,11 +65,11 @@ func (h *Handler) someRooms(ctx context.Context, query amf.Object) (rooms []lobb
 }
 
 // entry returns the lobby's entry of a room, or nil if it lists none.
-func (h *Handler) entry(ctx context.Context, name string, unlisted bool) (*lobby.Entry, error) {
+func (h *Handler) entry(r *http.Request, name string, unlisted bool) (*lobby.Entry, error) {
 	if !server.ValidName(name) {
 		return nil, nil
 	}
-	rooms, err := h.rooms(ctx, amf.Object{
+	rooms, err := h.rooms(r, amf.Object{
 		{Name: "name", Value: amf.String(name)}, {Name: "unlisted", Value: amf.Bool(unlisted)},
 	})
 	if len(rooms) == 0 {

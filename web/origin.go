@@ -154,16 +154,17 @@ func (h *Handler) isHostAllowed(w http.ResponseWriter, r *http.Request) bool {
 	if len(hosts) == 0 {
 		return true
 	}
-	name, port, err := CheckHost(r.Host)
+	asked := visitorOf(r).asked // a page of a foreign name could write X-Forwarded-Host
+	name, port, err := CheckHost(asked)
 	if err == nil && (slices.Contains(hosts, name) || slices.Contains(hosts, hostPort(name, port))) {
 		return true
 	}
 	_, noAddr := netip.ParseAddr(name)
 	direct := r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || listenerOf(r) == admin
-	if direct && (noAddr == nil || r.Host == "" || name == "localhost") {
+	if direct && (noAddr == nil || asked == "" || name == "localhost") {
 		return true
 	}
-	host := printable(r.Host)
+	host := printable(asked)
 	no := &guard.Refusal{Limit: "host", Reason: "This server does not answer for " + host + ". Its operator can allow it with --allowed-hosts.", About: host}
 	h.guard.Refuse(clientAddr(r), no, "host", host)
 	problem(w, http.StatusMisdirectedRequest, no.Reason)

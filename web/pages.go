@@ -71,7 +71,7 @@ func (h *Handler) lobbyPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := pageQuery(r.URL.Query())
-	rooms, err := h.rooms(r.Context(), q.value())
+	rooms, err := h.rooms(r, q.value())
 	if err != nil {
 		h.noteLobby(err)
 		h.errorPage(w, r, http.StatusServiceUnavailable, "The lobby does not answer", "Try again in a moment.")
@@ -101,7 +101,7 @@ func (h *Handler) noLobbyPage(w http.ResponseWriter, r *http.Request) {
 		name += " (" + h.cfg.Node + ")"
 	}
 	h.render(w, http.StatusOK, "message.html", MessagePage{
-		Base: toRoot(r), Title: "The lobby is elsewhere", Detail: name + " has rooms, but no lobby.", Lobby: h.cfg.Lobby,
+		Base: toRoot(r), Title: "The lobby is elsewhere", Detail: name + " has rooms, but no lobby.", Lobby: lobby.SeenFrom(h.cfg.Lobby, r.Host),
 	})
 }
 
@@ -146,8 +146,7 @@ func (h *Handler) isOfSite(r *http.Request, address string) bool {
 	if err != nil || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
-	asked := url.URL{Host: r.Host}
-	return strings.EqualFold(u.Hostname(), asked.Hostname()) || h.isNamed(address)
+	return strings.EqualFold(u.Hostname(), lobby.Hostname(r.Host)) || h.isNamed(address)
 }
 
 // roomPage is /room/NAME, also for a room that is not running, since joining starts it.
@@ -159,7 +158,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 			"The name of a room has 1 to 64 letters, digits, dots, underscores and hyphens. It begins with a letter or digit.")
 		return
 	}
-	entry, err := h.entry(r.Context(), name, true)
+	entry, err := h.entry(r, name, true)
 	h.noteLobby(err)
 	page := RoomPage{Name: name, RTMP: h.roomAddress(r, name), Node: h.cfg.Node}
 	if entry != nil {
@@ -203,10 +202,9 @@ func toLobby(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) roomAddress(r *http.Request, name string) string {
 	base := strings.TrimRight(h.cfg.PublicRTMP, "/")
 	if base == "" {
-		u := url.URL{Host: r.Host}
-		base = "rtmp://" + joinPort(u.Hostname(), cmp.Or(h.cfg.RTMPPort, "1935"))
+		base = "rtmp://" + joinPort(hostname(r), cmp.Or(h.cfg.RTMPPort, "1935"))
 	}
-	return base + "/" + roomInstances + name
+	return lobby.SeenFrom(base+"/"+roomInstances+name, r.Host)
 }
 
 // joinPort leaves out the default port of RTMP.

@@ -1,11 +1,14 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
+	"foyer/lobby"
 	"foyer/server/guard"
 )
 
@@ -13,9 +16,10 @@ import (
 type visitor struct {
 	listener listener
 	addr     netip.AddrPort
-	named    bool // a trusted proxy has named addr
-	https    bool // the browser speaks https, to us or to a trusted proxy
-	operator bool // showed the admin token; set by authenticate
+	named    bool   // a trusted proxy has named addr
+	https    bool   // the browser speaks https, to us or to a trusted proxy
+	operator bool   // showed the admin token; set by authenticate
+	asked    string // the Host of the request, whatever a proxy says that the browser sent
 }
 
 type visitorKey struct{}
@@ -49,7 +53,8 @@ func isHTTPS(r *http.Request) bool { return visitorOf(r).https }
 func clientAddr(r *http.Request) netip.Addr { return visitorOf(r).addr.Addr() }
 
 // locate finds the source of a request, and returns a request that knows it. Its
-// RemoteAddr is that of the source as well, for logs.
+// RemoteAddr is that of the source as well, for logs, and its Host is what the browser
+// asked for, if a trusted proxy says so (X-Forwarded-Host).
 func (h *Handler) locate(r *http.Request, l listener) *http.Request {
 	v := visitorOf(r)
 	v.listener = l
@@ -62,12 +67,24 @@ func (h *Handler) locate(r *http.Request, l listener) *http.Request {
 		v.https = proto == "https"
 	}
 	h.noticeProxy(r, peer.Addr())
+	if v.asked = r.Host; l == control {
+		v.asked = "localhost" // a request by the control socket names no host
+	}
 	r = r.WithContext(context.WithValue(r.Context(), visitorKey{}, v))
 	if v.addr.IsValid() {
 		r.RemoteAddr = v.addr.String()
 	}
+	r.Host = v.asked
+	host, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ",")
+	if host = strings.TrimSpace(host); h.guard.Trusted(peer.Addr()) && lobby.Hostname(host) != "" {
+		r.Host = host
+	}
 	return r
 }
+
+// hostname returns the name or address by which the browser knows this server: text that
+// can stand in an address. A browser that names none is on this machine.
+func hostname(r *http.Request) string { return cmp.Or(lobby.Hostname(r.Host), "localhost") }
 
 // noticeProxy warns, once, of a proxy in front of this server that no setting names:
 // then all clients seem to have its address.

@@ -52,7 +52,7 @@ func (cmd *roomsCommand) Run(ctx context.Context, p *program) error {
 			return fmt.Errorf("asking the lobby: %w", advice(err))
 		}
 		if list, _ := v.(amf.StrictArray); len(list) < shortList {
-			return cmd.print(p.stdout, parseEntries(slices.Values(list)))
+			return cmd.print(p.stdout, cmd.parseEntries(slices.Values(list)))
 		}
 	}
 	return cmd.follow(ctx, p, nc)
@@ -100,18 +100,19 @@ func (cmd *roomsCommand) follow(ctx context.Context, p *program, nc *client.NetC
 		if _, err := io.WriteString(p.stdout, clear); err != nil {
 			return err
 		}
-		if err := cmd.print(p.stdout, parseEntries(maps.Values(rooms.Slots()))); err != nil || !cmd.Watch {
+		if err := cmd.print(p.stdout, cmd.parseEntries(maps.Values(rooms.Slots()))); err != nil || !cmd.Watch {
 			return err
 		}
 	}
 }
 
-// parseEntries reads the rooms, the liveliest first.
-func parseEntries(list iter.Seq[amf.Value]) []lobby.Entry {
-	entries := []lobby.Entry{}
+// parseEntries reads the rooms, the liveliest first. Addresses that say localhost get
+// the host of the lobby.
+func (cmd *roomsCommand) parseEntries(list iter.Seq[amf.Value]) []lobby.Entry {
+	entries, host := []lobby.Entry{}, lobby.HostOf(cmd.URL)
 	for v := range list {
 		if e, err := lobby.ParseEntry(v); err == nil {
-			entries = append(entries, e)
+			entries = append(entries, e.SeenFrom(host))
 		}
 	}
 	slices.SortFunc(entries, func(a, b lobby.Entry) int {

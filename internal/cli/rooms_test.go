@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,20 @@ func TestLongList(t *testing.T) {
 	stop()
 	<-served
 	h.Stop(t.Context())
+}
+
+// TestAddressesSeenFrom: a list that was asked for from elsewhere leads there.
+func TestAddressesSeenFrom(t *testing.T) {
+	entry := lobby.Entry{Name: "blue", State: lobby.StateLive, Status: lobby.Status{RTMP: "rtmp://localhost:1936/room/blue"}}
+	for url, want := range map[string]string{
+		"rtmp://live.example.org/lobby": "rtmp://live.example.org:1936/room/blue",
+		"rtmp://localhost/lobby":        "rtmp://localhost:1936/room/blue",
+	} {
+		cmd := &roomsCommand{URL: url}
+		if got := cmd.parseEntries(slices.Values([]amf.Value{entry.Value()}))[0].RTMP; got != want {
+			t.Errorf("by %s: got %s, want %s", url, got, want)
+		}
+	}
 }
 
 // TestStates of rooms, as the table has them.
