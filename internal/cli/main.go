@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"slices"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -110,6 +112,8 @@ func parse(p *program, args []string) (*kong.Context, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, ValueFormatter: helpText}),
 		kong.ExplicitGroups(helpGroups),
 		kong.Resolvers(&resolver{getenv: p.getenv}),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), readTimes),
+		kong.KindMapper(reflect.Int, readNumbers), kong.KindMapper(reflect.Uint64, readNumbers),
 		kong.Vars{"node": hostName()},
 		kong.Exit(func(int) {}),
 	)
