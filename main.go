@@ -18,5 +18,5 @@ func main() {
 	// The first signal stops gracefully. After it, signals have their usual
 	// effect again, so that a second one stops at once.
 	context.AfterFunc(ctx, stop)
-	os.Exit(cli.Main(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cli.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }

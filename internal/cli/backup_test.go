@@ -12,7 +12,7 @@ import (
 func TestBackupOfNothing(t *testing.T) {
 	file, out := filepath.Join(t.TempDir(), "backup.tar"), new(strings.Builder)
 	args := []string{"backup", file, "--data=" + t.TempDir()}
-	status := Main(t.Context(), args, func(string) string { return "" }, strings.NewReader(""), out, out)
+	status := Main(t.Context(), args, nil, strings.NewReader(""), out, out)
 	if said := out.String(); status != exitFailed || !strings.Contains(said, "nothing is kept there") || strings.Contains(said, "not a backup") {
 		t.Errorf("status %d: %s", status, said)
 	}

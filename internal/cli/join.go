@@ -40,7 +40,7 @@ func (cmd *joinCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	o := terminal.Options{URI: cmd.URL, Token: string(token), Nick: cmp.Or(cmd.Nick, userName(p.getenv))}
+	o := terminal.Options{URI: cmd.URL, Token: string(token), Nick: cmp.Or(cmd.Nick, userName(p.env.get))}
 	if shown, wrong := nick.Parse(o.Nick); wrong == "" {
 		o.Nick = shown // as the room will
 	}

@@ -27,7 +27,7 @@ func TestLimitsDocument(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("docs/limits.md has the labels\n%v, the code\n%v", got, want)
 	}
-	cmd, err := parse(&program{getenv: func(string) string { return "" }, stdout: t.Output(), stderr: t.Output()}, []string{"serve"})
+	cmd, err := parse(&program{stdout: t.Output(), stderr: t.Output()}, []string{"serve"})
 	if err != nil {
 		t.Fatal(err)
 	}

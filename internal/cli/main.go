@@ -9,7 +9,9 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 )
@@ -23,14 +25,15 @@ const (
 
 // A program is what a command may use of the world outside.
 type program struct {
-	getenv func(string) string
+	env    environment
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
 
 	// set by Main
 	args  []string
-	given map[string]any // values of the flags, by name; then owned by the node, which calls reread
+	from  map[string]string // where the values of flags come from that are not on the command line, by name
+	given map[string]any    // values of the flags, by name; then owned by the node, which calls reread
 
 	// of the log of a server
 	log   *slog.Logger
@@ -58,10 +61,11 @@ type commands struct {
 }
 
 // Main is the whole program. It returns the exit status when everything that it
-// started has ended. Ending ctx stops it gracefully.
-func Main(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+// started has ended. Ending ctx stops it gracefully. environ is as [os.Environ]
+// has it.
+func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	args = customary(args)
-	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, args: args}
+	p := &program{env: newEnvironment(environ), stdin: stdin, stdout: stdout, stderr: stderr, args: args}
 	// Before anything that takes time, because a hangup must not end a server that
 	// is starting.
 	release := p.catchHangups()
@@ -92,10 +96,16 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 // customary translates 'foyer help COMMAND' and 'foyer --version', which people
 // know from other programs.
 func customary(args []string) []string {
+	help := false
+	for len(args) > 0 && args[0] == "help" {
+		help, args = true, args[1:]
+	}
 	switch {
-	case len(args) > 0 && args[0] == "help":
-		return slices.Concat(args[1:], []string{"--help"})
-	case len(args) > 0 && args[0] == "--version":
+	case help:
+		return slices.Concat(args, []string{"--help"})
+	case len(args) == 1 && slices.Contains([]string{"-help", "-?", "/?"}, args[0]):
+		return []string{"--help"}
+	case len(args) > 0 && slices.Contains([]string{"--version", "-version", "-v", "-V"}, args[0]):
 		return slices.Concat([]string{"version"}, args[1:])
 	}
 	return args
@@ -104,6 +114,7 @@ func customary(args []string) []string {
 // parse reads the command line, the environment and the configuration file.
 func parse(p *program, args []string) (*kong.Context, error) {
 	var c commands
+	settings := &resolver{env: p.env, from: make(map[string]string)}
 	k, err := kong.New(&c,
 		kong.Name("foyer"),
 		kong.Description("Live rooms, and the lobby in front of them."),
@@ -111,7 +122,7 @@ func parse(p *program, args []string) (*kong.Context, error) {
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, ValueFormatter: helpText}),
 		kong.ExplicitGroups(helpGroups),
-		kong.Resolvers(&resolver{getenv: p.getenv}),
+		kong.Resolvers(settings),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), readTimes),
 		kong.KindMapper(reflect.Int, readNumbers), kong.KindMapper(reflect.Uint64, readNumbers),
 		kong.Vars{"node": hostName()},
@@ -121,10 +132,28 @@ func parse(p *program, args []string) (*kong.Context, error) {
 		panic(err) // the struct tags are wrong
 	}
 	cmd, err := k.Parse(args)
+	p.from = settings.from
 	if wrong, ok := errors.AsType[*configError](err); ok {
 		return nil, wrong
 	}
+	if err != nil {
+		return nil, p.whence(betterWords(k, args, err))
+	}
+	if cmd.Selected().Name != "version" { // the only one that takes nothing from the environment
+		err = p.env.check(k.Model)
+	}
 	return cmd, err
+}
+
+// whence adds to an error about a flag where its value comes from, when that is
+// not the command line.
+func (p *program) whence(err error) error {
+	rest, flag := strings.CutPrefix(err.Error(), "--")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r != '-' && !unicode.IsLetter(r) })
+	if !flag || end < 0 || p.from[rest[:end]] == "" {
+		return err
+	}
+	return fmt.Errorf("%w (from %s)", err, p.from[rest[:end]])
 }
 
 // A usageError is a setting or an argument that cannot work.

@@ -94,7 +94,7 @@ func (p *program) reread(n *node.Node) error {
 	}
 	fresh, s := given(cmd), settingsOf(cmd)
 	if err := checked(s); err != nil {
-		return err
+		return p.whence(err)
 	}
 	var changed []string
 	for name, value := range fresh {

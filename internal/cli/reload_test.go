@@ -7,7 +7,7 @@ import (
 
 // Each flag that is taken over is a setting, and is listed once.
 func TestReloadables(t *testing.T) {
-	cmd, err := parse(&program{getenv: func(string) string { return "" }, stdout: t.Output(), stderr: t.Output()}, []string{"serve"})
+	cmd, err := parse(&program{stdout: t.Output(), stderr: t.Output()}, []string{"serve"})
 	if err != nil {
 		t.Fatal(err)
 	}

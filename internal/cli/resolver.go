@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"foyer/internal/folder"
@@ -19,10 +22,12 @@ import (
 // [kong.Resolver]. Kong's own env tag is not used, because kong would ask the
 // file first, and the process's environment instead of the one that Main was given.
 type resolver struct {
-	getenv func(string) string
+	env  environment
+	from map[string]string // where the value of a flag was found, by name; its owner reads it
 
 	// set by the first question
 	loaded bool
+	name   string            // of the configuration file
 	file   map[string]string // the configuration file, by flag name
 }
 
@@ -41,26 +46,37 @@ func (r *resolver) Resolve(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		r.loaded = true
 	}
 	name := envName(flag.Name)
-	if v := r.getenv(name); v != "" {
+	r.from[flag.Name] = name
+	if v := strings.TrimSpace(r.env.get(name)); v != "" {
+		if quoted(v) && !isSecret(flag.Value) {
+			return nil, errors.New("its value has quotation marks around it: leave them out, because a file of variables keeps them")
+		}
 		return v, nil
 	}
-	if file := r.getenv(name + "_FILE"); file != "" && isSecret(flag.Value) {
+	if file := r.env.get(name + "_FILE"); file != "" && isSecret(flag.Value) {
 		secret, err := folder.ReadSecret(file)
 		if err != nil {
 			return nil, fmt.Errorf("%s_FILE: %w", name, err)
 		}
 		return string(secret), nil
 	}
+	r.from[flag.Name] = r.name
 	if v, ok := r.file[flag.Name]; ok && (v != "" || flag.Value.Target.Kind() == reflect.Slice) { // no list is one with nothing in it
 		return v, nil
 	}
+	delete(r.from, flag.Name)
 	return nil, nil
+}
+
+// quoted reports whether a text has quotation marks around it.
+func quoted(text string) bool {
+	return len(text) > 1 && (text[0] == '"' || text[0] == '\'') && text[len(text)-1] == text[0]
 }
 
 // load reads the file named by --config or FOYER_CONFIG, if one is, for a
 // command that has the flag.
 func (r *resolver) load(c *kong.Context) error {
-	has, name := false, r.getenv(envName("config"))
+	has, name := false, r.env.get(envName("config"))
 	for _, path := range c.Path {
 		for _, flag := range path.Flags {
 			has = has || flag.Name == "config"
@@ -72,6 +88,7 @@ func (r *resolver) load(c *kong.Context) error {
 	if !has || name == "" {
 		return nil
 	}
+	r.name = name
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return &configError{err}
@@ -130,7 +147,7 @@ func parseSettings(b []byte, known map[string]bool) (map[string]string, error) {
 		for _, e := range entries {
 			key, line := e.Key.GetToken().Value, e.Key.GetToken().Position.Line
 			if !known[key] {
-				return nil, fmt.Errorf("line %d: unknown key %q; the keys are the names of the flags of 'foyer serve --help'", line, key)
+				return nil, fmt.Errorf("line %d: unknown key %q: %s", line, key, didYouMean(key, slices.Sorted(maps.Keys(known)), "the keys are the names of the flags of 'foyer serve --help'"))
 			}
 			value, ok := scalar(e.Value)
 			if !ok {

@@ -24,9 +24,9 @@ func (cmd *serveCommand) Run(ctx context.Context, p *program) error {
 // newNode makes a server with these settings.
 func (p *program) newNode(ctx context.Context, s *node.Settings, log *slog.Logger) (*node.Node, error) {
 	if err := checked(s); err != nil {
-		return nil, err
+		return nil, p.whence(err)
 	}
-	cfg := node.Config{Settings: s, Log: log, Version: versionLine(), Getenv: p.getenv, Hangups: p.hangups, Reread: p.reread}
+	cfg := node.Config{Settings: s, Log: log, Version: versionLine(), Getenv: p.env.get, Hangups: p.hangups, Reread: p.reread}
 	if isTerminal(p.stdout) {
 		cfg.Terminal = p.stdout
 	}

@@ -22,7 +22,7 @@ import (
 // serveSettings are the settings of "foyer serve" with those arguments.
 func serveSettings(t *testing.T, args []string, env map[string]string) (*node.Settings, error) {
 	t.Helper()
-	p := &program{getenv: func(name string) string { return env[name] }, stdout: t.Output(), stderr: t.Output()}
+	p := &program{env: env, stdout: t.Output(), stderr: t.Output()}
 	c, err := parse(p, args)
 	if err != nil {
 		return nil, err
@@ -454,7 +454,7 @@ func TestTLSAutoSettings(t *testing.T) {
 	}
 	missing := []string{"--data=" + t.TempDir(), "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0", "--tls-auto=a.example", "--acme-ca=missing.pem"}
 	var out strings.Builder
-	if status := Main(t.Context(), missing, func(string) string { return "" }, strings.NewReader(""), &out, &out); status != exitFailed || !strings.Contains(out.String(), "reading the authority's certificate") {
+	if status := Main(t.Context(), missing, nil, strings.NewReader(""), &out, &out); status != exitFailed || !strings.Contains(out.String(), "reading the authority's certificate") {
 		t.Errorf("without the authority's certificate: %d %s", status, out.String())
 	}
 }

@@ -165,7 +165,7 @@ func TestServeStopsWhileItStarts(t *testing.T) {
 	go func() {
 		defer stderr.Close()
 		args := []string{"serve", "--rtmp=127.0.0.1:0", "--http=127.0.0.1:0", "--data=" + t.TempDir(), "--log-format=json", rooms}
-		status <- cli.Main(ctx, args, func(string) string { return "" }, strings.NewReader(""), t.Output(), stderr)
+		status <- cli.Main(ctx, args, nil, strings.NewReader(""), t.Output(), stderr)
 	}()
 	for scan := bufio.NewScanner(logged); scan.Scan(); {
 		if strings.Contains(scan.Text(), "instance started") {

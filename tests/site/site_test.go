@@ -57,14 +57,14 @@ func TestMain(m *testing.M) {
 func foyer() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(cli.Main(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cli.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 
 // command runs a command of foyer in this process. It returns its exit status
 // and what it printed.
 func command(args ...string) (status int, said string) {
 	var out strings.Builder
-	status = cli.Main(context.Background(), args, func(string) string { return "" }, strings.NewReader(""), &out, &out)
+	status = cli.Main(context.Background(), args, nil, strings.NewReader(""), &out, &out)
 	return status, out.String()
 }
 
@@ -95,7 +95,7 @@ func startServer(t *testing.T, flags ...string) *running {
 	status := make(chan int, 1)
 	go func() {
 		defer stderr.Close()
-		status <- cli.Main(ctx, args, func(string) string { return "" }, strings.NewReader(""), t.Output(), stderr)
+		status <- cli.Main(ctx, args, nil, strings.NewReader(""), t.Output(), stderr)
 	}()
 	r := &running{addr: make(map[string]string), stop: func() int {
 		cancel()
