@@ -32,6 +32,8 @@ var (
 var (
 	ErrMessageSize = errors.New("message too long")
 	ErrStalled     = errors.New("unfinished message made no progress for 10 s")
+	// ErrHTTP: a server answers the handshake as a web server does.
+	ErrHTTP = errors.New("an HTTP answer")
 	// guard.ErrBudget: Config.Partial is used up, and this peer is the worst.
 )
 

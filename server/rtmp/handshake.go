@@ -54,7 +54,11 @@ func serverHandshake(rw io.ReadWriter) (*Nonces, error) {
 		return nil, err
 	}
 	if c[0] != rtmpVersion {
-		return nil, &ProtocolError{Err: notRTMP(c[:n])}
+		err := notRTMP(c[:n])
+		if errors.Is(err, errRequest) {
+			io.WriteString(rw, wrongPort)
+		}
+		return nil, &ProtocolError{Err: err}
 	}
 	if _, err := io.ReadFull(rw, c[n:]); err != nil {
 		return nil, err
@@ -98,34 +102,45 @@ func clientHandshake(rw io.ReadWriter) (*Nonces, error) {
 	if _, err := rw.Write(c); err != nil {
 		return nil, err
 	}
-	if _, err := io.ReadFull(rw, c[:1]); err != nil {
+	n, err := io.ReadAtLeast(rw, b[:], 1)
+	if err != nil {
 		return nil, err
 	}
-	if c[0] != rtmpVersion {
-		return nil, &ProtocolError{Err: notRTMP(c[:1])}
+	if b[0] != rtmpVersion {
+		return nil, &ProtocolError{Err: notRTMP(b[:n])}
 	}
-	if _, err := io.ReadFull(rw, b[1:]); err != nil { // S1 S2
+	if _, err := io.ReadFull(rw, b[n:]); err != nil { // S1 S2
 		return nil, err
 	}
 	copy(nonces.Server[:], b[1+noncesAt:])
-	_, err := rw.Write(b[1 : 1+handshakeSize]) // C2 echoes S1
+	_, err = rw.Write(b[1 : 1+handshakeSize]) // C2 echoes S1
 	return nonces, err
 }
 
+// wrongPort is the answer to a browser.
+const wrongPort = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" +
+	"This port speaks RTMP. The pages of this server are at its web port: 8080, unless it is set otherwise.\n"
+
+var errRequest = errors.New("an HTTP request")
+
 // notRTMP names the protocol that a peer seems to speak, by its first bytes b.
 func notRTMP(b []byte) error {
-	for _, is := range []struct{ first, what string }{
-		{"GET ", "an HTTP request"},
-		{"POST ", "an HTTP request (RTMPT is not served)"},
-		{"HEAD ", "an HTTP request"},
-		{"HTTP/", "an HTTP answer"},
-		{"<policy-file-request/>", "a Flash policy file request"},
-		{"\x16\x03", "TLS (is this an rtmps port?)"},
-		{"\x06", "RTMPE (encrypted RTMP is not served)"},
-		{"\x08", "RTMPE (encrypted RTMP is not served)"},
+	for _, is := range []struct {
+		first string
+		what  error
+	}{
+		{"GET ", errRequest},
+		{"HEAD ", errRequest},
+		{"POST ", errors.New("an HTTP request (RTMPT is not served)")},
+		{"HTTP/", ErrHTTP},
+		{"<policy-file-request/>", errors.New("a Flash policy file request")},
+		{"\x15\x03", errors.New("TLS (is this an rtmps port?)")},
+		{"\x16\x03", errors.New("TLS (is this an rtmps port?)")},
+		{"\x06", errors.New("RTMPE (encrypted RTMP is not served)")},
+		{"\x08", errors.New("RTMPE (encrypted RTMP is not served)")},
 	} {
 		if bytes.HasPrefix(b, []byte(is.first)) {
-			return errors.New("handshake: this is not RTMP but " + is.what)
+			return fmt.Errorf("handshake: this is not RTMP but %w", is.what)
 		}
 	}
 	return fmt.Errorf("handshake: version %d, want %d", b[0], rtmpVersion)

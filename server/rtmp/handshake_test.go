@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -112,8 +113,36 @@ func TestNotRTMP(t *testing.T) {
 			client.Write([]byte(test.first))
 			_, err := rtmp.NewServerConn(t.Context(), server, nil)
 			wantProtocolError(t, err, test.want)
-			if _, err := client.Read(make([]byte, 1)); err == nil {
-				t.Errorf("%q was answered", test.first)
+			answer, _ := io.ReadAll(client)
+			if browser := strings.HasPrefix(test.first, "GET "); browser != bytes.HasPrefix(answer, []byte("HTTP/1.1 400 Bad Request\r\n")) || !browser && len(answer) > 0 {
+				t.Errorf("%q was answered %q", test.first, answer)
+			}
+		})
+	}
+}
+
+// A client that finds a web server hears so.
+func TestWebPort(t *testing.T) {
+	for _, test := range []struct {
+		answer string
+		http   bool
+		want   string
+	}{
+		{"HTTP/1.1 400 Bad Request\r\n\r\n", true, "not RTMP but an HTTP answer"},
+		{"\x15\x03\x03\x00\x02\x02\x46", false, "TLS"},
+		{"\x00", false, "version 0, want 3"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := rtmptest.Pipe()
+			go func() {
+				io.ReadFull(server, make([]byte, 1537))
+				server.Write([]byte(test.answer))
+				server.Close()
+			}()
+			_, err := rtmp.NewClientConn(t.Context(), client, nil)
+			wantProtocolError(t, err, test.want)
+			if errors.Is(err, rtmp.ErrHTTP) != test.http {
+				t.Errorf("%q: %v", test.answer, err)
 			}
 		})
 	}
