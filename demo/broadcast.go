@@ -17,6 +17,9 @@ import (
 // ErrCannot is the error of a Broadcast where [CanBroadcast] is false.
 var ErrCannot = errors.New("the 32-bit builds of foyer cannot broadcast, because go-rtmp needs 64 bits")
 
+// ErrHTTP says that a web server answers.
+var ErrHTTP = errors.New("this is not RTMP but an HTTP answer")
+
 // A Refusal is the server's refusal of a broadcast, at its beginning or later.
 type Refusal struct {
 	Code, Description string

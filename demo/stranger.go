@@ -141,7 +141,28 @@ func cmpError(ctx context.Context, err error) error {
 // handshake does the plain handshake (RTMP 1.0 §5.2).
 func (p *publisher) handshake() (err error) {
 	defer recovered(&err)
-	return handshake.HandshakeWithServer(p.conn, p.conn, &handshake.Config{SkipHandshakeVerification: true})
+	in := &beginning{Reader: p.conn}
+	err = handshake.HandshakeWithServer(in, p.conn, &handshake.Config{SkipHandshakeVerification: true})
+	if string(in.bytes) == httpVersion {
+		return ErrHTTP // go-rtmp looks at no version
+	}
+	return err
+}
+
+// httpVersion is how a web server begins an answer.
+const httpVersion = "HTTP/"
+
+// A beginning keeps the first bytes that are read.
+type beginning struct {
+	io.Reader
+	bytes []byte
+}
+
+// Read is io.Reader.
+func (b *beginning) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.bytes = append(b.bytes, p[:min(n, len(httpVersion)-len(b.bytes))]...)
+	return n, err
 }
 
 // begin connects and publishes (§7.2.1.1, §7.2.2.6).

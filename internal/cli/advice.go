@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"foyer/demo"
 	"foyer/internal/node"
 	"foyer/server/rtmp"
 )
@@ -41,6 +42,15 @@ func hintFor(err error) string {
 			}
 		}
 		return ""
+	}
+	if errors.Is(err, rtmp.ErrHTTP) || errors.Is(err, demo.ErrHTTP) {
+		return "this is a web port: use the server's RTMP port, which is 1935 unless --rtmp says otherwise"
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "is the name of the host right?"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "there is no TLS at this port: use rtmp:// for it, or the port of --rtmps"
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return "is the server running there?"

@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"os/user"
-	"strings"
 
 	"foyer/internal/folder"
-	"foyer/internal/node"
 	"foyer/internal/terminal"
-	"foyer/room"
 	"foyer/room/nick"
 )
 
@@ -40,15 +37,12 @@ func (cmd *joinCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	o := terminal.Options{URI: cmd.URL, Token: string(token), Nick: cmp.Or(cmd.Nick, userName(p.env.get))}
+	o := terminal.Options{Token: string(token), Nick: cmp.Or(cmd.Nick, userName(p.env.get))}
 	if shown, wrong := nick.Parse(o.Nick); wrong == "" {
 		o.Nick = shown // as the room will
 	}
-	if !strings.Contains(o.URI, "://") {
-		if !room.ValidName(o.URI) {
-			return usagef("%q is neither the address of a room, such as rtmp://host/room/NAME, nor its name: %s", o.URI, node.RoomNames)
-		}
-		o.URI = "rtmp://localhost/room/" + o.URI
+	if o.URI, err = roomAddress(cmd.URL); err != nil {
+		return err
 	}
 	screen := !cmd.JSON && isTerminal(p.stdin) && isTerminal(p.stdout)
 	switch {

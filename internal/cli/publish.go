@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -72,9 +71,6 @@ func (cmd *publishCommand) Run(ctx context.Context, p *program) error {
 
 // explain adds advice to an error that a person can do something about.
 func explain(err error) error {
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return fmt.Errorf("%w (is the server running?)", err)
-	}
 	if r, ok := errors.AsType[*demo.Refusal](err); ok && !r.Late && strings.Contains(r.Description, "key") {
 		return fmt.Errorf("%w ('foyer key ROOM' on the server prints it)", err)
 	}

@@ -29,7 +29,7 @@ const (
 
 // roomsCommand lists the rooms of a lobby.
 type roomsCommand struct {
-	URL string `arg:"" optional:"" default:"rtmp://localhost/lobby" help:"The lobby. Default: ${default}."`
+	URL string `arg:"" optional:"" default:"rtmp://localhost/lobby" help:"The lobby, or the server whose lobby it is. Default: ${default}."`
 
 	Watch bool `help:"Stay, and print the list again whenever it changes."`
 	JSON  bool `name:"json" help:"Print the list as a JSON object on one line."`
@@ -37,9 +37,13 @@ type roomsCommand struct {
 
 // Run prints the list, once or until ctx ends or the lobby goes away.
 func (cmd *roomsCommand) Run(ctx context.Context, p *program) error {
+	uri, err := lobbyAddress(cmd.URL)
+	if err != nil {
+		return err
+	}
 	dialling, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	nc, err := client.Dial(dialling, cmd.URL, client.Options{})
+	nc, err := client.Dial(dialling, uri, client.Options{})
 	if err != nil {
 		return fmt.Errorf("asking the lobby: %w", advice(err))
 	}

@@ -3,8 +3,19 @@ package node
 import (
 	"cmp"
 	"net"
+	"net/url"
 	"os"
+	"strings"
 )
+
+// LobbyOf is the lobby that an address means: the one of the server, when that is
+// all that it names.
+func LobbyOf(uri string) string {
+	if u, err := url.Parse(uri); err != nil || strings.Trim(u.Path, "/") != "" || u.Host == "" {
+		return uri
+	}
+	return strings.TrimRight(uri, "/") + "/lobby"
+}
 
 // RTMP is the RTMP address of this node, for this machine.
 func (n *Node) RTMP() string {

@@ -62,3 +62,15 @@ func TestAccess(t *testing.T) {
 		t.Errorf("with nothing set: %q", got)
 	}
 }
+
+// A lobby that is named by its server only is the one of that server.
+func TestLobbyOf(t *testing.T) {
+	for uri, want := range map[string]string{
+		"rtmp://h": "rtmp://h/lobby", "rtmp://h:1/": "rtmp://h:1/lobby", "rtmps://[::1]": "rtmps://[::1]/lobby", "rtmp://h//": "rtmp://h/lobby",
+		"rtmp://h/lobby": "rtmp://h/lobby", "rtmp://h/chapter4/lobby/": "rtmp://h/chapter4/lobby/", "": "", "rtmp:/h": "rtmp:/h",
+	} {
+		if got := LobbyOf(uri); got != want {
+			t.Errorf("%s: %s, want %s", uri, got, want)
+		}
+	}
+}

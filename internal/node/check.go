@@ -77,6 +77,7 @@ func (s *Settings) checkRooms() error {
 	case s.Lobby != "" && !isRTMP(s.Lobby):
 		return fmt.Errorf("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
 	}
+	s.Lobby = LobbyOf(s.Lobby)
 	for _, name := range s.Record {
 		if !room.ValidName(name) {
 			return fmt.Errorf("--record: %q is not the name of a room: %s, or all for every room", name, RoomNames)
@@ -215,7 +216,7 @@ func notPublic(address, scheme string, paths []string) string {
 	u, err := url.Parse(address)
 	like := scheme + "://live.example.org"
 	switch {
-	case err != nil || u.Scheme != scheme && u.Scheme != scheme+"s" || u.Hostname() == "" || !portCanBe(u.Port()) || strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }):
+	case err != nil || u.Scheme != scheme && u.Scheme != scheme+"s" || u.Hostname() == "" || !PortCanBe(u.Port()) || strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }):
 		return fmt.Sprintf("is not an address such as %s: it needs the scheme %s:// or %ss:// and a host", like, scheme, scheme)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return fmt.Sprintf("has more than a scheme, a host and a port, as in %s: leave the rest out", like)

@@ -20,7 +20,7 @@ type NATSURL string
 func (u *NATSURL) UnmarshalText(text []byte) error {
 	for address := range strings.SplitSeq(string(text), ",") {
 		parsed, err := url.Parse(strings.TrimSpace(address))
-		if err != nil || parsed.Host == "" || !portCanBe(parsed.Port()) || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, parsed.Scheme) {
+		if err != nil || parsed.Host == "" || !PortCanBe(parsed.Port()) || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, parsed.Scheme) {
 			return fmt.Errorf("an address is not one such as nats://host:4222 or tls://user:password@host:4222")
 		}
 	}
@@ -28,8 +28,8 @@ func (u *NATSURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// portCanBe reports whether a URL's port is one, or left out.
-func portCanBe(port string) bool {
+// PortCanBe reports whether a URL's port is one, or left out.
+func PortCanBe(port string) bool {
 	_, err := strconv.ParseUint(port, 10, 16)
 	return port == "" || err == nil
 }

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"net"
+	"net/url"
+	"strings"
+
+	"foyer/internal/node"
+	"foyer/room"
+	"foyer/server/rtmp"
+)
+
+// Examples of addresses.
+const (
+	roomExample  = "rtmp://HOST/room/NAME"
+	lobbyExample = "rtmp://HOST/lobby"
+)
+
+// roomAddress is the address of a room that may be given by its name only.
+func roomAddress(text string) (string, error) {
+	switch {
+	case room.ValidName(text):
+		return "rtmp://localhost/room/" + text, nil
+	case !strings.Contains(text, "/"):
+		return "", usagef("%q is neither the address of a room, such as %s, nor its name: %s", text, roomExample, node.RoomNames)
+	}
+	return rtmpAddress(text, roomExample)
+}
+
+// lobbyAddress is the address of a lobby that may be given by its server only.
+func lobbyAddress(text string) (string, error) {
+	uri, err := rtmpAddress(text, lobbyExample)
+	if err != nil {
+		return "", err
+	}
+	return node.LobbyOf(uri), nil
+}
+
+// rtmpAddress is the address that somebody means who types uri: what is around it
+// goes, and rtmp:// comes in front where there is no scheme. example is an address
+// of the right kind, for the error.
+func rtmpAddress(uri, example string) (string, error) {
+	uri = strings.Trim(strings.TrimSpace(uri), `"'<>`)
+	scheme, rest, ok := strings.Cut(uri, "://")
+	switch {
+	case !ok && strings.Contains(uri, ":/"):
+		return "", usagef("%q has too few slashes: the address is like %s", uri, example)
+	case !ok:
+		uri = "rtmp://" + uri
+	case scheme == "http" || scheme == "https" || scheme == "ws" || scheme == "wss":
+		host, path, _ := strings.Cut(rest, "/")
+		return "", usagef("%q is an address of the web: by RTMP it is %s, unless the port there is another one than 1935", uri, onRTMP(host, path, example))
+	}
+	a, err := rtmp.ParseURI(uri)
+	if err != nil {
+		return "", usagef("%q is not an address such as %s", uri, example)
+	}
+	if _, port, _ := net.SplitHostPort(a.Host); !node.PortCanBe(port) {
+		return "", usagef("%q: there is no port %s: the highest is 65535", uri, port)
+	}
+	return uri, nil
+}
+
+// onRTMP is an address of the web as one of RTMP: the same room, if it is that of
+// a room, else the example at its host.
+func onRTMP(host, path, example string) string {
+	if u, err := url.Parse("//" + host); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
+	}
+	path, _, _ = strings.Cut(path, "?")
+	if parts := strings.Split(strings.Trim(path, "/"), "/"); len(parts) > 1 && parts[len(parts)-2] == "room" {
+		return "rtmp://" + host + "/room/" + parts[len(parts)-1]
+	}
+	return strings.Replace(example, "HOST", host, 1)
+}
