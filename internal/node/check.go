@@ -24,7 +24,7 @@ const RoomNames = "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first"
 func (s *Settings) Check() error {
 	return cmp.Or(
 		s.checkApps(), s.checkListeners(), s.checkRooms(), s.checkTimes(),
-		s.TLSSettings.check(s.TLSCert), s.AdminSettings.check(), s.Limits.check(), s.Store.check(), s.People.check(),
+		s.TLSSettings.check(s.TLSCert), s.Limits.check(), s.Store.check(), s.People.check(),
 		s.AddrSettings.check(), s.checkPublic(), s.checkNodes(),
 	)
 }
@@ -57,9 +57,17 @@ func (s *Settings) checkListeners() error {
 	case s.RTMPS != "" && !s.secure():
 		return errors.New("--rtmps needs --tls-cert and --tls-key, or --tls-auto")
 	}
-	for _, l := range []struct{ flag, addr string }{{"--rtmp", s.RTMP}, {"--http", s.HTTP}, {"--rtmps", s.RTMPS}} {
-		if !listenable(l.addr) {
-			return fmt.Errorf("%s: %q is not an address to listen at such as :1935 or 127.0.0.1:1935", l.flag, l.addr)
+	for _, l := range []struct {
+		flag, port string
+		addr       *string
+		off        bool // when it is empty
+	}{{"--rtmp", "1935", &s.RTMP, false}, {"--http", "8080", &s.HTTP, false}, {"--rtmps", "1936", &s.RTMPS, true}, {"--admin", "9090", &s.Admin, true}} {
+		*l.addr = strings.TrimSpace(*l.addr)
+		if *l.addr == "" && l.off {
+			continue
+		}
+		if err := checkListen(l.flag, *l.addr, l.port); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -101,15 +109,6 @@ func (s *Settings) checkTimes() error {
 	return nil
 }
 
-// listenable reports whether a text has the form of an address to listen at.
-func listenable(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	return addr == "" || err == nil
-}
-
 // isRTMP reports whether a text begins as an absolute RTMP address does.
 func isRTMP(uri string) bool {
 	return strings.HasPrefix(uri, "rtmp://") || strings.HasPrefix(uri, "rtmps://")
@@ -130,14 +129,6 @@ func (s *TLSSettings) check(certFile string) error {
 	}
 	if u, err := url.Parse(s.ACMEDirectory); s.ACMEDirectory != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 		return fmt.Errorf("--acme-directory: %q is not an address such as https://acme.example.org/directory", s.ACMEDirectory)
-	}
-	return nil
-}
-
-// check refuses an address at which nothing can listen.
-func (s *AdminSettings) check() error {
-	if !listenable(s.Admin) {
-		return fmt.Errorf("--admin: %q is not an address to listen at such as 127.0.0.1:9090", s.Admin)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,26 +32,23 @@ const (
 func (n *Node) listen(ctx context.Context) (err error) {
 	s := n.settings
 	// Sessions have pings of their own; the kernel's would cost a system call each.
-	listen := net.ListenConfig{KeepAlive: -1}
-	if n.rtmp, err = listen.Listen(ctx, "tcp", s.RTMP); err != nil {
-		return fmt.Errorf("%w (choose another address with --rtmp)", err)
-	}
-	n.rtmp = n.guard.ListenProxied(n.guard.Listen(n.rtmp))
-	if s.RTMPS != "" {
-		if n.rtmps, err = listen.Listen(ctx, "tcp", s.RTMPS); err != nil {
-			return fmt.Errorf("%w (choose another address with --rtmps)", err)
+	sessions, requests := net.ListenConfig{KeepAlive: -1}, net.ListenConfig{}
+	for _, l := range []struct {
+		flag, addr string
+		listen     *net.ListenConfig
+		to         *net.Listener
+	}{{"--rtmp", s.RTMP, &sessions, &n.rtmp}, {"--rtmps", s.RTMPS, &sessions, &n.rtmps}, {"--http", s.HTTP, &requests, &n.http}, {"--admin", s.Admin, &requests, &n.admin}} {
+		if l.addr == "" {
+			continue
 		}
-		n.rtmps = n.guard.ListenProxied(n.guard.Listen(n.rtmps))
-	}
-	if n.http, err = net.Listen("tcp", s.HTTP); err != nil {
-		return fmt.Errorf("%w (choose another address with --http)", err)
-	}
-	n.http = n.guard.ListenProxied(n.guard.Listen(n.http))
-	if s.Admin != "" {
-		if n.admin, err = net.Listen("tcp", s.Admin); err != nil {
-			return fmt.Errorf("%w (choose another address with --admin)", err)
+		ln, err := l.listen.Listen(ctx, "tcp", l.addr)
+		if err != nil {
+			return cannotListen(l.flag, l.addr, err)
 		}
-		n.admin = n.guard.ListenProxied(n.admin)
+		if l.flag != "--admin" {
+			ln = n.guard.Listen(ln)
+		}
+		*l.to = n.guard.ListenProxied(ln)
 	}
 	return n.secure()
 }
