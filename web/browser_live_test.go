@@ -150,13 +150,13 @@ func testLiveBroadcasting(t *testing.T, browser context.Context) {
 	if got := eval[string](b, press); got != "Press again to end it" {
 		t.Errorf("a press, and the button says %q", got)
 	}
-	b.waitText(".onstage", "On air: main") // a single press may be a mistake
+	b.waitText(".onstage-words", "main") // a single press may be a mistake
 	b.do(chromedp.Focus(chromedp.CSS(".ingest button")))
 	eval[bool](b, `(window.said = document.querySelector(".ingest").textContent, true)`)
 	b.wait(`document.querySelector(".ingest").textContent.replace(/Press.*it|End.*cast/, "") !== said.replace(/Press.*it|End.*cast/, "")`) // new figures
 	b.wait(`document.activeElement.matches(".ingest button")`)
 	b.waitText(".ingest button", "End this broadcast") // the first press is long ago
-	b.waitText(".onstage", "On air: main")
+	b.waitText(".onstage-words", "main")
 	eval[string](b, press+` && `+press)
 	b.waitText(".onstage", "Nobody is broadcasting")
 	b.wait(`document.querySelector(".ingest").textContent === "" || !document.querySelector(".ingest button")`)

@@ -148,7 +148,7 @@ func testLobbyWithoutScript(t *testing.T, browser context.Context) {
 	b.open("/room/blue")
 	says("h1", "Blue & <b>")
 	says(".people noscript p", "9 people have joined.")
-	says(".chat noscript", "foyer join rtmp://127.0.0.1/room/blue --nick you")
+	says(".talk noscript", "foyer join rtmp://127.0.0.1/room/blue --nick you")
 	if got, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(".link-state"))); err != nil || got != "" {
 		t.Errorf("the page says %q, %v", got, err)
 	}

@@ -177,7 +177,7 @@ func testComposer(t *testing.T, browser context.Context) {
 	b := modules(t, browser)
 	const load = `const { Composer } = await import("/assets/composer.js");
 		const form = document.createElement("form");
-		form.innerHTML = '<textarea></textarea><button class="main"></button><p class="error"></p><p id="say-hint"></p><p class="countdown"></p>';
+		form.innerHTML = '<textarea></textarea><button class="main"></button><p id="say-error"></p><p id="say-hint"></p><p class="countdown"></p>';
 		const composer = new Composer(form), told = async (application) => {
 			composer.say = async () => { throw { info: { description: "Not stored.", application } }; };
 			composer.box.value = "hello";

@@ -53,7 +53,7 @@ func testJoinAndTalk(t *testing.T, browser context.Context) {
 	ann.waitText(".person .via", "rtmp")
 	h.ask("blue", "topic", amf.String("Monk"))
 	ann.waitText(".topic", "Monk")
-	ann.waitText(".notice", "Monk")
+	ann.waitText(".said", "Monk")
 
 	guest.say("tall" + strings.Repeat("\n.", 200))
 	ann.wait(`document.querySelector(".tall").clientHeight < 300`)
@@ -125,7 +125,7 @@ func testNickTaken(t *testing.T, browser context.Context) {
 	b.press(kb.Enter)
 	b.waitText("#nick-error", "banned until")
 	h.ask("blue", "lock", amf.Bool(true))
-	b.waitText(".stage .lock", "locked")
+	b.waitText(".lock", "Locked")
 	b.fill("#nick", "carl")
 	b.press(kb.Enter)
 	b.waitText("#nick-error", "Room is locked.")
@@ -179,7 +179,7 @@ func testReading(t *testing.T, browser context.Context) {
 	b := newTab(t, browser, h)
 	b.open("/room/blue")
 	const load = `const { Chat } = await import("/assets/chat.js");
-		const page = document.querySelector(".chat"), root = page.cloneNode(true), scroll = root.querySelector(".scroll");
+		const page = document.querySelector(".talk"), root = page.cloneNode(true), scroll = root.querySelector(".scroll");
 		for (const list of root.querySelectorAll(".past, .fresh")) list.replaceChildren();
 		root.querySelector(".pill").hidden = true;
 		page.replaceWith(root);
@@ -294,13 +294,13 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.fill("#mod-keep", "100")
 	b.fill("#mod-days", "7")
 	b.press(kb.Enter)
-	b.waitText(".chat", "kept for 7 days, at most 100 messages")
+	b.waitText(".talk", "kept for 7 days, at most 100 messages")
 	b.click(".lock-switch")
-	b.waitText(".stage .lock", "locked")
+	b.waitText(".lock", "Locked")
 	b.click(".record-switch[aria-pressed=false]")
-	b.waitText(".stage .recorded", "recorded")
+	b.waitText(".recorded", "Recorded")
 	b.click(".record-switch[aria-pressed=true]")
-	b.wait(`!document.querySelector(".stage .recorded").checkVisibility()`)
+	b.wait(`!document.querySelector(".recorded").checkVisibility()`)
 
 	b.click(".message .what")
 	b.waitText("dialog[open] h2", "bob")
@@ -319,7 +319,7 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.wait(`!document.querySelector("[data-do=remove]").checkVisibility()`)
 	b.fill("#menu-reason", "rubbish")
 	b.click("[data-do=kick]")
-	b.waitText(".notice", "bob was kicked: rubbish")
+	b.waitText(".said", "bob was kicked: rubbish")
 	b.wait(`document.querySelectorAll(".person").length === 1`)
 }
 
@@ -402,7 +402,7 @@ func testMoved(t *testing.T, browser context.Context) {
 	mod.waitText(".moderate .error", "This is the room blue already.")
 	mod.fill("#mod-move", "jazz")
 	mod.press(kb.Enter)
-	mod.waitText(".notice", "mina sends everybody to the room jazz.")
+	mod.waitText(".said", "mina sends everybody to the room jazz.")
 	ann.waitPage("/room/jazz")
 	ann.waitText("h1", "All That Jazz")
 	ann.waitText(".person.me", "ann")

@@ -35,7 +35,7 @@ func testStreams(t *testing.T, browser context.Context) {
 	})
 	b.script(`player.close(); player.root.remove();
 		const { Streams } = await import("/assets/streams.js");
-		const old = document.querySelector(".stage"), root = old.cloneNode(true);
+		const old = document.querySelector(".hall"), root = old.cloneNode(true);
 		old.before(root);
 		old.remove();
 		window.streams = new Streams(root, "blue");
@@ -44,7 +44,7 @@ func testStreams(t *testing.T, browser context.Context) {
 	b.waitText(".onstage", "Nobody is broadcasting")
 	b.wait(`!document.querySelector(".player").checkVisibility()`)
 	b.script(`streams.update({ streams: ["main"], away: {} });`)
-	b.waitText(".onstage", "On air: main")
+	b.waitText(".onstage-words", "main")
 	b.waitText(".player-state", "Live")
 	b.wait(`!document.querySelector(".streams").checkVisibility()`)
 	if path := <-p.asked; path != "/ws/live/blue/main" {
@@ -75,11 +75,11 @@ func testStreams(t *testing.T, browser context.Context) {
 	b.waitText(".player-state", "Live")
 	b.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
 	b.wait(`document.documentElement.scrollWidth <= innerWidth && document.querySelector(".player").getBoundingClientRect().right <= innerWidth
-		&& document.querySelector(".player").getBoundingClientRect().bottom < document.querySelector(".chat").getBoundingClientRect().top`)
+		&& document.querySelector(".player").getBoundingClientRect().bottom < document.querySelector(".talk").getBoundingClientRect().top`)
 	b.do(chromedp.EmulateViewport(1280, 800))
 	b.audit("on air")
 	b.click("button.theatre")
-	b.wait(`!document.querySelector(".side").checkVisibility() && document.querySelector(".chat").checkVisibility()`)
+	b.wait(`!document.querySelector(".below").checkVisibility() && document.querySelector(".talk").checkVisibility()`)
 	b.click("button.theatre")
 	b.script(`streams.update({ streams: ["main"] });`)
 	if path := <-p.asked; path != "/ws/live/blue/main" {

@@ -65,6 +65,7 @@ func TestBrowser(t *testing.T) {
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},
 		{"narrow", testNarrow},
+		{"windows", testWindows},
 		{"lobby pictures", testLobbyPictures},
 		{"ingest words", testIngestWords},
 		{"streams", testStreams},

@@ -105,7 +105,7 @@ export class Chat {
   }
 
   /** @param {string} text of a notice by the room itself */
-  notice(text) { this.#line("notice", text); }
+  notice(text) { this.#line("said", text); }
 
   /** @param {string} text that stands between the messages above and below */
   divide(text) { this.#line("divider", text); }
@@ -172,6 +172,7 @@ export class Chat {
     part(".when").dateTime = at.toISOString();
     part(".when").textContent = clock.format(at);
     part(".text").append(...linked(message.text));
+    part(".what").setAttribute("aria-label", `More for this message by ${message.user.nick}`);
     if (lines(message.text) > LINES) item.append(this.#whole(part(".text")));
     this.#messages.set(item, message);
     return item;
@@ -199,7 +200,7 @@ export class Chat {
   /** @param {Element} item @returns {Message} */
   #of(item) { return /** @type {Message} */ (this.#messages.get(item)); }
 
-  /** @param {"notice"|"divider"} kind @param {string} text */
+  /** @param {"said"|"divider"} kind @param {string} text */
   #line(kind, text) {
     this.#look();
     const item = document.createElement("li");

@@ -24,7 +24,7 @@ export class Composer {
     this.form = form;
     this.box = /** @type {HTMLTextAreaElement} */ (part("textarea"));
     this.button = part("button.main");
-    this.error = part(".error");
+    this.error = part("#say-error");
     this.hint = part("#say-hint");
     this.countdown = part(".countdown");
     form.addEventListener("submit", (event) => {
@@ -114,18 +114,4 @@ export class Composer {
     this.#timer = setInterval(tick, 200);
     tick();
   }
-}
-
-/** Below this height, in pixels, the page shows only what people need to talk. */
-const SQUEEZED = 500;
-
-/** Keeps the box above the keyboard of a phone, with some of the chat above it. */
-export function keepFitting() {
-  const fit = () => {
-    const height = visualViewport?.height ?? innerHeight;
-    document.documentElement.style.setProperty("--height", `${height}px`);
-    document.body.classList.toggle("squeezed", height < SQUEEZED);
-  };
-  visualViewport?.addEventListener("resize", fit);
-  fit();
 }

@@ -58,6 +58,12 @@ export class JoinForm {
     if (on) this.box.select();
   }
 
+  /** Asks for a pass, too. */
+  withPass() {
+    this.part(".credential").open = true;
+    this.credential.focus();
+  }
+
   /** @param {string} why shown next to the name; "" when nothing is wrong */
   complain(why) {
     this.error.textContent = why;
@@ -71,7 +77,7 @@ export class JoinForm {
   /** @param {boolean} wanted whether a name is needed */
   show(wanted) {
     this.form.hidden = !wanted;
-    for (const what of [".ask", ".credential"]) this.part(what).hidden = this.renaming;
+    this.part(".credential").hidden = this.renaming;
     this.part(".cancel").hidden = !this.renaming;
     this.button.textContent = this.renaming ? "Change" : "Join";
   }

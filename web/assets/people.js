@@ -11,9 +11,31 @@ export const sameNick = (a, b) => plain(a) === plain(b);
 /** A nick as the room compares it. @param {string} nick */
 const plain = (nick) => nick.normalize("NFC").trim().replace(/\p{Zs}+/gu, " ").toLowerCase();
 
+/** How our own name stands in the list. @param {string} nick */
+function ours(nick) {
+  const name = document.createElement("b"), you = document.createElement("span");
+  name.textContent = nick;
+  you.className = "soft";
+  you.textContent = " (you)";
+  return [name, you];
+}
+
+/** @param {string} text @param {() => void} act */
+function button(text, act) {
+  const one = document.createElement("button");
+  one.type = "button";
+  one.className = "plain";
+  one.textContent = text;
+  one.addEventListener("click", act);
+  return one;
+}
+
 export class People {
   /** @type {(person: Person) => void} */
   onMenu = () => {};
+  /** We want another name, or none. */
+  onRename = () => {};
+  onLeave = () => {};
 
   /** @type {Map<string, HTMLElement>} */ #items = new Map();
   #drawing = 0;
@@ -31,7 +53,6 @@ export class People {
   /** Takes the slots of the shared object "users". @param {Record<string, any>} slots */
   update(slots) {
     this.all = Object.entries(slots).map(([id, person]) => ({ ...person, id }));
-    this.all.sort((a, b) => Number(b.role === "moderator") - Number(a.role === "moderator") || collator.compare(a.nick, b.nick));
     this.draw();
   }
 
@@ -42,6 +63,8 @@ export class People {
 
   #draw() {
     this.#drawing = 0;
+    this.all.sort((a, b) => Number(b.id === this.mine) - Number(a.id === this.mine)
+      || Number(b.role === "moderator") - Number(a.role === "moderator") || collator.compare(a.nick, b.nick));
     const here = new Set(this.all.map(({ id }) => id));
     for (const [id, item] of this.#items) {
       if (here.has(id)) continue;
@@ -74,22 +97,28 @@ export class People {
     item.classList.toggle("me", this.mine === person.id);
     /** @param {string} selector @returns {any} */
     const part = (selector) => item.querySelector(selector);
-    part(".nick").replaceChildren(this.active ? this.#button(person) : person.nick);
+    part(".nick").replaceChildren(...this.mine === person.id ? ours(person.nick) : [person.nick]);
     part(".role").hidden = person.role !== "moderator";
     part(".via").textContent = person.via;
-    item.title = `joined by ${person.via}`;
+    for (const old of item.querySelectorAll("button")) old.remove();
+    if (this.active) item.append(...this.mine === person.id ? this.#forUs() : [this.#more(person)]);
+  }
+
+  #forUs() {
+    return [button("Change name", () => this.onRename()), button("Just watch", () => this.onLeave())].map((one) => {
+      one.classList.add("own");
+      return one;
+    });
   }
 
   /** @param {Person} person */
-  #button({ id, nick }) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.setAttribute("aria-haspopup", "dialog");
-    button.textContent = this.mine === id ? `${nick} (you)` : nick;
-    button.addEventListener("click", () => {
+  #more({ id, nick }) {
+    const more = button("⋯", () => {
       const person = this.all.find((one) => one.id === id);
       if (person) this.onMenu(person);
     });
-    return button;
+    more.setAttribute("aria-haspopup", "dialog");
+    more.setAttribute("aria-label", `More about ${nick}`);
+    return more;
   }
 }

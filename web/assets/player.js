@@ -54,6 +54,7 @@ export class Player {
     this.full = part(".full");
     this.state = part(".player-state");
     this.delay = part(".delay");
+    this.delayTime = part(".delay-time");
     this.#buffer = new MediaBuffer(this.video, () => this.#play());
     this.#buffer.onChange = () => this.#render();
     this.#buffer.onBroken = (why) => this.#live?.again(why);
@@ -178,8 +179,9 @@ export class Player {
   #look() {
     this.#buffer.tick();
     const { behind, dry } = this.#buffer;
-    const words = this.#live?.flow === "flowing" && !dry && !this.#paused ? `${behind.toFixed(1)} s behind` : "";
-    if (this.delay.textContent !== words) this.delay.textContent = words;
+    const words = `${behind.toFixed(1)} s`;
+    this.delay.hidden = this.#live?.flow !== "flowing" || dry || this.#paused;
+    if (this.delayTime.textContent !== words) this.delayTime.textContent = words;
   }
 
   /** Says why nothing can be played; "" if it can. */

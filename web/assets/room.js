@@ -6,7 +6,7 @@ import { Broadcasting } from "./broadcasting.js";
 import { Chat } from "./chat.js";
 import { ChatLog } from "./chatlog.js";
 import { addCopyButtons } from "./clipboard.js";
-import { Composer, keepFitting } from "./composer.js";
+import { Composer } from "./composer.js";
 import { identity, moveTo } from "./identity.js";
 import { JoinForm } from "./joinform.js";
 import { Menu } from "./menu.js";
@@ -16,6 +16,7 @@ import { RecordingDialog, showRecordings } from "./recordings.js";
 import { Link, restarts } from "./reconnect.js";
 import { Settings } from "./settings.js";
 import { Streams } from "./streams.js";
+import { keepFitting } from "./viewport.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -26,12 +27,12 @@ const uri = `room/${encodeURIComponent(name)}`;
 const sayForm = the(".composer"), gone = the(".gone"), linkState = the(".link-state");
 
 const log = new ChatLog();
-const chat = new Chat(the(".chat"), (id) => log.key(id));
+const chat = new Chat(the(".talk"), (id) => log.key(id));
 const joinForm = new JoinForm(the(".join")), composer = new Composer(sayForm);
 const people = new People(the(".people"));
-const menu = new Menu(the(".menu"));
+const menu = new Menu(the(".talk-menu"));
 const settings = new Settings(the(".moderate"));
-const streams = new Streams(the(".stage"), name), broadcasting = new Broadcasting(the(".broadcasting"), name);
+const streams = new Streams(the(".hall"), name), broadcasting = new Broadcasting(the(".broadcasting"), name);
 const recording = new RecordingDialog(the(".recording-dialog"), streams.player);
 const users = SharedObject.getRemote("users", uri);
 const state = SharedObject.getRemote("room", uri);
@@ -133,7 +134,7 @@ async function join(nick, credential) {
 }
 
 /** @param {string} nick @returns {Promise<string>} what is wrong */
-async function rename(nick) {
+async function changeNick(nick) {
   try {
     const shown = (await link.request("nick", nick)).nick;
     become(shown, me.credential);
@@ -145,7 +146,7 @@ async function rename(nick) {
 }
 
 joinForm.join = join;
-joinForm.rename = rename;
+joinForm.rename = changeNick;
 joinForm.onDone = () => {
   whoAmI();
   show();
@@ -155,10 +156,22 @@ joinForm.onChange = () => {
   show();
   if (!joinForm.renaming) composer.box.focus();
 };
-sayForm.querySelector(".rename").addEventListener("click", () => joinForm.change(true, me.nick));
-sayForm.querySelector(".leave").addEventListener("click", async () => {
+const rename = () => {
+  view("chat");
+  joinForm.change(true, me.nick);
+};
+const justWatch = async () => {
+  view("chat");
   if (await link.become() === null) becomeSpectator();
   joinForm.box.focus();
+};
+people.onRename = rename;
+people.onLeave = justWatch;
+sayForm.querySelector(".rename").addEventListener("click", rename);
+sayForm.querySelector(".leave").addEventListener("click", justWatch);
+the(".with-pass").addEventListener("click", () => {
+  view("chat");
+  joinForm.withPass();
 });
 
 // News from the room
@@ -186,11 +199,11 @@ state.onSync = () => {
   const { title = "", topic = "", slow = 0, locked = false, recording, keep = { count: 0, days: 0 } } = state.data;
   the(".title").textContent = title || name;
   document.title = `${title || name} · foyer`;
-  the(".topic").textContent = topic;
+  for (const part of document.querySelectorAll(".topic")) part.textContent = topic;
   streams.update(state.data);
   broadcasting.update(state.data.ingest);
-  the(".stage .lock").hidden = !locked;
-  the(".stage .recorded").hidden = !recording;
+  the(".lock").hidden = !locked;
+  the(".recorded").hidden = !recording;
   composer.slow(slow);
   settings.update({ title, topic, slow, keep, locked, recording });
 };
@@ -226,8 +239,10 @@ function show() {
   const joined = me.nick !== "";
   joinForm.show(gone.hidden && (!joined || joinForm.renaming));
   sayForm.hidden = !gone.hidden || !joined || joinForm.renaming;
-  sayForm.querySelector(".me").textContent = me.nick;
+  for (const part of sayForm.querySelectorAll(".me")) part.textContent = me.nick;
+  the(".elsewhere").hidden = joined || !gone.hidden;
   settings.root.hidden = !me.moderator;
+  document.body.classList.toggle("moderating", me.moderator);
   broadcasting.use(me.moderator ? me.credential : "");
   showLink();
 }
@@ -250,12 +265,13 @@ function showLink() {
   counted.textContent = lostAt && !link.up && !link.why && gone.hidden && left > 0 ? ` in ${left} s` : "";
 }
 
-for (const button of document.querySelectorAll(".views button")) {
-  button.addEventListener("click", () => {
-    document.body.dataset.view = /** @type {HTMLElement} */ (button).dataset.view;
-    for (const other of document.querySelectorAll(".views button")) other.setAttribute("aria-pressed", String(other === button));
-  });
+/** Shows the chat, the people, or what there is to know about the room, where there is no place for all. @param {string} name */
+function view(name) {
+  document.body.dataset.view = name;
+  for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === name));
 }
+/** @type {NodeListOf<HTMLElement>} */ const views = document.querySelectorAll(".views button");
+for (const button of views) button.addEventListener("click", () => view(button.dataset.view ?? ""));
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) link.hurry(); });
 setInterval(showLink, 1_000);

@@ -1,5 +1,5 @@
 // @ts-check
-// The top of the room page: the player, the choice of streams, and who is on air, in
+// The broadcasts of a room: the player, the choice of streams, and what is on air, in
 // words.
 
 import { Player } from "./player.js";
@@ -14,7 +14,8 @@ export class Streams {
     this.root = root;
     /** @param {string} selector @returns {any} */
     const part = (selector) => root.querySelector(selector);
-    this.onstage = part(".onstage");
+    this.onair = part(".onair");
+    this.onstage = part(".onstage-words");
     this.choice = part(".streams");
     this.box = part(".player");
     this.player = new Player(this.box, room);
@@ -50,9 +51,9 @@ export class Streams {
 
   #words() {
     const { onstage } = this, live = this.#streams.length > 0;
-    const words = live ? `On air: ${this.#streams.join(", ")}` : this.#away.length > 0 ? "The broadcaster is away, waiting…" : "Nobody is broadcasting";
+    const words = live ? this.#streams.join(", ") : this.#away.length > 0 ? "The broadcaster is away, waiting…" : "Nobody is broadcasting";
     if (onstage.textContent !== words) onstage.textContent = words;
-    onstage.classList.toggle("live", live);
+    this.onair.hidden = !live;
   }
 
   /** One button for each stream, if there are several. @param {string[]} all */
@@ -65,6 +66,7 @@ export class Streams {
       button.setAttribute("aria-pressed", String(name === this.#chosen));
       if (old.has(name)) continue;
       button.type = "button";
+      button.className = "chip";
       button.textContent = name;
       button.addEventListener("click", () => {
         this.#choose(name);
