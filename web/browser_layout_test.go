@@ -3,10 +3,12 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 
+	"foyer/lobby"
 	"foyer/server/amf"
 )
 
@@ -86,6 +88,9 @@ func testWindows(t *testing.T, browser context.Context) {
 		b.resize(w.width, w.height, w.mobile)
 		b.fits(fmt.Sprintf("%d×%d, watching", w.width, w.height), w.height, 0, `"#nick", ".join button.main"`)
 	}
+	b.resize(390, 844, true)
+	b.same("what a finger presses", `return [...document.querySelectorAll("button, input, select, textarea")]
+		.filter((e) => e.checkVisibility()).filter((e) => e.getBoundingClientRect().height < 44).map((e) => e.outerHTML);`, "[]")
 	for _, w := range windows { // a pass can be given in every window
 		b.resize(w.width, w.height, w.mobile)
 		b.script(`document.querySelector(".credential").open = false; document.querySelector(".views [data-view=about]").click();`)
@@ -125,4 +130,37 @@ func (b *tab) tiny() {
 	eval[bool](b, `(document.querySelector("#say").focus(), true)`)
 	b.same("320×256, writing", cut+`return [".scroll", "#say", ".composer button.main"].filter((s) => cut(document.querySelector(s)));`, "[]")
 	b.same("320×256, writing: lines", `return document.querySelector(".scroll").clientHeight >= 152;`, "true")
+}
+
+// testLobbyWindows: all cards are built alike, so a row has no holes, and nothing is cut off.
+func testLobbyWindows(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	long := strings.Repeat("a long title ", 6)
+	h.listed("one", lobby.Status{Epoch: 1, Title: long, Topic: long + long, Tags: []string{"jazz", "late", "loud"}, Live: true, Viewers: 7, Locked: true, Capacity: 1, Users: 1})
+	for i := range 7 {
+		h.listed(fmt.Sprintf("room%d", i), lobby.Status{Epoch: 1})
+	}
+	b := newTab(t, browser, h)
+	b.open("/")
+	b.waitText(".link-state", "Up to date")
+	b.wait(`document.querySelectorAll(".card").length === 8`)
+	b.waitText(".watching", "7 watching")
+	const columns = `new Set([...document.querySelectorAll(".card")].map((c) => c.getBoundingClientRect().left)).size`
+	for _, w := range []struct {
+		width, height int64
+		columns       int
+	}{{1440, 900, 4}, {1280, 800, 4}, {820, 640, 2}, {640, 512, 2}, {390, 844, 1}, {844, 390, 2}, {320, 256, 1}} {
+		b.resize(w.width, w.height, false)
+		name := fmt.Sprintf("%d×%d", w.width, w.height)
+		b.same(name, sideways, "[]")
+		if got := eval[int](b, columns); got != w.columns {
+			t.Errorf("%s: %d columns, want %d", name, got, w.columns)
+		}
+		b.same(name+": heights in a row", `const rows = {};
+			for (const c of document.querySelectorAll(".card")) { const r = c.getBoundingClientRect(); (rows[r.top] ??= new Set()).add(Math.round(r.height)); }
+			return Object.values(rows).filter((row) => row.size > 1).length;`, "0")
+	}
+	b.resize(390, 844, true)
+	b.same("what a finger presses", `return [...document.querySelectorAll("button, select, input:not([type=checkbox]), .chip, .button")]
+		.filter((e) => e.checkVisibility()).filter((e) => e.getBoundingClientRect().height < 44).map((e) => e.outerHTML);`, "[]")
 }

@@ -114,7 +114,7 @@ func testLiveLobby(t *testing.T, browser context.Context) {
 	h.publish("blue", "main", lavfi(colours)...)
 	b := newTab(t, browser, h)
 	b.open("/")
-	b.waitText(".onair", "on air")
+	b.waitText(".onair", "On air")
 	b.wait(`(window.video = document.querySelector(".card-picture video"))?.videoWidth === 320 && ` + pixel + ` === "0 2 0"`)
 	b.do(chromedp.Focus(chromedp.CSS(`.card-title a`)))
 	b.wait(`[...document.querySelectorAll(".card-picture video")].some((v) => !v.paused && v.currentTime > 0.2)`)

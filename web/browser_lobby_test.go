@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"foyer/lobby"
 	"foyer/server/amf"
@@ -36,8 +38,10 @@ func testLobbyFollows(t *testing.T, browser context.Context) {
 	b := newTab(t, browser, h)
 	b.open("/")
 	b.waitText("h1", "Nobody is here yet")
-	b.waitText(".empty", "foyer join")
-	b.waitText(".link-state", "Live")
+	b.waitText(".empty", "No rooms are open right now.")
+	b.click(".ways summary")
+	b.waitText(".ways", "foyer join")
+	b.waitText(".link-state", "Up to date")
 
 	h.room("blue", "The Blue Room")
 	b.waitText(".card-title", "The Blue Room")
@@ -46,17 +50,17 @@ func testLobbyFollows(t *testing.T, browser context.Context) {
 	b.waitText(".card-topic", "Monk")
 	b.waitText(".card-count", "1")
 	b.waitText("h1", "1 person in 1 room")
-	if got, want := eval[string](b, `document.querySelector(".card a").getAttribute("aria-label")`), "The Blue Room (blue), 1 person"; len(got) < len(want) || got[:len(want)] != want {
+	if got, want := eval[string](b, `document.querySelector(".card a").getAttribute("aria-label")`), "The Blue Room, 1 person"; len(got) < len(want) || got[:len(want)] != want {
 		t.Errorf("the link is called %q, want %q first", got, want)
 	}
 	b.wait(`document.querySelector(".spark-line").getAttribute("d").startsWith("M")`)
 
 	h.stopWeb()
 	b.expect("WebSocket connection to")
-	b.wait(`/this list is [1-9]\d* s old/.test(document.querySelector(".link-state").textContent)`)
+	b.wait(`/This list is [1-9]\d* s old/.test(document.querySelector(".link-state").textContent)`)
 	b.waitText(".card-title", "The Blue Room") // the last picture stays
 	h.startWeb()
-	b.waitText(".link-state", "Live")
+	b.waitText(".link-state", "Up to date")
 }
 
 func testLobbySearch(t *testing.T, browser context.Context) {
@@ -66,7 +70,7 @@ func testLobbySearch(t *testing.T, browser context.Context) {
 	}
 	b := newTab(t, browser, h)
 	b.open("/")
-	b.waitText(".link-state", "Live")
+	b.waitText(".link-state", "Up to date")
 	b.waitNames("coral blue amber")
 	address := func(want string) {
 		t.Helper()
@@ -94,7 +98,7 @@ func testLobbySearch(t *testing.T, browser context.Context) {
 	address("?tag=coral&sort=users")
 
 	b.do(chromedp.Reload())
-	b.waitText(".link-state", "Live")
+	b.waitText(".link-state", "Up to date")
 	b.waitNames("coral")
 	b.click(".tag-chosen a")
 	b.waitNames("amber blue coral")
@@ -122,7 +126,7 @@ func testLobbyWithoutScript(t *testing.T, browser context.Context) {
 	}
 	b.open("/")
 	shows("./room/amber", "./room/blue")
-	for selector, want := range map[string]string{".headline": "10 people in 2 rooms", ".card-life": "buzzing"} {
+	for selector, want := range map[string]string{".headline": "10 people in 2 rooms", ".card-life": "Buzzing"} {
 		if got, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS(selector))); err != nil || got != want {
 			t.Errorf("%s: got %q, %v, want %q", selector, got, err, want)
 		}
@@ -159,12 +163,12 @@ func testLobbyStale(t *testing.T, browser context.Context) {
 	g := h.listed("blue", lobby.Status{Epoch: 1, Title: "Blue", Users: 4, Activity: 0.5})
 	b := newTab(t, browser, h)
 	b.open("/")
-	b.waitText(".link-state", "Live")
+	b.waitText(".link-state", "Up to date")
 	b.wait(`!document.querySelector(".card").classList.contains("stale")`)
 	g.Leave(rtmp.ErrClosed) // without a goodbye
 	b.wait(`document.querySelector(".card").classList.contains("stale")`)
 	b.waitText("h1", "Nobody is here yet") // the counts of stale rooms are left out
-	b.wait(`/no report for [1-9]\d* s/.test(document.querySelector(".card-life").textContent)`)
+	b.wait(`/Out of touch for [1-9]\d* second/.test(document.querySelector(".card-life").textContent)`)
 	b.wait(`document.querySelector(".card a").getAttribute("href") === "room/blue"`)
 	h.listed("blue", lobby.Status{Epoch: 2, Title: "Blue again"})
 	b.waitText(".card-title", "Blue again")
@@ -196,7 +200,7 @@ func testLobbyOutOfSight(t *testing.T, browser context.Context) {
 	h.startWeb()
 	b := newTab(t, browser, h)
 	b.open("/")
-	b.waitText(".link-state", "Live")
+	b.waitText(".link-state", "Up to date")
 	b.waitText(".card-title", "Far and blue")
 	if n := eval[int](b, farAsked); n != 0 {
 		t.Errorf("asked %d times for a picture that nobody here has", n)
@@ -205,7 +209,7 @@ func testLobbyOutOfSight(t *testing.T, browser context.Context) {
 	fresh(false)
 	b.wait(`/^Other servers are out of reach: their rooms are shown as of [1-9]\d* s ago$/.test(document.querySelector(".link-state").textContent)`)
 	fresh(true)
-	b.waitText(".link-state", "Live")
+	b.waitText(".link-state", "Up to date")
 }
 
 // farAsked is how often the page has asked for the picture of far's room.
@@ -240,7 +244,7 @@ func testLobbyOrder(t *testing.T, browser context.Context) {
 	h.listed("two", lobby.Status{Epoch: 1, Activity: 0.5, Users: 2})
 	b := newTab(t, browser, h)
 	b.open("/")
-	b.waitText(".link-state", "Live")
+	b.waitText(".link-state", "Up to date")
 	b.waitNames("one two")
 	b.do(chromedp.Focus(chromedp.CSS(`[data-name="one"] a`)))
 	one.report(lobby.Status{Epoch: 1, Seq: 1, Activity: 0.1, Users: 7})
@@ -249,6 +253,33 @@ func testLobbyOrder(t *testing.T, browser context.Context) {
 	b.waitNames("one two") // but nothing moves under the pointer
 	eval[bool](b, `(document.activeElement.blur(), true)`)
 	b.waitNames("two one")
+}
+
+// testLobbyClosing: a room that closes stays, greyed, while somebody points at it.
+func testLobbyClosing(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	one := h.listed("one", lobby.Status{Epoch: 1, Activity: 0.9})
+	h.listed("two", lobby.Status{Epoch: 1, Activity: 0.5})
+	three := h.listed("three", lobby.Status{Epoch: 1})
+	b := newTab(t, browser, h)
+	b.open("/")
+	b.waitText(".link-state", "Up to date")
+	slash := input.DispatchKeyEventParams{Key: "/", Code: "Slash", WindowsVirtualKeyCode: 191, Text: "/"}
+	b.key(slash)
+	b.wait(`document.activeElement.id === "q" && document.activeElement.value === ""`)
+	b.key(slash)
+	b.wait(`document.querySelector("#q").value === "/" && document.querySelectorAll(".card").length === 0`)
+	b.waitText(".empty", "No room matches “/”.")
+	b.press(kb.Backspace)
+	b.waitNames("one two three")
+	b.do(chromedp.Focus(chromedp.CSS(`[data-name="one"] a`)))
+	one.Leave(rtmp.ErrGoodbye)
+	three.Leave(rtmp.ErrGoodbye)
+	b.waitNames("one two")
+	b.waitText(`[data-name="one"].stale .card-life`, "Closed")
+	b.waitText("h1", "0 people in 1 room")
+	eval[bool](b, `(document.activeElement.blur(), true)`)
+	b.waitNames("two")
 }
 
 func testLobbyThousand(t *testing.T, browser context.Context) {

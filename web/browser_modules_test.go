@@ -209,6 +209,10 @@ func testRooms(t *testing.T, browser context.Context) {
 		const points = past.points("a", 1, 1200000); return [points.length, points[0], points.at(-1)];`, `[62,[0,0.5],[1,1]]`)
 	b.same("what the lobby noted", load+`const past = new m.Past(); past.note("r", 0.5, 1000); past.note("r", 0.25, 40000); past.seed("r", "0z", 30000);
 		return past.points("r", 1, 600000 + 30000);`, `[[0,1],[0.01666666666666672,0.25],[1,1]]`)
-	b.same("spoken", load+`return m.spoken(m.entry({title: "Jazz", users: 1, spectators: 3, live: true, locked: true, capacity: 1}, "blue"));`,
-		`"Jazz (blue), on air, 1 person, 3 spectators, silent, locked, full"`)
+	b.same("moods", load+`const now = 1e9, at = (slot) => m.mood(m.entry({ since: 1, ...slot }, "x"), now);
+		return [{}, { activity: 0.1, lastActive: now - 130000 }, { activity: 0.1, messagesPerMinute: 1 }, { activity: 0.9 }, { since: now - 250000 }, { since: now - 1 },
+			{ since: now - 250000, activity: 0.3 }, { restarting: true }].map(at);`,
+		`["Silent","Quiet for 2 minutes","Quiet, 1 message a minute","Buzzing","Opened 4 minutes ago","Opened just now","Talking","Restarting"]`)
+	b.same("spoken", load+`return m.spoken(m.entry({title: "Jazz", users: 1, viewers: 3, since: 1, live: true, locked: true, capacity: 1}, "blue"), 1e9);`,
+		`"Jazz, on air, 1 person, 3 watching, silent, locked, full"`)
 }

@@ -249,7 +249,7 @@ func testMarkupIsText(t *testing.T, browser context.Context) {
 		`[["https://example.org/a?b=1&c","noopener noreferrer nofollow","_blank"]]`)
 	b.open("/")
 	b.waitText(".card-title", "<script>")
-	b.waitText(".link-state", "Live")
+	b.waitText(".link-state", "Up to date")
 	b.same("nothing of it ran", `return [document.title, document.querySelectorAll("main img, main script, main u, main i").length];`, `["Lobby · foyer",0]`)
 }
 

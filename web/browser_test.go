@@ -66,6 +66,8 @@ func TestBrowser(t *testing.T) {
 		{"accessible", testAccessible},
 		{"narrow", testNarrow},
 		{"windows", testWindows},
+		{"lobby windows", testLobbyWindows},
+		{"lobby closing", testLobbyClosing},
 		{"lobby pictures", testLobbyPictures},
 		{"ingest words", testIngestWords},
 		{"streams", testStreams},
@@ -293,11 +295,16 @@ func (b *tab) press(keys string, options ...chromedp.KeyOption) {
 	}
 }
 
-// enter presses Enter as a keyboard does, where the character is part of the key. A page
-// that handles the key gets no character, but KeyEvent always sends one.
 func (b *tab) enter(options ...chromedp.KeyOption) {
 	b.t.Helper()
-	key := input.DispatchKeyEventParams{Type: kb.KeyDown, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, Text: "\r"}
+	b.key(input.DispatchKeyEventParams{Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, Text: "\r"}, options...)
+}
+
+// key presses a key as a keyboard does, where the character is part of it. A page that
+// handles the key gets no character, but KeyEvent always sends one.
+func (b *tab) key(key input.DispatchKeyEventParams, options ...chromedp.KeyOption) {
+	b.t.Helper()
+	key.Type = kb.KeyDown
 	for _, o := range options {
 		o(&key)
 	}

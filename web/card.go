@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +16,10 @@ type Card struct {
 	lobby.Entry
 	Href  string // "./room/NAME", or the address of the room on another server
 	Trend string // its recent activity, as the lobby's method trends encodes it
-	Line  string // the trend as an SVG path; "" if nothing is known
-	Area  string // the area under the line
+	Past  string // the part of the last ten minutes of which nothing is known, as an SVG path; "" if all is known
+	Line  string // the trend
+	Area  string // the area under it
+	At    time.Time
 }
 
 // A trend is drawn over time, from ten minutes ago on the left to now on the right. Its
@@ -24,12 +27,14 @@ type Card struct {
 const (
 	sparkWidth, sparkHeight = 120, 30
 	sparkFloor, sparkTop    = 28, 2
+	sparkStub               = 2 // a part of the past that is narrower is not drawn
 	sparkSpan               = lobby.TrendLength * lobby.TrendStep
 )
 
 func newCard(e lobby.Entry, href string, trends lobby.Trends, now time.Time) Card {
-	c := Card{Entry: e, Href: href, Trend: trends.Rooms[e.Name]}
+	c := Card{Entry: e, Href: href, Trend: trends.Rooms[e.Name], At: now}
 	if c.Trend == "" {
+		c.Past = fmt.Sprintf("M0 %dH%d", sparkFloor, sparkWidth)
 		return c
 	}
 	age := now.Sub(time.UnixMilli(int64(trends.At)))
@@ -40,6 +45,9 @@ func newCard(e lobby.Entry, href string, trends lobby.Trends, now time.Time) Car
 	}
 	line := strings.Join(append(points, point(0, e.Activity)), "L")
 	start, _, _ := strings.Cut(points[0], " ")
+	if x, _ := strconv.ParseFloat(start, 64); x > sparkStub {
+		c.Past = fmt.Sprintf("M0 %dH%s", sparkFloor, start)
+	}
 	c.Line = "M" + line
 	c.Area = fmt.Sprintf("M%sL%d %dH%sZ", line, sparkWidth, sparkHeight, start)
 	return c
@@ -50,43 +58,62 @@ func point(age time.Duration, activity float64) string {
 	return fmt.Sprintf("%.1f %.1f", x*sparkWidth, sparkFloor-activity*(sparkFloor-sparkTop))
 }
 
+// newFor is how long a room counts as new.
+const newFor = 10 * time.Minute
+
+// New reports whether the room has been listed for less than newFor.
+func (c Card) New() bool {
+	return c.State != lobby.StateStale && !c.At.IsZero() && c.At.Sub(time.UnixMilli(int64(c.Since))) < newFor
+}
+
 // Life says in words how lively the room is.
 func (c Card) Life() string {
 	if c.State == lobby.StateStale {
-		return "connection lost"
+		return "Out of touch"
 	}
-	var word string
-	switch {
-	case c.Activity < 0.02:
-		word = "silent"
-	case c.Activity < 0.2:
-		word = "quiet"
-	case c.Activity < 0.5:
-		word = "talking"
-	case c.Activity < 0.8:
-		word = "lively"
-	default:
-		word = "buzzing"
-	}
+	mood := c.mood()
 	if rate := int(math.Round(c.MessagesPerMinute)); rate > 0 {
-		return word + ", " + count(rate, "message", "messages") + " a minute"
+		return mood + ", " + count(rate, "message", "messages") + " a minute"
 	}
-	return word
+	if mood != "Silent" && mood != "Quiet" || c.At.IsZero() {
+		return mood
+	}
+	if c.New() && mood == "Silent" {
+		return "Opened " + ago(c.At.Sub(time.UnixMilli(int64(c.Since))))
+	}
+	if minutes := int(c.At.Sub(time.UnixMilli(int64(c.LastActive))) / time.Minute); c.LastActive > 0 && minutes > 0 && minutes < 60 {
+		return mood + " for " + count(minutes, "minute", "minutes")
+	}
+	return mood
 }
 
-// Also says who else is in the room.
-func (c Card) Also() string {
-	var parts []string
-	if c.Viewers > 0 {
-		parts = append(parts, count(c.Viewers, "viewer", "viewers"))
+func (c Card) mood() string {
+	switch {
+	case c.Activity < 0.02:
+		return "Silent"
+	case c.Activity < 0.2:
+		return "Quiet"
+	case c.Activity < 0.5:
+		return "Talking"
+	case c.Activity < 0.8:
+		return "Lively"
 	}
-	if c.Spectators > 0 {
-		parts = append(parts, count(c.Spectators, "spectator", "spectators"))
+	return "Buzzing"
+}
+
+func ago(d time.Duration) string {
+	if d < time.Minute {
+		return "just now"
 	}
-	if c.Capacity > 0 && c.Capacity < 1000 {
-		parts = append(parts, fmt.Sprintf("%d/%d", c.Users, c.Capacity))
+	return count(int(d/time.Minute), "minute", "minutes") + " ago"
+}
+
+// Watching says how many people watch a broadcast; "" if nobody does.
+func (c Card) Watching() string {
+	if !c.Live || c.Viewers == 0 {
+		return ""
 	}
-	return strings.Join(parts, " · ")
+	return fmt.Sprintf("%d watching", c.Viewers)
 }
 
 // Full reports whether nobody else can join.

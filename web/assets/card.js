@@ -1,15 +1,17 @@
 // @ts-check
 // One card of the lobby: its parts, and how they show a room.
 
-import { count, mood, spoken } from "./rooms.js";
+import { count, isNew, mood, spoken } from "./rooms.js";
 
 /** @typedef {import("./rooms.js").Entry} Entry */
 
 const WIDTH = 120, HEIGHT = 30, FLOOR = 2;
+/** A part of the past that is narrower is not drawn. */
+const STUB = 2;
 
 /**
- * Draws activity as a line with light under it. For time about which nobody knows
- * anything, it draws nothing. The server draws the same (web/card.go).
+ * Draws activity as a line with light under it, and a dotted line for time about which
+ * nobody knows anything. The server draws the same (web/card.go).
  * @param {Element} svg
  * @param {[x: number, y: number][]} points
  */
@@ -17,9 +19,13 @@ function drawSpark(svg, points) {
   const at = points.map(([x, y]) => ({ x: (x * WIDTH).toFixed(1), y: (HEIGHT - FLOOR - y * (HEIGHT - FLOOR - 2)).toFixed(1) }));
   const line = at.map(({ x, y }) => `${x} ${y}`).join("L");
   const [first] = at;
+  svg.querySelector(".spark-past")?.setAttribute("d", Number(first.x) > STUB ? `M0 ${HEIGHT - FLOOR}H${first.x}` : "");
   svg.querySelector(".spark-line")?.setAttribute("d", `M${line}`);
   svg.querySelector(".spark-area")?.setAttribute("d", `M${line}L${WIDTH} ${HEIGHT}H${first.x}Z`);
 }
+
+/** @param {number} seconds */
+const lasting = (seconds) => seconds < 60 ? count(seconds, "second", "seconds") : count(Math.floor(seconds / 60), "minute", "minutes");
 
 /** A card on the page. It writes only what has changed. */
 export class Card {
@@ -34,8 +40,8 @@ export class Card {
     this.count = part(".count");
     this.word = part(".count-word");
     this.topic = part(".card-topic");
-    this.name = part(".card-name");
-    this.also = part(".card-also");
+    this.watching = part(".watching");
+    this.fresh = part(".fresh");
     this.onair = part(".onair");
     this.lock = part(".lock");
     this.full = part(".full");
@@ -49,29 +55,40 @@ export class Card {
    * @param {number} silent for how many seconds a stale room has not reported
    * @param {[x: number, y: number][]} points
    * @param {(tag: string) => string} tagHref
+   * @param {number} now by the server's clock
    */
-  show(room, silent, points, tagHref) {
+  show(room, silent, points, tagHref, now) {
     const stale = room.state === "stale";
     this.#once("name", room.name, (name) => {
       this.item.dataset.name = name;
       this.link.href = `room/${encodeURIComponent(name)}`;
-      this.name.textContent = name;
     });
     this.#once("stale", stale, (on) => this.item.classList.toggle("stale", on));
     this.#once("title", room.title || room.name, (title) => { this.link.textContent = title; });
-    this.#once("spoken", spoken(room), (words) => this.link.setAttribute("aria-label", words));
+    this.#once("spoken", spoken(room, now), (words) => this.link.setAttribute("aria-label", words));
     this.#once("users", room.users, (n) => {
       this.count.textContent = n;
       this.word.textContent = n === 1 ? "person" : "people";
     });
     this.#once("topic", room.topic, (topic) => { this.topic.textContent = topic; });
-    this.#once("also", aside(room), (words) => { this.also.textContent = words; });
+    this.#once("watching", room.live ? room.viewers : 0, (n) => {
+      this.watching.hidden = n === 0;
+      this.watching.textContent = `${n} watching`;
+    });
+    this.#once("fresh", !isNew(room, now), (off) => { this.fresh.hidden = off; });
     this.#once("onair", !room.live, (off) => { this.onair.hidden = off; });
     this.#once("lock", !room.locked, (off) => { this.lock.hidden = off; });
     this.#once("full", !(room.capacity > 0 && room.users >= room.capacity), (off) => { this.full.hidden = off; });
     this.#once("tags", room.tags.map((tag) => `${tag} ${tagHref(tag)}`).join("\n"), () => this.#tags(room.tags, tagHref));
-    this.#once("life", !stale ? mood(room) : silent > 0 ? `no report for ${silent} s` : "connection lost", (words) => { this.life.textContent = words; });
+    this.#once("life", !stale ? mood(room, now) : silent > 0 ? `Out of touch for ${lasting(silent)}` : "Out of touch", (words) => { this.life.textContent = words; });
     drawSpark(this.spark, points);
+  }
+
+  /** The room has closed, under somebody's pointer. */
+  close() {
+    this.#shown.clear();
+    this.item.classList.add("stale");
+    this.life.textContent = "Closed";
   }
 
   /** Tells its position among all rooms, since they are not all on the page. @param {number} nth @param {number} all */
@@ -100,13 +117,4 @@ export class Card {
     this.#shown.set(what, value);
     write(value);
   }
-}
-
-/** Says who else is in a room. @param {Entry} room */
-function aside({ spectators, viewers, users, capacity }) {
-  return [
-    viewers > 0 && count(viewers, "viewer", "viewers"),
-    spectators > 0 && count(spectators, "spectator", "spectators"),
-    capacity > 0 && capacity < 1000 && `${users}/${capacity}`,
-  ].filter(Boolean).join(" · ");
 }

@@ -3,6 +3,7 @@
 // objects: "rooms", and "view", which says how old the rooms of other servers are.
 
 import { Card } from "./card.js";
+import { addCopyButtons } from "./clipboard.js";
 import { SharedObject } from "./netconnection.js";
 import { Pictures } from "./pictures.js";
 import { Link, restarts } from "./reconnect.js";
@@ -13,6 +14,8 @@ import { SearchForm } from "./searchform.js";
 
 /** The order changes at most this often, and never while somebody points at a card. */
 const CALM = 3_000;
+/** The headline is read out at most this often. */
+const TELL = 15_000;
 /** How many cards are written in one animation frame. */
 const BATCH = 80;
 /** How many cards are on the page at first, and how many come with each step towards its end. */
@@ -33,7 +36,7 @@ let shown = SLICE, focusNext = "";
 const past = new Past(), pictures = new Pictures();
 /** When the server lost sight of the other servers, by its clock. */
 let unreachableSince = 0;
-let known = false, restarting = false, lastOrder = 0, lostAt = 0, drawing = 0, sorting = /** @type {any} */ (0);
+let known = false, restarting = false, lastOrder = 0, lostAt = 0, drawing = 0, sorting = /** @type {any} */ (0), telling = /** @type {any} */ (0);
 
 const object = SharedObject.getRemote("rooms", "lobby");
 object.onSync = (changes) => {
@@ -91,7 +94,10 @@ function take(name) {
   dirty.add(name);
 }
 
-/** Decides which rooms are on the page. They come and go at once, but the order waits for a quiet moment. */
+/**
+ * Decides which rooms are on the page. They come and go at once, but the order waits for
+ * a quiet moment, and a room that closes under a pointer stays until it leaves.
+ */
 function arrange(now = false) {
   const wanted = find(rooms.values(), search.query).map((room) => room.name);
   const set = new Set(wanted);
@@ -101,7 +107,7 @@ function arrange(now = false) {
     order = wanted;
   } else {
     const had = new Set(order);
-    order = [...order.filter((name) => set.has(name)), ...wanted.filter((name) => !had.has(name))];
+    order = [...order.filter((name) => set.has(name) || closing(name)), ...wanted.filter((name) => !had.has(name))];
     clearTimeout(sorting);
     if (order.some((name, i) => name !== wanted[i])) sorting = setTimeout(arrange, CALM);
   }
@@ -113,6 +119,17 @@ function arrange(now = false) {
     cards.delete(name);
   }
   draw();
+}
+
+/** Whether a room has closed while somebody points at its card or has the focus in it. @param {string} name */
+function closing(name) {
+  const card = rooms.has(name) ? undefined : cards.get(name);
+  if (!card?.item.matches(":hover, :focus-within")) return false;
+  card.close();
+  return true;
+}
+for (const event of ["pointerleave", "focusout"]) {
+  list.addEventListener(event, () => { if (order.some((name) => !rooms.has(name))) setTimeout(arrange); });
 }
 
 /** Puts one more slice of cards on the page. */
@@ -184,7 +201,7 @@ function showCard(card, name) {
   if (!room) return;
   const now = Date.now();
   const silent = Math.round((now - (staleSince.get(name) ?? now)) / 1000);
-  card.show(room, silent, past.points(name, room.activity, now), (tag) => formatQuery({ ...search.query, tag }) || "?");
+  card.show(room, silent, past.points(name, room.activity, now), (tag) => formatQuery({ ...search.query, tag }) || "?", now - ahead);
   pictures.set(card.item, name, room.live && room.state === "live" && isHere(room) ? room.streams[0] ?? "" : "");
 }
 
@@ -195,20 +212,30 @@ function tellCounts() {
   const sure = [...rooms.values()].filter((room) => room.state !== "stale"); // nobody knows who is in the stale ones
   const people = sure.reduce((sum, room) => sum + room.users, 0);
   const words = sure.length === 0 ? "Nobody is here yet" : `${count(people, "person", "people")} in ${count(sure.length, "room", "rooms")}`;
-  if (headline.textContent !== words) headline.textContent = words;
+  if (headline.textContent !== words) {
+    headline.textContent = words;
+    telling ||= setTimeout(tellHeadline, TELL);
+  }
   the(".empty").hidden = order.length > 0;
   more.hidden = order.length <= shown;
   if (!more.hidden) more.firstElementChild.textContent = count(order.length - shown, "more room", "more rooms");
-  the(".empty-found").hidden = rooms.size === 0;
+  for (const part of document.querySelectorAll(".empty-found")) /** @type {HTMLElement} */ (part).hidden = rooms.size === 0;
+  the("h2.empty-found").textContent = search.query.text ? `No room matches “${search.query.text}”.` : "No room matches.";
   for (const part of document.querySelectorAll(".empty-none")) /** @type {HTMLElement} */ (part).hidden = rooms.size > 0;
+}
+
+/** Reads the headline out. */
+function tellHeadline() {
+  telling = 0;
+  the(".told").textContent = headline.textContent;
 }
 
 function tellState() {
   const up = lostAt === 0 && link.up;
   const age = Math.max(0, Math.round((Date.now() - (lostAt || unreachableSince + ahead)) / 1000));
   linkState.className = `link-state ${up && !unreachableSince ? "up" : lostAt || up ? "down" : ""}`;
-  if (up) linkState.textContent = unreachableSince ? `Other servers are out of reach: their rooms are shown as of ${age} s ago` : "Live";
-  else linkState.textContent = !lostAt ? "Connecting" : link.why || `${restarting ? "The server is restarting" : "Connection lost"}: this list is ${age} s old`;
+  if (up) linkState.textContent = unreachableSince ? `Other servers are out of reach: their rooms are shown as of ${age} s ago` : "Up to date";
+  else linkState.textContent = !lostAt ? "Connecting…" : link.why || `${restarting ? "The server is restarting" : "Connection lost"}. This list is ${age} s old`;
   // The loss of the connection is read out, but the seconds after it are not.
   linkState.setAttribute("aria-live", (lostAt || unreachableSince) && age > 0 && !link.why ? "off" : "polite");
 }
@@ -259,8 +286,15 @@ more.addEventListener("click", () => {
   grow();
 });
 
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || document.activeElement?.matches("input, select, textarea")) return;
+  event.preventDefault();
+  the("#q").focus();
+});
+
 document.documentElement.classList.add("scripted");
-the(".opening").hidden = false;
+for (const part of document.querySelectorAll("#open, .to-open")) /** @type {HTMLElement} */ (part).hidden = false;
+addCopyButtons(the(".ways"), (text) => { the(".told").textContent = text; });
 const drawn = [...list.children].map((item) => [item.dataset.name, item.dataset.trend ?? ""]);
 seed({ at: Number(list.dataset.sampled), step: SAMPLE, rooms: Object.fromEntries(drawn) });
 search.restore();

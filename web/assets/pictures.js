@@ -47,7 +47,7 @@ export class Pictures {
     const box = document.createElement("div");
     box.className = "card-picture";
     box.setAttribute("aria-hidden", "true");
-    item.prepend(box);
+    item.querySelector(".spark")?.after(box);
     const leave = new AbortController(), { signal } = leave;
     this.#pictures.set(item, { room, stream, box, seen: false, shown: null, next: null, leave });
     item.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") this.#rest(item); }, { signal });

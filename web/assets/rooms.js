@@ -72,23 +72,43 @@ export function entry(slot, name) {
 /** @param {number} n @param {string} one @param {string} many */
 export const count = (n, one, many) => `${n} ${n === 1 ? one : many}`;
 
-/** Says how lively a room is. @param {Entry} room */
-export function mood({ activity, messagesPerMinute, restarting }) {
-  if (restarting) return "restarting";
-  const word = activity < 0.02 ? "silent" : activity < 0.2 ? "quiet" : activity < 0.5 ? "talking" : activity < 0.8 ? "lively" : "buzzing";
+/** A room is new for so many ms, and a card counts minutes in words for as long. */
+const NEW = 10 * 60_000;
+
+/** @param {Entry} room @param {number} now by the server's clock */
+export const isNew = ({ state, since }, now) => state !== "stale" && now - since < NEW;
+
+/** The number of whole minutes in words. @param {number} ms */
+const minutes = (ms) => count(Math.floor(ms / 60_000), "minute", "minutes");
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+
+/** Says how lively a room is, as the server does (web/card.go). @param {Entry} room @param {number} now by the server's clock */
+export function mood(room, now) {
+  const { activity, messagesPerMinute, restarting, since, lastActive } = room;
+  if (restarting) return "Restarting";
+  const word = activity < 0.02 ? "Silent" : activity < 0.2 ? "Quiet" : activity < 0.5 ? "Talking" : activity < 0.8 ? "Lively" : "Buzzing";
   const rate = Math.round(messagesPerMinute);
-  return rate > 0 ? `${word}, ${count(rate, "message", "messages")} a minute` : word;
+  if (rate > 0) return `${word}, ${count(rate, "message", "messages")} a minute`;
+  if (activity >= 0.2) return word;
+  if (activity < 0.02 && isNew(room, now)) return `Opened ${now - since < 60_000 ? "just now" : `${minutes(now - since)} ago`}`;
+  const calm = now - lastActive;
+  if (lastActive <= 0 || calm < 60_000) return word;
+  return calm < NEW ? `${word} for ${minutes(calm)}` : calm < 20 * 3600_000 ? `${word} since ${clock.format(lastActive)}` : word;
 }
 
-/** Says everything about a card in one phrase, as the name of its link. @param {Entry} room */
-export function spoken(room) {
-  const { title, name, users, spectators, live, locked, capacity, state } = room;
+/** @param {string} word */
+const uncapital = (word) => word.charAt(0).toLowerCase() + word.slice(1);
+
+/** Says everything about a card in one phrase, as the name of its link. @param {Entry} room @param {number} [now] by the server's clock */
+export function spoken(room, now = 0) {
+  const { title, name, users, viewers, live, locked, capacity, state } = room;
   return [
-    title && title !== name ? `${title} (${name})` : name,
+    title || name,
     live && "on air",
     count(users, "person", "people"),
-    spectators > 0 && count(spectators, "spectator", "spectators"),
-    state === "stale" ? "connection lost" : mood(room),
+    live && viewers > 0 && `${viewers} watching`,
+    state === "stale" ? "out of touch" : uncapital(mood(room, now)),
     locked && "locked",
     capacity > 0 && users >= capacity && "full",
   ].filter(Boolean).join(", ");
