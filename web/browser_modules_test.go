@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -189,6 +191,35 @@ func testComposer(t *testing.T, browser context.Context) {
 		};`
 	b.same("refused", load+`return told({ reason: "No." });`, `["hello","hello"]`)
 	b.same("refused, and there after all", load+`return told({ reason: "No.", perhaps: true });`, `["hello",""]`)
+}
+
+func testLinks(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	const load = `const { linked } = await import("/assets/links.js");
+		const show = (text) => linked(text).map((part) => typeof part === "string" ? part : part.localName === "a" ? "<" + part.textContent + ">" : "{" + part.textContent + "}").join("");`
+	for _, c := range []struct{ text, want string }{
+		{"see https://example.org/a?b=1&c.", "see <https://example.org/a?b=1&c>."},
+		{"https://en.wikipedia.org/wiki/Foyer_(architecture)", "<https://en.wikipedia.org/wiki/Foyer_(architecture)>"},
+		{"(https://example.org/Foyer_(a))", "(<https://example.org/Foyer_(a)>)"},
+		{"(see https://example.org/a), or [https://example.org/a[1]].", "(see <https://example.org/a>), or [<https://example.org/a[1]>]."},
+		{"{https://example.org/{id}}!?", "{<https://example.org/{id}>}!?"},
+		{"https://example.org/a(b and c)", "<https://example.org/a(b> and c)"},
+		{"https://example.org/(a]", "<https://example.org/(a>]"},
+		{"「https://example.org/a」。", "「<https://example.org/a>」。"},
+		{"HTTP://Example.org and hTTpS://example.org/X", "<HTTP://Example.org> and <hTTpS://example.org/X>"},
+		{"“https://example.org/a”, 'https://example.org/b'", "“<https://example.org/a>”, '<https://example.org/b>'"},
+		{"https://example.org/ä/日本?q=é", "<https://example.org/ä/日本?q=é>"},
+		{"http:// https://( ftp://example.org javascript:alert(1)", "http:// https://( ftp://example.org javascript:alert(1)"},
+		{"https://a.example,https://b.example", "<https://a.example,https://b.example>"},
+		{"", ""},
+		{"Rene\u0301 ti\u1ebfng Vi\u1ec7t \u0e1b\u0e35\u0e48 \u05e9\u05b8\u05bc\u05c1", "Rene\u0301 ti\u1ebfng Vi\u1ec7t \u0e1b\u0e35\u0e48 \u05e9\u05b8\u05bc\u05c1"},
+		{"z" + strings.Repeat("\u0335", 30) + "a\u0300\u0301\u0302lgo", "{z" + strings.Repeat("\u0335", 30) + "}{a\u0300\u0301\u0302}lgo"},
+		{"\u0301\u0301\u0301a\n" + strings.Repeat("\u0301", 9), "{\u0301\u0301\u0301}a\n{" + strings.Repeat("\u0301", 9) + "}"},
+		{"\u0e1b" + strings.Repeat("\u0e48", 9), "{\u0e1b" + strings.Repeat("\u0e48", 9) + "}"},
+	} {
+		b.same(c.text, fmt.Sprintf("%s return show(%q);", load, c.text), fmt.Sprintf("%q", c.want))
+	}
+	b.same("a long text", load+`const start = performance.now(); linked("https://x.org/" + "(".repeat(20000) + ")".repeat(20000) + ".".repeat(20000)); return performance.now() - start < 2000;`, "true")
 }
 
 func testRooms(t *testing.T, browser context.Context) {

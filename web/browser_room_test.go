@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image/png"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -251,6 +253,60 @@ func testMarkupIsText(t *testing.T, browser context.Context) {
 	b.waitText(".card-title", "<script>")
 	b.waitText(".link-state", "Up to date")
 	b.same("nothing of it ran", `return [document.title, document.querySelectorAll("main img, main script, main u, main i").length];`, `["Lobby · foyer",0]`)
+}
+
+// testStackedAccents: accents without number paint over no other line.
+func testStackedAccents(t *testing.T, browser context.Context) {
+	stack := strings.Repeat("\u0301", 30) + strings.Repeat("\u0323", 30)
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	bob := h.guest("room/blue", amf.String("bob"))
+	bob.say("above")
+	bob.say("plain\nplain\nplain")
+	bob.say("below")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.waitText(".message", "below")
+	b.scheme("light") // nothing moves
+	before := b.lines()
+	eval[bool](b, fmt.Sprintf(`(async () => { const { linked } = await import("/assets/links.js");
+		const text = document.querySelectorAll(".message .text")[1];
+		text.replaceChildren(...linked("plain\npl%sain\nplain")); return true; })()`, stack))
+	after := b.lines()
+	for i, line := range []string{"above", "the first line", "", "the third line", "below"} {
+		if line != "" && !bytes.Equal(before[i], after[i]) {
+			t.Errorf("accents paint over %s", line)
+		}
+	}
+	if bytes.Equal(before[2], after[2]) {
+		t.Error("the accents are not seen at all")
+	}
+}
+
+// lines are the pictures of five lines: the first message, three of the second, the third one.
+func (b *tab) lines() (pictures [5][]byte) {
+	b.t.Helper()
+	eval[bool](b, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+	boxes := eval[[][4]int](b, `(() => { const [one, two, three] = [...document.querySelectorAll(".message .text")].map((e) => e.getBoundingClientRect());
+		const row = (r, i, n) => [r.left, r.top + i * r.height / n, r.right, r.top + (i + 1) * r.height / n].map(Math.round);
+		return [row(one, 0, 1), row(two, 0, 3), row(two, 1, 3), row(two, 2, 3), row(three, 0, 1)]; })()`)
+	shot, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	page, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i, box := range boxes {
+		for y := box[1]; y < box[3]; y++ {
+			for x := box[0]; x < box[2]; x++ {
+				r, g, b, _ := page.At(x, y).RGBA()
+				pictures[i] = append(pictures[i], byte(r), byte(g), byte(b))
+			}
+		}
+	}
+	return pictures
 }
 
 func testRightToLeft(t *testing.T, browser context.Context) {

@@ -39,6 +39,8 @@ func TestBrowser(t *testing.T) {
 		{"shared object", testSharedObject},
 		{"chat log", testChatLog},
 		{"composer", testComposer},
+		{"links", testLinks},
+		{"stacked accents", testStackedAccents},
 		{"rooms", testRooms},
 		{"lobby follows", testLobbyFollows},
 		{"lobby search", testLobbySearch},

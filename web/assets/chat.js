@@ -2,6 +2,8 @@
 // The chat as people see it. Earlier messages are in one list and new ones in another,
 // which is the only one that is read out.
 
+import { linked } from "./links.js";
+
 /** @typedef {import("./chatlog.js").Message} Message */
 
 /** Messages of one person within this time stand under one name. */
@@ -19,23 +21,6 @@ const lines = (text) => text.split("\n").reduce((sum, line) => sum + Math.max(1,
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-
-/**
- * Turns web addresses in a text into links. Nothing in it is ever taken for markup.
- * @param {string} text
- * @returns {(string|HTMLAnchorElement)[]}
- */
-function linked(text) {
-  return text.split(/(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]}])/).map((part, i) => {
-    if (i % 2 === 0 || !URL.canParse(part)) return part;
-    const link = document.createElement("a");
-    link.href = part;
-    link.rel = "noopener noreferrer nofollow";
-    link.target = "_blank";
-    link.textContent = part;
-    return link;
-  });
-}
 
 export class Chat {
   /** Whether a message is our own. @type {(message: Message) => boolean} */
