@@ -179,18 +179,38 @@ func testComposer(t *testing.T, browser context.Context) {
 	b := modules(t, browser)
 	const load = `const { Composer } = await import("/assets/composer.js");
 		const form = document.createElement("form");
-		form.innerHTML = '<textarea></textarea><button class="main"></button><p id="say-error"></p><p id="say-hint"></p><p class="countdown"></p>';
-		const composer = new Composer(form), told = async (application) => {
-			composer.say = async () => { throw { info: { description: "Not stored.", application } }; };
-			composer.box.value = "hello";
-			form.dispatchEvent(new Event("submit", { cancelable: true }));
-			await new Promise((done) => setTimeout(done));
-			const back = composer.box.value;
-			composer.heard("hello");
-			return [back, composer.box.value];
-		};`
-	b.same("refused", load+`return told({ reason: "No." });`, `["hello","hello"]`)
-	b.same("refused, and there after all", load+`return told({ reason: "No.", perhaps: true });`, `["hello",""]`)
+		form.innerHTML = '<textarea></textarea><button class="main"></button><p class="waiting"></p><p id="say-error"></p><p id="say-hint"></p><p class="countdown"></p>';
+		document.body.append(form);
+		const composer = new Composer(form), said = [], keys = [], rest = () => new Promise((done) => setTimeout(done));
+		let fate = () => ({});
+		composer.say = async (text, key) => { said.push(text); keys.push(key); const info = fate(text); if (info) throw { info }; };
+		const breaks = () => ({ description: "Connection closed." }), refuses = (application) => () => ({ description: "Not stored.", application });
+		const send = async (text) => { composer.box.value = text; form.dispatchEvent(new Event("submit", { cancelable: true })); await rest(); };
+		const both = (one, two) => { send(one); return send(two); };
+		const again = async () => { await composer.again(); await rest(); };
+		const shown = () => [composer.box.value, form.querySelector(".waiting").textContent.slice(0, 12), form.querySelector("#say-error").textContent.slice(0, 12)];`
+	b.same("accepted", load+`fate = () => null; await send("hello"); await again(); return [said, shown(), /^[0-9a-f]{32}$/.test(keys[0])];`, `[["hello"],["","",""],true]`)
+	b.same("refused", load+`fate = refuses({ reason: "No." }); await send("hello"); composer.heard("hello"); fate = () => null; await again(); return [said, shown()];`,
+		`[["hello"],["hello","","No."]]`)
+	b.same("refused, and said again", load+`fate = refuses({ reason: "No." }); await send("hello"); await send("hello"); return keys[0] !== keys[1];`, `true`)
+	b.same("broken before it arrived", load+`fate = breaks; await send("hello"); const late = shown(); fate = () => null; await again(); await again();
+		return [late, said, keys[0] === keys[1], shown()];`, `[["","Your message",""],["hello","hello"],true,["","",""]]`)
+	b.same("broken after it arrived", load+`fate = breaks; await send("hello"); composer.heard("hello"); await again(); return [said, shown()];`, `[["hello"],["","",""]]`)
+	b.same("heard, and then broken", load+`fate = () => { composer.heard("hello"); return breaks(); }; await send("hello"); await again(); return [said, shown()];`, `[["hello"],["","",""]]`)
+	b.same("two under way", load+`fate = breaks; await both("one", "two"); const late = shown(); composer.heard("one"); fate = () => null; await again();
+		return [late, said, keys[1] === keys[2], shown()];`, `[["","2 messages a",""],["one","two","two"],true,["","",""]]`)
+	b.same("twice the same", load+`fate = breaks; await both("ok", "ok"); composer.heard("ok"); fate = () => null; await again(); return [said, keys[0] !== keys[1], keys[1] === keys[2]];`,
+		`[["ok","ok","ok"],true,true]`)
+	b.same("written meanwhile", load+`fate = breaks; await send("one"); fate = () => ({ description: "There is no connection right now." }); await send("two"); composer.box.value = "three";
+		const late = said.length; fate = () => null; await again(); return [late, said.slice(late), shown()];`, `[2,["one","two"],["three","",""]]`)
+	b.same("broken again", load+`fate = breaks; await send("one"); await again(); await again(); fate = () => null; await again(); return [said.length, new Set(keys).size, shown()];`, `[4,1,["","",""]]`)
+	b.same("no connection", load+`fate = () => ({ description: "There is no connection right now." }); await send("one"); return shown();`, `["one","","There is no "]`)
+	b.same("perhaps", load+`fate = refuses({ reason: "No.", perhaps: true, retryAfter: 1 }); await send("hello"); fate = () => null; await new Promise((done) => setTimeout(done, 50));
+		return [said, keys[0] === keys[1], shown()];`, `[["hello","hello"],true,["","",""]]`)
+	b.same("perhaps, for good", load+`fate = refuses({ reason: "No.", perhaps: true, retryAfter: 1 }); await send("hello"); await new Promise((done) => setTimeout(done, 100)); const late = composer.box.value; composer.heard("hello");
+		return [said.length, new Set(keys).size, late, composer.box.value];`, `[4,1,"hello",""]`)
+	b.same("left meanwhile", load+`fate = breaks; await send("hello"); composer.giveUp(); const late = shown(); fate = () => null; await again(); await send("hello");
+		return [late, said, keys[0] === keys[1], shown()];`, `[["hello","","This message"],["hello","hello"],true,["","",""]]`)
 }
 
 func testLinks(t *testing.T, browser context.Context) {

@@ -500,3 +500,37 @@ func testConnectionBreaks(t *testing.T, browser context.Context) {
 	b.waitTexts("two|three|four")
 	b.wait(`document.querySelector("[role=log]").innerText.includes("four") && !document.querySelector("[role=log]").innerText.includes("two")`)
 }
+
+// testAnswerIsLost: the connection breaks before the answer to say, once before the room has
+// the message and once after it. The message is said once, and nothing stays in the box.
+func testAnswerIsLost(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	b := newTab(t, browser, h)
+	b.open("/room/blue")
+	b.join("ann")
+	eval[bool](b, `(() => {
+		const send = WebSocket.prototype.send;
+		window.fates = [];
+		window.keys = [];
+		WebSocket.prototype.send = function (data) {
+			const frame = JSON.parse(data), fate = frame.method === "say" ? fates.shift() : undefined;
+			if (frame.method === "say") keys.push(frame.args[1].key);
+			if (fate !== "lost") send.call(this, data);
+			if (fate) this.close(); // what comes now is not heard
+		};
+		return true;
+	})()`)
+	for _, fate := range []string{"lost", "unanswered"} {
+		eval[bool](b, fmt.Sprintf(`(window.fates = [%q], window.keys = [], true)`, fate))
+		b.say(fate)
+		b.waitText(".message.mine", fate)
+		b.waitText(".link-state", "Connected")
+		b.wait(`document.querySelector(".waiting").textContent === "" && document.querySelector("#say").value === "" && document.querySelector("#say-error").textContent === ""`)
+		if fate == "lost" {
+			b.same("one key", `return [keys.length, keys[0] === keys[1] && keys[0].length === 32];`, `[2,true]`)
+		}
+	}
+	b.say("after")
+	b.waitTexts("lost|unanswered|after")
+}

@@ -63,6 +63,7 @@ func TestBrowser(t *testing.T) {
 		{"room keeps its history", testRoomKeepsHistory},
 		{"moved", testMoved},
 		{"connection breaks", testConnectionBreaks},
+		{"answer is lost", testAnswerIsLost},
 		{"behind nginx", testBehindNginx},
 		{"keyboard", testKeyboard},
 		{"accessible", testAccessible},

@@ -5,10 +5,13 @@
 /** @param {() => string|null|void} use */
 function kept(use) { try { return use() ?? ""; } catch { return ""; } }
 
+/** 128 random bits, as 32 hexadecimal digits. */
+export const randomHex = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /** A secret of this tab. It survives a reload if the browser keeps anything. */
 let secret = kept(() => sessionStorage.getItem("foyer.resume"));
 if (!secret) {
-  secret = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  secret = randomHex();
   kept(() => sessionStorage.setItem("foyer.resume", secret));
 }
 

@@ -57,7 +57,7 @@ link.onUp = (nc) => {
   restarting = returning = false;
   users.connect(nc);
   state.connect(nc);
-  log.catchUp(nc);
+  log.catchUp(nc).then(() => { if (me.nick) composer.again(); });
   composer.forgive(NO_CONNECTION);
   for (const why of [NO_CONNECTION, refused]) joinForm.forgive(why);
   if (settings.error.textContent === NO_CONNECTION) settings.error.textContent = "";
@@ -115,6 +115,7 @@ function become(nick, credential) {
 function forget() {
   Object.assign(me, { nick: "", credential: "", id: "", moderator: false });
   identity.leave(name);
+  composer.giveUp();
 }
 
 function becomeSpectator() {
@@ -225,7 +226,7 @@ log.onMore = (more) => chat.more(more);
 chat.onPruned = (key) => log.prunedTo(key);
 the(".older button").addEventListener("click", () => log.older().catch(() => {}));
 
-composer.say = (text) => link.request("say", text);
+composer.say = (text, key) => link.request("say", text, { key });
 menu.ask = settings.ask = broadcasting.ask = (method, ...args) => link.request(method, ...args);
 menu.onMention = (nick) => nick ? composer.mention(nick) : composer.box.focus();
 menu.onDone = tell;
