@@ -211,6 +211,10 @@ func testComposer(t *testing.T, browser context.Context) {
 		return [said.length, new Set(keys).size, late, composer.box.value];`, `[4,1,"hello",""]`)
 	b.same("left meanwhile", load+`fate = breaks; await send("hello"); composer.giveUp(); const late = shown(); fate = () => null; await again(); await send("hello");
 		return [late, said, keys[0] === keys[1], shown()];`, `[["hello","","This message"],["hello","hello"],true,["","",""]]`)
+	b.same("a composition", load+`fate = () => null; composer.box.value = "か";
+		const press = (init) => composer.box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...init }));
+		const kept = [press({ keyCode: 229 }), press({ keyCode: 13, isComposing: true }), press({ keyCode: 13, shiftKey: true }), said.length];
+		return [kept, press({ keyCode: 13 }), said];`, `[[true,true,true,0],false,["か"]]`)
 }
 
 func testLinks(t *testing.T, browser context.Context) {

@@ -48,7 +48,8 @@ export class Composer {
       this.#send();
     });
     this.box.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      // Safari tells the end of a composition before the Enter that confirmed it, which is 229 then.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
       event.preventDefault();
       this.#send();
     });
