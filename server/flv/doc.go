@@ -14,6 +14,9 @@
 //		}
 //	}
 //
+// The body of a picture of H.264, H.265 or AV1 consists of units. [Codec.View]
+// says what they are to a picture, for a tag need not have a whole one.
+//
 // A [Codec] is the codec of a tag, however the tag names it: H.264 is [AVC] by
 // its number and by its FourCC. [Reader], [AppendFileHeader] and [AppendTag] are
 // for files.
