@@ -57,6 +57,7 @@ func TestFLVApart(t *testing.T) {
 		for _, m := range messages {
 			b = f.Append(b, m)
 		}
+		b = f.End(b)
 		if d := f.Duration(); d < (apartSeconds-1)*time.Second || d > (apartSeconds+1)*time.Second {
 			t.Errorf("%s: lasts %v", name, d)
 		}
@@ -124,6 +125,7 @@ func TestIndexApart(t *testing.T) {
 		for _, m := range messages {
 			b = f.Append(b, m)
 		}
+		b = f.End(b)
 		m, err := IndexFLV(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			t.Fatal(err)

@@ -32,7 +32,7 @@ var errRecord = errors.New("media: decoder configuration is not valid")
 // A codec is what a decoder has to know before the first frame.
 type codec struct {
 	fourCC    flv.Codec
-	record    []byte // as the publisher sent it
+	record    []byte // as the publisher sent it, but for what readAVC mends
 	mime      string // as in RFC 6381
 	timescale uint32 // ticks of the track in a second
 	frame     uint32 // ticks of an audio frame; 0: it varies
@@ -80,10 +80,11 @@ func rawBox(name string, payload []byte) mp4.Box {
 }
 
 // readAVC reads an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1),
-// which goes into a file unchanged.
+// which goes into a file unchanged. But some encoders leave its profile and level
+// at 0; they are those of the SPS.
 func (c *codec) readAVC() bool {
 	b := c.record
-	if len(b) < 7 || b[0] != 1 || b[4]&3 == 2 {
+	if len(b) < 7 || b[0] != 1 {
 		return false
 	}
 	sps, rest, ok := takeUnits(b[6:], int(b[5]&0x1f))
@@ -94,6 +95,9 @@ func (c *codec) readAVC() bool {
 	var s h264.SPS
 	if !ok || len(pps) == 0 || s.Unmarshal(sps[0]) != nil {
 		return false
+	}
+	if b[1] == 0 || b[3] == 0 {
+		copy(b[1:4], sps[0][1:4])
 	}
 	c.prefix, c.sps, c.pps = int(b[4]&3)+1, sps, pps
 	c.size = size{s.Width(), s.Height()}
@@ -121,7 +125,7 @@ func takeUnits(b []byte, n int) (units [][]byte, rest []byte, ok bool) {
 // which goes into a file unchanged.
 func (c *codec) readHEVC() bool {
 	b := c.record
-	if len(b) < 23 || b[21]&3 == 2 {
+	if len(b) < 23 {
 		return false
 	}
 	rest := b[23:]
@@ -289,32 +293,6 @@ func sequenceOf(obus []byte) (unit []byte, s av1.SequenceHeader, ok bool) {
 		}
 	}
 	return nil, s, false
-}
-
-// valid reports whether a frame consists of NAL units, each behind its length, and
-// of nothing else. A browser stops playing at any other frame.
-func (c *codec) valid(body []byte) bool {
-	if len(body) == 0 {
-		return false
-	}
-	n := c.prefix
-	if n == 0 {
-		return true
-	}
-	for len(body) > 0 {
-		if len(body) < n {
-			return false
-		}
-		length := 0
-		for _, b := range body[:n] {
-			length = length<<8 | int(b)
-		}
-		if length > len(body)-n {
-			return false
-		}
-		body = body[n+length:]
-	}
-	return true
 }
 
 func (c *codec) same(fourCC flv.Codec, record []byte) bool {

@@ -9,6 +9,10 @@
 // copying it. mp4ff writes the boxes, and mediacommon reads configurations, which
 // are limited in size. All of them take their times from an [flv.Clock].
 //
+// Encoders send pictures in parts, parameters among them, sound with the headers
+// of a file, and much else that is not what it says. In front of each of the
+// above, a mender makes access units of it; RTMP players get it as it came.
+//
 // Each has one goroutine, or none, which its caller starts and awaits. It takes its
 // messages from a [Queue], which drops up to a key frame rather than make the
 // stream wait. Only [LastKeyFrame], which wants no more than one, has none.

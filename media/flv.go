@@ -13,9 +13,18 @@ import (
 	"foyer/server/rtmp"
 )
 
-// MaxFLVWaiting is how many sequence headers and data messages an FLV keeps
-// until the first picture or sound.
-const MaxFLVWaiting = 64
+const (
+	// MaxFLVWaiting is how many messages an FLV keeps until it begins.
+	MaxFLVWaiting = 64
+	// MaxFLVWaitingBytes is how many bytes of pictures and sound it keeps then,
+	// but for the last one.
+	MaxFLVWaitingBytes = 1 << 20
+	// flvGather is how many milliseconds of one track are kept until the other
+	// one comes, since the file says in front which tracks it has.
+	flvGather = 500
+	// Settle is how long no message has to come until an FLV is to be settled.
+	Settle = 500 * time.Millisecond
+)
 
 // An FLV makes an FLV file of the messages of a stream. It begins with the
 // metadata and the sequence headers, and the first picture or sound is at time 0.
@@ -26,67 +35,118 @@ type FLV struct {
 	// which FinishFLV writes.
 	File bool
 
+	mender  mender
 	begun   bool
 	meta    []byte
-	waiting []rtmp.Message
+	absent  [lanes]bool // says the metadata, if named
+	named   bool
+	flags   byte // which tracks have come
+	waiting []mended
+	bytes   int    // of the pictures and sound that wait
+	frames  int    // how many
+	since   uint32 // the timestamp of the first one
 	clock   flv.Clock
 }
 
-// Append appends the bytes of m to b. Until the first picture or sound there
-// are none.
-func (f *FLV) Append(b []byte, m rtmp.Message) []byte {
-	frame, ok := parse(m)
-	isData := m.Type == rtmp.TypeDataAMF0
-	switch {
-	case !ok && !isData || len(m.Payload) > flv.MaxPayload:
-		return b
-	case f.begun:
-	case isData && bytes.HasPrefix(m.Payload, []byte(flv.OnMetaData)):
-		f.meta = m.Payload
-		return b
-	case isData || frame.Kind != flv.CodedFrames:
-		if len(f.waiting) < MaxFLVWaiting {
-			f.waiting = append(f.waiting, m)
+// Append appends the bytes of m to b. Until it is known which tracks there are,
+// and while a picture may not be whole, they wait: see Settle and End.
+func (f *FLV) Append(b []byte, m rtmp.Message) []byte { return f.appendAll(b, f.mender.take(m)) }
+
+// Settle appends what waits, because nothing has come for a while.
+func (f *FLV) Settle(b []byte) []byte { return f.begin(f.appendAll(b, f.mender.settle())) }
+
+// End appends what waits, because the publisher has gone.
+func (f *FLV) End(b []byte) []byte { return f.begin(f.appendAll(b, f.mender.end())) }
+
+// Waits reports whether something waits that Settle would append.
+func (f *FLV) Waits() bool { return f.frames > 0 || f.mender.video.held.role == flv.Begin }
+
+// Gap says that messages are missing in front of the next one.
+func (f *FLV) Gap() { f.mender.gap() }
+
+func (f *FLV) appendAll(b []byte, list []mended) []byte {
+	for _, m := range list {
+		switch {
+		case len(m.message.Payload) > flv.MaxPayload || m.message.Type == rtmp.TypeDataAMF3:
+		case f.begun:
+			b = f.write(b, m)
+		default:
+			b = f.wait(b, m)
 		}
-		return b
-	default:
-		b = f.begin(b, frame.picture())
 	}
-	at := f.clock.Now() // also of data, for some encoders leave its time at 0
-	if !isData {
-		at = max(0, f.clock.At(flv.Media(m.Type), m.Timestamp))
-	}
-	m.Timestamp = uint32(at)
-	return appendMessage(b, m)
+	return b
 }
 
-// begin appends everything up to the first frame.
-func (f *FLV) begin(b []byte, video bool) []byte {
-	f.begun = true
-	flags := byte(flv.HasAudio)
-	if video {
-		flags = flv.HasVideo
+// write appends a tag.
+func (f *FLV) write(b []byte, m mended) []byte {
+	at := f.clock.Now() // also of data, for some encoders leave its time at 0
+	if m.message.Type != rtmp.TypeDataAMF0 {
+		at = max(0, f.clock.At(flv.Media(m.message.Type), m.message.Timestamp))
 	}
-	for _, m := range f.waiting {
-		switch m.Type {
-		case rtmp.TypeAudio:
-			flags |= flv.HasAudio
-		case rtmp.TypeVideo:
-			flags |= flv.HasVideo
+	m.message.Timestamp = uint32(at)
+	return appendMessage(b, m.message)
+}
+
+// wait keeps a message until the file begins, which may be now.
+func (f *FLV) wait(b []byte, m mended) []byte {
+	frame := m.Kind == flv.CodedFrames
+	switch {
+	case m.message.Type == rtmp.TypeDataAMF0 && bytes.HasPrefix(m.message.Payload, []byte(flv.OnMetaData)):
+		f.meta = m.message.Payload
+		f.absent, f.named = absentFrom(f.meta)
+		return b
+	case !frame && len(f.waiting) >= MaxFLVWaiting:
+		return b
+	case m.message.Type == rtmp.TypeVideo:
+		f.flags |= flv.HasVideo
+	case m.message.Type == rtmp.TypeAudio:
+		f.flags |= flv.HasAudio
+	}
+	f.waiting = append(f.waiting, m)
+	if frame {
+		if f.frames == 0 {
+			f.since = m.message.Timestamp
 		}
+		f.frames++
+		f.bytes += len(m.message.Payload)
 	}
-	b = flv.AppendFileHeader(b, flags)
+	if f.ready(m.message.Timestamp) {
+		return f.begin(b)
+	}
+	return b
+}
+
+// ready reports whether nothing is to be waited for, at a time of the stream.
+func (f *FLV) ready(at uint32) bool {
+	video := f.flags&flv.HasVideo != 0 || f.named && f.absent[videoLane]
+	audio := f.flags&flv.HasAudio != 0 || f.named && f.absent[audioLane]
+	return f.frames > 0 && video && audio || len(f.waiting) >= MaxFLVWaiting || f.bytes > MaxFLVWaitingBytes ||
+		f.frames > 0 && int32(at-f.since) >= flvGather
+}
+
+// begin appends everything up to now, if there is a picture or sound.
+func (f *FLV) begin(b []byte) []byte {
+	if f.begun || f.frames == 0 {
+		return b
+	}
+	f.begun = true
+	b = flv.AppendFileHeader(b, f.flags)
 	switch {
 	case f.File:
 		b = flv.AppendTag(b, flv.Script, 0, fileMetadata(f.meta))
 	case f.meta != nil:
 		b = flv.AppendTag(b, flv.Script, 0, f.meta)
 	}
+	inFront := true
 	for _, m := range f.waiting {
-		m.Timestamp = 0
-		b = appendMessage(b, m)
+		if inFront = inFront && m.Kind != flv.CodedFrames; inFront {
+			m.message.Timestamp = 0
+			b = appendMessage(b, m.message)
+		} else {
+			b = f.write(b, m)
+		}
 	}
-	f.meta, f.waiting = nil, nil
+	f.meta, f.waiting, f.frames = nil, nil, 0
 	return b
 }
 
@@ -96,7 +156,10 @@ func appendMessage(b []byte, m rtmp.Message) []byte {
 
 // Restart says that another publisher follows: its time continues where the last
 // one's ended.
-func (f *FLV) Restart() { f.clock.Begin() }
+func (f *FLV) Restart() {
+	f.mender.end()
+	f.clock.Begin()
+}
 
 // Duration is the time of the last picture or sound.
 func (f *FLV) Duration() time.Duration { return time.Duration(f.clock.Now()) * time.Millisecond }

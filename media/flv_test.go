@@ -98,6 +98,7 @@ func TestFLV(t *testing.T) {
 			for _, m := range append(begin, tt.then...) {
 				b = f.Append(b, m)
 			}
+			b = f.End(b)
 			if tt.want == "" {
 				if len(b) > 0 {
 					t.Errorf("got %x", b)
@@ -120,7 +121,7 @@ func TestMaxFLVWaiting(t *testing.T) {
 	for range 2 * MaxFLVWaiting {
 		f.Append(nil, message(0, tagAVC))
 	}
-	if got := strings.Count(tags(t, f.Append(nil, message(0, tagKey))), "avc1"); got != MaxFLVWaiting {
+	if got := strings.Count(tags(t, f.End(f.Append(nil, message(0, tagKey)))), "avc1"); got != MaxFLVWaiting {
 		t.Errorf("kept %d", got)
 	}
 }
@@ -132,7 +133,7 @@ func TestFinishFLV(t *testing.T) {
 		if meta != "" {
 			b = f.Append(b, message(0, meta))
 		}
-		b = f.Append(f.Append(f.Append(b, message(0, tagAVC)), message(100, tagKey)), message(1600, tagInter))
+		b = f.End(f.Append(f.Append(f.Append(b, message(0, tagAVC)), message(100, tagKey)), message(1600, tagInter)))
 		path := t.TempDir() + "/x.flv"
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
@@ -199,6 +200,7 @@ func FuzzFLV(f *testing.F) {
 			}
 			out = file.Append(out, m)
 		}
+		out = file.End(out)
 		if len(out) > 0 {
 			tags(t, out)
 		}

@@ -55,6 +55,9 @@ func (f *FMP4) take(it Item) error {
 	if it.Code != "" {
 		return f.remux.End()
 	}
+	if it.Dropped > 0 {
+		f.remux.mender.gap()
+	}
 	return f.remux.Write(it.Message)
 }
 

@@ -52,6 +52,7 @@ type Remuxer struct {
 	emit  func(Segment)
 	whole bool // for a file: a track that pauses stays in it
 
+	mender   mender
 	clock    flv.Clock
 	tracks   [lanes]track
 	absent   [lanes]bool // says the metadata, or the codec has no place in MP4
@@ -71,7 +72,6 @@ type Remuxer struct {
 type track struct {
 	codec *codec // of the init segment
 	next  *codec // of the next init segment
-	lost  bool   // a frame is missing, so the next has to be a key frame
 
 	pending  *sample // a frame whose duration is not known yet
 	since    int64   // time of pending
@@ -99,19 +99,23 @@ func NewRemuxer(emit func(Segment)) *Remuxer {
 // Write takes the next message. An error is our own mistake, never the
 // publisher's, and ends the remux.
 func (r *Remuxer) Write(m rtmp.Message) error {
-	if m.Type == rtmp.TypeDataAMF0 || m.Type == rtmp.TypeDataAMF3 {
-		r.expect(m.Payload)
-		return r.err
-	}
-	switch t, _ := parse(m); {
-	case t.Kind == flv.SequenceStart:
-		r.configure(t)
-	case t.Kind == flv.CodedFrames && boxable[t.Codec]:
-		r.frame(t, m.Timestamp)
-	case t.Kind == flv.CodedFrames:
-		r.refuse(t)
-	}
+	r.take(r.mender.take(m))
 	return r.err
+}
+
+func (r *Remuxer) take(list []mended) {
+	for _, m := range list {
+		switch {
+		case m.message.Type == rtmp.TypeDataAMF0 || m.message.Type == rtmp.TypeDataAMF3:
+			r.expect(m.message.Payload)
+		case m.Kind == flv.SequenceStart:
+			r.configure(m.tag)
+		case m.Kind == flv.CodedFrames && boxable[m.Codec]:
+			r.frame(m.tag, m.message.Timestamp)
+		case m.Kind == flv.CodedFrames:
+			r.refuse(m.tag)
+		}
+	}
 }
 
 // refuse says, once, that a codec has no place in MP4.
@@ -128,6 +132,7 @@ const maxStrange = 8
 
 // End says that the publisher has gone.
 func (r *Remuxer) End() error {
+	r.take(r.mender.end())
 	r.finish()
 	if r.started || len(r.strange) > 0 {
 		r.emit(Segment{Kind: End})
@@ -142,20 +147,27 @@ func (r *Remuxer) End() error {
 	return r.err
 }
 
-// expect reads in onMetaData which tracks there are. If it names no codec, it
-// says nothing. If it leaves out a track that was there, the track has ended,
-// unless more of its frames come.
+// expect reads in onMetaData which tracks there are. If it leaves out a track that
+// was there, the track has ended, unless more of its frames come.
 func (r *Remuxer) expect(payload []byte) {
-	video := bytes.Contains(payload, []byte("\x00\x0cvideocodecid"))
-	audio := bytes.Contains(payload, []byte("\x00\x0caudiocodecid"))
-	if video || audio {
-		r.absent = [lanes]bool{videoLane: !video, audioLane: !audio}
-		for l := range r.tracks {
-			if r.absent[l] {
-				r.tracks[l].missed = trackGone
-			}
+	absent, named := absentFrom(payload)
+	if !named {
+		return
+	}
+	r.absent = absent
+	for l := range r.tracks {
+		if absent[l] {
+			r.tracks[l].missed = trackGone
 		}
 	}
+}
+
+// absentFrom is the tracks that onMetaData leaves out. If it names no codec, it
+// says nothing.
+func absentFrom(payload []byte) (absent [lanes]bool, named bool) {
+	video := bytes.Contains(payload, []byte("\x00\x0cvideocodecid"))
+	audio := bytes.Contains(payload, []byte("\x00\x0caudiocodecid"))
+	return [lanes]bool{videoLane: !video, audioLane: !audio}, video || audio
 }
 
 // configure takes a sequence header. A wrong one is ignored.
@@ -185,15 +197,11 @@ func (r *Remuxer) frame(t tag, timestamp uint32) {
 	if c == nil || c.fourCC != t.Codec {
 		return
 	}
-	if !c.valid(t.Body) {
-		tr.lost = true
-		return
-	}
 	if t.lane == videoLane {
 		if t.Key {
 			c.measure(t.Body)
 		}
-		if !c.size.ok() || !t.Key && (tr.lost || !r.started && !tr.seen || r.started && tr.next != nil) {
+		if !c.size.ok() || !t.Key && (!r.started && !tr.seen || r.started && tr.next != nil) {
 			return
 		}
 	}
@@ -201,7 +209,7 @@ func (r *Remuxer) frame(t tag, timestamp uint32) {
 		other := &r.tracks[lanes-1-t.lane]
 		other.missed += max(0, min(at-tr.last, maxPending)) // a pause of both does not count
 	}
-	tr.lost, tr.seen, tr.last, tr.missed = false, true, at, 0
+	tr.seen, tr.last, tr.missed = true, at, 0
 	f := frame{t, at}
 	if !r.started {
 		r.hold(f)

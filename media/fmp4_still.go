@@ -57,15 +57,7 @@ func LastKeyFrame(ctx context.Context, stream *relay.Stream) (*Still, error) {
 	w.remux.absent[audioLane] = true // nobody waits for it
 	stream.Join(w)
 	defer stream.Leave(w)
-	var s *Still
-	select {
-	case s = <-w.found: // there already, even if ctx has ended
-	default:
-		select {
-		case s = <-w.found:
-		case <-ctx.Done():
-		}
-	}
+	s := w.wait(ctx)
 	if s == nil {
 		return nil, ErrNoPicture
 	}
@@ -74,32 +66,70 @@ func LastKeyFrame(ctx context.Context, stream *relay.Stream) (*Still, error) {
 
 // stillWatch is a [relay.Player] that looks for one key frame.
 type stillWatch struct {
-	found chan *Still
+	found chan *Still // of size 1
+
+	// guarded by mu
+	mu    sync.Mutex
 	remux *Remuxer
 	over  bool
 }
 
+// wait waits for a key frame until ctx ends. It may be there already.
+func (w *stillWatch) wait(ctx context.Context) *Still {
+	for {
+		timeout, cancel := context.WithTimeout(ctx, Settle)
+		select {
+		case s := <-w.found:
+			cancel()
+			return s
+		case <-timeout.Done():
+			cancel()
+		}
+		if w.settle(); ctx.Err() == nil {
+			continue
+		}
+		select {
+		case s := <-w.found:
+			return s
+		default:
+			return nil
+		}
+	}
+}
+
+// settle takes a key frame that nothing follows for whole.
+func (w *stillWatch) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.remux.take(w.remux.mender.settle())
+	w.tellLocked(w.remux.still)
+}
+
 // WriteMessage implements [relay.Player].
 func (w *stillWatch) WriteMessage(m rtmp.Message) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.over {
 		return rtmp.ErrClosed
 	}
 	if m.Type == rtmp.TypeVideo {
 		w.remux.Write(m) // after an error nothing is found
-		w.tell(w.remux.still)
+		w.tellLocked(w.remux.still)
 	}
 	return nil
 }
 
 // Status implements [relay.Player].
 func (w *stillWatch) Status(code, _ string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if code == rtmp.CodeUnpublishNotify && !w.over {
 		w.over = true
 		w.found <- nil
 	}
 }
 
-func (w *stillWatch) tell(s *Still) {
+func (w *stillWatch) tellLocked(s *Still) {
 	if s != nil && !w.over {
 		w.over = true
 		w.found <- s

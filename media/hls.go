@@ -67,9 +67,10 @@ type HLS struct {
 	id    string // in the names of all that is made
 
 	// owned by Run
-	muxer hlsMuxer
-	clock flv.Clock
-	heard time.Time
+	mender mender
+	muxer  hlsMuxer
+	clock  flv.Clock
+	heard  time.Time
 
 	// guarded by mu
 	mu         sync.Mutex
@@ -156,26 +157,31 @@ func (h *HLS) take(it Item) {
 	switch {
 	case h.Over(): // what follows is another broadcast
 	case it.Code == rtmp.CodeUnpublishNotify:
+		h.write(h.mender.end())
 		h.end()
 	case it.Code == rtmp.CodePublishNotify:
+		h.write(h.mender.end())
 		h.clock.Begin()
 	case it.Message.Type == rtmp.TypeDataAMF0:
 		h.muxer.expect(it.Message.Payload)
 	default:
 		h.heard = time.Now()
-		if f, ok := parse(it.Message); ok {
-			h.write(f, it.Message.Timestamp)
+		if it.Dropped > 0 {
+			h.mender.gap()
 		}
+		h.write(h.mender.take(it.Message))
 	}
 }
 
-// write takes a tag apart from its message.
-func (h *HLS) write(f tag, timestamp uint32) {
-	switch f.Kind {
-	case flv.SequenceStart:
-		h.muxer.configure(f)
-	case flv.CodedFrames:
-		h.muxer.frame(f, max(0, h.clock.At(f.Media, timestamp)))
+// write muxes what is ready.
+func (h *HLS) write(list []mended) {
+	for _, m := range list {
+		switch m.Kind {
+		case flv.SequenceStart:
+			h.muxer.configure(m.tag)
+		case flv.CodedFrames:
+			h.muxer.frame(m.tag, max(0, h.clock.At(m.Media, m.message.Timestamp)))
+		}
 	}
 }
 

@@ -217,9 +217,6 @@ func (m *hlsMuxer) usable(t *hlsTrack, f tag) bool {
 			t.err = &CodecError{f.Codec.String(), errHLSHeader.Error()}
 		}
 		return false
-	case !c.valid(f.Body):
-		t.lost = true
-		return false
 	case t.lane == audioLane:
 		return true
 	case f.Key:

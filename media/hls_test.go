@@ -143,7 +143,7 @@ func TestHLSRefuses(t *testing.T) {
 		{"a header that lies", "\x17\x00\x00\x00\x00\x01\x42\xc0\x28\xff\xe1\xff\xff", realKey, "H.264"},
 		{"an SPS that lies", strings.Replace(realAVC, realSPS, "\x67"+strings.Repeat("\xff", len(realSPS)-1), 1), realKey, "H.264"},
 		{"HEVC that lies", "\x90hvc1" + strings.Repeat("\x01", 30), "\x93hvc1xx", "H.265"},
-		{"AV1 that lies", "\x90av01\x81\x00\x00\x00\xff\xff", "\x91av01xx", "AV1"},
+		{"AV1 that lies", "\x90av01\x81\x00\x00\x00\xff\xff", "\x91av01\x32\x01\x10", "AV1"},
 		{"no header", "", realKey, "H.264"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

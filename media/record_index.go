@@ -131,6 +131,7 @@ type indexTrack struct {
 	sizes     []uint32
 	durations runs[uint32]
 	offsets   runs[int32] // presentation minus decoding time
+	lost      bool        // a frame is missing, so the next has to be a key frame
 	keys      []uint32    // numbers from 1
 	first     int64
 	before    *sample // the last one, whose duration is not known yet
@@ -203,7 +204,7 @@ func (x *indexer) configure(t tag) {
 		return
 	}
 	c, err := newCodec(t.Codec, t.Body)
-	if err != nil {
+	if err != nil || tr.codec.same(c.fourCC, c.record) {
 		return
 	}
 	x.over = len(tr.at) > 0
@@ -255,7 +256,8 @@ func (t *indexTrack) add(s *sample, from int64, n int) {
 	}
 }
 
-// valid is [codec.valid] for a frame that is in the file.
+// valid reports whether a frame in the file consists of NAL units, each behind its
+// length, and of nothing else. A browser stops playing at any other frame.
 func (x *indexer) valid(c *codec, at int64, n int) (bool, error) {
 	size := c.prefix
 	if size == 0 {

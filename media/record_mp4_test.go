@@ -157,6 +157,7 @@ func flvOf(list ...rtmp.Message) []byte {
 	for _, m := range list {
 		b = flv.Append(b, m)
 	}
+	b = flv.End(b)
 	return b
 }
 
@@ -205,7 +206,7 @@ func TestIndexFLVReads(t *testing.T) {
 	list := []rtmp.Message{meta(metaBoth), video(0, avcHeader), audio(0, aacHeader)}
 	const hour = 3600
 	fill := strings.Repeat("x", 40<<10)
-	nalu := func(head string) string { return head[:5] + "\x00\x00\xa0\x00" + fill }
+	nalu := func(head string) string { return head[:5] + "\x00\x00\xa0\x02" + head[9:11] + fill }
 	key, inter := nalu(avcKey), nalu(avcInter)
 	for i := range uint32(2 * 30) {
 		list = append(list, video(i*33, map[bool]string{true: key, false: inter}[i%30 == 0]), audio(i*33, aacFrame))
@@ -214,6 +215,7 @@ func TestIndexFLVReads(t *testing.T) {
 	for _, m := range list {
 		b = flv.Append(b, m)
 	}
+	b = flv.End(b)
 	from := &counted{ReaderAt: bytes.NewReader(b)}
 	m, err := IndexFLV(from, int64(len(b)))
 	if err != nil {

@@ -83,15 +83,17 @@ func TestRecording(t *testing.T) {
 		}
 		send(s, 5000, tagKey)
 		send(s, 5040, tagInter, tagSound)
+		began := time.Now()
+		time.Sleep(2 * recordSync)
 		synctest.Wait()
 		k := one(t, r)
 		if !k.Live || k.Room != "blue" || k.Stream != "live" || k.Name != "live-2000-01-01T00-00-00Z.flv" ||
-			k.Duration != 40*time.Millisecond || k.Bytes == 0 || !k.At.Equal(time.Now()) {
+			k.Duration != 40*time.Millisecond || k.Bytes == 0 || !k.At.Equal(began) {
 			t.Errorf("live: %+v", k)
 		}
 
 		s.Lose()
-		time.Sleep(DefaultGrace - time.Second)
+		time.Sleep(DefaultGrace - 3*time.Second)
 		again := relay.New("live")
 		r.OnStream("room/blue", "live", again)
 		again.Publish()
@@ -231,6 +233,7 @@ func TestRecordingFails(t *testing.T) {
 		r.OnStream("room/blue", "live", s)
 		s.Publish()
 		send(s, 0, tagKey)
+		time.Sleep(2 * recordSync)
 		synctest.Wait()
 		if s.Players() != 0 {
 			t.Error("still recording")

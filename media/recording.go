@@ -126,6 +126,12 @@ func (k *recording) write() error {
 			}
 			k.take(it)
 		}
+		switch over := err != nil && !errors.Is(err, context.DeadlineExceeded); {
+		case over:
+			k.buf = k.flv.End(k.buf)
+		case err != nil && time.Since(k.heard) >= Settle:
+			k.buf = k.flv.Settle(k.buf)
+		}
 		if werr := k.flush(); werr != nil {
 			return werr
 		}
@@ -154,6 +160,7 @@ func (k *recording) next(until time.Time) ([]Item, error) {
 // take turns an item into bytes to be written.
 func (k *recording) take(it Item) {
 	if it.Dropped > 0 {
+		k.flv.Gap()
 		k.log.Warn("recording has a gap", "messages", it.Dropped, "at", k.flv.Duration())
 	}
 	k.heard = time.Now()
@@ -161,6 +168,7 @@ func (k *recording) take(it Item) {
 		k.buf = k.flv.Append(k.buf, it.Message)
 		return
 	}
+	k.buf = k.flv.End(k.buf)
 	k.flv.Restart()
 	k.recorder.mu.Lock()
 	k.returned = false

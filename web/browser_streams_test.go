@@ -154,6 +154,7 @@ func record(t *testing.T, dir, name string) {
 	for m, err := tags.Next(); err == nil; m, err = tags.Next() {
 		file = flv.Append(file, m)
 	}
+	file = flv.End(file)
 	if err := os.MkdirAll(filepath.Join(dir, "blue"), 0o755); err != nil {
 		t.Fatal(err)
 	}

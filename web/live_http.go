@@ -34,6 +34,9 @@ const (
 // errGone ends a viewer whose publisher has not come back.
 var errGone = errors.New("web: publisher did not come back")
 
+// errLate says that nothing has come by a deadline.
+var errLate = errors.New("web: nothing came")
+
 // toAnyOrigin lets pages of every origin read the answers of f, since players are
 // often on other sites.
 func toAnyOrigin(f http.HandlerFunc) http.HandlerFunc {
@@ -130,31 +133,16 @@ func (h *Handler) pumpFLV(ctx context.Context, w http.ResponseWriter, queue *med
 	if err := control.Flush(); err != nil { // so that the answer begins before the first key frame
 		return err
 	}
-	var flv media.FLV
-	var buf []byte
-	heard, gone := time.Now(), false
+	p := flvPump{queue: queue, heard: time.Now(), grace: h.live.grace}
 	for {
-		items, err := nextBy(ctx, queue, gone, heard.Add(h.live.grace))
-		if err != nil {
+		if err := p.next(ctx); err != nil {
 			return err
 		}
-		for _, it := range items {
-			switch it.Code {
-			case rtmp.CodeUnpublishNotify:
-				gone = true
-			case rtmp.CodePublishNotify:
-				flv.Restart()
-				gone = false
-			default:
-				heard, gone = time.Now(), false
-				buf = flv.Append(buf, it.Message)
-			}
-		}
-		if len(buf) == 0 {
+		if len(p.buf) == 0 {
 			continue
 		}
 		control.SetWriteDeadline(time.Now().Add(h.live.write))
-		n, err := w.Write(buf)
+		n, err := w.Write(p.buf)
 		h.live.sent.Add(uint64(n))
 		if err != nil {
 			return err
@@ -162,18 +150,69 @@ func (h *Handler) pumpFLV(ctx context.Context, w http.ResponseWriter, queue *med
 		if err := control.Flush(); err != nil {
 			return err
 		}
-		if buf = buf[:0]; cap(buf) > 4*liveBatch {
-			buf = nil
+		if p.buf = p.buf[:0]; cap(p.buf) > 4*liveBatch {
+			p.buf = nil
 		}
 	}
 }
 
-// nextBy takes items from the queue. Without a publisher, it waits until the deadline.
-func nextBy(ctx context.Context, queue *media.Queue, gone bool, deadline time.Time) ([]media.Item, error) {
-	if !gone {
+// A flvPump makes HTTP-FLV of what a queue has.
+type flvPump struct {
+	queue *media.Queue
+	flv   media.FLV
+	buf   []byte // to be written
+	grace time.Duration
+	heard time.Time // when the last message came
+	gone  bool      // there is no publisher
+}
+
+// next waits for messages, or for what to do because none come.
+func (p *flvPump) next(ctx context.Context) error {
+	var by time.Time
+	switch {
+	case p.gone:
+		by = p.heard.Add(p.grace)
+	case p.flv.Waits():
+		by = time.Now().Add(media.Settle)
+	}
+	items, err := nextBy(ctx, p.queue, by)
+	for _, it := range items {
+		p.take(it)
+	}
+	switch {
+	case err != errLate:
+		return err
+	case p.gone:
+		return errGone
+	}
+	p.buf = p.flv.Settle(p.buf)
+	return nil
+}
+
+func (p *flvPump) take(it media.Item) {
+	switch it.Code {
+	case rtmp.CodeUnpublishNotify:
+		p.gone, p.buf = true, p.flv.End(p.buf)
+		return
+	case rtmp.CodePublishNotify:
+		p.gone = false
+		p.flv.Restart()
+		return
+	}
+	p.heard, p.gone = time.Now(), false
+	if it.Dropped > 0 {
+		p.flv.Gap()
+	}
+	p.buf = p.flv.Append(p.buf, it.Message)
+}
+
+// nextBy takes items from the queue. At the deadline, if there is one, its error is
+// errLate.
+func nextBy(ctx context.Context, queue *media.Queue, deadline time.Time) ([]media.Item, error) {
+	if deadline.IsZero() {
 		return queue.Next(ctx, liveBatch)
 	}
-	ctx, cancel := context.WithDeadlineCause(ctx, deadline, errGone)
+	ctx, cancel := context.WithDeadlineCause(ctx, deadline, errLate)
 	defer cancel()
 	return queue.Next(ctx, liveBatch)
 }

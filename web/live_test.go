@@ -175,7 +175,7 @@ func TestHTTPFLV(t *testing.T) {
 	}
 	s.clients(t, "other", 1)
 	send(6000, liveKey)
-	send(6040, liveInt, "\xaf\x01x")
+	send(6040, liveInt, "\xaf\x01\x21\x00\x49\x90")
 	flv, err := media.NewFLVReader(resp.Body)
 	if err != nil {
 		t.Fatal(err)

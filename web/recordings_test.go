@@ -118,6 +118,7 @@ func TestRecordingMP4(t *testing.T) {
 	for at, body := range []string{liveAVC, liveKey, liveKey, liveKey} {
 		file = flv.Append(file, rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(at) * 40, Payload: []byte(body)})
 	}
+	file = flv.End(file)
 	os.Mkdir(filepath.Join(dir, "blue"), 0o755)
 	for name, b := range map[string][]byte{name: file, "none-2026-01-02T03-04-05Z.flv": []byte("no FLV")} {
 		if err := os.WriteFile(filepath.Join(dir, "blue", name), b, 0o600); err != nil {
@@ -206,6 +207,7 @@ func TestRecordingIndexes(t *testing.T) {
 	for at, body := range []string{liveAVC, liveKey} {
 		file = flv.Append(file, rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(at), Payload: []byte(body)})
 	}
+	file = flv.End(file)
 	f := newRecordingIndexes()
 	find := func(name string) *media.MP4 {
 		t.Helper()
