@@ -118,11 +118,17 @@ func (q *Queue) admitLocked(t tag, n int) bool {
 		q.endLocked(ErrBehind)
 		return false
 	}
-	if q.video && !(t.picture() && t.Key) || !q.fitsLocked(n, q.limit/2) && len(q.items) > 0 {
+	if q.video && !beginning(t) || !q.fitsLocked(n, q.limit/2) && len(q.items) > 0 {
 		return false
 	}
 	q.behind = time.Time{}
 	return true
+}
+
+// beginning reports whether pictures can begin with a frame.
+func beginning(t tag) bool {
+	part, key := t.Part()
+	return t.picture() && key && part == flv.Begin
 }
 
 // fitsLocked reports whether n bytes more are within a limit, and one item.

@@ -184,7 +184,7 @@ const (
 
 // guess is the framing that a body must have, since nothing else fits.
 func guess(body []byte) Framing {
-	if zeros := bytes.IndexByte(body, 1); zeros >= 2 && len(bytes.TrimLeft(body[:zeros], "\x00")) == 0 {
+	if startCode(body) {
 		return AnnexB
 	}
 	for _, f := range []Framing{4, 2, 3, 1} {
@@ -195,14 +195,21 @@ func guess(body []byte) Framing {
 	return Broken
 }
 
-// fits reports whether a body has this framing, and units that may be NAL units
-// (H.264 §7.4.1, forbidden_zero_bit).
+// startCode reports whether a body begins with a start code, and a few zeros in
+// front of it at most.
+func startCode(body []byte) bool {
+	zeros := bytes.IndexByte(body[:min(len(body), 8)], 1)
+	return zeros >= 2 && len(bytes.TrimLeft(body[:zeros], "\x00")) == 0
+}
+
+// fits reports whether a body has this framing and nothing but units that may be
+// NAL units (H.264 §7.4.1, forbidden_zero_bit).
 func fits(body []byte, f Framing) bool {
-	r := Units(body, f)
+	r := UnitReader{rest: body, framing: f, Clean: true}
 	for r.Next() {
 		r.broken = r.broken || r.Unit[0]&0x80 != 0
 	}
-	return !r.broken
+	return r.Clean && !r.broken
 }
 
 // A UnitReader goes through the units of a body.
@@ -388,4 +395,26 @@ func (r Role) with(next Role) Role {
 		return r
 	}
 	return next
+}
+
+// Part is what coded pictures are to a picture, and whether a decoder can begin
+// with them: by their units, since some encoders give all of them the same frame
+// type. Where the units cannot be read, it is as the tag says.
+func (t *Tag) Part() (role Role, key bool) {
+	if len(t.Body) == 0 {
+		return Idle, false
+	}
+	v := View{Frame: Broken}
+	switch {
+	case t.Codec == AV1:
+		v = t.Codec.view(t.Body, OBUs)
+	case t.Codec.Unitary():
+		if v = t.Codec.view(t.Body, 4); v.Frame == Broken && startCode(t.Body) {
+			v = t.Codec.view(t.Body, AnnexB)
+		}
+	}
+	if v.Frame == Broken {
+		return Begin, t.Key
+	}
+	return v.Role, (v.Role == Begin || v.Role == More) && (v.Entry == Sure || t.Key && v.Entry == Perhaps)
 }

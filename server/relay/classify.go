@@ -22,6 +22,7 @@ type class struct {
 	kind  kind
 	key   headerKey // of a sequenceHeader: which other one it replaces
 	track uint8     // of a keyFrame: the lowest one in the message
+	part  flv.Role  // of coded pictures: what they are to a picture
 }
 
 // headerKey tells sequence headers apart.
@@ -53,11 +54,19 @@ func classify(m *rtmp.Message) class {
 	case flv.ClearMetadata:
 		return class{kind: clearMetadata}
 	case flv.CodedFrames:
-		if media == flv.Video && t.Key {
-			return class{kind: keyFrame, track: lowest(&t)}
+		if media == flv.Video {
+			return pictureOf(&t)
 		}
 	}
 	return class{}
+}
+
+func pictureOf(t *flv.Tag) (c class) {
+	part, key := t.Part()
+	if c.part = part; key {
+		c.kind, c.track = keyFrame, lowest(t)
+	}
+	return c
 }
 
 func headerOf(t *flv.Tag) class {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"foyer/server/flv"
 	"foyer/server/rtmp"
 )
 
@@ -37,7 +38,11 @@ type Stream struct {
 	track    uint8 // of the last key frame
 	clock    clock
 	log      log
-	key      uint64 // number of the last key frame, once keyed
+	key      uint64 // number of the last key frame, once keyed, or of what belongs to it
+	pictured bool   // a picture has come
+	picture  uint32 // the publisher's timestamp of the last one
+	lead     uint64 // number of what came first in front of the next picture, if led
+	led      bool
 	metadata *rtmp.Message
 	headers  []header       // in order of arrival
 	intro    []rtmp.Message // metadata and headers, for players that begin now; nil: to be made
@@ -161,6 +166,7 @@ func (s *Stream) Live() bool {
 
 func (s *Stream) forgetLocked() {
 	s.video, s.keyed, s.metadata, s.headers, s.intro, s.keyIntro = false, false, nil, nil, nil, nil
+	s.pictured, s.led = false, false
 	s.clock.begin()
 }
 
@@ -264,8 +270,11 @@ func (s *Stream) WriteMessage(m rtmp.Message) {
 		s.mu.Unlock()
 		return
 	}
-	if c.kind == keyFrame && s.minorLocked(c.track) {
+	if c.kind == keyFrame && (s.minorLocked(c.track) || c.part == flv.More && s.pictured && m.Timestamp == s.picture) {
 		c.kind = other
+	}
+	if c.part == flv.Begin || c.part == flv.More {
+		s.pictured, s.picture = true, m.Timestamp
 	}
 	at := s.clock.stamp(&m)
 	m.Timestamp = at
@@ -273,7 +282,7 @@ func (s *Stream) WriteMessage(m rtmp.Message) {
 		m.Timestamp = 0 // it is true of the whole stream; at any other time ffmpeg takes it for a subtitle
 	}
 	s.keepLocked(m, c)
-	if m.Type == rtmp.TypeVideo && !s.keyed && c.kind != sequenceHeader {
+	if m.Type == rtmp.TypeVideo && !s.keyed && c.kind != sequenceHeader && !c.part.Leads() {
 		s.mu.Unlock()
 		return
 	}
@@ -313,6 +322,17 @@ func (s *Stream) keepLocked(m rtmp.Message, c class) {
 	}
 	if c.kind == keyFrame {
 		s.keyed, s.track, s.key, s.keyIntro = true, c.track, s.log.next(), s.introLocked()
+		if s.led && s.lead >= s.log.first {
+			s.key = s.lead
+		}
+	}
+	switch {
+	case c.part.Leads():
+		if !s.led {
+			s.led, s.lead = true, s.log.next()
+		}
+	case c.part == flv.Begin || c.part == flv.More:
+		s.led = false
 	}
 	if len(m.Payload) > MaxHeaderBytes {
 		return

@@ -316,7 +316,7 @@ func TestClassify(t *testing.T) {
 	}
 	const begin = flv.SequenceStart
 	video, audio, data, data3 := rtmp.TypeVideo, rtmp.TypeAudio, rtmp.TypeDataAMF0, rtmp.TypeDataAMF3
-	key := class{kind: keyFrame}
+	key, next := class{kind: keyFrame, part: flv.Begin}, class{part: flv.Begin}
 	for _, tt := range []struct {
 		name    string
 		typ     rtmp.MessageType
@@ -329,28 +329,33 @@ func TestClassify(t *testing.T) {
 		{"no data", data, "", class{}},
 		{"clear", data, noMeta, class{kind: clearMetadata}},
 		{"H.263 key frame", video, "\x12\x00", key},
-		{"VP6 frame", video, "\x24\x00", class{}},
+		{"VP6 frame", video, "\x24\x00", next},
 		{"AVC header", video, avcHead, head(flv.Video, begin, false, 0, flv.AVC)},
 		{"AVC key frame", video, avcKey, key},
-		{"AVC frame", video, avcNext, class{}},
+		{"AVC frame", video, avcNext, next},
+		{"AVC frame that is none", video, "\x17\x01\x00\x00\x00", class{}},
+		{"AVC key frame by its unit", video, "\x27\x01\x00\x00\x00\x00\x00\x00\x02\x65\x88", key},
+		{"AVC key frame by its flag only", video, "\x17\x01\x00\x00\x00\x00\x00\x00\x02\x41\x9a", next},
+		{"AVC slice of a key frame", video, "\x17\x01\x00\x00\x00\x00\x00\x00\x02\x65\x48", class{kind: keyFrame, part: flv.More}},
+		{"AVC parameters", video, "\x17\x01\x00\x00\x00\x00\x00\x00\x02\x67\x42", class{part: flv.Set}},
 		{"AVC end", video, "\x17\x02\x00\x00\x00", class{}},
 		{"AVC cut short", video, "\x17", class{}},
 		{"AVC header cut short", video, "\x17\x00\x00\x00", class{}},
 		{"AVC key frame cut short", video, "\x17\x01\x00\x00", class{}},
 		{"HEVC header, the old way", video, "\x1c\x00\x00\x00\x00", head(flv.Video, begin, false, 0, flv.HEVC)},
-		{"HEVC key frame, the old way", video, "\x1c\x01\x00\x00\x00", key},
+		{"HEVC key frame, the old way", video, "\x1c\x01\x00\x00\x00k", key},
 		{"command frame", video, "\x57\x00", class{}},
 		{"empty video", video, "", class{}},
 		{"HEVC header", video, "\x90hvc1", head(flv.Video, begin, false, 0, flv.HEVC)},
-		{"HEVC key frame", video, "\x91hvc1\x00\x00\x00", key},
-		{"HEVC key frame without offset", video, "\x93hvc1", key},
-		{"HEVC frame", video, "\xa3hvc1", class{}},
+		{"HEVC key frame", video, "\x91hvc1\x00\x00\x00k", key},
+		{"HEVC key frame without offset", video, "\x93hvc1k", key},
+		{"HEVC frame", video, "\xa3hvc1i", next},
 		{"HEVC end", video, "\x92hvc1", class{}},
 		{"AV1 header in MPEG-2 TS", video, "\x95av01", head(flv.Video, flv.MPEG2TSSequenceStart, false, 0, flv.AV1)},
 		{"HDR metadata", video, "\x94hvc1", head(flv.Video, flv.Metadata, false, 0, flv.HEVC)},
 		{"command", video, "\xd0\x00", class{}},
 		{"FourCC cut short", video, "\x90hv", class{}},
-		{"key frame behind ModEx", video, "\x97\x02\x00\x00\x00\x01hvc1\x00\x00\x00", key},
+		{"key frame behind ModEx", video, "\x97\x02\x00\x00\x00\x01hvc1\x00\x00\x00k", key},
 		{"header behind two ModEx", video, "\x97\x00\x00\x07\x00\x00\x00hvc1", head(flv.Video, begin, false, 0, flv.HEVC)},
 		{"header behind long ModEx", video, "\x97\xff\x00\xff" + strings.Repeat("x", 256) + "\x00hvc1", head(flv.Video, begin, false, 0, flv.HEVC)},
 		{"ModEx without end", video, "\x97\x00\x00\x07", class{}},
@@ -358,8 +363,8 @@ func TestClassify(t *testing.T) {
 		{"ModEx cut short", video, "\x97\xff\x00", class{}},
 		{"track 3", video, "\x96\x00hvc1\x03", head(flv.Video, begin, false, 3, flv.HEVC)},
 		{"many tracks", video, "\x96\x10avc1\x01\x00\x00\x00\x00\x00\x00\x00", head(flv.Video, begin, true, 1, flv.AVC)},
-		{"key frame of a track", video, "\x96\x01hvc1\x03\x00\x00\x00", class{kind: keyFrame, track: 3}},
-		{"key frames of tracks 3 and 1", video, "\x96\x11av01\x03\x00\x00\x00\x01\x00\x00\x00", class{kind: keyFrame, track: 1}},
+		{"key frame of a track", video, "\x96\x01hvc1\x03\x00\x00\x00k", class{kind: keyFrame, track: 3, part: flv.Begin}},
+		{"key frames of tracks 3 and 1", video, "\x96\x11av01\x03\x00\x00\x03\x32\x01\x10\x01\x00\x00\x00", class{kind: keyFrame, track: 1, part: flv.Begin}},
 		{"multitrack cut short", video, "\x96", class{}},
 		{"ModEx and nothing", video, "\x97", class{}},
 		{"track cut short", video, "\x96\x00hvc1", class{}},
@@ -421,3 +426,37 @@ func BenchmarkClassify(b *testing.B) {
 		})
 	}
 }
+
+// TestBeginAtParts: a player begins with the first tag of a key frame, and with what
+// is in tags of its own in front of it.
+func TestBeginAtParts(t *testing.T) {
+	const (
+		slice1 = "\x17\x01\x00\x00\x00\x00\x00\x00\x02\x65\x88"
+		slice2 = "\x17\x01\x00\x00\x00\x00\x00\x00\x02\x65\x48"
+		set    = "\x27\x01\x00\x00\x00\x00\x00\x00\x02\x67\x42"
+		sei    = "\x27\x01\x00\x00\x00\x00\x00\x00\x02\x06\x05"
+		inter  = "\x27\x01\x00\x00\x00\x00\x00\x00\x02\x41\x9a"
+	)
+	s := New("cam")
+	s.Publish()
+	write(s, 0, set, slice1, slice2, slice2)
+	write(s, 40, sei, inter)
+	write(s, 80, set, sei, slice1, aac, slice2, slice2)
+	write(s, 120, sei, inter)
+	p := &keeper{}
+	s.Join(p)
+	want := []string{set, sei, slice1, aac, slice2, slice2, sei, inter}
+	if diff := cmp.Diff(want, p.payloads); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// keeper keeps what it gets.
+type keeper struct{ payloads []string }
+
+func (p *keeper) WriteMessage(m rtmp.Message) error {
+	p.payloads = append(p.payloads, string(m.Payload))
+	return nil
+}
+
+func (*keeper) Status(string, string) {}
