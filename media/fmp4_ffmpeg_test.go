@@ -91,11 +91,17 @@ type probed struct {
 // probe has ffprobe read, and decode, what a remux made.
 func probe(t *testing.T, file []byte) probed {
 	t.Helper()
-	tool(t, "ffprobe")
 	name := filepath.Join(t.TempDir(), "remux.mp4")
 	if err := os.WriteFile(name, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return probeFile(t, name)
+}
+
+// probeFile has ffprobe read and decode a file.
+func probeFile(t *testing.T, name string) probed {
+	t.Helper()
+	tool(t, "ffprobe")
 	run := func(what ...string) []byte {
 		var errors bytes.Buffer
 		cmd := exec.CommandContext(t.Context(), "ffprobe", append(append([]string{"-v", "warning", "-of", "json"}, what...), name)...)
