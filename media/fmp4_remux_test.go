@@ -349,7 +349,7 @@ func FuzzFMP4(f *testing.F) {
 
 // BenchmarkRemux is one second of a stream of 2.6 Mbit/s.
 func BenchmarkRemux(b *testing.B) {
-	frame := func(head string) string { return head + "\x00\x00\x28\x00" + strings.Repeat("x", 10240) }
+	frame := func(like string) string { return like[:5] + "\x00\x00\x28\x02" + like[9:11] + strings.Repeat("x", 10240) }
 	r := NewRemuxer(func(Segment) {})
 	r.Write(meta(metaBoth))
 	r.Write(video(0, avcHeader))
@@ -358,11 +358,11 @@ func BenchmarkRemux(b *testing.B) {
 	at := uint32(0)
 	for b.Loop() {
 		for i := range uint32(30) {
-			head := avcInter[:5]
+			like := avcInter
 			if i == 0 {
-				head = avcKey[:5]
+				like = avcKey
 			}
-			r.Write(video(at+i*33, frame(head)))
+			r.Write(video(at+i*33, frame(like)))
 			r.Write(audio(at+i*33, aacFrame))
 		}
 		at += 1000

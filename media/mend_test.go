@@ -235,3 +235,166 @@ func TestMendSound(t *testing.T) {
 		})
 	}
 }
+
+// bombs are streams of tags that never become a picture.
+var bombs = map[string][]string{
+	"SEI without end":            {legacy(false, nal("\x06"+strings.Repeat("\xaa", 100_000)))},
+	"slices without end":         {legacy(false, nal("\x41\x9a"+strings.Repeat("\xaa", 50_000))), legacy(false, nal("\x41\x1a"+strings.Repeat("\xaa", 100_000)))},
+	"slices without a beginning": {legacy(false, nal("\x41\x1a"+strings.Repeat("\xaa", 100_000)))},
+	"parameters, others each":    {legacy(true, nal(spsSmall, ppsSmall, unitIDR)), legacy(true, nal(spsOther, ppsSmall, unitIDR))},
+	"sound behind a picture":     {legacy(true, nal(unitIDR))},
+	"hidden pictures":            {"\x91av01\x32\x02\x20\xaa"},
+	"tile groups":                {"\x91av01\x1a\x01\x10", "\x91av01\x22\x82\x8d\x06" + strings.Repeat("\xaa", 99_970)},
+}
+
+// TestMaxPicture: what waits for a picture is bounded, in bytes and in messages.
+func TestMaxPicture(t *testing.T) {
+	const rounds = 400 // 40 MB
+	for name, bodies := range bombs {
+		var x mender
+		x.take(video(0, avcHeader))
+		for i := range rounds {
+			body := bodies[min(i, len(bodies)-1)]
+			if strings.HasPrefix(name, "parameters") {
+				body = bodies[i%2]
+			}
+			x.take(video(0, body))
+			x.take(audio(0, "\xaf\x01"+strings.Repeat("s", 5_000)))
+			h := &x.video.held
+			if n := len(h.Body) + cap(h.rewrite); n > 3*MaxPicture || x.bytes > MaxPicture+5_000 || len(x.behind) > maxBehind {
+				t.Fatalf("%s: after %d, %d bytes are held, and %d messages with %d", name, i, n, len(x.behind), x.bytes)
+			}
+		}
+		if n := len(x.video.config.sets.sets) + len(x.video.config.fresh.sets); n > 2*maxSets {
+			t.Errorf("%s: %d parameter sets", name, n)
+		}
+	}
+}
+
+// TestMaxSets: a stream has so many parameter sets at most, whatever comes.
+func TestMaxSets(t *testing.T) {
+	var l, fresh setList
+	for i := range 1000 {
+		fresh.read(flv.AVC, []byte(nal(fmt.Sprintf("\x68%c%c", 0x80>>(i%8)|1, i%256))), 4)
+		l.merge(&fresh)
+	}
+	fresh.read(flv.AVC, []byte(strings.Repeat(nal(ppsSmall), 1000)), 4)
+	if len(l.sets) > maxSets || len(fresh.sets) != maxSets {
+		t.Errorf("%d and %d sets", len(l.sets), len(fresh.sets))
+	}
+	fresh.read(flv.AVC, []byte(nal("\x67"+strings.Repeat("x", MaxRecord))), 4)
+	if len(fresh.sets) != 0 {
+		t.Error("a parameter set longer than a configuration is kept")
+	}
+}
+
+// TestMendWaits: a picture waits for the next tag until whole ones are this
+// publisher's habit, and no longer than half a second of sound.
+func TestMendWaits(t *testing.T) {
+	var x mender
+	x.take(video(0, avcHeader))
+	for i := range uint32(2 * habit) {
+		out := x.take(video(i*40, legacy(i == 0, nal(map[bool]string{true: unitIDR, false: unitSlice}[i == 0]))))
+		switch {
+		case i == 0 && len(out) != 0, i > 0 && i < habit && (len(out) != 1 || out[0].message.Timestamp != (i-1)*40):
+			t.Errorf("%d: %d at once", i, len(out))
+		case i > habit && (len(out) != 1 || out[0].message.Timestamp != i*40):
+			t.Errorf("%d: the picture waits", i)
+		}
+	}
+	x = mender{}
+	x.take(video(0, avcHeader))
+	x.take(video(0, legacy(true, nal(unitIDR))))
+	for at := uint32(0); at < maxPending; at += 20 {
+		if out := x.take(audio(at, aacFrame)); len(out) != 0 {
+			t.Errorf("%d ms of sound, and the picture is out", at)
+		}
+	}
+	if out := x.take(audio(maxPending, aacFrame)); len(out) != 2+maxPending/20 || !out[0].picture() {
+		t.Errorf("after half a second: %d", len(out))
+	}
+}
+
+// FuzzMend: whatever comes, what comes out is what it says, in the order of each
+// track, and little waits.
+func FuzzMend(f *testing.F) {
+	pack := func(bodies ...string) (b []byte) {
+		for _, body := range bodies {
+			m := message(0, body)
+			b = append(append(b, byte(m.Type), byte(len(body)>>8), byte(len(body))), body...)
+		}
+		return b
+	}
+	f.Add(pack(avcHeader, legacy(true, nal(unitSEI)), legacy(true, nal(spsOther, ppsSmall)), legacy(true, nal(unitIDR)), legacy(true, nal(unitIDR2)), legacy(false, nal(unitSlice))))
+	f.Add(pack("\x17\x01\x00\x00\x00\x00\x00\x00\x01"+spsSmall+"\x00\x00\x01"+ppsSmall+"\x00\x00\x01"+unitIDR, legacy(false, nal(unitSlice))))
+	f.Add(pack("\x90av01\x81\x00\x0c\x00\x0a\x0b\x00\x00\x00\x04\x3c\xff\xbc\xff\xf8\x08\x40", "\x91av01\x12\x00", "\x91av01\x0a\x0b\x00\x00\x00\x04\x3c\xff\xbc\xff\xf8\x08\x40\x1a\x01\x10", "\x91av01\x22\x01\x00"))
+	f.Add(pack("\x1c\x01\x00\x00\x00"+nal("\x46\x01\x50", "\x26\x01\xaf\x09"), "\xa1hvc1\x00\x00\x00"+nal("\x02\x01\xd0\x09")))
+	f.Add(pack(aacHeader, "\xaf\x01\xff\xf1\x50\x80\x01\x7f\xfc\x21\x00\x49\x90", "\xaf\x01\x12\x10"))
+	f.Add(pack("\x96\x10avc1\x01\x00\x00\x01x\x00\x00\x00\x02\x01\x02", "\x96\x13avc1\x01\x00\x00\x01x\x00\x00\x00\x06\x00\x00\x00\x02\x65\x88"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var x mender
+		last := map[rtmp.MessageType]uint32{}
+		check := func(out []mended) {
+			for _, m := range out {
+				if m.message.Timestamp+1 < last[m.message.Type] && m.lane == videoLane {
+					t.Fatalf("goes back from %d to %d", last[m.message.Type], m.message.Timestamp)
+				}
+				last[m.message.Type] = m.message.Timestamp
+				if m.Kind != flv.CodedFrames {
+					continue
+				}
+				again, ok := parse(m.message)
+				if !ok || !bytes.Equal(again.Body, m.Body) || again.Key != m.Key || again.Shift != m.Shift || len(m.Body) == 0 {
+					t.Fatalf("%+v is not %x", m.tag, m.message.Payload)
+				}
+				if m.Codec.Unitary() && x.video.config.known {
+					if v := m.Codec.View(m.Body, 4); m.Codec != flv.AV1 && (!v.Clean || v.Role != flv.Begin && v.Role != flv.More) {
+						t.Fatalf("%x is no picture: %+v", m.Body, v)
+					}
+				}
+			}
+		}
+		for at := uint32(0); len(b) >= 3; at += 7 {
+			n := min(int(b[1])<<8|int(b[2]), len(b)-3)
+			check(x.take(rtmp.Message{Type: rtmp.MessageType(b[0]), Timestamp: at, Payload: b[3 : 3+n]}))
+			b = b[3+n:]
+		}
+		check(x.end())
+	})
+}
+
+// BenchmarkMend is one second of a stream of 2.6 Mbit/s, as it should be, and as
+// an encoder sends it that makes a tag of each slice.
+func BenchmarkMend(b *testing.B) {
+	fill := strings.Repeat("x", 2500)
+	for name, parts := range map[string]int{"whole": 1, "a slice a tag": 4} {
+		b.Run(name, func(b *testing.B) {
+			var list []rtmp.Message
+			for i := range uint32(30) {
+				first, more := unitSlice, unitMore
+				if i == 0 {
+					first, more = unitIDR, unitIDR2
+				}
+				if parts == 1 {
+					list = append(list, video(i*33, legacy(i == 0, nal(first+fill, more+fill, more+fill, more+fill))))
+				} else {
+					list = append(list, video(i*33, legacy(i == 0, nal(first+fill))))
+					for range parts - 1 {
+						list = append(list, video(i*33, legacy(i == 0, nal(more+fill))))
+					}
+				}
+				list = append(list, audio(i*33, aacFrame))
+			}
+			var x mender
+			x.take(video(0, avcHeader))
+			x.take(audio(0, aacHeader))
+			b.ReportAllocs()
+			for at := uint32(0); b.Loop(); at += 1000 {
+				for _, m := range list {
+					m.Timestamp += at
+					x.take(m)
+				}
+			}
+		})
+	}
+}
