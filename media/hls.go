@@ -37,9 +37,7 @@ const (
 	hlsSample   = 128 // roughly what a frame takes besides its bytes, until its part is made
 	// hlsWait is how long a request waits for the first segment.
 	hlsWait = 10 * time.Second
-	// hlsBlock is how long a request waits for the next part. Then it gets the playlist
-	// as it is: players bear that better than an error (RFC 8216bis §6.2.5.2 wants one
-	// of three target durations or more).
+	// hlsBlock is how long a request waits for a part, at most.
 	hlsBlock = 4 * time.Second
 	// hlsLook is how often a stream that was lost is looked at.
 	hlsLook = time.Second
@@ -307,9 +305,9 @@ func (h *HLS) mediaPlaylist(w http.ResponseWriter, r *http.Request, l lane) erro
 	q := r.URL.Query()
 	msn, part := hlsNumber(q.Get("_HLS_msn")), hlsNumber(q.Get("_HLS_part"))
 	var text []byte
-	wait := hlsBlock
-	if msn < 0 {
-		wait = hlsWait
+	wait := hlsWait
+	if msn >= 0 {
+		wait = h.patience(l)
 	}
 	err := h.await(r.Context(), wait, func() bool {
 		v := h.renditions[l]
@@ -333,6 +331,20 @@ func (h *HLS) mediaPlaylist(w http.ResponseWriter, r *http.Request, l lane) erro
 	}
 	answer(w, "application/vnd.apple.mpegurl", "no-cache", text)
 	return nil
+}
+
+// patience is how long a request waits for the next part. Then it gets the playlist as it
+// is, which players bear better than an error (RFC 8216bis §6.2.5.2 wants one after three
+// target durations or more): hls.js gives up after 0.8 target durations or three parts.
+func (h *HLS) patience(l lane) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	wait := time.Duration(h.target) * 600 * time.Millisecond
+	if v := h.renditions[l]; v != nil {
+		list, _ := v.listed()
+		wait = max(wait, partTarget(recent(list))*5/2)
+	}
+	return min(wait, hlsBlock)
 }
 
 // hlsNumber reads a number of a query; -1 is none.

@@ -131,6 +131,9 @@ func partTarget(list []*hlsSegment) time.Duration {
 	return (longest + time.Millisecond - 1).Truncate(time.Millisecond)
 }
 
+// recent are the segments whose parts are listed.
+func recent(list []*hlsSegment) []*hlsSegment { return list[max(0, len(list)-hlsParts-1):] }
+
 // hlsParts is of how many whole segments the parts are listed (RFC 8216bis §4.4.4.9:
 // three target durations).
 const hlsParts = 3
@@ -138,8 +141,7 @@ const hlsParts = 3
 // playlistLocked is a media playlist.
 func (v *hlsRendition) playlistLocked(h *HLS, query string) []byte {
 	list, breaks := v.listed()
-	recent := list[max(0, len(list)-hlsParts-1):]
-	target := partTarget(recent)
+	target := partTarget(recent(list))
 	var b strings.Builder
 	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:%d\n", h.target)
 	fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=%.3f\n", 2.5*target.Seconds())
@@ -154,7 +156,7 @@ func (v *hlsRendition) playlistLocked(h *HLS, query string) []byte {
 			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s_init%d.mp4%s\"\n", prefix, s.init.number, query)
 		}
 		var parts []hlsPart
-		if len(list)-i <= len(recent) {
+		if len(list)-i <= hlsParts+1 && !h.over { // with parts, hls.js leaves out the last one
 			parts = s.parts
 		}
 		s.list(&b, prefix, query, parts)

@@ -200,15 +200,15 @@ func TestHLSWaits(t *testing.T) {
 		if err != nil || wait > 0 || !strings.Contains(now, "\n#EXT-X-PRELOAD-HINT:") {
 			t.Errorf("%v after %v: %s", err, wait, now)
 		}
-		if text, wait, err := ask("?_HLS_msn=2&_HLS_part=50"); text != now || wait != hlsBlock || err != nil {
+		if text, wait, err := ask("?_HLS_msn=2&_HLS_part=50"); text != now || wait != 600*time.Millisecond || err != nil {
 			t.Errorf("%v after %v: %s", err, wait, text)
 		}
 		if _, wait, err := ask("?_HLS_msn=10&_HLS_part=0"); err != ErrHLSNotFound || wait > 0 {
 			t.Errorf("%v after %v", err, wait)
 		}
 		// It continues when the publisher does.
-		time.AfterFunc(time.Second, func() { c.seconds(60, 64, realKey, realInt, "") })
-		if text, wait, err := ask("?_HLS_msn=3"); err != nil || wait != time.Second || !strings.Contains(text, "seg3.mp4") {
+		time.AfterFunc(500*time.Millisecond, func() { c.seconds(60, 64, realKey, realInt, "") })
+		if text, wait, err := ask("?_HLS_msn=3"); err != nil || wait != 500*time.Millisecond || !strings.Contains(text, "seg3.mp4") {
 			t.Errorf("%v after %v: %s", err, wait, text)
 		}
 		for _, name := range []string{"x.mp4", "../x.mp4", "index.m3u8", "", "a.exe", c.hls.id + "_video1_seg99.mp4", "AAAAAAAA_video1_seg1.mp4", c.hls.id + "_audio2_seg1.mp4"} {
