@@ -81,6 +81,7 @@ func TestBrowser(t *testing.T) {
 		{"live sound only", testLiveSoundOnly},
 		{"live lobby", testLiveLobby},
 		{"live broadcasting", testLiveBroadcasting},
+		{"hls.js", testHLSJS},
 		{"player parts", testPlayerParts},
 		{"player plays", testPlayerPlays},
 		{"player keyboard", testPlayerKeyboard},
