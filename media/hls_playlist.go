@@ -190,11 +190,18 @@ func (s *hlsSegment) list(b *strings.Builder, prefix, query string, parts []hlsP
 	fmt.Fprintf(b, "#EXTINF:%.5f,\n%s_seg%d.mp4%s\n", s.lasts.Seconds(), prefix, s.number, query)
 }
 
-// readyLocked reports whether there is a whole segment of all that there is.
+// begun reports whether the segment behind the first has begun too. Until then hls.js
+// requests the last part of the first again and again.
+func (v *hlsRendition) begun() bool {
+	last := v.last()
+	return last.number > v.segments[0].number+1 || last.done || len(last.parts) > 0
+}
+
+// readyLocked reports whether there is a whole segment of all that there is, and more.
 func (h *HLS) readyLocked() bool {
 	some := false
 	for _, v := range h.renditions {
-		if v != nil && !v.ready() {
+		if v != nil && !(v.ready() && v.begun()) {
 			return false
 		}
 		some = some || v != nil
