@@ -195,10 +195,10 @@ func (s *studio) play(f film, seconds int) {
 }
 
 // outage breaks the connection, and begins again after some time.
-func (s *studio) outage() {
+func (s *studio) outage(seconds int) {
 	s.t.Helper()
 	s.end()
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Duration(seconds) * time.Second)
 	s.connect()
 }
 
@@ -246,7 +246,7 @@ type hlsReports []struct {
 // hlsScenes are broadcasts that change while people watch.
 var hlsScenes = []struct {
 	name    string
-	outages int
+	outage  int // seconds
 	seconds int // that can be seen
 	sound   bool
 	width   int
@@ -254,17 +254,18 @@ var hlsScenes = []struct {
 }{
 	{"late sound", 0, 11, true, 160, func(s *studio, small, _, _ film) { s.play(small.late(rtmp.TypeAudio, 5), 11) }},
 	{"late pictures", 0, 11, true, 0, func(s *studio, small, _, _ film) { s.play(small.late(rtmp.TypeVideo, 5), 11) }},
-	{"another sample rate", 1, 12, true, 160, func(s *studio, small, other, _ film) { s.play(small, 6); s.outage(); s.play(other, 6) }},
-	{"without sound", 1, 14, true, 160, func(s *studio, small, _, _ film) {
+	{"another sample rate", 2, 12, true, 160, func(s *studio, small, other, _ film) { s.play(small, 6); s.outage(2); s.play(other, 6) }},
+	{"without sound", 2, 14, true, 160, func(s *studio, small, _, _ film) {
 		s.play(small, 6)
-		s.outage()
+		s.outage(2)
 		s.play(small.without(rtmp.TypeAudio).without(rtmp.TypeDataAMF0), 8)
 	}},
 	{"without pictures", 0, 11, true, 160, func(s *studio, small, _, _ film) {
 		s.play(small, 5)
 		s.play(small.without(rtmp.TypeVideo).without(rtmp.TypeDataAMF0)[43*5:], 11)
 	}},
-	{"another size", 1, 12, true, 320, func(s *studio, small, _, large film) { s.play(small, 6); s.outage(); s.play(large, 6) }},
+	{"another size", 2, 12, true, 320, func(s *studio, small, _, large film) { s.play(small, 6); s.outage(2); s.play(large, 6) }},
+	{"a long outage", 20, 12, true, 160, func(s *studio, small, _, _ film) { s.play(small, 6); s.outage(20); s.play(small, 6) }},
 	{"another configuration", 0, 11, true, 320, func(s *studio, small, _, large film) {
 		s.play(small, 5)
 		s.play(large.without(rtmp.TypeDataAMF0).from(5), 11)
@@ -320,7 +321,7 @@ func testHLSJS(t *testing.T, browser context.Context) {
 			}
 			for i, r := range reports {
 				t.Logf("%d: %+v", i, r)
-				if len(r.Fatal) > 0 || !r.Ended || r.At < float64(scene.seconds)-3 || r.Still > float64(1500+3500*scene.outages) ||
+				if len(r.Fatal) > 0 || !r.Ended || r.At < float64(scene.seconds)-3 || r.Still > float64(1500+1500*scene.outage) ||
 					r.Width != scene.width || scene.sound != (r.Sound > 0) {
 					t.Errorf("player %d: %+v", i, r)
 				}
