@@ -160,7 +160,7 @@ func (h *HLS) take(it Item) {
 	case it.Code == rtmp.CodePublishNotify:
 		h.write(h.mender.end())
 		h.clock.Begin()
-	case it.Message.Type == rtmp.TypeDataAMF0:
+	case it.Message.Type == rtmp.TypeDataAMF0 || it.Message.Type == rtmp.TypeDataAMF3:
 		h.muxer.expect(it.Message.Payload)
 	default:
 		h.heard = time.Now()

@@ -2,7 +2,9 @@ package web_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +95,45 @@ func makeFilm(t *testing.T, size string, sound ...string) film {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// inAV1 is the film with other pictures, in AV1 as Enhanced RTMP sends it.
+func (f film) inAV1(t *testing.T) (g film) {
+	t.Helper()
+	mp4, ivf := filepath.Join(t.TempDir(), "av1.mp4"), filepath.Join(t.TempDir(), "av1.ivf")
+	args := append([]string{"-v", "error"}, lavfi("testsrc2=r=25:s=320x180")...)
+	args = append(args, "-t", fmt.Sprint(filmSeconds), "-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-g", "25", mp4)
+	for _, args := range [][]string{args, {"-v", "error", "-i", mp4, "-c:v", "copy", ivf}} {
+		cmd := exec.CommandContext(t.Context(), "ffmpeg", args...)
+		cmd.Stderr = t.Output()
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	box, err := os.ReadFile(mp4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(box, []byte("av1C"))
+	record := box[at+4 : at-4+int(binary.BigEndian.Uint32(box[at-4:]))]
+	frames, err := os.ReadFile(ivf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames = frames[32:] // the header
+	g = append(g, rtmp.Message{Type: rtmp.TypeVideo, Payload: append([]byte("\x90av01"), record...)})
+	for n := range uint32(filmSeconds * 25) {
+		size := binary.LittleEndian.Uint32(frames)
+		kind := "\xa1av01"
+		if n%25 == 0 {
+			kind = "\x91av01"
+		}
+		g = append(g, rtmp.Message{Type: rtmp.TypeVideo, Timestamp: n * 40, Payload: append([]byte(kind), frames[12:12+size]...)})
+		frames = frames[12+size:]
+	}
+	g = append(g, f.without(rtmp.TypeVideo).without(rtmp.TypeDataAMF0)...)
+	slices.SortStableFunc(g, func(a, b rtmp.Message) int { return cmp.Compare(a.Timestamp, b.Timestamp) })
+	return g
 }
 
 // header reports whether m is a sequence header of AVC or AAC.
@@ -243,16 +286,24 @@ type hlsReports []struct {
 	Pictures      int
 }
 
-// hlsScenes are broadcasts that change while people watch.
-var hlsScenes = []struct {
+// otherCodec is the scene that ffmpeg cannot follow.
+const otherCodec = "another codec"
+
+// An hlsScene is a broadcast that changes while people watch.
+type hlsScene struct {
 	name    string
-	outage  int // seconds
-	seconds int // that can be seen
-	sound   bool
-	width   int
+	outage  int  // seconds
+	seconds int  // that can be seen
+	sound   bool // can be heard by those who watch from the beginning
+	width   int  // in the end
 	play    func(s *studio, small, other, large film)
-}{
+}
+
+var hlsScenes = []hlsScene{
 	{"late sound", 0, 11, true, 160, func(s *studio, small, _, _ film) { s.play(small.late(rtmp.TypeAudio, 5), 11) }},
+	{"late sound that nobody announced", 0, 11, false, 160, func(s *studio, small, _, _ film) {
+		s.play(small.without(rtmp.TypeDataAMF0).late(rtmp.TypeAudio, 5), 11)
+	}},
 	{"late pictures", 0, 11, true, 0, func(s *studio, small, _, _ film) { s.play(small.late(rtmp.TypeVideo, 5), 11) }},
 	{"another sample rate", 2, 12, true, 160, func(s *studio, small, other, _ film) { s.play(small, 6); s.outage(2); s.play(other, 6) }},
 	{"without sound", 2, 14, true, 160, func(s *studio, small, _, _ film) {
@@ -287,9 +338,11 @@ func testHLSJS(t *testing.T, browser context.Context) {
 		io.WriteString(w, hlsPage)
 	}))
 	t.Cleanup(site.Close)
-	scenes := append(hlsScenes[:len(hlsScenes):len(hlsScenes)], hlsScenes[0])
-	last := &scenes[len(scenes)-1]
-	last.name, last.sound, last.play = "sound that HLS cannot carry", false, func(s *studio, _, _, _ film) { s.play(pcm, 11) }
+	av1 := small.inAV1(t)
+	scenes := append(slices.Clone(hlsScenes), []hlsScene{
+		{"sound that HLS cannot carry", 0, 11, false, 160, func(s *studio, _, _, _ film) { s.play(pcm, 11) }},
+		{otherCodec, 2, 12, true, 320, func(s *studio, small, _, _ film) { s.play(small, 6); s.outage(2); s.play(av1, 6) }},
+	}...)
 	h := newHouse(t)
 	for i, scene := range scenes {
 		t.Run(scene.name, func(t *testing.T) {
@@ -304,7 +357,7 @@ func testHLSJS(t *testing.T, browser context.Context) {
 			source := fmt.Sprintf("%s/live/%s/live.m3u8", h.url(), s.room)
 			s.connect()
 			watched := make(chan string, 1)
-			go func() { watched <- watchFFmpeg(t, source) }() // ends with the broadcast; awaited below
+			go func() { watched <- watchFFmpeg(t, source, scene.seconds, scene.name == otherCodec) }() // ends with the broadcast; awaited below
 			begun := make(chan struct{})
 			go func() { // awaited below
 				defer close(begun)
@@ -334,7 +387,7 @@ func testHLSJS(t *testing.T, browser context.Context) {
 }
 
 // watchFFmpeg plays a stream to its end, and returns what is wrong.
-func watchFFmpeg(t *testing.T, source string) string {
+func watchFFmpeg(t *testing.T, source string, seconds int, changes bool) string {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		resp, err := http.Get(source)
 		if err == nil {
@@ -346,11 +399,18 @@ func watchFFmpeg(t *testing.T, source string) string {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-nostats", "-loglevel", "error", "-i", source, "-f", "null", "-")
-	out, err := cmd.CombinedOutput()
-	t.Logf("ffmpeg says %s", out)
-	if err != nil {
-		return fmt.Sprintf("ffmpeg: %v: %s", err, out)
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostats", "-loglevel", "error", "-progress", "pipe:1", "-i", source, "-f", "null", "-")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	_, last, _ := bytes.Cut(out[max(0, bytes.LastIndex(out, []byte("out_time_us="))):], []byte("="))
+	us, _, _ := bytes.Cut(last, []byte("\n"))
+	if end, _ := strconv.Atoi(string(us)); err != nil || end < (seconds-3)*1e6 {
+		return fmt.Sprintf("ffmpeg came to %s us of %d s: %v: %s", us, seconds, err, said.String())
+	}
+	// ffmpeg reads the first EXT-X-MAP only, so it cannot follow to another codec.
+	if said.Len() > 0 && !changes {
+		return "ffmpeg says " + said.String()
 	}
 	return ""
 }
