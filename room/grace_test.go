@@ -141,6 +141,8 @@ func TestEndsThatAreSaid(t *testing.T) {
 		"FCUnpublish, bare name":   func(p *rtmptest.Peer) { p.Command(0, "FCUnpublish", 6, amf.Null{}, amf.String("live")) },
 		"FCUnpublish without name": func(p *rtmptest.Peer) { p.Command(0, "FCUnpublish", 6, amf.Null{}) },
 		"deleteStream":             func(p *rtmptest.Peer) { p.Command(0, "deleteStream", 6, amf.Null{}, amf.Number(1)) },
+		"deleteStream on it":       func(p *rtmptest.Peer) { p.Command(1, "deleteStream", 6, amf.Null{}) },
+		"closeStream by number":    func(p *rtmptest.Peer) { p.Command(0, "closeStream", 6, amf.Null{}, amf.Number(1)) },
 		"closeStream":              func(p *rtmptest.Peer) { p.Command(1, "closeStream", 0, amf.Null{}) },
 		"publish(false)":           func(p *rtmptest.Peer) { p.Command(1, "publish", 0, amf.Null{}, amf.Bool(false)) },
 		"publish(null)":            func(p *rtmptest.Peer) { p.Command(1, "publish", 0, amf.Null{}, amf.Null{}) },

@@ -17,7 +17,7 @@ type netStream struct {
 var streamCommands = map[string]func(*Session, *command) error{
 	"createStream":    (*Session).serveCreateStream,
 	"deleteStream":    withArgs((*Session).serveDeleteStream),
-	"closeStream":     (*Session).serveCloseStream,
+	"closeStream":     withArgs((*Session).serveCloseStream),
 	"publish":         withArgs((*Session).servePublish),
 	"play":            withArgs((*Session).servePlay),
 	"pause":           withArgs((*Session).servePause),
@@ -78,9 +78,8 @@ func (s *Session) streamLocked(id uint32) *netStream {
 
 // serveDeleteStream deletes the stream whose id is the argument (RTMP 1.0
 // §7.2.2.3).
-func (s *Session) serveDeleteStream(_ *command, args amf.Args) {
-	n, _ := amf.AsNumber(args.At(0))
-	st := s.stream(uint32(n))
+func (s *Session) serveDeleteStream(cmd *command, args amf.Args) {
+	st := s.meant(args, cmd)
 	if st == nil {
 		return
 	}
@@ -90,13 +89,21 @@ func (s *Session) serveDeleteStream(_ *command, args amf.Args) {
 	s.mu.Unlock()
 }
 
-// serveCloseStream closes the stream that the command comes on, which can be
-// used again.
-func (s *Session) serveCloseStream(cmd *command) error {
-	if st := s.stream(cmd.stream); st != nil {
+// serveCloseStream closes a stream, which can be used again.
+func (s *Session) serveCloseStream(cmd *command, args amf.Args) {
+	if st := s.meant(args, cmd); st != nil {
 		s.closeStream(st)
 	}
-	return nil
+}
+
+// meant is the stream that a command ends: that of the argument, or the one that
+// the command comes on. Peers do both for either command.
+func (s *Session) meant(args amf.Args, cmd *command) *netStream {
+	n, ok := amf.AsNumber(args.At(0))
+	if st := s.stream(uint32(n)); ok && st != nil {
+		return st
+	}
+	return s.stream(cmd.stream)
 }
 
 // closeStream stops publishing or playing on st, as the peer asked.
