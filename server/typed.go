@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/url"
 	"strings"
 
 	"foyer/server/rtmp"
@@ -11,9 +12,13 @@ import (
 // meant, as far as there is one answer.
 
 // typedPath is the path that an RTMP peer asks for, with the query that its
-// tcUrl may have instead.
+// tcUrl may have instead. The name is taken as it is sent; only the question
+// mark behind it may be encoded, with the query.
 func typedPath(app, tcURL string) string {
 	name, query, ok := strings.Cut(app, "?")
+	if !ok {
+		name, query, ok = cutEncoded(app)
+	}
 	if !ok {
 		_, query, ok = strings.Cut(tcURL, "?")
 	}
@@ -21,6 +26,17 @@ func typedPath(app, tcURL string) string {
 		return name
 	}
 	return name + "?" + query
+}
+
+// cutEncoded cuts at a question mark that is percent-encoded.
+func cutEncoded(app string) (name, query string, ok bool) {
+	if name, query, ok = strings.Cut(app, "%3F"); !ok {
+		name, query, ok = strings.Cut(app, "%3f")
+	}
+	if plain, err := url.QueryUnescape(query); err == nil {
+		query = plain
+	}
+	return name, query, ok
 }
 
 // locate takes room/blue/live?key=KEY, the whole address in the field for the

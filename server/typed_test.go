@@ -29,6 +29,8 @@ var typedAddresses = []struct {
 	{"another key in the second", "app/blue?key=wrong", "", "live?key=secret", "blue", "live", ""},
 	{"the key in tcUrl", "app/blue", "rtmp://here/app/blue?key=secret", "live", "blue", "live", ""},
 	{"everything in tcUrl", "app/blue/live", "rtmp://here/app/blue/live?key=secret", "", "blue", "live", ""},
+	{"an encoded question mark", "app/blue/live%3Fkey%3Dsecret", "", "", "blue", "live", ""},
+	{"and in tcUrl none", "app/blue%3fkey=secret", "rtmp://here/app/blue%3fkey=secret", "live", "blue", "live", ""},
 	{"blanks around the server", " app/blue\r\n", "", "live?key=secret", "blue", "live", ""},
 	{"blanks around everything", "app/blue/live ?key=secret\n", "", " ", "blue", "live", ""},
 	{"slashes", "/app//blue/", "", "/live/?key=secret", "blue", "live", ""},
