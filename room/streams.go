@@ -181,9 +181,13 @@ func badName(reason string) *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: "NetStream.Publish.BadName", Description: reason}
 }
 
+// maxNameShown is how long the name of a stream may be, in bytes, to be repeated in
+// a refusal, which is logged, too: a longer one may be the key, typed alone.
+const maxNameShown = 16
+
 // streamName returns a name that can stand in a sentence.
 func streamName(name string) string {
-	if ValidName(name) {
+	if ValidName(name) && len(name) <= maxNameShown {
 		return name
 	}
 	return "live"

@@ -49,6 +49,8 @@ func TestPublish(t *testing.T) {
 		{"the key of another room", "live?key=stream-key-red", "", "Wrong stream key for room blue."},
 		{"a part of the key", "live?key=stream-key-blu", "", "Wrong stream key for room blue."},
 		{"no key", "live", "", "The stream key is missing: publish as live?key=KEY."},
+		{"no key, another name", "cam-2", "", "The stream key is missing: publish as cam-2?key=KEY."},
+		{"the key alone", "m7477v56xveanjyy54ztl277", "", "The stream key is missing: publish as live?key=KEY."},
 		{"an empty key", "live?key=", "", "The stream key is missing: publish as live?key=KEY."},
 		{"another query", "live?token=stream-key-blue", "", "The stream key is missing: publish as live?key=KEY."},
 		{"no name", "?key=stream-key-blue", "", "Stream name is not valid. The stream key is live?key=KEY, where live is the name."},
