@@ -197,7 +197,9 @@ func TestFollowPlainly(t *testing.T) {
 // A follower that falls off the end of the log begins again at the newest key
 // frame and is told. When it falls off again soon, it must go. The others
 // notice nothing.
-func TestFallingBehind(t *testing.T) {
+func TestFallingBehind(t *testing.T) { synctest.Test(t, testFallingBehind) }
+
+func testFallingBehind(t *testing.T) {
 	s := New("cam")
 	s.Publish()
 	write(s, 0, avcHead, avcKey)
@@ -209,6 +211,7 @@ func TestFallingBehind(t *testing.T) {
 	play := func(seconds uint32) {
 		for end := at + 1000*seconds; at < end; {
 			at += 500
+			time.Sleep(500 * time.Millisecond)
 			write(s, at, map[bool]string{true: avcKey, false: avcNext}[at%1000 == 0])
 			serve(t, ch)
 		}
@@ -231,6 +234,32 @@ func TestFallingBehind(t *testing.T) {
 	if got := strings.Count(healthy.take(), "@"); got != 72 {
 		t.Errorf("the healthy one got %d messages", got)
 	}
+}
+
+// What a publisher held back comes at once: whole seconds of ffmpeg's, when a
+// timecode track keeps it waiting, or after a pause of the network. Nobody is
+// too slow for that.
+func TestBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New("cam")
+		s.Publish()
+		f := &follower{room: 1000}
+		c := s.Follow(f)
+		serve(t, c)
+		write(s, 0, avcHead)
+		for at := uint32(0); at < MaxLogTime; at += 1000 {
+			write(s, at, avcKey, aac)
+		}
+		serve(t, c)
+		if got := f.take(); strings.Count(got, "key@") != MaxLogTime/1000 || strings.Contains(got, "InsufficientBW") {
+			t.Errorf("got %s", got)
+		}
+		time.Sleep((MaxLag + 1) * time.Millisecond)
+		write(s, MaxLogTime, avcKey)
+		if n := s.log.entries[s.log.head]; n.at+MaxLag < MaxLogTime {
+			t.Errorf("the log begins at %d", n.at)
+		}
+	})
 }
 
 // A follower that takes nothing for a while must go, even though nobody

@@ -11,7 +11,7 @@ import (
 const (
 	MaxLogBytes = 16 << 20 // of messages: packed, and as they came if they are long, with their index
 	MaxLogTime  = 20000    // ms, of messages since the last key frame
-	MaxLag      = 3000     // ms, of those before it
+	MaxLag      = 3000     // ms, of those before it; also since they came, which a publisher may have held back
 )
 
 // Blocks of a log begin small, for streams with little data.
@@ -30,9 +30,10 @@ type log struct {
 	entries []entry // entries[head:] are kept; the first of them has the number first
 	head    int
 	first   uint64
-	bytes   int  // of entries[head:], with overhead
-	size    int  // size of the last block that was made
-	closed  bool // the last block is not to be appended to
+	bytes   int    // of entries[head:], with overhead
+	size    int    // size of the last block that was made
+	age     uint32 // ms from the making of the stream to its last message
+	closed  bool   // the last block is not to be appended to
 }
 
 // A block is a run of packed messages with no notice between them.
@@ -46,7 +47,8 @@ type block struct {
 type entry struct {
 	message rtmp.Message
 	notice  *notice // or nil
-	at      uint32  // when it came, in the stream's time
+	at      uint32  // its time in the stream
+	came    uint32  // the age of the log then
 	block   *block
 	index   int32 // among the messages of the block
 	cost    int32
@@ -61,7 +63,7 @@ func (l *log) next() uint64 { return l.first + uint64(len(l.entries)-l.head) }
 // at returns the entry of number n, from first up to next.
 func (l *log) at(n uint64) *entry { return &l.entries[l.head+int(n-l.first)] }
 
-// append packs m, which came at that time. It returns m with its payload in the
+// append packs m, whose time in the stream is at. It returns m with its payload in the
 // log, if it is there in one piece, so that the publisher's buffer need not be
 // kept as well.
 func (l *log) append(m rtmp.Message, at uint32) rtmp.Message {
@@ -92,6 +94,7 @@ func (l *log) add(e entry) {
 		clear(l.entries[n:])
 		l.entries, l.head = l.entries[:n], 0
 	}
+	e.came = l.age
 	l.entries = append(l.entries, e)
 	l.bytes += int(e.cost)
 }
@@ -121,13 +124,14 @@ func (l *log) room(n int) *block {
 }
 
 // trim forgets entries from the front: those before keep that are over MaxLag
-// old, or with lean all of those, and those beyond the limits.
+// old, by the time of the stream and by its age, or with lean all of those, and
+// those beyond the limits.
 func (l *log) trim(now uint32, keep uint64, lean bool) {
 	for l.head < len(l.entries) {
 		e := &l.entries[l.head]
-		age := int32(now - e.at)
-		old := l.first < keep && (lean || age > MaxLag)
-		if !old && l.bytes <= MaxLogBytes && age <= MaxLogTime {
+		lag := int32(now - e.at)
+		old := l.first < keep && (lean || lag > MaxLag && l.age-e.came > MaxLag)
+		if !old && l.bytes <= MaxLogBytes && lag <= MaxLogTime {
 			return
 		}
 		l.bytes -= int(e.cost)

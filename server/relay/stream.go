@@ -3,6 +3,7 @@ package relay
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"foyer/server/flv"
 	"foyer/server/rtmp"
@@ -28,7 +29,9 @@ type Player interface {
 // A Stream passes the messages of one publisher to its players. Its methods are
 // safe for concurrent use, and each player gets everything in order.
 type Stream struct {
-	name string // set by New
+	// set by New
+	name string
+	made time.Time
 
 	// guarded by mu
 	mu       sync.Mutex
@@ -78,7 +81,7 @@ type item struct {
 
 // New returns a stream that nobody publishes or plays yet.
 func New(name string) *Stream {
-	return &Stream{name: name, players: make(map[Player]*seat)}
+	return &Stream{name: name, made: time.Now(), players: make(map[Player]*seat)}
 }
 
 // Publish says that a publisher begins. Players that waited for one are told
@@ -286,6 +289,7 @@ func (s *Stream) WriteMessage(m rtmp.Message) {
 		s.mu.Unlock()
 		return
 	}
+	s.log.age = uint32(time.Since(s.made) / time.Millisecond)
 	m = s.log.append(m, at)
 	s.trimLocked()
 	var few [8]*seat
