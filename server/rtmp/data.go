@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"foyer/server/amf"
@@ -76,14 +77,19 @@ func readableMetadata(b []byte, d *amf.Decoder) (clean []byte, ok bool) {
 		return nil, false
 	}
 	v = simple(v)
-	if o, ok := v.(amf.Object); ok {
-		v = amf.ECMAArray(o)
+	if fields := members(v); fields != nil {
+		v = amf.ECMAArray(slices.DeleteFunc(fields, isDataTrack))
 	}
 	if clean = amf.Append([]byte(flv.OnMetaData), v); bytes.Equal(clean, b) {
 		return b, true
 	}
 	return clean, len(members(v)) > 0 && len(clean) <= flv.MaxPayload
 }
+
+// isDataTrack is true of the member by which ffmpeg says that it has a track of
+// data. A player of ffmpeg makes an empty subtitle of it; data themselves need no
+// announcement.
+func isDataTrack(f amf.Field) bool { return f.Name == "datastream" }
 
 // simple returns v made of types that everybody reads: ffmpeg knows neither
 // undefined nor XML, and nothing about classes.

@@ -57,6 +57,7 @@ var oddData = []struct{ name, sent, want string }{
 	{"a value of no type", metaName + "\x08\x00\x00\x00\x02" + width + "\x00\x01x\xee" + end, alone},
 	{"undefined", metaName + "\x08\x00\x00\x00\x01\x00\x01x\x06" + end, metaName + "\x08\x00\x00\x00\x01\x00\x01x\x05" + end},
 	{"XML", metaName + "\x08\x00\x00\x00\x01\x00\x01x\x0f\x00\x00\x00\x01y" + end, metaName + "\x08\x00\x00\x00\x01\x00\x01x\x02\x00\x01y" + end},
+	{"a track of data", metaName + "\x08\x00\x00\x00\x02" + width + "\x00\x0adatastream\x00\x00\x00\x00\x00\x00\x00\x00\x00" + end, alone},
 	{"a member without a name", metaName + "\x08\x00\x00\x00\x02\x00\x00\x05" + width + end, alone},
 	{"a name too long for ffmpeg", metaName + "\x08\x00\x00\x00\x02\x00\x80" + strings.Repeat("n", 128) + "\x05" + width + end, alone},
 	{"an inner object without end", metaName + "\x08\x00\x00\x00\x01\x00\x01o\x03" + width, metaName + "\x08\x00\x00\x00\x01\x00\x01o\x03" + width + end + end},
