@@ -5,10 +5,12 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"foyer/lobby"
 	"foyer/room"
 	"foyer/server/amf"
 )
@@ -79,6 +81,19 @@ func (p *process) end(t *testing.T) *os.ProcessState {
 func (p *process) writes(t *testing.T, what string, bytes int) {
 	t.Helper()
 	until(t, what, p.out, func(b []byte) bool { bytes -= len(b); return bytes < 0 })
+}
+
+// says waits for the end of the program, and returns what it wrote to stdout.
+func (p *process) says() string {
+	var all bytes.Buffer
+	for {
+		select {
+		case b := <-p.out:
+			all.Write(b)
+		case <-p.ended:
+			return all.String()
+		}
+	}
 }
 
 // ffmpegTo is a broadcast of a test picture and a tone.
@@ -168,16 +183,7 @@ func TestTwoTracks(t *testing.T) {
 	}
 	sees := func(p *process) {
 		t.Helper()
-		var seen bytes.Buffer
-		for running := true; running; {
-			select {
-			case b := <-p.out:
-				seen.Write(b)
-			case <-p.ended:
-				running = false
-			}
-		}
-		if got := seen.String(); got != "h264,video\naac,audio\n" && got != "aac,audio\nh264,video\n" {
+		if got := p.says(); got != "h264,video\naac,audio\n" && got != "aac,audio\nh264,video\n" {
 			t.Errorf("ffprobe sees %s %s", got, p.said.String())
 		}
 	}
@@ -206,5 +212,33 @@ func TestTypedAddresses(t *testing.T) {
 		if how := p.end(t); how.ExitCode() != 0 {
 			t.Errorf("%q: %v, %s", fields, how, p.said.String())
 		}
+	}
+}
+
+// TestTimecodeTrack: ffmpeg sends a track of timecodes as data, and holds everything
+// back for it. A player with ffmpeg gets all pictures and all sound, and no track of
+// data.
+func TestTimecodeTrack(t *testing.T) {
+	t.Parallel()
+	site := evening(t)
+	address := strings.Replace(site, "/chapter4/", "/room/blue/", 1)
+	film := filepath.Join(t.TempDir(), "film.mov")
+	made := program(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25", "-f", "lavfi", "-i", "sine", "-t", "5",
+		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-c:a", "aac", "-timecode", "01:00:00:00", film)
+	if how := made.end(t); how.ExitCode() != 0 {
+		t.Fatalf("ffmpeg: %s", made.said.String())
+	}
+	visitor, _ := dial(t, site+"lobby")
+	rooms := watch(t, visitor, lobby.ObjectRooms, "blue")
+	count := []string{"-v", "error", "-count_packets", "-show_entries", "stream=codec_name,nb_read_packets", "-of", "csv=p=0"}
+	player := program(t, "ffprobe", append(count, address+"live")...)
+	until(t, "the player", rooms, func(v amf.Value) bool {
+		e, err := lobby.ParseEntry(v)
+		return err == nil && e.Viewers == 1
+	})
+	program(t, "ffmpeg", "-v", "error", "-re", "-i", film, "-map", "0", "-c", "copy", "-f", "flv", address+"live?key="+key+"-blue")
+	got := player.says()
+	if !strings.HasPrefix(got, "h264,125\naac,21") || strings.Count(got, "\n") != 2 {
+		t.Errorf("ffprobe counts %s %s", got, player.said.String())
 	}
 }
