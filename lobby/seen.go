@@ -41,7 +41,7 @@ func SeenFrom(address, host string) string {
 
 // local is the beginning of an address, behind its scheme, that leads to the machine of
 // whoever uses it.
-var local = regexp.MustCompile(`^(?i:localhost\.?|127\.[0-9.]+|0\.0\.0\.0|\[::1?\])(:[0-9]*)?(/|$)`)
+var local = regexp.MustCompile(`^(?i:localhost\.?|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])(:[0-9]*)?(/|$)`)
 
 // maxHostname is how long a name may be, in bytes (RFC 1035 §2.3.4).
 const maxHostname = 253

@@ -14,7 +14,7 @@ func TestSeenFrom(t *testing.T) {
 		{"rtmp://localhost/room/blue", "live.example.org", "rtmp://live.example.org/room/blue"},
 		{"rtmps://LocalHost:1936/room/blue", "203.0.113.7:8080", "rtmps://203.0.113.7:1936/room/blue"},
 		{"rtmp://127.0.0.1:1936/room/blue", "[2001:db8::1]:8080", "rtmp://[2001:db8::1]:1936/room/blue"},
-		{"http://127.1.2.3/room/blue", "[2001:db8::1]", "http://[2001:db8::1]/room/blue"},
+		{"http://127.0.0.1/room/blue", "[2001:db8::1]", "http://[2001:db8::1]/room/blue"},
 		{"http://[::1]:8081/room/blue", "live.example.org", "http://live.example.org:8081/room/blue"},
 		{"http://[::1]/room/blue", "live.example.org", "http://live.example.org/room/blue"},
 		{"http://0.0.0.0:8081/room/blue", "live.example.org", "http://live.example.org:8081/room/blue"},
@@ -24,6 +24,7 @@ func TestSeenFrom(t *testing.T) {
 
 		{"http://other.example.org:8081/room/blue", "live.example.org", "http://other.example.org:8081/room/blue"},
 		{"http://localhost.example.org/room/blue", "live.example.org", "http://localhost.example.org/room/blue"},
+		{"http://127.0.0.2/room/blue", "live.example.org", "http://127.0.0.2/room/blue"},
 		{"http://127.example.org/room/blue", "live.example.org", "http://127.example.org/room/blue"},
 		{"http://192.168.0.7:8081/room/blue", "live.example.org", "http://192.168.0.7:8081/room/blue"},
 		{"", "live.example.org", ""},

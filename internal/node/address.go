@@ -49,7 +49,7 @@ func (n *Node) guess(scheme, listen string, ln net.Listener) string {
 // address: its name if it has one, else localhost.
 func GuessPublic(scheme, listen, port string) string {
 	host, _, _ := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.Equal(net.IPv4(127, 0, 0, 1)) || ip.Equal(net.IPv6loopback)) {
 		host = "localhost"
 	}
 	if (map[string]string{"rtmp": "1935", "http": "80", "https": "443"})[scheme] != port {

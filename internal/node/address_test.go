@@ -24,6 +24,8 @@ func TestGuessPublic(t *testing.T) {
 		{"rtmp", ":1935", "1935", "rtmp://localhost"},
 		{"rtmp", "127.0.0.1:0", "40000", "rtmp://localhost:40000"},
 		{"rtmp", "[::]:1936", "1936", "rtmp://localhost:1936"},
+		{"rtmp", "[::1]:1936", "1936", "rtmp://localhost:1936"},
+		{"rtmp", "127.0.0.2:1936", "1936", "rtmp://127.0.0.2:1936"}, // localhost does not lead there
 		{"rtmp", "192.0.2.1:1935", "1935", "rtmp://192.0.2.1"},
 		{"rtmp", "[2001:db8::1]:1935", "1935", "rtmp://[2001:db8::1]"},
 		{"http", ":8080", "8080", "http://localhost:8080"},
