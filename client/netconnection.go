@@ -46,7 +46,8 @@ type Options struct {
 type NetConnection struct {
 	// set by Dial
 	o       Options
-	uri     string
+	asked   string // the address that Dial was given
+	uri     string // the one that it was led to
 	session *rtmp.Session
 
 	// guarded by mu
@@ -70,7 +71,7 @@ func Dial(ctx context.Context, uri string, o Options, args ...amf.Value) (*NetCo
 	if o.Agent == "" {
 		o.Agent = DefaultAgent
 	}
-	nc := &NetConnection{o: o, uri: uri, objects: make(map[key]*SharedObject)}
+	nc := &NetConnection{o: o, asked: uri, uri: uri, objects: make(map[key]*SharedObject)}
 	req := rtmp.ConnectRequest{FlashVer: o.Agent, ObjectEncoding: o.ObjectEncoding, Args: args}
 	if o.OnReconnect != nil {
 		req.Object = amf.Object{rtmp.Reconnecting()}
@@ -154,7 +155,7 @@ func (h handler) ServeStatus(info amf.Object) {
 	status := rtmp.ParseStatus(info)
 	switch {
 	case status.Code == rtmp.CodeReconnectRequest && h.nc.o.OnReconnect != nil:
-		h.nc.o.OnReconnect(reconnect(h.nc.uri, status))
+		h.nc.o.OnReconnect(h.nc.reconnect(status))
 	case h.nc.o.OnStatus != nil:
 		h.nc.o.OnStatus(status)
 	}

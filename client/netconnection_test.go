@@ -91,6 +91,30 @@ func TestRedirected(t *testing.T) {
 	s.wg.Wait()
 }
 
+// A connection that was led to another server comes back to where it began.
+func TestRedirectedReconnects(t *testing.T) {
+	for tcURL, want := range map[string]string{"": "rtmp://test/room/blue", "/room/red": "rtmp://other/room/red"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer()
+			told := make(chan client.Reconnect, 1)
+			nc, err := s.dial(t, client.Options{OnReconnect: func(r client.Reconnect) { told <- r }}, amf.Null{}, amf.Null{}, amf.String("rtmp://other/room/blue"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			info := rtmp.StatusError{Level: rtmp.LevelStatus, Code: rtmp.CodeReconnectRequest}
+			if tcURL != "" {
+				info.Extra = []amf.Field{{Name: "tcUrl", Value: amf.String(tcURL)}}
+			}
+			s.peers[0].session.Send(rtmp.Pack(rtmp.StatusMessage(0, &info)))
+			if got := (<-told).URI; got != want {
+				t.Errorf("%q leads to %s, want %s", tcURL, got, want)
+			}
+			nc.Close()
+			s.wg.Wait()
+		})
+	}
+}
+
 func TestBadAddress(t *testing.T) {
 	for _, uri := range []string{"", "rtmp:/room", "http://host/room", "room/blue", "rtmpt://host/room"} {
 		_, err := client.Dial(t.Context(), uri, client.Options{})

@@ -20,18 +20,21 @@ const MaxRetryAfter = time.Minute
 // or because the client should go elsewhere (Enhanced RTMP v2,
 // "NetConnection.Connect.ReconnectRequest").
 type Reconnect struct {
-	URI         string        // where to: the present address, unless the server gave another one
+	URI         string        // where to: the address that Dial was given, unless the server names another one
 	RetryAfter  time.Duration // how long to wait before; at most MaxRetryAfter
 	Description string
 }
 
-// reconnect reads the request of a server that was dialed at uri.
-func reconnect(uri string, info *rtmp.StatusError) Reconnect {
-	r := Reconnect{URI: uri, Description: info.Description}
+// reconnect reads the request of the server. A connection that was led to another server
+// begins again where it began: the room may have moved.
+func (nc *NetConnection) reconnect(info *rtmp.StatusError) Reconnect {
+	r := Reconnect{URI: nc.asked, Description: info.Description}
 	for _, f := range info.Extra {
 		if f.Name == "tcUrl" {
 			s, _ := amf.AsString(f.Value)
-			r.URI = follow(uri, s)
+			if to := follow(nc.uri, s); to != nc.uri {
+				r.URI = to
+			}
 		}
 	}
 	if n, _ := amf.AsNumber(amf.Lookup(info.Application, "retryAfter")); n > 0 {
