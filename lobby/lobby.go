@@ -132,6 +132,7 @@ func (l *Lobby) Methods() map[string]server.Method {
 		MethodRooms:    l.rooms,
 		MethodTrends:   l.trends,
 		MethodSums:     l.sums,
+		MethodWhere:    l.where,
 		MethodView:     l.viewOf,
 		MethodAnnounce: l.announce,
 	}

@@ -23,6 +23,7 @@ const (
 	MethodTrends   = "trends"   // anyone → lobby
 	MethodView     = "view"     // anyone → lobby
 	MethodSums     = "sums"     // this process → lobby
+	MethodWhere    = "where"    // this process → lobby
 	MethodAnnounce = "announce" // operator → lobby, and lobby → rooms
 	ObjectRooms    = "rooms"    // the shared object with a slot per room
 )

@@ -66,6 +66,20 @@ func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
 	return entries, nil
 }
 
+// where answers this process alone: the entry of a room, and with it own: true if the
+// room knows only its own password. Null: no room of this name is listed.
+func (l *Lobby) where(from *server.Client, args amf.Args) (amf.Value, error) {
+	if !from.Local() {
+		return nil, server.Fail("Not allowed.")
+	}
+	name, _ := amf.AsString(args.At(0))
+	r := l.shown(server.Fold(name))
+	if r == nil {
+		return amf.Null{}, nil
+	}
+	return append(r.plain().Value(), amf.Field{Name: "own", Value: amf.Bool(r.own)}), nil
+}
+
 // find returns the rooms that match the query, in its order.
 func (l *Lobby) find(q query, unlisted bool) (found []*room) {
 	for _, r := range l.all() {

@@ -139,6 +139,23 @@ func Because(reason string, retryAfter time.Duration) amf.Object {
 	}
 }
 
+// codeMoved is the code of a redirection, as in HTTP.
+const codeMoved = 302
+
+// Moved refuses a client that belongs at another address: a client that follows
+// redirections connects there (ex.code 302). The query is what the client added
+// to the address of this server; "": nothing.
+func Moved(description, uri, query string) *rtmp.StatusError {
+	if query != "" {
+		uri += "?" + query
+	}
+	e := Reject(description)
+	e.Extra = []amf.Field{{Name: "ex", Value: amf.Object{
+		{Name: "code", Value: amf.Number(codeMoved)}, {Name: "redirect", Value: amf.String(uri)},
+	}}}
+	return e
+}
+
 // appShutdown is the status for clients of an instance that stops.
 func appShutdown() *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectShutdown, Description: "The application instance is shutting down."}

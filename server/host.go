@@ -51,6 +51,12 @@ type Host struct {
 	// Redirect sends RTMP clients to the node that runs their instance
 	// (Connect.Rejected with ex.code 302), instead of serving them from here.
 	Redirect bool
+	// Elsewhere returns how a client is refused that asks for an instance
+	// ("room/blue") that another server has, as far as this one knows: with
+	// Moved, mostly; nil: nobody knows of it. It is asked before an instance
+	// starts for a peer, and about applications that this host does not have. It
+	// may block until ctx ends.
+	Elsewhere func(ctx context.Context, instance string, r *Request) *rtmp.StatusError
 	// Guard counts the connections, rooms and failures of each address; nil:
 	// one that limits nothing but wrong credentials.
 	Guard *guard.Guard

@@ -37,7 +37,7 @@ func (h *Host) instance(ctx context.Context, path string, r *Request) (*Instance
 		return nil, restarting()
 	case a == nil:
 		h.mu.Unlock()
-		return nil, notDefined(name)
+		return nil, cmp.Or(h.movedTo(ctx, h.unmounted(name), r), error(notDefined(name)))
 	case !ValidName(short):
 		h.mu.Unlock()
 		return nil, invalidName(a.name)
@@ -46,6 +46,9 @@ func (h *Host) instance(ctx context.Context, path string, r *Request) (*Instance
 	h.mu.Unlock()
 	if in != nil {
 		return in, nil
+	}
+	if err := h.movedTo(ctx, a.full(short), r); err != nil {
+		return nil, err
 	}
 	place, counted, err := h.mayOpen(ctx, a, a.full(short), r)
 	if err != nil {
@@ -61,7 +64,7 @@ func (h *Host) instance(ctx context.Context, path string, r *Request) (*Instance
 // mayOpen decides whether a peer may start an instance, with which place of its
 // address, and whether the instance counts for MaxInstances.
 func (h *Host) mayOpen(ctx context.Context, a *application, name string, r *Request) (place guard.Place, counted bool, err error) {
-	if r == nil || slices.ContainsFunc(h.Always, func(always string) bool { return Fold(always) == name }) {
+	if r == nil || h.isAlways(name) {
 		return place, false, nil
 	}
 	addr := r.Addr.Addr()
@@ -75,6 +78,39 @@ func (h *Host) mayOpen(ctx context.Context, a *application, name string, r *Requ
 		return place, true, h.refuse(addr, no, "instance", name)
 	}
 	return place, true, nil
+}
+
+// isAlways reports whether an instance may always start.
+func (h *Host) isAlways(name string) bool {
+	return slices.ContainsFunc(h.Always, func(always string) bool { return Fold(always) == name })
+}
+
+// movedTo returns the refusal of a peer that asks for an instance which another
+// server has, or nil. Those of Always are this server's. Other nodes know where
+// they go.
+func (h *Host) movedTo(ctx context.Context, name string, r *Request) error {
+	if h.Elsewhere == nil || r == nil || r.node != fromVisitor || h.isAlways(name) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	if no := h.Elsewhere(ctx, name, r); no != nil {
+		return no
+	}
+	return nil
+}
+
+// unmounted is a clean path without one of the Mounts in front, and in the form
+// of the name of an instance.
+func (h *Host) unmounted(path string) string {
+	for _, mount := range h.Mounts {
+		m, _ := clean(mount)
+		if below, ok := under(path, m); ok {
+			path = below
+			break
+		}
+	}
+	return Fold(path)
 }
 
 // errFull means that too many instances run for another one to start.

@@ -82,15 +82,7 @@ func (t *tunnel) OnConnect(c *Client, args amf.Args) error {
 
 // redirect sends a client to the owner.
 func (t *tunnel) redirect(c *Client) error {
-	uri := t.uri()
-	if q := c.Query(); q != "" {
-		uri += "?" + q
-	}
-	e := Reject("The application instance runs on another node.")
-	e.Extra = []amf.Field{{Name: "ex", Value: amf.Object{
-		{Name: "code", Value: amf.Number(302)}, {Name: "redirect", Value: amf.String(uri)},
-	}}}
-	return e
+	return Moved("The application instance runs on another node.", t.uri(), c.Query())
 }
 
 // OnDisconnect ends the client's connection to the owner in the way its own has

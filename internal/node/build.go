@@ -19,6 +19,7 @@ func (n *Node) build() {
 	n.buildHost()
 	if n.settings.Hosts("lobby") {
 		n.addLobby()
+		n.host.Elsewhere = n.elsewhere
 	}
 	if n.settings.Hosts("room") {
 		n.addRooms()
@@ -91,7 +92,7 @@ func (n *Node) addRooms() {
 func (n *Node) buildWeb() {
 	s := n.settings
 	cfg := web.Config{
-		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.several() && s.Hosts("room"), AdminToken: string(n.secrets.Admin),
+		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.everywhere(), AdminToken: string(n.secrets.Admin),
 		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: n.StreamKey,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready, Lost: n.store.Lost,
 		Apart: s.Admin != "", MetricsFrom: s.MetricsFrom,
