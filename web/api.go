@@ -130,7 +130,7 @@ func (h *Handler) apiMessages(w http.ResponseWriter, r *http.Request) {
 	}
 	history, err := h.call(r.Context(), roomInstances+name, "history", query)
 	if err != nil {
-		h.callProblem(w, err, notRunningHere)
+		h.roomProblem(w, r, err)
 		return
 	}
 	writeCacheable(w, r, history, history)
@@ -163,7 +163,7 @@ func (h *Handler) askRoom(w http.ResponseWriter, r *http.Request, method string,
 		return
 	}
 	if err != nil {
-		h.callProblem(w, err, notRunningHere)
+		h.roomProblem(w, r, err)
 		return
 	}
 	if _, nothing := answer.(amf.Null); nothing {
@@ -172,6 +172,13 @@ func (h *Handler) askRoom(w http.ResponseWriter, r *http.Request, method string,
 		return
 	}
 	writeJSON(w, answer)
+}
+
+// roomProblem answers for a failed call to the room that a request names.
+func (h *Handler) roomProblem(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, server.ErrNotRunning) || !h.isElsewhereAnswered(w, r, r.PathValue("name")) {
+		h.callProblem(w, err, notRunningHere)
+	}
 }
 
 func (h *Handler) call(ctx context.Context, instance, method string, args ...amf.Value) (amf.Value, error) {

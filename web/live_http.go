@@ -69,6 +69,9 @@ func (h *Handler) liveByHTTP(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
+	if h.isLiveElsewhere(w, r, room, stream) {
+		return
+	}
 	switch ext {
 	case ".flv":
 		h.liveFLV(w, r, room, stream)
@@ -88,7 +91,18 @@ func (h *Handler) livePart(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	h.liveHLS(w, r, room, stream, r.PathValue("part"))
+	if !h.isLiveElsewhere(w, r, room, stream) {
+		h.liveHLS(w, r, room, stream, r.PathValue("part"))
+	}
+}
+
+// isLiveElsewhere answers a request for a stream that this server does not have, and
+// reports true, if another server has the room.
+func (h *Handler) isLiveElsewhere(w http.ResponseWriter, r *http.Request, room, stream string) bool {
+	if app, _, _ := h.cfg.Host.Resolve(roomInstances + room); app != "" && h.cfg.Nodes != nil {
+		return false // this node has what other nodes have
+	}
+	return h.cfg.Host.Stream(roomInstances+room, stream) == nil && h.isElsewhereAnswered(w, r, room)
 }
 
 // liveFLV is HTTP-FLV: a file without an end that begins at the last key frame.

@@ -69,13 +69,19 @@ func (h *Handler) entry(r *http.Request, name string, unlisted bool) (*lobby.Ent
 	if !server.ValidName(name) {
 		return nil, nil
 	}
-	rooms, err := h.rooms(r, amf.Object{
-		{Name: "name", Value: amf.String(name)}, {Name: "unlisted", Value: amf.Bool(unlisted)},
-	})
-	if len(rooms) == 0 {
+	v, err := h.call(r.Context(), lobbyInstance, lobby.MethodWhere, amf.String(name))
+	if _, none := v.(amf.Null); none || errors.Is(err, server.ErrNotRunning) && h.hasLobby() {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
-	return &rooms[0], nil
+	e, err := lobby.ParseEntry(v)
+	if err != nil || e.Unlisted && !unlisted {
+		return nil, err
+	}
+	e = e.SeenFrom(r.Host)
+	return &e, nil
 }
 
 // sums returns the lobby's totals, with or without unlisted rooms.

@@ -178,7 +178,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 // roomElsewhere answers for a room on another server. It redirects to a server of this
 // site. For any other, it shows the address.
 func (h *Handler) roomElsewhere(w http.ResponseWriter, r *http.Request, e lobby.Entry) {
-	if h.isOfSite(r, e.HTTP) || h.cfg.RunsOn != nil && h.cfg.RunsOn(r.Context(), e.Name, e.Node) {
+	if h.leads(r, e) {
 		http.Redirect(w, r, e.HTTP, http.StatusSeeOther)
 		return
 	}
@@ -190,6 +190,30 @@ func (h *Handler) roomElsewhere(w http.ResponseWriter, r *http.Request, e lobby.
 		page.Host = u.Host
 	}
 	h.render(w, http.StatusOK, "message.html", page)
+}
+
+// leads reports whether visitors may be sent to the page of a room that another server
+// has: that server is one of this site.
+func (h *Handler) leads(r *http.Request, e lobby.Entry) bool {
+	return h.isOfSite(r, e.HTTP) || h.cfg.RunsOn != nil && h.cfg.RunsOn(r.Context(), e.Name, e.Node)
+}
+
+// isElsewhereAnswered answers a request to read something of a room, and reports true,
+// if another server has the room: it redirects there, or says where that is.
+func (h *Handler) isElsewhereAnswered(w http.ResponseWriter, r *http.Request, room string) bool {
+	e, err := h.entry(r, room, true)
+	if err != nil || e == nil || !h.isElsewhere(*e) || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	base, ok := strings.CutSuffix(e.HTTP, "/"+roomInstances+e.Name)
+	if !ok || !h.leads(r, *e) {
+		problem(w, http.StatusNotFound, "The room is on another server: "+e.HTTP+".")
+		return true
+	}
+	to := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	w.Header().Set("Cache-Control", "no-store")
+	redirect(w, base+to.String(), http.StatusTemporaryRedirect)
+	return true
 }
 
 // toLobby redirects an address of rooms that has no name of a room.

@@ -35,6 +35,9 @@ func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
 			list = append(list, recordingValue(k))
 		}
 	}
+	if len(list) == 0 && h.isElsewhereAnswered(w, r, room) {
+		return
+	}
 	writeCacheable(w, r, amf.Object{{Name: "at", Value: now()}, {Name: "recordings", Value: list}}, list)
 }
 
@@ -87,12 +90,18 @@ func (h *Handler) recordingMP4(w http.ResponseWriter, r *http.Request, f *os.Fil
 // recordingFile is /recordings/ROOM/FILE and FILE.mp4. A recording that is still being
 // written is served up to its present end.
 func (h *Handler) recordingFile(w http.ResponseWriter, r *http.Request) {
+	room := r.PathValue("room")
 	if h.cfg.Recorder == nil {
-		notFound(w, r)
+		if !h.isElsewhereAnswered(w, r, room) {
+			notFound(w, r)
+		}
 		return
 	}
-	f, k, err := h.cfg.Recorder.Open(r.PathValue("room"), strings.TrimSuffix(r.PathValue("file"), ".mp4"))
+	f, k, err := h.cfg.Recorder.Open(room, strings.TrimSuffix(r.PathValue("file"), ".mp4"))
 	if errors.Is(err, fs.ErrNotExist) {
+		if h.isElsewhereAnswered(w, r, room) {
+			return
+		}
 		problem(w, http.StatusNotFound, "This recording does not exist, or no longer.")
 		return
 	} else if err != nil {

@@ -38,14 +38,20 @@ func (listOf) OnAppStop()                               {}
 func (l listOf) Methods() map[string]server.Method {
 	return map[string]server.Method{
 		lobby.MethodRooms: func(_ *server.Client, args amf.Args) (amf.Value, error) {
-			name, _ := amf.AsString(amf.Lookup(args.At(0), "name"))
 			list := amf.StrictArray{}
 			for _, e := range l {
-				if name == "" || strings.EqualFold(name, e.Name) {
-					list = append(list, e.Value())
-				}
+				list = append(list, e.Value())
 			}
 			return list, nil
+		},
+		lobby.MethodWhere: func(_ *server.Client, args amf.Args) (amf.Value, error) {
+			name, _ := amf.AsString(args.At(0))
+			for _, e := range l {
+				if strings.EqualFold(name, e.Name) {
+					return e.Value(), nil
+				}
+			}
+			return amf.Null{}, nil
 		},
 		lobby.MethodSums:   func(*server.Client, amf.Args) (amf.Value, error) { return amf.Object{}, nil },
 		lobby.MethodView:   func(*server.Client, amf.Args) (amf.Value, error) { return amf.Null{}, nil },
@@ -139,5 +145,39 @@ func TestForwardedHostIsNotAllowed(t *testing.T) {
 	w := httptest.NewRecorder()
 	if h.ServeHTTP(w, r); w.Code != http.StatusMisdirectedRequest {
 		t.Errorf("got %d", w.Code)
+	}
+}
+
+// TestReadElsewhere: whatever somebody wants to read of a room on another server of this
+// site, they are led there, to the same address. A server of another site is named.
+func TestReadElsewhere(t *testing.T) {
+	far := onLocalhost("red")
+	far.HTTP = "https://evil.example/room/red"
+	h := farLobby(t, onLocalhost("blue"), far)
+	ask := func(method, path string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, nil)
+		r.Host = "live.example.org:8080"
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	for _, path := range []string{
+		"/live/blue/live.flv", "/live/blue/live.m3u8", "/live/Blue/live.m3u8?low=1", "/live/blue/live/7.m4s", "/live/blue/live.mp4",
+		"/recordings/blue/live%20x.flv", "/recordings/blue/live.flv.mp4", "/api/v1/rooms/blue/messages?after=3", "/api/v1/rooms/blue/ingest",
+		"/api/v1/rooms/blue/recordings",
+	} {
+		if w := ask("GET", path); w.Code != http.StatusTemporaryRedirect || w.Header().Get("Location") != "http://live.example.org:8081"+path {
+			t.Errorf("%s: got %d, %v", path, w.Code, w.Header())
+		}
+		path = strings.Replace(strings.ToLower(path), "blue", "red", 1)
+		if w := ask("GET", path); w.Code != http.StatusNotFound || w.Header().Get("Location") != "" || !strings.Contains(w.Body.String(), "https://evil.example/room/red") {
+			t.Errorf("%s: got %d, %s", path, w.Code, w.Body)
+		}
+		if w := ask("GET", strings.Replace(path, "red", "jazz", 1)); w.Code/100 == 3 {
+			t.Errorf("of a room that is nowhere: got %d, %v", w.Code, w.Header())
+		}
+	}
+	if w := ask("GET", "/live/blue/live.flv"); w.Header().Get("Access-Control-Allow-Origin") != "*" {
+		t.Error("players on other pages cannot follow")
 	}
 }
