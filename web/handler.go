@@ -27,6 +27,7 @@ type Config struct {
 	AdminToken string          // of the API; "": nobody is an operator
 	Lobby      string          // address of the lobby to which this server's rooms report; shown if this server has no lobby itself
 	RTMPPort   string          // to be typed into an encoder; default 1935
+	PublicHTTP string          // "https://host/path"; "" if it is only guessed
 	PublicRTMP string          // "rtmp://host:1935"; "" if it is only guessed: then pages use the host of the request
 	Assets     string          // directory that replaces the embedded files, for working on them
 	Recorder   *media.Recorder // lists and serves recordings; nil: there are none
@@ -116,8 +117,8 @@ func (h *Handler) routes() {
 	h.handle(get, "/room/{name}/{$}", func(w http.ResponseWriter, r *http.Request) {
 		redirect(w, toRoot(r)+"room/"+url.PathEscape(r.PathValue("name")), http.StatusPermanentRedirect)
 	})
-	h.handle(get, "/room", toLobby)
-	h.handle(get, "/room/{$}", toLobby)
+	h.handle(get, "/room", to("", http.StatusSeeOther))
+	h.handle(get, "/room/{$}", to("", http.StatusSeeOther))
 	h.handle(get, "/assets/", h.assets.serve)
 	h.handle(get, "/", h.missingPage)
 
@@ -128,6 +129,9 @@ func (h *Handler) routes() {
 	h.handle(get, "/api/v1/reach", h.apiReach)
 	h.handle("", "/api/", notFound)
 	h.handle(get, "/api/v1/rooms/{name}/recordings", h.apiRecordings)
+	for _, tree := range []string{"/api", "/live", "/recordings", "/assets"} {
+		h.handle("", tree, notFound) // the mux would redirect
+	}
 	h.handle("", "/live/", notFound)
 	h.handle("", "/live/{room}/{file}", toAnyOrigin(h.liveByHTTP))
 	h.handle("", "/live/{room}/{stream}/{part}", toAnyOrigin(h.livePart))
@@ -143,7 +147,7 @@ func (h *Handler) routes() {
 	h.operate(post, "/api/v1/announce", h.apiAnnounce)
 	h.operate(get, "/api/v1/backup", h.apiBackup)
 	h.apart(get, "/metrics", h.apiMetrics())
-	h.debug("/debug/pprof", http.RedirectHandler("/debug/pprof/", http.StatusPermanentRedirect).ServeHTTP)
+	h.debug("/debug/pprof", to("debug/pprof/", http.StatusPermanentRedirect))
 	h.debug("/debug/pprof/", pprof.Index) // not cmdline, which may contain secrets
 	h.debug("/debug/pprof/profile", pprof.Profile)
 	h.debug("/debug/pprof/symbol", pprof.Symbol)

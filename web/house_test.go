@@ -15,6 +15,7 @@ import (
 	"foyer/room"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 	"foyer/web"
 )
@@ -72,7 +73,7 @@ func (h *house) startHost() {
 	ln := h.listen("127.0.0.1:0")
 	h.rtmp = ln.Addr().String()
 	lobbyURL := "rtmp://" + h.rtmp + "/lobby"
-	h.host = &server.Host{Log: h.log(), Node: "one"}
+	h.host = &server.Host{Log: h.log(), Node: "one", Guard: new(guard.Guard)}
 	h.host.Handle("lobby", func() server.Application {
 		// Guests report once, and stay listed however long a test takes.
 		return lobby.New(lobby.Config{Secret: secret, AdminToken: token, Directory: h.far, StaleAfter: time.Hour, GoneAfter: time.Hour})

@@ -216,11 +216,6 @@ func (h *Handler) isElsewhereAnswered(w http.ResponseWriter, r *http.Request, ro
 	return true
 }
 
-// toLobby redirects an address of rooms that has no name of a room.
-func toLobby(w http.ResponseWriter, r *http.Request) {
-	redirect(w, toRoot(r), http.StatusSeeOther)
-}
-
 // roomAddress returns the RTMP address of a room, for encoders. If the settings do not
 // name this server, it has the host that the browser requested.
 func (h *Handler) roomAddress(r *http.Request, name string) string {
@@ -246,19 +241,6 @@ func (h *Handler) missingPage(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) errorPage(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
 	h.render(w, status, "message.html", MessagePage{Base: toRoot(r), Title: title, Detail: detail, Status: status, Back: "Go to the lobby"})
-}
-
-// toRoot returns the way from the address of a request to /. It is relative, because a
-// proxy may have put a path before it that this server does not know.
-func toRoot(r *http.Request) string {
-	return "./" + strings.Repeat("../", max(strings.Count(r.URL.EscapedPath(), "/")-1, 0))
-}
-
-// redirect sends a browser to an address relative to the one it requested. http.Redirect
-// would make it one below the root of this server.
-func redirect(w http.ResponseWriter, location string, status int) {
-	w.Header().Set("Location", location)
-	w.WriteHeader(status)
 }
 
 // render executes a whole template before it sends anything.

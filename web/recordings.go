@@ -32,7 +32,7 @@ func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		for _, k := range all {
-			list = append(list, recordingValue(k))
+			list = append(list, h.recordingValue(r, k))
 		}
 	}
 	if len(list) == 0 && h.isElsewhereAnswered(w, r, room) {
@@ -41,7 +41,7 @@ func (h *Handler) apiRecordings(w http.ResponseWriter, r *http.Request) {
 	writeCacheable(w, r, amf.Object{{Name: "at", Value: now()}, {Name: "recordings", Value: list}}, list)
 }
 
-func recordingValue(k media.Recording) amf.Object {
+func (h *Handler) recordingValue(r *http.Request, k media.Recording) amf.Object {
 	return amf.Object{
 		{Name: "name", Value: amf.String(k.Name)},
 		{Name: "stream", Value: amf.String(k.Stream)},
@@ -49,7 +49,7 @@ func recordingValue(k media.Recording) amf.Object {
 		{Name: "duration", Value: amf.Number(k.Duration.Milliseconds())},
 		{Name: "bytes", Value: amf.Number(k.Bytes)},
 		{Name: "live", Value: amf.Bool(k.Live)},
-		{Name: "url", Value: amf.String("/recordings/" + url.PathEscape(k.Room) + "/" + url.PathEscape(k.Name))},
+		{Name: "url", Value: amf.String(h.underHost(r, "/recordings/"+url.PathEscape(k.Room)+"/"+url.PathEscape(k.Name)))},
 	}
 }
 

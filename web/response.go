@@ -57,6 +57,9 @@ func (h *Handler) charge(r *http.Request) *guard.Refusal {
 // answer serves a request. It compresses dynamic answers, and charges for their bytes
 // afterwards.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
+	if isTidied(w, r) {
+		return
+	}
 	if !isDynamic(r.URL.Path) {
 		h.mux.ServeHTTP(w, r)
 		return

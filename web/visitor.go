@@ -19,6 +19,7 @@ type visitor struct {
 	named    bool   // a trusted proxy has named addr
 	https    bool   // the browser speaks https, to us or to a trusted proxy
 	operator bool   // showed the admin token; set by authenticate
+	prefix   string // the path that a trusted proxy has taken off; it has no slash at the end
 	asked    string // the Host of the request, whatever a proxy says that the browser sent
 }
 
@@ -74,12 +75,22 @@ func (h *Handler) locate(r *http.Request, l listener) *http.Request {
 	if v.addr.IsValid() {
 		r.RemoteAddr = v.addr.String()
 	}
-	r.Host = v.asked
-	host, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ",")
-	if host = strings.TrimSpace(host); h.guard.Trusted(peer.Addr()) && lobby.Hostname(host) != "" {
-		r.Host = host
+	if r.Host = v.asked; h.guard.Trusted(peer.Addr()) {
+		v.forwarded(r)
 	}
 	return r
+}
+
+// forwarded takes what a trusted proxy says about the address in the browser.
+func (v *visitor) forwarded(r *http.Request) {
+	host, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ",")
+	if host = strings.TrimSpace(host); lobby.Hostname(host) != "" {
+		r.Host = host
+	}
+	prefix, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Prefix"), ",")
+	if prefix = strings.TrimRight(strings.TrimSpace(prefix), "/"); forwardedPrefix.MatchString(prefix) {
+		v.prefix = prefix
+	}
 }
 
 // hostname returns the name or address by which the browser knows this server: text that

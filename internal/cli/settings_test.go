@@ -241,6 +241,8 @@ func TestAddrSettings(t *testing.T) {
 		{"--origins=example.org", "scheme"}, {"--origins=*", "scheme"}, {"--origins=https://example.org/page", "ends after"},
 		{"--allowed-hosts=live.example.org,10.0.0.1:8080,[::1],::1", ""}, {"--allowed-hosts=http://live.example.org", "host"}, {"--allowed-hosts=a/b", "host"},
 		{"--public-http=https://live.example.org/", ""}, {"--public-http=http://[::1]:8080", ""},
+		{"--public-http=https://live.example.org/foyer", ""}, {"--public-http=https://live.example.org/a/b_c-d/", ""}, {"--public-http=https://live.example.org/a/../b", "path"},
+		{"--public-http=https://live.example.org/foyer/room/blue", "path"}, {"--public-http=https://live.example.org/a%2Fb%20c", "path"},
 		{"--public-http=live.example.org", "scheme"}, {"--public-http=localhost:8080", "scheme"}, {"--public-http=rtmp://live.example.org", "scheme"}, {"--public-http=https://", "scheme"},
 		{"--public-http=https://live.example.org/room/blue", "path"}, {"--public-http=https://live.example.org?a=b", "leave the rest out"}, {"--public-http=https://u:p@live.example.org", "leave the rest out"},
 		{"--public-http=https://live.example.org:http", "scheme"}, {"--public-http=https://b\u00fccher.example", "scheme"},

@@ -60,6 +60,10 @@ func TestAccess(t *testing.T) {
 	if d := cmp.Diff([]string{"https://live.example.org", "https://example.org"}, s.access().Origins); d != "" {
 		t.Error(d)
 	}
+	s.PublicHTTP = "https://example.net:8443/foyer"
+	if got := s.access().Origins[0]; got != "https://example.net:8443" {
+		t.Errorf("below a path: %s", got)
+	}
 	if got := (&Settings{}).access().Origins; len(got) != 0 {
 		t.Errorf("with nothing set: %q", got)
 	}

@@ -93,7 +93,7 @@ func (n *Node) buildWeb() {
 	s := n.settings
 	cfg := web.Config{
 		Host: n.host, Log: n.log, Node: s.Node, Everywhere: n.everywhere(), AdminToken: string(n.secrets.Admin),
-		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicRTMP: s.PublicRTMP, StreamKey: n.StreamKey,
+		Lobby: n.lobby, RTMPPort: portNumber(n.rtmp), PublicHTTP: s.PublicHTTP, PublicRTMP: s.PublicRTMP, StreamKey: n.StreamKey,
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready, Lost: n.store.Lost,
 		Apart: s.Admin != "", MetricsFrom: s.MetricsFrom,
 		Backup: n.backup, Forget: n.forget, Store: n.storeStats, Access: s.access(),

@@ -199,7 +199,7 @@ func (s *Settings) checkPublic() error {
 
 // notPublic says why the path of a room cannot be added to an address, which must
 // have the scheme, plain or over TLS; "" when it can. The address may end in one
-// of the paths.
+// of the paths, and that of the pages in a path below which a proxy has them.
 func notPublic(address, scheme string, paths []string) string {
 	if address == "" {
 		return ""
@@ -213,10 +213,24 @@ func notPublic(address, scheme string, paths []string) string {
 		return fmt.Sprintf("has more than a scheme, a host and a port, as in %s: leave the rest out", like)
 	}
 	path := strings.Trim(u.Path, "/")
+	if scheme == "http" && isBelow(path) {
+		return ""
+	}
 	if path == "" || slices.ContainsFunc(paths, func(p string) bool { return strings.Trim(p, "/") == path }) {
 		return ""
 	}
 	return fmt.Sprintf("has a path, and there is nothing under it: leave it out, as in %s", like)
+}
+
+// isBelow reports whether pages may be below a path of a proxy. A path with a room in it
+// is the address of a page.
+func isBelow(path string) bool {
+	for s := range strings.SplitSeq(path, "/") {
+		if s == "room" || s == "." || s == ".." || s == "" || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // checkNodes refuses a site of several nodes that have nothing in common, or

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"net/url"
 	"slices"
 	"time"
 
@@ -64,7 +65,7 @@ type Settings struct {
 	Node       string `group:"self" default:"${node}" placeholder:"NAME" help:"Name of this process. Default: the host name."`
 	NodeRTMP   string `name:"node-rtmp" group:"self" placeholder:"URL" help:"Where the other servers of --nats reach this one, as in rtmp://10.0.0.3:1935. Default: its host name and port."`
 	PublicRTMP string `group:"self" placeholder:"URL" help:"Where others reach this server by RTMP, as in rtmp://live.example.org. Default: a guess."`
-	PublicHTTP string `group:"self" placeholder:"URL" help:"Where others reach its pages, as in https://live.example.org. Default: a guess."`
+	PublicHTTP string `group:"self" placeholder:"URL" help:"Where others reach its pages, as in https://live.example.org, or https://example.org/foyer where a proxy has them below a path. Default: a guess."`
 	AddrSettings
 
 	LogLevel  string `group:"log" default:"" enum:",debug,info,warn,error" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info; warn for a demo on a terminal."`
@@ -134,8 +135,8 @@ func (s *StoreSettings) reserve() int64 {
 // access is whose pages may connect, and which hosts may be asked for.
 func (s *Settings) access() web.Access {
 	origins := s.Origins
-	if s.PublicHTTP != "" {
-		origins = append([]string{s.PublicHTTP}, origins...)
+	if u, err := url.Parse(s.PublicHTTP); err == nil && u.Host != "" {
+		origins = append([]string{u.Scheme + "://" + u.Host}, origins...)
 	}
 	return web.Access{Origins: origins, Hosts: s.AllowedHosts}
 }

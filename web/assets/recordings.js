@@ -28,7 +28,7 @@ export function showRecordings(box, room, watch) {
     try {
       const answer = await fetch(url);
       const { recordings = [] } = answer.ok ? await answer.json() : {};
-      list.append(...recordings.reverse().map((/** @type {any} */ recording) => item(recording, watch)));
+      list.append(...recordings.reverse().map((/** @type {any} */ recording) => item(recording, room, watch)));
       if (!answer.ok) words.textContent = "The server did not answer. Try again in a moment.";
       else words.textContent = recordings.length > 0 ? "The files are FLV, for VLC and most other players." : "Nothing has been recorded.";
     } catch {
@@ -37,11 +37,11 @@ export function showRecordings(box, room, watch) {
   });
 }
 
-/** @param {any} recording @param {(recording: Chosen) => void} watch */
-function item({ name, stream, at, duration, bytes, live, url }, watch) {
+/** @param {any} recording @param {string} room @param {(recording: Chosen) => void} watch */
+function item({ name, stream, at, duration, bytes, live }, room, watch) {
   const li = document.createElement("li"), link = document.createElement("a"), facts = document.createElement("span");
   const title = `${stream}, ${new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`;
-  link.href = new URL(url, import.meta.url).href;
+  link.href = new URL(`../recordings/${encodeURIComponent(room)}/${encodeURIComponent(name)}`, import.meta.url).href;
   link.download = name;
   link.textContent = title;
   facts.textContent = ` ${live ? "still recording" : lasting(duration)}, ${weight(bytes)}`;
