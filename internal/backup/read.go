@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"foyer/internal/folder"
 )
@@ -116,6 +117,9 @@ func Copy(w io.Writer, r io.Reader) (*Note, error) {
 // Save copies an archive into a file that only its owner can read. The file is
 // there when it is whole, right and on disk, or as it was before.
 func Save(name string, r io.Reader) (note *Note, err error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() || name == "" {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // mode 0600
 	if err != nil {
 		return nil, err

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 
+	"foyer/internal/folder"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -75,7 +77,8 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 	case errors.Is(err, errHelp):
 		return exitFine
 	case err != nil:
-		fmt.Fprintf(stderr, "foyer: %v\nfoyer: see 'foyer --help', or 'foyer COMMAND --help'\n", err)
+		p.say(err)
+		fmt.Fprintln(stderr, "foyer: see 'foyer --help', or 'foyer COMMAND --help'")
 		return exitUsage
 	}
 	if settingsOf(cmd) == nil && release() {
@@ -84,13 +87,20 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 	p.given = given(cmd)
 	cmd.BindTo(ctx, (*context.Context)(nil))
 	if err := cmd.Run(p); err != nil {
-		fmt.Fprintf(stderr, "foyer: %v\n", err)
+		p.say(err)
 		if _, ok := errors.AsType[*usageError](err); ok {
 			return exitUsage
 		}
 		return exitFailed
 	}
 	return exitFine
+}
+
+// say prints, on one line, why the program ends.
+func (p *program) say(err error) {
+	data, _ := p.given["data"].(string)
+	text := folder.InWords(err, data).Error()
+	fmt.Fprintf(p.stderr, "foyer: %s\n", strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }
 
 // customary translates 'foyer help COMMAND' and 'foyer --version', which people

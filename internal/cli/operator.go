@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,7 +61,7 @@ func (o *operator) ask(ctx context.Context, p *program, method, path string) (*h
 	case err != nil && token != "":
 		return nil, fmt.Errorf("%w (is the server running?)", err)
 	case err != nil:
-		return nil, err
+		return nil, cmp.Or(errors.Unwrap(err), err) // without the URL, which nobody gave
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()

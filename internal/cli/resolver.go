@@ -54,9 +54,10 @@ func (r *resolver) Resolve(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		return v, nil
 	}
 	if file := r.env.get(name + "_FILE"); file != "" && isSecret(flag.Value) {
+		r.from[flag.Name] = name + "_FILE"
 		secret, err := folder.ReadSecret(file)
 		if err != nil {
-			return nil, fmt.Errorf("%s_FILE: %w", name, err)
+			return nil, err
 		}
 		return string(secret), nil
 	}

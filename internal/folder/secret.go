@@ -105,11 +105,15 @@ func loadSecret(name string, value *Secret) (made bool, err error) {
 		return false, fmt.Errorf("making a secret: %w", err)
 	}
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(rand.Text() + "\n")
+	text := rand.Text() + "\n"
+	_, err = f.WriteString(text)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return false, fmt.Errorf("making a secret: %w", err)
 	}
 	err = os.Link(f.Name(), name)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // a disk without links, as FAT is: it has one server
+		err = WriteNew(filepath.Dir(name), filepath.Base(name), strings.NewReader(text))
+	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return false, fmt.Errorf("making a secret: %w", err)
 	}

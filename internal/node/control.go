@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func ControlClient(data string) (url string, client *http.Client) {
 		case len(name) > MaxSocketPath:
 			return nil, fmt.Errorf("the path %s is too long for a control socket: name the server with --url", name)
 		case errors.Is(err, fs.ErrPermission):
-			return nil, fmt.Errorf("%w: run this as the user of the server, or name the server with --url", err)
+			return nil, fmt.Errorf("%s is the server's, and only its user may use it: run this as %s, or name the server with --url and a token", name, cmp.Or(folder.Owner(name), folder.Owner(data), "that user"))
 		case err != nil && ctx.Err() == nil:
 			return nil, ErrNotRunning
 		}
