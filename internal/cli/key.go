@@ -89,7 +89,7 @@ func (o *operator) keyOf(ctx context.Context, p *program, given folder.Secret, n
 	if err == nil {
 		return readKey(resp, given, name)
 	}
-	if !errors.Is(err, node.ErrNotRunning) && !o.hasNoSocket() {
+	if !errors.Is(err, node.ErrNotRunning) {
 		return "", fmt.Errorf("asking for the key of %s: %w", name, err)
 	}
 	stream, err := givenSecret(given, o.Data, folder.StreamSecret)
@@ -107,19 +107,13 @@ func (o *operator) keyOf(ctx context.Context, p *program, given folder.Secret, n
 	return key, err
 }
 
-// hasNoSocket reports whether a server of the data folder could only be asked by
-// its address, which is not given. Opening the files shows whether it runs.
-func (o *operator) hasNoSocket() bool {
-	return o.URL == "" && o.HTTP == "" && len(filepath.Join(o.Data, folder.Control)) > node.MaxSocketPath
-}
-
 // renewKey makes another stream key of a room.
 func (o *operator) renewKey(ctx context.Context, p *program, given folder.Secret, name string) (string, error) {
 	resp, err := o.ask(ctx, p, http.MethodPost, "/api/v1/rooms/"+name+"/key")
 	switch {
 	case err == nil:
 		return readKey(resp, given, name)
-	case !errors.Is(err, node.ErrNotRunning) && !o.hasNoSocket():
+	case !errors.Is(err, node.ErrNotRunning):
 		return "", fmt.Errorf("replacing the key of %s: %w", name, err)
 	case o.NATS != "":
 		return "", errors.New("no server runs with this data folder: name one of the site with --url, for the room may run on another one")

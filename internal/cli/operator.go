@@ -97,6 +97,9 @@ func (o *operator) files(ctx context.Context, use func(*store.Store) error) erro
 		return err
 	}
 	c, err := store.Open(ctx, store.Config{Dir: dir, URL: string(o.NATS), CA: o.NATSCA, Node: "command", Bare: true})
+	if errors.Is(err, store.ErrInUse) {
+		return fmt.Errorf("a server has the data folder %s, and there is no control socket in it: name the server with --url", o.Data)
+	}
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}

@@ -18,26 +18,35 @@ import (
 // protoControl stands for the control socket among the listeners.
 const protoControl = "control"
 
-// MaxSocketPath is how long the path of a socket may be, in bytes. It fits
+// maxSocketPath is how long the path of a socket may be, in bytes. It fits
 // everywhere (108 with a zero on Linux, 104 elsewhere), also with the longer name
 // that the socket has while it is made.
-const MaxSocketPath = 100
+const maxSocketPath = 100
 
 // ErrNotRunning says that no server has that data folder.
 var ErrNotRunning = errors.New("no server runs there")
 
+// shortPath is a path of a folder that leaves room for the name of a socket in it:
+// where its own is too long, that of an open file, which Linux has. It holds until
+// done is called.
+func shortPath(dir string) (short string, done func(), err error) {
+	if len(filepath.Join(dir, folder.Control)) <= maxSocketPath {
+		return dir, func() {}, nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", f.Fd()), func() { f.Close() }, nil
+}
+
 // listenControl opens the control socket. A server can do without one.
 func (n *Node) listenControl() error {
-	name := filepath.Join(n.settings.Data, folder.Control)
-	if len(name) > MaxSocketPath {
-		n.log.Warn("no control socket: the path of the data folder is too long for one; backup and forget need --url and the admin token", "file", name, "max", MaxSocketPath)
-		return nil
-	}
-	if c, err := net.Dial("unix", name); err == nil {
+	if c, err := dialControl(context.Background(), n.settings.Data); err == nil {
 		c.Close()
 		return fmt.Errorf("the folder %s is %w", n.settings.Data, store.ErrInUse)
 	}
-	ln, err := openControl(name)
+	ln, err := openControl(n.settings.Data)
 	if err != nil {
 		n.log.Warn("no control socket: backup and forget need --url and the admin token", "err", err)
 		return nil
@@ -53,20 +62,26 @@ type controlListener struct {
 	file fs.FileInfo
 }
 
-// openControl listens at a socket of that name. From its first moment only this
-// user can open it. A socket that is there already is replaced.
-func openControl(name string) (net.Listener, error) {
-	private, err := os.MkdirTemp(filepath.Dir(name), ".c") // mode 0700
+// openControl listens at the socket of a data folder. From its first moment only
+// this user can open it. A socket that is there already is replaced.
+func openControl(data string) (net.Listener, error) {
+	name := filepath.Join(data, folder.Control)
+	private, err := os.MkdirTemp(data, ".c") // mode 0700
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(private)
-	fresh := filepath.Join(private, "s")
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	short, done, err := shortPath(data)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(short, filepath.Base(private), "s"), Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
 	ln.SetUnlinkOnClose(false) // it gets another name
+	fresh := filepath.Join(private, "s")
 	if err = os.Chmod(fresh, 0o600); err == nil {
 		err = os.Rename(fresh, name)
 	}
@@ -75,6 +90,16 @@ func openControl(name string) (net.Listener, error) {
 		return nil, errors.Join(err, ln.Close())
 	}
 	return &controlListener{ln, name, file}, nil
+}
+
+// dialControl opens a connection to the server that has the data folder.
+func dialControl(ctx context.Context, data string) (net.Conn, error) {
+	short, done, err := shortPath(data)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(short, folder.Control))
 }
 
 // Close closes the socket.
@@ -87,16 +112,13 @@ func (l *controlListener) Close() error {
 
 // ControlClient is a client of the server that has the data folder, and the URL of
 // that server for this client. A request fails with [ErrNotRunning] when no server
-// has the folder.
+// has the folder, or there can be no socket in it: opening the files shows which.
 func ControlClient(data string) (url string, client *http.Client) {
-	name := filepath.Join(data, folder.Control)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "unix", name)
+		c, err := dialControl(ctx, data)
 		switch {
-		case len(name) > MaxSocketPath:
-			return nil, fmt.Errorf("the path %s is too long for a control socket: name the server with --url", name)
 		case errors.Is(err, fs.ErrPermission):
+			name := filepath.Join(data, folder.Control)
 			return nil, fmt.Errorf("%s is the server's, and only its user may use it: run this as %s, or name the server with --url and a token", name, cmp.Or(folder.Owner(name), folder.Owner(data), "that user"))
 		case err != nil && ctx.Err() == nil:
 			return nil, ErrNotRunning
