@@ -149,10 +149,25 @@ func parse(p *program, args []string) (*kong.Context, error) {
 	if err != nil {
 		return nil, p.whence(betterWords(k, args, err))
 	}
+	if err := noTilde(cmd); err != nil {
+		return nil, p.whence(err)
+	}
 	if cmd.Selected().Name != "version" { // the only one that takes nothing from the environment
 		err = p.env.check(k.Model)
 	}
 	return cmd, err
+}
+
+// noTilde refuses the name of a file that begins as a home folder does: only a
+// shell knows where that is, and --data=~/foyer it leaves alone.
+func noTilde(cmd *kong.Context) error {
+	for _, flag := range cmd.Flags() {
+		name, _ := flag.Target.Interface().(string)
+		if strings.HasPrefix(name, "~/") && (flag.PlaceHolder == "FILE" || flag.PlaceHolder == "DIR") {
+			return fmt.Errorf("--%s: %q has a ~ that no shell has replaced: write the whole path", flag.Name, name)
+		}
+	}
+	return nil
 }
 
 // whence adds to an error about a flag where its value comes from, when that is

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -89,10 +90,25 @@ func betterWords(k *kong.Kong, args []string, err error) error {
 	if missing, ok := strings.CutPrefix(err.Error(), "expected "); ok {
 		return fmt.Errorf("an argument is missing: %s", missing)
 	}
+	if m := oneOf.FindStringSubmatch(err.Error()); m != nil {
+		choices := strings.Split(strings.Trim(strings.ReplaceAll(m[2], `"`, ""), ","), ",")
+		return fmt.Errorf("%s must be %s, not %q%s", m[1], strings.Join(choices, " or "), m[3], guess(m[3], choices))
+	}
 	if flag, kinds, ok := strings.Cut(err.Error(), ": expected "); ok && strings.HasSuffix(kinds, "<EOL>)") {
 		return fmt.Errorf("%s needs a value behind it", flag)
 	}
 	return err
+}
+
+// oneOf is what kong says of a value that is not one of a few.
+var oneOf = regexp.MustCompile(`^(--[a-z-]+) must be one of (.*) but got "(.*)"$`)
+
+// guess is the end of a sentence that names the choice that was meant.
+func guess(word string, choices []string) string {
+	if meant := nearest(word, choices); meant != "" {
+		return fmt.Sprintf(": did you mean %s?", meant)
+	}
+	return ""
 }
 
 // oneDash is about a flag whose name has one dash in front, as other programs have

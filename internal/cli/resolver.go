@@ -3,18 +3,14 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 
 	"foyer/internal/folder"
 	"foyer/internal/node"
 
 	"github.com/alecthomas/kong"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // A resolver finds the values of flags that are not on the command line: in
@@ -99,91 +95,6 @@ func (r *resolver) load(c *kong.Context) error {
 		return &configError{fmt.Errorf("%s: %w", name, err)}
 	}
 	return nil
-}
-
-// A configError is about the configuration file. Kong wraps it as an error of the
-// flag that asked first; parse unwraps it.
-type configError struct{ err error }
-
-func (e *configError) Error() string {
-	text, _, _ := strings.Cut(e.err.Error(), "\n") // a picture of the file follows
-	return "--config: " + text
-}
-
-func (e *configError) Unwrap() error { return e.err }
-
-// settingNames are the flags of serve, which a file may set.
-func settingNames(app *kong.Application) map[string]bool {
-	names := make(map[string]bool)
-	for _, cmd := range app.Children {
-		if cmd.Name != "serve" {
-			continue
-		}
-		for _, flag := range cmd.Flags {
-			names[flag.Name] = flag.Name != "config"
-		}
-	}
-	return names
-}
-
-// parseSettings reads a YAML mapping of setting names to values. A list is the
-// same as its items with commas between them.
-func parseSettings(b []byte, known map[string]bool) (map[string]string, error) {
-	f, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		return nil, err
-	}
-	values := make(map[string]string)
-	for _, doc := range f.Docs {
-		var entries []*ast.MappingValueNode
-		switch body := doc.Body.(type) {
-		case nil, *ast.NullNode, *ast.CommentGroupNode:
-		case *ast.MappingNode:
-			entries = body.Values
-		case *ast.MappingValueNode:
-			entries = []*ast.MappingValueNode{body}
-		default:
-			return nil, fmt.Errorf("line %d: want settings such as 'rtmp: :1935'", body.GetToken().Position.Line)
-		}
-		for _, e := range entries {
-			key, line := e.Key.GetToken().Value, e.Key.GetToken().Position.Line
-			if !known[key] {
-				return nil, fmt.Errorf("line %d: unknown key %q: %s", line, key, didYouMean(key, slices.Sorted(maps.Keys(known)), "the keys are the names of the flags of 'foyer serve --help'"))
-			}
-			value, ok := scalar(e.Value)
-			if !ok {
-				return nil, fmt.Errorf("line %d: %s must be a plain value or a list of them", line, key)
-			}
-			if _, unset := e.Value.(*ast.NullNode); !unset {
-				values[key] = value
-			}
-		}
-	}
-	return values, nil
-}
-
-// scalar is the text of a plain value, or of a list of plain values.
-func scalar(n ast.Node) (text string, ok bool) {
-	switch n := n.(type) {
-	case *ast.SequenceNode:
-		items := make([]string, len(n.Values))
-		for i, item := range n.Values {
-			if _, list := item.(*ast.SequenceNode); list {
-				return "", false
-			}
-			if items[i], ok = scalar(item); !ok {
-				return "", false
-			}
-		}
-		return strings.Join(items, ","), true
-	case *ast.NullNode:
-		return "", true
-	case *ast.LiteralNode:
-		return strings.TrimSpace(n.Value.Value), true
-	case ast.ScalarNode:
-		return n.GetToken().Value, true // as written: 0123 is no octal number here
-	}
-	return "", false
 }
 
 // envName is the environment variable behind a flag: FOYER_STALE_AFTER.

@@ -121,12 +121,28 @@ func TestParseSettings(t *testing.T) {
 		{name: "number as written", yaml: "rtmp: 0010\n", want: map[string]string{"rtmp": "0010"}},
 		{name: "list", yaml: "rooms: [a, b]\n", want: map[string]string{"rooms": "a,b"}},
 		{name: "block", yaml: "tls-key: |\n  key.pem\n", want: map[string]string{"tls-key": "key.pem"}},
-		{name: "unknown", yaml: "rtmp: x\n\ncolour: blue\n", err: `line 3: unknown key "colour"`},
+		{name: "BOM", yaml: "\ufeffrtmp: a\n", want: map[string]string{"rtmp": "a"}},
+		{name: "CRLF", yaml: "rtmp: a\r\nrooms: [b]\r\n", want: map[string]string{"rtmp": "a", "rooms": "b"}},
+		{name: "JSON", yaml: `{"rtmp": "a"}`, want: map[string]string{"rtmp": "a"}},
+		{name: "unknown", yaml: "rtmp: x\n\ncolour: blue\n", err: `line 3: unknown key "colour": the keys are`},
+		{name: "misspelt", yaml: "roosm: x\n", err: `line 1: unknown key "roosm": did you mean rooms?`},
+		{name: "case", yaml: "RTMP: x\n", err: "did you mean rtmp?"},
+		{name: "as a variable", yaml: "FOYER_TLS_KEY: x\n", err: "did you mean tls-key?"},
+		{name: "as a flag", yaml: "--rtmp: x\n", err: "did you mean rtmp?"},
+		{name: "UTF-16", yaml: "\xff\xfer\x00t\x00", err: "this is no UTF-8"},
+		{name: "tab", yaml: "rooms:\n\t- blue\n", err: "line 2 begins with a tab: YAML takes blanks only"},
+		{name: "tab first", yaml: "rtmp: a\n\trooms: b\n", err: "line 2 begins with a tab"},
+		{name: "no blank", yaml: "rtmp:a\n", err: "line 1: want settings such as 'rtmp: :1935', with a blank"},
+		{name: "equals sign", yaml: "rtmp = a\n", err: "line 1: want settings"},
+		{name: "brackets", yaml: "rtmp: [::1]:80\n", err: "line 1: value is not allowed in this context; a value that has [ ]"},
+		{name: "unfinished", yaml: "rtmp: a\nrooms: [b\n", err: "line 2: "},
+		{name: "alias", yaml: "rtmp: *x\n", err: "line 1: rtmp must be a plain value"},
+		{name: "second document", yaml: "rtmp: a\n---\nrtmp: b\n", err: "line 3: a second document begins"},
 		{name: "config is no setting", yaml: "config: x\n", err: `unknown key "config"`},
 		{name: "map", yaml: "rtmp: {a: b}\n", err: "line 1: rtmp must be a plain value"},
 		{name: "list of lists", yaml: "rooms: [[a]]\n", err: "rooms must be"},
 		{name: "no mapping", yaml: "- rtmp\n", err: "line 1: want settings"},
-		{name: "twice", yaml: "rtmp: a\nrtmp: b\n", err: "rtmp"},
+		{name: "twice", yaml: "rtmp: a\nrtmp: b\n", err: `line 2: mapping key "rtmp" already defined at line 1`},
 		{name: "broken", yaml: "rtmp: [\n", err: "1"},
 	}
 	for _, tt := range tests {
@@ -198,6 +214,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"--idle=0s", "--idle"}, {"--stale-after=0s", "--stale-after"}, {"--gone-after=0s", "--gone-after"},
 		{"--history=0", "--history"}, {"--history-age=1s", "--history-age"},
 		{"--grace=-1s", "--grace"}, {"--drain=-1s", "--drain"},
+		{"--rooms=blue|jazz", `"blue|jazz" is not the name of a room`}, {"--apps=", "name lobby, room or both"},
 		{"--lobby=host/lobby", "--lobby"}, {"--node-rtmp=host:1935", "--node-rtmp"},
 	} {
 		s, err := serveSettings(t, append([]string{"serve"}, strings.Split(tt.flags, " ")...), nil)
@@ -211,6 +228,26 @@ func TestSettingsRefused(t *testing.T) {
 	}
 	if s, err := serveSettings(t, []string{"serve", "--node-rtmp=rtmp://10.0.0.3"}, nil); err != nil || checked(s) != nil {
 		t.Error("the right ones are refused, too")
+	}
+	s, err := serveSettings(t, []string{"serve", "--rooms=blue, jazz ,", "--apps= lobby, room", "--lobby=rtmp://h:1"}, nil)
+	if err != nil || checked(s) != nil || !cmp.Equal(s.Rooms, []string{"blue", "jazz"}) || !cmp.Equal(s.Apps, []string{"lobby", "room"}) || s.Lobby != "rtmp://h:1/lobby" {
+		t.Errorf("blanks: %q, %q, %s, %v", s.Rooms, s.Apps, s.Lobby, err)
+	}
+}
+
+// TestFlagsRefused: what kong refuses is said in words of ours.
+func TestFlagsRefused(t *testing.T) {
+	for _, c := range []struct{ flag, want string }{
+		{"--log-level=Info", `--log-level must be debug or info or warn or error, not "Info": did you mean info?`},
+		{"--publish=maybe", `--publish must be takeover or reject, not "maybe"`},
+		{"--data=~/foyer", `--data: "~/foyer" has a ~ that no shell has replaced: write the whole path`},
+		{"--tls-cert=~/cert.pem", "write the whole path"},
+		{"--max-users", "--max-users needs a value behind it"},
+		{"--rtmps", "--rtmps needs a value behind it"},
+	} {
+		if _, err := serveSettings(t, []string{"serve", c.flag}, nil); err == nil || !strings.HasPrefix(err.Error(), "--") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.flag, err, c.want)
+		}
 	}
 }
 

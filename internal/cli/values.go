@@ -117,6 +117,9 @@ func shortTime(d time.Duration) string {
 	return text
 }
 
+// thousands is a number whose digits are in groups.
+var thousands = regexp.MustCompile(`^\d{1,3}([,_' ]\d{3})+$`)
+
 // parseNumber reads a whole number, and says how to write another one.
 func parseNumber(text string) (int64, error) {
 	text = strings.TrimSpace(text)
@@ -127,9 +130,8 @@ func parseNumber(text string) (int64, error) {
 	if errors.Is(err, strconv.ErrRange) {
 		return 0, fmt.Errorf("%q is too large", text)
 	}
-	digits := strings.NewReplacer(",", "", "_", "", "'", "", " ", "").Replace(text)
-	if _, err := strconv.ParseInt(digits, 10, 64); err == nil {
-		return 0, fmt.Errorf("%q is not a whole number: say %s", text, digits)
+	if thousands.MatchString(text) {
+		return 0, fmt.Errorf("%q is not a whole number: say %s", text, strings.NewReplacer(",", "", "_", "", "'", "", " ", "").Replace(text))
 	}
 	return 0, fmt.Errorf("%q is not a whole number such as 100", text)
 }

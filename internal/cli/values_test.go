@@ -35,7 +35,7 @@ func TestNumbers(t *testing.T) {
 	}{
 		{"100", 100, ""}, {" 100 ", 100, ""}, {"0100", 100, ""}, {"-1", -1, ""},
 		{"1,000", 0, "say 1000"}, {"10_000", 0, "say 10000"}, {"1 000", 0, "say 1000"},
-		{"", 0, "such as 100"}, {"many", 0, `"many" is not a whole number such as 100`}, {"1.5", 0, "whole"}, {"1k", 0, "whole"}, {"99999999999999999999", 0, "too large"},
+		{"", 0, "such as 100"}, {"1,2", 0, "such as 100"}, {"many", 0, `"many" is not a whole number such as 100`}, {"1.5", 0, "whole"}, {"1k", 0, "whole"}, {"99999999999999999999", 0, "too large"},
 	} {
 		n, err := parseNumber(c.text)
 		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) || n != c.want {

@@ -22,11 +22,28 @@ const RoomNames = "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first"
 // Check refuses settings that contradict each other, and tidies the rest. Its
 // errors name the flag to look at.
 func (s *Settings) Check() error {
+	for _, list := range []*[]string{&s.Apps, &s.Mount, &s.Rooms, &s.Record, &s.TLSAuto, &s.Origins, &s.AllowedHosts} {
+		*list = trimmed(*list)
+	}
 	return cmp.Or(
 		s.checkApps(), s.checkListeners(), s.checkRooms(), s.checkTimes(),
 		s.TLSSettings.check(s.TLSCert), s.Limits.check(), s.Store.check(), s.People.check(),
 		s.AddrSettings.check(), s.checkPublic(), s.checkNodes(),
 	)
+}
+
+// trimmed is a list without the blanks around its items, and without empty ones.
+func trimmed(list []string) []string {
+	if list == nil {
+		return nil
+	}
+	items := make([]string, 0, len(list))
+	for _, item := range list {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
 }
 
 // checkApps refuses applications that do not exist, and settings for one that
@@ -76,8 +93,6 @@ func (s *Settings) checkListeners() error {
 // checkRooms refuses names that no room can have, and rooms without people.
 func (s *Settings) checkRooms() error {
 	switch {
-	case slices.ContainsFunc(s.Rooms, func(name string) bool { return !room.ValidName(name) }):
-		return errors.New("--rooms: the name of a room has " + RoomNames)
 	case slices.ContainsFunc(s.Mount, func(path string) bool { return strings.ContainsFunc(path, unicode.IsSpace) }):
 		return errors.New("--mount: a path has no spaces")
 	case s.MaxUsers < 1:
@@ -86,6 +101,11 @@ func (s *Settings) checkRooms() error {
 		return fmt.Errorf("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
 	}
 	s.Lobby = LobbyOf(s.Lobby)
+	for _, name := range s.Rooms {
+		if !room.ValidName(name) {
+			return fmt.Errorf("--rooms: %q is not the name of a room: the name of a room has %s; commas go between two", name, RoomNames)
+		}
+	}
 	for _, name := range s.Record {
 		if !room.ValidName(name) {
 			return fmt.Errorf("--record: %q is not the name of a room: %s, or all for every room", name, RoomNames)
