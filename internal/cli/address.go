@@ -3,6 +3,7 @@ package cli
 import (
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"foyer/internal/node"
@@ -75,4 +76,37 @@ func onRTMP(host, path, example string) string {
 		return "rtmp://" + host + "/room/" + parts[len(parts)-1]
 	}
 	return strings.Replace(example, "HOST", host, 1)
+}
+
+// webAddress is the address of a server's web side that somebody means who types
+// text.
+func webAddress(text string) (string, error) {
+	text = strings.Trim(strings.TrimSpace(text), `"'<>`)
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return "", usagef("%q is a port: say http://127.0.0.1:%s", text, text)
+	}
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err == nil && (u.Scheme == "rtmp" || u.Scheme == "rtmps") && u.Hostname() != "":
+		return "", usagef("%q is an address of RTMP: that of the web is http://%s, unless the port there is another one", text, net.JoinHostPort(u.Hostname(), "8080"))
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "", !node.PortCanBe(u.Port()):
+		return "", usagef("%q is not a web address such as http://host:8080", text)
+	}
+	return text, nil
+}
+
+// checkName refuses what is not the name of a room, and takes the blanks around one
+// away.
+func checkName(name *string) error {
+	*name = strings.TrimSpace(*name)
+	if room.ValidName(*name) {
+		return nil
+	}
+	if _, last, is := strings.Cut(*name, "/room/"); is && room.ValidName(last) {
+		return usagef("%q is the address of a room, and its name is needed: say %s", *name, last)
+	}
+	return usagef("%q is not the name of a room: %s", *name, node.RoomNames)
 }

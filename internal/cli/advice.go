@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"strings"
 
 	"foyer/demo"
@@ -62,4 +65,23 @@ func hintFor(err error) string {
 		return "is this the server's RTMP port, rtmps:// with TLS and rtmp:// without?"
 	}
 	return ""
+}
+
+// webAdvice adds what to do to the reason why a server's web side did not answer.
+// The URL that was asked is left out: it is longer than what was given.
+func webAdvice(err error) error {
+	asked, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err
+	}
+	hint := "is the server running?"
+	switch op, dial := errors.AsType[*net.OpError](err); {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		hint = "there is no TLS at this port: use http://"
+	case errors.Is(err, io.EOF):
+		hint = "is this the server's web port?"
+	case !dial || op.Op != "dial", errors.As(err, new(*net.DNSError)):
+		hint = cmp.Or(hintFor(err), hint)
+	}
+	return fmt.Errorf("%w (%s)", asked.Err, hint)
 }

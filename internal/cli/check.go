@@ -43,7 +43,7 @@ func (cmd *checkCommand) Run(ctx context.Context, p *program) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("not ready: %w (is the server running?)", err)
+		return fmt.Errorf("not ready: %w", webAdvice(err))
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
@@ -57,18 +57,13 @@ func (cmd *checkCommand) Run(ctx context.Context, p *program) error {
 // webOf is where a server's web side is, and what to ask it with: the URL that
 // was given, or else this machine's at the port of --http, with or without TLS.
 func webOf(url, listen string, secure bool) (string, *http.Client, error) {
-	if scheme, _, whole := strings.Cut(url, "://"); whole {
-		if scheme != "http" && scheme != "https" {
-			return "", nil, usagef("%q is not a web address such as http://host:8080", url)
-		}
-		return url, http.DefaultClient, nil
-	}
 	if url != "" {
-		return "http://" + url, http.DefaultClient, nil
+		url, err := webAddress(url)
+		return url, http.DefaultClient, err
 	}
-	port, err := portOf(listen)
+	port, err := portOf("--http", listen, "8080")
 	if err != nil {
-		return "", nil, usagef("--http: %w", err)
+		return "", nil, err
 	}
 	if !secure {
 		return "http://" + node.Loopback(listen, port), http.DefaultClient, nil
@@ -85,14 +80,15 @@ func firstLine(s string) string {
 	return line
 }
 
-// portOf is the port of a listen address, which must be a fixed one.
-func portOf(listen string) (string, error) {
-	_, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", err
+// portOf is the port of an address that a flag names, at which a server listens. It
+// must be a fixed one. usual is the port that people mean who name none.
+func portOf(flag, listen, usual string) (string, error) {
+	if err := node.CheckListen(flag, listen, usual); err != nil {
+		return "", &usageError{err}
 	}
-	if port == "0" || port == "" {
-		return "", fmt.Errorf("%q has no fixed port: give the URL", listen)
+	_, port, _ := net.SplitHostPort(listen)
+	if port == "0" {
+		return "", usagef("%s: %q has no fixed port: give the URL", flag, listen)
 	}
 	return port, nil
 }

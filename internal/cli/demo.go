@@ -25,7 +25,7 @@ type demoCommand struct {
 }
 
 // Run plays until ctx ends.
-func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
+func (cmd *demoCommand) Run(ctx context.Context, p *program) (err error) {
 	level := slog.LevelInfo
 	if isTerminal(p.stderr) {
 		level = slog.LevelWarn // so that the first lines are not lost
@@ -35,6 +35,11 @@ func (cmd *demoCommand) Run(ctx context.Context, p *program) error {
 		cmd.Seed = rand.Uint64()
 	}
 	cfg := demo.Config{Servers: cmd.At, Seed: cmd.Seed, Log: log}
+	for i, at := range cmd.At {
+		if cfg.Servers[i], err = rtmpAddress(at, "rtmp://HOST"); err != nil {
+			return err
+		}
+	}
 	if len(cmd.At) > 0 {
 		return cmd.visit(ctx, p, cfg)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 
 	"foyer/internal/node"
-	"foyer/room"
 	"foyer/store"
 )
 
@@ -28,8 +27,8 @@ The server that is asked is the one that has the data folder, if --url names no 
 
 // Run asks the server to drop the state.
 func (cmd *forgetCommand) Run(ctx context.Context, p *program) error {
-	if !room.ValidName(cmd.Room) {
-		return usagef("%q is not the name of a room: %s", cmd.Room, node.RoomNames)
+	if err := checkName(&cmd.Room); err != nil {
+		return err
 	}
 	aside, err := cmd.drop(ctx, p)
 	if err != nil {

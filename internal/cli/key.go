@@ -43,8 +43,8 @@ The server that is asked is the one that has the data folder, if --url names no 
 
 // Run prints the server and the key of a room, a line each.
 func (cmd *keyCommand) Run(ctx context.Context, p *program) error {
-	if !room.ValidName(cmd.Room) {
-		return usagef("%q is not the name of a room: %s", cmd.Room, node.RoomNames)
+	if err := checkName(&cmd.Room); err != nil {
+		return err
 	}
 	if cmd.Lobby {
 		return cmd.printPassword(p)
@@ -54,9 +54,9 @@ func (cmd *keyCommand) Run(ctx context.Context, p *program) error {
 		return usagef("--public-rtmp: %q is not an address such as rtmp://live.example.org", cmd.PublicRTMP)
 	}
 	if public == "" {
-		port, err := portOf(cmd.RTMP)
+		port, err := portOf("--rtmp", cmd.RTMP, "1935")
 		if err != nil {
-			return usagef("--rtmp: %w", err)
+			return err
 		}
 		public = node.GuessPublic("rtmp", cmd.RTMP, port)
 	}

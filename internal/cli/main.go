@@ -149,7 +149,7 @@ func parse(p *program, args []string) (*kong.Context, error) {
 	if err != nil {
 		return nil, p.whence(betterWords(k, args, err))
 	}
-	if err := noTilde(cmd); err != nil {
+	if err := checkNames(cmd); err != nil {
 		return nil, p.whence(err)
 	}
 	if cmd.Selected().Name != "version" { // the only one that takes nothing from the environment
@@ -158,11 +158,15 @@ func parse(p *program, args []string) (*kong.Context, error) {
 	return cmd, err
 }
 
-// noTilde refuses the name of a file that begins as a home folder does: only a
-// shell knows where that is, and --data=~/foyer it leaves alone.
-func noTilde(cmd *kong.Context) error {
+// checkNames refuses a data folder without a name, and the name of a file that
+// begins as a home folder does: only a shell knows where that is, and it leaves
+// --data=~/foyer alone.
+func checkNames(cmd *kong.Context) error {
 	for _, flag := range cmd.Flags() {
 		name, _ := flag.Target.Interface().(string)
+		if flag.Name == "data" && name == "" {
+			return errors.New("--data: the name of the folder is empty")
+		}
 		if strings.HasPrefix(name, "~/") && (flag.PlaceHolder == "FILE" || flag.PlaceHolder == "DIR") {
 			return fmt.Errorf("--%s: %q has a ~ that no shell has replaced: write the whole path", flag.Name, name)
 		}

@@ -59,7 +59,7 @@ func (o *operator) ask(ctx context.Context, p *program, method, path string) (*h
 	case errors.Is(err, node.ErrNotRunning):
 		return nil, node.ErrNotRunning
 	case err != nil && token != "":
-		return nil, fmt.Errorf("%w (is the server running?)", err)
+		return nil, webAdvice(err)
 	case err != nil:
 		return nil, cmp.Or(errors.Unwrap(err), err) // without the URL, which nobody gave
 	}
@@ -102,6 +102,9 @@ func (o *operator) files(ctx context.Context, use func(*store.Store) error) erro
 	}
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
+	}
+	if why := c.Ready(); o.NATS != "" && why != nil {
+		return errors.Join(fmt.Errorf("%w: is it running, and is --nats its address?", why), c.Close())
 	}
 	return errors.Join(use(c), c.Close())
 }

@@ -215,6 +215,8 @@ func TestSettingsRefused(t *testing.T) {
 		{"--history=0", "--history"}, {"--history-age=1s", "--history-age"},
 		{"--grace=-1s", "--grace"}, {"--drain=-1s", "--drain"},
 		{"--rooms=blue|jazz", `"blue|jazz" is not the name of a room`}, {"--apps=", "name lobby, room or both"},
+		{"--lobby=http://h:8080/", "rtmp://h/lobby is that server's lobby"}, {"--node=", "--node: the name of this process is empty"}, {"--assets=/nowhere", "--assets: there is no folder /nowhere"},
+		{"--tls-auto=localhost", "no public authority gives a certificate for"}, {"--tls-auto=nas.local", "no public authority"},
 		{"--lobby=host/lobby", "--lobby"}, {"--node-rtmp=host:1935", "--node-rtmp"},
 	} {
 		s, err := serveSettings(t, append([]string{"serve"}, strings.Split(tt.flags, " ")...), nil)

@@ -18,9 +18,9 @@ import (
 // defaultPorts are those of URLs without one.
 var defaultPorts = map[string]string{"rtmp": "1935", "rtmps": "443", "http": "80", "https": "443"}
 
-// checkListen refuses an address at which nothing can listen, and says how to
+// CheckListen refuses an address at which nothing can listen, and says how to
 // write it. port is the usual one there.
-func checkListen(flag, addr, port string) error {
+func CheckListen(flag, addr, port string) error {
 	if wrong := wrongAddress(addr, port); wrong != "" {
 		return fmt.Errorf("%s: %q is not an address to listen at%s", flag, addr, wrong)
 	}

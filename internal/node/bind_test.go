@@ -18,7 +18,7 @@ func TestCheckListen(t *testing.T) {
 		{":99999", "the highest port is 65535"}, {":-1", "is not an address to listen at such as :8080 or 127.0.0.1:8080"}, {":", "such as"}, {":soon", "such as"}, {"a b:1", "such as"}, {"x:1/room", "such as"},
 		{`":8080"`, "quotation marks"},
 	} {
-		err := checkListen("--http", c.addr, "8080")
+		err := CheckListen("--http", c.addr, "8080")
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "--http: ")) {
 			t.Errorf("%q: %v, want %q", c.addr, err, c.want)
 		}

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"foyer/certs"
@@ -30,6 +32,26 @@ func (n *Node) upkeep(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// certificateHints are what to do about files of a certificate, by a part of what
+// crypto/tls says, which has no other way to tell these apart.
+var certificateHints = []struct{ part, hint string }{
+	{"may have been switched", "--tls-cert and --tls-key are exchanged"},
+	{"does not match public key", "--tls-key is not the key of --tls-cert: they are made together"},
+	{"failed to parse private key", "--tls-key may need a password: 'openssl pkey -in KEY -out PLAIN' takes it away"},
+	{"in certificate input", "--tls-cert has no certificate in PEM: 'openssl x509 -inform der -in FILE -out FILE.pem' makes it that"},
+	{"in key input", "--tls-key has no key in PEM: it begins with -----BEGIN"},
+}
+
+// withHint adds to an error about a certificate what to do about it.
+func withHint(err error) error {
+	for _, h := range certificateHints {
+		if strings.Contains(err.Error(), h.part) {
+			return fmt.Errorf("%w (%s)", err, h.hint)
+		}
+	}
+	return err
 }
 
 // certified logs that there is a new certificate, or why not.

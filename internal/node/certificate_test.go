@@ -98,3 +98,25 @@ func writeFile(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// Files that are no certificate and its key are refused with what is wrong.
+func TestCertificateHints(t *testing.T) {
+	cert, key := certificate(t)
+	other, otherKey := certificate(t)
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	locked := filepath.Join(t.TempDir(), "locked")
+	if err := os.WriteFile(locked, pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("xx")}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ cert, key, want string }{
+		{key, cert, "exchanged"}, {cert, otherKey, "not the key of --tls-cert"}, {other, key, "not the key of --tls-cert"}, {text, key, "openssl x509 -inform der"}, {cert, text, "no key in PEM"}, {cert, locked, "password"},
+	} {
+		_, err := certs.Open(c.cert, c.key)
+		if err == nil || !strings.Contains(withHint(err).Error(), c.want) {
+			t.Errorf("%s, %s: %v, want %q", c.cert, c.key, err, c.want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +29,22 @@ func (s *Settings) Check() error {
 	return cmp.Or(
 		s.checkApps(), s.checkListeners(), s.checkRooms(), s.checkTimes(),
 		s.TLSSettings.check(s.TLSCert), s.Limits.check(), s.Store.check(), s.People.check(),
-		s.AddrSettings.check(), s.checkPublic(), s.checkNodes(),
+		s.AddrSettings.check(), s.checkPublic(), s.checkNodes(), s.checkSelf(),
 	)
+}
+
+// checkSelf refuses an empty name, and pages that are not there.
+func (s *Settings) checkSelf() error {
+	if s.Node == "" {
+		return errors.New("--node: the name of this process is empty")
+	}
+	if s.Assets == "" {
+		return nil
+	}
+	if info, err := os.Stat(s.Assets); err != nil || !info.IsDir() {
+		return fmt.Errorf("--assets: there is no folder %s", s.Assets)
+	}
+	return nil
 }
 
 // trimmed is a list without the blanks around its items, and without empty ones.
@@ -83,7 +98,7 @@ func (s *Settings) checkListeners() error {
 		if *l.addr == "" && l.off {
 			continue
 		}
-		if err := checkListen(l.flag, *l.addr, l.port); err != nil {
+		if err := CheckListen(l.flag, *l.addr, l.port); err != nil {
 			return err
 		}
 	}
@@ -98,7 +113,7 @@ func (s *Settings) checkRooms() error {
 	case s.MaxUsers < 1:
 		return errors.New("--max-users must be at least 1")
 	case s.Lobby != "" && !isRTMP(s.Lobby):
-		return fmt.Errorf("--lobby: %q is not an absolute address such as rtmp://host/lobby", s.Lobby)
+		return fmt.Errorf("--lobby: %q is not an absolute address such as rtmp://host/lobby%s", s.Lobby, onWeb(s.Lobby))
 	}
 	s.Lobby = LobbyOf(s.Lobby)
 	for _, name := range s.Rooms {
@@ -112,6 +127,14 @@ func (s *Settings) checkRooms() error {
 		}
 	}
 	return nil
+}
+
+// onWeb is what to add about an address of the web where one of RTMP is wanted.
+func onWeb(address string) string {
+	if u, err := url.Parse(address); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" {
+		return fmt.Sprintf(", but of the web: rtmp://%s/lobby is that server's lobby, unless its port is another one than 1935", u.Hostname())
+	}
+	return ""
 }
 
 // checkTimes refuses times, and a history, that are too short.
@@ -145,6 +168,9 @@ func (s *TLSSettings) check(certFile string) error {
 	for _, host := range s.TLSAuto {
 		if host == "" || strings.ContainsAny(host, "*/: ") || net.ParseIP(host) != nil {
 			return fmt.Errorf("--tls-auto: %q is not the name of a host such as live.example.org", host)
+		}
+		if s.ACMEDirectory == "" && onlyHere(host) {
+			return fmt.Errorf("--tls-auto: no public authority gives a certificate for %q: name a host that the internet knows, or files with --tls-cert and --tls-key", host)
 		}
 	}
 	if u, err := url.Parse(s.ACMEDirectory); s.ACMEDirectory != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
@@ -187,6 +213,12 @@ func (s *StoreSettings) check() error {
 		return errors.New("--max-objects must be at least 1B")
 	}
 	return nil
+}
+
+// onlyHere reports whether the name of a host is one of this machine or network.
+func onlyHere(host string) bool {
+	last := host[strings.LastIndex(host, ".")+1:]
+	return last == host || slices.Contains([]string{"localhost", "local", "internal", "lan", "home", "test", "invalid"}, strings.ToLower(last))
 }
 
 // check refuses origins and hosts that are none.

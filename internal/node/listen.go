@@ -65,7 +65,7 @@ func (n *Node) secure() (err error) {
 	switch {
 	case s.TLSCert != "":
 		if n.cert, err = certs.Open(s.TLSCert, s.TLSKey); err != nil {
-			return err
+			return withHint(err)
 		}
 		get = n.cert.Get
 	case len(s.TLSAuto) > 0:
