@@ -40,19 +40,24 @@ func shortPath(dir string) (short string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d", f.Fd()), func() { f.Close() }, nil
 }
 
-// listenControl opens the control socket. A server can do without one.
-func (n *Node) listenControl() error {
-	if c, err := dialControl(context.Background(), n.settings.Data); err == nil {
-		c.Close()
-		return fmt.Errorf("the folder %s is %w", n.settings.Data, store.ErrInUse)
+// alone refuses a data folder whose server runs.
+func (n *Node) alone(ctx context.Context) error {
+	c, err := dialControl(ctx, n.settings.Data)
+	if err != nil {
+		return nil
 	}
+	c.Close()
+	return fmt.Errorf("the folder %s is %w", n.settings.Data, store.ErrInUse)
+}
+
+// listenControl opens the control socket. A server can do without one.
+func (n *Node) listenControl() {
 	ln, err := openControl(n.settings.Data)
 	if err != nil {
 		n.log.Warn("no control socket: backup and forget need --url and the admin token", "err", err)
-		return nil
+		return
 	}
 	n.control = ln
-	return nil
 }
 
 // A controlListener takes the file of its socket away when it is closed.

@@ -89,6 +89,9 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 
 // open opens everything that may fail to open.
 func (n *Node) open(ctx context.Context) error {
+	if err := n.alone(ctx); err != nil { // before the ports, which a second start would ask for, too
+		return err
+	}
 	if err := n.listen(ctx); err != nil {
 		return err
 	}
@@ -98,7 +101,8 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.openStore(ctx); err != nil {
 		return err
 	}
-	return n.listenControl()
+	n.listenControl()
+	return nil
 }
 
 // AdminToken is what makes moderators and operators here.
