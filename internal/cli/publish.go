@@ -89,9 +89,13 @@ func (cmd *publishCommand) target(ctx context.Context, p *program) (uri, stream 
 		}
 		return "rtmp://localhost/room/" + cmd.URL, cmp.Or(cmd.Stream, "live") + "?key=" + url.QueryEscape(key), nil
 	}
-	u, err := url.Parse(cmd.URL)
-	if err != nil || u.Scheme != "rtmp" && u.Scheme != "rtmps" || u.Host == "" {
-		return "", "", usagef("%q is not an address such as rtmp://host/room/NAME/live?key=KEY", cmd.URL)
+	address, err := rtmpAddress(cmd.URL, "rtmp://HOST/room/NAME/live?key=KEY")
+	if err != nil {
+		return "", "", err
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", "", usagef("%w", err)
 	}
 	path, name := strings.Trim(u.Path, "/"), cmd.Stream
 	parts := strings.Split(path, "/")

@@ -31,8 +31,11 @@ func TestPublishTarget(t *testing.T) {
 		{"no key", publishCommand{URL: "rtmp://h/room/blue"}, "", "", "names a room, but no key"},
 		{"no stream", publishCommand{URL: "rtmp://h/app"}, "", "", "names no stream"},
 		{"no path", publishCommand{URL: "rtmp://h"}, "", "", "names no stream"},
-		{"no RTMP", publishCommand{URL: "http://h/room/blue"}, "", "", "is not an address"},
-		{"no host", publishCommand{URL: "rtmp:/room/blue"}, "", "", "is not an address"},
+		{"no scheme", publishCommand{URL: "h:1936/room/blue/live?key=k"}, "rtmp://h:1936/room/blue", "live?key=k", ""},
+		{"quotation marks", publishCommand{URL: "'rtmp://h/room/blue/live?key=k' "}, "rtmp://h/room/blue", "live?key=k", ""},
+		{"no RTMP", publishCommand{URL: "http://h:8080/room/blue"}, "", "", "by RTMP it is rtmp://h/room/blue, unless"},
+		{"no host", publishCommand{URL: "rtmp:/room/blue"}, "", "", "too few slashes"},
+		{"no port", publishCommand{URL: "rtmp://h:99999/room/blue/live?key=k"}, "", "", "there is no port 99999"},
 		{"no name", publishCommand{URL: "two words"}, "", "", "is not an address"},
 		{"no server was ever here", publishCommand{URL: "blue", Data: t.TempDir()}, "", "", "start 'foyer serve' once"},
 	} {
