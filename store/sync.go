@@ -233,8 +233,8 @@ func isBlock(path string) bool { return strings.HasSuffix(path, ".blk") }
 
 // one flushes a file or a folder.
 func (f *flusher) one(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
+	file, err := openToFlush(path)
+	if err != nil || file == nil {
 		return ignoreGone(err)
 	}
 	return errors.Join(f.fsync(file), file.Close())

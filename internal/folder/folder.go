@@ -48,12 +48,16 @@ func WriteNew(dir, name string, r io.Reader) error {
 }
 
 // Sync makes sure that a file, or the list of a folder, is on disk. Windows writes
-// the list by itself.
+// such lists by itself, and a file only when it is open for writing.
 func Sync(name string) error {
-	if info, err := os.Stat(name); err == nil && info.IsDir() && runtime.GOOS == "windows" {
-		return nil
+	mode := os.O_RDONLY
+	if runtime.GOOS == "windows" {
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			return nil
+		}
+		mode = os.O_RDWR
 	}
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, mode, 0)
 	if err != nil {
 		return err
 	}

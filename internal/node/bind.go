@@ -77,6 +77,12 @@ func isIPv6(text string) bool {
 	return err == nil && addr.Is6()
 }
 
+// What Windows says for EADDRINUSE and EADDRNOTAVAIL.
+const (
+	wsaAddrInUse    = syscall.Errno(10048)
+	wsaAddrNotAvail = syscall.Errno(10049)
+)
+
 // lowPorts are those that need a right on most systems.
 const lowPorts = 1024
 
@@ -86,9 +92,9 @@ func cannotListen(flag, addr string, err error) error {
 	number, _ := net.LookupPort("tcp", port)
 	_, unknown := errors.AsType[*net.DNSError](err)
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, wsaAddrInUse):
 		return fmt.Errorf("another program listens at %s: address already in use (choose another address with %s)", addr, flag)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, wsaAddrNotAvail):
 		return fmt.Errorf("this machine does not have the address %s: choose one of its own with %s, or all of them with :%s", host, flag, port)
 	case unknown:
 		return fmt.Errorf("there is no host %s to listen at: choose another address with %s, or all of this machine with :%s", host, flag, port)

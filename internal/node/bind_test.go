@@ -36,6 +36,7 @@ func TestCannotListen(t *testing.T) {
 		want []string
 	}{
 		{":8080", bind(syscall.EADDRINUSE), []string{"another program listens at :8080", "choose another address with --http"}},
+		{":8080", bind(wsaAddrInUse), []string{"another program listens at :8080"}},
 		{"192.0.2.1:8080", bind(syscall.EADDRNOTAVAIL), []string{"does not have the address 192.0.2.1", "with :8080"}},
 		{":80", bind(syscall.EACCES), []string{"this user may not listen at port 80: ", "choose a port from 1024 on with --http"}},
 		{":8080", bind(syscall.EACCES), []string{"choose another address with --http"}},
