@@ -30,6 +30,9 @@ The server that is asked is the one that has the data folder, if --url names no 
 // Run asks the server for a backup, or makes one of the files when none runs,
 // and checks it on its way into the file.
 func (cmd *backupCommand) Run(ctx context.Context, p *program) error {
+	if cmd.File == "-" && isTerminal(p.stdout) {
+		return usagef("a backup is nothing to read on a terminal: name a file, or send it on with > or |")
+	}
 	archive, err := cmd.archive(ctx, p)
 	if err != nil {
 		return fmt.Errorf("asking for a backup: %w", err)

@@ -79,6 +79,9 @@ func explain(err error) error {
 
 // target is where to broadcast: the address of the room, and the stream with its key.
 func (cmd *publishCommand) target(ctx context.Context, p *program) (uri, stream string, err error) {
+	if strings.Contains(cmd.File, "://") {
+		return "", "", usagef("the address comes first, then the file: foyer publish %s %s", cmd.File, cmd.URL)
+	}
 	if room.ValidName(cmd.URL) {
 		key := string(cmd.Key)
 		if key == "" {

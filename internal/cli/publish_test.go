@@ -28,6 +28,7 @@ func TestPublishTarget(t *testing.T) {
 		{"another server", publishCommand{URL: "rtmp://h/app/stream"}, "rtmp://h/app", "stream", ""},
 		{"a room of this machine", publishCommand{URL: "blue", StreamSecret: "secret"}, "rtmp://localhost/room/blue", "live?key=" + folder.StreamKey("secret", "blue", 0), ""},
 		{"the same with a key", publishCommand{URL: "blue", Key: "k", Stream: "cam"}, "rtmp://localhost/room/blue", "cam?key=k", ""},
+		{"exchanged", publishCommand{URL: "film.flv", File: "rtmp://h/room/blue/live?key=k"}, "", "", "the address comes first, then the file: foyer publish rtmp://h/room/blue/live?key=k film.flv"},
 		{"no key", publishCommand{URL: "rtmp://h/room/blue"}, "", "", "names a room, but no key"},
 		{"no stream", publishCommand{URL: "rtmp://h/app"}, "", "", "names no stream"},
 		{"no path", publishCommand{URL: "rtmp://h"}, "", "", "names no stream"},

@@ -27,6 +27,9 @@ func (restoreCommand) Help() string {
 
 // Run reads and checks the archive, then puts everything in place.
 func (cmd *restoreCommand) Run(ctx context.Context, p *program) error {
+	if cmd.File == "-" && isTerminal(p.stdin) {
+		return usagef("no backup can be typed: name a file, or send one with < or |")
+	}
 	to := cmd.Data
 	if cmd.NATS != "" {
 		to = cmd.NATS.String()

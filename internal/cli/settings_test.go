@@ -214,6 +214,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"--idle=0s", "--idle"}, {"--stale-after=0s", "--stale-after"}, {"--gone-after=0s", "--gone-after"},
 		{"--history=0", "--history"}, {"--history-age=1s", "--history-age"},
 		{"--grace=-1s", "--grace"}, {"--drain=-1s", "--drain"},
+		{"--rtmp=:8080", "--rtmp and --http cannot both listen at :8080"}, {"--admin=127.0.0.1:8080", "--http and --admin cannot both listen"},
 		{"--rooms=blue|jazz", `"blue|jazz" is not the name of a room`}, {"--apps=", "name lobby, room or both"},
 		{"--lobby=http://h:8080/", "rtmp://h/lobby is that server's lobby"}, {"--node=", "--node: the name of this process is empty"}, {"--assets=/nowhere", "--assets: there is no folder /nowhere"},
 		{"--tls-auto=localhost", "no public authority gives a certificate for"}, {"--tls-auto=nas.local", "no public authority"},

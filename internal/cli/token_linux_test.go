@@ -120,3 +120,17 @@ func TestTypedToken(t *testing.T) {
 	}
 	master.WriteString("\n") // lets the reader go
 }
+
+// A backup is neither printed on a terminal nor typed at one.
+func TestBackupAtTerminal(t *testing.T) {
+	_, slave := openTerminal(t)
+	p := &program{stdin: slave, stdout: slave, stderr: t.Output()}
+	for name, err := range map[string]error{
+		"backup":  (&backupCommand{File: "-"}).Run(t.Context(), p),
+		"restore": (&restoreCommand{File: "-"}).Run(t.Context(), p),
+	} {
+		if _, usage := errors.AsType[*usageError](err); !usage || !strings.Contains(err.Error(), "name a file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

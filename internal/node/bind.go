@@ -58,6 +58,17 @@ func wrongAddress(addr, port string) string {
 	return ""
 }
 
+// collide reports whether only one of two addresses can be listened at.
+func collide(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	everywhere := func(host string) bool {
+		ip := net.ParseIP(host)
+		return host == "" || ip != nil && ip.IsUnspecified()
+	}
+	return portA == portB && portA != "" && portA != "0" && (hostA == hostB || everywhere(hostA) || everywhere(hostB))
+}
+
 // fromURL is the address to listen at that somebody means who gives a URL.
 func fromURL(text, port string) string {
 	u, err := url.Parse(text)

@@ -53,3 +53,17 @@ func TestCannotListen(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+func TestCollide(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{":80", ":80", true}, {"127.0.0.1:80", ":80", true}, {"127.0.0.1:80", "0.0.0.0:80", true}, {"127.0.0.1:80", "127.0.0.1:80", true},
+		{"127.0.0.1:80", "127.0.0.2:80", false}, {":80", ":81", false}, {":0", ":0", false}, {"", ":80", false}, {"", "", false},
+	} {
+		if got := collide(c.a, c.b); got != c.want {
+			t.Errorf("%s, %s: %v", c.a, c.b, got)
+		}
+	}
+}

@@ -89,17 +89,23 @@ func (s *Settings) checkListeners() error {
 	case s.RTMPS != "" && !s.secure():
 		return errors.New("--rtmps needs --tls-cert and --tls-key, or --tls-auto")
 	}
-	for _, l := range []struct {
+	listeners := []struct {
 		flag, port string
 		addr       *string
 		off        bool // when it is empty
-	}{{"--rtmp", "1935", &s.RTMP, false}, {"--http", "8080", &s.HTTP, false}, {"--rtmps", "1936", &s.RTMPS, true}, {"--admin", "9090", &s.Admin, true}} {
+	}{{"--rtmp", "1935", &s.RTMP, false}, {"--http", "8080", &s.HTTP, false}, {"--rtmps", "1936", &s.RTMPS, true}, {"--admin", "9090", &s.Admin, true}}
+	for i, l := range listeners {
 		*l.addr = strings.TrimSpace(*l.addr)
 		if *l.addr == "" && l.off {
 			continue
 		}
 		if err := CheckListen(l.flag, *l.addr, l.port); err != nil {
 			return err
+		}
+		for _, other := range listeners[:i] {
+			if collide(*other.addr, *l.addr) {
+				return fmt.Errorf("%s and %s cannot both listen at %s: give them different ports", other.flag, l.flag, *l.addr)
+			}
 		}
 	}
 	return nil
