@@ -135,7 +135,11 @@ func (h *Handler) href(r *http.Request, e lobby.Entry) string {
 // isElsewhere reports whether visitors can enter the room only on another server, whose
 // page is known.
 func (h *Handler) isElsewhere(e lobby.Entry) bool {
-	return !h.cfg.Everywhere && e.HTTP != "" && e.Node != "" && e.Node != h.cfg.Node
+	if h.cfg.Everywhere || e.HTTP == "" {
+		return false
+	}
+	app, _, _ := h.cfg.Host.Resolve(roomInstances + e.Name)
+	return app == "" || e.Node != "" && e.Node != h.cfg.Node // servers of one machine may have one name
 }
 
 // isOfSite reports whether an address that a room has reported belongs to this site: it

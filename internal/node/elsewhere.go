@@ -21,7 +21,7 @@ func (n *Node) elsewhere(ctx context.Context, instance string, r *server.Request
 	}
 	v, err := n.host.Call(ctx, "lobby", lobby.MethodWhere, amf.String(name))
 	e, bad := lobby.ParseEntry(v)
-	if err != nil || bad != nil || e.Node == n.settings.Node {
+	if err != nil || bad != nil || n.settings.Hosts("room") && e.Node == n.settings.Node {
 		return nil
 	}
 	asked := lobby.HostOf(r.URI)
