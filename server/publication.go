@@ -80,6 +80,9 @@ func (ss *streams) publish(c *Client, name, kind string, h publishing) {
 		return
 	}
 	if reason := ss.check(name); reason != "" {
+		if reason == noName {
+			reason += " The stream key is live?key=KEY, where live is the name."
+		}
 		ss.in.log.Warn("publish refused", "client", c.ID(), "err", reason)
 		h.Reject(badName(reason))
 		return

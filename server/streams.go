@@ -64,6 +64,8 @@ func (ss *streams) forget(s *stream) {
 	}
 }
 
+const noName = "The stream has no name."
+
 // check returns why a name is refused without asking the application, or "". A
 // slash in a stream of the default instance comes from a tool that splits
 // addresses in another place than we do: ffmpeg takes
@@ -74,7 +76,7 @@ func (ss *streams) check(name string) string {
 	public, _, _ := strings.Cut(name, "?")
 	switch {
 	case public == "":
-		return "The stream has no name. The stream key is live?key=KEY, where live is the name."
+		return noName
 	case len(name) > MaxStreamName:
 		return "The name of the stream is too long."
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, hidden):

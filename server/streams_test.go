@@ -213,6 +213,9 @@ func TestPublishRefusals(t *testing.T) {
 			t.Errorf("a slash in a named instance: %v", err)
 		}
 		st, _ := c.CreateStream(t.Context())
+		if err := st.Play(t.Context(), "", rtmp.StartAny, new(sink)); err == nil || err.Error() != rtmp.CodePlayFailed+": "+noName {
+			t.Errorf("play without a name: %v", err)
+		}
 		err := st.Play(t.Context(), "forbidden", rtmp.StartAny, new(sink))
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("forbidden play: %v", err)
