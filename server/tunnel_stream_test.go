@@ -341,3 +341,28 @@ func TestStreamHere(t *testing.T) {
 		check("a", false, "")
 	})
 }
+
+// TestTypedElsewhere: what people type means the same at another node, which
+// passes it on as it was meant.
+func TestTypedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, "a", "b")
+		defer s.close()
+		w := s.watch("a", "live")
+		for _, typed := range [][2]string{{"app/x/live?key=secret", ""}, {"app/x", " flv:live/?key=secret\n"}, {"app/x?key=secret", "live"}} {
+			c := mustDial(t, &s.net, "rtmp://b/"+typed[0])
+			out, err := publishTo(c, typed[1])
+			if err != nil {
+				t.Fatalf("%q: %v", typed, err)
+			}
+			out.Close()
+			synctest.Wait()
+			goodbye(c)
+		}
+		once := []string{rtmp.CodePublishNotify, rtmp.CodeUnpublishNotify}
+		if got := w.heard(); !slices.Equal(got, slices.Repeat(once, 3)) {
+			t.Errorf("told %q", got)
+		}
+		goodbye(w.caller)
+	})
+}
