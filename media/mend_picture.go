@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// MaxPicture is how many bytes the parts of a picture have together, and what
-	// waits for a picture to come. It is what a tag may have.
-	MaxPicture = flv.MaxPayload
+	// MaxPicture is how many bytes a picture in parts has, with what waits behind
+	// it. One that comes in one tag is as long as a message may be.
+	MaxPicture = 2 << 20
 	// habit is after how many pictures in a row that came in one tag each the next
 	// one is taken for whole when it comes.
 	habit = 8
