@@ -102,14 +102,13 @@ func (m *hlsMuxer) other(t *hlsTrack) *hlsTrack { return &m.tracks[lanes-1-t.lan
 
 // expect reads in onMetaData which tracks there are.
 func (m *hlsMuxer) expect(payload []byte) {
-	video := bytes.Contains(payload, []byte("\x00\x0cvideocodecid"))
-	audio := bytes.Contains(payload, []byte("\x00\x0caudiocodecid"))
-	if !video && !audio {
+	absent, named := absentFrom(payload)
+	if !named {
 		return
 	}
-	for l, there := range [lanes]bool{videoLane: video, audioLane: audio} {
+	for l := range m.tracks {
 		t := &m.tracks[l]
-		if t.absent = !there; t.absent {
+		if t.absent = absent[l]; t.absent {
 			t.missed = hlsGone // unless its frames come
 		}
 	}
