@@ -170,7 +170,7 @@ func then(first, second bend) bend {
 
 // bends are the odd encoders.
 func bends() map[string]bend {
-	sei, oldNumber := "\x06\x05\x04\x01\x02\x03\x04\x80", pictured(func(m rtmp.Message, t tag) []rtmp.Message {
+	sei, lengthless := "\x06\x05\x14uuuuuuuuuuuuuuuutext\x80", pictured(func(m rtmp.Message, t tag) []rtmp.Message {
 		return []rtmp.Message{bodied(m, t, append(nalOf(""), append(slices.Clone(t.Body), nalOf("")...)...))}
 	})
 	return map[string]bend{
@@ -178,7 +178,7 @@ func bends() map[string]bend {
 		"SEI alone":          inFront(sei),
 		"AUD alone":          inFront("\x09\xf0"),
 		"a unit a tag":       pictured(each),
-		"units of no length": oldNumber,
+		"units of no length": lengthless,
 		"empty frames":       pictured(func(m rtmp.Message, t tag) []rtmp.Message { return []rtmp.Message{bodied(m, t, nil), m} }),
 		"zeros behind": pictured(func(m rtmp.Message, t tag) []rtmp.Message {
 			return []rtmp.Message{bodied(m, t, append(slices.Clone(t.Body), 0, 0))}
@@ -265,7 +265,7 @@ func TestMendEnhancedProbed(t *testing.T) {
 	}
 	odd := map[string]map[string]bend{
 		"hvc1": {
-			"SEI alone": inFront("\x4e\x01\x05\x04\x01\x02\x03\x04\x80"), "AUD alone": inFront("\x46\x01\x50"), "a unit a tag": pictured(each),
+			"SEI alone": inFront("\x4e\x01\x05\x14uuuuuuuuuuuuuuuutext\x80"), "AUD alone": inFront("\x46\x01\x50"), "a unit a tag": pictured(each),
 			"start codes": annexB, "start codes and no header": then(banded(), annexB), "no header, and a unit a tag": then(banded(), pictured(each)),
 			"units of no length": bends()["units of no length"], "none flagged as a key frame": flagged(false),
 			"by its old number": func(m rtmp.Message, t tag) []rtmp.Message {

@@ -32,7 +32,7 @@ func legacy(key bool, body string) string {
 // Units of H.264.
 const (
 	unitAUD   = "\x09\xf0"
-	unitSEI   = "\x06\x05\x01\xaa\x80"
+	unitSEI   = "\x06\x01\x01\x11\x80"
 	unitFill  = "\x0c\xff\xff\x80"
 	unitIDR   = "\x65\x88\x84\x21"
 	unitIDR2  = "\x65\x12\x84\x22"
@@ -101,6 +101,7 @@ func TestMendPictures(t *testing.T) {
 		{"whole", []rtmp.Message{video(0, legacy(true, key)), video(40, legacy(false, inter))}, "K0(65) P40(41)"},
 		{"SEI alone", []rtmp.Message{video(0, legacy(false, nal(unitSEI))), video(0, legacy(true, key)), video(40, legacy(false, nal(unitSEI))), video(41, legacy(false, inter))},
 			"K0(06,65) P41(06,41)"},
+		{"SEI that browsers cannot read", []rtmp.Message{video(0, legacy(true, nal("\x06\x05\x04\x01\x02\x03\x04\x80"))), video(0, legacy(true, nal("\x06\x05\x04\x01\x02\x03\x04\x80", unitIDR)))}, "K0(65)"},
 		{"AUD and parameters alone", []rtmp.Message{video(0, legacy(true, nal(unitAUD))), video(0, legacy(true, nal(spsSmall))), video(0, legacy(true, nal(ppsSmall))), video(0, legacy(true, key)), video(40, legacy(false, inter))},
 			"K0(09,67,68,65) P40(41)"},
 		{"other parameters", []rtmp.Message{video(0, legacy(true, key)), video(40, legacy(true, nal(spsOther, ppsSmall))), video(40, legacy(true, key))},
@@ -238,7 +239,7 @@ func TestMendSound(t *testing.T) {
 
 // bombs are streams of tags that never become a picture.
 var bombs = map[string][]string{
-	"SEI without end":            {legacy(false, nal("\x06"+strings.Repeat("\xaa", 100_000)))},
+	"SEI without end":            {legacy(false, nal("\x06\x01\x01"+strings.Repeat("\xaa", 100_000)))},
 	"slices without end":         {legacy(false, nal("\x41\x9a"+strings.Repeat("\xaa", 50_000))), legacy(false, nal("\x41\x1a"+strings.Repeat("\xaa", 100_000)))},
 	"slices without a beginning": {legacy(false, nal("\x41\x1a"+strings.Repeat("\xaa", 100_000)))},
 	"parameters, others each":    {legacy(true, nal(spsSmall, ppsSmall, unitIDR)), legacy(true, nal(spsOther, ppsSmall, unitIDR))},

@@ -64,7 +64,10 @@ func roleAVC(u []byte) (Role, Entry) {
 	case 7, 8, 13, 15:
 		return Set, NoEntry
 	case 6:
-		if u[1] == 6 { // recovery point
+		switch {
+		case !soundSEI(u[1:]):
+			return Idle, NoEntry
+		case u[1] == 6: // recovery point
 			return Before, Perhaps
 		}
 		return Before, NoEntry
@@ -74,6 +77,24 @@ func roleAVC(u []byte) (Role, Entry) {
 		return Idle, NoEntry
 	}
 	return After, NoEntry
+}
+
+// soundSEI reports whether SEI begins with a message that can be read (H.264 §7.3.2.3,
+// §D.1.6). Some drones put in telemetry without the UUID that belongs in front of
+// it; the decoders of browsers give up at that.
+func soundSEI(b []byte) bool {
+	const userData, uuid = 5, 16
+	var n [2]int // type and size
+	for i := range n {
+		for len(b) > 0 && b[0] == 0xFF {
+			n[i], b = n[i]+0xFF, b[1:]
+		}
+		if len(b) == 0 {
+			return false
+		}
+		n[i], b = n[i]+int(b[0]), b[1:]
+	}
+	return n[1] <= len(b) && (n[0] != userData || n[1] >= uuid)
 }
 
 // intraAVC reports whether a first slice is I or SI (H.264 §7.3.3): its type is
@@ -107,6 +128,8 @@ func roleHEVC(u []byte) (Role, Entry) {
 		return More, entry
 	case kind >= 32 && kind < 35:
 		return Set, NoEntry
+	case kind == 39 && !soundSEI(u[2:]):
+		return Idle, NoEntry
 	case kind == 35, kind == 39, kind >= 41 && kind < 45, kind >= 48 && kind < 56:
 		return Before, NoEntry
 	case kind == 38:
