@@ -349,7 +349,9 @@ func FuzzFMP4(f *testing.F) {
 
 // BenchmarkRemux is one second of a stream of 2.6 Mbit/s.
 func BenchmarkRemux(b *testing.B) {
-	frame := func(like string) string { return like[:5] + "\x00\x00\x28\x02" + like[9:11] + strings.Repeat("x", 10240) }
+	frame := func(like string) string {
+		return like[:5] + "\x00\x00\x28\x02" + like[9:11] + strings.Repeat("x", 10240)
+	}
 	r := NewRemuxer(func(Segment) {})
 	r.Write(meta(metaBoth))
 	r.Write(video(0, avcHeader))

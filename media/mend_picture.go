@@ -51,6 +51,9 @@ func (p *pictureMender) take(x *mender, m mended) {
 	switch {
 	case m.Kind == flv.SequenceStart:
 		p.flush(x)
+		if !bytes.Equal(p.config.raw, m.Body) { // perhaps another encoder
+			p.parts, p.whole = false, 0
+		}
 		p.config.header(x, m)
 	case m.Kind != flv.CodedFrames:
 		x.put(m)

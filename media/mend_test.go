@@ -316,6 +316,16 @@ func TestMendWaits(t *testing.T) {
 	}
 }
 
+// TestMendNextEncoder: another encoder, which has another configuration, may have
+// another habit.
+func TestMendNextEncoder(t *testing.T) {
+	list := append([]rtmp.Message{video(0, avcHeader)}, pictures(0)...)
+	list = append(list, video(1000, avcOther), video(1000, legacy(true, nal(unitIDR))), video(1000, legacy(true, nal(unitIDR2))), video(1040, legacy(false, nal(unitSlice))))
+	if got := mendAll(t, list); !strings.HasSuffix(got, " config(68cb8cb3) K1000(65,65) P1040(41)") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // FuzzMend: whatever comes, what comes out is what it says, in the order of each
 // track, and little waits.
 func FuzzMend(f *testing.F) {
