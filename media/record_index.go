@@ -229,10 +229,10 @@ func (x *indexer) frame(t tag, timestamp uint32, from int64, n int) error {
 	}
 	s := tr.place(frame{t, at}) // before the window moves, because Opus tells its duration
 	s.data = nil
-	if ok, err := x.valid(c, from, n); err != nil {
+	if picture, whole, err := x.look(c, from, n); err != nil {
 		return err
-	} else if !ok {
-		tr.lost = t.lane == videoLane
+	} else if !picture || !whole {
+		tr.lost = tr.lost || !whole
 		return nil
 	}
 	tr.lost = false
@@ -256,30 +256,39 @@ func (t *indexTrack) add(s *sample, from int64, n int) {
 	}
 }
 
-// valid reports whether a frame in the file consists of NAL units, each behind its
-// length, and of nothing else. A browser stops playing at any other frame.
-func (x *indexer) valid(c *codec, at int64, n int) (bool, error) {
+// look reports whether a frame in the file has a slice, or is made of something
+// other than NAL units, and whether it consists of those, each behind its length, and
+// of nothing else. A browser stops playing at any other frame; FLV has written none
+// since it puts access units together.
+func (x *indexer) look(c *codec, at int64, n int) (picture, whole bool, err error) {
+	const head = 3 // of a slice, to see that it is one
 	size := c.prefix
 	if size == 0 {
-		return true, nil
+		return true, true, nil
 	}
 	for end := at + int64(n); at < end; {
 		if at+int64(size) > end {
-			return false, nil
+			return false, false, nil
 		}
 		b, err := x.file.peek(at, size)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		length := int64(0)
 		for _, c := range b {
 			length = length<<8 | int64(c)
 		}
-		if at += int64(size) + length; at > end {
-			return false, nil
+		if at += int64(size); at+length > end {
+			return false, false, nil
 		}
+		if b, err = x.file.peek(at, int(min(length, head))); err != nil {
+			return false, false, err
+		}
+		role, _ := c.fourCC.Role(b)
+		picture = picture || role == flv.Begin || role == flv.More
+		at += length
 	}
-	return true, nil
+	return picture, true, nil
 }
 
 // mdatHeader is how long the head of an mdat is whose size has 64 bits.

@@ -178,6 +178,7 @@ func TestIndexFLVFinds(t *testing.T) {
 		{"only sound", flvOf(append([]rtmp.Message{audio(0, aacHeader)}, sounds(0)...)...), 43, nil},
 		{"tracks of which one is ours", flvOf(tracks("\x10", avcHeader[5:]), tracks("\x13", nalu), tracks("\x13", strings.Repeat(nalu, 11))), 2, nil},
 		{"frames that lie", flvOf(slices.Concat(both, pictures(0), []rtmp.Message{video(1000, avcKey[:7]+"\xff\xff garbage")}, pictures(1040))...), 60, nil},
+		{"SEI in a tag of its own, as older versions wrote it", append(flvOf(good...), flv.AppendTag(nil, flv.Video, 2000, []byte(legacy(false, nal(unitSEI))))...), 2*30 + 2*43, nil},
 		{"nothing is whole before a key frame", flvOf(append(both, video(0, avcInter), video(40, avcKey))...), 1, nil},
 		{"another codec ends it", flvOf(slices.Concat(both, mixed(0), []rtmp.Message{video(1000, avcOther)}, mixed(1000))...), 30 + 43, nil},
 		{"a cut tag", flvOf(good...)[:len(flvOf(good...))-8], 2*30 + 2*43 - 1, nil},
