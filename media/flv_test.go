@@ -115,6 +115,50 @@ func TestFLV(t *testing.T) {
 	}
 }
 
+// The header of the file names the tracks that come, also those without a sequence
+// header, as far as half a second tells.
+func TestFLVFlags(t *testing.T) {
+	const h263, speex, nothing = "\x22\x00\x00\x84", "\xb6xxx", byte(0)
+	for _, tt := range []struct {
+		name  string
+		in    []rtmp.Message
+		flags byte
+	}{
+		{"both", []rtmp.Message{video(0, h263), audio(20, speex)}, flv.HasVideo | flv.HasAudio},
+		{"sound comes late", []rtmp.Message{video(0, h263), video(400, h263), audio(420, speex)}, flv.HasVideo | flv.HasAudio},
+		{"pictures come late", []rtmp.Message{audio(0, speex), audio(400, speex), video(420, h263)}, flv.HasVideo | flv.HasAudio},
+		{"only pictures", []rtmp.Message{video(0, h263), video(500, h263)}, flv.HasVideo},
+		{"only sound", []rtmp.Message{audio(0, speex), audio(500, speex)}, flv.HasAudio},
+		{"only sound, says the metadata", []rtmp.Message{meta(metaAudio), audio(0, speex)}, flv.HasAudio},
+		{"both, says the metadata", []rtmp.Message{meta(metaBoth), video(0, h263), audio(40, speex)}, flv.HasVideo | flv.HasAudio},
+		{"not known yet", []rtmp.Message{meta(metaBoth), video(0, h263)}, nothing},
+	} {
+		var f FLV
+		var b []byte
+		for _, m := range tt.in {
+			b = f.Append(b, m)
+		}
+		flags := nothing
+		if len(b) > 0 {
+			flags = b[4]
+		}
+		if flags != tt.flags {
+			t.Errorf("%s: %d, want %d", tt.name, flags, tt.flags)
+		}
+		if tt.flags == nothing && len(f.Settle(nil)) == 0 {
+			t.Errorf("%s: nothing when it is settled", tt.name)
+		}
+	}
+}
+
+// TestMaxFLVWaitingBytes: few bytes wait for the other track.
+func TestMaxFLVWaitingBytes(t *testing.T) {
+	var f FLV
+	if b := f.Append(nil, video(0, "\x22"+strings.Repeat("x", MaxFLVWaitingBytes))); len(b) == 0 {
+		t.Error("it still waits")
+	}
+}
+
 // The messages that wait for the first picture are bounded.
 func TestMaxFLVWaiting(t *testing.T) {
 	var f FLV
