@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -128,8 +130,11 @@ func hlsOf(t *testing.T, messages []rtmp.Message) (all []byte) {
 	return all
 }
 
-// segments is the first rendition that there is: its init segment and the whole
-// segments behind it.
+// leading is the line of a multivariant playlist that names the leading rendition.
+var leading = regexp.MustCompile(`(?m)^[a-z0-9/]+_stream\.m3u8`)
+
+// segments is the rendition that leads: its init segment and the whole segments behind
+// it.
 func (c *cinema) segments() []byte {
 	c.Helper()
 	get := func(name string) string {
@@ -141,7 +146,7 @@ func (c *cinema) segments() []byte {
 		return body
 	}
 	var all []byte
-	for line := range strings.Lines(get(partName.FindString(get("")))) {
+	for line := range strings.Lines(get(path.Base(leading.FindString(get(""))))) {
 		name := partName.FindString(line)
 		if name == "" || name == "gap.mp4" || strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "#EXT-X-MAP") {
 			continue
