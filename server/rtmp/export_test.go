@@ -9,6 +9,7 @@ const (
 	MediaReserve     = mediaReserve
 	FlushTimeout     = flushTimeout
 	LingerTimeout    = lingerTimeout
+	MaxHeld          = maxHeld
 )
 
 // ChunkReader reads chunks as a Conn does.

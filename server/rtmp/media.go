@@ -100,6 +100,15 @@ func splitAggregate(m Message, yield func(Message)) error {
 	return nil
 }
 
+// isHeader reports whether pictures or sound are decoded with t.
+func isHeader(t *flv.Tag) bool {
+	switch t.Kind {
+	case flv.SequenceStart, flv.MPEG2TSSequenceStart, flv.MultichannelConfig, flv.Metadata:
+		return true
+	}
+	return false
+}
+
 // A gate decides which messages of one stream fit into the outbox. Once video
 // has been dropped, so is everything up to the next key frame, since it could
 // not be decoded. It is guarded by the session's mu.
@@ -119,32 +128,41 @@ func (g *gate) receive(audio, on bool) {
 	}
 }
 
+// unwanted reports whether the player does not want messages of that type.
+func (g *gate) unwanted(t MessageType) bool {
+	switch t {
+	case TypeAudio:
+		return g.paused || g.noAudio
+	case TypeVideo:
+		return g.paused || g.noVideo
+	}
+	return false
+}
+
 // open reports whether everything passes.
 func (g *gate) open() bool { return *g == gate{} }
 
 // pass reports whether m, n bytes long when packed, is to be sent.
 func (g *gate) pass(o *outbox, m Message, n int) bool {
-	switch m.Type {
-	case TypeAudio:
+	switch {
+	case g.unwanted(m.Type):
+		return false
+	case m.Type != TypeVideo:
 		// Sound is small, and missed most: it may use the reserve, too.
-		return !g.paused && !g.noAudio && o.fits(n, MaxMediaOutbox+mediaReserve)
-	case TypeVideo:
-		var t flv.Tag
-		whole := t.Parse(flv.Video, m.Payload)
-		switch {
-		case whole && t.Kind != flv.CodedFrames && t.Kind != flv.Other:
-			// No picture can be decoded without its configuration.
-			return o.fits(n, MaxMediaOutbox+mediaReserve)
-		case g.paused, g.noVideo:
-			return false
-		case !o.fits(n, MaxMediaOutbox):
-			g.waiting = true
-			return false
-		case g.waiting && !t.Key:
-			return false
-		}
-		g.waiting = false
-		return true
+		return o.fits(n, MaxMediaOutbox+mediaReserve)
 	}
-	return o.fits(n, MaxMediaOutbox+mediaReserve)
+	var t flv.Tag
+	whole := t.Parse(flv.Video, m.Payload)
+	switch {
+	case whole && t.Kind != flv.CodedFrames && t.Kind != flv.Other:
+		// No picture can be decoded without its configuration.
+		return o.fits(n, MaxMediaOutbox+mediaReserve)
+	case !o.fits(n, MaxMediaOutbox):
+		g.waiting = true
+		return false
+	case g.waiting && !t.Key:
+		return false
+	}
+	g.waiting = false
+	return true
 }

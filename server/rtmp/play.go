@@ -1,6 +1,11 @@
 package rtmp
 
-import "foyer/server/amf"
+import (
+	"slices"
+
+	"foyer/server/amf"
+	"foyer/server/flv"
+)
 
 // Values of a Play's Start that are no position.
 const (
@@ -204,9 +209,17 @@ func (p *Play) end() {
 // goroutine and do not block.
 type Player struct {
 	p *Play
-	g gate // guarded by the session's mu
 	w burst
+
+	// guarded by the session's mu
+	g    gate
+	held []Message // sequence headers that came while the player did not want them
+	at   uint32    // time of the last message that it did not want
 }
+
+// maxHeld is how many sequence headers are held for a player: one for each codec
+// and track.
+const maxHeld = 8
 
 // WriteMessage sends m on the player's stream, in the media lane, whatever m's
 // StreamID. It honours pause, receiveAudio and receiveVideo; when the player
@@ -214,7 +227,55 @@ type Player struct {
 // sound. An error means that the player is gone.
 func (pl *Player) WriteMessage(m Message) error {
 	m.StreamID = pl.p.id
+	pl.hold(m)
 	return pl.p.s.media(&pl.g, &pl.p.over, m)
+}
+
+// hold keeps a sequence header that the player does not want to have now.
+func (pl *Player) hold(m Message) {
+	s := pl.p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !pl.g.unwanted(m.Type) {
+		return
+	}
+	pl.at = m.Timestamp
+	var t flv.Tag
+	if !t.Parse(flv.Media(m.Type), m.Payload) || !isHeader(&t) {
+		return
+	}
+	pl.held = slices.DeleteFunc(pl.held, func(old Message) bool {
+		var o flv.Tag
+		o.Parse(flv.Media(old.Type), old.Payload)
+		return o.Media == t.Media && o.Kind == t.Kind && o.Codec == t.Codec && o.Track == t.Track
+	})
+	if len(pl.held) == maxHeld {
+		pl.held = slices.Delete(pl.held, 0, 1)
+	}
+	pl.held = append(pl.held, m)
+}
+
+// want changes what the player wants to have. Before audio or video comes what
+// it cannot be decoded without.
+func (pl *Player) want(change func(*gate)) {
+	s := pl.p.s
+	s.mu.Lock()
+	change(&pl.g)
+	var due []Message
+	pl.held = slices.DeleteFunc(pl.held, func(m Message) bool {
+		if pl.g.unwanted(m.Type) {
+			return false
+		}
+		m.Timestamp = pl.at
+		due = append(due, m)
+		return true
+	})
+	if len(due) == 0 || s.sealed {
+		s.mu.Unlock()
+		return
+	}
+	s.addLocked(laneMedia, Pack(due...), nil)
+	s.writeLocked()
 }
 
 // media sends a message of audio, video or data if g lets it pass. over is
@@ -292,13 +353,18 @@ func (s *Session) servePause(cmd *command, args amf.Args) {
 	}
 	s.mu.Lock()
 	pl := st.playerLocked()
-	if pl != nil {
-		pl.g.paused, pl.g.waiting = on, true
-	} else {
+	if pl == nil {
 		st.wish.paused = on
 	}
 	s.mu.Unlock()
-	if pl != nil {
+	if pl == nil {
+		return
+	}
+	if !on {
+		pl.pauseNotify(on)
+	}
+	pl.want(func(g *gate) { g.paused, g.waiting = on, true })
+	if on {
 		pl.pauseNotify(on)
 	}
 }
@@ -322,14 +388,15 @@ func (s *Session) serveReceive(cmd *command, args amf.Args) {
 	s.mu.Lock()
 	st.wish.receive(audio, on)
 	pl := st.playerLocked()
-	if pl != nil {
-		pl.g.receive(audio, on)
-	}
 	s.mu.Unlock()
-	if pl != nil && on {
+	if pl == nil {
+		return
+	}
+	if on {
 		pl.seekNotify()
 		pl.Status(CodePlayStart, "Started playing "+pl.p.Name+".")
 	}
+	pl.want(func(g *gate) { g.receive(audio, on) })
 }
 
 // serveSeek only answers, since nobody can seek in a live stream (RTMP 1.0

@@ -349,6 +349,108 @@ func TestWishes(t *testing.T) {
 	})
 }
 
+// A player gets nothing of what it does not want, and what that is decoded with
+// once it does.
+func TestHeldHeaders(t *testing.T) {
+	const header, other, key, sound, config = "\x17\x00\x00\x00\x00h", "\x17\x00\x00\x00\x00o", "\x17\x01\x00\x00\x00k", "\xaf\x01s", "\xaf\x00\x12\x10"
+	for _, tt := range []struct {
+		off, on func(*rtmptest.Peer)
+		codes   []string
+		want    string // of what was sent before, and after
+	}{
+		{
+			func(p *rtmptest.Peer) { p.Command(1, "receiveVideo", 0, amf.Null{}, amf.Bool(false)) },
+			func(p *rtmptest.Peer) { p.Command(1, "receiveVideo", 0, amf.Null{}, amf.Bool(true)) },
+			[]string{rtmp.CodeSeekNotify, rtmp.CodePlayStart}, config + sound + "|" + other + key + sound,
+		},
+		{
+			func(p *rtmptest.Peer) { p.Command(1, "receiveAudio", 0, amf.Null{}, amf.Bool(false)) },
+			func(p *rtmptest.Peer) { p.Command(1, "receiveAudio", 0, amf.Null{}, amf.Bool(true)) },
+			[]string{rtmp.CodeSeekNotify, rtmp.CodePlayStart}, header + other + key + "|" + config + key + sound,
+		},
+		{
+			func(p *rtmptest.Peer) { p.Command(1, "pause", 0, amf.Null{}, amf.Bool(true)) },
+			func(p *rtmptest.Peer) { p.Command(1, "pause", 0, amf.Null{}, amf.Bool(false)) },
+			[]string{rtmp.CodeUnpauseNotify}, "|" + config + other + key + sound,
+		},
+	} {
+		players := make(chan *rtmp.Player, 1) // one play
+		h := desk{play: func(p *rtmp.Play) { players <- p.Accept(nil) }}
+		withPeer(t, h, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+			p.Command(0, "createStream", 4, amf.Null{})
+			p.Command(1, "play", 5, amf.Null{}, amf.String("x"))
+			tt.off(p)
+			player := <-players
+			synctest.Wait()
+			send := func(at uint32, payloads ...string) {
+				for _, b := range payloads {
+					m := rtmp.Message{Type: rtmp.TypeVideo, Timestamp: at, Payload: []byte(b)}
+					if b[0] == 0xaf {
+						m.Type = rtmp.TypeAudio
+					}
+					player.WriteMessage(m)
+				}
+				player.WriteMessage(data(1, amf.String("end")))
+			}
+			got := func() (all string, first uint32) {
+				for {
+					switch m := p.Next(); {
+					case m.Type == rtmp.TypeDataAMF0:
+						return all, first
+					case m.Type == rtmp.TypeVideo || m.Type == rtmp.TypeAudio:
+						if all == "" {
+							first = m.Timestamp
+						}
+						all += string(m.Payload)
+					}
+				}
+			}
+			send(1, header, config, other)
+			send(40, key, sound)
+			before, _ := got()
+			more, _ := got()
+			tt.on(p)
+			for _, code := range tt.codes {
+				p.ExpectStatus(1, code)
+			}
+			synctest.Wait()
+			send(80, key, sound)
+			after, first := got()
+			if all := before + more + "|" + after; all != tt.want || first != 40 {
+				t.Errorf("got %q from %d, want %q", all, first, tt.want)
+			}
+		})
+	}
+}
+
+// No more headers are held than there may be.
+func TestHeldHeadersLimit(t *testing.T) {
+	players := make(chan *rtmp.Player, 1) // one play
+	h := desk{play: func(p *rtmp.Play) { players <- p.Accept(nil) }}
+	withPeer(t, h, rtmp.ErrClosed, func(p *rtmptest.Peer, s *rtmp.Session) {
+		p.Command(0, "createStream", 4, amf.Null{})
+		p.Command(1, "receiveVideo", 0, amf.Null{}, amf.Bool(false))
+		p.Command(1, "play", 5, amf.Null{}, amf.String("x"))
+		player := <-players
+		synctest.Wait()
+		for track := range byte(100) {
+			player.WriteMessage(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x96\x00hvc1" + string(rune(track)))})
+		}
+		p.Command(1, "receiveVideo", 0, amf.Null{}, amf.Bool(true))
+		synctest.Wait()
+		player.WriteMessage(data(1, amf.String("end")))
+		n := 0
+		for m := p.Next(); m.Type != rtmp.TypeDataAMF0; m = p.Next() {
+			if m.Type == rtmp.TypeVideo {
+				n++
+			}
+		}
+		if n != rtmp.MaxHeld {
+			t.Errorf("%d headers, want %d", n, rtmp.MaxHeld)
+		}
+	})
+}
+
 // publish(false), publish(null) and play(false) stop, and leave the stream for
 // other uses.
 func TestStops(t *testing.T) {
