@@ -4,4 +4,9 @@
 // name; main.go has the list of them. A flag that is not given comes from the
 // environment or a file (resolver.go). Those of a server are read again while it
 // runs (reload.go).
+//
+// What a person may mistype is answered with what was meant: words and flags in
+// usage.go, variables in environ.go, keys in yaml.go, times and numbers in
+// values.go, addresses in address.go. What fails elsewhere gets its advice in
+// advice.go.
 package cli

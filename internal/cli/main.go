@@ -147,7 +147,7 @@ func parse(p *program, args []string) (*kong.Context, error) {
 		return nil, wrong
 	}
 	if err != nil {
-		return nil, p.whence(betterWords(k, args, err))
+		return nil, p.whence((&commandLine{k.Model, args}).inOurWords(err))
 	}
 	if err := checkNames(cmd); err != nil {
 		return nil, p.whence(err)

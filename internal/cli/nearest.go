@@ -1,14 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"maps"
-	"regexp"
-	"slices"
 	"strings"
-
-	"github.com/alecthomas/kong"
 )
 
 // shortestPart is how many letters of a name are enough to recognise it.
@@ -65,71 +59,4 @@ func didYouMean(word string, names []string, otherwise string) string {
 		return fmt.Sprintf("did you mean %s?", name)
 	}
 	return otherwise
-}
-
-// betterWords says in words of ours what kong says about arguments and flags that
-// do not exist.
-func betterWords(k *kong.Kong, args []string, err error) error {
-	var commands []string
-	for _, c := range k.Model.Children {
-		commands = append(commands, c.Name)
-	}
-	word, argument := strings.CutPrefix(err.Error(), "unexpected argument ")
-	word, _, _ = strings.Cut(word, ",") // kong's own guess follows
-	named := slices.ContainsFunc(args, func(arg string) bool { return slices.Contains(commands, arg) })
-	switch {
-	case argument && named && word == "help":
-		return errors.New("help comes first, as in 'foyer help COMMAND', or is a flag, --help")
-	case argument && named:
-		return fmt.Errorf("there is one argument too many: %q", word)
-	case argument:
-		return fmt.Errorf("there is no command %q: %s", word, didYouMean(word, commands, "the commands are "+strings.Join(commands, ", ")))
-	case strings.HasPrefix(err.Error(), "unknown flag -"):
-		return oneDash(flagNames(k.Model), args, err)
-	}
-	if missing, ok := strings.CutPrefix(err.Error(), "expected "); ok {
-		return fmt.Errorf("an argument is missing: %s", missing)
-	}
-	if m := oneOf.FindStringSubmatch(err.Error()); m != nil {
-		choices := strings.Split(strings.Trim(strings.ReplaceAll(m[2], `"`, ""), ","), ",")
-		return fmt.Errorf("%s must be %s, not %q%s", m[1], strings.Join(choices, " or "), m[3], guess(m[3], choices))
-	}
-	if flag, kinds, ok := strings.Cut(err.Error(), ": expected "); ok && strings.HasSuffix(kinds, "<EOL>)") {
-		return fmt.Errorf("%s needs a value behind it", flag)
-	}
-	return err
-}
-
-// oneOf is what kong says of a value that is not one of a few.
-var oneOf = regexp.MustCompile(`^(--[a-z-]+) must be one of (.*) but got "(.*)"$`)
-
-// guess is the end of a sentence that names the choice that was meant.
-func guess(word string, choices []string) string {
-	if meant := nearest(word, choices); meant != "" {
-		return fmt.Sprintf(": did you mean %s?", meant)
-	}
-	return ""
-}
-
-// oneDash is about a flag whose name has one dash in front, as other programs have
-// it; err when there is none in args.
-func oneDash(known, args []string, err error) error {
-	for _, arg := range args {
-		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
-		if !strings.HasPrefix(arg, "--") && strings.HasPrefix(arg, "-") && slices.Contains(known, name) {
-			return fmt.Errorf("%s has one dash: a flag has two, as in -%s", arg, arg)
-		}
-	}
-	return err
-}
-
-// flagNames are the names of all flags of all commands.
-func flagNames(app *kong.Application) []string {
-	names := make(map[string]bool)
-	for _, node := range append(app.Children, app.Node) {
-		for _, flag := range node.Flags {
-			names[flag.Name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
 }

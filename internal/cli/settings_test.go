@@ -247,8 +247,12 @@ func TestFlagsRefused(t *testing.T) {
 		{"--tls-cert=~/cert.pem", "write the whole path"},
 		{"--max-users", "--max-users needs a value behind it"},
 		{"--rtmps", "--rtmps needs a value behind it"},
+		{"--rooms", "--rooms needs a value behind it"},
+		{"--rooms --idle=3s", "--rooms needs a value behind it"},
+		{"--history -1", "--history needs a value behind it: say --history=-1 if that is -1"},
+		{"--nick ann", "--nick is a flag of join, and comes behind that command"},
 	} {
-		if _, err := serveSettings(t, []string{"serve", c.flag}, nil); err == nil || !strings.HasPrefix(err.Error(), "--") || !strings.Contains(err.Error(), c.want) {
+		if _, err := serveSettings(t, append([]string{"serve"}, strings.Split(c.flag, " ")...), nil); err == nil || !strings.HasPrefix(err.Error(), "--") || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.flag, err, c.want)
 		}
 	}
