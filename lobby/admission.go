@@ -40,6 +40,7 @@ type newcomer struct {
 	epoch      float64
 	resume     string
 	unlisted   bool
+	nodeRTMP   string // where other servers reach its own
 	own        bool // it knows only its own password
 }
 
@@ -49,6 +50,8 @@ func parseNewcomer(name string, v amf.Value) newcomer {
 	n.node = text(node, MaxNode)
 	n.epoch, _ = amf.AsNumber(amf.Lookup(v, "epoch"))
 	n.unlisted, _ = amf.AsBool(amf.Lookup(v, "unlisted"))
+	nodeRTMP, _ := amf.AsString(amf.Lookup(v, "nodeRtmp"))
+	n.nodeRTMP = address(nodeRTMP, "rtmp")
 	if resume, _ := amf.AsString(amf.Lookup(v, "resume")); MinResume <= len(resume) && len(resume) <= MaxResume {
 		n.resume = resume
 	}

@@ -16,19 +16,20 @@ const (
 
 // room is a room on the list. It outlives the connections that the room makes.
 type room struct {
-	key    string // server.Fold of its name
-	name   string // as it was first opened
-	remote bool   // it is another node's, and the rest is what that node said
-	node   string // as the room said when it connected
-	resume string // by which the room proves that it is the same; "": it cannot
-	own    bool   // it knows only its own password
-	state  string
-	since  time.Time // when it was listed
-	heard  time.Time // when it last gave a sign of life or, if stale, when that was noticed
-	status Status
-	trend  string // its activity since then, a character a sample
-	timer  *time.Timer
-	value  amf.Object // the entry as it travels; nil: to be made again
+	key      string // server.Fold of its name
+	name     string // as it was first opened
+	remote   bool   // it is another node's, and the rest is what that node said
+	node     string // as the room said when it connected
+	nodeRTMP string // where other servers reach its own, as it said; "": they cannot
+	resume   string // by which the room proves that it is the same; "": it cannot
+	own      bool   // it knows only its own password
+	state    string
+	since    time.Time // when it was listed
+	heard    time.Time // when it last gave a sign of life or, if stale, when that was noticed
+	status   Status
+	trend    string // its activity since then, a character a sample
+	timer    *time.Timer
+	value    amf.Object // the entry as it travels; nil: to be made again
 }
 
 // entry returns r as it is listed. It is made once for everybody.

@@ -89,7 +89,7 @@ func (l *Lobby) join(client *server.Client, n newcomer) error {
 		// set back and it started again.
 		r.status = Status{}
 	}
-	r.node, r.resume, r.own = n.node, n.resume, n.own
+	r.node, r.nodeRTMP, r.resume, r.own = n.node, n.nodeRTMP, n.resume, n.own
 	if n.unlisted {
 		r.status.Unlisted = true
 	}

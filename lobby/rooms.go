@@ -66,8 +66,26 @@ func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
 	return entries, nil
 }
 
-// where answers this process alone: the entry of a room, and with it own: true if the
-// room knows only its own password. Null: no room of this name is listed.
+// A Place says on which server a listed room is.
+type Place struct {
+	Entry
+	NodeRTMP string // where other servers of this site reach that server; "": they cannot
+	Own      bool   // the room knows only its own password
+}
+
+// ParsePlace reads the answer of the method where; nil: the room is not listed.
+func ParsePlace(v amf.Value) (*Place, error) {
+	if none(v) {
+		return nil, nil
+	}
+	e, err := ParseEntry(v)
+	p := &Place{Entry: e}
+	p.NodeRTMP, _ = amf.AsString(amf.Lookup(v, "nodeRtmp"))
+	p.Own, _ = amf.AsBool(amf.Lookup(v, "own"))
+	return p, err
+}
+
+// where answers this process alone: the [Place] of a room, or null.
 func (l *Lobby) where(from *server.Client, args amf.Args) (amf.Value, error) {
 	if !from.Local() {
 		return nil, server.Fail("Not allowed.")
@@ -77,7 +95,9 @@ func (l *Lobby) where(from *server.Client, args amf.Args) (amf.Value, error) {
 	if r == nil {
 		return amf.Null{}, nil
 	}
-	return append(r.plain().Value(), amf.Field{Name: "own", Value: amf.Bool(r.own)}), nil
+	e := r.plain()
+	e.Node = cmp.Or(e.Node, r.node)
+	return append(e.Value(), amf.Field{Name: "own", Value: amf.Bool(r.own)}, amf.Field{Name: "nodeRtmp", Value: amf.String(r.nodeRTMP)}), nil
 }
 
 // find returns the rooms that match the query, in its order.

@@ -25,6 +25,7 @@ type Config struct {
 	Resume     func(room string) string // proves to the lobby that a restarted room is the same; nil: it waits until its old link is stale
 	AdminToken string                   // the moderators' credential; "" means that there are none
 	Node       string                   // this process's name
+	NodeRTMP   string                   // where other servers of this site reach this one: "rtmp://10.0.0.3:1935"; "": they cannot
 	PublicRTMP string                   // "rtmp://host:1935": the room's address is PublicRTMP + "/room/" + name
 	PublicHTTP string                   // "http://host:8080"
 	Takeover   bool                     // a newer publisher of a stream takes over from the older one

@@ -77,6 +77,7 @@ func (r *Room) connectLobby() {
 	err := nc.Connect(r.cfg.Lobby, amf.String(r.name), amf.String(r.cfg.Secret), amf.Object{
 		{Name: "node", Value: amf.String(r.cfg.Node)}, {Name: "epoch", Value: amf.Number(r.link.epoch)},
 		{Name: "resume", Value: amf.String(r.link.resume)}, {Name: "unlisted", Value: amf.Bool(r.settings.Unlisted)},
+		{Name: "nodeRtmp", Value: amf.String(r.cfg.NodeRTMP)},
 	})
 	if err != nil {
 		r.log.Error("lobby address refused", "err", err)

@@ -161,8 +161,10 @@ func appShutdown() *rtmp.StatusError {
 	return &rtmp.StatusError{Level: "error", Code: rtmp.CodeConnectShutdown, Description: "The application instance is shutting down."}
 }
 
-// notDefined refuses an unknown application, in the words of FlashCom.
-func notDefined(name string) *rtmp.StatusError {
+// NotDefined refuses an unknown application, in the words of FlashCom. path is
+// the one that was asked for.
+func NotDefined(path string) *rtmp.StatusError {
+	name, _ := clean(path)
 	name = brief(name, maxShown)
 	return Reject(fmt.Sprintf("[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (%s) is not defined.", name))
 }

@@ -37,7 +37,7 @@ func (h *Host) instance(ctx context.Context, path string, r *Request) (*Instance
 		return nil, restarting()
 	case a == nil:
 		h.mu.Unlock()
-		return nil, cmp.Or(h.movedTo(ctx, h.unmounted(name), r), error(notDefined(name)))
+		return nil, cmp.Or(h.movedTo(ctx, h.unmounted(name), r), error(NotDefined(name)))
 	case !ValidName(short):
 		h.mu.Unlock()
 		return nil, invalidName(a.name)

@@ -111,7 +111,7 @@ func TestServeRejects(t *testing.T) {
 			t.Errorf("application %v", s.Application)
 		}
 		_, err = dial(t, &n, "rtmp://here/nix")
-		if s, ok := errors.AsType[*rtmp.StatusError](err); !ok || s.Description != notDefined("nix").Description {
+		if s, ok := errors.AsType[*rtmp.StatusError](err); !ok || s.Description != NotDefined("nix").Description {
 			t.Errorf("got %v", err)
 		}
 		if s := h.Stats(); s.Rejected["app"] != 1 || s.Clients["app"]["rtmp"] != 0 {

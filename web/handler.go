@@ -24,6 +24,7 @@ type Config struct {
 	Log        *slog.Logger    // nil: nothing is logged
 	Node       string          // name of this process
 	Everywhere bool            // this node can serve every room, wherever it runs, and never sends visitors to another server
+	Listed     bool            // there are no rooms but those that the lobby lists
 	AdminToken string          // of the API; "": nobody is an operator
 	Lobby      string          // address of the lobby to which this server's rooms report; shown if this server has no lobby itself
 	RTMPPort   string          // to be typed into an encoder; default 1935

@@ -99,7 +99,7 @@ func (h *Handler) livePart(w http.ResponseWriter, r *http.Request) {
 // isLiveElsewhere answers a request for a stream that this server does not have, and
 // reports true, if another server has the room.
 func (h *Handler) isLiveElsewhere(w http.ResponseWriter, r *http.Request, room, stream string) bool {
-	if app, _, _ := h.cfg.Host.Resolve(roomInstances + room); app != "" && h.cfg.Nodes != nil {
+	if app, _, _ := h.cfg.Host.Resolve(roomInstances + room); app != "" && (h.cfg.Nodes != nil || h.cfg.Everywhere) {
 		return false // this node has what other nodes have
 	}
 	return h.cfg.Host.Stream(roomInstances+room, stream) == nil && h.isElsewhereAnswered(w, r, room)

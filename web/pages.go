@@ -172,7 +172,7 @@ func (h *Handler) roomPage(w http.ResponseWriter, r *http.Request) {
 		}
 		page.Name, page.Entry, page.Running = entry.Name, *entry, true
 	}
-	if app, _, _ := h.cfg.Host.Resolve(roomInstances + name); app != "room" {
+	if app, _, _ := h.cfg.Host.Resolve(roomInstances + name); app != "room" || h.cfg.Listed && !page.Running {
 		h.errorPage(w, r, http.StatusNotFound, "No rooms here", "This server has a lobby, but no rooms.")
 		return
 	}
@@ -206,7 +206,7 @@ func (h *Handler) leads(r *http.Request, e lobby.Entry) bool {
 // if another server has the room: it redirects there, or says where that is.
 func (h *Handler) isElsewhereAnswered(w http.ResponseWriter, r *http.Request, room string) bool {
 	e, err := h.entry(r, room, true)
-	if err != nil || e == nil || !h.isElsewhere(*e) || r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if err != nil || e == nil || !h.isElsewhere(*e) && !(h.cfg.Listed && e.HTTP != "") || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
 	base, ok := strings.CutSuffix(e.HTTP, "/"+roomInstances+e.Name)

@@ -179,7 +179,7 @@ func launchProgram(ts *testscript.TestScript, name, program string, args ...stri
 	p := &process{cmd: exec.Command(path, args...), exited: make(chan struct{}), grown: make(chan struct{})}
 	p.cmd.Dir = ts.Getenv("WORK")
 	p.cmd.Env = append(os.Environ(), "USER=somebody", "GORACE=atexit_sleep_ms=0")
-	for _, name := range []string{"FOYER_LOBBY_SECRET", "FOYER_LOBBY_SECRET_FILE", "FOYER_ADMIN_TOKEN_FILE", "FOYER_STREAM_SECRET_FILE"} {
+	for _, name := range []string{"FOYER_LOBBY_SECRET", "FOYER_LOBBY_SECRET_FILE", "FOYER_ADMIN_TOKEN_FILE", "FOYER_STREAM_SECRET_FILE", "FOYER_NODE_SECRET_FILE"} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	p.cmd.Stdout, p.cmd.Stderr = p, p

@@ -21,7 +21,7 @@ func (n *Node) build() {
 		n.addLobby()
 		n.host.Elsewhere = n.elsewhere
 	}
-	if n.settings.Hosts("room") {
+	if n.settings.Hosts("room") || n.relays() {
 		n.addRooms()
 	}
 	n.buildWeb()
@@ -37,8 +37,14 @@ func (n *Node) buildHost() {
 	for _, name := range s.Rooms {
 		n.host.Always = append(n.host.Always, "room/"+name)
 	}
-	if n.several() {
-		n.host.Owners, n.host.NodeSecret = owners{n.store}, string(n.secrets.Node)
+	if n.several() || n.relays() || s.NodeSecret != "" {
+		n.host.NodeSecret = string(n.secrets.Node)
+	}
+	switch {
+	case n.several():
+		n.host.Owners = owners{n.store}
+	case n.relays():
+		n.host.Owners = listed{n}
 	}
 	if n.recorder != nil {
 		n.host.OnStream = n.recorder.OnStream
@@ -78,11 +84,14 @@ func (n *Node) addRooms() {
 	if n.recorder != nil {
 		cfg.Recorder = n.recorder
 	}
+	if n.host.NodeSecret != "" { // otherwise this server believes no other one
+		cfg.NodeRTMP = n.nodeRTMP()
+	}
 	if s.Lobby == "" {
 		cfg.StaleAfter = s.StaleAfter
 	}
 	handle := n.host.Handle
-	if n.several() {
+	if n.several() || n.relays() {
 		handle = n.host.HandleClaimed
 	}
 	handle("room", func() server.Application { return room.New(cfg) })
@@ -97,6 +106,9 @@ func (n *Node) buildWeb() {
 		Assets: s.Assets, Recorder: n.recorder, Grace: s.Grace, Ready: n.ready, Lost: n.store.Lost,
 		Apart: s.Admin != "", MetricsFrom: s.MetricsFrom,
 		Backup: n.backup, Forget: n.forget, Store: n.storeStats, Access: s.access(),
+	}
+	if n.relays() && !s.Hosts("room") {
+		cfg.Listed, cfg.StreamKey = true, nil // the keys of rooms are on their own servers
 	}
 	if n.several() {
 		cfg.Nodes, cfg.RunsOn = n.store, n.runsOn

@@ -297,6 +297,10 @@ func (s *Settings) checkNodes() error {
 	switch {
 	case s.NodeRTMP != "" && !isRTMP(s.NodeRTMP):
 		return fmt.Errorf("--node-rtmp: %q is not an absolute address such as rtmp://host:1935", s.NodeRTMP)
+	case s.Elsewhere == relay && s.NATS != "":
+		return errors.New("--elsewhere relay is for servers without --nats: with it, serve does the same")
+	case s.Elsewhere == relay && !s.Hosts("lobby"):
+		return errors.New("--elsewhere relay is for the server of the lobby, which knows where rooms are: add lobby to --apps")
 	case s.NATS != "" && s.NodeSecret == "":
 		return errors.New("--nats needs --node-secret, the same on every server of the site: make it once, with 'openssl rand -hex 24', and give it as FOYER_NODE_SECRET_FILE or FOYER_NODE_SECRET")
 	}

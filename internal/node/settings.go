@@ -30,7 +30,7 @@ type Settings struct {
 
 	Publish string `group:"rooms" default:"takeover" enum:"takeover,reject" help:"When somebody publishes, with the right key, a stream that is already being published: takeover or reject. Default: ${default}."`
 
-	Elsewhere string `group:"rooms" default:"serve" enum:"serve,redirect" help:"What to do with an RTMP client whose room runs on another node: serve it from here, or redirect it there. Default: ${default}."`
+	Elsewhere string `group:"rooms" default:"serve" enum:"serve,redirect,relay" help:"What to do with an RTMP client whose room runs on another node of --nats: serve it from here, or redirect it there. Without --nats, clients are led to the server where the lobby here lists the room; with relay they are served from here, browsers too, if both servers have the same --node-secret. Default: ${default}."`
 
 	MaxUsers int `group:"rooms" default:"1000" placeholder:"N" help:"How many people with a nick a room holds. Default: ${default}."`
 
