@@ -114,6 +114,8 @@ func (h *HLS) Run(ctx context.Context) {
 			return
 		case !h.from().Live() && time.Since(h.heard) >= h.grace:
 			h.end()
+		default:
+			h.write(h.mender.settle())
 		}
 	}
 }
