@@ -59,7 +59,7 @@ func (f *FLV) Settle(b []byte) []byte { return f.begin(f.appendAll(b, f.mender.s
 func (f *FLV) End(b []byte) []byte { return f.begin(f.appendAll(b, f.mender.end())) }
 
 // Waits reports whether something waits that Settle would append.
-func (f *FLV) Waits() bool { return f.frames > 0 || f.mender.video.held.role == flv.Begin }
+func (f *FLV) Waits() bool { return f.frames > 0 || f.mender.waits() }
 
 // Gap says that messages are missing in front of the next one.
 func (f *FLV) Gap() { f.mender.gap() }

@@ -57,12 +57,18 @@ func (x *mender) end() []mended {
 	return x.out
 }
 
-// settle returns the picture that waits for the rest of it, which will not come.
+// settle returns the picture that waits for the rest of it, which will not come
+// unless this publisher is known to send pictures in parts.
 func (x *mender) settle() []mended {
 	x.begin()
-	x.video.flush(x)
+	if x.waits() {
+		x.video.flush(x)
+	}
 	return x.out
 }
+
+// waits reports whether settle would return something.
+func (x *mender) waits() bool { return x.video.held.role == flv.Begin && !x.video.parts }
 
 // gap says that messages are missing here.
 func (x *mender) gap() {

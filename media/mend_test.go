@@ -316,6 +316,26 @@ func TestMendWaits(t *testing.T) {
 	}
 }
 
+// TestMendSettle: a stall in the middle of a picture does not cut it, where parts are
+// the habit.
+func TestMendSettle(t *testing.T) {
+	var x mender
+	x.take(video(0, avcHeader))
+	x.take(video(0, legacy(true, nal(unitIDR))))
+	if out := x.settle(); len(out) != 1 || x.waits() {
+		t.Errorf("%d settle", len(out))
+	}
+	x.take(video(40, legacy(false, nal(unitSlice))))
+	x.take(video(40, legacy(false, nal(unitMore))))
+	if out := x.settle(); len(out) != 0 || x.waits() {
+		t.Errorf("%d settle in the middle of a picture", len(out))
+	}
+	x.take(video(40, legacy(false, nal(unitMore))))
+	if out := x.take(video(80, legacy(false, nal(unitSlice)))); len(out) != 1 || len(out[0].Body) != len(nal(unitSlice, unitMore, unitMore)) {
+		t.Errorf("got %v", out)
+	}
+}
+
 // TestMendNextEncoder: another encoder, which has another configuration, may have
 // another habit.
 func TestMendNextEncoder(t *testing.T) {
