@@ -166,14 +166,14 @@ func bendReel(list []rtmp.Message, video, audio odd, headers bool, apart uint32)
 	return append(bent, behind...)
 }
 
-// TestBrowserOdd broadcasts as odd encoders do. The room's page and mpegts.js show
-// every picture, and go on with the sound.
+// TestBrowserOdd broadcasts as odd encoders do. The room's page, mpegts.js and hls.js
+// show the pictures and play the sound.
 func TestBrowserOdd(t *testing.T) {
 	if os.Getenv("FOYER_TEST_BROWSER") == "" && os.Getenv("CI") == "" {
 		t.Skip("drives a browser for minutes: set FOYER_TEST_BROWSER=1")
 	}
 	browser := startBrowser(t)
-	script := fetchMpegtsJS(t)
+	scripts := map[string][]byte{"/mpegts.js": fetchMpegtsJS(t), "/hls.js": fetchHLSJS(t)}
 	reel := oddReel(t)
 	var sets []byte
 	for _, m := range reel {
@@ -183,13 +183,13 @@ func TestBrowserOdd(t *testing.T) {
 		}
 	}
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/mpegts.js" {
+		if script := scripts[r.URL.Path]; script != nil {
 			w.Header().Set("Content-Type", "text/javascript")
 			w.Write(script)
 			return
 		}
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, `<!doctype html><link rel="icon" href="data:,"><video muted autoplay></video><script src="/mpegts.js"></script>`)
+		fmt.Fprint(w, `<!doctype html><link rel="icon" href="data:,"><video muted autoplay></video><script src="/mpegts.js"></script><script src="/hls.js"></script>`)
 	}))
 	defer page.Close()
 	for name, messages := range map[string][]rtmp.Message{
@@ -217,6 +217,16 @@ func TestBrowserOdd(t *testing.T) {
 				player.attachMediaElement(video);
 				player.load();`, h.url()))
 			m.wait(plays + ` && errors.length === 0`)
+			l := newTab(t, browser, h)
+			l.base = page.URL
+			l.open("/")
+			l.script(fmt.Sprintf(`window.errors = [];
+				window.video = document.querySelector("video");
+				window.player = new Hls({ lowLatencyMode: true });
+				player.on(Hls.Events.ERROR, (_, e) => { if (e.fatal) errors.push(e.details); });
+				player.loadSource("%s/live/blue/main.m3u8");
+				player.attachMedia(video);`, h.url()))
+			l.wait(plays + ` && errors.length === 0`)
 		})
 	}
 }
