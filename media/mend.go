@@ -152,10 +152,11 @@ func (s *soundMender) take(x *mender, m mended) {
 	switch {
 	case adts:
 		s.unwrap(x, m)
+	case len(m.Body) == 0:
 	case m.Kind == flv.SequenceStart:
 		s.config, s.guessed = m.Body, false
 		x.put(m)
-	case len(m.Body) == 0, len(s.config) > 0 && bytes.Equal(m.Body, s.config):
+	case bytes.Equal(m.Body, s.config):
 	case isConfig(m.Codec, m.Body):
 		if _, err := newCodec(m.Codec, m.Body); err == nil && s.config == nil {
 			s.configure(x, m, m.Body)

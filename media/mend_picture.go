@@ -13,8 +13,8 @@ const (
 	// habit is after how many pictures in a row that came in one tag each the next
 	// one is taken for whole when it comes.
 	habit = 8
-	// maxSpread is how long after the first part of a picture another one may
-	// come, in ms of the publisher's time.
+	// maxSpread is how much later than the first part of a picture another one may
+	// be dated, in ms, if this publisher is known to send parts.
 	maxSpread = 100
 )
 
@@ -49,6 +49,7 @@ type held struct {
 
 func (p *pictureMender) take(x *mender, m mended) {
 	switch {
+	case m.Kind == flv.SequenceStart && len(m.Body) == 0: // no configuration
 	case m.Kind == flv.SequenceStart:
 		p.flush(x)
 		if !bytes.Equal(p.config.raw, m.Body) { // perhaps another encoder
@@ -267,9 +268,7 @@ func (c *videoConfig) header(x *mender, m mended) {
 		c.frame = flv.Framing(read.prefix)
 		c.sets.fill(read)
 	} else {
-		c.fresh.read(m.Codec, m.Body, flv.AnnexB)
-		c.sets.merge(&c.fresh)
-		read, err = newCodec(m.Codec, c.sets.record())
+		read, err = c.bare(m.Body)
 	}
 	if err != nil { // perhaps it can be read elsewhere
 		x.put(m)
@@ -278,6 +277,16 @@ func (c *videoConfig) header(x *mender, m mended) {
 	c.latest = c.sets.complete()
 	c.known, c.sent = true, withLengths(read)
 	c.put(x, m, c.sent)
+}
+
+// bare reads a header that is nothing but parameter sets, as they are among the
+// pictures.
+func (c *videoConfig) bare(body []byte) (*codec, error) {
+	if f := c.codec.View(body, c.framing()).Frame; f != flv.Broken {
+		c.fresh.read(c.codec, body, f)
+		c.sets.merge(&c.fresh)
+	}
+	return newCodec(c.codec, c.sets.record())
 }
 
 // put puts out a configuration, with the tag that m would have.
