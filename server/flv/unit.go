@@ -130,6 +130,8 @@ func roleHEVC(u []byte) (Role, Entry) {
 		return Set, NoEntry
 	case kind == 39 && !soundSEI(u[2:]):
 		return Idle, NoEntry
+	case kind == 39 && u[2] == 6: // recovery point
+		return Before, Perhaps
 	case kind == 35, kind == 39, kind >= 41 && kind < 45, kind >= 48 && kind < 56:
 		return Before, NoEntry
 	case kind == 38:

@@ -35,6 +35,7 @@ var views = []struct {
 	{"as usual", AVC, "\x00\x02\x65\x88", 2, View{Begin, Sure, false, false, 2}},
 	{"H.265", HEVC, "\x00\x00\x00\x03\x26\x01\xaf", 4, View{Begin, Sure, false, true, 4}},
 	{"H.265, a further slice", HEVC, "\x00\x00\x00\x03\x02\x01\x40", 4, View{More, NoEntry, false, true, 4}},
+	{"H.265, a recovery point", HEVC, "\x00\x00\x00\x06\x4e\x01\x06\x02\x50\x80\x00\x00\x00\x03\x02\x01\xd0", 4, View{Begin, Perhaps, false, true, 4}},
 	{"H.265, SEI behind", HEVC, "\x00\x00\x00\x03\x50\x01\x84", 4, View{After, NoEntry, false, true, 4}},
 	{"AV1", AV1, "\x0a\x01\x00\x32\x01\x10", OBUs, View{Begin, Sure, true, true, OBUs}},
 	{"AV1 with a delimiter", AV1, "\x12\x00\x32\x01\x30", OBUs, View{Begin, NoEntry, false, false, OBUs}},
