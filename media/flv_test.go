@@ -250,3 +250,23 @@ func FuzzFLV(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkFLV is one second of a stream of 2.6 Mbit/s.
+func BenchmarkFLV(b *testing.B) {
+	frame := func(like string) string { return like[:5] + "\x00\x00\x28\x02" + like[9:11] + strings.Repeat("x", 10240) }
+	var f FLV
+	buf := f.Append(f.Append(f.Append(nil, meta(metaBoth)), video(0, avcHeader)), audio(0, aacHeader))
+	key, inter, sound := video(0, frame(avcKey)), video(0, frame(avcInter)), audio(0, aacFrame)
+	b.ReportAllocs()
+	for at := uint32(0); b.Loop(); at += 1000 {
+		buf = buf[:0]
+		for i := range uint32(30) {
+			m := inter
+			if i == 0 {
+				m = key
+			}
+			m.Timestamp, sound.Timestamp = at+i*33, at+i*33
+			buf = f.Append(f.Append(buf, m), sound)
+		}
+	}
+}
