@@ -145,19 +145,11 @@ func (h *HLS) Follow(s *relay.Stream) bool {
 	return possible
 }
 
-// take handles an item. If a publisher's message makes a library panic, that costs the
-// rest of the broadcast, not the process.
+// take handles an item.
 func (h *HLS) take(it Item) {
-	defer func() {
-		if p := recover(); p != nil {
-			h.log.Error("HLS muxer failed", "err", fmt.Sprint(p))
-			h.muxer.reset()
-		}
-	}()
 	switch {
 	case h.Over(): // what follows is another broadcast
 	case it.Code == rtmp.CodeUnpublishNotify:
-		h.write(h.mender.end())
 		h.end()
 	case it.Code == rtmp.CodePublishNotify:
 		h.write(h.mender.end())
@@ -173,8 +165,18 @@ func (h *HLS) take(it Item) {
 	}
 }
 
+// saved is deferred by those who mux. If a publisher's message makes a library panic,
+// that costs what has not been written, not the process.
+func (h *HLS) saved() {
+	if p := recover(); p != nil {
+		h.log.Error("HLS muxer failed", "err", fmt.Sprint(p))
+		h.muxer.reset()
+	}
+}
+
 // write muxes what is ready.
 func (h *HLS) write(list []mended) {
+	defer h.saved()
 	for _, m := range list {
 		switch m.Kind {
 		case flv.SequenceStart:
@@ -187,8 +189,10 @@ func (h *HLS) write(list []mended) {
 
 // end ends the broadcast.
 func (h *HLS) end() {
+	defer func() { h.change(func() { h.over = true }) }()
+	defer h.saved()
+	h.write(h.mender.end())
 	h.muxer.finish()
-	h.change(func() { h.over = true })
 }
 
 // Over reports whether the broadcast has ended. What has been made of it is still
