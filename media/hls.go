@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -208,6 +209,11 @@ func (h *HLS) change(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f()
+	for _, v := range h.renditions {
+		if v != nil {
+			v.text = nil
+		}
+	}
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
@@ -310,7 +316,6 @@ func (h *HLS) Part(w http.ResponseWriter, r *http.Request, name string) error {
 func (h *HLS) mediaPlaylist(w http.ResponseWriter, r *http.Request, l lane) error {
 	q := r.URL.Query()
 	msn, part := hlsNumber(q.Get("_HLS_msn")), hlsNumber(q.Get("_HLS_part"))
-	var text []byte
 	wait := hlsWait
 	if msn >= 0 {
 		wait = h.patience(l)
@@ -325,18 +330,34 @@ func (h *HLS) mediaPlaylist(w http.ResponseWriter, r *http.Request, l lane) erro
 	if err != nil {
 		return err
 	}
+	text, err := h.text(l, msn)
+	if err != nil {
+		return err
+	}
+	answer(w, "application/vnd.apple.mpegurl", "no-cache", bytes.ReplaceAll(text, []byte(hlsQueryMark), []byte(h.query(q.Get(HLSSession)))))
+	return nil
+}
+
+// hlsQueryMark stands for the query of addresses, which is another for each viewer.
+const hlsQueryMark = "\x00"
+
+// text is the playlist of a rendition, with marks for queries. It is made once for all
+// viewers.
+func (h *HLS) text(l lane, msn int) ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch v := h.renditions[l]; {
+	v := h.renditions[l]
+	switch {
+	case !v.ready() && h.failed != nil:
+		return nil, h.failed
 	case !v.ready():
-		return ErrHLSNotYet
+		return nil, ErrHLSNotYet
 	case !h.over && v.beyond(msn):
-		return ErrHLSNotFound
-	default:
-		text = v.playlistLocked(h, h.query(q.Get(HLSSession)))
+		return nil, ErrHLSNotFound
+	case v.text == nil:
+		v.text = v.playlistLocked(h, hlsQueryMark)
 	}
-	answer(w, "application/vnd.apple.mpegurl", "no-cache", text)
-	return nil
+	return v.text, nil
 }
 
 // patience is how long a request waits for the next part. Then it gets the playlist as it

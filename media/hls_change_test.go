@@ -14,6 +14,7 @@ import (
 
 	"github.com/Eyevinn/mp4ff/mp4"
 
+	"foyer/server/relay"
 	"foyer/server/rtmp"
 )
 
@@ -381,4 +382,41 @@ func TestHLSWithout(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHLSFollow: when the stream that was lost is published again as another, its room
+// having moved, the playlists continue. After an end they do not.
+func TestHLSFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newViewer(t)
+		send(v.stream, 0, realAVC, tagAAC)
+		v.seconds(0, 4, realKey, realInt, tagSound)
+		v.look(videoList)
+		v.look(audioList)
+		again := relay.New("live")
+		if v.hls.Follow(again) {
+			t.Error("follows while the stream is live")
+		}
+		v.stream.Lose()
+		time.Sleep(5 * time.Second)
+		if !v.hls.Follow(again) {
+			t.Fatal("does not follow")
+		}
+		if v.stream.Players() != 0 || again.Players() != 1 {
+			t.Error("it has not changed streams")
+		}
+		v.stream = again
+		again.Publish()
+		send(again, 0, realAVC, tagAAC)
+		v.seconds(0, 4, realKey, realInt, tagSound)
+		v.look(videoList)
+		v.look(audioList)
+		if n := len(v.seen[videoList]); n < 7 || v.breaks[n-1] != 1 {
+			t.Errorf("%d segments, discontinuities %v", n, v.breaks)
+		}
+		again.Unpublish()
+		if v.hls.Follow(relay.New("live")) {
+			t.Error("follows after the end")
+		}
+	})
 }

@@ -12,6 +12,7 @@ type hlsRendition struct {
 	name     string
 	segments []*hlsSegment // the last one is being made
 	breaks   int           // discontinuities in front of those
+	text     []byte        // its playlist; nil: to be made
 }
 
 // An hlsSegment is a piece of a rendition that begins with a key frame.
