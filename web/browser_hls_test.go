@@ -374,7 +374,7 @@ func testHLSJS(t *testing.T, browser context.Context) {
 			}
 			for i, r := range reports {
 				t.Logf("%d: %+v", i, r)
-				if len(r.Fatal) > 0 || !r.Ended || r.At < float64(scene.seconds)-3 || r.Still > float64(1500+1500*scene.outage) ||
+				if len(r.Fatal) > 0 || !r.Ended || r.At < float64(scene.seconds)-3 || r.Still > float64(2500+1500*scene.outage) ||
 					r.Width != scene.width || scene.sound != (r.Sound > 0) {
 					t.Errorf("player %d: %+v", i, r)
 				}
