@@ -325,6 +325,7 @@ func TestWishes(t *testing.T) {
 		passes(player)
 		p.Command(1, "pause", 0, amf.Null{}, amf.Bool(false), amf.Number(0))
 		p.ExpectStatus(1, rtmp.CodeUnpauseNotify)
+		synctest.Wait()
 		passes(player, rtmp.TypeVideo)
 
 		p.Command(1, "closeStream", 0, amf.Null{})
@@ -333,6 +334,7 @@ func TestWishes(t *testing.T) {
 		player = accept(rtmp.CodePauseNotify)
 		p.Command(1, "pauseRaw", 0, amf.Null{}, amf.Bool(false), amf.Number(0))
 		p.ExpectStatus(1, rtmp.CodeUnpauseNotify)
+		synctest.Wait()
 		passes(player, rtmp.TypeVideo, rtmp.TypeAudio)
 
 		p.Command(1, "play", 0, amf.Null{}, amf.String("x"))
@@ -537,6 +539,7 @@ func watch(t *testing.T, p *rtmptest.Peer, player *rtmp.Player) {
 	player.WriteMessage(audio(7, 1, "a"))
 	p.Command(1, "pause", 0, amf.Null{}, amf.Bool(false), amf.Number(0))
 	p.ExpectStatus(1, rtmp.CodeUnpauseNotify)
+	synctest.Wait()
 	player.WriteMessage(video(inter)) // not before a key frame
 	player.WriteMessage(video(key))
 	player.WriteMessage(video(inter))
@@ -549,6 +552,7 @@ func watch(t *testing.T, p *rtmptest.Peer, player *rtmp.Player) {
 	p.Command(1, "receiveAudio", 0, amf.Null{}, amf.Bool(true))
 	p.ExpectStatus(1, rtmp.CodeSeekNotify)
 	p.ExpectStatus(1, rtmp.CodePlayStart)
+	synctest.Wait()
 	player.WriteMessage(video(key))
 	player.WriteMessage(audio(7, 1, "a"))
 	if m := p.Next(); m.Type != rtmp.TypeAudio {
