@@ -98,6 +98,7 @@ func clientHandshake(rw io.ReadWriter) (*Nonces, error) {
 	fillRandom(c[1:])
 	clear(c[1 : 1+noncesAt])
 	c[0] = rtmpVersion
+	c[handshakeSize] = '\n' // a web server answers a line, and waits for the end of one
 	nonces := noncesOf(c[1:], c[1:])
 	if _, err := rw.Write(c); err != nil {
 		return nil, err

@@ -135,7 +135,10 @@ func TestWebPort(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client, server := rtmptest.Pipe()
 			go func() {
-				io.ReadFull(server, make([]byte, 1537))
+				c := make([]byte, 1537)
+				if io.ReadFull(server, c); c[1536] != '\n' {
+					t.Error("a web server would wait for the end of the line")
+				}
 				server.Write([]byte(test.answer))
 				server.Close()
 			}()
