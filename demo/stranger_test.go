@@ -4,6 +4,8 @@ package demo
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -126,6 +128,24 @@ func TestScriptMessage(t *testing.T) {
 	if _, err := scriptMessage([]byte{5}); err == nil {
 		t.Error("data without a name was accepted")
 	}
+}
+
+// A web server at the port is told from an RTMP server.
+func TestBroadcastWebPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &Broadcast{URL: "rtmp://h:8080/room/blue", Stream: "live?key=k", dial: func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				io.ReadFull(server, make([]byte, 1537))
+				io.WriteString(server, "HTTP/1.1 400 Bad Request\r\n\r\n")
+				server.Close()
+			}()
+			return client, nil
+		}}
+		if err := b.Run(t.Context()); !errors.Is(err, ErrHTTP) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 // FuzzFLV: whatever a file is, reading it ends, and playing it sends nothing
