@@ -19,6 +19,7 @@ func TestEnvironment(t *testing.T) {
 		{"FOYER_IDEL=30s", "FOYER_IDEL, which is no setting: did you mean FOYER_IDLE?"}, {"FOYER_HTPP=:80", "did you mean FOYER_HTTP?"},
 		{"FOYER_STALEAFTER=1s", "did you mean FOYER_STALE_AFTER?"}, {"FOYER_LOBBY_SECRETE=x", "did you mean FOYER_LOBBY_SECRET?"},
 		{"FOYER_LOBBY_SECRETFILE=x", "did you mean FOYER_LOBBY_SECRET_FILE?"}, {"FOYER_PUBLIC_URL=x", "FOYER_PUBLIC_URL, which is no setting"},
+		{"FOYER_DATA_DIR=x", "did you mean FOYER_DATA?"}, {"FOYER_HTTP_PORT=8080", "did you mean FOYER_HTTP?"}, {"FOYER_HTTP_PORT=tcp://10.0.0.1:80", ""}, {"FOYER_TRUSTED_PROXY=x", "did you mean FOYER_TRUSTED_PROXIES?"},
 		{"FOYER_idle=30s", "did you mean FOYER_IDLE?"}, {"FOYER_PORT=8080", "FOYER_PORT, which is no setting"}, {"FOYER_IDLE_FILE=x", "only a secret can come from a file: set FOYER_IDLE"},
 		{"FOYER_TOKEN_FIEL=x", "did you mean FOYER_TOKEN_FILE?"},
 		{"FOYER_IDLE=30", `--idle: "30" has no unit: say 30s (from FOYER_IDLE)`}, {"FOYER_IDLE=\"30s\"", "--idle: its value has quotation marks around it: leave them out"},

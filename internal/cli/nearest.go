@@ -9,8 +9,8 @@ import (
 const shortestPart = 3
 
 // nearest is the name that somebody meant who typed word: the only one that begins
-// with it, or else the one with the fewest mistakes, of which a third of the letters
-// may be some. "" when there is none.
+// with it, or the one with the fewest mistakes, of which a third of the letters may
+// be some, or the one to which a word was added. "" when there is none.
 func nearest(word string, names []string) string {
 	word = strings.ToLower(word)
 	best, fewest, begun := "", max(1, len(word)/3), []string(nil)
@@ -22,10 +22,25 @@ func nearest(word string, names []string) string {
 			begun = append(begun, name)
 		}
 	}
-	if len(begun) == 1 {
+	switch {
+	case len(begun) == 1:
 		return begun[0]
+	case best == "":
+		return longer(word, names)
 	}
 	return best
+}
+
+// longer is the name to which somebody added a word, as in data-dir; "" when there
+// is none.
+func longer(word string, names []string) (name string) {
+	for _, n := range names {
+		rest, more := strings.CutPrefix(word, strings.ToLower(n))
+		if more && (strings.HasPrefix(rest, "-") || strings.HasPrefix(rest, "_")) && len(n) > len(name) {
+			name = n
+		}
+	}
+	return name
 }
 
 // mistakes is how many letters of a must be put in, left out, replaced or exchanged
