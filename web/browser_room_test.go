@@ -389,7 +389,7 @@ func testRoomRestarts(t *testing.T, browser context.Context) {
 	b.waitTexts("before")
 	b.expect("WebSocket connection to")
 	h.drain()
-	b.waitText(".link-state", "The server is restarting, trying again")
+	b.waitText(".link-state", "The server is restarting. Trying again…")
 	h.stopWeb()
 	h.stopHost()
 	h.startHost()

@@ -9,6 +9,7 @@ import { addCopyButtons } from "./clipboard.js";
 import { Composer } from "./composer.js";
 import { identity, moveTo } from "./identity.js";
 import { JoinForm } from "./joinform.js";
+import { LinkState } from "./linkstate.js";
 import { Menu } from "./menu.js";
 import { NO_CONNECTION, SharedObject, explain } from "./netconnection.js";
 import { People, sameNick } from "./people.js";
@@ -17,6 +18,7 @@ import { Link, restarts } from "./reconnect.js";
 import { Settings } from "./settings.js";
 import { Streams } from "./streams.js";
 import { keepFitting } from "./viewport.js";
+import { view } from "./views.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -24,7 +26,7 @@ import { keepFitting } from "./viewport.js";
 const the = (selector) => document.querySelector(selector);
 const name = document.body.dataset.name ?? "";
 const uri = `room/${encodeURIComponent(name)}`;
-const sayForm = the(".composer"), gone = the(".gone"), linkState = the(".link-state");
+const sayForm = the(".composer"), gone = the(".gone");
 
 const log = new ChatLog();
 const chat = new Chat(the(".talk"), (id) => log.key(id));
@@ -39,9 +41,8 @@ const state = SharedObject.getRemote("room", uri);
 
 /** Who we are; nick is "" while we are a spectator. */
 const me = { nick: "", credential: "", id: "", moderator: false };
-let lostAt = 0, nextTry = 0, refused = "";
-/** Whether the server has said that it restarts, and whether we still have to come in under the name of an earlier page. */
-let restarting = false, returning = false;
+/** Why there is no connection, and whether we still have to come in under the name of an earlier page. */
+let refused = "", returning = false;
 
 const link = new Link(uri, {
   message: (/** @type {any} */ message) => log.receive(message),
@@ -52,9 +53,10 @@ const link = new Link(uri, {
 
 // State of the connection
 
+const linkState = new LinkState(the(".link-state"), link);
 link.onUp = (nc) => {
-  lostAt = 0;
-  restarting = returning = false;
+  linkState.found();
+  returning = false;
   users.connect(nc);
   state.connect(nc);
   log.catchUp(nc).then(() => { if (me.nick) composer.again(); });
@@ -64,14 +66,13 @@ link.onUp = (nc) => {
   show();
 };
 link.onDown = (info, wait) => {
-  lostAt ||= Date.now();
-  nextTry = Date.now() + wait;
   refused = link.why;
-  restarting ||= restarts(info);
+  linkState.restarting ||= restarts(info);
+  linkState.lose(wait);
   show();
 };
 link.onEnd = (info) => {
-  if (me.nick && lostAt === 0 && !returning) return leave("You are no longer in the room", reason(info));
+  if (me.nick && !linkState.lost && !returning) return leave("You are no longer in the room", reason(info));
   if (!me.nick) return leave("This room does not let you in", reason(info));
   // Our name is taken now, or we may not come back: become a spectator, and say why.
   becomeSpectator();
@@ -94,7 +95,7 @@ function leave(title, why) {
 
 gone.querySelector("button").addEventListener("click", () => {
   gone.hidden = true;
-  lostAt = 0;
+  linkState.found();
   link.start();
   show();
   joinForm.box.focus();
@@ -245,37 +246,11 @@ function show() {
   settings.root.hidden = !me.moderator;
   document.body.classList.toggle("moderating", me.moderator);
   broadcasting.use(me.moderator ? me.credential : "");
-  showLink();
+  linkState.ended = !gone.hidden;
+  linkState.show();
 }
-
-/** Says how the connection is. */
-function linkWords() {
-  if (!gone.hidden) return "Not connected";
-  if (link.up) return "Connected";
-  if (!lostAt) return "Connecting";
-  return link.why || (restarting ? "The server is restarting, trying again" : "Connection lost, trying again");
-}
-
-/** Shows the state of the connection. The seconds to the next attempt are seen, but not read out. */
-function showLink() {
-  const left = Math.ceil((nextTry - Date.now()) / 1000);
-  const words = linkWords();
-  linkState.className = `link-state ${link.up ? "up" : lostAt ? "down" : ""}`;
-  const [said, counted] = linkState.children;
-  if (said.textContent !== words) said.textContent = words;
-  counted.textContent = lostAt && !link.up && !link.why && gone.hidden && left > 0 ? ` in ${left} s` : "";
-}
-
-/** Shows the chat, the people, or what there is to know about the room, where there is no place for all. @param {string} name */
-function view(name) {
-  document.body.dataset.view = name;
-  for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === name));
-}
-/** @type {NodeListOf<HTMLElement>} */ const views = document.querySelectorAll(".views button");
-for (const button of views) button.addEventListener("click", () => view(button.dataset.view ?? ""));
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) link.hurry(); });
-setInterval(showLink, 1_000);
 keepFitting();
 
 document.documentElement.classList.add("scripted");
