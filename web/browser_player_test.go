@@ -239,3 +239,44 @@ func testPlayerParts(t *testing.T, browser context.Context) {
 	b.same("playable", codecs+`return m.unplayable(mime("avc1.42c01e"), () => true);`, `[]`)
 	b.same("kinds", codecs+`return [m.hasPicture(mime("mp4a.40.2")), m.hasSound(mime("mp4a.40.2")), m.hasPicture(mime("avc1.42c01e,opus")), m.hasSound(mime("avc1.42c01e"))];`, `[false,true,true,false]`)
 }
+
+// testPlayerVolume: volume and mute are as people left them, and the picture goes into a small
+// window where the browser has one.
+func testPlayerVolume(t *testing.T, browser context.Context) {
+	c := makeClip(t, 20, h264+","+aac, colours, sine)
+	b, _ := project(t, browser, func(r *reel) {
+		r.loop(c, 60, r.ctx)
+	})
+	b.waitText(".player-state", "Live")
+	const another = `await (async () => { const { Player } = await import("/assets/player.js");
+		const root = [...document.querySelectorAll(".player")].at(-1).cloneNode(true), { video } = new Player(root, "blue");
+		return [video.volume, video.muted]; })()`
+	b.wait(`video.muted`) // since the browser wants it, not we
+	b.same("at first", `return `+another+`;`, `[1,false]`)
+	b.do(chromedp.Click(chromedp.CSS(".tap")))
+	b.wait(`!video.muted`)
+	eval[bool](b, `(() => { const slider = document.querySelector(".volume input"); slider.value = "35"; slider.dispatchEvent(new Event("input", { bubbles: true })); return true; })()`)
+	b.wait(`localStorage.getItem("foyer.volume") !== null && Math.abs(video.volume - 0.35) < 0.001`)
+	b.same("quieter", `return `+another+`;`, `[0.35,false]`)
+	b.click(".mute")
+	b.wait(`video.muted`)
+	b.same("muted", `await new Promise((done) => setTimeout(done, 50)); return `+another+`;`, `[0.35,true]`)
+	b.same("nonsense", `const before = localStorage.getItem("foyer.volume"), got = [];
+		for (const kept of ["{", "null", '{"volume":7,"muted":"x"}', '{"volume":null}']) { localStorage.setItem("foyer.volume", kept); got.push(`+another+`); await new Promise((done) => setTimeout(done, 20)); }
+		localStorage.setItem("foyer.volume", before); return got.map(String);`, `["1,false","1,false","1,false","1,false"]`)
+
+	b.same("where the browser has it", `return document.pictureInPictureEnabled === !player.root.querySelector(".small-window").hidden;`, `true`)
+	b.script(`window.small = []; HTMLVideoElement.prototype.requestPictureInPicture = async function () { small.push("in");
+			Object.defineProperty(document, "pictureInPictureElement", { configurable: true, get: () => this }); this.dispatchEvent(new Event("enterpictureinpicture")); };
+		document.exitPictureInPicture = async () => { small.push("out"); delete document.pictureInPictureElement; video.dispatchEvent(new Event("leavepictureinpicture")); };
+		player.root.querySelector(".small-window").hidden = false;`)
+	b.click(".small-window")
+	b.wait(`small.join() === "in" && document.querySelector(".small-window").ariaPressed === "true"`)
+	b.click(".small-window")
+	b.wait(`small.join() === "in,out" && document.querySelector(".small-window").ariaPressed === "false"`)
+	b.click(".small-window")
+	b.script(`player.watch("side");`)
+	b.wait(`small.join() === "in,out,in"`) // another stream stays in it
+	b.script(`player.close();`)
+	b.wait(`small.join() === "in,out,in,out"`)
+}

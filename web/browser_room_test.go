@@ -534,3 +534,37 @@ func testAnswerIsLost(t *testing.T, browser context.Context) {
 	b.say("after")
 	b.waitTexts("lost|unanswered|after")
 }
+
+// testTabTitle: the title of a hidden tab counts what other people say.
+func testTabTitle(t *testing.T, browser context.Context) {
+	h := newHouse(t)
+	h.room("blue", "Blue")
+	bob := h.guest("room/blue", amf.String("bob"))
+	bob.say("old")
+	b := newTab(t, browser, h)
+	const hide = `Object.defineProperty(document, "hidden", { configurable: true, get: () => true });`
+	b.open("/room/blue")
+	b.script(hide)
+	b.join("ann")
+	b.waitText(".message", "old")
+	b.wait(`document.title === "Blue · foyer"`) // it was said before
+	bob.say("one")
+	b.wait(`document.title === "(1) Blue · foyer"`)
+	b.say("mine")
+	b.waitText(".message", "mine")
+	bob.say("two")
+	b.wait(`document.title === "(2) Blue · foyer"`)
+	h.ask("blue", "title", amf.String("Green"))
+	b.wait(`document.title === "(2) Green · foyer"`)
+	b.expect("WebSocket connection to")
+	h.stopWeb()
+	bob.say("three")
+	h.startWeb()
+	b.wait(`document.title === "(3) Green · foyer"`) // it was said while we were away
+	b.script(`delete document.hidden; document.dispatchEvent(new Event("visibilitychange"));`)
+	b.wait(`document.title === "Green · foyer"`)
+	bob.say("four")
+	b.waitText(".message", "four")
+	b.wait(`document.title === "Green · foyer"`)
+	b.same("beyond counting", `const { TabTitle } = await import("/assets/tabtitle.js"); const title = new TabTitle(); title.name("x"); `+hide+` title.came(99); title.came(1); return document.title;`, `"(99+) x"`)
+}

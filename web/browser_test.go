@@ -56,6 +56,7 @@ func TestBrowser(t *testing.T) {
 		{"history", testHistory},
 		{"reading", testReading},
 		{"rejected message", testRejectedMessage},
+		{"tab title", testTabTitle},
 		{"markup is text", testMarkupIsText},
 		{"right to left", testRightToLeft},
 		{"moderator", testModerator},
@@ -92,6 +93,7 @@ func TestBrowser(t *testing.T) {
 		{"player cannot", testPlayerCannot},
 		{"player sound only", testPlayerSoundOnly},
 		{"player muted", testPlayerMuted},
+		{"player volume", testPlayerVolume},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if strings.HasPrefix(c.name, "player ") {

@@ -7,6 +7,8 @@ import { codecName, hasPicture, hasSound, unplayable } from "./codecs.js";
 import { MOST } from "./liveedge.js";
 import { LiveStream } from "./livestream.js";
 import { MediaBuffer, canPlay, sourceClass } from "./mediabuffer.js";
+import { isSmall, leaveSmall, offerSmall } from "./smallwindow.js";
+import { keepVolume } from "./volume.js";
 
 /** How often the player checks whether it is near live, in ms. */
 const LOOK = 250;
@@ -64,7 +66,7 @@ export class Player {
   /** Shows a stream, from live on. @param {string} stream */
   watch(stream) {
     if (this.stream === stream) return;
-    this.close();
+    this.#stop();
     this.stream = stream;
     this.#paused = false;
     this.root.setAttribute("aria-label", `Player: ${stream}`);
@@ -87,6 +89,11 @@ export class Player {
 
   /** Stops, and releases everything. */
   close() {
+    leaveSmall(this.video);
+    this.#stop();
+  }
+
+  #stop() {
     clearInterval(this.#timer);
     const live = this.#live;
     this.#live = null;
@@ -160,7 +167,7 @@ export class Player {
   async #play() {
     const { video } = this;
     // Nobody sees or hears it, so a browser that has paused it is right.
-    if (this.#starting || (document.hidden && video.muted)) return;
+    if (this.#starting || (document.hidden && video.muted && !isSmall(video))) return;
     this.#starting = true;
     try {
       await video.play();
@@ -242,6 +249,8 @@ export class Player {
       this.mute(false);
       root.focus();
     });
+    keepVolume(video, () => !this.#hushed);
+    offerSmall(video, root.querySelector(".small-window"));
     root.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#back(); });
     document.addEventListener("fullscreenchange", () => { this.full.textContent = document.fullscreenElement === root ? "Exit full screen" : "Full screen"; });

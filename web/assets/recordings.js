@@ -2,6 +2,8 @@
 // The recordings of a room: their list, which is loaded when somebody opens it, and the
 // dialog that plays one. A live stream is paused meanwhile.
 
+import { keepVolume } from "./volume.js";
+
 /** How far an arrow key seeks, in seconds. The steps of browsers differ, and some are tiny. */
 const STEP = 5;
 
@@ -69,6 +71,7 @@ export class RecordingDialog {
     this.error = part(".error");
     this.file = part("a");
     /** @type {HTMLVideoElement} */ const video = this.video = part("video");
+    keepVolume(video);
     dialog.addEventListener("close", () => this.#closed());
     dialog.addEventListener("keydown", (event) => this.#key(event), { capture: true }); // before the controls
     video.addEventListener("error", () => {

@@ -17,6 +17,7 @@ import { RecordingDialog, showRecordings } from "./recordings.js";
 import { Link, restarts } from "./reconnect.js";
 import { Settings } from "./settings.js";
 import { Streams } from "./streams.js";
+import { TabTitle } from "./tabtitle.js";
 import { keepFitting } from "./viewport.js";
 import { view } from "./views.js";
 
@@ -31,6 +32,7 @@ const sayForm = the(".composer"), gone = the(".gone");
 const log = new ChatLog();
 const chat = new Chat(the(".talk"), (id) => log.key(id));
 const joinForm = new JoinForm(the(".join")), composer = new Composer(sayForm);
+const tabTitle = new TabTitle();
 const people = new People(the(".people"));
 const menu = new Menu(the(".talk-menu"));
 const settings = new Settings(the(".moderate"));
@@ -200,7 +202,7 @@ function whoAmI() {
 state.onSync = () => {
   const { title = "", topic = "", slow = 0, locked = false, recording, keep = { count: 0, days: 0 } } = state.data;
   the(".title").textContent = title || name;
-  document.title = `${title || name} · foyer`;
+  tabTitle.name(`${title || name} · foyer`);
   for (const part of document.querySelectorAll(".topic")) part.textContent = topic;
   streams.update(state.data);
   broadcasting.update(state.data.ingest);
@@ -215,12 +217,23 @@ chat.onMenu = (message, id) => menu.open({ nick: message.user.nick, text: messag
 people.onMenu = ({ nick }) => menu.open({ nick }, { joined: true, moderator: me.moderator });
 log.onPast = (messages, where) => {
   chat.addPast(messages, where);
-  if (where === "below") for (const message of messages) if (chat.isMine(message)) composer.heard(message.text);
+  if (where === "below") noted(messages, opened);
+  opened = true;
 };
 log.onMessage = (message) => {
   chat.add(message);
-  if (chat.isMine(message)) composer.heard(message.text);
+  noted([message], true);
 };
+/** Whether the history that a page begins with is there. */
+let opened = false;
+
+/** @param {import("./chatlog.js").Message[]} messages @param {boolean} fresh whether they were said since the page was opened */
+function noted(messages, fresh) {
+  const [ours, others] = [messages.filter(chat.isMine), messages.filter((message) => !chat.isMine(message))];
+  for (const { text } of ours) composer.heard(text);
+  if (fresh) tabTitle.came(others.length);
+}
+
 log.onRemoved = (key) => chat.remove(key);
 log.onGap = (why) => chat.divide(why === "missing" ? "Some messages are missing here" : "The room was restarted, and messages may be missing here");
 log.onMore = (more) => chat.more(more);
