@@ -20,6 +20,8 @@ const (
 	fastSpeed     = 1.2
 	wideDrift     = 500 * time.Millisecond // between sound and picture
 	movedDrift    = 200                    // ms, since the beginning
+	standing      = 100                    // ms that a clock goes on in a second, if it stands
+	slowestFrames = 5                      // a second, of which a clock is expected to go on
 )
 
 // advise says what hurts, and what to change in the encoder.
@@ -36,14 +38,20 @@ func (in *observed) advise(h Health, s sum, moved float64, age time.Duration) []
 	}
 	in.adviseVideo(h, s, age, say)
 	in.adviseAudio(h, age, say)
+	in.habits.advise(h.VideoCodec, say)
 	say(h.Speed > 0 && h.Speed < slowSpeed,
 		"The stream comes at %.0f %% of its speed: the upload is too slow. Lower the bitrate, or use a better connection.", 100*h.Speed)
 	say(h.Speed > fastSpeed, "The stream comes %.1f times as fast as it plays: send it in real time (ffmpeg: -re before -i).", h.Speed)
 	say(s.back > 0, "Timestamps run backwards: restart the encoder, and use one clock for sound and picture.")
-	both := h.VideoCodec != "" && h.AudioCodec != ""
-	say(both && h.Drift.Abs() > wideDrift,
+	silent, still := s.stands(s.sounds, s.heard), s.stands(s.frames, s.seen)
+	say(silent, "The timestamps of the sound stand still: use one clock for sound and picture.")
+	say(still, "The timestamps of the picture stand still: use one clock for sound and picture.")
+	both := h.VideoCodec != "" && h.AudioCodec != "" && !silent && !still
+	say(both && h.Drift >= wideDrift,
+		"Sound comes %s its picture: set the audio delay (sync offset) in the encoder to 0, and choose a faster encoder setting if its pictures take long.", apart(h.Drift))
+	say(both && h.Drift <= -wideDrift,
 		"Sound comes %s its picture: set the audio delay (sync offset) in the encoder to 0.", apart(h.Drift))
-	say(both && math.Abs(moved) > movedDrift && h.Drift.Abs() <= wideDrift,
+	say(both && math.Abs(moved) > movedDrift && h.Drift.Abs() < wideDrift,
 		"Sound and picture drift apart: use the same sample rate in the encoder and in the sound device.")
 	return list
 }

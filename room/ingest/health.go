@@ -117,6 +117,7 @@ func (in *observed) sum() (all sum) {
 		all.video, all.audio = all.video+s.video, all.audio+s.audio
 		all.frames, all.back = all.frames+s.frames, all.back+s.back
 		all.ahead, all.paired = all.ahead+s.ahead, all.paired+s.paired
+		all.sounds, all.heard, all.seen = all.sounds+s.sounds, all.heard+s.heard, all.seen+s.seen
 		if s.shifted {
 			if !all.shifted {
 				all.low, all.high, all.shifted = s.low, s.high, true
@@ -139,6 +140,11 @@ func (s *sum) drift() (ms float64, known bool) {
 		return 0, false
 	}
 	return math.Round(float64(s.ahead) / float64(s.paired)), true
+}
+
+// stands reports whether frames come and the clock that counts them does not go on.
+func (s *sum) stands(frames int, moved int64) bool {
+	return s.seconds >= window/2 && frames >= slowestFrames*s.seconds && moved >= 0 && moved < int64(s.seconds)*standing
 }
 
 // speed returns how fast the video's clock went; 0: not known.

@@ -43,8 +43,12 @@ type observed struct {
 	picture              avcPicture
 	metaWidth            float64 // from onMetaData
 	metaHeight           float64
-	encoder              string // as it calls itself
-	sampleRate, channels int    // of AAC
+	encoder              string          // as it calls itself
+	sampleRate, channels int             // of AAC
+	config               [maxConfig]byte // of AAC
+	configSize           int             // 0: it is not known, or longer
+	lengthSize           int             // of the units in frames, in bytes
+	habits               habits
 }
 
 // lane is either sound or pictures.
@@ -63,13 +67,15 @@ type second struct {
 	low, high         int32
 	ahead             int64 // sum over the frames: by how many ms sound was ahead of the picture
 	paired            int   // over how many frames that is the sum
+	sounds            int   // frames of audio
+	heard, seen       int64 // by how many ms the clocks of sound and pictures went on
 	start             int64 // the time of the first frame
 	startSet, shifted bool
 }
 
 // NewMonitor returns a monitor of a stream that begins now.
 func NewMonitor(now time.Time) *Monitor {
-	in := &Monitor{observed: observed{since: now}}
+	in := &Monitor{observed: observed{since: now, lengthSize: 4}}
 	in.heard.Store(-1)
 	in.show()
 	return in
@@ -137,11 +143,13 @@ func (in *Monitor) see(s *second, t flv.Tag, at uint32) {
 	switch {
 	case t.Kind == flv.SequenceStart:
 		in.video.header = true
+		in.lengthSize = lengthSize(t.Codec, t.Body)
+		in.habits.startCodes = in.habits.startCodes || t.Codec == flv.AVC && hasStartCode(t.Body, in.lengthSize)
 		if p, ok := parseAVC(t.Body); ok && t.Codec == flv.AVC {
 			in.picture = p
 		}
 		in.show()
-	case t.Kind == flv.CodedFrames && len(t.Body) > 0:
+	case t.Kind == flv.CodedFrames && in.pictured(t):
 		in.frame(s, t, at)
 		if in.video.frames == 1 {
 			in.show()
@@ -151,8 +159,12 @@ func (in *Monitor) see(s *second, t flv.Tag, at uint32) {
 
 // frame takes a frame of video.
 func (in *observed) frame(s *second, t flv.Tag, at uint32) {
+	before := in.video.time
 	if in.video.advance(at, &in.audio) {
 		s.back++
+	}
+	if in.video.frames > 1 {
+		s.seen += in.video.time - before
 	}
 	s.frames++
 	if !s.shifted {
@@ -183,11 +195,18 @@ func (in *Monitor) hear(s *second, t flv.Tag, at uint32) {
 		in.audio.header = true
 		if t.Codec == flv.AAC {
 			in.sampleRate, in.channels = parseAAC(t.Body)
+			if in.configSize = 0; len(t.Body) <= maxConfig {
+				in.configSize = copy(in.config[:], t.Body)
+			}
 		}
 		in.show()
-	case t.Kind == flv.CodedFrames && len(t.Body) > 0:
+	case t.Kind == flv.CodedFrames && in.sounds(t):
+		before := in.audio.time
 		if in.audio.advance(at, &in.video) {
 			s.back++
+		}
+		if s.sounds++; in.audio.frames > 1 {
+			s.heard += in.audio.time - before
 		}
 		if in.audio.frames == 1 {
 			in.show()
