@@ -79,19 +79,26 @@ func (f *FLV) appendAll(b []byte, list []mended) []byte {
 
 // write appends a tag.
 func (f *FLV) write(b []byte, m mended) []byte {
-	at := f.clock.Now() // also of data, for some encoders leave its time at 0
-	if m.message.Type != rtmp.TypeDataAMF0 {
+	at := f.clock.Now() // of data, for some encoders leave its time at 0
+	switch {
+	case m.message.Type != rtmp.TypeDataAMF0:
 		at = max(0, f.clock.At(flv.Media(m.message.Type), m.message.Timestamp))
+	case isMetadata(m.message):
+		at = 0 // ffmpeg takes metadata of any other time for a subtitle
 	}
 	m.message.Timestamp = uint32(at)
 	return appendMessage(b, m.message)
+}
+
+func isMetadata(m rtmp.Message) bool {
+	return m.Type == rtmp.TypeDataAMF0 && bytes.HasPrefix(m.Payload, []byte(flv.OnMetaData))
 }
 
 // wait keeps a message until the file begins, which may be now.
 func (f *FLV) wait(b []byte, m mended) []byte {
 	frame := m.Kind == flv.CodedFrames
 	switch {
-	case m.message.Type == rtmp.TypeDataAMF0 && bytes.HasPrefix(m.message.Payload, []byte(flv.OnMetaData)):
+	case isMetadata(m.message):
 		f.meta = m.message.Payload
 		f.absent, f.named = absentFrom(f.meta)
 		return b

@@ -82,6 +82,8 @@ func TestFLV(t *testing.T) {
 			5, "data@0 avc1@0 mp4a@0 key@0 audio@0 video@40"},
 		{"data without a time of its own", []rtmp.Message{message(6000, tagKey), message(6040, tagInter), message(0, "\x02\x00\x03cue\x05")},
 			5, "data@0 avc1@0 mp4a@0 key@0 video@40 data@40"},
+		{"metadata again", []rtmp.Message{message(6000, tagKey), message(6040, tagInter), message(6040, tagMeta), message(6080, tagInter)},
+			5, "data@0 avc1@0 mp4a@0 key@0 video@40 data@0 video@80"},
 		{"over the wrap", []rtmp.Message{message(math.MaxUint32-19, tagKey), message(20, tagInter)},
 			5, "data@0 avc1@0 mp4a@0 key@0 video@40"},
 		{"past 24 bits", []rtmp.Message{message(0, tagKey), message(9_000_000, tagKey), message(9_000_010, tagInter)},
@@ -253,7 +255,9 @@ func FuzzFLV(f *testing.F) {
 
 // BenchmarkFLV is one second of a stream of 2.6 Mbit/s.
 func BenchmarkFLV(b *testing.B) {
-	frame := func(like string) string { return like[:5] + "\x00\x00\x28\x02" + like[9:11] + strings.Repeat("x", 10240) }
+	frame := func(like string) string {
+		return like[:5] + "\x00\x00\x28\x02" + like[9:11] + strings.Repeat("x", 10240)
+	}
 	var f FLV
 	buf := f.Append(f.Append(f.Append(nil, meta(metaBoth)), video(0, avcHeader)), audio(0, aacHeader))
 	key, inter, sound := video(0, frame(avcKey)), video(0, frame(avcInter)), audio(0, aacFrame)
