@@ -84,14 +84,18 @@ func (x *mender) begin() {
 
 // put puts out a message, behind the picture that is held.
 func (x *mender) put(m mended) {
+	if x.add(m); len(x.behind) >= maxBehind || x.bytes > MaxPicture {
+		x.video.flush(x)
+	}
+}
+
+func (x *mender) add(m mended) {
 	if x.video.held.role != flv.Begin {
 		x.out = append(x.out, m)
 		return
 	}
 	x.behind = append(x.behind, m)
-	if x.bytes += len(m.message.Payload); len(x.behind) >= maxBehind || x.bytes > MaxPicture {
-		x.video.flush(x)
-	}
+	x.bytes += len(m.message.Payload)
 }
 
 // release puts out what came behind a picture.
@@ -127,7 +131,7 @@ func (x *mender) others(m mended) {
 		if t.Track != 0 {
 			o := m.message
 			o.Payload = t.Append(nil)
-			x.put(mended{tag: tag{lane: m.lane}, message: o})
+			x.add(mended{tag: tag{lane: m.lane}, message: o})
 		}
 	}
 }
@@ -148,22 +152,33 @@ func (s *soundMender) take(x *mender, m mended) {
 	if m.Codec != s.codec {
 		*s = soundMender{codec: m.Codec}
 	}
-	adts := m.Codec == flv.AAC && isADTS(m.Body)
 	switch {
-	case adts:
+	case s.elements() && isADTS(m.Body):
 		s.unwrap(x, m)
 	case len(m.Body) == 0:
 	case m.Kind == flv.SequenceStart:
 		s.config, s.guessed = m.Body, false
 		x.put(m)
 	case bytes.Equal(m.Body, s.config):
-	case isConfig(m.Codec, m.Body):
+	case isConfig(m.Codec, m.Body) && (m.Codec != flv.AAC || s.elements()):
 		if _, err := newCodec(m.Codec, m.Body); err == nil && s.config == nil {
 			s.configure(x, m, m.Body)
 		}
 	default:
 		x.put(m)
 	}
+}
+
+// elements reports whether the sound is AAC whose frames are lists of elements, as
+// far as is known: with SBR and PS or without, but not one of low delay, which has
+// shorter frames that may begin with anything (ISO/IEC 14496-3 §1.5.1.1).
+func (s *soundMender) elements() bool {
+	const lowDelay, ps = 17, 29
+	if s.codec != flv.AAC || len(s.config) == 0 {
+		return s.codec == flv.AAC
+	}
+	object := s.config[0] >> 3
+	return object < lowDelay || object == ps
 }
 
 // configure puts out a configuration that the publisher has not sent as one.

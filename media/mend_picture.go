@@ -128,7 +128,8 @@ func (p *pictureMender) join(x *mender, m mended, v flv.View) {
 	h := &p.held
 	before := *h
 	if h.any && len(h.Body)+len(h.rewrite)+len(m.Body) > MaxPicture {
-		*h, p.lost = held{}, p.lost || before.role != flv.Before
+		*h, p.lost = held{}, p.lost || before.role == flv.Begin
+		x.release()
 		return
 	}
 	if !h.any || h.role != flv.Begin {
@@ -139,9 +140,7 @@ func (p *pictureMender) join(x *mender, m mended, v flv.View) {
 	if !before.any && v.Clean {
 		return
 	}
-	if before.any {
-		x.others(m)
-	}
+	x.others(m)
 	if before.any && before.rewrite == nil {
 		x.others(before.mended)
 		h.rewrite = appendUnits(make([]byte, headRoom, headRoom+len(before.Body)+len(m.Body)+64), before.mended, before.framing())

@@ -218,6 +218,7 @@ func TestMendSound(t *testing.T) {
 		{"only as a frame", []string{"\xaf\x01\x12\x10", aacFrame}, "config(1210) a0(21004990)"},
 		{"empty frames", []string{"\xaf\x00", aacHeader, "\xaf\x00", "\xaf\x01", "\xaf", "", aacFrame}, "config(1210) a0(21004990)"},
 		{"shorter than any frame", []string{aacHeader, "\xaf\x01\x21", "\xaf\x01\x21\x00\x49", aacFrame}, "config(1210) a0(21004990)"},
+		{"short frames of low delay", []string{"\xaf\x00\xf8\xe8\x50\x00", "\xaf\x01\x21", "\xaf\x01\xff\xf1\x50"}, "config(f8e85000) a0(21) a0(fff150)"},
 		{"ADTS", []string{aacHeader, "\xaf\x01" + adts(frame, ""), "\xaf\x01" + adts(frame, "\x12\x34")}, "config(1210) a0(21004990) a0(21004990)"},
 		{"several in one", []string{aacHeader, "\xaf\x01" + adts(frame, "") + adts(frame, "") + adts(frame, "")}, "config(1210) a0(21004990) a23(21004990) a46(21004990)"},
 		{"ADTS without a configuration", []string{"\xaf\x01" + adts(frame, "")}, "config(1210) a0(21004990)"},
@@ -316,6 +317,41 @@ func TestMendWaits(t *testing.T) {
 	}
 	if out := x.take(audio(maxPending, aacFrame)); len(out) != 2+maxPending/20 || !out[0].picture() {
 		t.Errorf("after half a second: %d", len(out))
+	}
+}
+
+// TestMendTracks: where only the first track of a message is to be mended, the others
+// are still there for players of FLV.
+func TestMendTracks(t *testing.T) {
+	track := func(n byte, body string) string { return string([]byte{n, 0, 0, byte(len(body))}) + body }
+	pair := func(first, second string) rtmp.Message { // CodedFramesX of two tracks
+		return video(0, "\x96\x13avc1"+track(0, first)+track(1, second))
+	}
+	other := nal(unitIDR, unitIDR2)
+	list := []rtmp.Message{
+		video(0, "\x96\x10avc1"+track(0, avcHeader[5:])+track(1, avcOther[5:])),
+		pair(nal(unitSEI), other), pair(nal(unitIDR), other), pair(nal(unitIDR, ""), other), pair(nal(unitIDR), other),
+	}
+	if got, want := mendAll(t, list), "config(68cb8cb2) K0(06,65) other other K0(65) other K0(65)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	var x mender
+	seconds := 0
+	count := func(out []mended) {
+		for _, m := range out {
+			var tag flv.Tag
+			for ok := tag.Parse(flv.Video, m.message.Payload); ok; ok = tag.Next() {
+				if tag.Track == 1 && string(tag.Body) == other {
+					seconds++
+				}
+			}
+		}
+	}
+	for _, m := range list {
+		count(x.take(m))
+	}
+	if count(x.end()); seconds != 4 {
+		t.Errorf("%d pictures of the second track, want 4", seconds)
 	}
 }
 
