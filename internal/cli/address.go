@@ -25,7 +25,14 @@ func roomAddress(text string) (string, error) {
 	case !strings.Contains(text, "/"):
 		return "", usagef("%q is neither the address of a room, such as %s, nor its name: %s", text, roomExample, node.RoomNames)
 	}
-	return rtmpAddress(text, roomExample)
+	uri, err := rtmpAddress(text, roomExample)
+	if err != nil {
+		return "", err
+	}
+	if u, err := url.Parse(uri); err == nil && strings.Trim(u.Path, "/") == "" {
+		return "", usagef("%q names no room: say %s://%s/room/NAME", uri, u.Scheme, u.Host)
+	}
+	return uri, nil
 }
 
 // lobbyAddress is the address of a lobby that may be given by its server only.

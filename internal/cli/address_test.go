@@ -18,6 +18,7 @@ func TestAddresses(t *testing.T) {
 		{roomAddress, " 'rtmp://h/room/blue' ", "rtmp://h/room/blue", ""},
 		{roomAddress, "h:1936/room/blue", "rtmp://h:1936/room/blue", ""},
 		{roomAddress, "h/room/blue", "rtmp://h/room/blue", ""},
+		{roomAddress, "rtmp://h:1936/", "", "names no room: say rtmp://h:1936/room/NAME"},
 		{roomAddress, "two words", "", "nor its name: 1 to 64 of"},
 		{roomAddress, "", "", "neither the address of a room"},
 		{roomAddress, "rtmp:/h/room/blue", "", "too few slashes"},

@@ -17,7 +17,7 @@ var helpGroups = []kong.Group{
 	{Key: "secrets", Title: "Secrets and storage:"},
 	{Key: "self", Title: "How others see it:"},
 	{Key: "log", Title: "Logging and work on the pages:"},
-	{Key: "settings", Title: "Settings from elsewhere:", Description: "On SIGHUP a server reads them again without ending any connection. It takes over those that a running server can, and names the others in its log. Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
+	{Key: "settings", Title: "Settings from elsewhere:", Description: "On SIGHUP a server reads them again without ending any connection. It takes over those that a running server can, and names the others in its log. Every flag can be given in the environment, as FOYER_ and its name (FOYER_STALE_AFTER=20s; a name that is no setting is an error), the secrets also as a file (FOYER_LOBBY_SECRET_FILE=/run/secrets/lobby)."},
 }
 
 // helpText shows a flag's environment variable where it is not the obvious one.

@@ -129,6 +129,9 @@ func Owner(path string) string {
 // userName is a user's name, or else the number: a container may have no list of
 // them.
 func userName(uid int) string {
+	if uid == 0 {
+		return "root"
+	}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return u.Username
 	}
