@@ -41,7 +41,7 @@ type newcomer struct {
 	resume     string
 	unlisted   bool
 	nodeRTMP   string // where other servers reach its own
-	own        bool // it knows only its own password
+	own        bool   // it knows only its own password
 }
 
 func parseNewcomer(name string, v amf.Value) newcomer {

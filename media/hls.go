@@ -196,7 +196,7 @@ func (h *HLS) end() {
 	h.muxer.finish()
 }
 
-// Over reports whether the broadcast has ended. What has been made of it is still
+// Over reports whether the broadcast has ended. Its segments are still
 // there, but another HLS has to show the next one.
 func (h *HLS) Over() bool {
 	h.mu.Lock()

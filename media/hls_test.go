@@ -221,7 +221,7 @@ func TestHLSWaits(t *testing.T) {
 }
 
 // An end that was said is an end: the playlist says so at once, with all that came
-// before, and it stays. What follows is another broadcast.
+// before, and it stays. The next publication is another broadcast.
 func TestHLSEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCinema(t)

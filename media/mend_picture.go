@@ -178,8 +178,8 @@ func appendUnits(b []byte, m mended, f flv.Framing) []byte {
 	return b
 }
 
-// flush puts out the picture that is held, and what came behind it. What belongs
-// to the next picture stays.
+// flush puts out the picture that is held, and what came behind it. Units that belong
+// to the next picture stay.
 func (p *pictureMender) flush(x *mender) {
 	if p.held.role != flv.Begin {
 		return

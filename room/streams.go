@@ -52,7 +52,7 @@ func (r *Room) OnPublish(client *server.Client, name, _ string) (string, bool, e
 }
 
 // shownKey returns the key of a query: the last one that is not empty, for people
-// add theirs to a template that has one already. What was pasted along with it, or
+// add theirs to a template that has one already. Text that was pasted with it, or
 // added behind it by a program that joins addresses, goes.
 func shownKey(query string) (key string) {
 	values, _ := url.ParseQuery(query) // parts that cannot be read are left out

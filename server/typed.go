@@ -8,7 +8,7 @@ import (
 )
 
 // Encoders have two fields, for the server and for the stream key, and people
-// type into one what belongs into the other. What follows finds out what was
+// type into one what belongs into the other. The functions below find out what was
 // meant, as far as there is one answer.
 
 // typedPath is the path that an RTMP peer asks for, with the query that its

@@ -7,6 +7,6 @@
 //
 // What a person may mistype is answered with what was meant: words and flags in
 // usage.go, variables in environ.go, keys in yaml.go, times and numbers in
-// values.go, addresses in address.go. What fails elsewhere gets its advice in
+// values.go, addresses in address.go. Failures elsewhere get their advice in
 // advice.go.
 package cli

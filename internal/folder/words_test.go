@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What the system says about a file is said in words, within the sentence around it.
+// The system's word about a file becomes a part of the sentence around it.
 func TestInWords(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

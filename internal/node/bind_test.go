@@ -25,7 +25,7 @@ func TestCheckListen(t *testing.T) {
 	}
 }
 
-// What keeps a server from listening is said with what to do about it.
+// A server that cannot listen says why, and how to mend it.
 func TestCannotListen(t *testing.T) {
 	bind := func(number syscall.Errno) error {
 		return &net.OpError{Op: "listen", Err: os.NewSyscallError("bind", number)}

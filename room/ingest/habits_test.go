@@ -82,7 +82,7 @@ func healthOfOdd(t *testing.T, e odd) (h Health) {
 	return h
 }
 
-// TestAdviceOnHabits: an odd habit, and one sentence says what it is. What is no picture is
+// TestAdviceOnHabits: an odd habit, and one sentence says what it is. A tag without a picture is
 // not counted as one.
 func TestAdviceOnHabits(t *testing.T) {
 	hevc := "\x1c\x00\x00\x00\x00" + strings.Repeat("\x01", 21) + "\xff\x00"

@@ -236,7 +236,7 @@ func testFallingBehind(t *testing.T) {
 	}
 }
 
-// What a publisher held back comes at once: whole seconds of ffmpeg's, when a
+// Messages that a publisher held back come at once: whole seconds of ffmpeg's, when a
 // timecode track keeps it waiting, or after a pause of the network. Nobody is
 // too slow for that.
 func TestBurst(t *testing.T) {

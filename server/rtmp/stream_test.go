@@ -264,8 +264,8 @@ func TestFlashPlayerPlays(t *testing.T) {
 	})
 }
 
-// What the peer asks of a stream before its play is accepted is done once it
-// is: in the same write as play, or before it. The receive commands hold for the
+// Requests of the peer for a stream are kept until its play is accepted, if they come
+// in the same write as play, or before it. The receive commands hold for the
 // plays that follow, pause and seek for one.
 func TestWishes(t *testing.T) {
 	var asked *rtmp.Play
