@@ -51,29 +51,27 @@ func ReadConnect(ctx context.Context, c *Conn) (*ConnectRequest, error) {
 }
 
 func readConnect(c *Conn) (*ConnectRequest, error) {
-	for {
-		m, err := c.ReadMessage()
-		if err != nil {
-			return nil, err
-		}
-		if m.Type != TypeCommandAMF0 && m.Type != TypeCommandAMF3 {
-			return nil, c.in.errorf("%v message before connect", m.Type)
-		}
-		cmd, err := parseCommand(m)
-		if err != nil {
-			return nil, c.protocolError("reading connect", err)
-		}
-		if cmd.name != "connect" {
-			return nil, c.in.errorf("command %.100q before connect", cmd.name)
-		}
-		r, err := parseConnect(cmd)
-		if err != nil {
-			return nil, c.protocolError("reading connect", err)
-		}
-		r.c, r.Nonces, c.nonces = c, c.nonces, nil
-		c.flash = r.fromFlash()
-		return r, nil
+	m, err := c.ReadMessage()
+	if err != nil {
+		return nil, err
 	}
+	if m.Type != TypeCommandAMF0 && m.Type != TypeCommandAMF3 {
+		return nil, c.in.errorf("%v message before connect", m.Type)
+	}
+	cmd, err := parseCommand(m)
+	if err != nil {
+		return nil, c.protocolError("reading connect", err)
+	}
+	if cmd.name != "connect" {
+		return nil, c.in.errorf("command %.100q before connect", cmd.name)
+	}
+	r, err := parseConnect(cmd)
+	if err != nil {
+		return nil, c.protocolError("reading connect", err)
+	}
+	r.c, r.Nonces, c.nonces = c, c.nonces, nil
+	c.flash = r.fromFlash()
+	return r, nil
 }
 
 // flashVersion is what a Flash Player or AIR says in flashVer: "WIN 11,2,202,235".
