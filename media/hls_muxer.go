@@ -167,12 +167,16 @@ func (m *hlsMuxer) frame(f tag, at int64) {
 		if !m.begun && t.err != nil && m.other(t).want == nil {
 			m.h.fail(t.err)
 		}
+		if t.late {
+			t.missed = 0
+		}
 		return
 	}
 	at -= m.cutOut
 	if t.seen {
 		m.other(t).missed += max(0, min(at-t.last, maxPending)) // a pause of both does not count
 	}
+	behind := t.late || t.filled || t.codec == nil
 	if t.filled && t.want == t.booked {
 		t.filled = false
 		m.broken = m.broken || t.seen // otherwise it is the sound that was announced
@@ -181,6 +185,10 @@ func (m *hlsMuxer) frame(f tag, at int64) {
 	w := hlsFrame{f, at, t.want}
 	if !m.begun {
 		m.hold(w)
+		return
+	}
+	if t.late = behind && t.lane == videoLane && m.lead().written()-at > hlsLate; t.late {
+		t.lost = true
 		return
 	}
 	m.play(w)
@@ -304,7 +312,7 @@ func (m *hlsMuxer) changes(f hlsFrame) bool {
 func (m *hlsMuxer) play(f hlsFrame) {
 	t := &m.tracks[f.lane]
 	lead := m.lead()
-	if f.picture() && f.Key || t == lead && !f.picture() {
+	if f.at > m.start && (f.picture() && f.Key || t == lead && !f.picture()) {
 		if f.at-m.start >= hlsLasts.Milliseconds() || m.changes(f) {
 			m.cut(f)
 			lead = m.lead()

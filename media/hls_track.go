@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// hlsLate is by how many milliseconds sound may lag behind its samples. Beyond that there
-// is more sound than time, and some of it is left out.
+// hlsLate is by how many milliseconds frames may lag behind what has been written. Beyond
+// that there is more sound than time, or the time is over, and they are left out.
 const hlsLate = 120
 
 // An hlsTrack is one track on its way into its rendition.
@@ -28,6 +28,7 @@ type hlsTrack struct {
 	last   int64 // its time
 	missed int64 // by how much the other track has continued since
 	lost   bool  // a picture is missing, so the next has to be a key frame
+	late   bool  // pictures come, but for a time that has been filled in
 	filled bool  // it does not come: what is written is silence, or the last picture
 	still  tag   // the last key frame
 
@@ -47,6 +48,9 @@ func (t *hlsTrack) turns(f hlsFrame) bool {
 	}
 	return t.lane == audioLane && (t.seen || t.booked == nil && t.filled) || t.lane == videoLane && f.picture() && f.codec == t.want
 }
+
+// written is the time up to which the track has been written, in milliseconds.
+func (t *hlsTrack) written() int64 { return t.due * 1000 / int64(t.codec.timescale) }
 
 // begin begins the rendition with a segment. Sound that comes late begins with silence
 // for the segments that are there already, since players want both; players of pictures
@@ -101,8 +105,7 @@ func (t *hlsTrack) init(number int) *hlsInit {
 
 // turn ends a segment and begins another.
 func (t *hlsTrack) turn(c hlsCut) {
-	t.reach(c.at)
-	t.flush()
+	t.complete(c.at)
 	v := t.h.renditions[t.lane]
 	s := &hlsSegment{hlsCut: c, init: v.last().init}
 	if c.broken {
@@ -238,10 +241,27 @@ func (t *hlsTrack) reach(until int64) {
 	if silence == nil || end-t.due <= audioSlack*scale/1000 {
 		return
 	}
-	dur := t.codec.ticks(silence)
-	for ; t.due+int64(dur) <= end; t.due += int64(dur) {
-		t.put(sample{dts: t.due, dur: dur, key: true, data: silence})
+	for dur := int64(t.codec.ticks(silence)); t.due+dur <= end; {
+		t.hush(silence)
 	}
+}
+
+// complete writes the rest of a segment, which lasts until a time. It may be shorter than
+// a frame, but has one.
+func (t *hlsTrack) complete(until int64) {
+	t.reach(until)
+	t.flush()
+	if silence := t.codec.silence(); silence != nil && len(t.h.renditions[t.lane].last().parts) == 0 {
+		t.hush(silence)
+		t.flush()
+	}
+}
+
+// hush writes a frame of silence.
+func (t *hlsTrack) hush(silence []byte) {
+	dur := t.codec.ticks(silence)
+	t.put(sample{dts: t.due, dur: dur, key: true, data: silence})
+	t.due += int64(dur)
 }
 
 // put adds a frame to the part that is being made.
@@ -283,6 +303,6 @@ func (t *hlsTrack) finish(until int64) {
 	if t.pending != nil {
 		t.show(max(until, t.pending.dts+usualFrame))
 	}
-	t.flush()
+	t.complete(until)
 	t.h.change(func() { t.h.close(t.h.renditions[t.lane].last()) })
 }
