@@ -6,6 +6,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 )
 
 // How the list is kept.
@@ -42,7 +43,7 @@ func (r *room) entry() amf.Object {
 
 // entryFrom returns the entry for anyone who came by host.
 func (r *room) entryFrom(host string) amf.Object {
-	if SeenFrom(r.status.RTMP, host) == r.status.RTMP && SeenFrom(r.status.HTTP, host) == r.status.HTTP {
+	if guard.SeenFrom(r.status.RTMP, host) == r.status.RTMP && guard.SeenFrom(r.status.HTTP, host) == r.status.HTTP {
 		return r.entry()
 	}
 	return r.plain().SeenFrom(host).Value()

@@ -14,6 +14,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 )
 
 // Names that the lobby and its clients share.
@@ -130,6 +131,13 @@ func (s Status) Value() amf.Object { return object(s.members()) }
 
 // Value returns e as it travels: name, state and since, then the status.
 func (e Entry) Value() amf.Object { return object(e.members()) }
+
+// SeenFrom returns e for anyone who came to this site by host: addresses that say
+// localhost have that host ([guard.SeenFrom]).
+func (e Entry) SeenFrom(host string) Entry {
+	e.RTMP, e.HTTP = guard.SeenFrom(e.RTMP, host), guard.SeenFrom(e.HTTP, host)
+	return e
+}
 
 // ParseStatus reads a status. A member that is missing, null or undefined is
 // zero, unknown ones are skipped, and numbers and texts are brought within

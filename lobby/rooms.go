@@ -11,6 +11,7 @@ import (
 
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 )
 
 // MaxAnnouncement is how long an announcement may be, in code points.
@@ -59,7 +60,7 @@ func (l *Lobby) rooms(from *server.Client, args amf.Args) (amf.Value, error) {
 	}
 	found := l.find(q, isOperator(from) || from.Local() && q.unlisted)
 	found = found[:min(len(found), most)]
-	entries, host := make(amf.StrictArray, len(found)), HostOf(from.URI())
+	entries, host := make(amf.StrictArray, len(found)), guard.HostOf(from.URI())
 	for i, r := range found {
 		entries[i] = r.entryFrom(host)
 	}

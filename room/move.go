@@ -4,9 +4,9 @@ import (
 	"strings"
 	"time"
 
-	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 )
 
 // OnDrain tells the lobby and the people that the server restarts. Clients that the
@@ -63,5 +63,5 @@ func (r *Room) addressOf(c *server.Client, other string) string {
 	if i := strings.LastIndexByte(uri, '/'); i > 0 && strings.EqualFold(uri[i+1:], r.name) && strings.Contains(uri[:i], "://") {
 		return uri[:i+1] + other
 	}
-	return lobby.SeenFrom(r.cfg.PublicRTMP+"/room/"+other, lobby.HostOf(c.URI()))
+	return guard.SeenFrom(r.cfg.PublicRTMP+"/room/"+other, guard.HostOf(c.URI()))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 	"foyer/server/sharedobject"
 )
@@ -82,7 +83,7 @@ func (t *tunnel) OnConnect(c *Client, args amf.Args) error {
 
 // redirect sends a client to the owner.
 func (t *tunnel) redirect(c *Client) error {
-	return Moved("The application instance runs on another node.", t.uri(), c.Query())
+	return Moved("The application instance runs on another node.", guard.SeenFrom(t.uri(), guard.HostOf(c.URI())), c.Query())
 }
 
 // OnDisconnect ends the client's connection to the owner in the way its own has

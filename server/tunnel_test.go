@@ -490,6 +490,12 @@ func TestRedirect(t *testing.T) {
 			t.Errorf("got %v, %v", err, info)
 		}
 		c, _ := join(t, s.hosts["b"]) // a browser cannot follow
+		c.req.URI = "rtmp://live.example.org/app/x"
+		local := &tunnel{in: c.Instance(), owner: &ElsewhereError{RTMP: "rtmp://127.0.0.1:1936"}}
+		info, _ = errors.AsType[*rtmp.StatusError](local.redirect(c))
+		if to := amf.Lookup(amf.Lookup(amf.Value(info.Object()), "ex"), "redirect"); to != amf.String("rtmp://live.example.org:1936/app/x") {
+			t.Errorf("led from elsewhere to %v", to)
+		}
 		c.Leave(rtmp.ErrGoodbye)
 		goodbye(one)
 	})

@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"foyer/lobby"
+	"foyer/server/guard"
 )
 
 // A proxy may put this server below a path that it takes off every request. So each
@@ -44,7 +44,7 @@ func (h *Handler) underHost(r *http.Request, path string) string {
 		return prefix + path
 	}
 	public, err := url.Parse(h.cfg.PublicHTTP)
-	if err != nil || lobby.Hostname(public.Host) != lobby.Hostname(r.Host) {
+	if err != nil || guard.Hostname(public.Host) != guard.Hostname(r.Host) {
 		return path
 	}
 	return strings.TrimRight(public.EscapedPath(), "/") + path

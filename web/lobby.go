@@ -9,6 +9,7 @@ import (
 	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 )
 
 // lobbyInstance is the path of the lobby's instance.
@@ -24,7 +25,7 @@ func (h *Handler) elsewhere(r *http.Request) string {
 	if h.cfg.Lobby == "" {
 		return "The lobby is not on this server."
 	}
-	return "The lobby is not on this server. Its rooms report to " + lobby.SeenFrom(h.cfg.Lobby, r.Host) + "."
+	return "The lobby is not on this server. Its rooms report to " + guard.SeenFrom(h.cfg.Lobby, r.Host) + "."
 }
 
 // rooms asks the lobby for its list, with addresses as the sender of the request needs

@@ -12,6 +12,7 @@ import (
 	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 )
 
 // LobbyPage is the data of lobby.html.
@@ -101,7 +102,7 @@ func (h *Handler) noLobbyPage(w http.ResponseWriter, r *http.Request) {
 		name += " (" + h.cfg.Node + ")"
 	}
 	h.render(w, http.StatusOK, "message.html", MessagePage{
-		Base: toRoot(r), Title: "The lobby is elsewhere", Detail: name + " has rooms, but no lobby.", Lobby: lobby.SeenFrom(h.cfg.Lobby, r.Host),
+		Base: toRoot(r), Title: "The lobby is elsewhere", Detail: name + " has rooms, but no lobby.", Lobby: guard.SeenFrom(h.cfg.Lobby, r.Host),
 	})
 }
 
@@ -150,7 +151,7 @@ func (h *Handler) isOfSite(r *http.Request, address string) bool {
 	if err != nil || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
-	return strings.EqualFold(u.Hostname(), lobby.Hostname(r.Host)) || h.isNamed(address)
+	return strings.EqualFold(u.Hostname(), guard.Hostname(r.Host)) || h.isNamed(address)
 }
 
 // roomPage is /room/NAME, also for a room that is not running, since joining starts it.
@@ -227,7 +228,7 @@ func (h *Handler) roomAddress(r *http.Request, name string) string {
 	if base == "" {
 		base = "rtmp://" + joinPort(hostname(r), cmp.Or(h.cfg.RTMPPort, "1935"))
 	}
-	return lobby.SeenFrom(base+"/"+roomInstances+name, r.Host)
+	return guard.SeenFrom(base+"/"+roomInstances+name, r.Host)
 }
 
 // joinPort leaves out the default port of RTMP.

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"foyer/lobby"
 	"foyer/server/guard"
 )
 
@@ -84,7 +83,7 @@ func (h *Handler) locate(r *http.Request, l listener) *http.Request {
 // forwarded takes what a trusted proxy says about the address in the browser.
 func (v *visitor) forwarded(r *http.Request) {
 	host, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ",")
-	if host = strings.TrimSpace(host); lobby.Hostname(host) != "" {
+	if host = strings.TrimSpace(host); guard.Hostname(host) != "" {
 		r.Host = host
 	}
 	prefix, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Prefix"), ",")
@@ -95,7 +94,7 @@ func (v *visitor) forwarded(r *http.Request) {
 
 // hostname returns the name or address by which the browser knows this server: text that
 // can stand in an address. A browser that names none is on this machine.
-func hostname(r *http.Request) string { return cmp.Or(lobby.Hostname(r.Host), "localhost") }
+func hostname(r *http.Request) string { return cmp.Or(guard.Hostname(r.Host), "localhost") }
 
 // noticeProxy warns, once, of a proxy in front of this server that no setting names:
 // then all clients seem to have its address.

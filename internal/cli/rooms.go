@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -113,7 +114,10 @@ func (cmd *roomsCommand) follow(ctx context.Context, p *program, nc *client.NetC
 // parseEntries reads the rooms, the liveliest first. Addresses that say localhost get
 // the host of the lobby.
 func (cmd *roomsCommand) parseEntries(list iter.Seq[amf.Value]) []lobby.Entry {
-	entries, host := []lobby.Entry{}, lobby.HostOf(cmd.URL)
+	entries, host := []lobby.Entry{}, ""
+	if u, err := url.Parse(cmd.URL); err == nil {
+		host = u.Host
+	}
 	for v := range list {
 		if e, err := lobby.ParseEntry(v); err == nil {
 			entries = append(entries, e.SeenFrom(host))

@@ -8,6 +8,7 @@ import (
 	"foyer/lobby"
 	"foyer/server"
 	"foyer/server/amf"
+	"foyer/server/guard"
 	"foyer/server/rtmp"
 )
 
@@ -59,13 +60,13 @@ func (n *Node) elsewhere(ctx context.Context, instance string, r *server.Request
 	case p == nil || n.relays() && owner(p) != nil:
 		return nil
 	}
-	asked := lobby.HostOf(r.URI)
+	asked := guard.HostOf(r.URI)
 	uri := addressFor(p.SeenFrom(asked), r.Protocol)
 	if uri == "" {
 		return nil
 	}
 	text := "The room " + p.Name + " is on another server: " + uri
-	if p.Own && lobby.Hostname(lobby.HostOf(uri)) != lobby.Hostname(asked) {
+	if p.Own && guard.Hostname(guard.HostOf(uri)) != guard.Hostname(asked) {
 		return server.Reject(text)
 	}
 	_, query, _ := strings.Cut(r.Path, "?")

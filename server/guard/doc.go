@@ -3,8 +3,9 @@
 // One [Guard] serves a whole process. It knows the address that a connection
 // really comes from, counts the connections, rooms and requests of each
 // address, and says no with a [Refusal] that names the limit and when to try
-// again. Two things exist only here: the comparison of secrets ([Same]) and the
-// count of wrong credentials ([Guard.Shown]).
+// again. Three things exist only here: the comparison of secrets ([Same]), the
+// count of wrong credentials ([Guard.Shown]), and what becomes of a host that a
+// stranger has written ([SeenFrom], [Hostname]).
 //
 // An address has places: [Guard.Enter] takes one for a connection,
 // [Guard.Request] one for a request while it runs, and [Guard.OpenRoom] one for

@@ -1,4 +1,4 @@
-package lobby
+package guard
 
 import (
 	"net"
@@ -8,16 +8,10 @@ import (
 	"strings"
 )
 
-// SeenFrom returns e for anyone who came to this site by host: the text of a Host
-// header, with a port or without. Addresses of e that say localhost would lead them to
-// their own machine, so these get that host, and keep their ports. A host that is
-// neither a name nor an address changes nothing.
-func (e Entry) SeenFrom(host string) Entry {
-	e.RTMP, e.HTTP = SeenFrom(e.RTMP, host), SeenFrom(e.HTTP, host)
-	return e
-}
-
-// SeenFrom is [Entry.SeenFrom] for one address.
+// SeenFrom returns an address for anyone who came to this site by host: the text of a
+// Host header, with a port or without. One that says localhost would lead them to their
+// own machine, so it gets that host, and keeps its port. A host that is neither a name
+// nor an address changes nothing.
 func SeenFrom(address, host string) string {
 	_, rest, _ := strings.Cut(address, "://")
 	if !local.MatchString(rest) {
@@ -71,7 +65,7 @@ func Hostname(host string) string {
 }
 
 // HostOf returns the host of an address, as in "rtmp://host:1935/lobby", for
-// [Entry.SeenFrom]; "" if it has none.
+// [SeenFrom]; "" if it has none.
 func HostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -1,4 +1,4 @@
-package lobby
+package guard
 
 import (
 	"strings"
@@ -30,7 +30,7 @@ func TestSeenFrom(t *testing.T) {
 		{"", "live.example.org", ""},
 		{"localhost:8081", "live.example.org", "localhost:8081"},
 	} {
-		if got := (Entry{Status: Status{HTTP: c.address}}).SeenFrom(c.host).HTTP; got != c.want {
+		if got := SeenFrom(c.address, c.host); got != c.want {
 			t.Errorf("%s from %s: got %s, want %s", c.address, c.host, got, c.want)
 		}
 	}
