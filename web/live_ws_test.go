@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -167,7 +168,8 @@ func TestLiveSocket(t *testing.T) {
 	second(send, 1000)
 	second(send, 2000)
 	done := make(chan struct{})
-	go func() { // until both have what they need
+	var sending sync.WaitGroup
+	sending.Go(func() { // until both have what they need
 		for at := uint32(3000); ; at += 1000 {
 			select {
 			case <-done:
@@ -176,7 +178,7 @@ func TestLiveSocket(t *testing.T) {
 				second(send, at)
 			}
 		}
-	}()
+	})
 	wantText(t, late, showInit)
 	wantBoxes(t, late, "ftyp")
 	wantBoxes(t, late, "moof")
@@ -201,6 +203,7 @@ func TestLiveSocket(t *testing.T) {
 		t.Errorf("picture: %s %v %d bytes", resp.Status, resp.Header, len(still))
 	}
 	close(done)
+	sending.Wait()
 	stop()
 	wantText(t, late, showEnd)
 	wantText(t, early, showEnd)
