@@ -275,7 +275,12 @@ func (h *HLS) query(session string) string {
 var hlsValue = regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`)
 
 func answer(w http.ResponseWriter, kind, cache string, parts ...[]byte) {
+	length := 0
+	for _, b := range parts {
+		length += len(b)
+	}
 	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Length", strconv.Itoa(length)) // players count how fast it comes
 	w.Header().Set("Cache-Control", cache)
 	for _, b := range parts {
 		w.Write(b)

@@ -420,8 +420,8 @@ func TestHLSEnds(t *testing.T) {
 		t.Helper()
 		resp := s.get(t, "GET", path)
 		body, _ := io.ReadAll(resp.Body)
-		if resp.StatusCode != status {
-			t.Fatalf("%s: %d %s", path, resp.StatusCode, body)
+		if resp.StatusCode != status || status == 200 && resp.ContentLength != int64(len(body)) {
+			t.Fatalf("%s: %d, %d bytes announced: %s", path, resp.StatusCode, resp.ContentLength, body)
 		}
 		return string(body)
 	}
