@@ -198,9 +198,27 @@ func (h *Handler) roomElsewhere(w http.ResponseWriter, r *http.Request, e lobby.
 }
 
 // leads reports whether visitors may be sent to the page of a room that another server
-// has: that server is one of this site.
+// has: that server is one of this site, and not this one, to which a room may report that
+// it belongs by mistake.
 func (h *Handler) leads(r *http.Request, e lobby.Entry) bool {
+	scheme := "http"
+	if isHTTPS(r) {
+		scheme = "https"
+	}
+	if here := scheme + "://" + withPort(r.Host, scheme) + visitorOf(r).prefix; strings.HasPrefix(portOf(e.HTTP), here+"/"+roomInstances) {
+		return false
+	}
 	return h.isOfSite(r, e.HTTP) || h.cfg.RunsOn != nil && h.cfg.RunsOn(r.Context(), e.Name, e.Node)
+}
+
+// portOf returns an address with its port, whatever it is.
+func portOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	u.Host = withPort(u.Host, u.Scheme)
+	return u.String()
 }
 
 // isElsewhereAnswered answers a request to read something of a room, and reports true,

@@ -181,3 +181,25 @@ func TestReadElsewhere(t *testing.T) {
 		t.Error("players on other pages cannot follow")
 	}
 }
+
+// TestNotLedInCircles: a room whose server says that it is this one leads nobody here
+// again.
+func TestNotLedInCircles(t *testing.T) {
+	here := onLocalhost("blue")
+	here.HTTP = "http://localhost:8080/room/blue"
+	h := farLobby(t, here)
+	for _, tt := range []struct {
+		host, prefix string
+		led          bool
+	}{{"live.example.org:8080", "", false}, {"live.example.org:8081", "", true}, {"live.example.org:8080", "/foyer", true}} {
+		for _, path := range []string{"/room/blue", "/live/blue/live.flv"} {
+			r := httptest.NewRequest("GET", path, nil)
+			r.Host, r.RemoteAddr = tt.host, "10.0.0.1:7"
+			r.Header.Set("X-Forwarded-Prefix", tt.prefix)
+			w := httptest.NewRecorder()
+			if h.ServeHTTP(w, r); (w.Code/100 == 3) != tt.led {
+				t.Errorf("%s%s below %q: got %d, %v", tt.host, path, tt.prefix, w.Code, w.Header())
+			}
+		}
+	}
+}
