@@ -59,6 +59,8 @@ func TestSoak(t *testing.T) {
 	if want := seconds * (30 + 43); s.player.n < want-100 || s.player.n > want+100 {
 		t.Errorf("the player got %d messages, want %d", s.player.n, want)
 	}
+	s.hls.mu.Lock()
+	defer s.hls.mu.Unlock()
 	for _, v := range s.hls.renditions {
 		if n := len(breaksOf(v)); n > 0 {
 			t.Errorf("%s has %d discontinuities", v.name, n)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -56,19 +57,18 @@ func TestControlSocket(t *testing.T) {
 	}
 }
 
-// The path of a socket is bounded; a server whose folder is deeper runs without.
-func TestControlSocketTooDeep(t *testing.T) {
+// The path of a socket is bounded; on Linux a server whose folder is deeper has one too.
+func TestControlSocketDeep(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have no way around it")
+	}
 	data := filepath.Join(t.TempDir(), strings.Repeat("d", 100))
 	r := startServer(t, "--data="+data)
-	if _, err := os.Lstat(filepath.Join(data, folder.Control)); err == nil {
-		t.Error("there is a socket")
+	if _, err := os.Lstat(filepath.Join(data, folder.Control)); err != nil {
+		t.Error(err)
 	}
-	backup := []string{"backup", filepath.Join(t.TempDir(), "backup.tar"), "--data=" + data}
-	if status, said := command(backup...); status != exitFailed || !strings.Contains(said, "name the server with --url") {
+	if status, said := command("backup", filepath.Join(t.TempDir(), "backup.tar"), "--data="+data); status != exitFine {
 		t.Errorf("asking: %d %s", status, said)
-	}
-	if status, said := command(append(backup, "--url="+r.addr["http"])...); status != exitFine {
-		t.Errorf("asking by the address: %d %s", status, said)
 	}
 	if status := r.stop(); status != exitFine {
 		t.Errorf("exit status %d", status)
