@@ -82,14 +82,14 @@ func testLive(t *testing.T, browser context.Context) {
 
 	// The publisher dies. Another one with the same key continues with other pictures.
 	first.stop()
-	b.wait(`/away|Nobody/.test(document.querySelector(".onstage").textContent)`) // with a grace time, or without
+	b.wait(`/stepped away|Nobody/.test(document.querySelector(".onstage").textContent)`) // with a grace time, or without
 	second := h.publish("blue", "main", lavfi("color=c=0xc00000:s=160x90:r=25", sine)...)
 	b.waitText(".player-state", "Live")
 	b.wait(`video.videoWidth === 160 && ` + pixel + ` === "2 0 0"`)
 	late.wait(`document.querySelector(".player video").videoWidth === 160`)
 	b.wait(behind + ` <= 1.5`)
 	second.stop()
-	b.wait(`/away|Nobody/.test(document.querySelector(".onstage").textContent)`)
+	b.wait(`/stepped away|Nobody/.test(document.querySelector(".onstage").textContent)`)
 	h.publish("blue", "main", lavfi("color=c=0x0000c0:s=320x180:r=25", sine)...)
 	b.wait(`video.videoWidth === 320 && !video.paused && ` + pixel + ` === "0 0 2"`)
 	if n := eval[int](b, `performance.getEntriesByType("navigation").length`); n != 1 {
@@ -182,7 +182,7 @@ func testLiveTracks(t *testing.T, browser context.Context) {
 		{lavfi(sine), `document.querySelector(".calm").textContent.includes("Sound only")`},
 	} {
 		first.stop()
-		b.wait(`/away|Nobody/.test(document.querySelector(".onstage").textContent)`)
+		b.wait(`/stepped away|Nobody/.test(document.querySelector(".onstage").textContent)`)
 		first = h.publish("blue", "main", next.inputs...)
 		b.waitText(".player-state", "Live")
 		b.wait(next.plays)

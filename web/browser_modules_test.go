@@ -217,6 +217,24 @@ func testComposer(t *testing.T, browser context.Context) {
 		return [kept, press({ keyCode: 13 }), said];`, `[[true,true,true,0],false,["か"]]`)
 }
 
+func testWords(t *testing.T, browser context.Context) {
+	b := modules(t, browser)
+	for said, want := range map[string]string{
+		"Nickname is already in use.":                            "Somebody here has that name already. Choose another one.",
+		"Nickname has too many marks on a letter.":               "Some characters of that name can’t be used here. Choose letters and digits.",
+		"The message is longer than 500 characters: it has 512.": "That’s 12 characters too long. Shorten it and say it again.",
+		"You were kicked":                                        "You were sent out.",
+		"You were kicked: Please calm down:\n(now)":              "You were sent out. “Please calm down:\n(now)”",
+		"You are banned until 2026-01-02 03:04:05 UTC: spam":     "You are banned until Friday. “spam”",
+		"You are banned until tomorrow.":                         "You are banned until tomorrow.",
+		"Slow mode: wait for 3 s.":                               "Slow mode: wait for 3 s.",
+	} {
+		b.same(said, fmt.Sprintf(`const { inWords } = await import("/assets/words.js"); return inWords(%q, 0).replace(/until .*day.*?[AP]M/, "until Friday");`, said), fmt.Sprintf("%q", want))
+	}
+	b.same("today", `const { inWords } = await import("/assets/words.js"), said = "You are banned until 2026-01-02 12:04:05 UTC";
+		return !/day/.test(inWords(said, Date.UTC(2026, 0, 2, 12))) && /Friday/.test(inWords(said, Date.UTC(2026, 0, 9)));`, "true")
+}
+
 func testLinks(t *testing.T, browser context.Context) {
 	b := modules(t, browser)
 	const load = `const { linked } = await import("/assets/links.js");

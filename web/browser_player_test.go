@@ -94,8 +94,8 @@ func testPlayerAgain(t *testing.T, browser context.Context) {
 	})
 	b.waitText(".player-state", "Live")
 	leave()
-	b.waitText(".player-state", "The broadcaster is away, waiting")
-	b.waitText(".calm", "The broadcaster is away, waiting")
+	b.waitText(".player-state", "The broadcaster has stepped away")
+	b.waitText(".calm", "The broadcaster has stepped away")
 	b.script(`await new Promise((r) => setTimeout(r, 5500));`) // longer than the player tolerates silence
 	comeBack()
 	b.waitText(".player-state", "Live")
@@ -179,18 +179,18 @@ func testPlayerLosesConnection(t *testing.T, browser context.Context) {
 
 func testPlayerCannot(t *testing.T, browser context.Context) {
 	b, _ := project(t, browser, func(r *reel) { r.tell(`{"type":"init","mime":"video/mp4; codecs=\"vvc1.1.L51.CQA.O1+3,mp4a.40.2\""}`) })
-	b.waitText(".calm", "This room sends VVC, which this browser cannot play.")
+	b.waitText(".calm", "This room sends VVC, which this browser can’t play.")
 	b.waitText(".calm", "/live/blue/main.flv")
 	b.wait(`document.querySelector(".play").disabled`)
 
 	b, _ = project(t, browser, func(r *reel) { r.tell(`{"type":"unsupported","codec":"VP6"}`) })
-	b.waitText(".calm", "This room sends VP6, which this browser cannot play.")
+	b.waitText(".calm", "This room sends VP6, which this browser can’t play.")
 
 	b, p := project(t, browser, func(r *reel) {
 		r.tell(`{"type":"status","info":{"level":"error","code":"NetConnection.Connect.Rejected","description":"You are banned until tomorrow."}}`)
 		r.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "You are banned until tomorrow."))
 	})
-	b.waitText(".calm", "You cannot watch this: You are banned until tomorrow.")
+	b.waitText(".calm", "You can’t watch this: You are banned until tomorrow.")
 	b.script(`await new Promise((r) => setTimeout(r, 1500));`)
 	if n := len(p.asked); n != 1 {
 		t.Errorf("asked %d times, want once", n)

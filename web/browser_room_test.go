@@ -108,7 +108,7 @@ func testNickTaken(t *testing.T, browser context.Context) {
 	b.waitText(".link-state", "Connected")
 	b.fill("#nick", "ANN")
 	b.press(kb.Enter)
-	b.waitText("#nick-error", "Nickname is already in use.")
+	b.waitText("#nick-error", "Somebody here has that name already.")
 	b.wait(`document.activeElement.id === "nick" && document.activeElement.getAttribute("aria-invalid") === "true"`)
 	b.waitText(".link-state", "Connected") // still a spectator
 	b.fill("#nick", "bob")
@@ -117,7 +117,7 @@ func testNickTaken(t *testing.T, browser context.Context) {
 	b.do(chromedp.Reload())
 	b.waitText(".person.me", "bob") // in again, under the earlier name of this tab
 	h.ask("blue", "kick", amf.String("bob"), amf.String("enough"))
-	b.waitText(".gone", "You were kicked: enough")
+	b.waitText(".gone", "You were sent out. “enough”")
 	b.wait(`!document.querySelector("#say").checkVisibility()`)
 	b.waitText(".link-state", "Not connected")
 	b.click(".gone button")
@@ -130,7 +130,7 @@ func testNickTaken(t *testing.T, browser context.Context) {
 	b.waitText(".lock", "Locked")
 	b.fill("#nick", "carl")
 	b.press(kb.Enter)
-	b.waitText("#nick-error", "Room is locked.")
+	b.waitText("#nick-error", "The door is locked right now.")
 }
 
 func testHistory(t *testing.T, browser context.Context) {
@@ -217,7 +217,7 @@ func testRejectedMessage(t *testing.T, browser context.Context) {
 		box.form.requestSubmit();
 		return true;
 	})()`)
-	b.wait(`shown.some(([error, countdown, box]) => error === "You talk too fast." && /again in \d+ s/.test(countdown) && /(^|\n)one too many$/.test(box))`)
+	b.wait(`shown.some(([error, countdown, box]) => error.startsWith("That was too fast.") && /again in \d+ s/.test(countdown) && /(^|\n)one too many$/.test(box))`)
 	b.wait(`document.querySelector(".countdown").closest("[aria-live], [role=alert], [role=status], [role=log]") === null`)
 	b.wait(`document.querySelector("#say-error").textContent === ""`)
 	b.press(kb.Enter)
@@ -332,7 +332,7 @@ func testModerator(t *testing.T, browser context.Context) {
 	b.fill("#credential", "wrong")
 	b.fill("#nick", "mod")
 	b.press(kb.Enter)
-	b.waitText("#nick-error", "Credential is not valid.")
+	b.waitText("#nick-error", "That isn’t a valid pass.")
 	b.fill("#credential", token)
 	b.press(kb.Enter)
 	b.waitText(".person.me", "moderator")
@@ -465,7 +465,7 @@ func testMoved(t *testing.T, browser context.Context) {
 	// Somebody has this name in that room: the page is a spectator there, and says so at
 	// once.
 	bob.waitPage("/room/jazz")
-	bob.waitText("#nick-error", "Nickname is already in use.")
+	bob.waitText("#nick-error", "Somebody here has that name already.")
 	mod.wait(`document.querySelectorAll(".person").length === 1 && location.pathname === "/room/blue"`)
 }
 

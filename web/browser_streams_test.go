@@ -52,8 +52,8 @@ func testStreams(t *testing.T, browser context.Context) {
 	}
 	b.script(`streams.update({ streams: ["main"], away: { main: Date.now() } });`)
 	leave()
-	b.waitText(".onstage", "The broadcaster is away, waiting…")
-	b.waitText(".calm", "The broadcaster is away, waiting…")
+	b.waitText(".onstage", "The broadcaster has stepped away")
+	b.waitText(".calm", "The broadcaster has stepped away")
 	b.script(`await new Promise((r) => setTimeout(r, 6500));`)
 	if n := len(p.asked); n != 0 {
 		t.Errorf("asked %d times more while the publisher is away", n)

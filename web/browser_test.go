@@ -40,6 +40,7 @@ func TestBrowser(t *testing.T) {
 		{"chat log", testChatLog},
 		{"composer", testComposer},
 		{"links", testLinks},
+		{"words", testWords},
 		{"stacked accents", testStackedAccents},
 		{"rooms", testRooms},
 		{"lobby follows", testLobbyFollows},

@@ -5,6 +5,7 @@
 
 import { randomHex } from "./identity.js";
 import { NO_CONNECTION, StatusError } from "./netconnection.js";
+import { inWords } from "./words.js";
 
 /** A wait longer than this, in ms, may end before its time, so people may try earlier. */
 const LONG = 60_000;
@@ -137,7 +138,7 @@ export class Composer {
       if (perhaps) setTimeout(() => this.again(), application.retryAfter);
       return;
     }
-    const why = application?.reason || description || "The room did not accept this message.";
+    const why = inWords(application?.reason || description || "The room did not accept this message.");
     if (sent.unsure) this.#doubt(sent, why);
     else {
       this.#settle(sent);

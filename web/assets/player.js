@@ -9,6 +9,7 @@ import { LiveStream } from "./livestream.js";
 import { MediaBuffer, canPlay, sourceClass } from "./mediabuffer.js";
 import { isSmall, leaveSmall, offerSmall } from "./smallwindow.js";
 import { keepVolume } from "./volume.js";
+import { inWords } from "./words.js";
 
 /** How often the player checks whether it is near live, in ms. */
 const LOOK = 250;
@@ -19,8 +20,8 @@ const HLS = "application/vnd.apple.mpegurl";
 /** The words for each state of a stream. @type {Record<string, string>} */
 const flows = {
   connecting: "Connecting…",
-  waiting: "The broadcaster is away, waiting…",
-  lost: "Connection lost, trying again",
+  waiting: "The broadcaster has stepped away",
+  lost: "Connection lost. Trying again…",
   stopped: "",
 };
 
@@ -194,10 +195,10 @@ export class Player {
   /** Says why nothing can be played; "" if it can. */
   #problem() {
     const live = this.#live;
-    if (live?.flow === "refused") return `You cannot watch this: ${live.detail || "The room does not allow it."}`;
+    if (live?.flow === "refused") return `You can’t watch this: ${inWords(live.detail || "The room does not allow it.")}`;
     const bad = live?.flow === "unsupported" ? [codecName(live.detail) || "something unknown"] : unplayable(this.#mime || "none", (mime) => mime === "none" || canPlay(mime));
-    if (live?.flow === "unsupported" || bad.length > 0) return `This room sends ${bad.join(" and ")}, which this browser cannot play. Another player, such as VLC, may be able to: ${this.#address()}`;
-    return sourceClass() || this.#hls ? "" : `This browser cannot play live video. Another player, such as VLC, can: ${this.#address()}`;
+    if (live?.flow === "unsupported" || bad.length > 0) return `This room sends ${bad.join(" and ")}, which this browser can’t play. Open it in VLC: ${this.#address()}`;
+    return sourceClass() || this.#hls ? "" : `This browser can’t play the picture. Open it in VLC: ${this.#address()}`;
   }
 
   #soundOnly() { return this.#mime !== "" && !hasPicture(this.#mime); }
@@ -206,7 +207,7 @@ export class Player {
 
   /** @param {string} problem */
   #words(problem) {
-    if (problem) return "Cannot be played here";
+    if (problem) return "Can’t be played here";
     if (this.#paused) return "Paused";
     if (this.#shy) return "Ready";
     const flow = this.#hls ? "flowing" : this.#away && this.#buffer.dry ? "waiting" : this.#live?.flow ?? "stopped";
@@ -220,7 +221,7 @@ export class Player {
     const { video } = this, problem = this.#problem(), words = this.#words(problem);
     const waiting = !this.#paused && (this.#away || this.#live?.flow === "waiting") && this.#buffer.dry;
     const empty = video.readyState < 2 && !this.#paused;
-    const text = problem || (waiting ? flows.waiting : this.#soundOnly() ? "Sound only: this stream has no picture." : empty ? words : "");
+    const text = problem || (waiting ? `${flows.waiting}. The picture comes back by itself.` : this.#soundOnly() ? "Sound only: this stream has no picture." : empty ? words : "");
     if (this.card.textContent !== text) this.card.textContent = text;
     this.card.hidden = text === "";
     if (this.state.textContent !== words) this.state.textContent = words;

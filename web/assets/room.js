@@ -20,6 +20,7 @@ import { Streams } from "./streams.js";
 import { TabTitle } from "./tabtitle.js";
 import { keepFitting } from "./viewport.js";
 import { view } from "./views.js";
+import { inWords } from "./words.js";
 
 /** @typedef {import("./netconnection.js").Info} Info */
 
@@ -83,7 +84,7 @@ link.onEnd = (info) => {
 };
 
 /** @param {Info} info */
-const reason = (info) => info.code === "NetConnection.Connect.Failed" ? link.why || NO_CONNECTION : info.description || info.code;
+const reason = (info) => info.code === "NetConnection.Connect.Failed" ? link.why || NO_CONNECTION : inWords(info.description || info.code);
 
 /** @param {string} title @param {string} why */
 function leave(title, why) {
@@ -145,7 +146,7 @@ async function changeNick(nick) {
     link.remember(...connectArgs(shown, me.credential));
     return "";
   } catch (err) {
-    return explain(err);
+    return inWords(explain(err));
   }
 }
 

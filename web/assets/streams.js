@@ -51,7 +51,7 @@ export class Streams {
 
   #words() {
     const { onstage } = this, live = this.#streams.length > 0;
-    const words = live ? this.#streams.join(", ") : this.#away.length > 0 ? "The broadcaster is away, waiting…" : "Nobody is broadcasting";
+    const words = live ? this.#streams.join(", ") : this.#away.length > 0 ? "The broadcaster has stepped away" : "Nobody is broadcasting";
     if (onstage.textContent !== words) onstage.textContent = words;
     this.onair.hidden = !live;
   }
