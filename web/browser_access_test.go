@@ -221,4 +221,8 @@ func testNarrow(t *testing.T, browser context.Context) {
 	fits("about")
 	b.click(".views [data-view=chat]")
 	b.wait(`document.querySelector("#say").checkVisibility()`)
+	// With a finger a message itself opens its menu.
+	b.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile, chromedp.EmulateTouch))
+	b.click(".message .text")
+	b.wait(`document.querySelector(".talk-menu").open`)
 }

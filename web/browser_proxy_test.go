@@ -113,7 +113,7 @@ func testBehindNginx(t *testing.T, browser context.Context) {
 			b := newTab(t, browser, h)
 			b.base = tt.url
 			b.expect("WebSocket connection to")
-			for path, up := range map[string]string{"/room/blue": "Connected", "/": "Live"} {
+			for path, up := range map[string]string{"/room/blue": "Connected", "/": "Up to date"} {
 				b.open(path)
 				if tt.says == nil {
 					b.waitText(".link-state", up)

@@ -269,7 +269,7 @@ export class Chat {
   #clicked(event) {
     const target = /** @type {Element} */ (event.target);
     const item = target.closest(".message");
-    if (item && target.closest(".who, .what")) this.#menu(item);
+    if (item && (target.closest(".who, .what") || pressed(target))) this.#menu(item);
   }
 
   /** @param {Element} item */
@@ -277,4 +277,12 @@ export class Chat {
     const message = this.#of(item);
     this.onMenu(message, message.id);
   }
+}
+
+/**
+ * Whether a message was pressed with a finger, for which there is no button in it.
+ * @param {Element} target
+ */
+function pressed(target) {
+  return matchMedia("(pointer: coarse)").matches && !target.closest("a, button") && document.getSelection()?.isCollapsed !== false;
 }
