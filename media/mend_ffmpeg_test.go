@@ -209,12 +209,18 @@ func zeroed(m rtmp.Message, t tag) []rtmp.Message {
 	return []rtmp.Message{m}
 }
 
+// needPatience skips a test that starts ffprobe again and again.
+func needPatience(t *testing.T) {
+	t.Helper()
+	if os.Getenv("FOYER_TEST_PROGRAMS") == "" && os.Getenv("CI") == "" {
+		t.Skip("starts ffprobe a hundred times: set FOYER_TEST_PROGRAMS=1")
+	}
+}
+
 // TestMendProbed has ffprobe decode what is made of odd encoders: all pictures and
 // all sound are there, as fMP4, over HTTP-FLV, over HLS, and from a recording.
 func TestMendProbed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts programs: not in -short")
-	}
+	needPatience(t)
 	messages := ffmpegFLV(t, join(picture, tone, x264, []string{"-x264-params", "slices=4:aud=1"}, aac)...)
 	for name, b := range bends() {
 		t.Run(name, func(t *testing.T) {
@@ -260,9 +266,7 @@ func probeFLV(t *testing.T, list []rtmp.Message) probed {
 
 // TestMendEnhancedProbed is the same for HEVC and AV1.
 func TestMendEnhancedProbed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts programs: not in -short")
-	}
+	needPatience(t)
 	odd := map[string]map[string]bend{
 		"hvc1": {
 			"SEI alone": inFront("\x4e\x01\x05\x14uuuuuuuuuuuuuuuutext\x80"), "AUD alone": inFront("\x46\x01\x50"), "a unit a tag": pictured(each),
@@ -306,9 +310,7 @@ func TestMendEnhancedProbed(t *testing.T) {
 // TestMendDecodedAlike: ffmpeg decodes to the same pictures what came in one tag
 // each and what came in many.
 func TestMendDecodedAlike(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts programs: not in -short")
-	}
+	needPatience(t)
 	messages := ffmpegFLV(t, join(picture, tone, x264, []string{"-x264-params", "slices=4:aud=1"}, aac)...)
 	sum := func(list []rtmp.Message) string {
 		t.Helper()
