@@ -29,36 +29,37 @@ import (
 // npm, which checks it.
 const hlsJS = "hls.js@1.6.19"
 
-// fetchHLSJS returns the script. It is kept for the next time.
-func fetchHLSJS(t *testing.T) []byte {
+// fetchHLSJS returns the script.
+func fetchHLSJS(t *testing.T) []byte { return fetchPackage(t, hlsJS, "package/dist/hls.min.js") }
+
+// fetchPackage returns a file of an npm package, which is kept for the next time.
+func fetchPackage(t *testing.T, name, file string) []byte {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(cache, "foyer-test")
-	file := filepath.Join(dir, hlsJS+".min.js")
-	if b, err := os.ReadFile(file); err == nil {
+	kept := filepath.Join(cache, "foyer-test", name+".js")
+	if b, err := os.ReadFile(kept); err == nil {
 		return b
 	}
-	work := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	pack := exec.CommandContext(ctx, "npm", "pack", "--silent", hlsJS)
-	pack.Dir = work
-	name, err := pack.Output()
+	pack := exec.CommandContext(ctx, "npm", "pack", "--silent", name)
+	pack.Dir = t.TempDir()
+	archive, err := pack.Output()
 	var b []byte
 	if err == nil {
-		b, err = exec.CommandContext(ctx, "tar", "-xzOf", filepath.Join(work, strings.TrimSpace(string(name))), "package/dist/hls.min.js").Output()
+		b, err = exec.CommandContext(ctx, "tar", "-xzOf", filepath.Join(pack.Dir, strings.TrimSpace(string(archive))), file).Output()
 	}
 	if err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatalf("fetching %s: %v", hlsJS, err)
+			t.Fatalf("fetching %s: %v", name, err)
 		}
-		t.Skipf("fetching %s: %v", hlsJS, err)
+		t.Skipf("fetching %s: %v", name, err)
 	}
-	if os.MkdirAll(dir, 0o755) == nil {
-		os.WriteFile(file, b, 0o644) // otherwise it is fetched again
+	if os.MkdirAll(filepath.Dir(kept), 0o755) == nil {
+		os.WriteFile(kept, b, 0o644) // otherwise it is fetched again
 	}
 	return b
 }

@@ -9,8 +9,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,37 +20,8 @@ import (
 // runs, by npm, which checks it.
 const mpegtsJS = "mpegts.js@1.8.0"
 
-// fetchMpegtsJS returns the script. It is kept for the next time.
-func fetchMpegtsJS(t *testing.T) []byte {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(cache, "foyer-test", mpegtsJS+".js")
-	if b, err := os.ReadFile(file); err == nil {
-		return b
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	pack := exec.CommandContext(ctx, "npm", "pack", "--silent", mpegtsJS)
-	pack.Dir = t.TempDir()
-	name, err := pack.Output()
-	var b []byte
-	if err == nil {
-		b, err = exec.CommandContext(ctx, "tar", "-xzOf", filepath.Join(pack.Dir, strings.TrimSpace(string(name))), "package/dist/mpegts.js").Output()
-	}
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("fetching %s: %v", mpegtsJS, err)
-		}
-		t.Skipf("fetching %s: %v", mpegtsJS, err)
-	}
-	if os.MkdirAll(filepath.Dir(file), 0o755) == nil {
-		os.WriteFile(file, b, 0o644) // otherwise it is fetched again
-	}
-	return b
-}
+// fetchMpegtsJS returns the script.
+func fetchMpegtsJS(t *testing.T) []byte { return fetchPackage(t, mpegtsJS, "package/dist/mpegts.js") }
 
 // oddReel is ten seconds of pictures in four slices each, and sound, as ffmpeg sends
 // them.

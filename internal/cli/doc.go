@@ -5,7 +5,7 @@
 // environment or a file (resolver.go). Those of a server are read again while it
 // runs (reload.go).
 //
-// What a person may mistype is answered with what was meant: words and flags in
+// A mistake is answered with the word that was probably meant: words and flags in
 // usage.go, variables in environ.go, keys in yaml.go, times and numbers in
 // values.go, addresses in address.go. Failures elsewhere get their advice in
 // advice.go.
